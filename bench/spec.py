@@ -1,0 +1,222 @@
+"""What is registered, what is run and what is recorded: small frozen dataclasses.
+
+Nothing here imports keras, NumPy or pandas: the parent process plans a whole night with it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from bench.errors import BenchError
+
+PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results incomparable
+SCHEMA_VERSION = 1  # what a record looks like on disk
+IGNORE_INDEX = 255  # label value that neither trains nor counts
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+SCHEDULES = ("linear", "cosine", "constant", "steps")
+SELECTIONS = ("last", "best")
+FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
+RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a builder, as its signature has it."""
+
+    name: str
+    type: str  # "int", "float", "str", "bool", "list"
+    default: Any
+    help: str = ""
+
+
+SizeDivisor = int | Callable[[str | None, Mapping[str, Any]], int]
+
+
+@dataclass(frozen=True)
+class ArchitectureSpec:
+    """Everything that the parent needs to know of an architecture; `build` is resolved in the trial."""
+
+    name: str
+    build: str  # "module:function"; a plug-in's module is the path of its file
+    summary: str = ""
+    paper: str = ""  # authors, year, arXiv number
+    aliases: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()  # empty: takes none
+    default_backbone: str | None = None
+    needs_backbone: bool = False
+    size_divisor: SizeDivisor = 1  # height and width must be multiples; (backbone, params) -> int
+    params: tuple[Param, ...] = ()
+    backends: tuple[str, ...] = BACKENDS
+    precisions: tuple[str, ...] = PRECISIONS
+    compiles: bool = True  # under XLA
+
+    def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
+        """The number that height and width must be multiples of, in pixels."""
+        if callable(self.size_divisor):
+            return self.size_divisor(backbone, params or {})
+        return self.size_divisor
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A pretrained feature network of keras.applications."""
+
+    name: str
+    paper: str = ""
+    strides: tuple[int, ...] = (2, 4, 8, 16, 32)
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Everything that the parent needs to know of a data set; `adapter` is resolved when it is read."""
+
+    name: str
+    adapter: str  # "module:function", called as adapter(data_dir) -> Dataset
+    classes: tuple[str, ...]  # names of the label values 0, 1, ...
+    summary: str = ""
+    homepage: str = ""
+    licence: str = ""
+    aliases: tuple[str, ...] = ()
+    needs_data_dir: bool = True
+    may_show_pictures: bool = True  # whether samples may stand on a published page
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, background included, ignored label not."""
+        return len(self.classes)
+
+
+_UNITS = {
+    "s": ("seconds", 1.0),
+    "m": ("seconds", 60.0),
+    "h": ("seconds", 3600.0),
+    "seconds": ("seconds", 1.0),
+    "steps": ("steps", 1.0),
+    "epochs": ("epochs", 1.0),
+    "samples": ("images", 1.0),
+    "images": ("images", 1.0),
+}
+_BUDGET_HELP = "Accepted: a number and a unit, such as 10m, 90s, 2h, 2000steps, 20epochs, 100ksamples."
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training a trial gets: an amount of seconds, steps, epochs or images."""
+
+    amount: float
+    unit: str  # "seconds", "steps", "epochs" or "images"
+
+    @classmethod
+    def parse(cls, text: str) -> "Budget":
+        """Read `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; BenchError otherwise."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
+        unit = match and _UNITS.get(match[3].rstrip("s") + "s" if len(match[3]) > 1 else match[3])
+        if not match or not unit:
+            raise BenchError(f"Unknown budget '{text}'. {_BUDGET_HELP}")
+        amount = float(match[1]) * (1000 if match[2] else 1) * unit[1]
+        if amount <= 0:
+            raise BenchError(f"The budget '{text}' is empty. {_BUDGET_HELP}")
+        return cls(amount, unit[0])
+
+    def __str__(self) -> str:
+        if self.unit != "seconds":
+            thousands = self.unit == "images" and self.amount % 1000 == 0
+            amount = f"{self.amount / 1000:g}k" if thousands else f"{self.amount:g}"
+            return f"{amount}{'samples' if self.unit == 'images' else self.unit}"
+        if self.amount % 60 == 0:
+            return f"{self.amount / 60:g}m"
+        return f"{self.amount:g}s"
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One architecture on one data set with one seed, backend, precision and budget.
+
+    The defaults are the protocol's: the key is made of the fields that differ from them.
+    """
+
+    arch: str
+    dataset: str
+    backbone: str | None = None  # None: the architecture's default
+    params: Mapping[str, Any] = field(default_factory=dict)  # of the builder
+    weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
+    image_size: tuple[int, int] = (128, 128)  # height, width in pixels
+    batch_size: int = 16
+    lr: float = 1e-3  # Adam's, at the start of the schedule
+    schedule: str = "linear"
+    loss: str = "ce"
+    augment: str = "standard"
+    budget: Budget = Budget(600.0, "seconds")
+    select: str = "last"  # the weights that are tested: "last", or "best" on the validation split
+    train_fraction: float = 1.0
+    seed: int = 0
+    backend: str = "tensorflow"
+    precision: str = "float32"
+    repeat: int = 0  # the same configuration again
+    plugin: str | None = None  # file that defines the architecture or data set
+    data_dir: str | None = None  # not in the key
+    skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
+    timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
+
+    @property
+    def pair(self) -> str:
+        """`unet:resnet50`: architecture and backbone in one word."""
+        return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; the budget as text."""
+        return {**asdict(self), "image_size": list(self.image_size), "budget": str(self.budget)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
+        """The reverse of `to_dict`; unknown fields (of a later version) are left out."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in values.items() if k in known}
+        values["budget"] = Budget.parse(values.get("budget", "600s"))
+        values["image_size"] = tuple(values.get("image_size", (128, 128)))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What a trial left behind; one JSON file. results/README.md explains every value and unit."""
+
+    key: str  # hash of the configuration's identity
+    device: str  # "NVIDIA H200", "AMD EPYC 9654, 2 cores"
+    repeat: int
+    status: str  # one of FINAL_STATUSES or RETRIED_STATUSES
+    config: dict[str, Any]  # TrialConfig.to_dict(), whole
+    reason: str = ""  # one line for every status but ok
+    log_tail: tuple[str, ...] = ()  # the last lines of a failed trial's log
+    started: str = ""  # ISO 8601, UTC
+    finished: str = ""
+    wall_seconds: float | None = None
+    dataset: dict[str, Any] = field(default_factory=dict)  # fingerprint, classes, images per split, notes
+    model: dict[str, Any] = field(default_factory=dict)  # params, trainable_params, size_mib
+    ledger: dict[str, float] = field(default_factory=dict)  # phase -> seconds; adds up to wall_seconds
+    training: dict[str, Any] = field(default_factory=dict)  # steps, images, epochs, train_seconds, ...
+    metrics: dict[str, Any] = field(default_factory=dict)  # of the test split
+    validation: dict[str, Any] = field(default_factory=dict)  # of the tested weights
+    speed: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "log_tail": list(self.log_tail)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrialRecord":
+        """The reverse of `to_dict`; unknown fields are left out, a missing one raises BenchError."""
+        known = {f.name for f in fields(cls)}
+        missing = {"key", "device", "repeat", "status", "config"} - set(values)
+        if missing:
+            raise BenchError(f"The record has no {', '.join(sorted(missing))}.")
+        values = {k: v for k, v in values.items() if k in known}
+        return cls(**{**values, "log_tail": tuple(values.get("log_tail", ()))})
