@@ -1,0 +1,109 @@
+"""Scores from counts of true positive, false positive and false negative pixels.
+
+`iou`, `dice` and `f2` take counts (..., 3) and give NaN where all three are 0: a class that is neither in the labels
+nor in the predictions has no score. The scores of a split come from the split's sums; `mean_iou_per_image` is the
+one mean over images.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]  # (N, C, 3): tp, fp, fn
+Scores = NDArray[np.float64]
+
+
+def iou(counts: Counts) -> Scores:
+    """Intersection over union (Jaccard index), tp / (tp + fp + fn): (..., 3) -> (...)."""
+    tp, fp, fn = np.moveaxis(counts, -1, 0)
+    return _ratio(tp, tp + fp + fn)
+
+
+def dice(counts: Counts) -> Scores:
+    """Dice coefficient (F1), 2 tp / (2 tp + fp + fn): (..., 3) -> (...)."""
+    tp, fp, fn = np.moveaxis(counts, -1, 0)
+    return _ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def f2(counts: Counts) -> Scores:
+    """F-beta with beta 2, which weighs a miss more than a false alarm, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
+    tp, fp, fn = np.moveaxis(counts, -1, 0)
+    return _ratio(5 * tp, 5 * tp + fp + 4 * fn)
+
+
+def pixel_accuracy(counts: Counts) -> float | None:
+    """Share of the counted pixels that have the right class."""
+    tp, _, fn = counts.sum(axis=(0, 1))
+    return _value(_ratio(tp, tp + fn))
+
+
+def macro_mean(score: Callable[[Counts], Scores], counts: Counts) -> float | None:
+    """Mean over classes of a score of the split's sums; absent classes are left out."""
+    return _mean(score(counts.sum(axis=0)))
+
+
+def mean_iou(counts: Counts) -> float | None:
+    """Mean over classes of the IoU of the split's sums (one confusion matrix over the whole split)."""
+    return macro_mean(iou, counts)
+
+
+def mean_iou_per_image(counts: Counts) -> float | None:
+    """Mean over images of each image's mean IoU over the classes that are in its labels or its predictions."""
+    means = [_mean(scores) for scores in iou(counts)]
+    return _mean(np.array([m for m in means if m is not None]))
+
+
+def majority_class_mean_iou(counts: Counts) -> float | None:
+    """The mean IoU of predicting the commonest class everywhere: what a model must beat.
+
+    That class has the IoU of its share of the pixels, the others in the labels 0.
+    """
+    pixels = counts[..., 0].sum(axis=0) + counts[..., 2].sum(axis=0)  # tp + fn: pixels by label
+    if not pixels.any():
+        return None
+    return float(pixels.max() / pixels.sum() / np.count_nonzero(pixels))
+
+
+def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
+    """The `metrics` of a record; a score that does not exist (an absent class, no image) is None, never NaN.
+
+    Args:
+        counts: int64 (N, C, 3) of all images of a split, from `confusion_counts`.
+        classes: the C names.
+
+    Returns:
+        mean_iou, dice, f2, pixel_accuracy, mean_iou_per_image, majority_class_mean_iou: float;
+        iou, dice_per_class, f2_per_class: {class: float};
+        with two classes also foreground_iou, foreground_dice, foreground_f2, of class 1.
+    """
+    sums = counts.sum(axis=0)
+    values: dict[str, Any] = {
+        "mean_iou": mean_iou(counts),
+        "dice": macro_mean(dice, counts),
+        "f2": macro_mean(f2, counts),
+        "pixel_accuracy": pixel_accuracy(counts),
+        "mean_iou_per_image": mean_iou_per_image(counts),
+        "majority_class_mean_iou": majority_class_mean_iou(counts),
+    }
+    for key, score in (("iou", iou), ("dice_per_class", dice), ("f2_per_class", f2)):
+        values[key] = dict(zip(classes, map(_value, score(sums)), strict=True))
+    if len(classes) == 2:
+        for key, score in (("iou", iou), ("dice", dice), ("f2", f2)):
+            values[f"foreground_{key}"] = _value(score(sums[1]))
+    return values
+
+
+def _ratio(part: Counts, whole: Counts) -> Scores:
+    """part / whole, NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def _mean(scores: Scores) -> float | None:
+    present = scores[~np.isnan(scores)]
+    return float(present.mean()) if present.size else None
+
+
+def _value(score: Scores | float) -> float | None:
+    return None if np.isnan(score) else float(score)
