@@ -18,6 +18,8 @@ BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("linear", "cosine", "constant", "steps")
 SELECTIONS = ("last", "best")
+LOSS_TERMS = ("ce", "dice")  # a loss is a weighted sum of them, such as "0.5*ce+dice"
+AUGMENTS = ("none", "standard")
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
 
@@ -82,6 +84,7 @@ class DatasetSpec:
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
+    archives: str = ""  # the tensorflow-datasets builder that names its archives; "": can't be fetched
     may_show_pictures: bool = True  # whether samples may stand on a published page
 
     @property

@@ -1,0 +1,72 @@
+"""From a sample's files to one row of a pack: decoded, checked, resized, hashed."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from bench.errors import BenchError
+from bench.pipeline.source import Source
+from bench.samples import Sample
+from bench.spec import IGNORE_INDEX
+
+ASPECT = "stretch"  # height and width are scaled apart, so that nothing is cropped or padded
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample at the pack's size."""
+
+    image: np.ndarray  # uint8 (H, W, 3)
+    labels: np.ndarray  # uint8 (H, W)
+    original_size: tuple[int, int]  # height, width
+    truth: bytes  # labels at the original size, compressed by zlib
+    digest: str  # of the source's bytes
+
+
+def read_row(source: Source, sample: Sample, size: tuple[int, int]) -> Row:
+    """Read one sample; BenchError or OSError when its files are missing or broken or its labels impossible."""
+    read_at = getattr(source.dataset, "read_at", None)
+    image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
+    _check(sample, image, labels, source.spec.num_classes)
+    truth = zlib.compress(np.ascontiguousarray(labels), level=1)
+    return Row(resize_image(image, size), resize_labels(labels, size), labels.shape, truth, _digest(sample))
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bilinear, antialiased when shrinking; uint8 (H, W, 3) to (*size, 3). Pixels are areas: centres lie at halves."""
+    return _resize(image, size, Image.Resampling.BILINEAR)
+
+
+def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The label at each new pixel's centre, on the same grid as `resize_image`; uint8 (H, W) to `size`."""
+    return _resize(labels, size, Image.Resampling.NEAREST)
+
+
+def _resize(array: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
+    if array.shape[:2] == tuple(size):
+        return array
+    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
+
+
+def _digest(sample: Sample) -> str:
+    hasher = hashlib.sha256(sample.token.encode())
+    for path in sample.files:
+        with path.open("rb") as file:
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    return hasher.hexdigest()
+
+
+def _check(sample: Sample, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
+    place = sample.files[-1] if sample.files else sample.name
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise BenchError(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).")
+    if labels.dtype != np.uint8 or labels.shape != image.shape[:2]:
+        raise BenchError(f"{place}: the labels are {labels.dtype} {labels.shape}, not uint8 {image.shape[:2]}.")
+    strange = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[num_classes:IGNORE_INDEX]) + num_classes
+    if len(strange):
+        raise BenchError(
+            f"{place}: the labels {strange.tolist()} are no class; there are 0 to {num_classes - 1} and {IGNORE_INDEX}."
+        )

@@ -1,0 +1,100 @@
+"""Oxford-IIIT Pet: cats and dogs of 37 breeds, with trimaps.
+
+Authors: Omkar M. Parkhi, Andrea Vedaldi, Andrew Zisserman, C. V. Jawahar, "Cats and Dogs", CVPR 2012.
+Licence: CC BY-SA 4.0. Homepage: https://www.robots.ox.ac.uk/~vgg/data/pets/
+Archives, fetched and verified by the tensorflow-datasets builder `oxford_iiit_pet` (bytes and SHA-256 as it has them):
+
+    images.tar.gz       791,918,971  67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d
+    annotations.tar.gz   19,173,078  52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91
+
+Layout: images/NAME.jpg, annotations/trimaps/NAME.png, annotations/{trainval,test}.txt with NAME first in each line.
+Splits: trainval 3680, test 3669, both official; validation is cut from trainval by the pipeline.
+Raw values: 1 pet, 2 background, 3 border. `pets` takes value - 1; `pets-binary` takes the border as pet.
+Known faults: a dozen files named .jpg are something else (Abyssinian_5 a PNG with an opaque alpha channel,
+Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from picture to picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.base import Sample, read_labels, read_rgb
+from bench.errors import BenchError
+
+_LISTS = {"train": "trainval.txt", "test": "test.txt"}
+_THREE_CLASSES = (0, 1, 2)  # of the raw values 1, 2, 3
+_BINARY = (1, 0, 1)
+_HELP = (
+    "Get images.tar.gz and annotations.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/pets/, unpack both into one "
+    "folder and give it with --data-dir; or run `bench prepare pets`, which downloads them."
+)
+
+
+@dataclass(frozen=True)
+class Pets:
+    """The pictures of one folder in the publishers' layout."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+    classes: Sequence[int]  # of the raw values 1, 2, 3
+
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (H, W, 3), labels uint8 (H, W); BenchError names the file at fault."""
+        image, trimap = read_rgb(sample.files[0]), read_labels(sample.files[1])
+        if image.shape[:2] != trimap.shape:
+            raise BenchError(
+                f"{sample.files[1]}: the trimap has {trimap.shape[0]}x{trimap.shape[1]} pixels, "
+                f"its picture {image.shape[0]}x{image.shape[1]}."
+            )
+        if trimap.min() < 1 or trimap.max() > 3:
+            values = sorted(set(np.unique(trimap).tolist()) - {1, 2, 3})
+            raise BenchError(f"{sample.files[1]}: a trimap's values are 1, 2 and 3, not {values}.")
+        return image, np.array([0, *self.classes], np.uint8)[trimap]
+
+
+def load(data_dir: Path | None) -> Pets:
+    """Three classes: pet, background, border."""
+    return _load(data_dir, _THREE_CLASSES)
+
+
+def load_binary(data_dir: Path | None) -> Pets:
+    """Two classes: background, pet (with its border)."""
+    return _load(data_dir, _BINARY)
+
+
+def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
+    folder = _checked(data_dir)
+    pictures = {path.stem: path for path in (folder / "images").iterdir() if path.suffix == ".jpg"}
+    trimaps = {path.stem: path for path in (folder / "annotations" / "trimaps").iterdir() if path.suffix == ".png"}
+    samples, listed = [], 0
+    for split, name in _LISTS.items():
+        names = _names(folder / "annotations" / name)
+        listed += len(names)
+        # A listed name with one of its two files is kept: reading it then says which one is missing.
+        samples += [_sample(folder, n, split) for n in names if n in pictures or n in trimaps]
+    absent = listed - len(samples)
+    notes = (f"{absent} of the {listed} files that the lists name are absent",) if absent else ()
+    return Pets(tuple(samples), notes, classes)
+
+
+def _sample(folder: Path, name: str, split: str) -> Sample:
+    files = (folder / "images" / f"{name}.jpg", folder / "annotations" / "trimaps" / f"{name}.png")
+    return Sample(name, split, name, files)
+
+
+def _names(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _checked(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        raise BenchError(f"The data set 'pets' needs a folder. {_HELP}")
+    needed = ("images", "annotations/trimaps", *(f"annotations/{name}" for name in _LISTS.values()))
+    missing = [name for name in needed if not (data_dir / name).exists()]
+    if missing:
+        what = "does not exist" if not data_dir.is_dir() else f"has no {', '.join(missing)}"
+        raise BenchError(f"The data folder '{data_dir}' of 'pets' {what}. {_HELP}")
+    return data_dir
