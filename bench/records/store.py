@@ -1,13 +1,13 @@
 """The records on disk: a results folder, one folder a trial, written whole and then renamed.
 
-    results/segbench.json                        the marker: {"schema_version": 1}
-    results/trials/ID/record.json                the record; a folder without `.running` always has one
-                     history.jsonl               a line at each evaluation
-                     images.parquet              the per-image table of the test split
-                     samples/*.png               image, truth and prediction side by side
-                     log.txt                     what the trial printed
-    results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
-    results/trials/ID.lock                       held by the runner that runs the trial
+results/segbench.json                        the marker: {"schema_version": 1}
+results/trials/ID/record.json                the record; a folder without `.running` always has one
+                 history.jsonl               a line at each evaluation
+                 images.parquet              the per-image table of the test split
+                 samples/*.png               image, truth and prediction side by side
+                 log.txt                     what the trial printed
+results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
+results/trials/ID.lock                       held by the runner that runs the trial
 """
 
 import json
@@ -71,14 +71,17 @@ class ResultsFolder:
     """A results folder that this version may write to.
 
     Args:
-        path: made if it does not exist. A folder with other things in it, or one of a newer
-            schema, raises BenchError.
+        path: need not exist. A folder with other things in it, or one of a newer schema, raises
+            BenchError.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
         check_writable(self.path)
         self.trials = self.path / "trials"
+
+    def create(self) -> None:
+        """Make the folder and its marker, where they are not there yet."""
         self.trials.mkdir(parents=True, exist_ok=True)
         if not (self.path / MARKER).exists():
             write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION})
@@ -157,7 +160,9 @@ def read_record(folder: Path) -> TrialRecord:
         values = json.loads((folder / RECORD).read_text())
         version = int(values.get("schema_version", 1))
         if version > SCHEMA_VERSION:
-            raise BenchError(f"{folder.name}: written by a newer segbench (schema {version}). Update segbench to see it.")
+            raise BenchError(
+                f"{folder.name}: written by a newer segbench (schema {version}). Update segbench to see it."
+            )
         return TrialRecord.from_dict(values)
     except BenchError:
         raise
@@ -175,7 +180,9 @@ def load(paths: Iterable[Path | str]) -> Loaded:
     loaded = Loaded()
     for path in map(Path, paths):
         if not (path / MARKER).is_file():
-            raise BenchError(f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one.")
+            raise BenchError(
+                f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
+            )
         for folder in sorted(p for p in (path / "trials").glob("*") if p.is_dir()):
             _load_trial(folder, loaded)
     return loaded

@@ -1,0 +1,95 @@
+"""What an engine is: the steps that a trial needs, compiled where the backend compiles."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Loss = Callable[[Any, Any], Any]
+Transform = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+class Engine(ABC):
+    """A model with its optimizer on one backend.
+
+    Steps are dispatched, not awaited: call `wait` on what they return to stop a clock. Between
+    `pull` and `push` the model's and optimizer's variables may be read and assigned; without
+    `pull` they may be stale (JAX keeps the state outside of them).
+    """
+
+    compiled: bool  # whether the steps run under XLA
+
+    def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform):
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.transform = transform
+        optimizer.build(model.trainable_variables)
+
+    @abstractmethod
+    def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> Any:
+        """One step of the optimizer; returns the loss, a scalar on the device.
+
+        Args:
+            images: uint8 (B, H, W, 3).
+            labels: uint8 (B, H, W).
+            draws: float32 (B, K), the augmentation's random numbers.
+            lr: learning rate of this step.
+        """
+
+    @abstractmethod
+    def predict(self, images: Any) -> Any:
+        """Predict classes of uint8 images (B, H, W, 3).
+
+        Returns classes uint8 (B, H, W) and, for two classes, the probability of class 1 as
+        float32 (B, H, W), else an empty array; both on the device.
+        """
+
+    @abstractmethod
+    def update_statistics(self, images: Any) -> None:
+        """A forward pass of uint8 images in training mode: only moving statistics change."""
+
+    @abstractmethod
+    def put(self, array: np.ndarray) -> Any:
+        """A copy of the array on the device."""
+
+    @abstractmethod
+    def wait(self, value: Any) -> None:
+        """Return when `value` has been computed."""
+
+    def pull(self) -> None:  # noqa: B027 - most backends keep the state in the variables
+        """Bring the variables of model and optimizer up to date."""
+
+    def push(self) -> None:  # noqa: B027
+        """Take over variables that were assigned."""
+
+    def state(self) -> list[np.ndarray]:
+        """A host copy of every variable of model and optimizer."""
+        self.pull()
+        return [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
+
+    def restore(self, state: list[np.ndarray]) -> None:
+        """Set every variable to what `state` returned."""
+        self.pull()
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+        self.push()
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+
+def scale(images: Any) -> Any:
+    """uint8 images to float32 in [0, 1]."""
+    return ops.cast(images, "float32") / 255.0
+
+
+def decide(logits: Any) -> tuple[Any, Any]:
+    """Logits (B, H, W, C) to classes and, for two classes, the probability of class 1."""
+    classes = ops.cast(ops.argmax(logits, axis=-1), "uint8")
+    if logits.shape[-1] == 2:
+        return classes, ops.sigmoid(logits[..., 1] - logits[..., 0])
+    return classes, ops.zeros((0,), "float32")

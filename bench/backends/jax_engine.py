@@ -1,0 +1,79 @@
+"""JAX: pure compiled steps over a state that stays on the device and is donated to the next step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from bench.backends.base import Engine, decide, scale
+
+State = tuple[list[jax.Array], list[jax.Array], list[jax.Array]]  # trainable, non-trainable, optimizer
+
+
+class JaxEngine(Engine):
+    """See `Engine`."""
+
+    compiled = True
+
+    def __init__(self, model: Any, optimizer: Any, **functions: Any):
+        super().__init__(model, optimizer, **functions)
+        self._rate_index = [id(v) for v in optimizer.variables].index(id(optimizer.learning_rate))
+        self._train = jax.jit(self._train_step, donate_argnums=0)
+        self._predict = jax.jit(self._predict_step)
+        self._forward = jax.jit(self._forward_step)
+        self.push()
+
+    def _train_step(self, state: State, images: Any, labels: Any, draws: Any, lr: Any) -> tuple[Any, State]:
+        trainable, rest, slots = state
+        images, labels = self.transform(images, labels, draws)
+        slots = [lr if i == self._rate_index else s for i, s in enumerate(slots)]
+
+        def objective(trainable: list[Any]) -> tuple[Any, Any]:
+            logits, updated, extra = self.model.stateless_call(
+                trainable, rest, images, training=True, return_losses=True
+            )
+            loss = self.loss(labels, logits) + sum(extra)
+            with keras.StatelessScope(state_mapping=list(zip(self.optimizer.variables, slots, strict=True))):
+                return self.optimizer.scale_loss(loss), (loss, updated)
+
+        (_, (loss, rest)), gradients = jax.value_and_grad(objective, has_aux=True)(trainable)
+        trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
+        return loss, (trainable, rest, slots)
+
+    def _predict_step(self, trainable: list[Any], rest: list[Any], images: Any) -> Any:
+        logits, _ = self.model.stateless_call(trainable, rest, scale(images), training=False)
+        return decide(logits)
+
+    def _forward_step(self, trainable: list[Any], rest: list[Any], images: Any) -> list[Any]:
+        return self.model.stateless_call(trainable, rest, scale(images), training=True)[1]
+
+    def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> jax.Array:
+        loss, self._state = self._train(self._state, images, labels, draws, jnp.float32(lr))
+        return loss
+
+    def predict(self, images: Any) -> Any:
+        return self._predict(*self._state[:2], images)
+
+    def update_statistics(self, images: Any) -> None:
+        trainable, rest, slots = self._state
+        self._state = (trainable, self._forward(trainable, rest, images), slots)
+
+    def put(self, array: np.ndarray) -> jax.Array:
+        return jax.device_put(array)
+
+    def wait(self, value: Any) -> None:
+        jax.block_until_ready(value)
+
+    def pull(self) -> None:
+        for variables, values in zip(self._groups(), self._state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+    def push(self) -> None:
+        # A copy: the step donates its state, and a variable must not be left with a deleted buffer.
+        self._state = tuple([jnp.array(v.value) for v in group] for group in self._groups())
+
+    def _groups(self) -> tuple[list[Any], ...]:
+        return self.model.trainable_variables, self.model.non_trainable_variables, self.optimizer.variables

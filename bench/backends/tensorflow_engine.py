@@ -1,0 +1,54 @@
+"""TensorFlow: traced functions; XLA on a GPU, oneDNN graphs on a CPU (as Keras's "auto" does)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bench.backends.base import Engine, decide, scale
+
+
+class TensorFlowEngine(Engine):
+    """See `Engine`."""
+
+    def __init__(self, model: Any, optimizer: Any, **functions: Any):
+        super().__init__(model, optimizer, **functions)
+        self.compiled = bool(tf.config.list_physical_devices("GPU"))
+        self._train = self._compile(self._train_step)
+        self._predict = self._compile(lambda images: decide(model(scale(images), training=False)))
+        self._forward = self._compile(lambda images: model(scale(images), training=True))
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return tf.function(function, jit_compile=self.compiled)
+
+    def _train_step(self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
+        self.optimizer.learning_rate.assign(lr)
+        images, labels = self.transform(images, labels, draws)
+        with tf.GradientTape() as tape:
+            loss = self.loss(labels, self.model(images, training=True)) + sum(self.model.losses)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        return loss
+
+    def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> tf.Tensor:
+        return self._train(
+            tf.convert_to_tensor(images),
+            tf.convert_to_tensor(labels),
+            tf.convert_to_tensor(draws),
+            tf.constant(lr, tf.float32),
+        )
+
+    def predict(self, images: Any) -> Any:
+        return self._predict(tf.convert_to_tensor(images))
+
+    def update_statistics(self, images: Any) -> None:
+        self._forward(tf.convert_to_tensor(images))
+
+    def put(self, array: np.ndarray) -> tf.Tensor:
+        return tf.convert_to_tensor(array)
+
+    def wait(self, value: Any) -> None:
+        for tensor in tf.nest.flatten(value):
+            tensor.numpy()

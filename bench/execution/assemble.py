@@ -1,0 +1,81 @@
+"""A trial's parts from its configuration: model, engine and training, all from the seed."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench import catalog
+from bench.backends import create_engine
+from bench.pipeline import augment, batches
+from bench.pipeline.pack import Pack
+from bench.pipeline.splits import train_subset
+from bench.spec import TrialConfig
+from bench.training.budget import Meter
+from bench.training.loop import Training
+from bench.training.losses import loss_function
+
+
+def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
+    """Indexes into the pack by split; of the training split the chosen share."""
+    indexes = {split: pack.indexes(split) for split in ("train", "val", "test")}
+    if train_fraction < 1:
+        train = indexes["train"]
+        indexes["train"] = train[train_subset([pack.names[i] for i in train], train_fraction)]
+    return indexes
+
+
+def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
+    """The model, with the seed and the precision set for this process."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    _turn_off_tf32(config.backend)
+    builder = catalog.load_builder(catalog.architecture(config))
+    return builder(
+        (*config.image_size, 3),
+        num_classes,
+        backbone=config.backbone,
+        weights=None if config.weights == "none" else config.weights,
+        **config.params,
+    )
+
+
+def build_training(config: TrialConfig, model: keras.Model, pack: Pack, indexes: np.ndarray) -> Training:
+    """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
+    optimizer = keras.optimizers.Adam(config.lr)
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return Training(
+        engine=create_engine(model, optimizer, loss=loss_function(config.loss), transform=augment.apply),
+        batches=batches.training(pack, indexes, config.batch_size, seed=config.seed),
+        meter=Meter(config.budget, config.batch_size, len(indexes)),
+        lr=config.lr,
+        schedule=config.schedule,
+        preset=config.augment,
+        rng=np.random.default_rng(config.seed),
+    )
+
+
+def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:
+    """One training batch on the device: images, labels and the augmentation's draws."""
+    images, labels = next(batches.training(pack, indexes, config.batch_size, seed=config.seed))
+    draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
+    put = training.engine.put
+    return put(images), put(labels), put(draws)
+
+
+def _turn_off_tf32(backend: str) -> None:
+    """So that "float32" means the same on every backend."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    elif backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False

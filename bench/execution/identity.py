@@ -1,0 +1,50 @@
+"""The identity of a trial: what makes two trials the same, so that a finished one is not run again."""
+
+import hashlib
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bench import catalog
+from bench.spec import PROTOCOL_VERSION, TrialConfig
+
+NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "plugin", "weights", "params"}  # the last three by content
+
+
+def trial_key(config: TrialConfig, fingerprint: str) -> str:
+    """Twelve hexadecimal digits over everything that decides the result.
+
+    Only fields that differ from the protocol's defaults count, so that a later option leaves old
+    keys valid; a weights file and a plug-in count by their content, the data by their fingerprint.
+    """
+    defaults = TrialConfig(arch="", dataset="").to_dict()
+    values = config.to_dict()
+    identity: dict[str, Any] = {
+        f.name: values[f.name]
+        for f in fields(TrialConfig)
+        if f.name not in NOT_IN_KEY and values[f.name] != defaults[f.name]
+    }
+    declared = {p.name: p.default for p in catalog.architecture(config).params}
+    identity["params"] = {k: v for k, v in config.params.items() if k not in declared or v != declared[k]}
+    if config.weights != "none":
+        identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
+    if config.plugin:
+        identity["plugin"] = file_hash(config.plugin)
+    identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def trial_identity(config: TrialConfig, key: str, device: str) -> str:
+    """The name of a trial's folder: readable parts first, then key, device and repeat."""
+    machine = hashlib.sha256(device.encode()).hexdigest()[:6]
+    parts = [config.pair.replace(":", "-"), config.dataset, f"s{config.seed}", key, machine]
+    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in parts)
+    return f"{name}_r{config.repeat}" if config.repeat else name
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""Runs a trial as a process on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.records.store import LOG
+
+GRACE_SECONDS = 5.0  # between asking and killing
+
+
+class LocalProcess:
+    """A started trial; see `bench.execution.executor.Handle`."""
+
+    def __init__(self, folder: Path, backend: str):
+        self._oom_kills = _oom_kills()
+        with (folder / LOG).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.execution.trial", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(backend),
+                start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends the trial
+            )
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                pass
+            if self.wait(GRACE_SECONDS):
+                return
+
+    def reason(self) -> tuple[str, str]:
+        code = self._process.returncode
+        if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return "out_of_memory", "The system killed the process for want of memory."
+        if code is not None and code < 0:
+            return "failed", f"The process was killed by {signal.Signals(-code).name}."
+        return "failed", f"The process ended with exit code {code} and no outcome."
+
+
+class LocalExecutor:
+    """One process a trial on this machine; needs no server."""
+
+    def start(self, folder: Path, backend: str) -> LocalProcess:
+        return LocalProcess(folder, backend)
+
+
+def _environment(backend: str) -> dict[str, str]:
+    """Memory is taken as needed, so that its peak means something; logs are quiet."""
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONUNBUFFERED": "1",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def _oom_kills() -> int:
+    """Processes that the kernel has killed for memory in this container so far."""
+    try:
+        events = Path("/sys/fs/cgroup/memory.events").read_text().split()
+    except OSError:
+        return 0
+    return int(events[events.index("oom_kill") + 1]) if "oom_kill" in events else 0

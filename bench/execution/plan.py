@@ -1,0 +1,62 @@
+"""From configurations to planned trials: data prepared, identity known, what is done found."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bench import catalog
+from bench.execution.identity import trial_identity, trial_key
+from bench.pipeline import pack
+from bench.profiling.environment import expected_device
+from bench.records.store import ResultsFolder
+from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that a runner will run, or has found done."""
+
+    config: TrialConfig  # resolved
+    key: str
+    identity: str  # name of its folder
+    record: TrialRecord | None  # of an earlier run, whatever its status
+
+    @property
+    def done(self) -> bool:
+        """Whether the earlier run's status is final."""
+        return self.record is not None and self.record.status in FINAL_STATUSES
+
+
+def plan(
+    configs: Iterable[TrialConfig],
+    results: ResultsFolder,
+    *,
+    preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
+) -> list[PlannedTrial]:
+    """Resolve the configurations, prepare their data and look up what is done; equal trials once.
+
+    Args:
+        preparing: called with the data set's name, images decoded and images in all.
+    """
+    fingerprints: dict[tuple, str] = {}
+    trials: dict[str, PlannedTrial] = {}
+    for config in map(catalog.resolve, configs):
+        data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
+        if data not in fingerprints:
+            fingerprints[data] = prepare_pack(
+                config, lambda done, total, name=config.dataset: preparing(name, done, total)
+            ).fingerprint
+        key = trial_key(config, fingerprints[data])
+        identity = trial_identity(config, key, expected_device())
+        trials.setdefault(identity, PlannedTrial(config, key, identity, results.find(identity)))
+    return list(trials.values())
+
+
+def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
+    """The pack of a configuration's data set, decoded when it isn't there yet."""
+    return pack.prepare(
+        catalog.dataset(config),
+        config.image_size,
+        data_dir=config.data_dir,
+        skip_corrupt=config.skip_corrupt,
+        progress=progress,
+    )

@@ -1,0 +1,131 @@
+"""Runs planned trials one after the other; a trial that ends badly becomes a row, and the rest go on."""
+
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from bench.execution.executor import OUTCOME, Executor, Handle
+from bench.execution.local import LocalExecutor
+from bench.execution.observer import Observer
+from bench.execution.plan import PlannedTrial, plan
+from bench.profiling.environment import expected_device
+from bench.records.store import LOG, PROGRESS, REQUEST, ResultsFolder, read_json, write_json
+from bench.spec import TrialConfig, TrialRecord
+
+POLL_SECONDS = 0.3
+LOG_LINES = 20
+
+
+def run(
+    configs: Iterable[TrialConfig],
+    *,
+    results: Path | str,
+    observer: Observer | None = None,
+    force: bool = False,
+    executor: Executor | None = None,
+) -> list[TrialRecord]:
+    """Run what is not done yet and return the records of all, in the order of `configs`.
+
+    Args:
+        results: the results folder; made if absent.
+        force: run finished trials again; the old record stays until the new one is final.
+
+    Raises:
+        BenchError: a configuration or the folder can't be used; nothing has been run then.
+        KeyboardInterrupt: after the running trial has been recorded as interrupted.
+    """
+    observer, executor = observer or Observer(), executor or LocalExecutor()
+    folder = ResultsFolder(results)
+    trials = plan(configs, folder, preparing=observer.preparing)
+    folder.create()
+    observer.planned(trials)
+    records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
+    return [record for record in records if record]
+
+
+def _run_one(
+    trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor, force: bool
+) -> TrialRecord | None:
+    """The trial's record: an earlier final one, or a new one; None while another runner has the trial."""
+    if trial.done and not force:
+        return trial.record
+    try:
+        with results.claim(trial.identity).acquire(timeout=0):
+            other = results.find(trial.identity)  # another runner may have ended it since the plan was made
+            if other and other != trial.record and not force:
+                return other
+            record = results.finish(trial.identity, _execute(trial, results, observer, executor))
+    except Timeout:
+        observer.elsewhere(trial)
+        return None
+    observer.ended(trial, record)
+    if record.status == "interrupted":
+        raise KeyboardInterrupt
+    return record
+
+
+def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor) -> TrialRecord:
+    """Run the trial's process to its end, whatever end that is."""
+    folder = results.running_folder(trial.identity)
+    shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
+    folder.mkdir(parents=True)
+    write_json(folder / REQUEST, {"config": trial.config.to_dict()})
+    started, clock = _now(), time.monotonic()
+    handle = executor.start(folder, trial.config.backend)
+    observer.started(trial)
+    ending = _watch(trial, folder, observer, handle)
+    wall = time.monotonic() - clock
+    outcome = read_json(folder / OUTCOME) if ending is None else {}
+    (folder / OUTCOME).unlink(missing_ok=True)
+    if not outcome:
+        status, reason = ending or handle.reason()
+        outcome = {"status": status, "reason": reason}
+    if outcome["status"] != "ok":
+        outcome["log_tail"] = _log_tail(folder / LOG)
+        outcome.setdefault("training", _progress(folder))
+    common = {
+        "key": trial.key,
+        "device": expected_device(),
+        "repeat": trial.config.repeat,
+        "config": trial.config.to_dict(),
+        "started": started,
+        "finished": _now(),
+        "wall_seconds": round(wall, 3),
+    }
+    return TrialRecord.from_dict({**common, **outcome})
+
+
+def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle) -> tuple[str, str] | None:
+    """Wait for the end; status and reason when it was the runner that ended the trial."""
+    limit = trial.config.timeout
+    clock = time.monotonic()
+    try:
+        while not handle.wait(POLL_SECONDS):
+            if progress := read_json(folder / PROGRESS):
+                observer.progressed(trial, progress)
+            if limit and time.monotonic() - clock > limit:
+                handle.stop()
+                return "timed_out", f"Stopped after --timeout {limit:g} s."
+    except KeyboardInterrupt:
+        handle.stop()
+        return "interrupted", "Interrupted by Ctrl-C; the same command goes on with it."
+    return None
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    """How far a trial that failed had come."""
+    progress = read_json(folder / PROGRESS)
+    return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
+
+
+def _log_tail(path: Path) -> tuple[str, ...]:
+    return tuple(path.read_text(errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,178 @@
+"""One trial, from data to measurements, in the order in which it happens."""
+
+import json
+import math
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.evaluation.batch_norm import reestimate
+from bench.evaluation.evaluate import Evaluation, evaluate
+from bench.evaluation.samples import write_samples
+from bench.evaluation.table import write_table
+from bench.execution.assemble import build_model, build_training, choose_indexes, resident_batch
+from bench.execution.measure import measure_speed
+from bench.execution.plan import prepare_pack
+from bench.execution.progress import Progress, training_state
+from bench.pipeline import batches
+from bench.profiling.environment import actual_device, environment
+from bench.profiling.ledger import Ledger
+from bench.profiling.memory import MIB, peak_memory
+from bench.records.store import HISTORY, IMAGES, SAMPLES
+from bench.spec import TrialConfig
+
+VALIDATED = ("mean_iou", "dice", "f2", "pixel_accuracy")
+STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
+FINAL_STATISTICS_BATCHES = 16  # and before the test
+
+
+class Session:
+    """A trial in its own process. History, per-image table and samples are written to `folder` on the way."""
+
+    def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
+        self.config, self.folder, self.ledger = config, folder, ledger
+        self.progress = Progress(folder)
+        self.validations: list[dict[str, float]] = []
+        self.best: list[np.ndarray] = []  # variables at the best validation, for `select`
+
+    def run(self) -> dict[str, Any]:
+        """Train, test and measure; the parts of the record, by name."""
+        ledger, phase = self.ledger, self.progress.phase
+        phase("prepare")
+        with ledger.phase("prepare"):
+            self.pack = prepare_pack(self.config)
+            self.indexes = choose_indexes(self.pack, self.config.train_fraction)
+        phase("build")
+        with ledger.phase("build"):
+            self.build()
+        phase("compile")
+        with ledger.phase("compile"):
+            first_step_seconds = self.compile()
+        phase("train")
+        with ledger.phase("train"):
+            self.training.run()
+        phase("test")
+        with ledger.phase("evaluate"):
+            metrics, validation = self.test()
+        phase("profile")
+        with ledger.phase("profile"):
+            speed = measure_speed(self.training, self.batch)
+        return {
+            "device": actual_device(self.config.backend),
+            "dataset": self.describe_data(),
+            "model": self.describe_model(),
+            "training": self.describe_training(),
+            "metrics": metrics,
+            "validation": validation,
+            "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
+            "memory": peak_memory(self.config.backend),
+            "environment": self.describe_environment(),
+            "ledger": ledger.close(),
+        }
+
+    def build(self) -> None:
+        """Model and training, from the seed."""
+        train = self.indexes["train"]
+        self.model = build_model(self.config, len(self.pack.classes))
+        self.training = build_training(self.config, self.model, self.pack, train)
+        self.batch = resident_batch(self.config, self.training, self.pack, train)
+        self.progress.training = self.training
+        self.training.on_block = self.progress.update
+        self.training.on_milestone = self.validate
+
+    def compile(self) -> float:
+        """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""
+        engine, state = self.training.engine, self.training.engine.state()
+        start = time.perf_counter()
+        engine.wait(engine.train_step(*self.batch, 0.0))
+        seconds = time.perf_counter() - start
+        engine.update_statistics(self.batch[0])
+        engine.wait(engine.predict(self.batch[0]))
+        engine.restore(state)
+        return seconds
+
+    def validate(self, loss: float) -> None:
+        """Score the validation split, append to the history, keep the best weights where they are asked for."""
+        self.progress.phase("validate")
+        with self.ledger.phase("evaluate"):
+            metrics = self.evaluate("val", STATISTICS_BATCHES).metrics()
+            values = {name: metrics[name] for name in VALIDATED}
+            self.validations.append(values)
+            row = {
+                **training_state(self.training),
+                "loss": loss,
+                "learning_rate": self.training.current_lr(),
+                **{f"val_{name}": value for name, value in values.items()},
+            }
+            with (self.folder / HISTORY).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            best = max(self.validations, key=_mean_iou)
+            if self.config.select == "best" and values is best:
+                self.best = self.training.engine.state()
+        self.progress.val_mean_iou = values["mean_iou"]
+        self.progress.phase("train")
+
+    def test(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """Score the selected weights on the test split, once; the metrics, and those weights' validation."""
+        validation = self.validations[-1]
+        if self.best:
+            validation = max(self.validations, key=_mean_iou)
+            self.training.engine.restore(self.best)
+        result = self.evaluate("test", FINAL_STATISTICS_BATCHES)
+        write_table(self.folder / IMAGES, result.names, result.groups, result.counts, result.thresholds)
+        write_samples(
+            self.training.engine,
+            self.pack,
+            self.indexes["test"],
+            self.folder / SAMPLES,
+            batch_size=self.config.batch_size,
+        )
+        return result.metrics(), validation
+
+    def evaluate(self, split: str, statistics_batches: int) -> Evaluation:
+        """Per-image counts of a split, with batch norm statistics from the first training batches of seed 0."""
+        train, size = self.indexes["train"], self.config.batch_size
+        count = max(1, min(statistics_batches, len(train) // size))
+        source = islice(batches.training(self.pack, train, size, seed=0), count)
+        reestimate(self.training.engine, (images for images, _ in source))
+        return evaluate(self.training.engine, self.pack, self.indexes[split], size)
+
+    def describe_data(self) -> dict[str, Any]:
+        """The `dataset` of the record."""
+        return {
+            "name": self.config.dataset,
+            "fingerprint": self.pack.fingerprint,
+            "classes": list(self.pack.classes),
+            "images": {split: len(indexes) for split, indexes in self.indexes.items()},
+            "notes": list(self.pack.notes),
+        }
+
+    def describe_model(self) -> dict[str, Any]:
+        """The `model` of the record."""
+        size = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in self.model.variables)
+        trainable = sum(math.prod(v.shape) for v in self.model.trainable_variables)
+        return {"params": self.model.count_params(), "trainable_params": trainable, "size_mib": round(size / MIB, 3)}
+
+    def describe_training(self) -> dict[str, Any]:
+        """The `training` of the record."""
+        losses, state = self.training.losses, training_state(self.training)
+        return {
+            **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
+            "first_loss": losses[0],
+            "final_loss": losses[-1],
+            "validations": len(self.validations),
+        }
+
+    def describe_environment(self) -> dict[str, Any]:
+        """The `environment` of the record."""
+        tf32 = False if keras.config.dtype_policy().name == "float32" else None
+        compiled = self.training.engine.compiled
+        return {**environment(self.config.backend), "jit_compile": compiled, "tf32": tf32}
+
+
+def _mean_iou(values: dict[str, float]) -> float:
+    return values["mean_iou"]

@@ -1,0 +1,65 @@
+"""The process of one trial: `python -m bench.execution.trial FOLDER`.
+
+Reads the request in the folder, runs the session and leaves the outcome there, also when the
+session throws. It ends by itself when its runner dies.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.execution.executor import OUTCOME
+from bench.profiling.ledger import Ledger
+from bench.records.store import REQUEST, read_json, write_json
+from bench.spec import TrialConfig
+
+OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "out of memory", "OOM when allocating")
+
+
+def main() -> None:
+    """Run the trial whose folder is the first argument."""
+    folder = Path(sys.argv[1])
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    config = TrialConfig.from_dict(read_json(folder / REQUEST)["config"])
+    write_json(folder / OUTCOME, _outcome(config, folder))
+
+
+def _outcome(config: TrialConfig, folder: Path) -> dict[str, Any]:
+    try:
+        ledger = Ledger()
+        with ledger.phase("startup"):
+            from bench.execution.session import Session  # imports keras, which takes its time and may fail
+        return {"status": "ok", **Session(config, folder, ledger).run()}
+    except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
+        traceback.print_exc()
+        return {"status": status_of(error), "reason": reason_of(error)}
+
+
+def status_of(error: BaseException) -> str:
+    """`out_of_memory`, `diverged` or `failed`."""
+    if isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in OUT_OF_MEMORY):
+        return "out_of_memory"
+    return "diverged" if type(error).__name__ == "Diverged" else "failed"
+
+
+def reason_of(error: BaseException) -> str:
+    """One line: the message, with the exception's name unless it is written for the user."""
+    message = (str(error).strip().splitlines() or [""])[0][:500]
+    if isinstance(error, BenchError) or type(error).__name__ == "Diverged":
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The machine, the versions and the code that a number was measured with."""
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = ("segbench", "keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "pillow")
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+@cache
+def expected_device() -> str:
+    """The GPU that a trial would find, or this machine's CPU; asks the driver, imports no backend."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") not in ("", "-1"):
+        gpus = _query_gpu("name")
+        if gpus:
+            return gpus
+    return cpu_device()
+
+
+def actual_device(backend: str) -> str:
+    """The device that the imported backend computes on."""
+    return expected_device() if _sees_gpu(backend) else cpu_device()
+
+
+@cache
+def cpu_device() -> str:
+    """Model and usable cores: "AMD EPYC 9654, 2 cores"."""
+    return f"{_cpu_model()}, {usable_cores()} cores"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def environment(backend: str) -> dict[str, Any]:
+    """What a record says about hardware, versions and code; every value JSON-able."""
+    gpu = _sees_gpu(backend)
+    return {
+        "cpu": _cpu_model(),
+        "cores": usable_cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpu": expected_device() if gpu else None,
+        "driver": _query_gpu("driver_version") if gpu else None,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        **_code(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that matter."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _sees_gpu(backend: str) -> bool:
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.devices()[0].platform == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@cache
+def _query_gpu(field: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = answer.stdout.strip().splitlines()
+    return lines[0].strip() if answer.returncode == 0 and lines else None
+
+
+@cache
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown CPU"
+
+
+@cache
+def _code() -> dict[str, Any]:
+    """Commit and whether the tree has changes, when this package runs from a checkout of its own."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return {"commit": None, "dirty": None}
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD") or None, "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.TimeoutExpired):
+        return {"commit": None, "dirty": None}
+
+
+def installed(backend: str) -> bool:
+    """Whether a backend's package is there, without importing it."""
+    from importlib.util import find_spec
+
+    return backend in sys.modules or find_spec(backend) is not None

@@ -1,0 +1,43 @@
+"""Where a trial's seconds went: every moment belongs to exactly one phase."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other")
+
+
+class Ledger:
+    """Seconds by phase since this process started; what no phase claims is `other`.
+
+    `startup` begins as the time from the process's start to this object.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self.seconds["startup"] = max(0.0, time.time() - psutil.Process().create_time())
+        self._stack = ["other"]
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Charge the time inside to `name`; phases nest, and the inner one is charged."""
+        self._charge()
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._charge()
+            self._stack.pop()
+
+    def close(self) -> dict[str, float]:
+        """The seconds of every phase up to now; they add up to the wall time."""
+        self._charge()
+        return {name: round(seconds, 4) for name, seconds in self.seconds.items()}
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        self.seconds[self._stack[-1]] += now - self._since
+        self._since = now

@@ -1,0 +1,92 @@
+"""Training under a budget: blocks of steps, awaited once a block, validation off the clock."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.backends.base import Engine
+from bench.pipeline import augment
+from bench.training.budget import Meter
+from bench.training.schedule import rate
+
+BLOCK_SECONDS = 0.5  # a block of steps is about this long, so that awaiting it costs nothing
+MAX_BLOCK = 100
+
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+@dataclass
+class Training:
+    """How one model is trained.
+
+    Args:
+        batches: endless (images uint8 (B, H, W, 3), labels uint8 (B, H, W)).
+        preset: name of the augmentation.
+        on_block: called after every block, off the clock.
+        on_milestone: called at every validation point, off the clock, with the mean loss since the last one.
+    """
+
+    engine: Engine
+    batches: Batches
+    meter: Meter
+    lr: float
+    schedule: str
+    preset: str
+    rng: np.random.Generator
+    on_block: Callable[[], None] = lambda: None
+    on_milestone: Callable[[float], None] = lambda loss: None
+    block_rates: list[float] = field(default_factory=list)  # images/s of each block
+    losses: list[float] = field(default_factory=list)  # mean of each block
+
+    def run(self) -> None:
+        """Train until the budget is used; raises Diverged when the loss is not finite."""
+        while self.meter.fraction < 1.0:
+            milestone = self.meter.next_milestone()
+            since = len(self.losses)
+            while self.meter.fraction < milestone:
+                self._block(min(self._block_steps(), self.meter.steps_to(milestone)))
+            self.on_milestone(float(np.mean(self.losses[since:])))
+
+    def steps(self, count: int) -> list[float]:
+        """Take `count` steps through loader and augmentation; their losses, awaited."""
+        fraction, per_step = self.meter.fraction, self.meter.step_fraction()
+        losses = []
+        for i in range(count):
+            images, labels, draws = self.load()
+            lr = rate(self.schedule, self.lr, min(1.0, fraction + i * per_step))
+            losses.append(self.engine.train_step(images, labels, draws, lr))
+        self.engine.wait(losses)
+        return [float(loss) for loss in losses]
+
+    def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The next batch on the host: images, labels and the augmentation's draws."""
+        images, labels = next(self.batches)
+        return images, labels, augment.draw(self.preset, self.rng, len(images))
+
+    def current_lr(self) -> float:
+        """Learning rate at the present fraction of the budget."""
+        return rate(self.schedule, self.lr, self.meter.fraction)
+
+    def _block(self, count: int) -> None:
+        start = time.perf_counter()
+        losses = self.steps(count)
+        seconds = time.perf_counter() - start
+        self.meter.steps += count
+        self.meter.seconds += seconds
+        self.block_rates.append(count * self.meter.batch_size / seconds)
+        self.losses.append(float(np.mean(losses)))
+        if not all(map(math.isfinite, losses)):
+            raise Diverged(f"The loss became {losses[-1]} at step {self.meter.steps}.")
+        self.on_block()
+
+    def _block_steps(self) -> int:
+        if not self.meter.steps:
+            return 1
+        return int(np.clip(BLOCK_SECONDS * self.meter.steps / self.meter.seconds, 1, MAX_BLOCK))
