@@ -1,0 +1,180 @@
+"""All architectures, backbones and data sets: built-in specs, entry points and a `--plugin` file.
+
+Nothing here imports keras: bench/probe.py reads the specs of plug-ins and installed packages in a child process.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench import checks, probe
+from bench.architectures.sizes import check_image_size
+from bench.errors import BenchError
+from bench.plugin import architecture_from, dataset_from
+from bench.registry import Registry
+from bench.resolve import resolve as resolve_function
+from bench.spec import ArchitectureSpec, BackboneSpec, DatasetSpec, TrialConfig
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The specs that a configuration's names are looked up in."""
+
+    architectures: Registry[ArchitectureSpec] = field(default_factory=lambda: Registry("architecture"))
+    backbones: Registry[BackboneSpec] = field(default_factory=lambda: Registry("backbone"))
+    datasets: Registry[DatasetSpec] = field(default_factory=lambda: Registry("data set"))
+    problems: list[str] = field(default_factory=list)  # a line for each entry point that can't be used
+
+    def add(self, answer: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Register what a probe printed."""
+        for values in answer["architectures"]:
+            self.architectures.add(architecture_from(values))
+        for values in answer["datasets"]:
+            self.datasets.add(dataset_from(values))
+
+
+_plugins: dict[Path, str] = {}  # files added in this process, and their hashes
+
+
+def architectures() -> Registry[ArchitectureSpec]:
+    """Every architecture that is built in, installed or added with a plug-in."""
+    return _current().architectures
+
+
+def backbones() -> Registry[BackboneSpec]:
+    """Every backbone."""
+    return _current().backbones
+
+
+def datasets() -> Registry[DatasetSpec]:
+    """Every data set that is built in, installed or added with a plug-in."""
+    return _current().datasets
+
+
+def problems() -> list[str]:
+    """A line for each entry point that can't be used."""
+    return _current().problems
+
+
+def add_plugin(plugin: Path | str) -> None:
+    """Add what a plug-in file defines; twice is once, a changed file is read again. BenchError if it can't be read."""
+    path = _plugin_path(plugin)
+    wanted = {**_plugins, path: probe.file_hash(path)}
+    _load(tuple(wanted.items()))
+    _plugins.update(wanted)
+
+
+def architecture(config: TrialConfig) -> ArchitectureSpec:
+    """The spec of a configuration's architecture, plug-in included."""
+    if config.plugin:
+        add_plugin(config.plugin)
+    return architectures().get(config.arch)
+
+
+def dataset(config: TrialConfig) -> DatasetSpec:
+    """The spec of a configuration's data set, plug-in included."""
+    if config.plugin:
+        add_plugin(config.plugin)
+    return datasets().get(config.dataset)
+
+
+def _current() -> Catalog:
+    return _load(tuple(_plugins.items()))
+
+
+@functools.cache
+def _load(plugins: tuple[tuple[Path, str], ...]) -> Catalog:
+    from bench.architectures import ARCHITECTURES, BACKBONES
+    from bench.datasets import DATASETS
+
+    catalog = Catalog()
+    for registry, specs in (
+        (catalog.architectures, ARCHITECTURES),
+        (catalog.backbones, BACKBONES),
+        (catalog.datasets, DATASETS),
+    ):
+        for spec in specs:
+            registry.add(spec)
+    for source in probe.entry_points():
+        try:
+            catalog.add(probe.module(source))
+        except BenchError as error:
+            catalog.problems.append(str(error))
+    for plugin, _ in plugins:
+        catalog.add(_probe_plugin(plugin))
+    return catalog
+
+
+def _probe_plugin(plugin: Path) -> dict[str, Any]:
+    answer = probe.file(plugin)
+    if not answer["architectures"] and not answer["datasets"]:
+        raise BenchError(
+            f"The plug-in '{plugin}' defines nothing. Put @architecture(name=...) or @dataset(...) of bench.plugin "
+            "on a function; CONTRIBUTING.md has an example."
+        )
+    return answer
+
+
+def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
+    """The builder, imported (with keras): `builder(input_shape, num_classes, *, backbone, weights, **params)`.
+
+    A plug-in without backbones need not take `backbone` and `weights`.
+    """
+    build = resolve_function(spec.build)
+    if spec.backbones:
+        return build
+
+    @functools.wraps(build)
+    def without_backbone(*args: Any, backbone: None = None, weights: None = None, **params: Any) -> Any:
+        if backbone is not None or weights not in (None, "none"):
+            raise BenchError(f"{spec.name} takes no backbone and no weights for one.")
+        return build(*args, **params)
+
+    return without_backbone
+
+
+def load_adapter(spec: DatasetSpec) -> Callable[..., Any]:
+    """The function that opens a data set, imported: `adapter(data_dir) -> Dataset`."""
+    return resolve_function(spec.adapter)
+
+
+def resolve(config: TrialConfig) -> TrialConfig:
+    """The configuration that runs: own names for aliases, defaults filled in, everything checked.
+
+    Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
+    """
+    arch, data = architecture(config), dataset(config)
+    checks.numbers(config)
+    checks.loss(config.loss)
+    checks.backend(config, arch)
+    backbone = checks.backbone(config.backbone, arch, backbones())
+    params = checks.params(config.params, arch)
+    check_image_size(arch, config.image_size, backbone, params)
+    return replace(
+        config,
+        arch=arch.name,
+        dataset=data.name,
+        backbone=backbone,
+        params=params,
+        weights=checks.weights(config.weights, backbone),
+        plugin=_used_plugin(config.plugin, arch, data),
+        data_dir=str(Path(config.data_dir).expanduser().resolve()) if config.data_dir else None,
+    )
+
+
+def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpec) -> str | None:
+    """The plug-in's absolute path if the trial uses it: a built-in pair keeps its key beside a plug-in."""
+    if plugin is None:
+        return None
+    path = str(_plugin_path(plugin))
+    used = any(location.startswith(f"{path}:") for location in (arch.build, dataset.adapter))
+    return path if used else None
+
+
+def _plugin_path(plugin: Path | str) -> Path:
+    path = Path(plugin).expanduser().resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise BenchError(f"There is no plug-in '{plugin}'. Give --plugin the path of a Python file (.py).")
+    return path

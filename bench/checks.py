@@ -1,0 +1,130 @@
+"""The checks of one trial's configuration, before anything is started: each a BenchError in one line."""
+
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.registry import Registry, unknown
+from bench.spec import (
+    AUGMENTS,
+    BACKENDS,
+    LOSS_TERMS,
+    PRECISIONS,
+    SCHEDULES,
+    SELECTIONS,
+    ArchitectureSpec,
+    BackboneSpec,
+    Param,
+    TrialConfig,
+)
+
+PIP_LINES = {
+    "tensorflow": "pip install 'tensorflow>=2.19'",
+    "jax": "pip install 'segbench[jax]'",
+    "torch": "pip install 'segbench[torch]'",
+}
+
+
+def one_of(kind: str, given: str, accepted: tuple[str, ...]) -> None:
+    """BenchError with near misses unless `given` is accepted."""
+    if given not in accepted:
+        raise BenchError(unknown(kind, given, list(accepted), list(accepted)))
+
+
+def numbers(config: TrialConfig) -> None:
+    """Check the fields that are amounts or names of a short list."""
+    limits: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+        ("batch size", config.batch_size, lambda v: v >= 1, "1 or more images"),
+        ("learning rate", config.lr, lambda v: 0 < v < float("inf"), "a number above 0, such as 0.001"),
+        ("train fraction", config.train_fraction, lambda v: 0 < v <= 1, "a number above 0, up to 1"),
+        ("seed", config.seed, lambda v: 0 <= v < 2**31, "a whole number from 0 to 2147483647"),
+        ("repeat", config.repeat, lambda v: v >= 0, "0 or more"),
+        ("timeout", config.timeout, lambda v: v is None or v > 0, "more than 0 seconds"),
+    )
+    for name, value, accepts, accepted in limits:
+        if not accepts(value):
+            raise BenchError(f"The {name} is {value}. Accepted: {accepted}.")
+    one_of("schedule", config.schedule, SCHEDULES)
+    one_of("selection", config.select, SELECTIONS)
+    one_of("augmentation", config.augment, AUGMENTS)
+
+
+def loss(name: str) -> None:
+    """Check a sum of weighted terms: `ce`, `ce+dice`, `0.5*ce+dice`."""
+    for term in name.split("+"):
+        match = re.fullmatch(r"\s*(?:\d*\.?\d+\s*\*)?\s*(\w+)\s*", term)
+        if not match or match[1] not in LOSS_TERMS:
+            raise BenchError(
+                f"Unknown loss '{name}'. Terms: {', '.join(LOSS_TERMS)}; sums and weights as in ce+dice or 0.5*ce+dice."
+            )
+
+
+def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
+    """Check that the backend and precision exist, that the architecture runs under them, and that it is installed."""
+    one_of("backend", config.backend, BACKENDS)
+    one_of("precision", config.precision, PRECISIONS)
+    for kind, given, accepted in (
+        ("backend", config.backend, spec.backends),
+        ("precision", config.precision, spec.precisions),
+    ):
+        if given not in accepted:
+            raise BenchError(f"{spec.name} does not run with the {kind} {given}. It accepts: {', '.join(accepted)}.")
+    if importlib.util.find_spec(config.backend) is None:
+        raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
+
+
+def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[BackboneSpec]) -> str | None:
+    """The backbone by its own name; the architecture's default for None; "none" asks for none."""
+    if given in (None, "none"):
+        if given == "none" and spec.default_backbone:
+            raise BenchError(f"{spec.name} needs a backbone. It accepts: {', '.join(spec.backbones)}.")
+        return spec.default_backbone
+    if not spec.backbones:
+        raise BenchError(f"{spec.name} takes no backbone, but got '{given}'.")
+    name = backbones.get(given).name if given in backbones else given
+    if name not in spec.backbones:
+        raise BenchError(unknown(f"backbone for {spec.name}", name, list(spec.backbones), list(spec.backbones)))
+    return name
+
+
+def weights(given: str, backbone: str | None) -> str:
+    """ "none", "imagenet" or an absolute path that exists; "none" for an architecture without backbone."""
+    if given not in ("none", "imagenet") and not Path(given).expanduser().is_file():
+        raise BenchError(f"There is no weights file '{given}'. Accepted: none, imagenet or the path of a file.")
+    if given == "none" or backbone is None:
+        return "none"
+    return given if given == "imagenet" else str(Path(given).expanduser().resolve())
+
+
+def params(given: Mapping[str, Any], spec: ArchitectureSpec) -> dict[str, Any]:
+    """The builder's parameters with the types of its signature.
+
+    What equals the default is left out, so that saying it is no other trial.
+    """
+    known = {param.name: param for param in spec.params}
+    listing = ", ".join(f"{p.name} ({p.type}, {p.default})" for p in spec.params) or "none"
+    checked = {}
+    for name, value in given.items():
+        if name not in known:
+            near = unknown(f"parameter of {spec.name}", name, list(known), [])
+            raise BenchError(near.replace("Available: none.", f"It has: {listing}."))
+        checked[name] = _typed(spec.name, known[name], value)
+    return {name: value for name, value in checked.items() if value != _plain(known[name].default)}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": (list, tuple)}
+
+
+def _typed(owner: str, param: Param, value: Any) -> Any:
+    is_bool = isinstance(value, bool)
+    if not isinstance(value, _TYPES[param.type]) or is_bool != (param.type == "bool"):
+        hint = "; in a TOML file a list of values is written [[8, 16], [16, 32]]" if param.type == "list" else ""
+        raise BenchError(f"The parameter '{param.name}' of {owner} is of type {param.type}, but got {value!r}{hint}.")
+    return float(value) if param.type == "float" else _plain(value)

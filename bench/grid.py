@@ -1,0 +1,138 @@
+"""From options or a TOML file to the trials' configurations.
+
+Names are those of `bench run`'s options, with `-` or `_`. A value may hold several, an axis of the grid:
+commas on the command line, a list in a TOML file. The order puts every pair's first seed first.
+"""
+
+import itertools
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench import catalog
+from bench.errors import BenchError
+from bench.registry import unknown
+from bench.spec import TrialConfig
+from bench.values import axis, parameters, seconds, whole_number
+
+Options = Mapping[str, Any]  # name -> text, number or list
+
+AXES = (
+    "dataset", "image_size", "train_fraction", "backend", "precision", "budget", "batch_size", "lr", "schedule",
+    "loss", "augment", "select", "weights", "arch", "backbone", "param",
+)  # fmt: skip
+SINGLE: dict[str, Callable[[Any], Any]] = {"data_dir": str, "skip_corrupt": bool, "plugin": str, "timeout": seconds}
+REPETITIONS = ("seed", "seeds", "repeat")
+OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
+NAMES = (*AXES, *SINGLE, *REPETITIONS, *OF_THE_RUN)
+
+
+def expand(options: Options) -> list[TrialConfig]:
+    """Every combination of the options' values, resolved and checked; equal trials once.
+
+    BenchError for a name, value or combination that can't be run.
+    """
+    options = _known(options, "option")
+    if options.get("plugin"):
+        catalog.add_plugin(str(options["plugin"]))
+    for name, registry in (("arch", catalog.architectures()), ("dataset", catalog.datasets())):
+        if not options.get(name):
+            raise BenchError(f"No {registry.kind} is named. Give --{name}; available: {', '.join(registry.names())}.")
+    axes = [axis(name, options[name]) for name in AXES if options.get(name) is not None and name != "param"]
+    axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
+    axes = [_repeats(options), _seeds(options), *axes]
+    single = {name: kind(options[name]) for name, kind in SINGLE.items() if options.get(name) is not None}
+    trials = [catalog.resolve(_config(single, values)) for values in itertools.product(*axes)]
+    return _unique(trials)
+
+
+def configs(options: Options, file: Path | None = None) -> list[TrialConfig]:
+    """The trials of a TOML file and options; where both name something, the options win.
+
+    The file's names are those of the options; `[[trials]]` lists further trials (or small grids), which take
+    what they leave out from the names above them.
+    """
+    options = {name: value for name, value in _known(options, "option").items() if value is not None}
+    if file is None:
+        return expand(options)
+    grid, trials = read_toml(file)
+    tables = [{**grid, **trial} for trial in trials]
+    if grid.get("arch") or not trials:
+        tables.insert(0, grid)
+    return _unique(itertools.chain.from_iterable(expand(_override(table, options)) for table in tables))
+
+
+def read_toml(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The names of a TOML file, and its [[trials]]; BenchError names the line that is broken."""
+    try:
+        values = tomllib.loads(Path(file).read_text())
+    except OSError as error:
+        raise BenchError(f"The file '{file}' can't be read ({error.strerror}).") from error
+    except ValueError as error:  # tomllib.TOMLDecodeError says line and column; UnicodeDecodeError the byte
+        raise BenchError(f"'{file}' is no valid TOML: {error}.") from error
+    trials = values.pop("trials", [])
+    if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
+        raise BenchError(f"'trials' in '{file}' must be tables, each under a line [[trials]].")
+    return _known(values, f"name in '{file}'"), [_known(trial, f"name in '{file}'") for trial in trials]
+
+
+def _known(values: Options, kind: str) -> dict[str, Any]:
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    for name in named:
+        if name not in NAMES:
+            raise BenchError(unknown(kind, name, list(NAMES), sorted(NAMES)))
+    return named
+
+
+def _override(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The table with the options in it; --seed takes the place of `seeds` too, --param only of its own names."""
+    merged = {**table, **options}
+    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+        if name in options and other not in options:
+            merged.pop(other, None)
+    if "param" in table and "param" in options:
+        merged["param"] = {**parameters(table["param"]), **parameters(options["param"])}
+    return merged
+
+
+def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
+    """Equal trials once, and every pair's first seed before anyone's second."""
+    once = {repr(sorted(config.to_dict().items())): config for config in configs}
+    return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
+
+
+def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]]) -> TrialConfig:
+    """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones."""
+    chosen: dict[str, Any] = dict(single)
+    params: dict[str, Any] = {}
+    for name, value in values:
+        if name == "param":
+            params[value[0]] = value[1]
+        else:
+            chosen[name] = value
+    arch, _, backbone = chosen["arch"].partition(":")
+    chosen["arch"] = arch
+    if backbone:
+        chosen["backbone"] = backbone
+    return TrialConfig(**chosen, params=params)
+
+
+def _seeds(options: Options) -> list[tuple[str, int]]:
+    if options.get("seed") is not None and options.get("seeds") is not None:
+        raise BenchError("Give --seeds N (the seeds 0 to N-1) or --seed 0,1 (these seeds), not both.")
+    if options.get("seed") is not None:
+        return axis("seed", options["seed"])
+    return [("seed", seed) for seed in range(_count("seeds", options))]
+
+
+def _repeats(options: Options) -> list[tuple[str, int]]:
+    return [("repeat", repeat) for repeat in range(_count("repeat", options))]
+
+
+def _count(name: str, options: Options) -> int:
+    given = options.get(name)
+    count = 1 if given is None else whole_number(name, given)
+    if count < 1:
+        raise BenchError(f"--{name} is {count}. Accepted: 1 or more.")
+    return count

@@ -1,0 +1,96 @@
+"""The specs of plug-in files and of installed packages, read in a child process.
+
+They import keras, which the parent process never does. The child (`python -m bench.plugin`) prints the specs,
+and the answer is kept in the cache folder by the hash of the source file.
+
+An installed package says where its architectures or data sets are by entry points in the groups
+`bench.architectures` and `bench.datasets`: `name = "package.module:function"`; everything that is decorated in
+that module counts.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from bench.errors import BenchError
+from bench.spec import BACKENDS
+
+PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
+ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
+
+
+def file(path: Path) -> dict[str, Any]:
+    """The specs that a plug-in file defines, as bench.plugin.probe gives them; BenchError if it can't be imported."""
+    return _probe(str(path), path)
+
+
+def module(name: str) -> dict[str, Any]:
+    """The specs that an installed module defines."""
+    return _probe(name, _module_file(name))
+
+
+def entry_points() -> list[str]:
+    """The modules that installed packages name."""
+    points = (p for group in ENTRY_POINT_GROUPS for p in importlib.metadata.entry_points(group=group))
+    return list(dict.fromkeys(point.module for point in points))
+
+
+def file_hash(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where the answers of probes are kept."""
+    return Path(os.environ.get("SEGBENCH_CACHE") or platformdirs.user_cache_path("segbench")) / "plugins"
+
+
+def _module_file(module: str) -> Path:
+    """The file of an installed module, found without importing its package."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise BenchError(f"The entry point's module '{module}' is not installed. Reinstall the package that names it.")
+    if not rest:
+        return Path(spec.origin)
+    path = Path(spec.origin).parent.joinpath(*rest)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _probe(source: str, file: Path) -> dict[str, Any]:
+    """The specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
+    digest = hashlib.sha256(f"{source}\n{file_hash(file)}".encode()).hexdigest()
+    kept = cache_folder() / f"{digest[:24]}.json"
+    if kept.is_file():
+        return json.loads(kept.read_text())
+    answer = _ask_child(source)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}.part")
+    part.write_text(answer)
+    part.replace(kept)
+    return json.loads(answer)
+
+
+def _ask_child(source: str) -> str:
+    environment = dict(os.environ)
+    installed = [b for b in ("jax", "torch", *BACKENDS) if importlib.util.find_spec(b)]  # the fastest to import first
+    if installed:
+        environment.setdefault("KERAS_BACKEND", installed[0])
+    command = [sys.executable, "-m", "bench.plugin", source]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=environment)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"The plug-in '{source}' took longer than {PROBE_SECONDS:.0f} s to import.") from error
+    lines = child.stdout.strip().splitlines()
+    if child.returncode or not lines:
+        last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+        raise BenchError(f"The plug-in '{source}' can't be imported: {last}")
+    return lines[-1]
