@@ -1,0 +1,130 @@
+"""Shapes: coloured objects on textured ground, drawn by code; nothing to download.
+
+Our own. Splits: 400 train, 40 val, 100 test. Labels: 0 background, 1 disk, 2 square, 3 triangle, 4 ring.
+
+Ground and objects take their colours and textures from the same distribution, so a pixel's colour does not tell its
+class: form does. Later objects hide parts of earlier ones; through a ring's hole one sees what lies behind; strokes of
+random colour are background. Every pixel carries noise.
+
+A picture depends on its name and size alone. Only operations that IEEE 754 rounds in one way (+ - * /, square root,
+comparison) and uniform draws are used, so that it is the same on every machine: no sin, exp or normal.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.datasets.base import Sample
+
+COUNTS = {"train": 400, "val": 40, "test": 100}
+NATIVE_SIZE = (160, 160)  # what `read` gives: height, width in pixels
+_VERSION = "shapes-1"  # a change of the pictures needs another
+_DISK, _SQUARE, _TRIANGLE, _RING = 1, 2, 3, 4
+_CONTRAST = 90.0  # least distance in RGB between an object and the ground
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The data set; its pictures are made when they are read."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
+
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (160, 160, 3), labels uint8 (160, 160)."""
+        return self.read_at(sample, NATIVE_SIZE)
+
+    def read_at(self, sample: Sample, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The same scene drawn at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
+        seed = hashlib.sha256(f"{_VERSION}/{sample.name}".encode()).digest()
+        return draw(np.random.default_rng(int.from_bytes(seed[:16], "big")), size)
+
+
+def load(data_dir: Path | None) -> Shapes:
+    """The data set; it needs no folder and ignores one."""
+    names = [(f"{split}_{i:03d}", split) for split, count in COUNTS.items() for i in range(count)]
+    return Shapes(tuple(Sample(name, split, name, token=f"{_VERSION}/{name}") for name, split in names))
+
+
+def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """One scene: image uint8 (H, W, 3), labels uint8 (H, W)."""
+    ground = _color(rng)
+    image = _textured(rng, ground, size)
+    labels = np.zeros(size, np.uint8)
+    for _ in range(int(rng.integers(3, 6))):
+        _paint(image, _stroke(rng, size), _color(rng))
+    for _ in range(int(rng.integers(3, 7))):
+        class_id = int(rng.integers(_DISK, _RING + 1))
+        window, mask = _object(rng, class_id, size)
+        fill = _textured(rng, _color(rng, away_from=ground), mask.shape)
+        _paint(image[window], mask, fill)
+        labels[window][mask] = class_id
+    image += (rng.random(image.shape, np.float32) - 0.5) * 40
+    return np.clip(image, 0, 255).astype(np.uint8), labels
+
+
+def _object(rng: np.random.Generator, class_id: int, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The window that an object covers, and its mask in it; a radius is 0.12 to 0.26 of the shorter side."""
+    radius = (0.12 + 0.14 * rng.random()) * min(size)
+    center = (0.08 + 0.84 * rng.random(2)) * size
+    window = tuple(
+        slice(max(0, int(c - radius * 1.5)), min(extent, int(c + radius * 1.5) + 1))
+        for c, extent in zip(center, size, strict=True)
+    )
+    y, x = ((np.arange(s.start, s.stop) + 0.5 - c) / radius for s, c in zip(window, center, strict=True))
+    cosine, sine = _direction(rng)
+    u, v = x * cosine + y[:, None] * sine, y[:, None] * cosine - x * sine
+    return window, _mask(class_id, u, v, hole=0.5 + 0.15 * rng.random())
+
+
+def _mask(class_id: int, u: np.ndarray, v: np.ndarray, hole: float) -> np.ndarray:
+    """Where an object of radius about 1 lies in its own coordinates; the four have like areas."""
+    if class_id == _DISK:
+        return u * u + v * v < 1
+    if class_id == _SQUARE:
+        return np.maximum(np.abs(u), np.abs(v)) < 0.89
+    if class_id == _TRIANGLE:
+        side = 0.5 * u - 0.8660254037844386 * v, 0.5 * u + 0.8660254037844386 * v, -u
+        return np.maximum(np.maximum(side[0], side[1]), side[2]) < 0.75
+    distance = u * u + v * v
+    return (distance < 1.2) & (distance > hole * hole * 1.2)
+
+
+def _stroke(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A straight band across the picture, bool (H, W)."""
+    y, x = (np.arange(extent) + 0.5 - place * extent for extent, place in zip(size, rng.random(2), strict=True))
+    cosine, sine = _direction(rng)
+    return np.abs(x * cosine + y[:, None] * sine) < (0.01 + 0.03 * rng.random()) * min(size)
+
+
+def _paint(image: np.ndarray, mask: np.ndarray, fill: np.ndarray) -> None:
+    np.copyto(image, fill, where=mask[..., None])
+
+
+def _textured(rng: np.random.Generator, color: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A colour with blots of light and shade over it, float32 (H, W, 3)."""
+    cells = int(rng.integers(3, 12))
+    coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
+    shade = np.asarray(coarse.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32) - 127.5
+    return color.astype(np.float32) + (shade * np.float32(0.15 + 0.3 * rng.random()))[..., None]
+
+
+def _color(rng: np.random.Generator, away_from: np.ndarray | None = None) -> np.ndarray:
+    """A colour in RGB, float64 (3,), at some distance from another one."""
+    while True:
+        color = 30 + 195 * rng.random(3)
+        if away_from is None or ((color - away_from) ** 2).sum() > _CONTRAST**2:
+            return color
+
+
+def _direction(rng: np.random.Generator) -> tuple[float, float]:
+    """A unit vector."""
+    while True:
+        x, y = (2 * rng.random(2) - 1).tolist()
+        length = math.sqrt(x * x + y * y)
+        if 0.1 < length < 1:
+            return x / length, y / length
