@@ -1,9 +1,9 @@
 """Augmentation on the device: flip, rotation, brightness and contrast, of images and labels together.
 
-The randomness is drawn on the host, the same on every backend; `apply` is a pure function of its inputs that is traced
-into the train step. It computes where each pixel comes from and gathers flat rows, four for the image (bilinear) and
-one for the labels (nearest), which XLA compiles everywhere: Keras's own RandomRotation turns XLA off for the whole model
-and ops.image.affine_transform fails under it with TensorFlow 2.21.
+The randomness is drawn on the host, the same on every backend; `apply` is a pure function of its inputs that is
+traced into the train step. It computes where each pixel comes from and gathers flat rows, four for the image (bilinear)
+and one for the labels (nearest), which XLA compiles on every backend: Keras's RandomRotation turns XLA off for the
+whole model, and ops.image.affine_transform fails under XLA with TensorFlow 2.21.
 """
 
 import math

@@ -4,7 +4,7 @@ keras.ops only, the same on all backends. Pixels whose label is none of the clas
 count nor get a gradient.
 """
 
-import re
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -66,9 +66,16 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def _parse_term(text: str, name: str) -> tuple[float, Term]:
-    match = re.fullmatch(r"\s*(?:(\d*\.?\d+)\s*\*)?\s*([a-z_]\w*)\s*", text)
-    if not match:
-        raise BenchError(f"The loss '{name}' is no sum of terms. {_FORMS} Terms: {', '.join(TERMS)}.")
-    if match[2] not in TERMS:
-        raise BenchError(f"{unknown('loss', match[2], list(TERMS), list(TERMS))} {_FORMS}")
-    return float(match[1] or 1), TERMS[match[2]]
+    weight, star, term = (part.strip() for part in text.rpartition("*"))
+    if term not in TERMS:
+        raise BenchError(f"{unknown('loss', term or name, list(TERMS), list(TERMS))} {_FORMS}")
+    if star and not _is_weight(weight):
+        raise BenchError(f"The loss '{name}' has the weight '{weight}', which is no number above 0. {_FORMS}")
+    return float(weight) if star else 1.0, TERMS[term]
+
+
+def _is_weight(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
