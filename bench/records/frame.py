@@ -1,0 +1,122 @@
+"""Records as a pandas DataFrame, one row a trial; results/README.md says what each column means."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.records.store import StoredTrial, load
+from bench.records.text import clean
+from bench.spec import TrialConfig
+
+# A configuration's fields under their column names; `params` alone is the number of the model's parameters.
+CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
+_CONFIG_NUMBERS = ("batch_size", "lr", "train_fraction", "seed", "repeat", "timeout")
+
+_TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
+_TEXTS += ("started", "finished", "memory_method", "folder")
+_NUMBERS = (
+    *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
+    *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
+    *("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "peak_memory_mib", "params"),
+    *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
+)
+_PER_CLASS = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2"}
+
+
+def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
+    """All trials of one results folder or several, one row each, with every column that any of them has.
+
+    Text columns are empty and number columns NaN where a record says nothing. A path that is no
+    results folder raises BenchError; a record that can't be read has no row (`store.load` names it).
+    """
+    one = isinstance(paths, str | Path)
+    return trials_frame(load([paths] if one else paths).trials)  # type: ignore[list-item]
+
+
+def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
+    """The rows of `load_results` for trials that are loaded already."""
+    frame = pd.DataFrame([_row(trial) for trial in trials])
+    first = list(dict.fromkeys((*_TEXTS, *_NUMBERS)))
+    frame = frame.reindex(columns=[*first, *(c for c in frame.columns if c not in first)])
+    for name in frame.columns:
+        if name in _TEXTS or (name not in _NUMBERS and not _is_numeric(frame[name])):
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype(str)
+        else:
+            frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    return frame
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _row(trial: StoredTrial) -> dict[str, Any]:
+    """One record, flat. What identifies the trial comes last: no metric's name can replace it."""
+    record = trial.record
+    return {
+        **_metrics(record.metrics),
+        **{f"val_{k}": v for k, v in _numbers(record.validation).items()},
+        **_numbers(record.model),
+        **_numbers(record.training),
+        **{f"ledger_{k}_seconds": v for k, v in _numbers(record.ledger).items()},
+        **_numbers(record.speed),
+        **_numbers(record.memory, but=("method",)),
+        **_environment(record.environment),
+        **_dataset(record.dataset),
+        "memory_method": clean(_mapping(record.memory).get("method")),
+        **_config(record.config),
+        **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},
+        **{name: _number(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
+        "repeat": _number(record.repeat),
+        "folder": str(trial.folder),
+    }
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> float:
+    """A finite number, or NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
+    return {clean(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)}
+
+
+def _metrics(metrics: Any) -> dict[str, float]:
+    row = _numbers(metrics)
+    for name, prefix in _PER_CLASS.items():
+        row |= {f"{prefix}_{k}": v for k, v in _numbers(_mapping(metrics).get(name)).items()}
+    return row
+
+
+def _environment(environment: Any) -> dict[str, Any]:
+    values = _mapping(environment)
+    row = {clean(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in values.items() if k != "versions"}
+    return row | {f"version_{clean(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
+
+
+def _dataset(dataset: Any) -> dict[str, Any]:
+    values = _mapping(dataset)
+    images = {f"{k}_images": v for k, v in _numbers(values.get("images")).items()}
+    return {**images, "data_fingerprint": clean(values.get("fingerprint"))}
+
+
+def _config(config: Any) -> dict[str, Any]:
+    values = dict(_mapping(config))
+    values["builder_params"] = clean(values.pop("params", None) or None)
+    size = values.get("image_size")
+    values["image_size"] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
+    return {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}

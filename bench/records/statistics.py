@@ -1,0 +1,88 @@
+"""Trials that differ in nothing but seed and repeat, pooled: mean and sample standard deviation over the seeds."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.records.frame import CONFIG
+
+_NOT_IDENTITY = ("seed", "repeat", "data_dir", "skip_corrupt", "timeout")
+SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "data_fingerprint", "device", "protocol_version")
+"""The columns in which the trials of one configuration agree."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over the seeds of a configuration."""
+
+    mean: float  # NaN when no seed has the value
+    sd: float | None  # sample standard deviation (n - 1); None for fewer than two seeds: there is no spread to see
+    n: int  # seeds that have the value
+
+
+NOTHING = Spread(float("nan"), None, 0)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All trials of one configuration on one device."""
+
+    values: dict[str, object]  # of the columns in SAME
+    spreads: dict[str, Spread]  # of every number column, over the trials that are ok
+    trials: pd.DataFrame  # the rows of the frame, failed ones too
+
+    @property
+    def ok(self) -> pd.DataFrame:
+        """The trials that ended well."""
+        return self.trials[self.trials["status"] == "ok"]
+
+    @property
+    def seeds(self) -> int:
+        """How many different seeds ended well."""
+        return int(self.ok["seed"].nunique())
+
+    @property
+    def failed(self) -> int:
+        """How many trials did not end well."""
+        return len(self.trials) - len(self.ok)
+
+    def spread(self, column: str) -> Spread:
+        """Mean and spread of a column; a column that no trial has gives NaN, n = 0."""
+        return self.spreads.get(column, NOTHING)
+
+
+def pool(frame: pd.DataFrame) -> list[Configuration]:
+    """The configurations of a frame of `load_results`, in the order of their first trials.
+
+    Repeats of one seed are averaged first, so that n counts seeds. A trial that failed before its
+    data had a fingerprint belongs to the same configuration's, when there is only one.
+    """
+    if frame.empty:
+        return []
+    frame = _with_fingerprints(frame)
+    number = frame.groupby(list(SAME), dropna=False, sort=False).ngroup()
+    numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
+    ok = frame["status"] == "ok"
+    per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
+    over_seeds = per_seed.groupby(level=0)
+    means, sds, counts = over_seeds.mean(), over_seeds.std(ddof=1), over_seeds.count()
+    configurations = []
+    for index, rows in frame.groupby(number):
+        spreads = {}
+        if index in means.index:
+            triples = zip(numeric, means.loc[index], sds.loc[index], counts.loc[index], strict=True)
+            spreads = {c: Spread(float(m), float(s) if n > 1 else None, int(n)) for c, m, s, n in triples}
+        configurations.append(Configuration({c: rows.iloc[0][c] for c in SAME}, spreads, rows))
+    return configurations
+
+
+def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the fingerprint of trials that failed before they had one, where it can only be one."""
+    data = ["dataset", "image_size", "device", "protocol_version"]
+    known = frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])
+    only = known.loc[known["nunique"] == 1, "first"].to_dict()
+    filled = [
+        mark or only.get(tuple(place), "")
+        for mark, place in zip(frame["data_fingerprint"], frame[data].itertuples(index=False), strict=True)
+    ]
+    return frame.assign(data_fingerprint=filled)

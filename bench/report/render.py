@@ -1,0 +1,186 @@
+"""The report: reads results folders, writes index.html, LEADERBOARD.md, leaderboard.csv and plots/."""
+
+import base64
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench import __version__
+from bench.errors import BenchError
+from bench.records.frame import trials_frame
+from bench.records.store import PROGRESS, Loaded, StoredTrial, load, read_json
+from bench.records.text import clean, shorten
+from bench.report.columns import MEASURED, PARAMS, TEXTS
+from bench.report.leaderboard import Group, groups
+from bench.report.plots import Plot, group_plots
+from bench.report.samples import Sample, group_samples
+from bench.report.tables import csv_text, markdown
+
+_LOG_LINES, _LOG_LINE_LENGTH = 60, 500
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group with everything that the page shows of it."""
+
+    id: str
+    group: Group
+    plots: list[Plot]
+    samples: list[tuple[str, list[Sample]]]
+
+
+def write_report(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Write the report of some results folders to the folder `out`; returns the files, index.html first.
+
+    Files of the same names are replaced. A path that is no results folder, or an `out` that can't be
+    written, raises BenchError; single records that can't be read are named in the report.
+    """
+    loaded = load(paths)
+    trials, problems = _without_doubles(loaded)
+    frame = trials_frame(trials)
+    failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
+    try:
+        (out / "plots").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"The report can't be written to '{out}' ({error.strerror}). Give another folder with --out.") from error
+    by_folder = {str(trial.folder): trial for trial in trials}
+    boards = groups(frame)
+    parts = [_part(number, group, by_folder, out, problems) for number, group in enumerate(boards, start=1)]
+    problems += _unfinished(loaded)
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    texts = {
+        "index.html": _page(parts, frame, failures, by_folder, problems, now, _command(paths, out)),
+        "LEADERBOARD.md": markdown(boards, failures, problems, now),
+        "leaderboard.csv": csv_text(boards),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    return [*(out / name for name in texts), *(file for part in parts for plot in part.plots for file in plot.files)]
+
+
+def _without_doubles(loaded: Loaded) -> tuple[list[StoredTrial], list[str]]:
+    """Each identity (key, device, repeat) once: two folders may hold the same trial, which is no second seed."""
+    seen: dict[str, StoredTrial] = {}
+    problems = [clean(problem) for problem in loaded.problems]
+    for trial in loaded.trials:
+        record = trial.record
+        first = seen.setdefault(repr((record.key, record.device, record.repeat)), trial)
+        if first is not trial:
+            problems.append(f"{clean(str(trial.folder))}: the same trial as {clean(str(first.folder))}, left out.")
+    return list(seen.values()), problems
+
+
+def _unfinished(loaded: Loaded) -> list[str]:
+    lines = []
+    for folder in loaded.running:
+        fraction = read_json(folder / PROGRESS).get("fraction")
+        done = f" ({fraction:.0%} of its budget)" if isinstance(fraction, float) and 0 <= fraction <= 1 else ""
+        lines.append(f"{clean(folder.name)}: running now{done}.")
+    return lines + [f"{clean(f.name)}: its runner died; `bench run` takes it up again." for f in loaded.abandoned]
+
+
+def _part(number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str]) -> Part:
+    histories = {row.label: _histories(row.configuration.ok["folder"], trials) for row in group.ranked}
+    name = f"{number}-{re.sub(r'[^a-z0-9]+', '-', group.fields['data set'].lower())[:40].strip('-') or 'data'}"
+    plots = group_plots(group, histories, out / "plots", name)
+    return Part(f"group-{number}", group, plots, group_samples(group, trials, problems))
+
+
+def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[pd.DataFrame]:
+    columns = ["train_seconds", "images", "val_mean_iou"]
+    frames = [pd.DataFrame(trials[f].history()).reindex(columns=columns) for f in folders]
+    return [f.apply(pd.to_numeric, errors="coerce") for f in frames if len(f)]
+
+
+def _command(paths: Sequence[Path], out: Path) -> str:
+    return clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out)]))
+
+
+def _page(
+    parts: list[Part],
+    frame: pd.DataFrame,
+    failures: pd.DataFrame,
+    trials: dict[str, StoredTrial],
+    problems: list[str],
+    now: str,
+    command: str,
+) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["shorten"] = shorten
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(
+        parts=parts,
+        facts=_facts(parts, frame),
+        failures=[_failure(row, trials[row["folder"]]) for row in failures.to_dict("records")],
+        problems=problems,
+        definitions=[*TEXTS.values(), *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts))],
+        environments=_environments(frame),
+        now=now,
+        command=command,
+        version=__version__,
+        svg=Markup,  # the plots are our own, their texts escaped by matplotlib  # noqa: S704
+        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    )
+
+
+def _shown(name: str, parts: list[Part]) -> bool:
+    return any(name in part.group.columns for part in parts)
+
+
+def _facts(parts: list[Part], frame: pd.DataFrame) -> dict[str, str]:
+    """What the head of the page says."""
+    ok = int((frame["status"] == "ok").sum())
+    dates = sorted(d[:10] for d in frame["started"] if re.match(r"\d{4}-\d\d-\d\d", d))
+    period = dates[0] if len(set(dates)) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "unknown"
+    return {
+        "trials": f"{len(frame)}: {ok} ok, {len(frame) - ok} not",
+        "configurations ranked": str(sum(len(part.group.ranked) for part in parts)),
+        "data sets": _listed(frame["dataset"]),
+        "devices": _listed(frame["device"]),
+        "run": period,
+    }
+
+
+def _listed(column: pd.Series, most: int = 6) -> str:
+    values = sorted(set(column) - {""})
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(shorten(v, 80) for v in values[:most]) + more or "none"
+
+
+def _failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
+    lines = trial.record.log_tail[-_LOG_LINES:]
+    return {
+        "pair": shorten(":".join(filter(None, (row["arch"], row["backbone"]))) or "unknown"),
+        "dataset": shorten(row["dataset"]),
+        "what": f"seed {row['seed']:g}, {row['image_size']}, batch {row['batch_size']:g}, {row['backend']}, {row['precision']}",
+        "status": shorten(row["status"].replace("_", " ")),
+        "reason": shorten(row["reason"], 600) or "no reason was recorded",
+        "log": "\n".join(shorten(clean(line, keep="\t"), _LOG_LINE_LENGTH) for line in lines),
+    }
+
+
+def _environments(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """The different software and hardware that the ok trials ran on."""
+    names = ["device", "backend", "platform", "python", "commit", "driver"]
+    names += [c for c in frame.columns if c.startswith("version_")]
+    ok = frame[frame["status"] == "ok"].reindex(columns=names).fillna("").astype(str)
+    counted = ok.value_counts(sort=False).reset_index()
+    rows = []
+    for values in counted.to_dict("records"):
+        trials = values.pop("count")
+        rows.append({k.removeprefix("version_"): shorten(v) for k, v in values.items() if v} | {"trials": str(trials)})
+    return rows
