@@ -51,8 +51,9 @@ def mean_iou(counts: Counts) -> float | None:
 
 def mean_iou_per_image(counts: Counts) -> float | None:
     """Mean over images of each image's mean IoU over the classes that are in its labels or its predictions."""
-    means = [_mean(scores) for scores in iou(counts)]
-    return _mean(np.array([m for m in means if m is not None]))
+    scores = iou(counts)  # (N, C)
+    scores = scores[~np.isnan(scores).all(axis=1)]
+    return _mean(np.nanmean(scores, axis=1))
 
 
 def majority_class_mean_iou(counts: Counts) -> float | None:
