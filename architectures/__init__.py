@@ -1,4 +1,80 @@
-"""Placeholder, written next."""
+"""The architectures and their backbones: one spec a name.
+
+The parent process reads the specs and imports no keras; `build` is resolved in the trial's process. A new family
+is a file here and an entry below; tests/test_architectures.py then checks it without another line.
+"""
 
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.architectures: the folder 'architectures' is installed under that name.")
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.spec import ArchitectureSpec, BackboneSpec, Param
+
+BACKBONES = (
+    BackboneSpec(
+        name="mobilenet_v2",
+        paper="Sandler, Howard, Zhu, Zhmoginov, Chen 2018, arXiv:1801.04381",
+        aliases=("mobilenetv2",),
+    ),
+    BackboneSpec(name="resnet50", paper="He, Zhang, Ren, Sun 2015, arXiv:1512.03385", aliases=("resnet_50",)),
+)
+
+UNET_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1
+UNET_DECODER_FILTERS = (256, 128, 64, 32, 16)  # segmentation_models.pytorch's Unet, decoder_channels
+
+
+def _unet_divisor(backbone: str | None, params: Mapping[str, Any]) -> int:
+    """Without backbone each level below the first halves the image; a backbone ends at stride 32."""
+    if backbone:
+        return 32
+    depth = params.get("depth")
+    return 2 ** (len(params.get("filters", UNET_FILTERS)) - 1 if depth is None else depth)
+
+
+def _deeplab_divisor(_backbone: str | None, params: Mapping[str, Any]) -> int:
+    """The stride of the encoder's features: every resize in the model is then by a whole factor."""
+    return params.get("output_stride", 16)
+
+
+ARCHITECTURES = (
+    ArchitectureSpec(
+        name="unet",
+        build="bench.architectures.unet:build_unet",
+        summary="Encoder and decoder with a skip connection at every stride",
+        paper="Ronneberger, Fischer, Brox 2015, arXiv:1505.04597",
+        aliases=("u_net",),
+        backbones=tuple(backbone.name for backbone in BACKBONES),
+        size_divisor=_unet_divisor,
+        params=(
+            Param("filters", "list", UNET_FILTERS, "channels of each level, finest first; without backbone"),
+            Param("depth", "int", None, "halvings of the image; cuts `filters` or doubles on; without backbone"),
+            Param("decoder_filters", "list", UNET_DECODER_FILTERS, "channels at strides 16 to 1; with a backbone"),
+            Param("kernel_size", "int", 3, "of the convolutions in the blocks"),
+            Param("convs_per_block", "int", 2, "convolutions a block down; without backbone"),
+            Param("convs_per_decoder_block", "int", 2, "convolutions a block up"),
+            Param("upsampling", "str", "transposed", "transposed, bilinear or nearest"),
+            Param("dropout", "float", 0.0, "rate after the first convolution of each block"),
+            Param("batch_norm", "bool", True, "after each convolution, the backbone's own aside"),
+        ),
+    ),
+    ArchitectureSpec(
+        name="deeplab",
+        build="bench.architectures.deeplab:build_deeplab",
+        summary="DeepLabV3+: dilated pyramid pooling and a light decoder at stride 4",
+        paper="Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611",
+        aliases=("deeplab_v3_plus", "deeplabv3plus", "deeplabv3+"),
+        backbones=tuple(backbone.name for backbone in BACKBONES),
+        default_backbone="mobilenet_v2",
+        needs_backbone=True,
+        size_divisor=_deeplab_divisor,
+        params=(
+            Param("output_stride", "int", 16, "stride of the encoder's features: 16 or 8"),
+            Param("aspp_filters", "int", 256, "channels of each branch of the pyramid pooling"),
+            Param("decoder_filters", "int", 256, "channels of the decoder's two convolutions"),
+            Param("separable", "bool", True, "depthwise separable 3x3 convolutions in pyramid pooling and decoder"),
+            Param("dropout", "float", 0.1, "rate before the decoder"),
+        ),
+    ),
+)

@@ -1,0 +1,99 @@
+"""DeepLabV3+: features at several dilations (ASPP), refined by a light decoder at stride 4.
+
+Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
+Segmentation", arXiv:1802.02611; the pyramid pooling with image pooling is Chen 2017, arXiv:1706.05587.
+
+Departures: the backbones are keras.applications' ResNet50 and MobileNetV2 (the paper's are ResNet-101 and a modified
+Xception; its authors' MobileNetV2 leaves pyramid pooling and decoder out), ResNet50 without multi-grid; batch norm's
+momentum is Keras's. As in the paper: rates 6, 12, 18 at output stride 16, doubled at 8; batch norm and ReLU after the
+depthwise and after the pointwise half of a separable convolution; 48 channels from stride 4; two 3x3 convolutions.
+
+| stride | features | mobilenet_v2 | resnet50 |
+| --- | --- | --- | --- |
+| 16 (or 8) | backbone | 320 | 2048 |
+| 16 (or 8) | five branches of ASPP, joined | 5 x 256 -> 256 | the same |
+| 4 | backbone | 144 -> 48 | 256 -> 48 |
+| 4 | decoder | 304 -> 256 -> 256 -> classes | the same |
+| 1 | logits, bilinear | classes | classes |
+"""
+
+from collections.abc import Callable
+from functools import partial
+from os import PathLike
+
+import keras
+from keras import KerasTensor, layers
+
+from bench.architectures.backbones import feature_pyramid
+from bench.architectures.layers import conv_norm_relu, head, upsample
+from bench.errors import BenchError
+
+_OUTPUT_STRIDES = (8, 16)
+_LOW_LEVEL_FILTERS = 48  # table 1 of the paper
+
+
+def build_deeplab(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    backbone: str | None = None,
+    weights: str | PathLike[str] | None = None,
+    output_stride: int = 16,
+    aspp_filters: int = 256,
+    decoder_filters: int = 256,
+    separable: bool = True,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3); multiples of output_stride.
+        backbone: a name of `BACKBONES`; None is mobilenet_v2.
+        weights: of the backbone: None, "imagenet" or the path of a file.
+        output_stride: 16 or 8, stride of the encoder's features (section 3.1).
+        aspp_filters, decoder_filters: 256 channels (section 3.1, table 2).
+        separable: depthwise separable 3x3 convolutions in ASPP and decoder (section 3.1); False for plain ones.
+        dropout: rate on the encoder's features; 0.1 as in the authors' code (keep_prob 0.9).
+    """
+    if output_stride not in _OUTPUT_STRIDES:
+        raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 8, 16.")
+    conv = _separable if separable else partial(conv_norm_relu, use_bias=False)
+    inputs = keras.Input(input_shape, name="images")
+
+    # === Encoder ===
+    pyramid = feature_pyramid(inputs, backbone or "mobilenet_v2", weights=weights, output_stride=output_stride)
+    rates = [rate * 16 // output_stride for rate in (6, 12, 18)]
+    x = _aspp(pyramid[output_stride], aspp_filters, rates, conv)  # (B, H/16, W/16, 256)
+    x = layers.Dropout(dropout, name="dropout")(x)
+
+    # === Decoder ===
+    x = upsample(x, output_stride // 4, name="encoder_up")  # (B, H/4, W/4, 256)
+    low = conv_norm_relu(pyramid[4], _LOW_LEVEL_FILTERS, 1, use_bias=False, name="low_level")  # (B, H/4, W/4, 48)
+    x = layers.Concatenate(name="decoder_concat")([x, low])  # (B, H/4, W/4, 304)
+    x = conv(x, decoder_filters, name="decoder0")  # (B, H/4, W/4, 256)
+    x = conv(x, decoder_filters, name="decoder1")
+
+    # === Head ===
+    return keras.Model(inputs, head(x, num_classes, stride=4), name="deeplab")
+
+
+def _aspp(x: KerasTensor, filters: int, rates: list[int], conv: Callable) -> KerasTensor:
+    """Atrous spatial pyramid pooling: (B, h, w, C) -> (B, h, w, filters)."""
+    pointwise = partial(conv_norm_relu, filters=filters, kernel_size=1, use_bias=False)
+    branches = [pointwise(x, name="aspp_1x1")]
+    branches += [conv(x, filters, dilation_rate=rate, name=f"aspp_rate{rate}") for rate in rates]
+    pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)  # (B, 1, 1, C)
+    pooled = pointwise(pooled, name="aspp_image")
+    # From one pixel, bilinear and nearest are the same; nearest is a plain repeat.
+    branches.append(layers.UpSampling2D(x.shape[1:3], name="aspp_image_up")(pooled))
+    return pointwise(layers.Concatenate(name="aspp_concat")(branches), name="aspp_project")
+
+
+def _separable(x: KerasTensor, filters: int, *, dilation_rate: int = 1, name: str) -> KerasTensor:
+    """Depthwise 3x3 convolution and pointwise 1x1, each with batch norm and ReLU."""
+    depthwise = layers.DepthwiseConv2D(
+        3, padding="same", dilation_rate=dilation_rate, use_bias=False, name=f"{name}_depthwise"
+    )
+    x = layers.BatchNormalization(name=f"{name}_depthwise_norm")(depthwise(x))
+    x = layers.ReLU(name=f"{name}_depthwise_relu")(x)
+    return conv_norm_relu(x, filters, 1, use_bias=False, name=f"{name}_pointwise")

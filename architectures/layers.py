@@ -1,0 +1,41 @@
+"""Blocks that two families or more are made of."""
+
+from typing import Any
+
+from keras import KerasTensor, layers
+
+
+def conv_norm_relu(
+    x: KerasTensor,
+    filters: int,
+    kernel_size: int = 3,
+    *,
+    name: str,
+    batch_norm: bool = True,
+    **conv: Any,
+) -> KerasTensor:
+    """Convolution that keeps the size, batch norm, ReLU: (B, H, W, C) -> (B, H, W, filters).
+
+    `conv` goes to keras.layers.Conv2D (use_bias, kernel_initializer, dilation_rate, ...).
+    """
+    x = layers.Conv2D(filters, kernel_size, padding="same", name=f"{name}_conv", **conv)(x)
+    if batch_norm:
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str, **options: Any) -> KerasTensor:
+    """Bilinear upsampling by a whole factor: trains under XLA on all backends.
+
+    `keras.ops.image.resize(..., "nearest")` does not (TensorFlow 2.21), nor do the random preprocessing layers.
+    """
+    return layers.UpSampling2D(factor, interpolation="bilinear", name=name, **options)(x)
+
+
+def head(x: KerasTensor, num_classes: int, stride: int = 1) -> KerasTensor:
+    """Classify at the decoder's stride, then resize: (B, H/stride, W/stride, C) -> logits (B, H, W, num_classes).
+
+    float32 under mixed precision too: the loss takes a logarithm of a sum over the classes.
+    """
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
+    return upsample(x, stride, name="logits_resized", dtype="float32") if stride > 1 else x

@@ -1,0 +1,153 @@
+"""U-Net: encoder and decoder joined by a skip connection at every stride.
+
+Ronneberger, Fischer, Brox 2015, "U-Net: Convolutional Networks for Biomedical Image Segmentation", arXiv:1505.04597.
+
+Departures: convolutions are padded, so that logits have the image's size (the paper loses a border of 92 pixels and
+crops the skips); batch norm after each convolution (the paper has none); dropout is an option (the paper has it at the
+end of the encoder). As in the paper: 2x2 transposed convolutions, bias in every convolution, He initialisation.
+
+| stride | 1 | 2 | 4 | 8 | 16 | 32 |
+| --- | --- | --- | --- | --- | --- | --- |
+| channels | 64 | 128 | 256 | 512 | 1024 | |
+| decoder with a backbone | 16 | 32 | 64 | 128 | 256 | (the backbone's) |
+
+With a backbone the encoder is its feature pyramid at strides 2 to 32, and the decoder goes on to stride 1 without a
+skip, with the channels of segmentation_models.pytorch's Unet.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from os import PathLike
+
+import keras
+from keras import KerasTensor, layers
+
+from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS
+from bench.architectures.backbones import feature_pyramid
+from bench.architectures.layers import conv_norm_relu, head, upsample
+from bench.errors import BenchError
+
+_UPSAMPLING = ("transposed", "bilinear", "nearest")
+
+
+def build_unet(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    backbone: str | None = None,
+    weights: str | PathLike[str] | None = None,
+    filters: Sequence[int] = UNET_FILTERS,
+    depth: int | None = None,
+    decoder_filters: Sequence[int] = UNET_DECODER_FILTERS,
+    kernel_size: int = 3,
+    convs_per_block: int = 2,
+    convs_per_decoder_block: int = 2,
+    upsampling: str = "transposed",
+    dropout: float = 0.0,
+    batch_norm: bool = True,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3); multiples of 2 ** depth, or of 32 with a backbone.
+        backbone: None, or a name of `BACKBONES` as the encoder.
+        weights: of the backbone: None, "imagenet" or the path of a file.
+        filters: channels of each level, finest first (figure 1 of the paper); without backbone.
+        depth: halvings of the image; cuts `filters`, or goes on doubling them. None: as many as `filters` has.
+        decoder_filters: channels at strides 16, 8, 4, 2, 1; with a backbone.
+        convs_per_block, convs_per_decoder_block, kernel_size, upsampling: two 3x3 convolutions a block and 2x2
+            transposed convolutions that bring the channels to the level's (the paper). "bilinear" and "nearest" keep
+            the channels.
+        dropout: rate after the first convolution of each block; 0 for none.
+    """
+    if upsampling not in _UPSAMPLING:
+        raise BenchError(f"Unknown upsampling '{upsampling}' of unet. Accepted: {', '.join(_UPSAMPLING)}.")
+    block = partial(_block, kernel_size=kernel_size, dropout=dropout, batch_norm=batch_norm)
+    inputs = keras.Input(input_shape, name="images")
+
+    # === Encoder ===
+    skips: list[KerasTensor | None]
+    if backbone:
+        widths = _decoder_widths(decoder_filters, filters, depth)
+        *features, x = feature_pyramid(inputs, backbone, weights=weights).values()  # (B, H/32, W/32, C)
+        skips = [*reversed(features), None]  # strides 16, 8, 4, 2; none at 1
+    else:
+        _check_no_backbone(weights, decoder_filters)
+        levels = _levels(filters, depth)
+        x, skips = _encode(inputs, levels, partial(block, convs=convs_per_block))  # (B, H/2^depth, W/2^depth, C)
+        widths = levels[-2::-1]
+
+    # === Decoder ===
+    for index, (skip, width) in enumerate(zip(skips, widths, strict=True), start=1):
+        x = _upsample(x, width, upsampling, name=f"decoder{index}_up")  # (B, 2h, 2w, C)
+        if skip is not None:
+            x = layers.Concatenate(name=f"decoder{index}_concat")([skip, x])
+        x = block(x, width, convs=convs_per_decoder_block, name=f"decoder{index}")  # (B, 2h, 2w, width)
+
+    # === Head ===
+    return keras.Model(inputs, head(x, num_classes), name="unet")
+
+
+def _encode(x: KerasTensor, levels: Sequence[int], block: Callable) -> tuple[KerasTensor, list[KerasTensor]]:
+    """The deepest features, and those of the levels above, deepest first."""
+    features = []
+    for index, width in enumerate(levels):
+        if index:
+            x = layers.MaxPooling2D(2, name=f"encoder{index}_pool")(x)
+        x = block(x, width, name=f"encoder{index}")
+        features.append(x)
+    return x, features[-2::-1]
+
+
+def _block(
+    x: KerasTensor, filters: int, *, convs: int, kernel_size: int, dropout: float, batch_norm: bool, name: str
+) -> KerasTensor:
+    """(B, H, W, C) -> (B, H, W, filters)."""
+    for index in range(convs):
+        x = conv_norm_relu(
+            x,
+            filters,
+            kernel_size,
+            batch_norm=batch_norm,
+            kernel_initializer="he_normal",  # the paper, section 3: std sqrt(2 / N)
+            name=f"{name}_{index}",
+        )
+        if dropout and index == 0:
+            x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> KerasTensor:
+    """Twice the height and width; `filters` channels if transposed, else the same."""
+    if upsampling == "transposed":
+        return layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer="he_normal", name=name)(x)
+    if upsampling == "nearest":
+        return layers.UpSampling2D(2, name=name)(x)
+    return upsample(x, 2, name=name)
+
+
+def _levels(filters: Sequence[int], depth: int | None) -> list[int]:
+    """Channels of each level, finest first; `depth` + 1 of them."""
+    levels = list(filters)
+    if depth is None:
+        depth = len(levels) - 1
+    if depth < 1 or not levels:
+        raise BenchError(f"unet can't have the filters {levels} and the depth {depth}. It needs two levels or more.")
+    while len(levels) <= depth:
+        levels.append(2 * levels[-1])
+    return levels[: depth + 1]
+
+
+def _decoder_widths(decoder_filters: Sequence[int], filters: Sequence[int], depth: int | None) -> list[int]:
+    if tuple(filters) != UNET_FILTERS or depth is not None:
+        raise BenchError("unet with a backbone has no 'filters' and no 'depth'. Give decoder_filters, or no backbone.")
+    if len(decoder_filters) != len(UNET_DECODER_FILTERS):
+        raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1), not {list(decoder_filters)}.")
+    return list(decoder_filters)
+
+
+def _check_no_backbone(weights: str | PathLike[str] | None, decoder_filters: Sequence[int]) -> None:
+    if weights is not None:
+        raise BenchError(f"unet without a backbone can't take the weights '{weights}'. Give a backbone, or no weights.")
+    if tuple(decoder_filters) != UNET_DECODER_FILTERS:
+        raise BenchError("unet without a backbone has no 'decoder_filters'. Give filters, or a backbone.")
