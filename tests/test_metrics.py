@@ -52,6 +52,11 @@ def test_majority_class_score_is_the_score_of_predicting_it():
     assert scores.mean_iou(everywhere_zero) == pytest.approx(scores.majority_class_mean_iou(np.array(COUNTS)))
 
 
+def test_majority_class_score_leaves_out_a_class_that_no_label_has():
+    # labels: 3 pixels of class 0, 1 of class 1, none of class 2, which is predicted once
+    assert scores.majority_class_mean_iou(np.array([[[3, 0, 0], [0, 0, 1], [0, 1, 0]]])) == pytest.approx(3 / 4 / 2)
+
+
 def test_binary_summary_has_the_foreground():
     counts = np.array([[[5, 2, 1], [3, 1, 2]]])
     summary = scores.summary(counts, ["background", "pet"])
