@@ -47,8 +47,8 @@ def _batch_statistics(engine: Engine, layers: list, images: np.ndarray) -> list[
     """Mean and variance of one batch in each layer: after a step from zero, moving = (1 - momentum) * batch."""
     engine.pull()
     for layer in layers:
-        layer.moving_mean.assign(ops.zeros_like(layer.moving_mean))
-        layer.moving_variance.assign(ops.zeros_like(layer.moving_variance))
+        layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))
+        layer.moving_variance.assign(np.zeros(layer.moving_variance.shape))
     engine.push()
     engine.update_statistics(images)
     engine.pull()

@@ -1,5 +1,6 @@
 """A trial's parts from its configuration: model, engine and training, all from the seed."""
 
+import sys
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
 
 def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     """The model, with the seed and the precision set for this process."""
-    keras.utils.set_random_seed(config.seed)
+    _set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     _turn_off_tf32(config.backend)
     builder = catalog.load_builder(catalog.architecture(config))
@@ -62,6 +63,16 @@ def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes:
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put
     return put(images), put(labels), put(draws)
+
+
+def _set_seed(seed: int) -> None:
+    """Seed Python, NumPy and the backend; Keras would import TensorFlow for it whatever the backend is."""
+    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    keras.utils.set_random_seed(seed)
+    if hidden:
+        del sys.modules["tensorflow"]
 
 
 def _turn_off_tf32(backend: str) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from bench.profiling.speed import latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.training.loop import Training
 
-BLOCK_SECONDS = 1.0  # of each timed block of steps
-PAIRS_SECONDS = 15.0  # for all pairs of blocks
+BLOCK_SECONDS = 0.5  # of each timed block of steps
+PAIRS_SECONDS = 10.0  # for all pairs of blocks
 
 
 def measure_speed(training: Training, batch: tuple[Any, Any, Any]) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, ex
     folder = results.running_folder(trial.identity)
     shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
     folder.mkdir(parents=True)
-    write_json(folder / REQUEST, {"config": trial.config.to_dict()})
     started, clock = _now(), time.monotonic()
+    write_json(folder / REQUEST, {"config": trial.config.to_dict(), "time": time.time()})
     handle = executor.start(folder, trial.config.backend)
     observer.started(trial)
     ending = _watch(trial, folder, observer, handle)
@@ -104,10 +104,13 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
     """Wait for the end; status and reason when it was the runner that ended the trial."""
     limit = trial.config.timeout
     clock = time.monotonic()
+    told: dict[str, Any] = {}
     try:
         while not handle.wait(POLL_SECONDS):
-            if progress := read_json(folder / PROGRESS):
+            progress = read_json(folder / PROGRESS)
+            if progress and progress != told:
                 observer.progressed(trial, progress)
+                told = progress
             if limit and time.monotonic() - clock > limit:
                 handle.stop()
                 return "timed_out", f"Stopped after --timeout {limit:g} s."

@@ -25,13 +25,16 @@ def main() -> None:
     """Run the trial whose folder is the first argument."""
     folder = Path(sys.argv[1])
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    config = TrialConfig.from_dict(read_json(folder / REQUEST)["config"])
-    write_json(folder / OUTCOME, _outcome(config, folder))
+    request = read_json(folder / REQUEST)
+    ledger = Ledger(request["time"])
+    write_json(folder / OUTCOME, _outcome(TrialConfig.from_dict(request["config"]), folder, ledger))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # taking a backend down can take seconds, and all is written
 
 
-def _outcome(config: TrialConfig, folder: Path) -> dict[str, Any]:
+def _outcome(config: TrialConfig, folder: Path, ledger: Ledger) -> dict[str, Any]:
     try:
-        ledger = Ledger()
         with ledger.phase("startup"):
             from bench.execution.session import Session  # imports keras, which takes its time and may fail
         return {"status": "ok", **Session(config, folder, ledger).run()}

@@ -4,20 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
-
 PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other")
 
 
 class Ledger:
-    """Seconds by phase since this process started; what no phase claims is `other`.
+    """Seconds by phase since a trial was started; what no phase claims is `other`.
 
-    `startup` begins as the time from the process's start to this object.
+    Args:
+        started: Unix time at which the runner started the trial; what has passed since is `startup`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: float):
         self.seconds = dict.fromkeys(PHASES, 0.0)
-        self.seconds["startup"] = max(0.0, time.time() - psutil.Process().create_time())
+        self.seconds["startup"] = max(0.0, time.time() - started)
         self._stack = ["other"]
         self._since = time.perf_counter()
 
