@@ -18,9 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from bench.errors import BenchError
+from bench.pipeline.cache import cache_folder
 from bench.spec import BACKENDS
 
 PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
@@ -48,11 +47,6 @@ def file_hash(path: Path | str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where the answers of probes are kept."""
-    return Path(os.environ.get("SEGBENCH_CACHE") or platformdirs.user_cache_path("segbench")) / "plugins"
-
-
 def _module_file(module: str) -> Path:
     """The file of an installed module, found without importing its package."""
     top, *rest = module.split(".")
@@ -68,11 +62,10 @@ def _module_file(module: str) -> Path:
 def _probe(source: str, file: Path) -> dict[str, Any]:
     """The specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
     digest = hashlib.sha256(f"{source}\n{file_hash(file)}".encode()).hexdigest()
-    kept = cache_folder() / f"{digest[:24]}.json"
+    kept = cache_folder("plugins") / f"{digest[:24]}.json"
     if kept.is_file():
         return json.loads(kept.read_text())
     answer = _ask_child(source)
-    kept.parent.mkdir(parents=True, exist_ok=True)
     part = kept.with_suffix(f".{os.getpid()}.part")
     part.write_text(answer)
     part.replace(kept)

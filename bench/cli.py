@@ -1,0 +1,56 @@
+"""The command line: parses, calls, prints. `bench --help` imports nothing heavy: commands import at use."""
+
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from bench.commands.doctor import doctor
+from bench.commands.listing import listing
+from bench.commands.prepare import prepare
+from bench.commands.report import report
+from bench.commands.run import run
+from bench.commands.show import show
+from bench.errors import BenchError
+
+INTERRUPTED = 130  # what a shell gives for Ctrl-C
+
+
+class _Commands(TyperGroup):
+    """Turns a user's mistake into one line and exit code 2, and Ctrl-C into 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        errors = Console(stderr=True, soft_wrap=True, highlight=False)
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            errors.print(f"[red]Error:[/red] {escape(str(error))}")
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            errors.print("Interrupted. The same command goes on with what is missing.")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train segmentation architectures under one fixed budget and rank them by honest numbers.",
+)
+app.command()(run)
+app.command()(report)
+app.command("list")(listing)
+app.command()(prepare)
+app.command()(show)
+app.command()(doctor)
+
+
+def main() -> None:
+    """The entry point of the command `bench`."""
+    sys.exit(app())

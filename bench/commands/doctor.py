@@ -1,0 +1,37 @@
+"""`bench doctor`: what this machine has and lacks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.commands.run import DEFAULT_RESULTS
+
+
+def doctor(
+    results: Annotated[Path, typer.Option(help="The results folder to check for room.")] = DEFAULT_RESULTS,
+) -> None:
+    """Show versions, backends with their devices, disk space, cache and data sets."""
+    from bench import doctor as checkup
+
+    console = Console()
+    _print(console, "machine", checkup.machine())
+    with console.status("asking each backend for its devices"):
+        backends = checkup.backends()
+    _print(console, "backends", backends)
+    _print(console, "folders", checkup.folders(results))
+    _print(console, "data sets", checkup.datasets())
+    for problem in checkup.problems():
+        Console(stderr=True, soft_wrap=True).print(problem, markup=False)
+
+
+def _print(console: Console, title: str, values: dict[str, str]) -> None:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(Text(name), Text(value))
+    console.print(table)

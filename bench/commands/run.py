@@ -1,0 +1,130 @@
+"""`bench run`: train and measure a grid of trials."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, SCHEDULES, TrialConfig
+
+if TYPE_CHECKING:
+    from bench.spec import TrialRecord
+
+DEFAULT_RESULTS = Path("results")
+_DEFAULT = TrialConfig(arch="", dataset="")
+_TRIAL, _TRAINING, _RUN = "What is compared (commas make a grid)", "Training (commas make a grid)", "The run"
+
+
+def _option(panel: str, help: str, *names: str, default: Any = None) -> Any:
+    """An option; its default stands in the help text only, so that a TOML file can give the value."""
+    text = f"{help} Default: {default}." if default is not None else help
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+Text = str | None
+
+
+def run(
+    context: typer.Context,
+    arch: Annotated[
+        Text, _option(_TRIAL, "Architectures, such as unet,deeplab or unet:resnet50 (with backbone).")
+    ] = None,
+    dataset: Annotated[Text, _option(_TRIAL, "Data sets, such as shapes,pets.")] = None,
+    backbone: Annotated[Text, _option(_TRIAL, "Backbones. Default: the architecture's.")] = None,
+    weights: Annotated[
+        Text, _option(_TRIAL, "Of the backbone: none, imagenet or a file's path.", default=_DEFAULT.weights)
+    ] = None,
+    param: Annotated[
+        list[str] | None, _option(_TRIAL, "A builder's parameter: key=v1,v2 or 'filters=[8,16],[16,32]'. Repeatable.")
+    ] = None,
+    backend: Annotated[Text, _option(_TRIAL, f"{', '.join(BACKENDS)}.", default=_DEFAULT.backend)] = None,
+    precision: Annotated[Text, _option(_TRIAL, f"{', '.join(PRECISIONS)}.", default=_DEFAULT.precision)] = None,
+    image_size: Annotated[Text, _option(_TRIAL, "Pixels: 128, or height x width as 128x192.", default=128)] = None,
+    seed: Annotated[Text, _option(_TRIAL, "Seeds by name, such as 0,1,2.", default=0)] = None,
+    seeds: Annotated[int | None, _option(_TRIAL, "How many seeds: 0 to N-1.")] = None,
+    repeat: Annotated[int | None, _option(_TRIAL, "Run the same configuration N times.", default=1)] = None,
+    budget: Annotated[
+        Text, _option(_TRAINING, "10m, 90s, 2000steps, 20epochs or 100ksamples.", default=_DEFAULT.budget)
+    ] = None,
+    batch_size: Annotated[Text, _option(_TRAINING, "Images a step.", default=_DEFAULT.batch_size)] = None,
+    lr: Annotated[Text, _option(_TRAINING, "Adam's learning rate at the start.", default=_DEFAULT.lr)] = None,
+    schedule: Annotated[Text, _option(_TRAINING, f"{', '.join(SCHEDULES)}.", default=_DEFAULT.schedule)] = None,
+    loss: Annotated[
+        Text, _option(_TRAINING, f"{', '.join(LOSS_TERMS)} or a sum, such as 0.5*ce+dice.", default=_DEFAULT.loss)
+    ] = None,
+    augment: Annotated[Text, _option(_TRAINING, f"{', '.join(AUGMENTS)}.", default=_DEFAULT.augment)] = None,
+    select: Annotated[
+        Text, _option(_TRAINING, "Weights that are tested: last, or best on validation.", default=_DEFAULT.select)
+    ] = None,
+    train_fraction: Annotated[
+        Text, _option(_TRAINING, "Share of the training images.", default=_DEFAULT.train_fraction)
+    ] = None,
+    data_dir: Annotated[Path | None, _option(_RUN, "The data set's folder. Default: it is downloaded.")] = None,
+    skip_corrupt: Annotated[
+        bool | None, _option(_RUN, "Leave out images that can't be read.", "--skip-corrupt")
+    ] = None,
+    plugin: Annotated[Path | None, _option(_RUN, "A Python file with your architectures or data sets.")] = None,
+    config: Annotated[
+        Path | None, _option(_RUN, "A TOML file with the options' names, or tables of trials; options win.")
+    ] = None,
+    results: Annotated[Path | None, _option(_RUN, "Where the records go.", default=DEFAULT_RESULTS)] = None,
+    timeout: Annotated[Text, _option(_RUN, "Stop a trial after this wall time, such as 2h.")] = None,
+    dry_run: Annotated[
+        bool, _option(_RUN, "Show the planned trials and how long they take; run none.", "--dry-run")
+    ] = False,
+    force: Annotated[bool, _option(_RUN, "Run finished trials again.", "--force")] = False,
+) -> None:
+    """Train and measure every combination; finished trials are not run again.
+
+    bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
+    """
+    from bench import grid
+
+    given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
+    options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
+    folder = Path(
+        options.pop("results", None) or (config and grid.read_toml(config)[0].get("results")) or DEFAULT_RESULTS
+    )
+    configs = grid.configs(options, config)
+    if dry_run:
+        _show_plan(configs, folder)
+        return
+    records = _run(configs, folder, force)
+    _print_leaderboard(records, folder)
+    if any(record.status not in ("ok", "skipped") for record in records):
+        raise typer.Exit(1)
+
+
+def _show_plan(configs: Sequence[TrialConfig], folder: Path) -> None:
+    from bench import estimate
+    from bench.records import store
+
+    store.check_writable(folder)
+    trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
+    estimates = estimate.estimates(configs, trials)
+    console = Console()
+    console.print(estimate.table(estimates))
+    console.print(estimate.summary(estimates), highlight=False)
+
+
+def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
+    from bench.execution import runner
+    from bench.live import view
+
+    with view(Console()) as observer:
+        return runner.run(configs, results=folder, observer=observer, force=force)
+
+
+def _print_leaderboard(records: "Sequence[TrialRecord]", folder: Path) -> None:
+    """The rows of these trials alone; `bench report` has the whole folder."""
+    from bench.records.frame import trials_frame
+    from bench.records.store import StoredTrial
+    from bench.report.leaderboard import groups
+    from bench.report.tables import terminal_table
+
+    console = Console()
+    for group in groups(trials_frame(StoredTrial(record, folder) for record in records)):
+        console.print(terminal_table(group))
+    console.print(f"Records: {folder}. The report: bench report {folder}", highlight=False, soft_wrap=True)

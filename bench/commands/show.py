@@ -1,0 +1,101 @@
+"""`bench show`: everything that one trial left behind."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.commands.run import DEFAULT_RESULTS
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.records.store import StoredTrial
+
+_PARTS = ("config", "dataset", "model", "metrics", "validation", "ledger", "training", "speed", "memory", "environment")
+_LARGEST_LIST = 8  # values; longer lists are counted
+
+
+def show(
+    run: Annotated[
+        str, typer.Argument(help="Id of a trial in `bench list runs`, or how it begins.", show_default=False)
+    ],
+    results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
+) -> None:
+    """Show a trial: configuration, metrics, ledger, environment and history."""
+    from bench.records import store
+
+    trial = find(store.load([results]).trials, run)
+    record, console = trial.record, Console()
+    console.print(Text(f"{trial.folder.name}: {record.status}"), style="bold")
+    if record.reason:
+        console.print(Text(record.reason))
+    summary = {"device": record.device, "started": record.started, "finished": record.finished}
+    console.print(_table("trial", {**summary, "wall_seconds": record.wall_seconds, "folder": str(trial.folder)}))
+    values = record.to_dict()
+    for part in _PARTS:
+        if values[part]:
+            console.print(_table(part, _flat(values[part])))
+    if history := trial.history():
+        console.print(_history(history))
+    for line in record.log_tail:
+        console.print(Text(line), style="dim")
+
+
+def find(trials: "Sequence[StoredTrial]", text: str) -> "StoredTrial":
+    """The one trial whose id is `text` or begins with it; BenchError for none or several."""
+    exact = [trial for trial in trials if trial.folder.name == text]
+    found = exact or [trial for trial in trials if trial.folder.name.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise BenchError(f"There is no run '{text}'. `bench list runs` shows all {len(trials)}.")
+    names = ", ".join(trial.folder.name for trial in found[:5])
+    raise BenchError(f"'{text}' begins {len(found)} runs: {names}{' ...' if len(found) > 5 else ''}. Give more of it.")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _table(title: str, values: Mapping[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(name, Text(_text(value)))
+    return table
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        if len(value) > _LARGEST_LIST and not all(isinstance(item, str) for item in value):
+            return f"{len(value)} values"
+        return ", ".join(map(_text, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _history(rows: Sequence[Mapping[str, Any]]) -> Table:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(title="history", title_justify="left")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(Text("" if row.get(name) is None else _short(row[name])) for name in names))
+    return table
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,128 @@
+"""What a grid would do: which trials are done, and how long the others take by what earlier ones took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from rich.table import Table
+
+from bench.execution.identity import trial_key
+from bench.profiling.environment import expected_device
+from bench.records.store import StoredTrial
+from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
+
+# What decides how fast a trial trains; the rest of the configuration may differ.
+_ALIKE = ("arch", "backbone", "params", "dataset", "image_size", "batch_size", "backend", "precision", "train_fraction")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One planned trial."""
+
+    config: TrialConfig
+    status: str | None  # of the earlier record of the same trial
+    train_seconds: float | None  # None: unknown until one has run
+    other_seconds: float | None  # compiling, evaluating and so on
+
+    @property
+    def done(self) -> bool:
+        """Whether `bench run` would leave it out."""
+        return self.status in FINAL_STATUSES
+
+
+def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial]) -> list[Estimate]:
+    """Each configuration with what the records of this device say about it.
+
+    Nothing is decoded or hashed: the data are taken to be those of the records.
+    """
+    here = [trial.record for trial in trials if trial.record.device == expected_device()]
+    ended = [record for record in here if record.status == "ok"]
+    return [_estimate(config, here, ended) for config in configs]
+
+
+def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord]) -> Estimate:
+    wanted = config.to_dict()
+    alike = [record for record in ended if all(record.config.get(name) == wanted[name] for name in _ALIKE)]
+    others = [_other_seconds(record) for record in (alike or ended)]
+    status = next((record.status for record in here if _same(config, record)), None)
+    return Estimate(config, status, _train_seconds(config, alike), median(others) if others else None)
+
+
+def _same(config: TrialConfig, record: TrialRecord) -> bool:
+    if record.config.get("arch") != config.arch or record.repeat != config.repeat:
+        return False
+    return trial_key(config, str(record.dataset.get("fingerprint", ""))) == record.key
+
+
+def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float | None:
+    if config.budget.unit == "seconds":
+        return config.budget.amount
+    rates = [
+        record.training["train_seconds"] / record.training[config.budget.unit]
+        for record in alike
+        if record.training.get("train_seconds") and record.training.get(config.budget.unit)
+    ]
+    return config.budget.amount * median(rates) if rates else None
+
+
+def _other_seconds(record: TrialRecord) -> float:
+    return max(0.0, (record.wall_seconds or 0.0) - record.training.get("train_seconds", 0.0))
+
+
+def table(estimates: Sequence[Estimate]) -> Table:
+    """One row a trial, in the order in which they would run."""
+    table = Table(title=f"{len(estimates)} planned trials", title_justify="left")
+    for heading in ("architecture", "data set", "size", "backend", "budget"):
+        table.add_column(heading)
+    table.add_column("seed", justify="right")
+    table.add_column("status")
+    table.add_column("training", justify="right")
+    for estimate in estimates:
+        config = estimate.config
+        seconds = None if estimate.done else estimate.train_seconds
+        table.add_row(
+            config.pair,
+            config.dataset,
+            "x".join(map(str, config.image_size)),
+            config.backend,
+            str(config.budget),
+            f"{config.seed}" + (f", repeat {config.repeat}" if config.repeat else ""),
+            _state(estimate),
+            "" if estimate.done else duration(seconds) if seconds is not None else "unknown",
+        )
+    return table
+
+
+def _state(estimate: Estimate) -> str:
+    if estimate.done:
+        return "done" if estimate.status == "ok" else f"done ({estimate.status})"
+    return f"to run again ({estimate.status})" if estimate.status else "to run"
+
+
+def summary(estimates: Sequence[Estimate]) -> str:
+    """`4 trials: 1 done, 3 to run. About 12 min: 10 min of training, 2 min around it.`"""
+    left = [estimate for estimate in estimates if not estimate.done]
+    counts = f"{len(estimates)} trials: {len(estimates) - len(left)} done, {len(left)} to run."
+    if not left:
+        return counts
+    known = [e.train_seconds for e in left if e.train_seconds is not None]
+    if len(known) < len(left):
+        first = f"{duration(sum(known))} of training and " if known else ""
+        return f"{counts} Time: {first}{len(left) - len(known)} trials unknown until one like them has run."
+    training = sum(known)
+    others = [e.other_seconds for e in left if e.other_seconds is not None]
+    if len(others) < len(left):
+        return f"{counts} Time: {duration(training)} of training; what is around it is unknown until one has run."
+    around = sum(others)
+    return (
+        f"{counts} Time: about {duration(training + around)}: "
+        f"{duration(training)} of training, {duration(around)} around it."
+    )
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
