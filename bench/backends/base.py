@@ -82,11 +82,6 @@ class Engine(ABC):
         return [*self.model.variables, *self.optimizer.variables]
 
 
-def scale(images: Any) -> Any:
-    """uint8 images to float32 in [0, 1]."""
-    return ops.cast(images, "float32") / 255.0
-
-
 def decide(logits: Any) -> tuple[Any, Any]:
     """Logits (B, H, W, C) to classes and, for two classes, the probability of class 1."""
     classes = ops.cast(ops.argmax(logits, axis=-1), "uint8")

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from bench.backends.base import Engine, decide, scale
+from bench.backends.base import Engine, decide
+from bench.pipeline.augment import to_float
 
 State = tuple[list[jax.Array], list[jax.Array], list[jax.Array]]  # trainable, non-trainable, optimizer
 
@@ -43,11 +44,11 @@ class JaxEngine(Engine):
         return loss, (trainable, rest, slots)
 
     def _predict_step(self, trainable: list[Any], rest: list[Any], images: Any) -> Any:
-        logits, _ = self.model.stateless_call(trainable, rest, scale(images), training=False)
+        logits, _ = self.model.stateless_call(trainable, rest, to_float(images), training=False)
         return decide(logits)
 
     def _forward_step(self, trainable: list[Any], rest: list[Any], images: Any) -> list[Any]:
-        return self.model.stateless_call(trainable, rest, scale(images), training=True)[1]
+        return self.model.stateless_call(trainable, rest, to_float(images), training=True)[1]
 
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> jax.Array:
         loss, self._state = self._train(self._state, images, labels, draws, jnp.float32(lr))

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bench.backends.base import Engine, decide, scale
+from bench.backends.base import Engine, decide
+from bench.pipeline.augment import to_float
 
 
 class TensorFlowEngine(Engine):
@@ -16,8 +17,8 @@ class TensorFlowEngine(Engine):
         super().__init__(model, optimizer, **functions)
         self.compiled = bool(tf.config.list_physical_devices("GPU"))
         self._train = self._compile(self._train_step)
-        self._predict = self._compile(lambda images: decide(model(scale(images), training=False)))
-        self._forward = self._compile(lambda images: model(scale(images), training=True))
+        self._predict = self._compile(lambda images: decide(model(to_float(images), training=False)))
+        self._forward = self._compile(lambda images: model(to_float(images), training=True))
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return tf.function(function, jit_compile=self.compiled)

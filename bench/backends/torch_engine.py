@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
 
-from bench.backends.base import Engine, decide, scale
+from bench.backends.base import Engine, decide
+from bench.pipeline.augment import to_float
 
 
 class TorchEngine(Engine):
@@ -28,11 +29,11 @@ class TorchEngine(Engine):
 
     def predict(self, images: Any) -> Any:
         with torch.no_grad():
-            return decide(self.model(scale(self.put(images)), training=False))
+            return decide(self.model(to_float(self.put(images)), training=False))
 
     def update_statistics(self, images: Any) -> None:
         with torch.no_grad():
-            self.model(scale(self.put(images)), training=True)
+            self.model(to_float(self.put(images)), training=True)
 
     def put(self, array: Any) -> torch.Tensor:
         if isinstance(array, np.ndarray):

@@ -1,0 +1,53 @@
+# The targets that README and CI call. Everything goes into $(VENV); nothing is needed before but Python 3.11 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: help demo test test-all benchmark lint type install dev backends clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: install  ## Train two architectures on drawn shapes and show the leaderboard (about 10 minutes, no download of data)
+	$(BIN)/bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2 --results demo
+	$(BIN)/bench report demo
+
+test: dev  ## Run the tests, on the Keras backends that are installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: dev  ## Run every test, the full matrix of architectures included (hours on two cores)
+	$(BIN)/python -m pytest
+
+benchmark: dev  ## Time the parts of the harness with pytest-benchmark
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+lint: dev  ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: dev  ## Check types
+	$(BIN)/mypy
+
+install: $(VENV)/.installed  ## Install segbench with TensorFlow
+dev: $(VENV)/.dev  ## Install what the tests need as well
+backends: $(VENV)/.backends  ## Install the JAX and PyTorch backends as well
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(VENV)/.backends: $(VENV)/.installed
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e ".[jax,torch]"
+	touch $@
+
+clean:  ## Remove the virtual environment and what the tools left
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache
