@@ -84,7 +84,7 @@ class DatasetSpec:
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
-    archives: str = ""  # the tensorflow-datasets builder that names its archives; "": can't be fetched
+    archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
     may_show_pictures: bool = True  # whether samples may stand on a published page
 
     @property

@@ -5,7 +5,22 @@ if not __name__.startswith("bench."):
 
 from bench.spec import DatasetSpec
 
-_PETS = {"homepage": "https://www.robots.ox.ac.uk/~vgg/data/pets/", "licence": "CC BY-SA 4.0"}
+_PETS = {
+    "homepage": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    "licence": "CC BY-SA 4.0",
+    "archives": (
+        (
+            "https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
+            791_918_971,
+            "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d",
+        ),
+        (
+            "https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz",
+            19_173_078,
+            "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91",
+        ),
+    ),
+}
 
 DATASETS = (
     DatasetSpec(
@@ -13,7 +28,6 @@ DATASETS = (
         adapter="bench.datasets.pets:load",
         classes=("pet", "background", "border"),
         summary="Oxford-IIIT Pet: 7349 photographs of cats and dogs; pet, background and the border between them.",
-        archives="oxford_iiit_pet",
         aliases=("oxford_pets", "oxford-iiit-pet"),
         **_PETS,
     ),
@@ -22,7 +36,6 @@ DATASETS = (
         adapter="bench.datasets.pets:load_binary",
         classes=("background", "pet"),
         summary="Oxford-IIIT Pet with the border counted as pet.",
-        archives="oxford_iiit_pet",
         **_PETS,
     ),
     DatasetSpec(

@@ -11,7 +11,7 @@ from bench.samples import Dataset, Sample
 __all__ = ["Dataset", "Sample", "read_labels", "read_rgb"]
 
 # What Pillow raises for files that are cut short, damaged or no pictures at all.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError)
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def read_rgb(path: Path) -> np.ndarray:

@@ -2,10 +2,7 @@
 
 Authors: Omkar M. Parkhi, Andrea Vedaldi, Andrew Zisserman, C. V. Jawahar, "Cats and Dogs", CVPR 2012.
 Licence: CC BY-SA 4.0. Homepage: https://www.robots.ox.ac.uk/~vgg/data/pets/
-Archives, fetched and verified by the tensorflow-datasets builder `oxford_iiit_pet` (bytes and SHA-256 as it has them):
-
-    images.tar.gz       791,918,971  67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d
-    annotations.tar.gz   19,173,078  52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91
+Archives: images.tar.gz and annotations.tar.gz; URLs, bytes and SHA-256 (tensorflow-datasets' own) stand in the spec.
 
 Layout: images/NAME.jpg, annotations/trimaps/NAME.png, annotations/{trainval,test}.txt with NAME first in each line.
 Splits: trainval 3680, test 3669, both official; validation is cut from trainval by the pipeline.

@@ -1,7 +1,10 @@
 """Archives fetched and verified by tensorflow-datasets' download manager, unpacked as their publishers made them.
 
-Only the archives are taken from there, not its decoded records: the data set's adapter reads the same
+Only the manager is taken from there, not its decoded records: the data set's adapter reads the same
 files as with --data-dir, so pixels and splits don't depend on the way that the data came.
+
+    downloads/HASHES/            what the archives hold, in one folder; `.complete` is written last
+    downloads/HASHES.archives/   what the manager fetched, until all of it is unpacked
 """
 
 import shutil
@@ -29,33 +32,47 @@ def fetch(spec: DatasetSpec) -> Path:
             "and give its folder with --data-dir."
         )
     root = cache_folder("downloads")
-    folder = root / spec.archives
+    folder = root / "-".join(sha256[:8] for _, _, sha256 in spec.archives)  # data sets may share archives
     with FileLock(f"{folder}.lock"):
         if not (folder / _COMPLETE).exists():
-            _download(spec, root, folder)
+            archives = folder.with_name(f"{folder.name}.archives")
+            _gather(_download(spec, archives), folder)
+            shutil.rmtree(archives)
     return folder
 
 
-def _download(spec: DatasetSpec, root: Path, folder: Path) -> None:
-    builder, manager_class = _tensorflow_datasets(spec)
-    url_infos = builder.url_infos
+def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
+    """Fetch, verify and unpack; the folders of the unpacked archives. Whole archives of an earlier try are kept."""
+    for part in archives.glob("*.tmp.*"):  # half a file of a run that was broken off
+        shutil.rmtree(part)
     # The archives, what they unpack to, and a little for the file system's blocks.
-    check_space(root, int(2.2 * sum(int(info.size) for info in url_infos.values())), f"Downloading '{spec.name}'")
+    check_space(archives.parent, int(2.2 * sum(size for _, size, _ in spec.archives)), f"Downloading '{spec.name}'")
     try:
-        manager = manager_class(
-            download_dir=root / "archives",
-            dataset_name=spec.archives,
-            url_infos=url_infos,
-            force_checksums_validation=True,
-        )
-        unpacked = manager.download_and_extract(list(url_infos))
-    except Exception as error:  # the net, HTTP, TLS, checksums and tar each have their own
-        reason = str(error).strip().splitlines()
+        return [
+            Path(path) for path in _manager(spec, archives).download_and_extract([url for url, _, _ in spec.archives])
+        ]
+    except ImportError as error:
         raise BenchError(
-            f"The archives of '{spec.name}' can't be downloaded ({reason[0] if reason else type(error).__name__}). "
-            f"Get {' and '.join(url_infos)}, unpack them into one folder and give it with --data-dir."
+            f"Downloading '{spec.name}' needs tensorflow-datasets ({error}); install it with "
+            f"`pip install tensorflow-datasets`. {_by_hand(spec)}"
         ) from error
-    _gather([Path(path) for path in unpacked], folder)
+    except Exception as error:  # the net, HTTP, TLS, checksums and tar each have their own
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BenchError(f"The archives of '{spec.name}' can't be downloaded ({lines[0]}). {_by_hand(spec)}") from error
+
+
+def _manager(spec: DatasetSpec, archives: Path) -> Any:
+    """The download manager, told what the archives must be."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+
+    infos = {url: UrlInfo(size=size, checksum=sha, filename=Path(url).name) for url, size, sha in spec.archives}
+    return tfds.download.DownloadManager(download_dir=archives, url_infos=infos, force_checksums_validation=True)
+
+
+def _by_hand(spec: DatasetSpec) -> str:
+    urls = " and ".join(url for url, _, _ in spec.archives)
+    return f"Or get {urls}, unpack into one folder and give it with --data-dir."
 
 
 def _gather(unpacked: list[Path], folder: Path) -> None:
@@ -65,17 +82,4 @@ def _gather(unpacked: list[Path], folder: Path) -> None:
         for item in archive.iterdir():
             shutil.rmtree(folder / item.name, ignore_errors=True)  # of a run that was broken off
             shutil.move(item, folder / item.name)
-        archive.rmdir()  # the manager would take an empty folder for unpacked
     (folder / _COMPLETE).touch()
-
-
-def _tensorflow_datasets(spec: DatasetSpec) -> tuple[Any, Any]:
-    """The builder that knows URLs and checksums, and the download manager's class."""
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise BenchError(
-            f"Downloading '{spec.name}' needs tensorflow-datasets (pip install tensorflow-datasets). "
-            f"Or get the data from {spec.homepage} and give its folder with --data-dir."
-        ) from error
-    return tfds.builder_cls(spec.archives), tfds.download.DownloadManager
