@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.records.store import HISTORY, IMAGES, LOG, MARKER, SAMPLES, ResultsFolder, write_json
-from bench.spec import SCHEMA_VERSION, Budget, TrialConfig, TrialRecord
+from bench.records.store import HISTORY, IMAGES, LOG, SAMPLES, ResultsFolder
+from bench.spec import Budget, TrialConfig, TrialRecord
 
 CLASSES = ("pet", "background", "border")
 DEVICE = "AMD EPYC 9654, 2 cores"
@@ -118,16 +118,15 @@ def fake_record(config: TrialConfig, **changes: Any) -> tuple[TrialRecord, pd.Da
     return replace(record, **changes), table
 
 
-def failed_record(config: TrialConfig, status: str = "failed", reason: str = "ValueError: boom", **changes: Any) -> TrialRecord:
+def failed_record(
+    config: TrialConfig, status: str = "failed", reason: str = "ValueError: boom", **changes: Any
+) -> TrialRecord:
     """A record of a trial that ended before its metrics."""
     ok, _ = fake_record(config)
     log = ("Traceback (most recent call last):", '  File "unet.py", line 12, in build_unet', reason)
-    return replace(
-        ok,
-        **{"status": status, "reason": reason, "log_tail": log, "wall_seconds": 12.5},
-        **{"model": {}, "training": {}, "metrics": {}, "validation": {}, "speed": {}, "memory": {}},
-        **changes,
-    )
+    ended = {"status": status, "reason": reason, "log_tail": log, "wall_seconds": 12.5}
+    empty: dict[str, Any] = {name: {} for name in ("model", "training", "metrics", "validation", "speed", "memory")}
+    return replace(ok, **{**ended, **empty, **changes})
 
 
 def fake_history(record: TrialRecord) -> list[dict[str, Any]]:
@@ -162,10 +161,11 @@ def fake_sample(size: int, seed: int) -> Image.Image:
 def write_trial(results: Path, record: TrialRecord, table: pd.DataFrame | None = None, samples: int = 2) -> Path:
     """Write one trial as the runner would; the history and the samples only for an ok record."""
     folder = ResultsFolder(results)
+    folder.create()
     identity = re.sub(r"\W+", "_", record.key)[:60] + f"_{record.repeat}"
     running = folder.running_folder(identity)
     running.mkdir(parents=True, exist_ok=True)
-    (running / LOG).write_text("\n".join(record.log_tail) + "\n")
+    (running / LOG).write_text("\n".join(record.log_tail) + "\n", encoding="utf-8", errors="replace")
     if record.status == "ok":
         (running / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in fake_history(record)))
         (running / SAMPLES).mkdir(exist_ok=True)
@@ -179,14 +179,15 @@ def write_trial(results: Path, record: TrialRecord, table: pd.DataFrame | None =
 
 def fake_results(path: Path, *, nets: int = len(NETS), seeds: int = 2, failures: bool = True, samples: int = 2) -> Path:
     """Write `nets` architectures x `seeds` ok trials, and with `failures` one that failed and one that diverged."""
-    path.mkdir(parents=True, exist_ok=True)
-    write_json(path / MARKER, {"schema_version": SCHEMA_VERSION})
+    ResultsFolder(path).create()
     for arch, backbone in list(NETS)[:nets]:
         for seed in range(seeds):
             write_trial(path, *fake_record(fake_config(arch, backbone, seed)), samples=samples)
     if failures:
         oom = fake_config("unet", "resnet50", seed=7, batch_size=64)
         write_trial(path, failed_record(oom, "out_of_memory", "Out of memory: 2.1 GiB asked, 0.4 GiB free."))
-        write_trial(path, failed_record(fake_config("deeplab", "resnet50", seed=9, lr=1.0), "diverged", "The loss is NaN."))
+        write_trial(
+            path, failed_record(fake_config("deeplab", "resnet50", seed=9, lr=1.0), "diverged", "The loss is NaN.")
+        )
         write_trial(path, failed_record(fake_config("unet", seed=8), dataset={"name": "pets"}))
     return path

@@ -33,8 +33,7 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
     Text columns are empty and number columns NaN where a record says nothing. A path that is no
     results folder raises BenchError; a record that can't be read has no row (`store.load` names it).
     """
-    one = isinstance(paths, str | Path)
-    return trials_frame(load([paths] if one else paths).trials)  # type: ignore[list-item]
+    return trials_frame(load([paths] if isinstance(paths, str | Path) else paths).trials)
 
 
 def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
@@ -92,7 +91,9 @@ def _number(value: Any) -> float:
 
 
 def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
-    return {clean(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)}
+    return {
+        clean(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)
+    }
 
 
 def _metrics(metrics: Any) -> dict[str, float]:

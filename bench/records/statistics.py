@@ -23,7 +23,7 @@ class Spread:
 NOTHING = Spread(float("nan"), None, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Configuration:
     """All trials of one configuration on one device."""
 
@@ -79,7 +79,9 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
 def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:
     """Fill in the fingerprint of trials that failed before they had one, where it can only be one."""
     data = ["dataset", "image_size", "device", "protocol_version"]
-    known = frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])
+    known = (
+        frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])
+    )
     only = known.loc[known["nunique"] == 1, "first"].to_dict()
     filled = [
         mark or only.get(tuple(place), "")

@@ -3,11 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MISSING = "–"
+MISSING = "\N{EN DASH}"
+EFFICIENCY_LIMIT = 0.95  # below it input or harness held the model up
+ENOUGH_SEEDS = 5  # that a ranking needs
 
 
 def _score(value: float) -> str:
     return f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.2f}"
 
 
 def _significant(value: float) -> str:
@@ -40,41 +46,82 @@ class Column:
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
 
-_OVER_CLASSES = "mean over the classes; one count of pixels over the whole test split"
-
+PARAMS = Column("params", "parameters", "M", "Weights of the model, in millions.", _millions)
 MEASURED = (
-    Column("mean_iou", "mean IoU", "", f"Intersection over union, {_OVER_CLASSES}. The rank follows it.", _score, True, brief=True),
-    Column("foreground_iou", "foreground IoU", "", "Intersection over union of class 1 of a binary data set.", _score, True, True),
-    Column("dice", "dice", "", f"2 TP / (2 TP + FP + FN), {_OVER_CLASSES}.", _score, True),
-    Column("f2", "F2", "", f"5 TP / (5 TP + 4 FN + FP), {_OVER_CLASSES}.", _score, True),
-    Column("pixel_accuracy", "pixel accuracy", "", "Share of the test split's pixels that are right.", _score, True),
     Column(
-        *("train_images_per_second", "train", "images/s"),
-        "Images trained on in a second, input included; median over blocks of steps, compilation left out.",
+        name="mean_iou",
+        heading="mean IoU",
+        unit="",
+        meaning="Intersection over union TP / (TP + FP + FN) of each class from one count of pixels over the whole "
+        "test split, mean over the classes. The rank follows it.",
+        write=_score,
+        with_sd=True,
         brief=True,
     ),
-    Column("latency_ms_p50", "latency p50", "ms", "One image through the compiled model, median of the calls.", brief=True),
-    Column("latency_ms_p95", "latency p95", "ms", "One image through the compiled model; 95 % of the calls were faster."),
-    Column("inference_images_per_second", "inference", "images/s", "Images through the compiled model in a second, in batches."),
     Column(
-        *("peak_memory_mib", "peak memory", "MiB"),
-        "The most memory that the trial held: the device allocator's peak on a GPU, the process's resident memory on a CPU.",
+        name="foreground_iou",
+        heading="foreground IoU",
+        unit="",
+        meaning="Intersection over union of class 1 of a binary data set.",
+        write=_score,
+        with_sd=True,
+        optional=True,
+    ),
+    Column("dice", "dice", "", "2 TP / (2 TP + FP + FN), counted and averaged like mean IoU.", _score),
+    Column("f2", "F2", "", "5 TP / (5 TP + 4 FN + FP), counted and averaged like mean IoU.", _score),
+    Column("pixel_accuracy", "pixel accuracy", "", "Share of the test split's pixels that are right.", _score),
+    Column(
+        name="train_images_per_second",
+        heading="train",
+        unit="images/s",
+        meaning="Images trained on in a second, input included; median over blocks of steps, compilation left out.",
         brief=True,
     ),
-    Column("train_seconds", "training", "s", "Seconds on the budget's clock: training alone, without compiling and validating."),
     Column(
-        *("harness_efficiency", "harness efficiency", ""),
-        "Training images/s over those of the bare step on a resident batch; below 0.95 input or harness held the model up.",
-        lambda value: f"{value:.2f}",
+        name="latency_ms_p50",
+        heading="latency p50",
+        unit="ms",
+        meaning="One image through the compiled model: half of the calls were faster.",
+        brief=True,
+    ),
+    Column(
+        name="latency_ms_p95",
+        heading="latency p95",
+        unit="ms",
+        meaning="One image through the compiled model: 95 % of the calls were faster.",
+    ),
+    Column(
+        name="inference_images_per_second",
+        heading="inference",
+        unit="images/s",
+        meaning="Images through the compiled model in a second, in batches.",
+    ),
+    Column(
+        name="peak_memory_mib",
+        heading="peak memory",
+        unit="MiB",
+        meaning="The most memory held: the device allocator's peak on a GPU, the process's resident memory on a CPU.",
+        brief=True,
+    ),
+    Column(
+        name="train_seconds",
+        heading="training",
+        unit="s",
+        meaning="Seconds on the budget's clock: training alone, without compiling and validating.",
+    ),
+    Column(
+        name="harness_efficiency",
+        heading="harness efficiency",
+        unit="",
+        meaning="Training images/s over those of the bare training step on a batch that stays on the device; "
+        f"below {EFFICIENCY_LIMIT} input or harness held the model up.",
+        write=_share,
     ),
 )
-PARAMS = Column("params", "parameters", "M", "Weights of the model, in millions.", _millions)
-TEXTS = {
+TEXTS = {  # name: heading, definition
     "rank": ("rank", "By mean IoU within this table; rows with the same mean share a rank."),
     "arch": ("architecture", "What was trained."),
     "backbone": ("backbone", "The pretrained feature network that the architecture stands on."),
     "weights": ("weights", "What the backbone started from; none: random."),
     "seeds": ("seeds", "Seeds that ended well, over which the mean and the sample standard deviation (±) are taken."),
 }
-EFFICIENCY_LIMIT = 0.95
-ENOUGH_SEEDS = 5

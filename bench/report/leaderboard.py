@@ -37,7 +37,7 @@ class Cell:
     warn: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """A configuration with its place in the group; no rank when no seed ended well."""
 
@@ -84,12 +84,12 @@ def _group_key(configuration: Configuration) -> tuple[str, ...]:
 
 def _title(configuration: Configuration) -> str:
     value = configuration.values
-    return f"{value['dataset']} at {value['image_size']}, {_budget(value['budget'])}, on {value['device']}"
+    return f"{value['dataset']} at {value['image_size']}, {_budget(str(value['budget']))}, on {value['device']}"
 
 
-def _budget(text: object) -> str:
+def _budget(text: str) -> str:
     """`10 epochs` for `10epochs`; `90s` stays."""
-    return re.sub(r"(?<=\d)(k?)(?=[a-z]{2})", r"\1 ", str(text))
+    return re.sub(r"(?<=\d)(k?)(?=[a-z]{2})", r"\1 ", text)
 
 
 def _group(members: list[Configuration], title: str) -> Group:
@@ -114,13 +114,18 @@ def _group(members: list[Configuration], title: str) -> Group:
         rows.append(Row(rank, member, label, _cells(rank, member, varied, measured), per_class))
     return Group(
         title=title,
-        fields={text: _text(members[0].values[name]) or "unknown" for name, text in GROUP.items()},
+        fields={text: _field(name, members[0]) for name, text in GROUP.items()},
         columns=columns,
         brief=("seeds", *(c.name for c in measured if c.brief)),
         classes=classes,
         rows=tuple(rows),
         notes=tuple(_notes(members)),
     )
+
+
+def _field(name: str, member: Configuration) -> str:
+    text = _text(member.values[name])
+    return (_budget(text) if name == "budget" else text) or "unknown"
 
 
 def _varied(members: Sequence[Configuration]) -> list[str]:
@@ -144,7 +149,9 @@ def _label(member: Configuration, varied: Sequence[str]) -> str:
     return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra])
 
 
-def _cells(rank: int | None, member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:
+def _cells(
+    rank: int | None, member: Configuration, varied: Sequence[str], measured: Sequence[Column]
+) -> dict[str, Cell]:
     value = member.values
     cells = {
         "rank": Cell(str(rank or MISSING), float(rank) if rank else None),
@@ -207,7 +214,9 @@ def _notes(members: Sequence[Configuration]) -> list[str]:
     if fewest == 1:
         notes.append("Rows with one seed have no spread (±): their differences may be chance.")
     elif fewest < ENOUGH_SEEDS and len(members) > 1:
-        notes.append(f"Fewer than {ENOUGH_SEEDS} seeds: take rows whose means lie within their spreads of each other as tied.")
+        notes.append(
+            f"Fewer than {ENOUGH_SEEDS} seeds: take rows whose means lie within their spreads of each other as tied."
+        )
     ok = pd.concat([m.ok for m in members])
     for name, text in _MIXED.items():
         found = sorted(set(ok[name].astype(str)) - {""}) if name in ok else []
@@ -215,12 +224,17 @@ def _notes(members: Sequence[Configuration]) -> list[str]:
             notes.append(f"The trials differ in {text}: {', '.join(found[:5])}.")
     methods = [m for m in ok["memory_method"].unique() if m]
     if len(methods) == 1:
-        notes.append(f"Peak memory is the {methods[0]}.")
+        notes.append(f"Peak memory as told by: {methods[0]}.")
     return notes
 
 
-_MIXED = {
-    **{"commit": "segbench's commit", "dirty": "uncommitted changes of segbench's code", "version_keras": "Keras's version"},
-    **{"version_tensorflow": "TensorFlow's version", "version_jax": "JAX's version", "version_torch": "PyTorch's version"},
-    **{"driver": "the driver's version", "tf32": "TF32", "memory_method": "how memory was measured"},
+_MIXED = {  # column: what its values are, said when a group has several
+    "commit": "segbench's commit",
+    "dirty": "uncommitted changes of segbench's code",
+    "version_keras": "Keras's version",
+    "version_tensorflow": "TensorFlow's version",
+    "version_jax": "JAX's version",
+    "version_torch": "PyTorch's version",
+    "driver": "the driver's version",
+    "memory_method": "how memory was measured",
 }

@@ -3,33 +3,53 @@
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib as mpl
-import matplotlib.lines
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 
 from bench.records.text import shorten
 from bench.report.leaderboard import Group, Row
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
+_CURVES = {"train_seconds": "training seconds", "images": "images trained on"}
+_TRADE_OFFS = {"train_images_per_second": "training speed (images/s)", "peak_memory_mib": "peak memory (MiB)"}
+_SIZE = (5.3, 4.1)  # inches
 _INK, _LINE, _PAPER, _GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
-# Told apart by colour-blind readers, and at least 2.5 : 1 against white and against the dark page (Wong 2011, darker yellow).
+# In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
 _COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-_STYLE = {
-    **{"text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _LINE, "xtick.color": _INK, "ytick.color": _INK},
-    **{"grid.color": _LINE, "grid.linewidth": 0.6, "axes.grid": True, "axes.axisbelow": True, "axes.titlesize": 11},
-    **{"figure.facecolor": _PAPER, "axes.facecolor": _PAPER, "legend.frameon": False, "legend.fontsize": 9},
-    **{"axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "segbench"},
-    **{"font.size": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "font.family": "DejaVu Sans"},
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _LINE,
+    "axes.facecolor": _PAPER,
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": _PAPER,
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "grid.color": _LINE,
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "segbench",  # the same identifiers each time
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "xtick.labelsize": 9,
+    "ytick.color": _INK,
+    "ytick.labelsize": 9,
 }
 
 
@@ -49,97 +69,106 @@ def group_plots(group: Group, histories: dict[str, list[pd.DataFrame]], folder: 
         histories: label of a row -> one frame a seed, as history.jsonl has it.
     """
     plots = []
+    rows = group.ranked
+    curves = _mean_curves(rows, histories)
     with mpl.rc_context({**sns.axes_style("ticks"), **_STYLE}):
-        curves = _mean_curves(group.ranked, histories)
-        for x, text in (("train_seconds", "training seconds"), ("images", "images trained on")):
-            if len(curves):
-                figure = _curves(group.ranked, curves, x, text)
-                plots.append(_save(figure, f"Validation mean IoU against {text}", folder, f"{name}-curves-{x}"))
-        for column, text in (
-            ("train_images_per_second", "training speed (images/s)"),
-            ("peak_memory_mib", "peak memory (MiB)"),
-        ):
-            rows = [row for row in group.ranked if row.configuration.spread(column).n]
-            if rows:
-                figure = _tradeoff(group.ranked, rows, column, text)
+        for x, text in _CURVES.items() if len(curves) else ():
+            figure = _curves(rows, curves, x, text)
+            plots.append(_save(figure, f"Validation mean IoU against {text}", folder, f"{name}-curves-{x}"))
+        for column, text in _TRADE_OFFS.items():
+            if any(row.configuration.spread(column).n for row in rows):
+                figure = _trade_off(rows, column, text)
                 plots.append(_save(figure, f"Test mean IoU against {text}", folder, f"{name}-{column}"))
     return plots
 
 
 def _mean_curves(rows: Sequence[Row], histories: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
     """One line a configuration, seed and validation; x is the mean over the seeds at the n-th validation."""
-    parts = []
-    for row in rows:
-        for seed, history in enumerate(histories.get(row.label, [])):
-            parts.append(history.assign(label=row.label, seed=seed, validation=range(len(history))))
+    parts = [
+        history.assign(label=row.label, seed=seed, validation=range(len(history)))
+        for row in rows
+        for seed, history in enumerate(histories.get(row.label, []))
+    ]
     if not parts:
         return pd.DataFrame()
     curves = pd.concat(parts, ignore_index=True)
-    for x in ("train_seconds", "images"):
+    for x in _CURVES:
         curves[x] = curves.groupby(["label", "validation"])[x].transform("mean")
-    return curves.dropna(subset=["train_seconds", "images", "val_mean_iou"])
+    return curves.dropna(subset=[*_CURVES, "val_mean_iou"])
 
 
 def _curves(rows: Sequence[Row], curves: pd.DataFrame, x: str, text: str) -> Figure:
-    figure, axes = _figure()
-    colored = [row.label for row in rows[:HIGHLIGHTED]]
-    for _, some in curves[~curves["label"].isin(colored)].groupby("label"):
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.subplots()
+    known = set(curves["label"])
+    labels = [row.label for row in rows[:HIGHLIGHTED] if row.label in known]
+    for _, some in curves[~curves["label"].isin(labels)].groupby("label"):
         mean = some.groupby("validation")[[x, "val_mean_iou"]].mean()
         axes.plot(mean[x], mean["val_mean_iou"], color=_GREY, linewidth=0.8, alpha=0.6, zorder=1)
-    present = [label for label in colored if label in set(curves["label"])]
-    palette = dict(zip(colored, _COLORS, strict=False))
     sns.lineplot(
-        curves[curves["label"].isin(present)],
-        **{"x": x, "y": "val_mean_iou", "hue": "label", "style": "label", "hue_order": present, "style_order": present},
-        **{"palette": {label: palette[label] for label in present}, "errorbar": "sd", "ax": axes, "legend": False},
-        **{"markers": {label: _MARKERS[colored.index(label)] for label in present}, "dashes": False},
-        **{"markersize": 5, "markeredgecolor": "none", "linewidth": 1.6, "err_kws": {"alpha": 0.15, "linewidth": 0}},
+        curves[curves["label"].isin(labels)],
+        x=x,
+        y="val_mean_iou",
+        hue="label",
+        hue_order=labels,
+        palette={row.label: color for row, color in zip(rows, _COLORS, strict=False) if row.label in known},
+        style="label",
+        style_order=labels,
+        markers={row.label: marker for row, marker in zip(rows, _MARKERS, strict=False) if row.label in known},
+        dashes=False,
+        errorbar="sd",
+        err_kws={"alpha": 0.15, "linewidth": 0},
+        markersize=5,
+        markeredgecolor="none",
+        linewidth=1.6,
+        legend=False,
+        ax=axes,
     )
     axes.set(xlabel=text, ylabel="validation mean IoU", xlim=(0, None))
-    _legend(axes, rows, present)
+    _legend(figure, rows, known, "-")
     return figure
 
 
-def _tradeoff(ranked: Sequence[Row], rows: Sequence[Row], column: str, text: str) -> Figure:
-    figure, axes = _figure()
-    values = []
-    for place, row in enumerate(ranked):
-        if row not in rows:
-            continue
-        across, score = row.configuration.spread(column), row.configuration.spread("mean_iou")
-        color = _COLORS[place] if place < HIGHLIGHTED else _GREY
-        marker = _MARKERS[place] if place < HIGHLIGHTED else "."
+def _trade_off(rows: Sequence[Row], column: str, text: str) -> Figure:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axes = figure.subplots()
+    points = {row.label: row.configuration.spread(column) for row in rows}
+    for place, row in enumerate(rows):
+        across, score = points[row.label], row.configuration.spread("mean_iou")
         axes.errorbar(
-            *(across.mean, score.mean),
-            **{"xerr": across.sd or None, "yerr": score.sd or None, "fmt": marker, "color": color, "markersize": 8},
-            **{"markeredgecolor": "none", "elinewidth": 1.1, "alpha": 0.95, "zorder": 3 if place < HIGHLIGHTED else 2},
+            across.mean,
+            score.mean,
+            xerr=across.sd or None,
+            yerr=score.sd or None,
+            fmt=_MARKERS[place] if place < HIGHLIGHTED else ".",
+            color=_COLORS[place] if place < HIGHLIGHTED else _GREY,
+            markersize=8,
+            markeredgecolor="none",
+            elinewidth=1.1,
+            zorder=3 if place < HIGHLIGHTED else 2,
         )
-        values.append(across.mean)
+    values = [point.mean for point in points.values() if point.n]
     if min(values) > 0 and max(values) > 10 * min(values):
         axes.set_xscale("log")
     axes.margins(0.12)
     axes.set(xlabel=text, ylabel="test mean IoU")
-    _legend(axes, ranked, [row.label for row in rows if row in ranked[:HIGHLIGHTED]])
+    _legend(figure, rows, {label for label, point in points.items() if point.n}, "")
     return figure
 
 
-def _figure() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _legend(axes: Axes, rows: Sequence[Row], labels: Sequence[str]) -> None:
+def _legend(figure: Figure, rows: Sequence[Row], shown: Collection[str], line: Literal["-", ""]) -> None:
     """Below the plot, best first, so that names never cover points."""
-    order = [row.label for row in rows[:HIGHLIGHTED]]
-    handles = []
-    for label in labels:
-        place = order.index(label)
-        style = {"color": _COLORS[place], "marker": _MARKERS[place], "linestyle": "-", "markersize": 6}
-        handles.append(mpl.lines.Line2D([], [], **style, markeredgecolor="none", label=plot_text(label)))  # type: ignore[arg-type]
-    if len(rows) > len(order):
-        handles.append(mpl.lines.Line2D([], [], color=_GREY, marker=".", label=f"{len(rows) - len(order)} more"))
-    columns = 1 if max((len(h.get_label()) for h in handles), default=0) > 32 else 2  # type: ignore[arg-type]
-    axes.figure.legend(handles=handles, loc="outside lower center", ncols=columns)  # type: ignore[call-arg]
+    look = zip(rows, _COLORS, _MARKERS, strict=False)
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle=line, markeredgecolor="none", label=plot_text(row.label))
+        for row, color, marker in look
+        if row.label in shown
+    ]
+    more = sum(row.label in shown for row in rows[HIGHLIGHTED:])
+    if more:
+        handles.append(Line2D([], [], color=_GREY, marker=".", linestyle=line, label=f"{more} more"))
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    figure.legend(handles=handles, loc="outside lower center", ncols=1 if longest > 32 else 2)
 
 
 def plot_text(text: str, length: int = 60) -> str:

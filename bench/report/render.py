@@ -52,7 +52,9 @@ def write_report(paths: Sequence[Path], out: Path) -> list[Path]:
     try:
         (out / "plots").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BenchError(f"The report can't be written to '{out}' ({error.strerror}). Give another folder with --out.") from error
+        raise BenchError(
+            f"The report can't be written to '{out}' ({error.strerror}). Give another folder with --out."
+        ) from error
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame)
     parts = [_part(number, group, by_folder, out, problems) for number, group in enumerate(boards, start=1)]
@@ -125,12 +127,15 @@ def _page(
         facts=_facts(parts, frame),
         failures=[_failure(row, trials[row["folder"]]) for row in failures.to_dict("records")],
         problems=problems,
-        definitions=[*TEXTS.values(), *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts))],
+        definitions=[
+            *TEXTS.values(),
+            *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts)),
+        ],
         environments=_environments(frame),
         now=now,
         command=command,
         version=__version__,
-        svg=Markup,  # the plots are our own, their texts escaped by matplotlib  # noqa: S704
+        svg=Markup,  # the plots are our own, their texts escaped by matplotlib
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
@@ -166,7 +171,15 @@ def _failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
     return {
         "pair": shorten(":".join(filter(None, (row["arch"], row["backbone"]))) or "unknown"),
         "dataset": shorten(row["dataset"]),
-        "what": f"seed {row['seed']:g}, {row['image_size']}, batch {row['batch_size']:g}, {row['backend']}, {row['precision']}",
+        "what": ", ".join(
+            [
+                f"seed {row['seed']:g}",
+                row["image_size"],
+                f"batch {row['batch_size']:g}",
+                row["backend"],
+                row["precision"],
+            ]
+        ),
         "status": shorten(row["status"].replace("_", " ")),
         "reason": shorten(row["reason"], 600) or "no reason was recorded",
         "log": "\n".join(shorten(clean(line, keep="\t"), _LOG_LINE_LENGTH) for line in lines),
@@ -177,10 +190,12 @@ def _environments(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The different software and hardware that the ok trials ran on."""
     names = ["device", "backend", "platform", "python", "commit", "driver"]
     names += [c for c in frame.columns if c.startswith("version_")]
-    ok = frame[frame["status"] == "ok"].reindex(columns=names).fillna("").astype(str)
-    counted = ok.value_counts(sort=False).reset_index()
+    ok = frame[frame["status"] == "ok"].reindex(columns=names).astype(object)
+    counted = ok.where(ok.notna(), "").astype(str).value_counts(sort=False).reset_index()
     rows = []
     for values in counted.to_dict("records"):
         trials = values.pop("count")
-        rows.append({k.removeprefix("version_"): shorten(v) for k, v in values.items() if v} | {"trials": str(trials)})
+        rows.append(
+            {shorten(k.removeprefix("version_")): shorten(v) for k, v in values.items() if v} | {"trials": str(trials)}
+        )
     return rows

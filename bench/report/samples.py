@@ -50,7 +50,9 @@ def _read(file: Path, problems: list[str]) -> Sample | None:
             with Image.open(file, formats=["PNG"]) as opened:
                 image = opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        problems.append(f"{clean(file.parent.parent.name)}: the sample {clean(file.name)} can't be read ({clean(str(error))}).")
+        problems.append(
+            f"{clean(file.parent.parent.name)}: the sample {clean(file.name)} can't be read ({clean(str(error))})."
+        )
         return None
     image.thumbnail(_MAX_SIZE)
     out = io.BytesIO()

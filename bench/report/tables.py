@@ -26,8 +26,8 @@ def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence
     for group in groups:
         lines += [f"## {markdown_cell(group.title)}", ""]
         lines += ["; ".join(f"{k}: {markdown_cell(v)}" for k, v in group.fields.items()) + ".", ""]
-        lines += _markdown_table(group) + [""]
-        lines += [f"- {markdown_cell(note)}" for note in group.notes] + [""]
+        lines += [*_markdown_table(group), ""]
+        lines += [*(f"- {markdown_cell(note)}" for note in group.notes), ""]
     if len(failures):
         lines += ["## Failures", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
         for row in failures.to_dict("records"):
@@ -85,7 +85,9 @@ def _csv_cell(value: object) -> object:
 
 def terminal_table(group: Group) -> Table:
     """The leaderboard of one group for `rich.print`: what fits 80 characters, the configuration in one column."""
-    table = Table(title=Text(group.title), title_justify="left", caption=Text("\n".join(group.notes)), caption_justify="left")
+    table = Table(
+        title=Text(group.title), title_justify="left", caption=Text("\n".join(group.notes)), caption_justify="left"
+    )
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold", ratio=1)
     names = [name for name in group.columns if name in group.brief]

@@ -1,0 +1,426 @@
+"""The report: what stands in it, that nothing in a record can break it, that it works in a browser."""
+
+import csv
+import hashlib
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from fake_results import CLASSES, failed_record, fake_config, fake_record, fake_results, write_trial
+from markdown_it import MarkdownIt
+from PIL import Image
+from rich.console import Console
+
+from bench.errors import BenchError
+from bench.records.frame import load_results
+from bench.records.store import ResultsFolder, write_json
+from bench.report.leaderboard import groups
+from bench.report.render import write_report
+from bench.report.tables import csv_text, markdown_cell, terminal_table
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "a | b\n# c\r\n[x](javascript:alert(1)) `d` *e* @f https://example.com",
+    "=HYPERLINK(1)",
+    "\x1b[31mred\x1b[0m \x00 \u202eevil \ud800 $\\frac{ $$ 日本 🙂",
+    "]]></svg></style></script><!--",
+    "{{ 7 * 7 }} {% include 'x' %} [bold]",
+    "x" * 10_000,
+)
+
+
+class _Page(HTMLParser):
+    """The tags and attributes of a page, and the cells of its leaderboards."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.boards: list[list[list[str]]] = []
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append((tag, values))
+        if tag == "table":
+            self.boards.append([])
+        elif tag == "tr":
+            self.boards[-1].append([])
+        elif tag in ("td", "th"):
+            self.boards[-1][-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data):
+        if self._in_cell:
+            self.boards[-1][-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    """The report of ten ok trials and three that are not."""
+    folder = tmp_path_factory.mktemp("report")
+    write_report([fake_results(folder / "results")], folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> tuple[Path, str]:
+    """A report of records whose every text is hostile."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for number, text in enumerate(HOSTILE):
+        config = fake_config(text, text, number, dataset=text, weights=text, params={text: text})
+        record, _ = fake_record(config, device=text, started=text)
+        record = replace(
+            record,
+            key=f"key{number}",
+            dataset={**record.dataset, "fingerprint": text},
+            metrics={**record.metrics, text: 0.5, "iou": {text: 0.5}, "status": "failed"},
+            environment={text: text, "commit": text, "versions": {text: text, "keras": text}},
+            memory={**record.memory, "method": text},
+        )
+        sample = write_trial(folder / "results", record) / "samples" / "0_image_0.png"
+        if number == 1:
+            sample.rename(sample.with_name("\"><img src=x onerror='alert(1)'>.png"))
+        failure = failed_record(config, text, text, device=text, key=f"failed{number}", log_tail=(text, text))
+        write_trial(folder / "results", failure)
+    written = write_report([folder / "results"], folder / "out")
+    return folder / "out", written[0].read_text()
+
+
+def test_files(report):
+    names = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
+    plots = ("curves-train_seconds", "curves-images", "train_images_per_second", "peak_memory_mib")
+    expected = {f"plots/1-pets-{plot}.{kind}" for plot in plots for kind in ("svg", "png")}
+    assert names == {"index.html", "LEADERBOARD.md", "leaderboard.csv"} | expected
+    for path in (report / "plots").glob("*.png"):
+        with Image.open(path) as image:
+            assert image.width > 500
+
+
+def test_page_shows_the_leaderboard(report):
+    page = _Page((report / "index.html").read_text())
+    heading, *rows = page.boards[0]
+    assert heading[:3] == ["rank", "architecture", "backbone"]
+    assert "latency p95 (ms)" in heading and "peak memory (MiB)" in heading
+    assert [row[:3] for row in rows[:3]] == [
+        ["1", "deeplab", "resnet50"],
+        ["2", "unet", "resnet50"],
+        ["3", "unet", "mobilenet_v2"],
+    ]
+    scores = [float(row[heading.index("mean IoU")].split(" ± ")[0]) for row in rows[:5]]
+    assert scores == sorted(scores, reverse=True)
+    assert [row[0] for row in rows[5:]] == ["–", "–"]  # noqa: RUF001  the configurations of which every trial failed
+    assert rows[4][heading.index("seeds")] == "2 (1 failed)"
+    assert page.boards[1][0] == ["configuration", *CLASSES]
+    headings = [attributes for tag, attributes in page.tags if tag == "th" and attributes.get("scope") == "col"]
+    assert all(attributes.get("title") for attributes in headings[: len(heading)])
+
+
+def test_page_shows_failures_and_method(report):
+    text = html.unescape((report / "index.html").read_text())
+    for part in ("out of memory", "Out of memory: 2.1 GiB asked", "The loss is NaN.", 'File "unet.py", line 12'):
+        assert part in text
+    assert "bench report " in text and " --out " in text
+    assert "3.15.1" in text and "df01bb0" in text
+
+
+def test_page_makes_no_request(report):
+    page = _Page((report / "index.html").read_text())
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base", "use") or (
+            attributes.get("xlink:href") or "#"
+        ).startswith("#")
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/webp;base64,")), (tag, attributes)
+        assert not re.search(r"url\((?!#)", attributes.get("style") or "")
+    styles = "".join(re.findall(r"<style.*?</style>", (report / "index.html").read_text(), flags=re.DOTALL))
+    assert "@import" not in styles and "url(" not in styles
+
+
+def test_page_runs_only_its_own_script(report):
+    text = (report / "index.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+
+
+def test_identifiers_are_unique(report):
+    page = _Page((report / "index.html").read_text())
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    targets = [attributes["href"][1:] for tag, attributes in page.tags if tag == "a"]
+    assert set(targets) <= set(names)
+
+
+def test_plots_take_the_colours_of_the_page(report):
+    text = (report / "index.html").read_text()
+    assert text.count("<svg") == 4
+    assert "currentColor" in text and "#1f2329" not in text.partition("</style>")[2]
+    assert "<!DOCTYPE svg" not in text and "<metadata>" not in text
+
+
+def test_markdown_is_a_table_on_github(report):
+    text = (report / "LEADERBOARD.md").read_text()
+    rendered = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    assert rendered.count("<table>") == 2  # the group and the failures
+    assert rendered.count("<tr>") == (1 + 7) + (1 + 3)
+    assert "AMD EPYC 9654, 2 cores" in text and "0.4 GiB free" in text
+
+
+def test_csv_holds_numbers_and_spreads(report):
+    rows = list(csv.DictReader(io.StringIO((report / "leaderboard.csv").read_text())))
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5", "", ""]
+    assert 0 < float(rows[0]["mean_iou_sd"]) < 0.1 < float(rows[0]["mean_iou"])
+    assert rows[0]["iou_pet"] and rows[5]["mean_iou"] == ""
+    assert (rows[4]["seeds"], rows[4]["failed"]) == ("2", "1")
+
+
+def test_terminal_table_fits(tmp_path):
+    (group,) = groups(load_results(fake_results(tmp_path / "results")))
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(terminal_table(group))
+    text = console.export_text()
+    assert "deeplab:resnet50" in text and "0.769 ± 0.021" in text and "latency p50" in text
+
+
+def test_nothing_incomparable_is_ranked_together(tmp_path):
+    results = tmp_path / "results"
+    other = [
+        {"config": fake_config(dataset="shapes")},
+        {"config": fake_config(image_size=(256, 256))},
+        {"config": fake_config(budget=replace(fake_config().budget, amount=20))},
+        {"device": "NVIDIA H200"},
+        {"protocol_version": 2},
+        {"dataset": {"fingerprint": "other"}},
+    ]
+    write_trial(results, *fake_record(fake_config()))
+    for number, changes in enumerate(other):
+        config = changes.pop("config", fake_config())
+        record, table = fake_record(config)
+        write_trial(results, replace(record, key=f"key{number}", **changes), table)
+    found = groups(load_results(results))
+    assert [len(group.rows) for group in found] == [1] * 7
+    assert len({group.title for group in found}) >= 5
+    assert sum("data other" in group.title for group in found) == 1
+
+
+def test_only_what_varies_is_shown(tmp_path):
+    for number, lr in enumerate((1e-3, 1e-2)):
+        write_trial(tmp_path / "results", *fake_record(fake_config(lr=lr), key=f"key{number}"))
+    (group,) = groups(load_results(tmp_path / "results"))
+    assert "lr" in group.columns and "batch_size" not in group.columns
+    assert {row.label for row in group.rows} == {"unet, lr 0.001", "unet, lr 0.01"}
+
+
+def test_one_seed_has_no_spread_and_the_page_says_so(tmp_path):
+    write_trial(tmp_path / "results", *fake_record(fake_config()))
+    (group,) = groups(load_results(tmp_path / "results"))
+    cell = group.rows[0].cells["mean_iou"]
+    assert "±" not in cell.text and "one seed" in cell.title
+    assert any("one seed" in note for note in group.notes)
+    write_report([tmp_path / "results"], tmp_path / "out")
+    assert "Rows with one seed have no spread" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_held_up_trial_is_marked(tmp_path):
+    record, _ = fake_record(fake_config())
+    write_trial(tmp_path / "results", replace(record, speed={**record.speed, "harness_efficiency": 0.8}))
+    (group,) = groups(load_results(tmp_path / "results"))
+    cell = group.rows[0].cells["harness_efficiency"]
+    assert cell.warn and "held up" in cell.title
+
+
+def test_mixed_versions_are_told(tmp_path):
+    for seed, version in enumerate(("3.15.0", "3.15.1")):
+        record, _ = fake_record(fake_config(seed=seed))
+        record = replace(record, environment={**record.environment, "versions": {"keras": version}})
+        write_trial(tmp_path / "results", record)
+    (group,) = groups(load_results(tmp_path / "results"))
+    assert "The trials differ in Keras's version: 3.15.0, 3.15.1." in group.notes
+
+
+def test_weights_files_are_shown_by_name_alone(tmp_path):
+    write_trial(tmp_path / "results", *fake_record(fake_config(weights="/home/someone/mobilenet.h5")))
+    (group,) = groups(load_results(tmp_path / "results"))
+    assert group.rows[0].cells["weights"].text == "mobilenet.h5"
+
+
+def test_report_without_ok_trials(tmp_path):
+    write_trial(tmp_path / "results", failed_record(fake_config()))
+    index, table, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    assert "No trial has ended well yet" in index.read_text() and "boom" in index.read_text()
+    assert "No trial has ended well yet" in table.read_text() and "boom" in table.read_text()
+
+
+def test_report_of_an_empty_folder(tmp_path):
+    ResultsFolder(tmp_path / "results").create()
+    index, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    assert "No trial has ended well yet" in index.read_text()
+
+
+def test_what_is_left_out_is_named(tmp_path):
+    results = tmp_path / "results"
+    good = write_trial(results, *fake_record(fake_config()))
+    shutil.copytree(results, tmp_path / "copy")  # the same trial again is no second seed
+    for name, text in (("broken", "{"), ("newer", json.dumps({"schema_version": 99}))):
+        (results / "trials" / name).mkdir()
+        (results / "trials" / name / "record.json").write_text(text)
+    (results / "trials" / "halfway.running").mkdir()
+    (good / "samples" / "0_image_0.png").write_bytes(b"no picture")
+    index, table, *_ = write_report([results, tmp_path / "copy"], tmp_path / "out")
+    for text in (html.unescape(index.read_text()), table.read_text()):
+        assert "broken: record.json is broken" in text
+        assert "newer: written by a newer segbench (schema 99)" in text
+        assert "halfway.running: its runner died" in text
+        assert "the same trial as" in text
+        assert "can't be read" in text
+    assert groups(load_results(results))[0].rows[0].cells["seeds"].text == "1"
+
+
+def test_bad_paths(tmp_path):
+    with pytest.raises(BenchError, match="no results folder"):
+        write_report([tmp_path], tmp_path / "out")
+    results = fake_results(tmp_path / "results", nets=0, failures=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchError, match="--out"):
+        write_report([results], tmp_path / "file")
+
+
+def test_hostile_page(hostile):
+    _, text = hostile
+    page = _Page(text)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("script") == 1 and tags.count("style") == 1 + text.count('<style type="text/css">')
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert tag != "img" or attributes["src"].startswith("data:image/webp;base64,")
+    assert "49" not in re.sub(r"[\d.]*\d{2,}[\d.]*", "", text)  # no template in a record is run
+    assert "{{ 7 * 7 }}" in text
+    assert "\x1b" not in text and "\x00" not in text and "\u202e" not in text
+    assert "x" * 700 not in text
+
+
+def test_hostile_tables(hostile):
+    out, _ = hostile
+    text = (out / "LEADERBOARD.md").read_text()
+    rendered = MarkdownIt("gfm-like", {"linkify": False}).render(text)
+    assert "<script" not in rendered and "<img" not in rendered and "<a " not in rendered and "<code>" not in rendered
+    groups_found = text.count("\n| rank |")
+    assert rendered.count("<table>") == groups_found + 1 and groups_found == len(HOSTILE)
+    rows = list(csv.reader(io.StringIO((out / "leaderboard.csv").read_text())))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "@", "+"))]
+
+
+def test_hostile_terminal(hostile):
+    out, _ = hostile
+    console = Console(width=100, file=io.StringIO())
+    for group in groups(load_results(out.parent / "results")):
+        console.print(terminal_table(group))
+    assert "\x1b" not in console.file.getvalue()
+
+
+def test_hostile_numbers(tmp_path):
+    record, _ = fake_record(fake_config())
+    wrong = [float("nan"), float("inf"), None, "0.9", [1], {"a": 1}, 10**400, True]
+    for number, value in enumerate(wrong):
+        changed = replace(
+            record,
+            key=f"key{number}",
+            metrics={**record.metrics, "mean_iou": value, "iou": value, "dice": value},
+            speed={"train_images_per_second": value},
+            memory=value,
+            environment=value,
+            dataset={**record.dataset, "images": value},
+            config={**record.config, "seed": value, "lr": value, "image_size": value},
+            wall_seconds=value,
+        )
+        folder = write_trial(tmp_path / "results", replace(record, key=f"key{number}"))
+        write_json(folder / "record.json", changed.to_dict())
+        (folder / "history.jsonl").write_text(
+            '{"val_mean_iou": "x"}\n{"val_mean_iou": null, "train_seconds": 1}\n[]\n{"imag'
+        )
+    frame = load_results(tmp_path / "results")
+    assert len(frame) == len(wrong) and frame["mean_iou"].isna().all()
+    index, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    assert "inf" not in {cell for board in _Page(index.read_text()).boards for row in board for cell in row}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_cell_stays_in_its_cell(text):
+    rendered = MarkdownIt("gfm-like", {"linkify": False}).render(
+        f"| a | b |\n| --- | --- |\n| {markdown_cell(text)} | 1 |\n"
+    )
+    assert rendered.count("<td>") == 2 and rendered.count("<tr>") == 2
+    assert not re.search(r"<(?!/?(table|thead|tbody|tr|th|td)\b)", rendered)
+
+
+def test_csv_of_nothing_has_its_heading():
+    assert csv_text([]).startswith("rank,arch,")
+
+
+def test_report_imports_no_keras():
+    code = "import sys, bench.report.render; print([m for m in ('keras', 'tensorflow', 'torch', 'jax') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+def _browse(page: Path, profile: Path) -> str:
+    """The page after its scripts have run, as the browser has it."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    command = [BROWSER, *options, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+needs_browser = pytest.mark.skipif(not BROWSER, reason="no Chromium; `apt-get install chromium` brings one")
+
+
+@needs_browser
+def test_the_browser_lets_the_script_run(report, tmp_path):
+    filters = [a for tag, a in _Page(_browse(report / "index.html", tmp_path)).tags if a.get("class") == "filter"]
+    assert filters and "hidden" not in filters[0]  # the script unhides it; its hash in the page's policy fits
+
+
+@needs_browser
+def test_sorting_and_filtering_in_a_browser(report, tmp_path):
+    text = re.sub(r"<meta http-equiv.*?>", "", (report / "index.html").read_text())
+    test = """<script>{
+      const table = document.querySelector("table.board"), heads = Array.from(table.tHead.rows[0].cells);
+      const column = (name) => heads.findIndex((head) => head.textContent.startsWith(name));
+      const shown = (name) => Array.from(table.tBodies[0].rows, (row) => row.cells[column(name)].textContent);
+      const press = (name) => heads[column(name)].querySelector("button").click();
+      const told = [];
+      press("peak memory"); told.push(shown("peak memory"), heads[column("peak memory")].getAttribute("aria-sort"));
+      press("peak memory"); told.push(shown("peak memory"), heads[column("peak memory")].getAttribute("aria-sort"));
+      press("mean IoU"); told.push(shown("rank"));
+      const box = document.getElementById("filter");
+      box.value = "UNET resnet50"; box.dispatchEvent(new Event("input"));
+      told.push(Array.from(table.tBodies[0].rows).filter((row) => !row.hidden).length);
+      told.push(document.getElementById("count").textContent);
+      document.title = JSON.stringify(told);
+    }</script>"""
+    page = tmp_path / "page.html"
+    page.write_text(text.replace("</body>", f"{test}</body>"))
+    title = re.search(r"<title>(.*?)</title>", _browse(page, tmp_path / "profile"))[1]
+    up, rising, down, falling, ranks, left, count = json.loads(html.unescape(title))
+    numbers = [float(cell.replace(",", "")) for cell in up[:5]]
+    assert numbers == sorted(numbers) and rising == "ascending"
+    assert down[:5] == up[:5][::-1] and falling == "descending"
+    assert up[5:] == down[5:] == ["–", "–"]  # noqa: RUF001  what was not measured stays last
+    assert ranks[:5] == ["1", "2", "3", "4", "5"]
+    assert left == 2 and count == "2 of 7 rows"
