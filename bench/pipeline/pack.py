@@ -93,13 +93,10 @@ def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) 
         sizes = {name: (path / name).stat().st_size for name in build.DATA_FILES}
     except (OSError, ValueError):
         return None
-    fresh = (
-        manifest.get("format") == build.FORMAT
-        and manifest["adapter_hash"] == source.adapter_hash
-        and manifest["stamps"] == stamps
-        and manifest["sizes"] == sizes
-    )
-    return manifest if fresh and (skip_corrupt or not manifest["skipped"]) else None
+    expected = {"format": build.FORMAT, "adapter_hash": source.adapter_hash, "stamps": stamps, "sizes": sizes}
+    if not isinstance(manifest, dict) or any(manifest.get(name) != value for name, value in expected.items()):
+        return None
+    return manifest if skip_corrupt or not manifest["skipped"] else None
 
 
 def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:

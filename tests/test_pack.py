@@ -1,0 +1,325 @@
+"""The pack: the same bytes for everyone, written once, noticed when it or its sources change."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import write_fake_pets
+from PIL import Image
+
+from bench.datasets import DATASETS
+from bench.errors import BenchError
+from bench.pipeline import build, decode, pack
+from bench.pipeline.cache import VARIABLE
+from bench.spec import DatasetSpec
+
+PETS, BINARY, SHAPES = (next(s for s in DATASETS if s.name == n) for n in ("pets", "pets-binary", "shapes"))
+SIZE = (24, 32)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def pets(tmp_path) -> Path:
+    return write_fake_pets(tmp_path / "pets")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the samples that were decoded."""
+    names = []
+
+    def counting(source, sample, size):
+        names.append(sample.name)
+        return decode.read_row(source, sample, size)
+
+    monkeypatch.setattr(build, "read_row", counting)
+    return names
+
+
+# ---------------------------------------------------------------- what is in it
+
+
+def test_a_pack_has_the_samples_at_the_size(pets):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+
+    assert made.images.shape == (12, 24, 32, 3)
+    assert made.labels.shape == (12, 24, 32)
+    assert isinstance(made.images, np.memmap)
+    assert made.images.dtype == made.labels.dtype == np.uint8
+    assert made.classes == ("pet", "background", "border")
+    assert made.notes == ()
+    assert set(np.unique(made.labels)) == {0, 1, 2}
+    parts = {split: made.indexes(split).tolist() for split in ("train", "val", "test")}
+    assert sorted(row for rows in parts.values() for row in rows) == list(range(12))
+    assert parts["val"]
+    assert len(parts["test"]) == 4
+    assert made.indexes("test").dtype == np.int64
+
+
+def test_rows_are_the_adapters_pixels_resized(pets):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    row = made.names.index("beagle_4")
+    picture = Image.open(pets / "images" / "beagle_4.jpg")
+    trimap = Image.open(pets / "annotations" / "trimaps" / "beagle_4.png")
+
+    np.testing.assert_array_equal(made.images[row], picture.resize((32, 24), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(made.labels[row] + 1, trimap.resize((32, 24), Image.Resampling.NEAREST))
+    assert made.original_sizes[row] == (40, 50)
+    np.testing.assert_array_equal(made.truth(row) + 1, np.asarray(trimap))
+
+
+def test_a_pack_is_read_only(pets):
+    with pytest.raises(ValueError, match="read-only"):
+        pack.prepare(PETS, SIZE, data_dir=pets).images[0] = 0
+
+
+def test_images_and_labels_lie_on_one_grid():
+    """A bright square and its label keep the same centre, in whatever way they are resized."""
+    image, labels = np.zeros((60, 90, 3), np.uint8), np.zeros((60, 90), np.uint8)
+    image[12:30, 33:69], labels[12:30, 33:69] = 255, 1
+    for size in ((20, 30), (37, 41), (120, 180), (60, 90)):
+        bright = decode.resize_image(image, size)[..., 0] / 255.0
+        marked = decode.resize_labels(labels, size).astype(float)
+        for axis, (center, extent) in enumerate(((21.0, 60), (51.0, 90))):
+            expected = center / extent * size[axis]
+            for weights in (bright, marked):
+                place = (weights.sum(1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / weights.sum()
+                assert place == pytest.approx(expected, abs=0.51 if weights is marked else 0.05)
+
+
+def test_shrinking_an_image_averages_and_shrinking_labels_does_not():
+    stripes = np.tile(np.array([0, 200], np.uint8), (8, 32))
+    image = decode.resize_image(np.repeat(stripes[..., None], 3, axis=2), (1, 8))
+    labels = decode.resize_labels(stripes, (1, 8))
+    np.testing.assert_allclose(image, 100, atol=8)  # without antialiasing: 0 or 200
+    assert set(np.unique(labels)) <= {0, 200}
+
+
+def test_shapes_are_drawn_at_the_size_of_the_pack():
+    made = pack.prepare(SHAPES, SIZE)
+    assert made.images.shape == (540, 24, 32, 3)
+    assert [len(made.indexes(split)) for split in ("train", "val", "test")] == [400, 40, 100]
+    assert made.original_sizes[0] == SIZE
+
+
+# ---------------------------------------------------------------- when it is written
+
+
+def test_the_second_call_decodes_nothing(pets, reads):
+    first = pack.prepare(PETS, SIZE, data_dir=pets)
+    assert len(reads) == 12
+    second = pack.prepare(PETS, SIZE, data_dir=pets)
+    assert len(reads) == 12
+    assert (second.path, second.fingerprint, second.names) == (first.path, first.fingerprint, first.names)
+    np.testing.assert_array_equal(second.images, first.images)
+
+
+def test_a_changed_source_file_is_noticed(pets):
+    before = pack.prepare(PETS, SIZE, data_dir=pets)
+    row, path = before.names.index("beagle_2"), pets / "images" / "beagle_2.jpg"
+    old = np.array(before.images)
+    status = path.stat()
+    Image.new("RGB", (50, 40), (1, 2, 3)).save(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # the size alone is told apart, too
+
+    after = pack.prepare(PETS, SIZE, data_dir=pets)
+    assert (after.images[row] < 8).all()
+    assert after.fingerprint != before.fingerprint
+    np.testing.assert_array_equal(before.images, old)  # whoever reads the old pack goes on reading it
+
+
+def test_a_file_touched_without_a_change_keeps_the_fingerprint(pets, reads):
+    before = pack.prepare(PETS, SIZE, data_dir=pets)
+    os.utime(pets / "images" / "beagle_2.jpg", ns=(0, 10**18))
+    assert pack.prepare(PETS, SIZE, data_dir=pets).fingerprint == before.fingerprint
+    assert len(reads) == 24
+
+
+@pytest.mark.parametrize("name", build.DATA_FILES)
+@pytest.mark.parametrize("harm", ["cut", "removed"])
+def test_a_broken_pack_is_written_anew(pets, name, harm):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    images, truth = np.array(made.images), made.truth(11)
+    if harm == "cut":
+        os.truncate(made.path / name, (made.path / name).stat().st_size - 1)
+    else:
+        (made.path / name).unlink()
+
+    again = pack.prepare(PETS, SIZE, data_dir=pets)
+    np.testing.assert_array_equal(again.images, images)
+    np.testing.assert_array_equal(again.truth(11), truth)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 0}'])
+def test_a_broken_manifest_is_written_anew(pets, reads, text):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    (made.path / build.MANIFEST).write_text(text)
+    assert pack.prepare(PETS, SIZE, data_dir=pets).fingerprint == made.fingerprint
+    assert len(reads) == 24
+
+
+def test_an_interrupted_preparation_leaves_nothing_that_counts(pets, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(build, "read_row", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pack.prepare(PETS, SIZE, data_dir=pets)
+    assert len(pack.prepare(PETS, SIZE, data_dir=pets).names) == 12
+
+
+def test_two_processes_that_prepare_at_once_write_one_pack(pets, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from bench.datasets import DATASETS; from bench.pipeline import pack;"
+        "calls = [];"
+        "made = pack.prepare(DATASETS[0], (64, 64), data_dir=Path(sys.argv[1]), progress=lambda *a: calls.append(a));"
+        "print(made.fingerprint, int(made.images.sum()), len(calls))"
+    )
+    write_fake_pets(tmp_path / "many", count=60, size=(200, 200))
+    command = [sys.executable, "-c", code, str(tmp_path / "many")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    lines = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    assert len({tuple(line[:2]) for line in lines}) == 1
+    assert sorted(line[2] for line in lines) == ["0", "0", "60"]  # one decoded, the others waited
+
+
+def test_progress_counts_to_the_end(pets):
+    calls = []
+    pack.prepare(PETS, SIZE, data_dir=pets, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(i, 12) for i in range(1, 13)]
+
+
+# ---------------------------------------------------------------- the fingerprint
+
+
+def test_the_fingerprint_does_not_depend_on_size_or_place(pets, tmp_path):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    moved = write_fake_pets(tmp_path / "elsewhere")
+    assert pack.prepare(PETS, (16, 16), data_dir=pets).fingerprint == made.fingerprint
+    assert pack.prepare(PETS, SIZE, data_dir=moved).fingerprint == made.fingerprint
+    assert pack.prepare(PETS, SIZE, data_dir=moved).path != made.path
+
+
+def test_the_fingerprint_depends_on_content_and_selection(pets, tmp_path):
+    prints = {pack.prepare(PETS, SIZE, data_dir=pets).fingerprint, pack.prepare(SHAPES, SIZE).fingerprint}
+    prints.add(pack.prepare(PETS, SIZE, data_dir=write_fake_pets(tmp_path / "other", seed=1)).fingerprint)
+    prints.add(pack.prepare(PETS, SIZE, data_dir=write_fake_pets(tmp_path / "fewer", count=10)).fingerprint)
+    assert len(prints) == 4
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def harm_three(pets: Path) -> None:
+    (pets / "images" / "Abyssinian_1.jpg").write_bytes(b"not a picture")
+    (pets / "annotations" / "trimaps" / "beagle_4.png").unlink()
+    Image.new("L", (50, 41), 1).save(pets / "annotations" / "trimaps" / "beagle_12.png")
+
+
+def test_one_error_lists_all_that_is_corrupt_or_missing(pets, cache):
+    harm_three(pets)
+    with pytest.raises(BenchError) as caught:
+        pack.prepare(PETS, SIZE, data_dir=pets)
+
+    message = str(caught.value)
+    assert message.startswith("3 of the 12 samples of 'pets' can't be read.")
+    assert "--skip-corrupt" in message
+    assert [name in message for name in ("Abyssinian_1.jpg", "beagle_4.png", "beagle_12.png")] == [True] * 3
+    assert list(cache.glob("packs/*/")) == []
+
+
+def test_skip_corrupt_leaves_them_out_and_says_so(pets, reads):
+    whole = pack.prepare(PETS, SIZE, data_dir=pets)
+    pixels = {name: np.array(whole.images[i]) for i, name in enumerate(whole.names)}
+    harm_three(pets)
+
+    made = pack.prepare(PETS, SIZE, data_dir=pets, skip_corrupt=True)
+    assert len(made.names) == len(made.images) == len(made.labels) == 9
+    assert made.notes == ("3 corrupt samples left out: Abyssinian_1, beagle_4, beagle_12",)
+    assert made.fingerprint != whole.fingerprint
+    for i, name in enumerate(made.names):
+        np.testing.assert_array_equal(made.images[i], pixels[name])
+        assert made.truth(i).shape == made.original_sizes[i] == (40, 50)
+    count = len(reads)
+    assert pack.prepare(PETS, SIZE, data_dir=pets, skip_corrupt=True).names == made.names
+    assert len(reads) == count
+    with pytest.raises(BenchError, match="3 of the 12"):  # a pack with gaps is no answer without the option
+        pack.prepare(PETS, SIZE, data_dir=pets)
+    assert pack.prepare(PETS, SIZE, data_dir=pets, skip_corrupt=True).names == made.names
+
+
+def test_skipping_a_whole_split_is_an_error(pets):
+    for line in (pets / "annotations" / "test.txt").read_text().splitlines():
+        (pets / "images" / f"{line.split()[0]}.jpg").write_bytes(b"")
+    with pytest.raises(BenchError, match=r"Without its 4 corrupt samples 'pets' has no test images"):
+        pack.prepare(PETS, SIZE, data_dir=pets, skip_corrupt=True)
+
+
+def test_an_empty_split_is_an_error(pets):
+    (pets / "annotations" / "test.txt").write_text("")
+    with pytest.raises(BenchError, match=r"'pets' in '.*' has no test images \(train 7, val 1, test 0\)"):
+        pack.prepare(PETS, SIZE, data_dir=pets)
+
+
+def test_labels_that_are_no_class_are_an_error(pets):
+    spec = replace(PETS, classes=("pet", "background"))
+    with pytest.raises(BenchError, match=r"the labels \[2\] are no class; there are 0 to 1 and 255"):
+        pack.prepare(spec, SIZE, data_dir=pets)
+
+
+def test_too_little_disk_is_said_before_writing(pets, monkeypatch, cache, reads):
+    usage = type("Usage", (), {"free": 2**20})
+    monkeypatch.setattr("bench.pipeline.cache.shutil.disk_usage", lambda path: usage)
+    # 12 x (4096 x 4096 x 4 + 16384) bytes = 0.75 GiB
+    with pytest.raises(BenchError, match=r"'pets' at 4096x4096 needs 0\.8 GiB .* 0\.0 GiB are free.*SEGBENCH_CACHE"):
+        pack.prepare(PETS, (4096, 4096), data_dir=pets)
+    assert reads == []
+    assert list(cache.glob("packs/*/")) == []
+
+
+def test_a_cache_folder_that_can_not_be_made_is_an_error(pets, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "cache"))
+    with pytest.raises(BenchError, match=r"The cache folder .* can't be made.*SEGBENCH_CACHE"):
+        pack.prepare(PETS, SIZE, data_dir=pets)
+
+
+# ---------------------------------------------------------------- a plug-in's data set
+
+PLUGIN = """
+import numpy as np
+from bench.samples import Sample
+
+class Squares:
+    samples = tuple(Sample(f"s{i}", split, f"s{i}", token=f"s{i}") for i, split in enumerate(["train"] * 3 + ["test"]))
+    notes = ("made by hand",)
+
+    def read(self, sample):
+        return np.full((8, 8, 3), VALUE, np.uint8), np.ones((8, 8), np.uint8)
+
+def load(data_dir):
+    return Squares()
+"""
+
+
+def test_a_plug_in_is_read_and_another_one_of_that_name_is_told_apart(tmp_path):
+    for number in (1, 7):
+        path = tmp_path / str(number) / "squares.py"
+        path.parent.mkdir()
+        path.write_text(PLUGIN.replace("VALUE", str(number)))
+        spec = DatasetSpec("squares", f"{path}:load", ("no", "yes"), needs_data_dir=False)
+        made = pack.prepare(spec, (8, 8))
+        assert (made.images == number).all()
+        assert made.notes == ("made by hand",)
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
