@@ -11,6 +11,7 @@ Known faults: a dozen files named .jpg are something else (Abyssinian_5 a PNG wi
 Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from picture to picture.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,22 +64,20 @@ def load_binary(data_dir: Path | None) -> Pets:
 
 def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
     folder = _checked(data_dir)
-    pictures = {path.stem: path for path in (folder / "images").iterdir() if path.suffix == ".jpg"}
-    trimaps = {path.stem: path for path in (folder / "annotations" / "trimaps").iterdir() if path.suffix == ".png"}
-    samples, listed = [], 0
-    for split, name in _LISTS.items():
-        names = _names(folder / "annotations" / name)
-        listed += len(names)
-        # A listed name with one of its two files is kept: reading it then says which one is missing.
-        samples += [_sample(folder, n, split) for n in names if n in pictures or n in trimaps]
-    absent = listed - len(samples)
+    images, trimaps = folder / "images", folder / "annotations" / "trimaps"
+    present = {name.removesuffix(".jpg") for name in os.listdir(images)}
+    # A listed name with one of its two files is kept: reading it then says which one is missing.
+    present |= {name.removesuffix(".png") for name in os.listdir(trimaps)}
+    samples, absent, listed = [], 0, 0
+    for split, list_name in _LISTS.items():
+        for name in _names(folder / "annotations" / list_name):
+            listed += 1
+            if name in present:
+                samples.append(Sample(name, split, name, (images / f"{name}.jpg", trimaps / f"{name}.png")))
+            else:
+                absent += 1
     notes = (f"{absent} of the {listed} files that the lists name are absent",) if absent else ()
     return Pets(tuple(samples), notes, classes)
-
-
-def _sample(folder: Path, name: str, split: str) -> Sample:
-    files = (folder / "images" / f"{name}.jpg", folder / "annotations" / "trimaps" / f"{name}.png")
-    return Sample(name, split, name, files)
 
 
 def _names(path: Path) -> list[str]:

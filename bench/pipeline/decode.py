@@ -31,7 +31,7 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int]) -> Row:
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     _check(sample, image, labels, source.spec.num_classes)
-    truth = zlib.compress(np.ascontiguousarray(labels), level=1)
+    truth = zlib.compress(labels.tobytes(), level=1)
     return Row(resize_image(image, size), resize_labels(labels, size), labels.shape, truth, _digest(sample))
 
 
