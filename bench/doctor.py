@@ -81,15 +81,17 @@ def datasets() -> dict[str, str]:
         )
         sizes = [size for size in sizes if size[:1].isdigit()]  # `pets-binary-...` is not `pets`
         found[spec.name] = (
-            f"prepared at {', '.join(sizes)}" if sizes else _missing(spec.name, spec.needs_data_dir, spec.archives)
+            f"prepared at {', '.join(sizes)}"
+            if sizes
+            else _missing(spec.name, spec.needs_data_dir, bool(spec.archives))
         )
     return found
 
 
-def _missing(name: str, needs_data_dir: bool, archives: str) -> str:
+def _missing(name: str, needs_data_dir: bool, can_be_fetched: bool) -> str:
     if not needs_data_dir:
         return "made by code when it is first used"
-    return f"not prepared: bench prepare {name}{' (downloads)' if archives else ' --data-dir FOLDER'}"
+    return f"not prepared: bench prepare {name}{' (downloads)' if can_be_fetched else ' --data-dir FOLDER'}"
 
 
 def problems() -> list[str]:

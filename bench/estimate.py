@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from bench.execution.identity import trial_key
 from bench.profiling.environment import expected_device
@@ -70,27 +72,37 @@ def _other_seconds(record: TrialRecord) -> float:
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
-    """One row a trial, in the order in which they would run."""
-    table = Table(title=f"{len(estimates)} planned trials", title_justify="left")
-    for heading in ("architecture", "data set", "size", "backend", "budget"):
-        table.add_column(heading)
-    table.add_column("seed", justify="right")
-    table.add_column("status")
+    """One row a trial, in the order in which they would run; what else varies stands in a column of its own."""
+    varied = _varied([estimate.config for estimate in estimates])
+    table = Table(title=f"{len(estimates)} planned trials", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
+        table.add_column(heading, overflow="fold")
     table.add_column("training", justify="right")
     for estimate in estimates:
-        config = estimate.config
-        seconds = None if estimate.done else estimate.train_seconds
-        table.add_row(
-            config.pair,
-            config.dataset,
-            "x".join(map(str, config.image_size)),
-            config.backend,
-            str(config.budget),
-            f"{config.seed}" + (f", repeat {config.repeat}" if config.repeat else ""),
-            _state(estimate),
-            "" if estimate.done else duration(seconds) if seconds is not None else "unknown",
-        )
+        config, seconds = estimate.config, estimate.train_seconds
+        values = config.to_dict()
+        differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
+        cells = (config.pair, config.dataset, str(config.budget), *differs, _seed(config), _state(estimate))
+        time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
+        table.add_row(*map(Text, cells), time)
     return table
+
+
+def _varied(configs: Sequence[TrialConfig]) -> list[str]:
+    """The fields that are not the same in all trials, but for those that have a column."""
+    shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat"}
+    values = [config.to_dict() for config in configs]
+    return [name for name in values[0] if name not in shown and any(v[name] != values[0][name] for v in values)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _seed(config: TrialConfig) -> str:
+    return f"{config.seed}, repeat {config.repeat}" if config.repeat else str(config.seed)
 
 
 def _state(estimate: Estimate) -> str:

@@ -56,7 +56,7 @@ class PlainLines(Observer):
     def __init__(self, console: Console):
         self._console = console
         self._left = self._total = 0
-        self._shown: dict[str, Any] = {}  # identity -> fraction of the last validation that was said
+        self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was said last
         self._prepared: str | None = None
 
     def _say(self, text: str) -> None:
@@ -77,10 +77,10 @@ class PlainLines(Observer):
         self._say(f"{name_of(trial.config)}: started, budget {trial.config.budget}")
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
-        score = progress.get("val_mean_iou")
-        if score is None or self._shown.get(trial.identity) == score:
+        score, tenth = progress.get("val_mean_iou"), int(progress.get("fraction", 0.0) * 10 + 1e-6)
+        if score is None or progress.get("phase") == "validate" or self._shown.get(trial.identity) == tenth:
             return
-        self._shown[trial.identity] = score
+        self._shown[trial.identity] = tenth
         self._say(
             f"{name_of(trial.config)}: {progress.get('fraction', 0.0):.0%} of the budget, "
             f"loss {_number(progress.get('loss'), '.3f')}, validation mean IoU {_number(score, '.3f')}, "
@@ -147,7 +147,8 @@ class LiveView(Observer):
         self._running.pop(trial.identity, None)
         self._wall_seconds.append(record.wall_seconds or 0.0)
         good = record.status == "ok"
-        self._done, self._failed = self._done + good, self._failed + (not good)
+        self._done += good
+        self._failed += record.status not in ("ok", "interrupted")
         color = "green" if good else "red"
         self._console.print(f"[{color}]{name_of(trial.config)}[/{color}]: {escape(ending(record))}", highlight=False)
 
@@ -161,6 +162,8 @@ class LiveView(Observer):
         if self._preparing:
             dataset, done, total = self._preparing
             return _bar(f"preparing {dataset}", done, total, f"{done}/{total} images")
+        if not self._total:
+            return Text("looking at the data")
         lines = [self._overall(), *(_running_lines(running) for running in list(self._running.values()))]
         return Group(*lines)
 
@@ -170,7 +173,7 @@ class LiveView(Observer):
         failed = f", {self._failed} failed" if self._failed else ""
         text = f"{self._done} done, {len(running)} running{failed}, {len(self._trials)} left"
         left = self._seconds_left()
-        return _bar("trials", finished, self._total, text + (f", about {duration(left)}" if left is not None else ""))
+        return _bar("trials", finished, self._total, text + (f", about {duration(left)}" if left else ""))
 
     def _seconds_left(self) -> float | None:
         """Of the whole run: a trial takes what the mean of those that ended took, or else its budget."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
 
 
@@ -17,7 +18,7 @@ def doctor(
     """Show versions, backends with their devices, disk space, cache and data sets."""
     from bench import doctor as checkup
 
-    console = Console()
+    console = output()
     _print(console, "machine", checkup.machine())
     with console.status("asking each backend for its devices"):
         backends = checkup.backends()
@@ -25,7 +26,7 @@ def doctor(
     _print(console, "folders", checkup.folders(results))
     _print(console, "data sets", checkup.datasets())
     for problem in checkup.problems():
-        Console(stderr=True, soft_wrap=True).print(problem, markup=False)
+        warn(problem)
 
 
 def _print(console: Console, title: str, values: dict[str, str]) -> None:

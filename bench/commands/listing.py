@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def listing(
     plugin: Annotated[Path | None, typer.Option(help="A plug-in file to list too.", show_default=False)] = None,
 ) -> None:
     """List architectures, backbones, data sets or runs."""
-    console = Console()
+    console = output()
     if what is What.runs:
         _print_runs(console, results)
         return
@@ -43,7 +45,7 @@ def listing(
     tables = {What.architectures: architectures_table, What.backbones: backbones_table, What.datasets: datasets_table}
     console.print(tables[what]())
     for problem in catalog.problems():
-        Console(stderr=True, soft_wrap=True).print(problem, markup=False)
+        warn(problem)
 
 
 def architectures_table() -> Table:
@@ -86,7 +88,7 @@ def datasets_table() -> Table:
         (
             _names(spec),
             ", ".join(spec.classes),
-            _source(spec.needs_data_dir, spec.archives),
+            _source(spec.needs_data_dir, bool(spec.archives)),
             f"{spec.summary} {spec.homepage}".strip(),
         )
         for spec in catalog.datasets()
@@ -94,14 +96,14 @@ def datasets_table() -> Table:
     return _table(("data set", "classes", "data", "summary"), rows)
 
 
-def _source(needs_data_dir: bool, archives: str) -> str:
+def _source(needs_data_dir: bool, can_be_fetched: bool) -> str:
     if not needs_data_dir:
         return "made by code"
-    return "downloaded, or --data-dir" if archives else "--data-dir"
+    return "downloaded, or --data-dir" if can_be_fetched else "--data-dir"
 
 
 def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
@@ -115,7 +117,7 @@ def _print_runs(console: Console, results: Path) -> None:
     loaded = store.load([results])
     console.print(runs_table(loaded))
     for problem in loaded.problems:
-        Console(stderr=True, soft_wrap=True).print(problem, markup=False)
+        warn(problem)
 
 
 def runs_table(loaded: "Loaded") -> Table:
@@ -129,22 +131,25 @@ def runs_table(loaded: "Loaded") -> Table:
         score, speed = record.metrics.get("mean_iou"), record.speed.get("train_images_per_second")
         rows.append(
             (
-                trial.folder.name,
+                short_id(trial.folder),
                 *_who(TrialConfig.from_dict(record.config)),
                 record.status,
                 f"{score:.3f}" if score is not None else "",
                 f"{speed:.0f}" if speed else "",
-                record.finished.replace("T", " ").removesuffix("+00:00"),
+                record.finished[5:16].replace("T", " "),
             )
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
         for folder in folders:
             request = store.read_json(folder / store.REQUEST).get("config")
             who = _who(TrialConfig.from_dict(request)) if request else ("", "", "")
-            rows.append((folder.stem, *who, status, "", "", ""))
-    return _table(
-        ("id", "architecture", "data set", "seed", "status", "mean IoU", "train images/s", "finished (UTC)"), rows
-    )
+            rows.append((short_id(folder), *who, status, "", "", ""))
+    return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC"), rows)
+
+
+def short_id(folder: Path) -> str:
+    """What tells a trial from all others: the last parts of its folder's name (key, device, repeat)."""
+    return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
 def _who(config: "TrialConfig") -> tuple[str, str, str]:

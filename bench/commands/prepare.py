@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from bench.commands.console import output
 
 
 def prepare(
@@ -27,20 +28,18 @@ def prepare(
     if plugin:
         catalog.add_plugin(plugin)
     spec = catalog.datasets().get(dataset)
-    console = Console()
+    console = output()
     for _, size in axis("image_size", image_size):
         name = f"{spec.name} {size[0]}x{size[1]}"
         with Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
         ) as bar:
             task = bar.add_task(name, total=None)
-            made = pack.prepare(
-                spec,
-                size,
-                data_dir=data_dir,
-                skip_corrupt=skip_corrupt,
-                progress=lambda done, total, bar=bar, task=task: bar.update(task, completed=done, total=total),
-            )
+
+            def show(done: int, total: int, bar: Progress = bar, task: TaskID = task) -> None:
+                bar.update(task, completed=done, total=total)
+
+            made = pack.prepare(spec, size, data_dir=data_dir, skip_corrupt=skip_corrupt, progress=show)
             bar.update(task, completed=len(made.names), total=len(made.names))
         counts = ", ".join(f"{len(made.indexes(split))} {split}" for split in ("train", "val", "test"))
         console.print(f"{name}: {counts}; in {made.path}", highlight=False, soft_wrap=True)

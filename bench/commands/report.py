@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from bench.commands.console import output
 from bench.commands.run import DEFAULT_RESULTS
 
 REPORT = "report"  # folder in the first results folder
@@ -22,12 +22,15 @@ def report(
     """Write index.html, LEADERBOARD.md and leaderboard.csv from the records of results folders."""
     from bench.records.frame import load_results
     from bench.report.leaderboard import groups
+    from bench.report.render import write_report
     from bench.report.tables import terminal_table
-    from bench.report.write import write_report
 
     paths = results or [DEFAULT_RESULTS]
-    console = Console()
-    page = write_report(paths, out or paths[0] / REPORT)
+    console = output()
+    written = write_report(paths, out or paths[0] / REPORT)
     for group in groups(load_results(paths)):
         console.print(terminal_table(group))
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    page, *others = written
+    console.print(
+        f"Report: {page}, with {len(others)} files of tables and plots beside it", highlight=False, soft_wrap=True
+    )

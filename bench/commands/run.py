@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from bench.commands.console import output
 from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _show_plan(configs: Sequence[TrialConfig], folder: Path) -> None:
     store.check_writable(folder)
     trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
     estimates = estimate.estimates(configs, trials)
-    console = Console()
+    console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
 
@@ -113,7 +113,7 @@ def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[Tri
     from bench.execution import runner
     from bench.live import view
 
-    with view(Console()) as observer:
+    with view(output()) as observer:
         return runner.run(configs, results=folder, observer=observer, force=force)
 
 
@@ -124,7 +124,7 @@ def _print_leaderboard(records: "Sequence[TrialRecord]", folder: Path) -> None:
     from bench.report.leaderboard import groups
     from bench.report.tables import terminal_table
 
-    console = Console()
+    console = output()
     for group in groups(trials_frame(StoredTrial(record, folder) for record in records)):
         console.print(terminal_table(group))
     console.print(f"Records: {folder}. The report: bench report {folder}", highlight=False, soft_wrap=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands.console import output
+from bench.commands.listing import short_id
 from bench.commands.run import DEFAULT_RESULTS
 from bench.errors import BenchError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bench.records.store import StoredTrial
 
 _PARTS = ("config", "dataset", "model", "metrics", "validation", "ledger", "training", "speed", "memory", "environment")
+_HISTORY = ("fraction", "train_seconds", "images", "loss", "learning_rate", "val_mean_iou", "val_dice")
 _LARGEST_LIST = 8  # values; longer lists are counted
 
 
@@ -30,7 +32,7 @@ def show(
     from bench.records import store
 
     trial = find(store.load([results]).trials, run)
-    record, console = trial.record, Console()
+    record, console = trial.record, output()
     console.print(Text(f"{trial.folder.name}: {record.status}"), style="bold")
     if record.reason:
         console.print(Text(record.reason))
@@ -47,15 +49,16 @@ def show(
 
 
 def find(trials: "Sequence[StoredTrial]", text: str) -> "StoredTrial":
-    """The one trial whose id is `text` or begins with it; BenchError for none or several."""
-    exact = [trial for trial in trials if trial.folder.name == text]
-    found = exact or [trial for trial in trials if trial.folder.name.startswith(text)]
+    """The one trial whose id or folder's name is `text` or begins with it; BenchError for none or several."""
+    names = [(trial, (trial.folder.name, short_id(trial.folder))) for trial in trials]
+    exact = [trial for trial, both in names if text in both]
+    found = exact or [trial for trial, both in names if any(name.startswith(text) for name in both)]
     if len(found) == 1:
         return found[0]
     if not found:
         raise BenchError(f"There is no run '{text}'. `bench list runs` shows all {len(trials)}.")
-    names = ", ".join(trial.folder.name for trial in found[:5])
-    raise BenchError(f"'{text}' begins {len(found)} runs: {names}{' ...' if len(found) > 5 else ''}. Give more of it.")
+    some = ", ".join(trial.folder.name for trial in found[:5])
+    raise BenchError(f"'{text}' begins {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _text(value: Any) -> str:
 
 
 def _history(rows: Sequence[Mapping[str, Any]]) -> Table:
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in _HISTORY if any(name in row for row in rows)]
     table = Table(title="history", title_justify="left")
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")

@@ -1,0 +1,135 @@
+"""The public Python API, stable for notebooks and tests: `from bench.api import build_model, run, load_results`.
+
+Importing it imports neither keras nor pandas; the functions do when they are called.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from bench import catalog, checks
+from bench.architectures.sizes import check_image_size
+from bench.errors import BenchError
+from bench.metrics.confusion import confusion_counts
+from bench.spec import Budget, TrialConfig, TrialRecord
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import pandas as pd
+
+    from bench.samples import Dataset, Sample
+
+__all__ = [
+    "BenchError",
+    "Budget",
+    "TrialConfig",
+    "TrialRecord",
+    "build_model",
+    "confusion_counts",
+    "list_architectures",
+    "list_backbones",
+    "list_datasets",
+    "load_dataset",
+    "load_results",
+    "run",
+]
+
+
+def build_model(
+    name: str,
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    backbone: str | None = None,
+    weights: str | None = None,
+    **params: Any,
+) -> "keras.Model":
+    """A model from images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
+
+    Args:
+        name: an architecture of `list_architectures()`, or an alias.
+        input_shape: height, width in pixels, 3.
+        num_classes: background included, ignored label not.
+        backbone: None: the architecture's default.
+        weights: of the backbone: None or "none", "imagenet", or the path of a file.
+        params: of the builder; `bench list architectures` shows them with their defaults.
+
+    Raises:
+        BenchError: a name, size, backbone, file or parameter that can't be used.
+    """
+    spec = catalog.architectures().get(name)
+    chosen = checks.backbone(backbone, spec, catalog.backbones())
+    checked = checks.params(params, spec)
+    check_image_size(spec, input_shape[:2], chosen, checked)
+    path = checks.weights(weights or "none", chosen)
+    build = catalog.load_builder(spec)
+    return build(input_shape, num_classes, backbone=chosen, weights=None if path == "none" else path, **checked)
+
+
+def list_architectures() -> list[str]:
+    """The names of all architectures."""
+    return catalog.architectures().names()
+
+
+def list_backbones() -> list[str]:
+    """The names of all backbones."""
+    return catalog.backbones().names()
+
+
+def list_datasets() -> list[str]:
+    """The names of all data sets."""
+    return catalog.datasets().names()
+
+
+class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
+    """The pictures of a split, read one by one: image uint8 (H, W, 3), labels uint8 (H, W), at native size."""
+
+    def __init__(self, dataset: "Dataset", samples: "Sequence[Sample]"):
+        self._dataset, self.samples = dataset, samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @overload
+    def __getitem__(self, index: int) -> "tuple[np.ndarray, np.ndarray]": ...
+    @overload
+    def __getitem__(self, index: slice) -> "Split": ...
+    def __getitem__(self, index: int | slice) -> "tuple[np.ndarray, np.ndarray] | Split":
+        if isinstance(index, slice):
+            return Split(self._dataset, self.samples[index])
+        return self._dataset.read(self.samples[index])
+
+
+def load_dataset(
+    name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None
+) -> Split:
+    """The pictures of a split as their files have them; `limit`: only the first so many.
+
+    Raises:
+        BenchError: an unknown data set or split, or files that are missing.
+    """
+    from bench.pipeline.source import SPLITS, open_source
+
+    checks.one_of("split", split, SPLITS)
+    source = open_source(catalog.datasets().get(name), data_dir)
+    return Split(source.dataset, source.of_split(split)[:limit])
+
+
+def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, force: bool = False) -> list[TrialRecord]:
+    """Run what is not done yet, each trial in its own process, and return the records of all.
+
+    Raises:
+        BenchError: a configuration or the folder can't be used; nothing has been run then.
+    """
+    from bench.execution import runner
+
+    configs = [configs] if isinstance(configs, TrialConfig) else list(configs)
+    return runner.run(configs, results=results, force=force)
+
+
+def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":
+    """One row a trial of one results folder or several; results/README.md explains the columns."""
+    from bench.records import frame
+
+    return frame.load_results(path)
