@@ -59,14 +59,15 @@ def _run_one(
             other = results.find(trial.identity)  # another runner may have ended it since the plan was made
             if other and other != trial.record and not force:
                 return other
-            record = results.finish(trial.identity, _execute(trial, results, observer, executor))
+            record = _execute(trial, results, observer, executor)
+            stored = results.finish(trial.identity, record)
     except Timeout:
         observer.elsewhere(trial)
         return None
     observer.ended(trial, record)
     if record.status == "interrupted":
         raise KeyboardInterrupt
-    return record
+    return stored
 
 
 def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor) -> TrialRecord:
@@ -77,7 +78,6 @@ def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, ex
     started, clock = _now(), time.monotonic()
     write_json(folder / REQUEST, {"config": trial.config.to_dict(), "time": time.time()})
     handle = executor.start(folder, trial.config.backend)
-    observer.started(trial)
     ending = _watch(trial, folder, observer, handle)
     wall = time.monotonic() - clock
     outcome = read_json(folder / OUTCOME) if ending is None else {}
@@ -106,6 +106,7 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
     clock = time.monotonic()
     told: dict[str, Any] = {}
     try:
+        observer.started(trial)
         while not handle.wait(POLL_SECONDS):
             progress = read_json(folder / PROGRESS)
             if progress and progress != told:

@@ -1,0 +1,170 @@
+"""The runner's decisions, with trials that are no processes: what is run, kept, retried and left alone."""
+
+import json
+
+import pytest
+
+from bench.errors import BenchError
+from bench.execution.executor import OUTCOME
+from bench.execution.observer import Observer
+from bench.execution.runner import run
+from bench.records.store import LOG, MARKER, ResultsFolder, load
+from bench.spec import Budget, TrialConfig
+
+CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
+
+
+class FakeTrial:
+    """Ends at once with an outcome, or never (`hang`)."""
+
+    def __init__(self, folder, outcome):
+        self.stopped = False
+        self.hangs = outcome == "hang"
+        (folder / LOG).write_text("first line\nlast line\n")
+        if isinstance(outcome, dict):
+            (folder / OUTCOME).write_text(json.dumps(outcome))
+
+    def wait(self, seconds):
+        return not self.hangs or self.stopped
+
+    def stop(self):
+        self.stopped = True
+
+    def reason(self):
+        return "failed", "The process was killed by SIGKILL."
+
+
+class FakeExecutor:
+    def __init__(self, *outcomes):
+        self.outcomes = list(outcomes)
+        self.started = []
+
+    def start(self, folder, backend):
+        self.started.append(FakeTrial(folder, self.outcomes.pop(0)))
+        return self.started[-1]
+
+
+OK = {"status": "ok", "metrics": {"mean_iou": 0.5}}
+
+
+def test_a_finished_trial_is_not_run_again(tmp_path):
+    first = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(OK))
+    nothing_left = FakeExecutor()
+    assert run([CONFIG], results=tmp_path / "r", executor=nothing_left) == first
+    assert not nothing_left.started
+
+
+def test_equal_configurations_are_one_trial_and_another_seed_is_another(tmp_path):
+    seeds = [CONFIG, CONFIG, TrialConfig(**{**vars(CONFIG), "seed": 1})]
+    records = run(seeds, results=tmp_path / "r", executor=FakeExecutor(OK, OK))
+    assert [r.config["seed"] for r in records] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [("failed", True), ("timed_out", True), ("diverged", False), ("out_of_memory", False), ("skipped", False)],
+)
+def test_which_statuses_are_run_again(tmp_path, status, again):
+    run([CONFIG], results=tmp_path / "r", executor=FakeExecutor({"status": status, "reason": "because"}))
+    executor = FakeExecutor(OK)
+    (record,) = run([CONFIG], results=tmp_path / "r", executor=executor)
+    assert (record.status, len(executor.started)) == (("ok", 1) if again else (status, 0))
+
+
+def test_a_trial_that_leaves_no_outcome_is_a_row_and_the_rest_go_on(tmp_path):
+    configs = [CONFIG, TrialConfig(**{**vars(CONFIG), "seed": 1})]
+    bad, good = run(configs, results=tmp_path / "r", executor=FakeExecutor(None, OK))
+    assert (bad.status, bad.reason) == ("failed", "The process was killed by SIGKILL.")
+    assert bad.log_tail == ("first line", "last line")
+    assert good.status == "ok"
+
+
+def test_a_trial_past_its_timeout_is_stopped(tmp_path):
+    executor = FakeExecutor("hang")
+    (record,) = run([TrialConfig(**{**vars(CONFIG), "timeout": 0.01})], results=tmp_path / "r", executor=executor)
+    assert record.status == "timed_out"
+    assert "0.01" in record.reason
+    assert executor.started[0].stopped
+
+
+class CtrlC(Observer):
+    def started(self, trial):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_records_the_running_trial_and_the_next_run_goes_on(tmp_path):
+    configs = [CONFIG, TrialConfig(**{**vars(CONFIG), "seed": 1})]
+    run(configs[:1], results=tmp_path / "r", executor=FakeExecutor(OK))
+    executor = FakeExecutor("hang")
+    with pytest.raises(KeyboardInterrupt):
+        run(configs, results=tmp_path / "r", executor=executor, observer=CtrlC())
+    assert executor.started[0].stopped
+    statuses = {t.record.config["seed"]: t.record.status for t in load([tmp_path / "r"]).trials}
+    assert statuses == {0: "ok", 1: "interrupted"}
+    assert [r.status for r in run(configs, results=tmp_path / "r", executor=FakeExecutor(OK))] == ["ok", "ok"]
+
+
+def test_force_runs_again_but_an_interrupted_run_does_not_replace_a_finished_one(tmp_path):
+    run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(OK))
+    with pytest.raises(KeyboardInterrupt):
+        run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor("hang"), observer=CtrlC())
+    (trial,) = load([tmp_path / "r"]).trials
+    assert trial.record.metrics == {"mean_iou": 0.5}
+    better = {"status": "ok", "metrics": {"mean_iou": 0.6}}
+    (record,) = run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor(better))
+    assert record.metrics == {"mean_iou": 0.6}
+
+
+def test_a_trial_that_another_runner_holds_is_left_alone(tmp_path):
+    heard = []
+
+    class Listener(Observer):
+        def elsewhere(self, trial):
+            heard.append(trial.identity)
+
+        def planned(self, trials):
+            self.lock = ResultsFolder(tmp_path / "r").claim(trials[0].identity)
+            self.lock.acquire()
+
+    listener = Listener()
+    assert run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(), observer=listener) == []
+    listener.lock.release()
+    assert len(heard) == 1
+
+
+def test_a_runner_that_died_leaves_an_abandoned_trial_which_is_run_anew(tmp_path):
+    (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(None))
+    (trial,) = load([tmp_path / "r"]).trials
+    trial.folder.rename(trial.folder.with_name(f"{trial.folder.name}.running"))
+    loaded = load([tmp_path / "r"])
+    assert (len(loaded.abandoned), loaded.trials, loaded.running) == (1, [], [])
+    (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(OK))
+    assert record.status == "ok"
+    assert load([tmp_path / "r"]).abandoned == []
+
+
+def test_a_folder_with_other_things_or_of_a_newer_schema_is_refused(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("dear")
+    with pytest.raises(BenchError, match="no results folder"):
+        run([CONFIG], results=tmp_path / "other", executor=FakeExecutor())
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer" / MARKER).write_text('{"schema_version": 99}')
+    with pytest.raises(BenchError, match="newer segbench"):
+        run([CONFIG], results=tmp_path / "newer", executor=FakeExecutor())
+    assert [p.name for p in (tmp_path / "newer").iterdir()] == [MARKER]
+
+
+def test_the_key_has_what_decides_the_result_and_nothing_else(tmp_path):
+    from bench.execution.identity import trial_key
+
+    def key(**changes):
+        return trial_key(TrialConfig(**{**vars(CONFIG), **changes}), "fingerprint")
+
+    (tmp_path / "a.h5").write_bytes(b"weights")
+    (tmp_path / "b.h5").write_bytes(b"weights")
+    assert key() == key(timeout=5.0) == key(data_dir="elsewhere") == key(skip_corrupt=True)
+    assert key(weights=str(tmp_path / "a.h5")) == key(weights=str(tmp_path / "b.h5")) != key()
+    assert key(params={"filters": [4, 8], "dropout": 0.0}) == key()  # 0.0 is the builder's default
+    assert len({key(), key(seed=1), key(repeat=1), key(batch_size=8), key(backend="jax"), key(lr=0.1)}) == 6
+    assert trial_key(CONFIG, "other data") != key()

@@ -1,0 +1,156 @@
+"""Real trials in real processes: what they record, and how they end when something goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.evaluation.table import read_table
+from bench.execution.observer import Observer
+from bench.execution.runner import run
+from bench.metrics.scores import summary
+from bench.records.store import load
+from bench.spec import Budget, TrialConfig
+from tests.conftest import installed_backends
+
+TINY = {"image_size": (32, 32), "batch_size": 4, "params": {"filters": [4, 8]}, "budget": Budget(10, "steps")}
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory, quick_backend):
+    """A small trial that went well, and the record that `run` returned."""
+    folder = tmp_path_factory.mktemp("results")
+    (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, **TINY)], results=folder)
+    (stored,) = load([folder]).trials
+    assert stored.record == record
+    return stored
+
+
+def test_a_trial_measures_everything(trial):
+    record = trial.record
+    assert (record.status, record.reason) == ("ok", "")
+    assert record.training["steps"] == 10 and record.training["images"] == 40
+    numbers = {**record.speed, **record.memory, **record.model, **record.training, **record.metrics}
+    assert not [name for name, value in numbers.items() if value is None]
+    assert record.speed["harness_efficiency"] > 0
+    assert record.speed["latency_ms_p50"] <= record.speed["latency_ms_p95"] <= record.speed["latency_ms_p99"]
+    assert record.dataset["images"]["test"] == len(read_table(trial.folder / "images.parquet").names)
+
+
+def test_the_ledger_adds_up_to_the_wall_time_that_the_runner_saw(trial):
+    seconds = sum(trial.record.ledger.values())
+    # 1 % is for trials of a minute or more; the runner looks every 0.3 s, and a process takes time to start and end.
+    assert seconds == pytest.approx(trial.record.wall_seconds, rel=0.01, abs=1.0)
+    assert trial.record.ledger["other"] < 0.05 * trial.record.wall_seconds
+    assert trial.record.ledger["train"] >= trial.record.training["train_seconds"]
+
+
+def test_the_model_is_validated_at_ten_even_fractions(trial):
+    history = trial.history()
+    assert [row["fraction"] for row in history] == [k / 10 for k in range(1, 11)]
+    assert [row["steps"] for row in history] == list(range(1, 11))
+    assert history[-1]["learning_rate"] == 0
+
+
+def test_the_metrics_can_be_computed_again_from_the_stored_table(trial):
+    table = read_table(trial.folder / "images.parquet")
+    assert summary(table.counts, trial.record.dataset["classes"]) == trial.record.metrics
+
+
+def test_samples_are_pictures_of_image_truth_and_prediction(trial):
+    from PIL import Image
+
+    assert len(trial.samples()) == 4  # as many as fit the batch
+    with Image.open(trial.samples()[0]) as picture:
+        assert picture.size == (3 * 32 + 2 * 4, 32)
+
+
+@pytest.mark.parametrize("backend", installed_backends())
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_result_and_best_is_the_best_validation(tmp_path, backend):
+    config = TrialConfig("unet", "shapes", backend=backend, select="best", **TINY)
+    (first,) = run([config], results=tmp_path / "a")
+    (second,) = run([config], results=tmp_path / "b")
+    assert first.metrics == second.metrics
+    (stored,) = load([tmp_path / "a"]).trials
+    assert first.validation["mean_iou"] == max(row["val_mean_iou"] for row in stored.history())
+
+
+PLUGIN = """
+import keras
+from bench.plugin import architecture
+
+@architecture(name="bad_net")
+def build_bad_net(input_shape, num_classes, *, error="none"):
+    if error == "memory":
+        raise MemoryError
+    if error == "value":
+        raise ValueError("the weights are on holiday")
+    inputs = keras.Input(input_shape)
+    logits = keras.layers.Conv2D(num_classes, 1)(inputs)
+    return keras.Model(inputs, logits * float("nan") if error == "nan" else logits)
+"""
+
+
+def test_whatever_a_trial_throws_becomes_a_row_and_the_rest_go_on(tmp_path, quick_backend):
+    plugin = tmp_path / "bad_net.py"
+    plugin.write_text(PLUGIN)
+    common = {**TINY, "backend": quick_backend, "plugin": str(plugin)}
+    configs = [
+        TrialConfig("bad_net", "shapes", **{**common, "params": {"error": e}})
+        for e in ("value", "memory", "nan", "none")
+    ]
+    value, memory, nan, good = run(configs, results=tmp_path / "r")
+    assert (value.status, value.reason) == ("failed", "ValueError: the weights are on holiday")
+    assert "the weights are on holiday" in value.log_tail[-1]
+    assert memory.status == "out_of_memory"
+    assert nan.status == "diverged" and "step 1" in nan.reason
+    assert good.status == "ok"
+
+
+class Kill(Observer):
+    """Kills the trial's process once it trains."""
+
+    def progressed(self, trial, progress):
+        if progress["phase"] == "train":
+            subprocess.run(["pkill", "-9", "-f", trial.identity], check=False, timeout=10)
+
+
+def test_a_killed_trial_is_a_row_and_is_run_again(tmp_path, quick_backend):
+    config = TrialConfig("unet", "shapes", backend=quick_backend, **{**TINY, "budget": Budget(600, "seconds")})
+    (record,) = run([config], results=tmp_path / "r", observer=Kill())
+    assert (record.status, record.reason) == ("failed", "The process was killed by SIGKILL.")
+    assert record.training["phase"] == "train"
+
+
+RUN = """
+import sys
+from bench.execution.runner import run
+from bench.spec import Budget, TrialConfig
+run([TrialConfig("unet", "shapes", image_size=(32, 32), batch_size=4, params={"filters": [4, 8]},
+                 budget=Budget(600, "seconds"), backend=sys.argv[1])], results=sys.argv[2])
+"""
+
+
+def test_a_trial_ends_when_its_runner_is_killed(tmp_path, quick_backend):
+    runner = subprocess.Popen([sys.executable, "-c", RUN, quick_backend, str(tmp_path / "r")])
+    running = _wait_for(lambda: list((tmp_path / "r" / "trials").glob("*.running/progress.json")), 120)
+    assert len(load([tmp_path / "r"]).running) == 1
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    identity = running[0].parent.name
+    _wait_for(lambda: subprocess.run(["pgrep", "-f", identity], capture_output=True, timeout=10).returncode == 1, 30)
+    loaded = load([tmp_path / "r"])
+    assert (len(loaded.abandoned), loaded.running, loaded.trials) == (1, [], [])
+
+
+def _wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"not so within {seconds} s")
