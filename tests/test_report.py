@@ -375,7 +375,8 @@ def test_csv_of_nothing_has_its_heading():
 
 
 def test_report_imports_no_keras():
-    code = "import sys, bench.report.render; print([m for m in ('keras', 'tensorflow', 'torch', 'jax') if m in sys.modules])"
+    names = ("keras", "tensorflow", "torch", "jax")
+    code = f"import sys, bench.report.render; print([name for name in {names} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
 

@@ -160,15 +160,13 @@ def read_record(folder: Path) -> TrialRecord:
         values = json.loads((folder / RECORD).read_text())
         version = int(values.get("schema_version", 1))
         if version > SCHEMA_VERSION:
-            raise BenchError(
-                f"{folder.name}: written by a newer segbench (schema {version}). Update segbench to see it."
-            )
+            raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
         return TrialRecord.from_dict(values)
-    except BenchError:
-        raise
+    except BenchError as error:
+        raise BenchError(f"{folder.name}: {error}") from error
     except OSError as error:
         raise BenchError(f"{folder.name}: no readable {RECORD} ({error.strerror}).") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise BenchError(f"{folder.name}: {RECORD} is broken ({error}).") from error
 
 

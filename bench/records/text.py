@@ -10,7 +10,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (text direction), su
 
 
 def clean(value: Any, *, keep: str = "") -> str:
-    """Any JSON value as text of visible characters; None is empty.
+    """Any JSON value as text that can be shown on one line; None is empty.
 
     Terminal colours are dropped, hidden characters (control, bidirectional, lone surrogates) become
     U+FFFD or a space, save those in `keep`.

@@ -113,8 +113,8 @@ MEASURED = (
         name="harness_efficiency",
         heading="harness efficiency",
         unit="",
-        meaning="Training images/s over those of the bare training step on a batch that stays on the device; "
-        f"below {EFFICIENCY_LIMIT} input or harness held the model up.",
+        meaning="Speed of the training step with its input over that of the bare step on a batch that stays on the "
+        f"device, timed in turn; below {EFFICIENCY_LIMIT} input or harness held the model up.",
         write=_share,
     ),
 )
