@@ -7,9 +7,10 @@ is a file here and an entry below; tests/test_architectures.py then checks it wi
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.architectures: the folder 'architectures' is installed under that name.")
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.errors import BenchError
 from bench.spec import ArchitectureSpec, BackboneSpec, Param
 
 BACKBONES = (
@@ -23,19 +24,44 @@ BACKBONES = (
 
 UNET_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1
 UNET_DECODER_FILTERS = (256, 128, 64, 32, 16)  # segmentation_models.pytorch's Unet, decoder_channels
+DEEPLAB_OUTPUT_STRIDES = (16, 8)  # Chen 2018, section 3.1
+
+
+def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
+    """Channels of each level of a U-Net without backbone, finest first; BenchError if it can't have them.
+
+    `depth` is the number of levels below the first: it cuts `filters`, or goes on doubling the last.
+    """
+    levels = list(filters)
+    depth = len(levels) - 1 if depth is None else depth
+    if depth < 1 or not levels or not all(isinstance(width, int) and width > 0 for width in levels):
+        raise BenchError(
+            f"unet can't have the filters {levels} with depth {depth}. "
+            "It needs whole numbers above 0 and a depth of 1 or more, such as filters=[16,32,64]."
+        )
+    levels += [levels[-1] * 2**step for step in range(1, depth + 2 - len(levels))]
+    return levels[: depth + 1]
 
 
 def _unet_divisor(backbone: str | None, params: Mapping[str, Any]) -> int:
     """Without backbone each level below the first halves the image; a backbone ends at stride 32."""
+    foreign = ("filters", "depth", "convs_per_block") if backbone else ("decoder_filters",)
+    if given := [name for name in foreign if name in params]:
+        raise BenchError(
+            f"unet {'with' if backbone else 'without'} a backbone has no parameter '{given[0]}'. "
+            f"Leave it out, or {'give no backbone' if backbone else 'give a backbone'}."
+        )
     if backbone:
         return 32
-    depth = params.get("depth")
-    return 2 ** (len(params.get("filters", UNET_FILTERS)) - 1 if depth is None else depth)
+    return 2 ** (len(unet_levels(params.get("filters", UNET_FILTERS), params.get("depth"))) - 1)
 
 
 def _deeplab_divisor(_backbone: str | None, params: Mapping[str, Any]) -> int:
     """The stride of the encoder's features: every resize in the model is then by a whole factor."""
-    return params.get("output_stride", 16)
+    output_stride = params.get("output_stride", 16)
+    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
+        raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 16, 8.")
+    return output_stride
 
 
 ARCHITECTURES = (

@@ -19,6 +19,7 @@ grid points by one pixel; no value on them changes.
 To add a backbone, add its entry to `_NETWORKS` and its spec to __init__.py.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -163,8 +164,11 @@ def _load(backbone: str, network: _Network, weights: str | PathLike[str] | None)
     if not path.is_file():
         raise BenchError(f"There is no weights file '{path}' for {backbone}. {advice}")
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns when a file lacks some layers' weights, and leaves those random
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise BenchError(f"The weights file '{path}' doesn't fit {backbone} ({_line(error)}). {advice}") from error
     return model
 

@@ -26,9 +26,7 @@ from keras import KerasTensor, layers
 
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
-from bench.errors import BenchError
 
-_OUTPUT_STRIDES = (8, 16)
 _LOW_LEVEL_FILTERS = 48  # table 1 of the paper
 
 
@@ -55,8 +53,6 @@ def build_deeplab(
         separable: depthwise separable 3x3 convolutions in ASPP and decoder (section 3.1); False for plain ones.
         dropout: rate on the encoder's features; 0.1 as in the authors' code (keep_prob 0.9).
     """
-    if output_stride not in _OUTPUT_STRIDES:
-        raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 8, 16.")
     conv = _separable if separable else partial(conv_norm_relu, use_bias=False)
     inputs = keras.Input(input_shape, name="images")
 

@@ -22,7 +22,7 @@ from os import PathLike
 import keras
 from keras import KerasTensor, layers
 
-from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS
+from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS, unet_levels
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
 from bench.errors import BenchError
@@ -68,12 +68,15 @@ def build_unet(
     # === Encoder ===
     skips: list[KerasTensor | None]
     if backbone:
-        widths = _decoder_widths(decoder_filters, filters, depth)
+        widths = list(decoder_filters)
+        if len(widths) != 5:
+            raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1), not {widths}.")
         *features, x = feature_pyramid(inputs, backbone, weights=weights).values()  # (B, H/32, W/32, C)
         skips = [*reversed(features), None]  # strides 16, 8, 4, 2; none at 1
     else:
-        _check_no_backbone(weights, decoder_filters)
-        levels = _levels(filters, depth)
+        if weights is not None:
+            raise BenchError(f"unet without a backbone can't take the weights '{weights}'. Give a backbone or neither.")
+        levels = unet_levels(filters, depth)
         x, skips = _encode(inputs, levels, partial(block, convs=convs_per_block))  # (B, H/2^depth, W/2^depth, C)
         widths = levels[-2::-1]
 
@@ -124,30 +127,3 @@ def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> Ke
     if upsampling == "nearest":
         return layers.UpSampling2D(2, name=name)(x)
     return upsample(x, 2, name=name)
-
-
-def _levels(filters: Sequence[int], depth: int | None) -> list[int]:
-    """Channels of each level, finest first; `depth` + 1 of them."""
-    levels = list(filters)
-    if depth is None:
-        depth = len(levels) - 1
-    if depth < 1 or not levels:
-        raise BenchError(f"unet can't have the filters {levels} and the depth {depth}. It needs two levels or more.")
-    while len(levels) <= depth:
-        levels.append(2 * levels[-1])
-    return levels[: depth + 1]
-
-
-def _decoder_widths(decoder_filters: Sequence[int], filters: Sequence[int], depth: int | None) -> list[int]:
-    if tuple(filters) != UNET_FILTERS or depth is not None:
-        raise BenchError("unet with a backbone has no 'filters' and no 'depth'. Give decoder_filters, or no backbone.")
-    if len(decoder_filters) != len(UNET_DECODER_FILTERS):
-        raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1), not {list(decoder_filters)}.")
-    return list(decoder_filters)
-
-
-def _check_no_backbone(weights: str | PathLike[str] | None, decoder_filters: Sequence[int]) -> None:
-    if weights is not None:
-        raise BenchError(f"unet without a backbone can't take the weights '{weights}'. Give a backbone, or no weights.")
-    if tuple(decoder_filters) != UNET_DECODER_FILTERS:
-        raise BenchError("unet without a backbone has no 'decoder_filters'. Give filters, or a backbone.")

@@ -1,0 +1,146 @@
+"""What every architecture must do, as functions that run under any backend.
+
+tests/test_architectures.py calls them in its own process. As a script, `python architecture_contract.py FOLDER NAME...`
+is the other side of the parity test: it loads the weights that the test stored and writes what this backend makes of
+them.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.architectures import ARCHITECTURES
+from bench.spec import ArchitectureSpec
+
+NUM_CLASSES = 3
+# Parameters that make a family small without a backbone; a family that is not here is tested as it is.
+TINY: dict[str, dict[str, Any]] = {"unet": {"filters": [8, 16, 32]}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An architecture with one of its backbones (or none), small where it can be."""
+
+    spec: ArchitectureSpec
+    backbone: str | None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.spec.name}:{self.backbone}" if self.backbone else self.spec.name
+
+    @property
+    def divisor(self) -> int:
+        return self.spec.divisor(self.backbone, self.params)
+
+    def build(self, height: int, width: int, **params: Any) -> keras.Model:
+        return builder(self.spec)((height, width, 3), NUM_CLASSES, backbone=self.backbone, **{**self.params, **params})
+
+    def build_without_dropout(self, height: int, width: int) -> keras.Model:
+        has_dropout = any(param.name == "dropout" for param in self.spec.params)
+        return self.build(height, width, **({"dropout": 0.0} if has_dropout else {}))
+
+
+def builder(spec: ArchitectureSpec) -> Callable[..., keras.Model]:
+    module, function = spec.build.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def cases() -> list[Case]:
+    """Every architecture with every backbone; the first of each family is the one that stands for it."""
+    return [
+        Case(spec, backbone, {} if backbone else TINY.get(spec.name, {}))
+        for spec in ARCHITECTURES
+        for backbone in dict.fromkeys([spec.default_backbone, *spec.backbones])
+    ]
+
+
+def case(name: str) -> Case:
+    return next(c for c in cases() if c.name == name)
+
+
+def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Noise on two tones that differ between the blocks of 16 pixels: float32 in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    tones = 0.25 + 0.5 * blocks(count, height, width)[..., None] / (NUM_CLASSES - 1)
+    return (tones + rng.uniform(-0.25, 0.25, (count, height, width, 3))).astype(np.float32)
+
+
+def blocks(count: int, height: int, width: int) -> np.ndarray:
+    """Labels int32 (count, height, width) that change every 16 pixels."""
+    n, y, x = np.ogrid[:count, :height, :width]
+    return ((y // 16 + 2 * (x // 16) + n) % NUM_CLASSES).astype(np.int32)
+
+
+def make_statistics_real(model: keras.Model, batch: np.ndarray) -> None:
+    """Batch norm means from a batch, variances around the layer's mean one, random scales and shifts.
+
+    With the initial statistics an untrained MobileNetV2 gives features below 1e-10, which would hide any difference;
+    with each channel's own variance the channels that hardly vary would magnify the rounding errors.
+    """
+    rng = np.random.default_rng(1)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.gamma.assign(rng.uniform(0.7, 1.3, norm.gamma.shape))
+        norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
+    model(batch, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        variance = keras.ops.convert_to_numpy(norm.moving_variance)
+        norm.moving_variance.assign(variance.mean() * rng.uniform(0.7, 1.3, variance.shape))
+
+
+def logits_and_loss(model: keras.Model, batch: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Logits at inference, and the loss of a training step before its update."""
+    logits = keras.ops.convert_to_numpy(model(batch, training=False))
+    trained = model(batch, training=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, trained)
+    return logits, float(keras.ops.convert_to_numpy(loss))
+
+
+def parity_batch() -> tuple[np.ndarray, np.ndarray]:
+    return images(2, 64, 64, seed=2), blocks(2, 64, 64)
+
+
+def parity_model(case: Case) -> keras.Model:
+    return case.build_without_dropout(64, 64)
+
+
+def compiled_losses(case: Case, steps: int = 2) -> list[float]:
+    """Losses of training steps with the backend's compiler (XLA); fails where Keras falls back to none."""
+    keras.utils.set_random_seed(0)
+    batch, labels = parity_batch()
+    model = parity_model(case)
+    model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=True)
+    if not model.jit_compile:
+        raise RuntimeError(f"{case.name} is not compiled")
+    return [float(model.train_on_batch(batch, labels)) for _ in range(steps)]
+
+
+def main(folder: Path, names: list[str]) -> None:
+    """Write logits and loss of each stored model; names that start with "compile=" run compiled training steps."""
+    for name in names:
+        if name.startswith("compile="):
+            found = case(name.removeprefix("compile="))
+            np.savez(folder / f"{keras.backend.backend()}-{file_stem(name)}.npz", losses=compiled_losses(found))
+            continue
+        model = parity_model(case(name))
+        model.load_weights(folder / f"{file_stem(name)}.weights.h5")
+        logits, loss = logits_and_loss(model, *parity_batch())
+        np.savez(folder / f"{keras.backend.backend()}-{file_stem(name)}.npz", logits=logits, loss=loss)
+
+
+def file_stem(name: str) -> str:
+    return name.replace(":", "-").replace("=", "-")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

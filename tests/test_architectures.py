@@ -1,0 +1,280 @@
+"""The contract of every architecture in the registry: a new family brings its tests with its spec.
+
+One case a family (its default backbone, small) runs in `make test`; the other backbones and most compiled steps are
+slow.
+"""
+
+import importlib.util
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import architecture_contract as contract
+import keras
+import numpy as np
+import pytest
+from architecture_contract import NUM_CLASSES, Case
+
+from bench.architectures import ARCHITECTURES, BACKBONES
+from bench.architectures.sizes import check_image_size
+from bench.errors import BenchError
+from bench.spec import BACKENDS, PRECISIONS
+
+pytestmark = [
+    # Keras 3.15's variables and torch's tensors have no copy keyword in __array__ yet
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
+
+CASES = contract.cases()
+FIRST = [next(c for c in CASES if c.spec is spec) for spec in ARCHITECTURES]
+GOLDEN = json.loads((Path(__file__).parent / "golden_params.json").read_text())
+
+every_spec = pytest.mark.parametrize("spec", ARCHITECTURES, ids=lambda spec: spec.name)
+every_case = pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, id=c.name, marks=[] if c in FIRST else [pytest.mark.slow]) for c in CASES],
+)
+
+
+@pytest.fixture
+def precision(request):
+    """Sets Keras's policy for one test."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+# === Specs ===
+
+
+def test_specs_need_no_keras():
+    code = "import sys, bench.architectures, bench.architectures.sizes; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@every_spec
+def test_spec_has_the_parameters_of_its_builder(spec):
+    signature = inspect.signature(contract.builder(spec)).parameters
+    options = {n: p for n, p in signature.items() if n not in ("input_shape", "num_classes", "backbone", "weights")}
+    assert {param.name: param.default for param in spec.params} == {n: p.default for n, p in options.items()}
+    assert all(p.kind is p.KEYWORD_ONLY for p in options.values())
+    assert all(param.help for param in spec.params)
+
+
+@every_spec
+def test_backbones_of_a_spec_are_registered(spec):
+    assert set(spec.backbones) <= {backbone.name for backbone in BACKBONES}
+    assert not spec.needs_backbone or spec.default_backbone in spec.backbones
+
+
+@every_spec
+def test_an_illegal_size_names_the_next_that_fits(spec):
+    divisor = spec.divisor(spec.default_backbone)
+    check_image_size(spec, (divisor, 3 * divisor))
+    with pytest.raises(BenchError, match=f"{divisor + 1}x{divisor}.* fits is {2 * divisor}x{divisor}"):
+        check_image_size(spec, (divisor + 1, divisor))
+    with pytest.raises(BenchError, match=f" fits is {divisor}x{divisor}"):
+        check_image_size(spec, (0, divisor))
+
+
+def test_the_divisor_follows_backbone_and_parameters():
+    unet, deeplab = ARCHITECTURES[:2]
+    assert unet.divisor() == 16  # four halvings
+    assert unet.divisor(params={"depth": 6}) == 64
+    assert unet.divisor(params={"filters": [8, 16]}) == 2
+    assert unet.divisor("resnet50") == 32
+    assert deeplab.divisor("resnet50") == 16
+    assert deeplab.divisor("resnet50", {"output_stride": 8}) == 8
+
+
+@pytest.mark.parametrize(
+    ("spec", "backbone", "params", "message"),
+    [
+        (ARCHITECTURES[0], "resnet50", {"filters": [8, 16]}, "with a backbone has no parameter 'filters'"),
+        (ARCHITECTURES[0], None, {"decoder_filters": [8]}, "without a backbone has no parameter 'decoder_filters'"),
+        (ARCHITECTURES[0], None, {"depth": 0}, "depth of 1 or more"),
+        (ARCHITECTURES[0], None, {"filters": [8, -16]}, "whole numbers above 0"),
+        (ARCHITECTURES[1], None, {"output_stride": 4}, "Accepted: 16, 8"),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_said_without_building(spec, backbone, params, message):
+    with pytest.raises(BenchError, match=message):
+        check_image_size(spec, (64, 64), backbone, params)
+
+
+# === Models ===
+
+
+@every_case
+@pytest.mark.parametrize("precision", PRECISIONS, indirect=True)
+def test_logits_have_the_shape_of_the_image_and_are_float32(case, precision):
+    if precision not in case.spec.precisions:
+        pytest.skip(f"{case.name} does not support {precision}")
+    size = case.divisor
+    sizes = [(size, size), (size, 3 * size)] if precision == "float32" else [(size, 3 * size)]
+    for height, width in sizes:
+        model = case.build(height, width)
+        logits = model(contract.images(2, height, width))
+        assert tuple(logits.shape) == (2, height, width, NUM_CLASSES)
+        assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+        assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_parameter_counts(case):
+    size = 2 * case.spec.divisor(case.backbone)
+    model = contract.builder(case.spec)((size, size, 3), NUM_CLASSES, backbone=case.backbone)
+    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert [model.count_params(), trainable] == GOLDEN[case.name]
+
+
+@every_case
+def test_every_trainable_weight_gets_a_gradient(case):
+    size = 2 * max(case.divisor, 16)
+    keras.utils.set_random_seed(0)
+    model = case.build_without_dropout(size, size)
+    before = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
+    model.compile(keras.optimizers.SGD(1.0), _loss(), run_eagerly=True)
+    model.train_on_batch(contract.images(4, size, size), contract.blocks(4, size, size))
+    gradients = {
+        w.path: np.abs(keras.ops.convert_to_numpy(w) - b).max()
+        for w, b in zip(model.trainable_weights, before, strict=True)
+    }
+    exempt = _biases_before_a_norm(model)
+    dead = {path: g for path, g in gradients.items() if path not in exempt and not 1e-9 < g < np.inf}
+    assert not dead
+
+
+@every_case
+def test_loss_on_two_images_halves_within_30_steps(case):
+    size = 2 * max(case.divisor, 16)
+    keras.utils.set_random_seed(0)
+    model = case.build(size, size)
+    model.compile(keras.optimizers.Adam(3e-3), _loss(), jit_compile=False)
+    batch = contract.images(2, size, size), contract.blocks(2, size, size)
+    losses = [float(model.train_on_batch(*batch)) for _ in range(30)]
+    assert min(losses[1:]) < losses[0] / 2
+
+
+@every_case
+def test_a_saved_model_gives_equal_logits(case, tmp_path):
+    size = 2 * case.divisor
+    model = case.build(size, size)
+    batch = contract.images(2, size, size)
+    contract.make_statistics_real(model, batch)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(_logits(loaded, batch), _logits(model, batch))
+
+
+@every_case
+def test_the_seed_decides_the_logits(case):
+    size = 2 * case.divisor
+    batch = contract.images(1, size, size)
+
+    def built(seed):
+        keras.utils.set_random_seed(seed)
+        return _logits(case.build(size, size), batch)
+
+    first = built(0)
+    np.testing.assert_array_equal(built(0), first)
+    assert np.abs(built(1) - first).max() > 0
+
+
+# === Backends ===
+
+
+def _parity(tmp_path_factory, backend: str, cases: list[Case], compiled: list[Case]) -> dict[str, dict]:
+    """Name -> arrays from `backend`, for the weights of this process; "<name> here" -> those of this process."""
+    folder = tmp_path_factory.mktemp("parity")
+    found = {}
+    for case in cases:
+        keras.utils.set_random_seed(0)
+        model = contract.parity_model(case)
+        contract.make_statistics_real(model, contract.parity_batch()[0])
+        model.save_weights(folder / f"{contract.file_stem(case.name)}.weights.h5")
+        logits, loss = contract.logits_and_loss(model, *contract.parity_batch())
+        found[f"{case.name} here"] = {"logits": logits, "loss": loss}
+    names = [c.name for c in cases] + [f"compile={c.name}" for c in compiled]
+    command = [sys.executable, contract.__file__, str(folder), *names]
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1800)
+    if done.returncode:
+        pytest.fail(f"{backend}: {done.stderr[-4000:]}")
+    for name in names:
+        with np.load(folder / f"{backend}-{contract.file_stem(name)}.npz") as arrays:
+            found[name] = dict(arrays)
+    return found
+
+
+def _check_parity(found: dict[str, dict], cases: list[Case]) -> None:
+    for case in cases:
+        here, there = found[f"{case.name} here"], found[case.name]
+        scale = np.abs(here["logits"]).max()
+        assert scale > 1e-2, "the logits are too small to compare"
+        assert here["logits"].std() > 1e-3 * scale, "the logits don't depend on the image"
+        assert np.abs(there["logits"] - here["logits"]).max() / scale < 1e-4
+        assert abs(there["loss"] - here["loss"]) < 1e-4 * here["loss"]
+
+
+def _skip_unless_other(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    if backend == keras.backend.backend():
+        pytest.skip(f"{backend} is the backend of this process, which the others are compared with")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backends_agree_for_the_same_weights(backend, tmp_path_factory):
+    _skip_unless_other(backend)
+    cases = [c for c in FIRST if backend in c.spec.backends]
+    compiled = [c for c in cases if not c.backbone] if backend == "jax" else []
+    found = _parity(tmp_path_factory, backend, cases, compiled)
+    _check_parity(found, cases)
+    for case in compiled:
+        losses = found[f"compile={case.name}"]["losses"]
+        assert losses[1] < losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backends_agree_for_every_backbone(backend, tmp_path_factory):
+    _skip_unless_other(backend)
+    cases = [c for c in CASES if c not in FIRST and backend in c.spec.backends]
+    _check_parity(_parity(tmp_path_factory, backend, cases, []), cases)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_a_training_step_compiles(case, backend, tmp_path_factory):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    if not case.spec.compiles or backend not in case.spec.backends:
+        pytest.skip(f"{case.name} does not compile on {backend}")
+    losses = _parity(tmp_path_factory, backend, [], [case])[f"compile={case.name}"]["losses"]
+    assert np.isfinite(losses).all()
+
+
+# === Helpers ===
+
+
+def _loss() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _logits(model: keras.Model, batch: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(model(batch, training=False))
+
+
+def _biases_before_a_norm(model: keras.Model) -> set[str]:
+    """Paths of biases that a batch norm takes out again: their gradient is zero."""
+    producers = {id(layer.output): layer for layer in model.layers}
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [producers[id(norm.input)] for norm in norms]
+    return {layer.bias.path for layer in before if getattr(layer, "bias", None) is not None}
