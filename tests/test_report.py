@@ -425,3 +425,15 @@ def test_sorting_and_filtering_in_a_browser(report, tmp_path):
     assert up[5:] == down[5:] == ["–", "–"]  # noqa: RUF001  what was not measured stays last
     assert ranks[:5] == ["1", "2", "3", "4", "5"]
     assert left == 2 and count == "2 of 7 rows"
+
+
+def test_words_stand_left_and_numbers_right(tmp_path):
+    for number, backend in enumerate(("jax", "torch")):
+        config = fake_config(backend=backend, batch_size=8 * (number + 1))
+        write_trial(tmp_path / "results", *fake_record(config, key=f"key{number}"))
+    (group,) = groups(load_results(tmp_path / "results"))
+    assert group.texts == {"arch", "backbone", "weights", "backend"}
+    write_report([tmp_path / "results"], tmp_path / "out")
+    rule = next(line for line in (tmp_path / "out" / "LEADERBOARD.md").read_text().splitlines() if "---" in line)
+    sides = dict(zip(group.columns, rule.strip("| ").split(" | "), strict=True))
+    assert sides["backend"] == "---" and sides["batch_size"] == "---:"

@@ -55,6 +55,7 @@ class Group:
     title: str
     fields: dict[str, str]  # "device" -> "NVIDIA H200"
     columns: dict[str, tuple[str, str]]  # name -> (heading with unit, definition), in order
+    texts: frozenset[str]  # the names of the columns that hold no numbers
     brief: tuple[str, ...]  # the names of the columns that stand beside the label in a terminal
     classes: dict[str, str]  # "iou_pet" -> "pet"
     rows: tuple[Row, ...]
@@ -116,6 +117,7 @@ def _group(members: list[Configuration], title: str) -> Group:
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
         columns=columns,
+        texts=frozenset({"arch", "backbone", "weights"} | {c for c in varied if isinstance(members[0].values[c], str)}),
         brief=("seeds", *(c.name for c in measured if c.brief)),
         classes=classes,
         rows=tuple(rows),
@@ -221,7 +223,8 @@ def _notes(members: Sequence[Configuration]) -> list[str]:
     for name, text in _MIXED.items():
         found = sorted(set(ok[name].astype(str)) - {""}) if name in ok else []
         if len(found) > 1:
-            notes.append(f"The trials differ in {text}: {', '.join(found[:5])}.")
+            listed = ", ".join(value[:12] for value in found[:5])  # of a commit as much as tells it apart
+            notes.append(f"The trials differ in {text}: {listed}{', ...' if len(found) > 5 else ''}.")
     methods = [m for m in ok["memory_method"].unique() if m]
     if len(methods) == 1:
         notes.append(f"Peak memory as told by: {methods[0]}.")

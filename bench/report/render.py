@@ -191,6 +191,7 @@ def _environments(frame: pd.DataFrame) -> list[dict[str, str]]:
     names = ["device", "backend", "platform", "python", "commit", "driver"]
     names += [c for c in frame.columns if c.startswith("version_")]
     ok = frame[frame["status"] == "ok"].reindex(columns=names).astype(object)
+    ok["commit"] = ok["commit"].astype(str).str[:10]
     counted = ok.where(ok.notna(), "").astype(str).value_counts(sort=False).reset_index()
     rows = []
     for values in counted.to_dict("records"):

@@ -15,8 +15,6 @@ from bench.records.text import shorten
 from bench.report.columns import MEASURED, PARAMS
 from bench.report.leaderboard import Group
 
-_TEXT_COLUMNS = ("arch", "backbone", "weights")
-
 
 def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str) -> str:
     """LEADERBOARD.md: a GitHub table per group, then the failures and what could not be read."""
@@ -43,7 +41,7 @@ def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence
 def _markdown_table(group: Group) -> list[str]:
     lines = [
         "| " + " | ".join(markdown_cell(heading) for heading, _ in group.columns.values()) + " |",
-        "| " + " | ".join("---" if name in _TEXT_COLUMNS else "---:" for name in group.columns) + " |",
+        "| " + " | ".join("---" if name in group.texts else "---:" for name in group.columns) + " |",
     ]
     return lines + [
         "| " + " | ".join(markdown_cell(row.cells[name].text) for name in group.columns) + " |" for row in group.rows
