@@ -1,0 +1,202 @@
+"""The catalog: built-in specs, plug-ins in a child process, entry points, and the checks of a configuration."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import catalog, probe
+from bench.errors import BenchError
+from bench.spec import AUGMENTS, LOSS_TERMS, TrialConfig
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = Path(__file__).parent / "plugins"
+SMALL = str(PLUGINS / "small_net.py")
+
+
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch):
+    """Each test starts without plug-ins, and leaves none."""
+    monkeypatch.setattr(catalog, "_plugins", {})
+
+
+@pytest.fixture
+def config(quick_backend):
+    return TrialConfig(arch="unet", dataset="shapes", backend=quick_backend)
+
+
+def test_defaults_are_filled_in_and_aliases_replaced(config):
+    resolved = catalog.resolve(replace(config, arch="deeplabv3plus", params={"output_stride": 16, "dropout": 0}))
+    assert (resolved.arch, resolved.backbone) == ("deeplab", "mobilenet_v2")
+    assert resolved.params == {"dropout": 0.0}  # output_stride is its default, and an int is a float where one is due
+    assert catalog.resolve(resolved) == resolved
+    assert catalog.resolve(config).backbone is None
+
+
+def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("some.weights.h5").touch()
+    with_backbone = replace(config, weights="some.weights.h5", backbone="resnet50")
+    assert catalog.resolve(with_backbone).weights == str(tmp_path / "some.weights.h5")
+    assert catalog.resolve(replace(config, weights="imagenet")).weights == "none"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arch": "unett"}, "Unknown architecture 'unett'. Did you mean 'unet'"),
+        ({"dataset": "shape"}, "Unknown data set 'shape'. Did you mean 'shapes'"),
+        ({"backbone": "resnet5"}, "Did you mean 'resnet50'? Available: mobilenet_v2, resnet50"),
+        ({"arch": "deeplab", "backbone": "none"}, "deeplab needs a backbone. It accepts: mobilenet_v2"),
+        ({"image_size": (100, 130)}, "The next size that fits is 112x144"),
+        ({"weights": "no/such.h5"}, "There is no weights file 'no/such.h5'. Accepted: none, imagenet or"),
+        ({"params": {"filter": [8]}}, "Did you mean 'filters'? It has: filters (list"),
+        ({"params": {"filters": 8}}, "'filters' of unet is of type list, but got 8; in a TOML file"),
+        ({"params": {"kernel_size": True}}, "'kernel_size' of unet is of type int, but got True"),
+        ({"batch_size": 0}, "The batch size is 0. Accepted: 1 or more"),
+        ({"lr": -1.0}, "The learning rate is -1.0. Accepted: a number above 0"),
+        ({"lr": float("nan")}, "The learning rate is nan"),
+        ({"schedule": "lineer"}, "Unknown schedule 'lineer'. Did you mean 'linear'"),
+        ({"loss": "ce+dise"}, "Unknown loss 'ce+dise'. Terms: ce, dice"),
+        ({"select": "first"}, "Unknown selection 'first'. Available: last, best"),
+        ({"augment": "strong"}, "Unknown augmentation 'strong'. Available: none, standard"),
+        ({"backend": "tenserflow"}, "Unknown backend 'tenserflow'. Did you mean 'tensorflow'"),
+        ({"precision": "float16"}, "Unknown precision 'float16'. Did you mean"),
+        ({"train_fraction": 1.5}, "The train fraction is 1.5. Accepted: a number above 0, up to 1"),
+        ({"seed": -1}, "The seed is -1. Accepted: a whole number from 0"),
+        ({"plugin": "no_such.py"}, "There is no plug-in 'no_such.py'. Give --plugin the path of a Python file"),
+    ],
+)
+def test_what_can_not_be_run_is_said_in_one_line(config, change, message):
+    with pytest.raises(BenchError, match=re.escape(message)) as caught:
+        catalog.resolve(replace(config, **change))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BenchError, match=re.escape("pip install 'segbench[torch]'")):
+        catalog.resolve(replace(config, backend="torch"))
+
+
+@pytest.mark.parametrize("loss", ["ce", "dice", "ce+dice", "0.5*ce + dice"])
+def test_losses_that_training_takes_are_accepted(config, loss):
+    from bench.training.losses import loss_function
+
+    assert catalog.resolve(replace(config, loss=loss)).loss == loss
+    loss_function(loss)
+
+
+def test_the_names_in_the_spec_are_those_of_the_implementations():
+    from bench.pipeline.augment import PRESETS
+    from bench.training.losses import TERMS
+
+    assert set(LOSS_TERMS) == set(TERMS)
+    assert set(AUGMENTS) == set(PRESETS)
+
+
+def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config):
+    resolved = catalog.resolve(replace(config, arch="sn", dataset="stripes", plugin=SMALL, params={"filters": (8, 4)}))
+    assert (resolved.arch, resolved.plugin, resolved.params) == ("small_net", SMALL, {"filters": [8, 4]})
+    assert not [name for name in sys.modules if "small_net" in name]
+    spec = catalog.architecture(resolved)
+    assert {p.name: (p.type, p.default) for p in spec.params} == {
+        "filters": ("list", [4, 8]),
+        "depth": ("int", 2),
+        "dropout": ("float", 0.0),
+        "activation": ("str", "relu"),
+        "bias": ("bool", True),
+    }
+    model = catalog.load_builder(spec)((16, 16, 3), 2, backbone=None, weights=None, filters=[8, 4])
+    assert model.output_shape == (None, 16, 16, 2)
+    assert catalog.dataset(resolved).classes == ("ground", "stripe")
+
+
+def test_a_plugin_stands_only_in_trials_that_use_it(config):
+    assert catalog.resolve(replace(config, plugin=SMALL)).plugin is None
+    assert catalog.resolve(replace(config, dataset="stripes", plugin=SMALL)).plugin == SMALL
+
+
+def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
+    calls = []
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or real(*a, **k))
+    file = tmp_path / "net.py"
+    text = "from bench.plugin import architecture\n@architecture(name='net_{}')\ndef build(input_shape, num_classes): ...\n"
+    for version, children in ((1, 1), (1, 1), (2, 2)):
+        file.write_text(text.format(version))
+        catalog._load.cache_clear()
+        catalog.add_plugin(file)
+        assert len(calls) == children
+    assert "net_2" in catalog.architectures()
+    assert "net_1" not in catalog.architectures()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ((PLUGINS / "throws.py").read_text(), "can't be imported: RuntimeError: no such thing as a free lunch"),
+        ((PLUGINS / "empty.py").read_text(), "defines nothing. Put @architecture(name=...)"),
+        ("def broken(:\n", "can't be imported: SyntaxError"),
+        ("import time\ntime.sleep(60)\n", "took longer than 1 s to import"),
+        (
+            "from bench.plugin import architecture\n@architecture(name='n')\ndef build(input_shape, num_classes, depth): ...",
+            "The parameter 'depth' of the builder 'build' needs a default",
+        ),
+        (
+            "from bench.plugin import architecture\n@architecture(name='unet')\ndef build(input_shape, num_classes): ...",
+            "The architecture name 'unet' is taken",
+        ),
+    ],
+)
+def test_a_plugin_that_can_not_be_used_ends_in_one_line(tmp_path, monkeypatch, text, message):
+    if "sleep" in text:
+        monkeypatch.setattr(probe, "PROBE_SECONDS", 1.0)
+    file = tmp_path / "plugin.py"
+    file.write_text(text)
+    with pytest.raises(BenchError, match=re.escape(message)) as caught:
+        catalog.add_plugin(file)
+    assert "\n" not in str(caught.value)
+    assert "unet" in catalog.architectures()  # the others still work
+
+
+def test_an_installed_package_names_its_module(tmp_path, monkeypatch):
+    (tmp_path / "their_nets").mkdir()
+    (tmp_path / "their_nets" / "__init__.py").write_text("raise RuntimeError('imported in the parent or needlessly')")
+    (tmp_path / "their_net.py").write_text((PLUGINS / "small_net.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(probe, "entry_points", lambda: ["their_net", "their_nets", "not_there"])
+    catalog._load.cache_clear()
+    try:
+        assert catalog.architectures().get("small_net").build == "their_net:build_small_net"
+        assert "their_net" not in sys.modules
+        broken, absent = catalog.problems()
+    finally:
+        catalog._load.cache_clear()
+    assert "'their_nets' can't be imported: RuntimeError" in broken
+    assert "'not_there' is not installed" in absent
+
+
+def contributed_plugin() -> str:
+    return re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+
+
+def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend):
+    from bench.api import Budget, run
+
+    assert len(contributed_plugin().splitlines()) <= 15
+    file = tmp_path / "tiny_net.py"
+    file.write_text(contributed_plugin())
+    config = TrialConfig(
+        *("tiny_net", "shapes"),
+        **{"plugin": str(file), "backend": quick_backend, "image_size": (16, 16), "params": {"filters": 8}},
+        budget=Budget(3, "steps"),
+    )
+    (record,) = run(config, results=tmp_path / "results")
+    assert record.status == "ok", record.reason
+    assert record.training["steps"] == 3
+    assert record.config["params"] == {"filters": 8}

@@ -1,0 +1,153 @@
+"""The grid: options and TOML files to configurations."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import catalog, grid
+from bench.errors import BenchError
+from bench.spec import Budget
+
+
+@pytest.fixture(autouse=True)
+def any_backend(monkeypatch):
+    """The grid plans for backends that this machine need not have."""
+    monkeypatch.setattr("bench.checks.importlib.util.find_spec", lambda name: object())
+
+
+def expand(**options):
+    return grid.expand({"arch": "unet", "dataset": "shapes", **options})
+
+
+def test_without_options_the_defaults_of_the_protocol_hold():
+    (config,) = expand()
+    assert (config.image_size, config.batch_size, config.budget, config.seed) == ((128, 128), 16, Budget(600, "seconds"), 0)
+
+
+def test_commas_are_axes_and_every_pair_gets_its_first_seed_first():
+    configs = expand(arch="unet, deeplab", dataset="shapes,pets", seeds=2)
+    assert [(c.seed, c.dataset, c.arch) for c in configs] == [
+        (seed, dataset, arch) for seed in (0, 1) for dataset in ("shapes", "pets") for arch in ("unet", "deeplab")
+    ]
+
+
+def test_a_pair_keeps_its_own_backbone_beside_the_axis():
+    configs = expand(arch="unet:resnet50,unet", backbone="none,mobilenet_v2")
+    assert [config.pair for config in configs] == ["unet:resnet50", "unet", "unet:mobilenet_v2"]
+
+
+def test_values_are_read_as_what_they_are():
+    config = expand(
+        **{"image-size": "96x128", "batch_size": "8", "lr": "3e-4", "budget": "2h", "train-fraction": "0.5"},
+        **{"timeout": "90", "skip-corrupt": True, "seed": "7"},
+    )[0]
+    assert (config.image_size, config.batch_size, config.lr, config.train_fraction) == ((96, 128), 8, 3e-4, 0.5)
+    assert (config.budget.amount, config.timeout, config.skip_corrupt, config.seed) == (7200, 90.0, True, 7)
+    assert expand(timeout="2h")[0].timeout == 7200
+    assert expand(timeout=1.5)[0].timeout == 1.5
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        (["dropout=0.1,0.2"], [{"dropout": 0.1}, {"dropout": 0.2}]),
+        (["filters=[8,16,32,64,128]"], [{"filters": [8, 16, 32, 64, 128]}]),
+        (["filters=[8,16],[16,32]"], [{"filters": [8, 16]}, {"filters": [16, 32]}]),
+        (["upsampling=bilinear"], [{"upsampling": "bilinear"}]),
+        (["upsampling='bilinear'", "batch_norm=false"], [{"upsampling": "bilinear", "batch_norm": False}]),
+        ({"filters": [[8, 16], [16, 32]], "dropout": 0.1}, [{"filters": f, "dropout": 0.1} for f in ([8, 16], [16, 32])]),
+    ],
+)
+def test_parameters_are_toml_values_and_words(params, expected):
+    assert [config.params for config in expand(param=params, image_size="64")] == expected
+
+
+def test_equal_trials_are_planned_once():
+    assert len(expand(arch="unet,u_net,unet", seed="0,0,1")) == 2
+    assert len(expand(param=["dropout=0.0"], arch="unet")) == len(expand())
+
+
+def test_repeats_are_trials_of_their_own_and_come_last():
+    assert [(c.repeat, c.seed) for c in expand(repeat=2, seeds="2")] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": "1", "seeds": 2}, "Give --seeds N (the seeds 0 to N-1) or --seed 0,1 (these seeds), not both"),
+        ({"seeds": 0}, "--seeds is 0. Accepted: 1 or more"),
+        ({"seed": "one"}, "--seed is 'one'. Accepted: whole numbers, such as 0,1,2"),
+        ({"seed": "1.5"}, "--seed is '1.5'"),
+        ({"seed": "inf"}, "--seed is 'inf'"),
+        ({"image_size": "big"}, "--image-size is 'big'. Accepted: pixels, such as 128, or height x width"),
+        ({"image_size": "0"}, "--image-size is '0'"),
+        ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
+        ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
+        ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),
+        ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time such as 90s"),
+        ({"param": ["dropout"]}, "--param is 'dropout'. Accepted: key=value"),
+        ({"arch": "unet,deeplab", "param": ["batch_norm=false"]}, "Unknown parameter of deeplab 'batch_norm'"),
+        ({"dataset": None}, "No data set is named. Give --dataset; available: pets"),
+        ({"arch": ","}, "'arch' has no value"),
+        ({"bach_size": 3}, "Unknown option 'bach_size'. Did you mean 'batch_size'"),
+    ],
+)
+def test_what_can_not_be_read_is_said_in_one_line(options, message):
+    with pytest.raises(BenchError, match=re.escape(message)):
+        expand(**options)
+
+
+def plan(tmp_path, text, **options):
+    file = tmp_path / "grid.toml"
+    file.write_text(text)
+    return grid.configs(options, file)
+
+
+def test_a_toml_file_has_the_names_of_the_options_and_the_options_win(tmp_path):
+    text = 'arch = ["unet", "deeplab"]\ndataset = "shapes"\nimage-size = 64\nseeds = 2\n[param]\ndropout = [0.1, 0.2]\n'
+    assert len(plan(tmp_path, text)) == 8
+    configs = plan(tmp_path, text, arch="unet", seed="5", image_size="32", param=["dropout=0.3"])
+    assert [(c.arch, c.seed, c.image_size, c.params) for c in configs] == [("unet", 5, (32, 32), {"dropout": 0.3})]
+
+
+def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
+    shared = 'dataset = "shapes"\nbudget = "60s"\n'
+    trials = '[[trials]]\narch = "unet:resnet50"\nbatch-size = 8\n[[trials]]\narch = "deeplab"\nbudget = "5m"\n'
+    alone = plan(tmp_path, shared + trials)
+    assert [(c.pair, c.batch_size, str(c.budget)) for c in alone] == [
+        ("unet:resnet50", 8, "1m"),
+        ("deeplab:mobilenet_v2", 16, "5m"),
+    ]
+    assert [c.pair for c in plan(tmp_path, 'arch = "unet"\n' + shared + trials)] == ["unet", *(c.pair for c in alone)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('arch = "unet"\ndataset = = "x"\n', "is no valid TOML: Invalid value (at line 2, column 11)"),
+        ('arch = "unet"\ndatset = "x"\n', "'datset'. Did you mean 'dataset'? Available: arch, augment"),
+        ('trials = "unet"\n', "must be tables, each under a line [[trials]]"),
+        ('[[trials]]\nbudgte = "1m"\n', "'budgte'. Did you mean 'budget'?"),
+        ('arch = "unet"\ndataset = "shapes"\n[param]\nfilters = [8, 16]\n', "a list of values is written [[8, 16]"),
+    ],
+)
+def test_a_toml_file_that_can_not_be_used_is_said_in_one_line(tmp_path, text, message):
+    with pytest.raises(BenchError, match=re.escape(message)):
+        plan(tmp_path, text)
+
+
+def test_a_toml_file_that_is_not_there(tmp_path):
+    with pytest.raises(BenchError, match="can't be read"):
+        grid.configs({}, tmp_path / "none.toml")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=30), st.sampled_from([*grid.AXES, "seed", "seeds", "repeat", "timeout"]))
+def test_any_text_is_a_grid_or_an_error_of_one_kind(text, name):
+    try:
+        configs = expand(**{name: [text] if name == "param" else text, "seeds" if name != "seed" else "repeat": 1})
+    except BenchError:
+        return
+    assert all(catalog.resolve(config) == config for config in configs)
