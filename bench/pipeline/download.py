@@ -47,10 +47,10 @@ def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
         shutil.rmtree(part)
     # The archives, what they unpack to, and a little for the file system's blocks.
     check_space(archives.parent, int(2.2 * sum(size for _, size, _ in spec.archives)), f"Downloading '{spec.name}'")
+    urls = [url for url, _, _ in spec.archives]
     try:
-        return [
-            Path(path) for path in _manager(spec, archives).download_and_extract([url for url, _, _ in spec.archives])
-        ]
+        _reach(urls[0])
+        return [Path(path) for path in _manager(spec, archives).download_and_extract(urls)]
     except ImportError as error:
         raise BenchError(
             f"Downloading '{spec.name}' needs tensorflow-datasets ({error}); install it with "
@@ -59,6 +59,13 @@ def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
     except Exception as error:  # the net, HTTP, TLS, checksums and tar each have their own
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BenchError(f"The archives of '{spec.name}' can't be downloaded ({lines[0]}). {_by_hand(spec)}") from error
+
+
+def _reach(url: str) -> None:
+    """Fail at once where there is no network: the manager would retry for minutes."""
+    import requests  # what the manager fetches with, so proxies and certificates are the same
+
+    requests.head(url, timeout=10)
 
 
 def _manager(spec: DatasetSpec, archives: Path) -> Any:
