@@ -48,16 +48,19 @@ def _backend(name: str, timeout: float) -> str:
     if find_spec(name) is None:
         return f"not installed: {PIP_LINES[name]}"
     version = importlib.metadata.version(name)
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     try:
-        child = subprocess.run(
-            [sys.executable, "-c", _DEVICES[name]], capture_output=True, text=True, timeout=timeout, env=environment
-        )
+        child = _python(_DEVICES[name], timeout)
     except subprocess.TimeoutExpired:
         return f"{version}, no answer in {timeout:.0f} s"
     lines = (child.stdout if child.returncode == 0 else child.stderr).strip().splitlines()
     last = lines[-1] if lines else f"exit code {child.returncode}"
     return f"{version}, {last}" if child.returncode == 0 else f"{version}, can't be imported: {last}"
+
+
+def _python(program: str, timeout: float) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
 
 
 def folders(results: Path) -> dict[str, str]:

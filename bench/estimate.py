@@ -23,31 +23,32 @@ class Estimate:
 
     config: TrialConfig
     status: str | None  # of the earlier record of the same trial
+    force: bool  # whether it runs again although it is done
     train_seconds: float | None  # None: unknown until one has run
     other_seconds: float | None  # compiling, evaluating and so on
 
     @property
     def done(self) -> bool:
         """Whether `bench run` would leave it out."""
-        return self.status in FINAL_STATUSES
+        return self.status in FINAL_STATUSES and not self.force
 
 
-def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial]) -> list[Estimate]:
+def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
     """Each configuration with what the records of this device say about it.
 
     Nothing is decoded or hashed: the data are taken to be those of the records.
     """
     here = [trial.record for trial in trials if trial.record.device == expected_device()]
     ended = [record for record in here if record.status == "ok"]
-    return [_estimate(config, here, ended) for config in configs]
+    return [_estimate(config, here, ended, force) for config in configs]
 
 
-def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord]) -> Estimate:
+def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool) -> Estimate:
     wanted = config.to_dict()
     alike = [record for record in ended if all(record.config.get(name) == wanted[name] for name in _ALIKE)]
     others = [_other_seconds(record) for record in (alike or ended)]
     status = next((record.status for record in here if _same(config, record)), None)
-    return Estimate(config, status, _train_seconds(config, alike), median(others) if others else None)
+    return Estimate(config, status, force, _train_seconds(config, alike), median(others) if others else None)
 
 
 def _same(config: TrialConfig, record: TrialRecord) -> bool:
@@ -74,7 +75,7 @@ def _other_seconds(record: TrialRecord) -> float:
 def table(estimates: Sequence[Estimate]) -> Table:
     """One row a trial, in the order in which they would run; what else varies stands in a column of its own."""
     varied = _varied([estimate.config for estimate in estimates])
-    table = Table(title=f"{len(estimates)} planned trials", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"Planned trials: {len(estimates)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
         table.add_column(heading, overflow="fold")
     table.add_column("training", justify="right")
@@ -112,15 +113,15 @@ def _state(estimate: Estimate) -> str:
 
 
 def summary(estimates: Sequence[Estimate]) -> str:
-    """`4 trials: 1 done, 3 to run. About 12 min: 10 min of training, 2 min around it.`"""
+    """`Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`"""
     left = [estimate for estimate in estimates if not estimate.done]
-    counts = f"{len(estimates)} trials: {len(estimates) - len(left)} done, {len(left)} to run."
+    counts = f"Done: {len(estimates) - len(left)}, to run: {len(left)}."
     if not left:
         return counts
     known = [e.train_seconds for e in left if e.train_seconds is not None]
     if len(known) < len(left):
-        first = f"{duration(sum(known))} of training and " if known else ""
-        return f"{counts} Time: {first}{len(left) - len(known)} trials unknown until one like them has run."
+        first = f"{duration(sum(known))} of training, and " if known else ""
+        return f"{counts} Time: {first}unknown for {len(left) - len(known)} of them until one like it has run."
     training = sum(known)
     others = [e.other_seconds for e in left if e.other_seconds is not None]
     if len(others) < len(left):

@@ -71,7 +71,7 @@ class PlainLines(Observer):
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
         done = sum(trial.done for trial in trials)
         self._total = len(trials)
-        self._say(f"{len(trials)} trials: {done} done, {len(trials) - done} to run")
+        self._say(f"planned trials: {len(trials)}; {done} done, {len(trials) - done} to run")
 
     def started(self, trial: PlannedTrial) -> None:
         self._say(f"{name_of(trial.config)}: started, budget {trial.config.budget}")
@@ -99,7 +99,7 @@ class _Running:
     """A trial that runs now, and what it last said."""
 
     trial: PlannedTrial
-    since: float = field(default_factory=time.monotonic)
+    since: float  # time.monotonic() at its start
     progress: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -138,7 +138,7 @@ class LiveView(Observer):
 
     def started(self, trial: PlannedTrial) -> None:
         self._trials.pop(trial.identity, None)
-        self._running[trial.identity] = _Running(trial)
+        self._running[trial.identity] = _Running(trial, time.monotonic())
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
         self._running[trial.identity].progress = progress

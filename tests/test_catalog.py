@@ -1,6 +1,7 @@
 """The catalog: built-in specs, plug-ins in a child process, entry points, and the checks of a configuration."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from bench.spec import AUGMENTS, LOSS_TERMS, TrialConfig
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = Path(__file__).parent / "plugins"
+NET = "from bench.plugin import architecture\n@architecture(name='{}')\ndef build(input_shape, num_classes{}): ...\n"
 SMALL = str(PLUGINS / "small_net.py")
 
 
@@ -98,10 +100,11 @@ def test_the_names_in_the_spec_are_those_of_the_implementations():
     assert set(AUGMENTS) == set(PRESETS)
 
 
-def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config):
-    resolved = catalog.resolve(replace(config, arch="sn", dataset="stripes", plugin=SMALL, params={"filters": (8, 4)}))
-    assert (resolved.arch, resolved.plugin, resolved.params) == ("small_net", SMALL, {"filters": [8, 4]})
-    assert not [name for name in sys.modules if "small_net" in name]
+def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config, tmp_path):
+    file = str(shutil.copy(SMALL, tmp_path / "never_imported_here.py"))
+    resolved = catalog.resolve(replace(config, arch="sn", dataset="stripes", plugin=file, params={"filters": (8, 4)}))
+    assert (resolved.arch, resolved.plugin, resolved.params) == ("small_net", file, {"filters": [8, 4]})
+    assert not [name for name in sys.modules if "never_imported_here" in name]
     spec = catalog.architecture(resolved)
     assert {p.name: (p.type, p.default) for p in spec.params} == {
         "filters": ("list", [4, 8]),
@@ -125,7 +128,7 @@ def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
     real = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: calls.append(a) or real(*a, **k))
     file = tmp_path / "net.py"
-    text = "from bench.plugin import architecture\n@architecture(name='net_{}')\ndef build(input_shape, num_classes): ...\n"
+    text = NET.format("net_{}", "")
     for version, children in ((1, 1), (1, 1), (2, 2)):
         file.write_text(text.format(version))
         catalog._load.cache_clear()
@@ -143,11 +146,11 @@ def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
         ("def broken(:\n", "can't be imported: SyntaxError"),
         ("import time\ntime.sleep(60)\n", "took longer than 1 s to import"),
         (
-            "from bench.plugin import architecture\n@architecture(name='n')\ndef build(input_shape, num_classes, depth): ...",
+            NET.format("net", ", depth"),
             "The parameter 'depth' of the builder 'build' needs a default",
         ),
         (
-            "from bench.plugin import architecture\n@architecture(name='unet')\ndef build(input_shape, num_classes): ...",
+            NET.format("unet", ""),
             "The architecture name 'unet' is taken",
         ),
     ],

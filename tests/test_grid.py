@@ -23,7 +23,12 @@ def expand(**options):
 
 def test_without_options_the_defaults_of_the_protocol_hold():
     (config,) = expand()
-    assert (config.image_size, config.batch_size, config.budget, config.seed) == ((128, 128), 16, Budget(600, "seconds"), 0)
+    assert (config.image_size, config.batch_size, config.budget, config.seed) == (
+        (128, 128),
+        16,
+        Budget(600, "seconds"),
+        0,
+    )
 
 
 def test_commas_are_axes_and_every_pair_gets_its_first_seed_first():
@@ -57,7 +62,10 @@ def test_values_are_read_as_what_they_are():
         (["filters=[8,16],[16,32]"], [{"filters": [8, 16]}, {"filters": [16, 32]}]),
         (["upsampling=bilinear"], [{"upsampling": "bilinear"}]),
         (["upsampling='bilinear'", "batch_norm=false"], [{"upsampling": "bilinear", "batch_norm": False}]),
-        ({"filters": [[8, 16], [16, 32]], "dropout": 0.1}, [{"filters": f, "dropout": 0.1} for f in ([8, 16], [16, 32])]),
+        (
+            {"filters": [[8, 16], [16, 32]], "dropout": 0.1},
+            [{"filters": f, "dropout": 0.1} for f in ([8, 16], [16, 32])],
+        ),
     ],
 )
 def test_parameters_are_toml_values_and_words(params, expected):

@@ -1,6 +1,7 @@
 """Where the commands print."""
 
 import os
+from typing import Any
 
 from rich.console import Console
 
@@ -18,3 +19,8 @@ def output() -> Console:
 def warn(text: str) -> None:
     """A line on standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def number(value: Any, form: str) -> str:
+    """A number in its format, or nothing where a record has none."""
+    return format(value, form) if isinstance(value, int | float) else ""

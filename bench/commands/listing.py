@@ -1,9 +1,9 @@
 """`bench list`: what can be run, and what has been run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import output, warn
+from bench.commands.console import number, output, warn
 from bench.commands.run import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from bench.records.store import Loaded
-    from bench.spec import ArchitectureSpec, TrialConfig
+    from bench.spec import ArchitectureSpec
 
 
 class What(StrEnum):
@@ -123,27 +123,24 @@ def _print_runs(console: Console, results: Path) -> None:
 def runs_table(loaded: "Loaded") -> Table:
     """A row a trial: id, pair, data set, seed, status, mean IoU, speed and time; also those running or interrupted."""
     from bench.records import store
-    from bench.spec import TrialConfig
 
     rows = []
     for trial in loaded.trials:
         record = trial.record
-        score, speed = record.metrics.get("mean_iou"), record.speed.get("train_images_per_second")
         rows.append(
             (
                 short_id(trial.folder),
-                *_who(TrialConfig.from_dict(record.config)),
+                *_who(record.config),
                 record.status,
-                f"{score:.3f}" if score is not None else "",
-                f"{speed:.0f}" if speed else "",
+                number(record.metrics.get("mean_iou"), ".3f"),
+                number(record.speed.get("train_images_per_second"), ".0f"),
                 record.finished[5:16].replace("T", " "),
             )
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
         for folder in folders:
-            request = store.read_json(folder / store.REQUEST).get("config")
-            who = _who(TrialConfig.from_dict(request)) if request else ("", "", "")
-            rows.append((short_id(folder), *who, status, "", "", ""))
+            request = store.read_json(folder / store.REQUEST).get("config") or {}
+            rows.append((short_id(folder), *_who(request), status, "", "", ""))
     return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC"), rows)
 
 
@@ -152,5 +149,7 @@ def short_id(folder: Path) -> str:
     return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
-def _who(config: "TrialConfig") -> tuple[str, str, str]:
-    return config.pair, config.dataset, str(config.seed)
+def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Pair, data set and seed, as far as a record says them."""
+    pair = ":".join(str(config[name]) for name in ("arch", "backbone") if config.get(name))
+    return pair, str(config.get("dataset", "")), str(config.get("seed", ""))

@@ -89,7 +89,7 @@ def run(
     )
     configs = grid.configs(options, config)
     if dry_run:
-        _show_plan(configs, folder)
+        _show_plan(configs, folder, force)
         return
     records = _run(configs, folder, force)
     _print_leaderboard(records, folder)
@@ -97,13 +97,13 @@ def run(
         raise typer.Exit(1)
 
 
-def _show_plan(configs: Sequence[TrialConfig], folder: Path) -> None:
+def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
     from bench import estimate
     from bench.records import store
 
     store.check_writable(folder)
     trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
-    estimates = estimate.estimates(configs, trials)
+    estimates = estimate.estimates(configs, trials, force=force)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
