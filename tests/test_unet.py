@@ -67,7 +67,7 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"upsampling": "cubic"}, "Unknown upsampling 'cubic'.*transposed, bilinear, nearest"),
+        ({"upsampling": "cubic"}, "can't have the upsampling 'cubic'.*transposed, bilinear, nearest"),
         ({"weights": "imagenet"}, "without a backbone can't take the weights 'imagenet'"),
         ({"filters": [16]}, "depth of 1 or more"),
         ({"backbone": "mobilenet_v2", "decoder_filters": [8, 8]}, "needs 5 decoder_filters"),

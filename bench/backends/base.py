@@ -69,7 +69,7 @@ class Engine(ABC):
     def state(self) -> list[np.ndarray]:
         """A host copy of every variable of model and optimizer."""
         self.pull()
-        return [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
+        return [to_numpy(variable) for variable in self._variables()]
 
     def restore(self, state: list[np.ndarray]) -> None:
         """Set every variable to what `state` returned."""
@@ -80,6 +80,11 @@ class Engine(ABC):
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
+
+
+def to_numpy(variable: Any) -> np.ndarray:
+    """A host copy of a Keras variable's value."""
+    return np.array(ops.convert_to_numpy(ops.copy(variable)))
 
 
 def decide(logits: Any) -> tuple[Any, Any]:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-from keras import ops
 
-from bench.backends.base import Engine
+from bench.backends.base import Engine, to_numpy
 
 
 def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:
@@ -54,7 +53,7 @@ def _batch_statistics(engine: Engine, layers: list, images: np.ndarray) -> list[
     engine.pull()
     return [
         tuple(
-            ops.convert_to_numpy(v).astype("float64") / (1.0 - layer.momentum)
+            to_numpy(v).astype("float64") / (1.0 - layer.momentum)
             for v in (layer.moving_mean, layer.moving_variance)
         )
         for layer in layers

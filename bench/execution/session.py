@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from bench import catalog
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.samples import write_samples
@@ -149,6 +150,7 @@ class Session:
             "classes": list(self.pack.classes),
             "images": {split: len(indexes) for split, indexes in self.indexes.items()},
             "notes": list(self.pack.notes),
+            "may_show_pictures": catalog.dataset(self.config).may_show_pictures,
         }
 
     def describe_model(self) -> dict[str, Any]:

@@ -208,6 +208,8 @@ def is_claimed(running: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # a folder that may only be read: nobody here runs in it
+        return False
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""Run under one backend: `python tests/engine_checks.py SCRATCH.npz`. Prints a JSON object of what was found.
+
+The weights come from the file where it exists, else they are written to it, so that every backend
+starts from the same ones.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bench.backends import create_engine
+from bench.backends.base import to_numpy
+from bench.evaluation.batch_norm import reestimate
+from bench.pipeline import augment
+from bench.training.losses import loss_function
+
+SIZE, BATCH, CLASSES = 16, 4, 3
+
+
+def build_model() -> keras.Model:
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.999, name="norm")(x)
+    x = keras.layers.ReLU()(x)
+    return keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x))
+
+
+def build_engine(precision: str = "float32"):
+    keras.config.set_dtype_policy(precision)
+    optimizer = keras.optimizers.Adam(1e-2)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return create_engine(build_model(), optimizer, loss=loss_function("ce"), transform=augment.apply)
+
+
+def share_weights(engine, path: Path) -> None:
+    if path.exists():
+        with np.load(path) as stored:
+            engine.model.set_weights([stored[f"w{i}"] for i in range(len(stored.files))])
+        engine.push()
+    else:
+        np.savez(path, **{f"w{i}": w for i, w in enumerate(engine.model.get_weights())})
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
+    labels = (images.argmax(-1)).astype(np.uint8)
+    draws = augment.draw("standard", rng, BATCH)
+    engine = build_engine()
+    share_weights(engine, Path(sys.argv[1]))
+
+    state = engine.state()
+    losses = [float(engine.train_step(images, labels, draws, 0.01)) for _ in range(30)]
+    trained = engine.state()
+    engine.restore(state)
+    again = float(engine.train_step(images, labels, draws, 0.01))
+    engine.restore(state)
+    still = [float(engine.train_step(images, labels, draws, 0.0)) for _ in range(2)]
+
+    engine.restore(trained)
+    reestimate(engine, [images])
+    engine.pull()
+    norm = engine.model.get_layer("norm")
+    features = keras.Model(engine.model.inputs, norm.input)(images / np.float32(255))
+    features = keras.ops.convert_to_numpy(features)
+    classes, probability = (keras.ops.convert_to_numpy(x) for x in engine.predict(images))
+    after = engine.state()
+
+    half = build_engine("mixed_float16")
+    half_losses = [float(half.train_step(images, labels, draws, 0.01)) for _ in range(30)]
+    moved = [i for i, (a, b) in enumerate(zip(trained, after, strict=True)) if not np.array_equal(a, b)]
+    found = {
+        "losses": losses,
+        "first_again": again,
+        "without_learning_rate": still,
+        "moving_mean_error": float(np.abs(to_numpy(norm.moving_mean) - features.mean((0, 1, 2))).max()),
+        "moving_variance_error": float(np.abs(to_numpy(norm.moving_variance) - features.var((0, 1, 2))).max()),
+        "moved": [engine._variables()[i].path for i in moved],
+        "classes_dtype": str(classes.dtype),
+        "classes_shape": list(classes.shape),
+        "probability_size": int(probability.size),
+        "half_losses": half_losses,
+        "compiled": engine.compiled,
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
