@@ -24,6 +24,7 @@ BACKBONES = (
 
 UNET_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1
 UNET_DECODER_FILTERS = (256, 128, 64, 32, 16)  # segmentation_models.pytorch's Unet, decoder_channels
+UNET_UPSAMPLING = ("transposed", "bilinear", "nearest")
 DEEPLAB_OUTPUT_STRIDES = (16, 8)  # Chen 2018, section 3.1
 
 
@@ -58,10 +59,7 @@ def _unet_divisor(backbone: str | None, params: Mapping[str, Any]) -> int:
 
 def _deeplab_divisor(_backbone: str | None, params: Mapping[str, Any]) -> int:
     """The stride of the encoder's features: every resize in the model is then by a whole factor."""
-    output_stride = params.get("output_stride", 16)
-    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
-        raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 16, 8.")
-    return output_stride
+    return params.get("output_stride", 16)
 
 
 ARCHITECTURES = (
@@ -80,7 +78,7 @@ ARCHITECTURES = (
             Param("kernel_size", "int", 3, "of the convolutions in the blocks"),
             Param("convs_per_block", "int", 2, "convolutions a block down; without backbone"),
             Param("convs_per_decoder_block", "int", 2, "convolutions a block up"),
-            Param("upsampling", "str", "transposed", "transposed, bilinear or nearest"),
+            Param("upsampling", "str", "transposed", "to the next level's size", choices=UNET_UPSAMPLING),
             Param("dropout", "float", 0.0, "rate after the first convolution of each block"),
             Param("batch_norm", "bool", True, "after each convolution, the backbone's own aside"),
         ),
@@ -96,7 +94,7 @@ ARCHITECTURES = (
         needs_backbone=True,
         size_divisor=_deeplab_divisor,
         params=(
-            Param("output_stride", "int", 16, "stride of the encoder's features: 16 or 8"),
+            Param("output_stride", "int", 16, "stride of the encoder's features", choices=DEEPLAB_OUTPUT_STRIDES),
             Param("aspp_filters", "int", 256, "channels of each branch of the pyramid pooling"),
             Param("decoder_filters", "int", 256, "channels of the decoder's two convolutions"),
             Param("separable", "bool", True, "depthwise separable 3x3 convolutions in pyramid pooling and decoder"),

@@ -24,8 +24,10 @@ from os import PathLike
 import keras
 from keras import KerasTensor, layers
 
+from bench.architectures import DEEPLAB_OUTPUT_STRIDES
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
+from bench.errors import BenchError
 
 _LOW_LEVEL_FILTERS = 48  # table 1 of the paper
 
@@ -53,6 +55,8 @@ def build_deeplab(
         separable: depthwise separable 3x3 convolutions in ASPP and decoder (section 3.1); False for plain ones.
         dropout: rate on the encoder's features; 0.1 as in the authors' code (keep_prob 0.9).
     """
+    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
+        raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 16, 8.")
     conv = _separable if separable else partial(conv_norm_relu, use_bias=False)
     inputs = keras.Input(input_shape, name="images")
 

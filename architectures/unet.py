@@ -22,12 +22,10 @@ from os import PathLike
 import keras
 from keras import KerasTensor, layers
 
-from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS, unet_levels
+from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS, UNET_UPSAMPLING, unet_levels
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
 from bench.errors import BenchError
-
-_UPSAMPLING = ("transposed", "bilinear", "nearest")
 
 
 def build_unet(
@@ -60,8 +58,8 @@ def build_unet(
             the channels.
         dropout: rate after the first convolution of each block; 0 for none.
     """
-    if upsampling not in _UPSAMPLING:
-        raise BenchError(f"Unknown upsampling '{upsampling}' of unet. Accepted: {', '.join(_UPSAMPLING)}.")
+    if upsampling not in UNET_UPSAMPLING:
+        raise BenchError(f"unet can't have the upsampling '{upsampling}'. Accepted: {', '.join(UNET_UPSAMPLING)}.")
     block = partial(_block, kernel_size=kernel_size, dropout=dropout, batch_norm=batch_norm)
     inputs = keras.Input(input_shape, name="images")
 

@@ -127,4 +127,7 @@ def _typed(owner: str, param: Param, value: Any) -> Any:
     if not isinstance(value, _TYPES[param.type]) or is_bool != (param.type == "bool"):
         hint = "; in a TOML file a list of values is written [[8, 16], [16, 32]]" if param.type == "list" else ""
         raise BenchError(f"The parameter '{param.name}' of {owner} is of type {param.type}, but got {value!r}{hint}.")
+    if param.choices and value not in param.choices:
+        accepted = ", ".join(map(str, param.choices))
+        raise BenchError(f"The parameter '{param.name}' of {owner} is {value!r}. Accepted: {accepted}.")
     return float(value) if param.type == "float" else _plain(value)

@@ -32,6 +32,7 @@ class Param:
     type: str  # "int", "float", "str", "bool", "list"
     default: Any
     help: str = ""
+    choices: tuple[Any, ...] = ()  # empty: any value of the type
 
 
 SizeDivisor = int | Callable[[str | None, Mapping[str, Any]], int]
