@@ -2,9 +2,9 @@
 
 Our own. Splits: 400 train, 40 val, 100 test. Labels: 0 background, 1 disk, 2 square, 3 triangle, 4 ring.
 
-Ground and objects take their colours and textures from the same distribution, so a pixel's colour does not tell its
-class: form does. Later objects hide parts of earlier ones; through a ring's hole one sees what lies behind; strokes of
-random colour are background. Every pixel carries noise.
+Ground and strokes are greyish, objects are of any strong colour: no linear function of a pixel's colour tells one from
+the other, and among the objects only form tells the class. Later objects hide parts of earlier ones; through a ring's
+hole one sees what lies behind. All have textures, and every pixel carries noise.
 
 A picture depends on its name and size alone. Only operations that IEEE 754 rounds in one way (+ - * /, square root,
 comparison) and uniform draws are used, so that it is the same on every machine: no sin, exp or normal.
@@ -24,7 +24,8 @@ COUNTS = {"train": 400, "val": 40, "test": 100}
 NATIVE_SIZE = (160, 160)  # what `read` gives: height, width in pixels
 _VERSION = "shapes-1"  # a change of the pictures needs another
 _DISK, _SQUARE, _TRIANGLE, _RING = 1, 2, 3, 4
-_CONTRAST = 90.0  # least distance in RGB between an object and the ground
+_GREYISH = 30.0  # greatest difference between the channels of a ground's or stroke's colour
+_STRONG = 90.0  # least difference between the channels of an object's colour
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,14 @@ def load(data_dir: Path | None) -> Shapes:
 
 def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """One scene: image uint8 (H, W, 3), labels uint8 (H, W)."""
-    ground = _color(rng)
-    image = _textured(rng, ground, size)
+    image = _textured(rng, _greyish(rng), size)
     labels = np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(3, 6))):
-        _paint(image, _stroke(rng, size), _color(rng))
+        _paint(image, _stroke(rng, size), _greyish(rng))
     for _ in range(int(rng.integers(3, 7))):
         class_id = int(rng.integers(_DISK, _RING + 1))
         window, mask = _object(rng, class_id, size)
-        fill = _textured(rng, _color(rng, away_from=ground), mask.shape)
+        fill = _textured(rng, _strong(rng), mask.shape)
         _paint(image[window], mask, fill)
         labels[window][mask] = class_id
     image += (rng.random(image.shape, np.float32) - 0.5) * 40
@@ -113,11 +113,16 @@ def _textured(rng: np.random.Generator, color: np.ndarray, size: tuple[int, int]
     return color.astype(np.float32) + (shade * np.float32(0.15 + 0.3 * rng.random()))[..., None]
 
 
-def _color(rng: np.random.Generator, away_from: np.ndarray | None = None) -> np.ndarray:
-    """A colour in RGB, float64 (3,), at some distance from another one."""
+def _greyish(rng: np.random.Generator) -> np.ndarray:
+    """A colour near grey, RGB, float64 (3,)."""
+    return 40 + 160 * rng.random() + _GREYISH * rng.random(3)
+
+
+def _strong(rng: np.random.Generator) -> np.ndarray:
+    """A colour far from grey, RGB, float64 (3,)."""
     while True:
         color = 30 + 195 * rng.random(3)
-        if away_from is None or ((color - away_from) ** 2).sum() > _CONTRAST**2:
+        if color.max() - color.min() > _STRONG:
             return color
 
 

@@ -9,6 +9,8 @@ from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import evaluate
 from bench.execution.assemble import build_model, build_training, choose_indexes
 from bench.execution.plan import prepare_pack
+from bench.metrics.confusion import confusion_counts
+from bench.metrics.scores import mean_iou
 from bench.pipeline import batches
 from bench.spec import Budget, TrialConfig
 from bench.training.budget import Meter
@@ -92,10 +94,6 @@ def test_unet_beats_a_linear_model_of_the_pixel_on_shapes():
         pack.images[some].reshape(-1, 3)[::13] / 255.0, pack.labels[some].reshape(-1)[::13]
     )
     test = indexes["test"]
-    from bench.metrics.confusion import confusion_counts
-    from bench.metrics.scores import mean_iou
-
     predicted = linear.predict(pack.images[test].reshape(-1, 3) / 255.0).reshape(pack.labels[test].shape)
     score = mean_iou(confusion_counts(pack.labels[test], predicted, len(pack.classes)))
-    print(unet, score)
     assert unet > score + 0.2
