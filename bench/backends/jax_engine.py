@@ -24,7 +24,7 @@ class JaxEngine(Engine):
         self._train = jax.jit(self._train_step, donate_argnums=0)
         self._predict = jax.jit(self._predict_step)
         self._forward = jax.jit(self._forward_step)
-        self.push()
+        self._state = self._collect()
 
     def _train_step(self, state: State, images: Any, labels: Any, draws: Any, lr: Any) -> tuple[Any, State]:
         trainable, rest, slots = state
@@ -73,8 +73,12 @@ class JaxEngine(Engine):
                 variable.assign(value)
 
     def push(self) -> None:
+        self._state = self._collect()
+
+    def _collect(self) -> State:
         # A copy: the step donates its state, and a variable must not be left with a deleted buffer.
-        self._state = tuple([jnp.array(v.value) for v in group] for group in self._groups())
+        trainable, rest, slots = ([jnp.array(v.value) for v in group] for group in self._groups())
+        return trainable, rest, slots
 
     def _groups(self) -> tuple[list[Any], ...]:
         return self.model.trainable_variables, self.model.non_trainable_variables, self.optimizer.variables

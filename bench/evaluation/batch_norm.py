@@ -28,16 +28,18 @@ def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:
     ]
     if not layers:
         return 0
-    means, squares, count = [0.0] * len(layers), [0.0] * len(layers), 0
+    count = 0
+    means = [np.zeros(layer.moving_mean.shape) for layer in layers]
+    squares = [np.zeros(layer.moving_mean.shape) for layer in layers]
     for images in batches:
         for i, (mean, variance) in enumerate(_batch_statistics(engine, layers, images)):
-            means[i] = means[i] + mean
-            squares[i] = squares[i] + variance + mean**2
+            means[i] += mean
+            squares[i] += variance + mean**2
         count += 1
     engine.pull()
-    for layer, mean, square in zip(layers, means, squares, strict=True):
-        layer.moving_mean.assign(mean / count)
-        layer.moving_variance.assign(np.maximum(square / count - (mean / count) ** 2, 0.0))
+    for layer, total, square in zip(layers, means, squares, strict=True):
+        layer.moving_mean.assign(total / count)
+        layer.moving_variance.assign(np.maximum(square / count - (total / count) ** 2, 0.0))
     engine.push()
     return len(layers)
 
@@ -51,10 +53,8 @@ def _batch_statistics(engine: Engine, layers: list, images: np.ndarray) -> list[
     engine.push()
     engine.update_statistics(images)
     engine.pull()
-    return [
-        tuple(
-            to_numpy(v).astype("float64") / (1.0 - layer.momentum)
-            for v in (layer.moving_mean, layer.moving_variance)
-        )
-        for layer in layers
-    ]
+    return [(_undo(layer, layer.moving_mean), _undo(layer, layer.moving_variance)) for layer in layers]
+
+
+def _undo(layer: keras.layers.BatchNormalization, moving: keras.Variable) -> np.ndarray:
+    return to_numpy(moving).astype("float64") / (1.0 - layer.momentum)

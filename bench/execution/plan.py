@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from bench import catalog
 from bench.execution.identity import trial_identity, trial_key
@@ -42,9 +43,7 @@ def plan(
     for config in map(catalog.resolve, configs):
         data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
-            fingerprints[data] = prepare_pack(
-                config, lambda done, total, name=config.dataset: preparing(name, done, total)
-            ).fingerprint
+            fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
         key = trial_key(config, fingerprints[data])
         identity = trial_identity(config, key, expected_device())
         trials.setdefault(identity, PlannedTrial(config, key, identity, results.find(identity)))
