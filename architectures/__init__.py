@@ -17,9 +17,15 @@ BACKBONES = (
     BackboneSpec(
         name="mobilenet_v2",
         paper="Sandler, Howard, Zhu, Zhmoginov, Chen 2018, arXiv:1801.04381",
+        weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
         aliases=("mobilenetv2",),
     ),
-    BackboneSpec(name="resnet50", paper="He, Zhang, Ren, Sun 2015, arXiv:1512.03385", aliases=("resnet_50",)),
+    BackboneSpec(
+        name="resnet50",
+        paper="He, Zhang, Ren, Sun 2015, arXiv:1512.03385",
+        weights_file="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        aliases=("resnet_50",),
+    ),
 )
 
 UNET_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1

@@ -69,6 +69,7 @@ class BackboneSpec:
 
     name: str
     paper: str = ""
+    weights_file: str = ""  # name of the ImageNet weights without top in Keras's cache
     strides: tuple[int, ...] = (2, 4, 8, 16, 32)
     aliases: tuple[str, ...] = ()
 

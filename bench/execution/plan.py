@@ -6,6 +6,7 @@ from functools import partial
 
 from bench import catalog
 from bench.execution.identity import trial_identity, trial_key
+from bench.execution.weights import fetch_weights
 from bench.pipeline import pack
 from bench.profiling.environment import expected_device
 from bench.records.store import ResultsFolder
@@ -40,7 +41,9 @@ def plan(
     """
     fingerprints: dict[tuple, str] = {}
     trials: dict[str, PlannedTrial] = {}
-    for config in map(catalog.resolve, configs):
+    resolved = [catalog.resolve(config) for config in configs]
+    for config in resolved:
+        fetch_weights(config)
         data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
             fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
