@@ -153,7 +153,7 @@ def test_every_trainable_weight_gets_a_gradient(case):
         w.path: np.abs(keras.ops.convert_to_numpy(w) - b).max()
         for w, b in zip(model.trainable_weights, before, strict=True)
     }
-    exempt = _biases_before_a_norm(model)
+    exempt = _shifts_before_a_norm(model)
     dead = {path: g for path, g in gradients.items() if path not in exempt and not 1e-9 < g < np.inf}
     assert not dead
 
@@ -280,9 +280,27 @@ def _logits(model: keras.Model, batch: np.ndarray) -> np.ndarray:
     return keras.ops.convert_to_numpy(model(batch, training=False))
 
 
-def _biases_before_a_norm(model: keras.Model) -> set[str]:
-    """Paths of biases that a batch norm takes out again: their gradient is zero."""
-    producers = {id(layer.output): layer for layer in model.layers}
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    before = [producers[id(norm.input)] for norm in norms]
-    return {layer.bias.path for layer in before if getattr(layer, "bias", None) is not None}
+def _shifts_before_a_norm(model: keras.Model) -> set[str]:
+    """Paths of biases and batch norm shifts that a batch norm behind them takes out again: their gradient is zero.
+
+    Such is a bias in front of a batch norm, and the shift of MobileNetV2's linear bottlenecks, which reaches the next
+    batch norm through additions and 1x1 convolutions alone.
+    """
+    consumers: dict[int, list[keras.Layer]] = {}
+    for layer in model.layers:
+        for tensor in layer.input if isinstance(layer.input, list) else [layer.input]:
+            consumers.setdefault(id(tensor), []).append(layer)
+
+    def is_taken_out(tensor) -> bool:
+        return all(
+            isinstance(layer, keras.layers.BatchNormalization)
+            or ((isinstance(layer, keras.layers.Add) or _is_pointwise(layer)) and is_taken_out(layer.output))
+            for layer in consumers.get(id(tensor), [None])
+        )
+
+    shifts = [(layer, getattr(layer, name, None)) for layer in model.layers for name in ("bias", "beta")]
+    return {shift.path for layer, shift in shifts if shift is not None and is_taken_out(layer.output)}
+
+
+def _is_pointwise(layer: keras.Layer) -> bool:
+    return type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1)
