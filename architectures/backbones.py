@@ -7,14 +7,22 @@ network computes the dilated one has the same values.
 
 | backbone | stride 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- |
+| vgg16 | 128 | 256 | 512 | 512 | 512 |
+| mobilenet | 64 | 128 | 256 | 512 | 1024 |
 | mobilenet_v2 | 96 | 144 | 192 | 576 | 320 |
-| resnet50 | 64 | 256 | 512 | 1024 | 2048 |
+| resnet50, resnet101 | 64 | 256 | 512 | 1024 | 2048 |
+| efficientnet_v2_b0 | 16 | 32 | 48 | 112 | 192 |
+| convnext_tiny | | 96 | 192 | 384 | 768 |
 
-MobileNetV2's taps are the expanded features in front of each strided convolution and the last bottleneck, as in
-TensorFlow's segmentation tutorial; its last 1x1 convolution to 1280 channels belongs to the classifier and is left
-out.
-Departure: a dilated MobileNetV2 pads evenly where the strided one pads on the right and below only, which moves the
-grid points by one pixel; no value on them changes.
+The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's are the
+expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
+tutorial, and its last 1x1 convolution to 1280 channels belongs to the classifier and is left out, as EfficientNetV2's
+is; VGG16's deepest are those behind its last pooling. ConvNeXt begins at stride 4 and ends in a layer normalisation.
+
+Departures when dilated: MobileNets and EfficientNetV2 pad evenly where the strided network pads on the right and below
+only, which moves the grid points by one pixel; EfficientNetV2's squeeze-and-excitation takes its mean over the finer
+grid, which changes values a little; VGG16's last pooling isn't dilated at output stride 8 (Keras has no dilated
+pooling) and looks at nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't overlap.
 
 To add a backbone, add its entry to `_NETWORKS` and its spec to __init__.py.
 """
@@ -22,11 +30,13 @@ To add a backbone, add its entry to `_NETWORKS` and its spec to __init__.py.
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 
 import keras
 
+from bench.architectures import BACKBONES
 from bench.errors import BenchError
 from bench.registry import unknown
 
@@ -35,14 +45,25 @@ PREFIX = "backbone_"  # of the names of a backbone's layers in a model
 
 @dataclass(frozen=True)
 class _Network:
-    """A network of keras.applications: its builder, what its weights want as input, the layer to tap at each stride."""
+    """A network of keras.applications: its builder, what its weights want as input, what to tap at each stride."""
 
     build: Callable[..., keras.Model]
-    mode: str  # of keras.applications.imagenet_utils.preprocess_input: "tf" or "caffe"
-    taps: Mapping[int, str]
+    mode: str  # of keras.applications.imagenet_utils.preprocess_input: "tf", "caffe" or "torch"
+    taps: Mapping[int, str]  # a layer, whose output it is; "before LAYER", its input; or "output", the network's
 
 
+_RESNET_TAPS = {2: "conv1_relu", 4: "conv2_block3_out", 8: "conv3_block4_out"}
 _NETWORKS = {
+    "vgg16": _Network(
+        keras.applications.VGG16,
+        "caffe",
+        {2: "block2_conv2", 4: "block3_conv3", 8: "block4_conv3", 16: "block5_conv3", 32: "block5_pool"},
+    ),
+    "mobilenet": _Network(
+        keras.applications.MobileNet,
+        "tf",
+        {2: "conv_pw_1_relu", 4: "conv_pw_3_relu", 8: "conv_pw_5_relu", 16: "conv_pw_11_relu", 32: "conv_pw_13_relu"},
+    ),
     "mobilenet_v2": _Network(
         keras.applications.MobileNetV2,
         "tf",
@@ -55,17 +76,28 @@ _NETWORKS = {
         },
     ),
     "resnet50": _Network(
-        keras.applications.ResNet50,
-        "caffe",
+        keras.applications.ResNet50, "caffe", {**_RESNET_TAPS, 16: "conv4_block6_out", 32: "conv5_block3_out"}
+    ),
+    "resnet101": _Network(
+        keras.applications.ResNet101, "caffe", {**_RESNET_TAPS, 16: "conv4_block23_out", 32: "conv5_block3_out"}
+    ),
+    "efficientnet_v2_b0": _Network(
+        partial(keras.applications.EfficientNetV2B0, include_preprocessing=False),
+        "torch",
+        {2: "block1a_project_activation", 4: "block2b_add", 8: "block3b_add", 16: "block5e_add", 32: "block6h_add"},
+    ),
+    "convnext_tiny": _Network(
+        partial(keras.applications.ConvNeXtTiny, include_preprocessing=False),
+        "torch",
         {
-            2: "conv1_relu",
-            4: "conv2_block3_out",
-            8: "conv3_block4_out",
-            16: "conv4_block6_out",
-            32: "conv5_block3_out",
+            4: "before convnext_tiny_downsampling_block_0",
+            8: "before convnext_tiny_downsampling_block_1",
+            16: "before convnext_tiny_downsampling_block_2",
+            32: "output",
         },
     ),
 }
+_OUTPUT_STRIDES = {spec.name: spec.output_strides for spec in BACKBONES}
 
 
 def feature_pyramid(
@@ -82,38 +114,73 @@ def feature_pyramid(
         backbone: a name of `BACKBONES`.
         weights: None (random), "imagenet" (downloaded) or the path of a weights file made by the keras.applications
             network with include_top=False.
-        output_stride: 32, 16 or 8, the coarsest stride. The deepest features are at this stride.
+        output_stride: 32, 16 or 8, the coarsest stride; the backbone's spec says which it can have. The deepest
+            features are at this stride.
 
     Returns:
         {stride: tensor (B, H/stride, W/stride, C)}, finest first, for H and W that output_stride divides.
     """
+    stages = feature_stages(inputs, backbone, weights=weights, output_stride=output_stride)
+    # The deeper of two stages at one stride comes last and stays.
+    return {min(stride, output_stride): features for stride, features in stages.items()}
+
+
+def feature_stages(
+    inputs: keras.KerasTensor,
+    backbone: str,
+    *,
+    weights: str | PathLike[str] | None = None,
+    output_stride: int = 32,
+    taps: Mapping[int, str] | None = None,
+) -> dict[int, keras.KerasTensor]:
+    """As `feature_pyramid`, keyed by the stride that each stage has in the network itself.
+
+    With an output stride of 8 the stages 8, 16 and 32 are all at stride 8.
+
+    Args:
+        taps: {stride: layer of the keras.applications network}; None for those of the table above.
+    """
     if backbone not in _NETWORKS:
         raise BenchError(unknown("backbone", str(backbone), list(_NETWORKS), list(_NETWORKS)))
     network = _NETWORKS[backbone]
-    if output_stride not in (8, 16, 32):
-        raise BenchError(f"A backbone can't have the output stride {output_stride}. Accepted: 8, 16, 32.")
+    accepted = _OUTPUT_STRIDES[backbone]
+    if output_stride not in accepted:
+        strides = ", ".join(map(str, accepted))
+        raise BenchError(f"The backbone {backbone} can't have the output stride {output_stride}. Accepted: {strides}.")
     original = _load(backbone, network, weights)
     images = normalize(inputs, network.mode)
     configs = _dilated_configs(original, network.taps, output_stride)
     clone = keras.models.clone_model(
         original,
         input_tensors=inputs,
-        clone_function=lambda layer: layer.__class__.from_config(configs[layer.name]),
+        clone_function=lambda layer: layer.__class__.from_config(configs.get(layer.name) or _config(layer)),
         call_function=lambda layer, *args, **kwargs: layer(*(images if a is inputs else a for a in args), **kwargs),
     )
     for variable, value in zip(clone.weights, original.weights, strict=True):
         variable.assign(value)
-    # The deeper of two taps at one stride comes last and stays.
-    return {min(stride, output_stride): clone.get_layer(PREFIX + tap).output for stride, tap in network.taps.items()}
+    return {stride: _tapped(clone, tap) for stride, tap in (taps or network.taps).items()}
+
+
+def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
+    """The tensor that a tap (see `_Network`) names in the clone."""
+    if tap == "output":
+        return model.output
+    if tap.startswith("before "):
+        return model.get_layer(PREFIX + tap.removeprefix("before ")).input
+    return model.get_layer(PREFIX + tap).output
 
 
 def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Images in [0, 1] as keras.applications' `preprocess_input` gives them for [0, 255]; float32.
 
-    "tf": [-1, 1]. "caffe": BGR in [0, 255] less ImageNet's mean.
+    "tf": [-1, 1]. "caffe": BGR in [0, 255] less ImageNet's mean. "torch": less ImageNet's mean, by its deviation.
     """
     if mode == "tf":
         return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
+    if mode == "torch":
+        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+        return keras.layers.Rescaling([1 / d for d in deviation], offset, dtype="float32", name="normalize")(images)
     bgr_mean = [103.939, 116.779, 123.68]
     bgr = keras.ops.flip(images, axis=-1)
     return keras.layers.Rescaling(255.0, [-m for m in bgr_mean], dtype="float32", name="normalize")(bgr)
@@ -125,7 +192,7 @@ def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride:
     remaining = dict(taps)
     stride, dilation = min(remaining), 1
     for layer in model.layers:  # in topological order
-        config = layer.get_config() | {"name": PREFIX + layer.name}
+        config = _config(layer)
         if stride > output_stride:
             if config.get("strides", (1, 1)) != (1, 1):
                 dilation = stride // output_stride
@@ -139,6 +206,18 @@ def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride:
             del remaining[stride]
             stride = min(remaining, default=stride)
     return configs
+
+
+def _config(layer: keras.Operation) -> dict:
+    """The configuration of a layer or operation (ConvNeXt's additions) with a prefixed name.
+
+    It is free of the image size that the network was built for.
+    """
+    config = layer.get_config() | {"name": PREFIX + layer.name}
+    if isinstance(layer, keras.Sequential):  # ConvNeXt's stem and downsampling
+        del config["build_input_shape"]
+        config["layers"] = [inner for inner in config["layers"] if inner["class_name"] != "InputLayer"]
+    return config
 
 
 def _dilated(config: Mapping[str, object], rate: int) -> dict[str, tuple[int, int]]:

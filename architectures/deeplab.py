@@ -1,20 +1,27 @@
-"""DeepLabV3+: features at several dilations (ASPP), refined by a light decoder at stride 4.
+"""DeepLabV3 and V3+: features at several dilations (ASPP); V3+ refines them by a light decoder at stride 4.
 
-Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
-Segmentation", arXiv:1802.02611; the pyramid pooling with image pooling is Chen 2017, arXiv:1706.05587.
+V3: Chen, Papandreou, Schroff, Adam 2017, "Rethinking Atrous Convolution for Semantic Image Segmentation",
+arXiv:1706.05587. V3+: Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-Decoder with Atrous Separable Convolution for
+Semantic Image Segmentation", arXiv:1802.02611.
 
-Departures: the backbones are keras.applications' ResNet50 and MobileNetV2 (the paper's are ResNet-101 and a modified
-Xception; its authors' MobileNetV2 leaves pyramid pooling and decoder out), ResNet50 without multi-grid; batch norm's
-momentum is Keras's. As in the paper: rates 6, 12, 18 at output stride 16, doubled at 8; batch norm and ReLU after the
-depthwise and after the pointwise half of a separable convolution; 48 channels from stride 4; two 3x3 convolutions.
+Departures: the backbones are keras.applications' (the papers' are ResNet-50, ResNet-101 and a modified Xception; the
+authors' MobileNetV2 leaves pyramid pooling and decoder out), ResNets without multi-grid; batch norm's momentum is
+Keras's. As in the papers: rates 6, 12, 18 at output stride 16, doubled at 8; V3's logits trained at the image's size;
+in V3+ batch norm and ReLU after the depthwise and after the pointwise half of a separable convolution, 48 channels from
+stride 4, two 3x3 convolutions.
 
 | stride | features | mobilenet_v2 | resnet50 |
 | --- | --- | --- | --- |
 | 16 (or 8) | backbone | 320 | 2048 |
 | 16 (or 8) | five branches of ASPP, joined | 5 x 256 -> 256 | the same |
-| 4 | backbone | 144 -> 48 | 256 -> 48 |
-| 4 | decoder | 304 -> 256 -> 256 -> classes | the same |
-| 1 | logits, bilinear | classes | classes |
+| 1 | V3: logits, bilinear | classes | classes |
+| 4 | V3+: backbone | 144 -> 48 | 256 -> 48 |
+| 4 | V3+: decoder | 304 -> 256 -> 256 -> classes | the same |
+| 1 | V3+: logits, bilinear | classes | classes |
+
+Parameters of V3 with resnet50 and 21 classes: 39,131,285. torchvision's deeplabv3_resnet50 has 42,004,074: an auxiliary
+head of 2,365,205, a 3x3 convolution of 590,336 between pyramid pooling and classifier, and 82,752 fewer elsewhere
+(Keras counts batch norm's moving statistics, and its ResNet50 has biases).
 """
 
 from collections.abc import Callable
@@ -62,8 +69,7 @@ def build_deeplab(
 
     # === Encoder ===
     pyramid = feature_pyramid(inputs, backbone or "mobilenet_v2", weights=weights, output_stride=output_stride)
-    rates = [rate * 16 // output_stride for rate in (6, 12, 18)]
-    x = _aspp(pyramid[output_stride], aspp_filters, rates, conv)  # (B, H/16, W/16, 256)
+    x = _aspp(pyramid[output_stride], aspp_filters, output_stride, conv)  # (B, H/16, W/16, 256)
     x = layers.Dropout(dropout, name="dropout")(x)
 
     # === Decoder ===
@@ -77,8 +83,43 @@ def build_deeplab(
     return keras.Model(inputs, head(x, num_classes, stride=4), name="deeplab")
 
 
-def _aspp(x: KerasTensor, filters: int, rates: list[int], conv: Callable) -> KerasTensor:
+def build_deeplab_v3(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    backbone: str | None = None,
+    weights: str | PathLike[str] | None = None,
+    output_stride: int = 16,
+    aspp_filters: int = 256,
+    dropout: float = 0.1,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3); multiples of output_stride.
+        backbone: a name of `BACKBONES`; None is resnet50.
+        weights: of the backbone: None, "imagenet" or the path of a file.
+        output_stride: 16 or 8, stride of the features (section 3.3).
+        aspp_filters: 256 channels (section 3.3).
+        dropout: rate in front of the classifier; 0.1 as in the authors' code (keep_prob 0.9).
+    """
+    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
+        raise BenchError(f"deeplab_v3 can't have the output_stride {output_stride}. Accepted: 16, 8.")
+    inputs = keras.Input(input_shape, name="images")
+
+    # === Encoder ===
+    pyramid = feature_pyramid(inputs, backbone or "resnet50", weights=weights, output_stride=output_stride)
+    plain = partial(conv_norm_relu, use_bias=False)
+    x = _aspp(pyramid[output_stride], aspp_filters, output_stride, plain)  # (B, H/16, W/16, 256)
+    x = layers.Dropout(dropout, name="dropout")(x)
+
+    # === Head ===
+    return keras.Model(inputs, head(x, num_classes, stride=output_stride), name="deeplab_v3")
+
+
+def _aspp(x: KerasTensor, filters: int, output_stride: int, conv: Callable) -> KerasTensor:
     """Atrous spatial pyramid pooling: (B, h, w, C) -> (B, h, w, filters)."""
+    rates = [rate * 16 // output_stride for rate in (6, 12, 18)]
     pointwise = partial(conv_norm_relu, filters=filters, kernel_size=1, use_bias=False)
     branches = [pointwise(x, name="aspp_1x1")]
     branches += [conv(x, filters, dilation_rate=rate, name=f"aspp_rate{rate}") for rate in rates]

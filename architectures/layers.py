@@ -32,10 +32,10 @@ def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str, **opti
     return layers.UpSampling2D(factor, interpolation="bilinear", name=name, **options)(x)
 
 
-def head(x: KerasTensor, num_classes: int, stride: int = 1) -> KerasTensor:
+def head(x: KerasTensor, num_classes: int, stride: int = 1, *, name: str = "logits") -> KerasTensor:
     """Classify at the decoder's stride, then resize: (B, H/stride, W/stride, C) -> logits (B, H, W, num_classes).
 
     float32 under mixed precision too: the loss takes a logarithm of a sum over the classes.
     """
-    x = layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
-    return upsample(x, stride, name="logits_resized", dtype="float32") if stride > 1 else x
+    x = layers.Conv2D(num_classes, 1, dtype="float32", name=name)(x)
+    return upsample(x, stride, name=f"{name}_resized", dtype="float32") if stride > 1 else x

@@ -69,8 +69,9 @@ def build_unet(
         widths = list(decoder_filters)
         if len(widths) != 5:
             raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1), not {widths}.")
-        *features, x = feature_pyramid(inputs, backbone, weights=weights).values()  # (B, H/32, W/32, C)
-        skips = [*reversed(features), None]  # strides 16, 8, 4, 2; none at 1
+        pyramid = feature_pyramid(inputs, backbone, weights=weights)
+        x = pyramid[32]  # (B, H/32, W/32, C)
+        skips = [pyramid.get(stride) for stride in (16, 8, 4, 2, 1)]  # ConvNeXt has none at 2, no backbone at 1
     else:
         if weights is not None:
             raise BenchError(f"unet without a backbone can't take the weights '{weights}'. Give a backbone or neither.")

@@ -70,7 +70,8 @@ class BackboneSpec:
     name: str
     paper: str = ""
     weights_file: str = ""  # name of the ImageNet weights without top in Keras's cache
-    strides: tuple[int, ...] = (2, 4, 8, 16, 32)
+    strides: tuple[int, ...] = (2, 4, 8, 16, 32)  # of its features
+    output_strides: tuple[int, ...] = (32, 16, 8)  # the coarsest ones that it can have; below 32 by dilation
     aliases: tuple[str, ...] = ()
 
 
@@ -157,6 +158,9 @@ class TrialConfig:
     augment: str = "standard"
     budget: Budget = Budget(600.0, "seconds")
     select: str = "last"  # the weights that are tested: "last", or "best" on the validation split
+    freeze_encoder: float = 0.0  # share of the budget, from its start, in which the backbone is frozen
+    fine_tune_lr_factor: float = 0.1  # the learning rate is multiplied by it when the backbone is unfrozen
+    unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
     train_fraction: float = 1.0
     seed: int = 0
     backend: str = "tensorflow"

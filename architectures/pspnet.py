@@ -1,0 +1,142 @@
+"""PSPNet: features pooled over the whole image, its halves, thirds and sixths, beside the features themselves.
+
+Zhao, Shi, Qi, Wang, Jia 2017, "Pyramid Scene Parsing Network", arXiv:1612.01105.
+
+As in the paper: output stride 8 by dilation, average pooling to 1, 2, 3 and 6 bins, 1x1 convolutions that share the
+features' channels among the bins, a 3x3 convolution to 512 channels, dropout 0.1, and an auxiliary head on the stage
+of stride 16 whose loss counts 0.4 in training.
+
+Departures: the backbones are keras.applications' (the paper's ResNets begin with three 3x3 convolutions and take images
+of a fixed size). Pooling and enlarging are products with constant matrices, so that they are the same on all backends
+and at any size; windows follow torch's adaptive pooling where the bins don't divide the features.
+
+| stride | features | resnet50 | mobilenet_v2 |
+| --- | --- | --- | --- |
+| 8 | backbone | 2048 | 320 |
+| 8 | four pooled branches | 4 x 512 | 4 x 80 |
+| 8 | joined, 3x3 | 4096 -> 512 | 640 -> 512 |
+| 1 | logits, bilinear | classes | classes |
+
+The model that is returned has one output and no auxiliary head: neither its parameters nor its saved file have it.
+`model.auxiliary_logits` is the head's tensor, which bench/backends/auxiliary.py adds for training.
+
+Parameters, resnet50, 21 classes: 46.7 million; semseg's PSPNet-50 differs by its three-convolution stem.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import keras
+import numpy as np
+from keras import KerasTensor, layers, ops
+
+from bench.architectures import PSPNET_BINS, PSPNET_OUTPUT_STRIDES
+from bench.architectures.backbones import feature_stages
+from bench.architectures.layers import conv_norm_relu, head
+from bench.errors import BenchError
+
+_AUXILIARY_FILTERS = 256  # the authors' code
+
+
+def build_pspnet(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    backbone: str | None = None,
+    weights: str | PathLike[str] | None = None,
+    output_stride: int = 8,
+    bins: Sequence[int] = PSPNET_BINS,
+    filters: int = 512,
+    dropout: float = 0.1,
+    auxiliary: bool = True,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3); multiples of output_stride.
+        backbone: a name of `BACKBONES`; None is resnet50.
+        weights: of the backbone: None, "imagenet" or the path of a file.
+        output_stride: 8 (section 3.3), 16 or 32, stride of the features that are pooled.
+        bins: side of each pooled map (section 3.2).
+        filters: channels of the convolution behind the pyramid (512 in the authors' code).
+        dropout: rate in front of the classifiers (0.1 in the authors' code).
+        auxiliary: whether training has the auxiliary head (section 3.3).
+    """
+    if output_stride not in PSPNET_OUTPUT_STRIDES:
+        raise BenchError(f"pspnet can't have the output_stride {output_stride}. Accepted: 8, 16, 32.")
+    inputs = keras.Input(input_shape, name="images")
+
+    # === Encoder ===
+    stages = feature_stages(inputs, backbone or "resnet50", weights=weights, output_stride=output_stride)
+    x = stages[32]  # (B, H/8, W/8, C)
+
+    # === Decoder ===
+    branches = [_pooled(x, side, x.shape[-1] // len(bins)) for side in bins]  # each (B, H/8, W/8, C / 4)
+    x = layers.Concatenate(name="pyramid")([x, *branches])  # (B, H/8, W/8, 2 C)
+    x = conv_norm_relu(x, filters, use_bias=False, name="fuse")  # (B, H/8, W/8, 512)
+    x = layers.Dropout(dropout, name="dropout")(x)
+
+    # === Head ===
+    model = keras.Model(inputs, head(x, num_classes, stride=output_stride), name="pspnet")
+    if auxiliary:
+        model.auxiliary_logits = _auxiliary(stages[16], num_classes, min(16, output_stride), dropout)
+    return model
+
+
+def _pooled(x: KerasTensor, side: int, filters: int) -> KerasTensor:
+    """The features pooled to side x side, 1x1 convolution, enlarged again: (B, h, w, C) -> (B, h, w, filters)."""
+    _, height, width, _ = x.shape
+    x = LinearResize(side, side, "average", name=f"pool{side}")(x)  # (B, side, side, C)
+    x = conv_norm_relu(x, filters, 1, use_bias=False, name=f"pool{side}")
+    return LinearResize(height, width, "bilinear", name=f"pool{side}_up")(x)
+
+
+def _auxiliary(x: KerasTensor, num_classes: int, stride: int, dropout: float) -> KerasTensor:
+    """Logits (B, H, W, num_classes) from the features of an earlier stage."""
+    x = conv_norm_relu(x, _AUXILIARY_FILTERS, use_bias=False, name="auxiliary")
+    x = layers.Dropout(dropout, name="auxiliary_dropout")(x)
+    return head(x, num_classes, stride=stride, name="auxiliary_logits")
+
+
+@keras.saving.register_keras_serializable(package="segbench")
+class LinearResize(layers.Layer):
+    """(B, h, w, C) -> (B, height, width, C) by a product with one constant matrix for each side.
+
+    Args:
+        height, width: of the result.
+        method: "average" (the mean of each of height x width windows that cover the map) or "bilinear" (half-pixel
+            centres, the border repeated).
+    """
+
+    def __init__(self, height: int, width: int, method: str, **options: Any):
+        super().__init__(**options)
+        self.height, self.width, self.method = height, width, method
+
+    def call(self, x: Any) -> Any:
+        matrix = average_matrix if self.method == "average" else bilinear_matrix
+        rows = ops.convert_to_tensor(matrix(self.height, x.shape[1]), dtype=x.dtype)
+        columns = ops.convert_to_tensor(matrix(self.width, x.shape[2]), dtype=x.dtype)
+        x = ops.einsum("oh,bhwc->bowc", rows, x)
+        return ops.einsum("pw,bowc->bopc", columns, x)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], self.height, self.width, input_shape[-1])
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"height": self.height, "width": self.width, "method": self.method}
+
+
+def average_matrix(after: int, before: int) -> np.ndarray:
+    """float32 (after, before): row i averages the values from floor(i b / a) to ceil((i + 1) b / a)."""
+    matrix = np.zeros((after, before), np.float32)
+    for i in range(after):
+        start, stop = i * before // after, -(-(i + 1) * before // after)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def bilinear_matrix(after: int, before: int) -> np.ndarray:
+    """float32 (after, before): row i interpolates between the two values nearest to its centre."""
+    centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(before))).astype(np.float32)
