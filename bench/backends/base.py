@@ -8,12 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from bench.backends.auxiliary import training_model
+
 Loss = Callable[[Any, Any], Any]
 Transform = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 class Engine(ABC):
     """A model with its optimizer on one backend.
+
+    `model` predicts; `training_model` is what the steps train, with the auxiliary head of a model that has one.
 
     Steps are dispatched, not awaited: call `wait` on what they return to stop a clock. Between
     `pull` and `push` the model's and optimizer's variables may be read and assigned; without
@@ -24,10 +28,11 @@ class Engine(ABC):
 
     def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform):
         self.model = model
+        self.training_model = training_model(model)
         self.optimizer = optimizer
         self.loss = loss
         self.transform = transform
-        optimizer.build(model.trainable_variables)
+        optimizer.build(self.training_model.trainable_variables)
 
     @abstractmethod
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> Any:
@@ -79,7 +84,7 @@ class Engine(ABC):
         self.push()
 
     def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.training_model.variables, *self.optimizer.variables]
 
 
 def to_numpy(variable: Any) -> np.ndarray:

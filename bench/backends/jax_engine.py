@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
 from bench.pipeline.augment import to_float
 
@@ -32,10 +33,10 @@ class JaxEngine(Engine):
         slots = [lr if i == self._rate_index else s for i, s in enumerate(slots)]
 
         def objective(trainable: list[Any]) -> tuple[Any, Any]:
-            logits, updated, extra = self.model.stateless_call(
+            outputs, updated, extra = self.training_model.stateless_call(
                 trainable, rest, images, training=True, return_losses=True
             )
-            loss = self.loss(labels, logits) + sum(extra)
+            loss = training_loss(self.loss, labels, outputs) + sum(extra)
             with keras.StatelessScope(state_mapping=list(zip(self.optimizer.variables, slots, strict=True))):
                 return self.optimizer.scale_loss(loss), (loss, updated)
 
@@ -44,11 +45,12 @@ class JaxEngine(Engine):
         return loss, (trainable, rest, slots)
 
     def _predict_step(self, trainable: list[Any], rest: list[Any], images: Any) -> Any:
-        logits, _ = self.model.stateless_call(trainable, rest, to_float(images), training=False)
-        return decide(logits)
+        outputs, _ = self.training_model.stateless_call(trainable, rest, to_float(images), training=False)
+        # The state is the training model's; XLA leaves its auxiliary head out.
+        return decide(outputs[0] if isinstance(outputs, list) else outputs)
 
     def _forward_step(self, trainable: list[Any], rest: list[Any], images: Any) -> list[Any]:
-        return self.model.stateless_call(trainable, rest, to_float(images), training=True)[1]
+        return self.training_model.stateless_call(trainable, rest, to_float(images), training=True)[1]
 
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> jax.Array:
         loss, self._state = self._train(self._state, images, labels, draws, jnp.float32(lr))
@@ -81,4 +83,5 @@ class JaxEngine(Engine):
         return trainable, rest, slots
 
     def _groups(self) -> tuple[list[Any], ...]:
-        return self.model.trainable_variables, self.model.non_trainable_variables, self.optimizer.variables
+        model = self.training_model
+        return model.trainable_variables, model.non_trainable_variables, self.optimizer.variables

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
 from bench.pipeline.augment import to_float
 
@@ -27,9 +28,10 @@ class TensorFlowEngine(Engine):
         self.optimizer.learning_rate.assign(lr)
         images, labels = self.transform(images, labels, draws)
         with tf.GradientTape() as tape:
-            loss = self.loss(labels, self.model(images, training=True)) + sum(self.model.losses)
+            outputs = self.training_model(images, training=True)
+            loss = training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
             scaled = self.optimizer.scale_loss(loss)
-        variables = self.model.trainable_variables
+        variables = self.training_model.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return loss
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
 
+from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
 from bench.pipeline.augment import to_float
 
@@ -18,10 +19,11 @@ class TorchEngine(Engine):
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> torch.Tensor:
         self.optimizer.learning_rate = lr
         images, labels = self.transform(self.put(images), self.put(labels), self.put(draws))
-        self.model.zero_grad()
-        loss = self.loss(labels, self.model(images, training=True)) + sum(self.model.losses)
+        self.training_model.zero_grad()
+        outputs = self.training_model(images, training=True)
+        loss = training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
         self.optimizer.scale_loss(loss).backward()
-        variables = self.model.trainable_variables
+        variables = self.training_model.trainable_variables
         gradients = [v.value.grad for v in variables]
         with torch.no_grad():
             self.optimizer.apply(gradients, variables)
