@@ -150,6 +150,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
     checks.loss(config.loss)
     checks.backend(config, arch)
     backbone = checks.backbone(config.backbone, arch, backbones())
+    checks.fine_tuning(config, arch, backbone)
     params = checks.params(config.params, arch)
     check_image_size(arch, config.image_size, backbone, params)
     return replace(

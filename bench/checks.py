@@ -39,6 +39,13 @@ def numbers(config: TrialConfig) -> None:
     limits: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
         ("batch size", config.batch_size, lambda v: v >= 1, "1 or more images"),
         ("learning rate", config.lr, lambda v: 0 < v < float("inf"), "a number above 0, such as 0.001"),
+        (
+            "frozen share of the budget",
+            config.freeze_encoder,
+            lambda v: 0 <= v <= 1,
+            "a number from 0 to 1, such as 0.5",
+        ),
+        ("fine-tuning factor", config.fine_tune_lr_factor, lambda v: 0 < v < float("inf"), "a number above 0"),
         ("train fraction", config.train_fraction, lambda v: 0 < v <= 1, "a number above 0, up to 1"),
         ("seed", config.seed, lambda v: 0 <= v < 2**31, "a whole number from 0 to 2147483647"),
         ("repeat", config.repeat, lambda v: v >= 0, "0 or more"),
@@ -97,6 +104,18 @@ def weights(given: str, backbone: str | None) -> str:
     if given == "none" or backbone is None:
         return "none"
     return given if given == "imagenet" else str(Path(given).expanduser().resolve())
+
+
+def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | None) -> None:
+    """Check that there is an encoder to freeze, and that nothing is said of unfreezing what was never frozen."""
+    if config.freeze_encoder and backbone is None:
+        backbones = f"It accepts the backbones: {', '.join(spec.backbones)}." if spec.backbones else "It takes none."
+        raise BenchError(f"--freeze-encoder needs a backbone, and {spec.name} has none here. {backbones}")
+    default = TrialConfig(arch="", dataset="")
+    for name in ("fine_tune_lr_factor", "unfreeze_from"):
+        if not config.freeze_encoder and getattr(config, name) != getattr(default, name):
+            option = name.replace("_", "-")
+            raise BenchError(f"--{option} needs --freeze-encoder, the share of the budget before it, such as 0.5.")
 
 
 def params(given: Mapping[str, Any], spec: ArchitectureSpec) -> dict[str, Any]:

@@ -20,9 +20,11 @@ Options = Mapping[str, Any]  # name -> text, number or list
 
 AXES = (
     "dataset", "image_size", "train_fraction", "backend", "precision", "budget", "batch_size", "lr", "schedule",
-    "loss", "augment", "select", "weights", "arch", "backbone", "param",
+    "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch",
+    "backbone", "param",
 )  # fmt: skip
 SINGLE: dict[str, Callable[[Any], Any]] = {"data_dir": str, "skip_corrupt": bool, "plugin": str, "timeout": seconds}
+FINE_TUNING = ("fine_tune_lr_factor", "unfreeze_from")  # said of the trials that freeze the encoder first
 REPETITIONS = ("seed", "seeds", "repeat")
 OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
 NAMES = (*AXES, *SINGLE, *REPETITIONS, *OF_THE_RUN)
@@ -42,8 +44,9 @@ def expand(options: Options) -> list[TrialConfig]:
     axes = [axis(name, options[name]) for name in AXES if options.get(name) is not None and name != "param"]
     axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
     axes = [_repeats(options), _seeds(options), *axes]
+    freezes = any(value for axis in axes for name, value in axis if name == "freeze_encoder")
     single = {name: kind(options[name]) for name, kind in SINGLE.items() if options.get(name) is not None}
-    trials = [catalog.resolve(_config(single, values)) for values in itertools.product(*axes)]
+    trials = [catalog.resolve(_config(single, values, freezes)) for values in itertools.product(*axes)]
     return _unique(trials)
 
 
@@ -102,8 +105,11 @@ def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
 
 
-def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]]) -> TrialConfig:
-    """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones."""
+def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]], freezes: bool) -> TrialConfig:
+    """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones.
+
+    Where some trials of the grid freeze the encoder, the others leave out how it is fine-tuned.
+    """
     chosen: dict[str, Any] = dict(single)
     params: dict[str, Any] = {}
     for name, value in values:
@@ -111,6 +117,8 @@ def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]]) -> TrialC
             params[value[0]] = value[1]
         else:
             chosen[name] = value
+    if freezes and not chosen.get("freeze_encoder"):
+        chosen = {name: value for name, value in chosen.items() if name not in FINE_TUNING}
     arch, _, backbone = chosen["arch"].partition(":")
     chosen["arch"] = arch
     if backbone:

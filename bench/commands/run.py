@@ -58,6 +58,17 @@ def run(
     select: Annotated[
         Text, _option(_TRAINING, "Weights that are tested: last, or best on validation.", default=_DEFAULT.select)
     ] = None,
+    freeze_encoder: Annotated[
+        Text,
+        _option(_TRAINING, "Share of the budget in which the backbone is frozen.", default=_DEFAULT.freeze_encoder),
+    ] = None,
+    fine_tune_lr_factor: Annotated[
+        Text,
+        _option(_TRAINING, "Of the learning rate once it is unfrozen.", default=_DEFAULT.fine_tune_lr_factor),
+    ] = None,
+    unfreeze_from: Annotated[
+        Text, _option(_TRAINING, "The backbone's first layer (name or index) that is unfrozen. Default: all of it.")
+    ] = None,
     train_fraction: Annotated[
         Text, _option(_TRAINING, "Share of the training images.", default=_DEFAULT.train_fraction)
     ] = None,

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench import catalog
 from bench.backends import create_engine
+from bench.backends.base import Engine
 from bench.pipeline import augment, batches
 from bench.pipeline.pack import Pack
 from bench.pipeline.splits import train_subset
@@ -43,11 +44,8 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
 
 def build_training(config: TrialConfig, model: keras.Model, pack: Pack, indexes: np.ndarray) -> Training:
     """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
-    optimizer = keras.optimizers.Adam(config.lr)
-    if config.precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return Training(
-        engine=create_engine(model, optimizer, loss=loss_function(config.loss), transform=augment.apply),
+        engine=build_engine(config, model, keras.optimizers.Adam(config.lr)),
         batches=batches.training(pack, indexes, config.batch_size, seed=config.seed),
         meter=Meter(config.budget, config.batch_size, len(indexes)),
         lr=config.lr,
@@ -55,6 +53,13 @@ def build_training(config: TrialConfig, model: keras.Model, pack: Pack, indexes:
         preset=config.augment,
         rng=np.random.default_rng(config.seed),
     )
+
+
+def build_engine(config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Engine:
+    """The compiled steps for a model and its optimizer, whose loss is scaled where the precision needs it."""
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return create_engine(model, optimizer, loss=loss_function(config.loss), transform=augment.apply)
 
 
 def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:

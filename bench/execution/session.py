@@ -11,10 +11,12 @@ import keras
 import numpy as np
 
 from bench import catalog
+from bench.backends.base import Engine, to_numpy
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.samples import write_samples
 from bench.evaluation.table import write_table
+from bench.execution import fine_tune
 from bench.execution.assemble import build_model, build_training, choose_indexes, resident_batch
 from bench.execution.measure import measure_speed
 from bench.execution.plan import prepare_pack
@@ -38,7 +40,8 @@ class Session:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
         self.validations: list[dict[str, float]] = []
-        self.best: list[np.ndarray] = []  # variables at the best validation, for `select`
+        self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
+        self.training_phase = "frozen" if config.freeze_encoder else "all"
 
     def run(self) -> dict[str, Any]:
         """Train, test and measure; the parts of the record, by name."""
@@ -79,11 +82,15 @@ class Session:
         """Model and training, from the seed."""
         train = self.indexes["train"]
         self.model = build_model(self.config, len(self.pack.classes))
+        if self.config.freeze_encoder:
+            fine_tune.freeze(self.model)
         self.training = build_training(self.config, self.model, self.pack, train)
         self.batch = resident_batch(self.config, self.training, self.pack, train)
         self.progress.training = self.training
         self.training.on_block = self.progress.update
         self.training.on_milestone = self.validate
+        if self.config.freeze_encoder:
+            self.training.switch_at, self.training.on_switch = self.config.freeze_encoder, self.unfreeze
 
     def compile(self) -> float:
         """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""
@@ -96,6 +103,15 @@ class Session:
         engine.restore(state)
         return seconds
 
+    def unfreeze(self) -> None:
+        """Go from the frozen phase to fine-tuning, off the budget's clock."""
+        self.progress.phase("compile")
+        with self.ledger.phase("compile"):
+            fine_tune.start_fine_tuning(self.config, self.training)
+            self.compile()
+        self.training_phase = "all"
+        self.progress.phase("train")
+
     def validate(self, loss: float) -> None:
         """Score the validation split, append to the history, keep the best weights where they are asked for."""
         self.progress.phase("validate")
@@ -105,6 +121,7 @@ class Session:
             self.validations.append(values)
             row = {
                 **training_state(self.training),
+                "phase": self.training_phase,
                 "loss": loss,
                 "learning_rate": self.training.current_lr(),
                 **{f"val_{name}": value for name, value in values.items()},
@@ -113,7 +130,7 @@ class Session:
                 file.write(json.dumps(row) + "\n")
             best = max(self.validations, key=_mean_iou)
             if self.config.select == "best" and values is best:
-                self.best = self.training.engine.state()
+                self.best = _weights(self.training.engine)
         self.progress.val_mean_iou = values["mean_iou"]
         self.progress.phase("train")
 
@@ -122,7 +139,7 @@ class Session:
         validation = self.validations[-1]
         if self.best:
             validation = max(self.validations, key=_mean_iou)
-            self.training.engine.restore(self.best)
+            _set_weights(self.training.engine, self.best)
         result = self.evaluate("test", FINAL_STATISTICS_BATCHES)
         write_table(self.folder / IMAGES, result.names, result.groups, result.counts, result.thresholds)
         write_samples(
@@ -174,6 +191,19 @@ class Session:
         tf32 = False if keras.config.dtype_policy().name == "float32" else None
         compiled = self.training.engine.compiled
         return {**environment(self.config.backend), "jit_compile": compiled, "tf32": tf32}
+
+
+def _weights(engine: Engine) -> list[np.ndarray]:
+    """A host copy of the model's variables; the optimizer's differ from phase to phase."""
+    engine.pull()
+    return [to_numpy(variable) for variable in engine.model.variables]
+
+
+def _set_weights(engine: Engine, values: list[np.ndarray]) -> None:
+    engine.pull()
+    for variable, value in zip(engine.model.variables, values, strict=True):
+        variable.assign(value)
+    engine.push()
 
 
 def _mean_iou(values: dict[str, float]) -> float:

@@ -14,7 +14,16 @@ from bench.spec import TrialConfig
 
 # A configuration's fields under their column names; `params` alone is the number of the model's parameters.
 CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
-_CONFIG_NUMBERS = ("batch_size", "lr", "train_fraction", "seed", "repeat", "timeout")
+_CONFIG_NUMBERS = (
+    "batch_size",
+    "lr",
+    "freeze_encoder",
+    "fine_tune_lr_factor",
+    "train_fraction",
+    "seed",
+    "repeat",
+    "timeout",
+)
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("started", "finished", "memory_method", "folder")

@@ -29,6 +29,7 @@ class Training:
     Args:
         batches: endless (images uint8 (B, H, W, 3), labels uint8 (B, H, W)).
         preset: name of the augmentation.
+        switch_at: fraction of the budget at which `on_switch` is called, once, off the clock; None for never.
         on_block: called after every block, off the clock.
         on_milestone: called at every validation point, off the clock, with the mean loss since the last one.
     """
@@ -40,6 +41,8 @@ class Training:
     schedule: str
     preset: str
     rng: np.random.Generator
+    switch_at: float | None = None
+    on_switch: Callable[[], None] = lambda: None
     on_block: Callable[[], None] = lambda: None
     on_milestone: Callable[[float], None] = lambda loss: None
     block_rates: list[float] = field(default_factory=list)  # images/s of each block
@@ -51,8 +54,18 @@ class Training:
             milestone = self.meter.next_milestone()
             since = len(self.losses)
             while self.meter.fraction < milestone:
-                self._block(min(self._block_steps(), self.meter.steps_to(milestone)))
+                self._block(min(self._block_steps(), self.meter.steps_to(self._next_stop(milestone))))
             self.on_milestone(float(np.mean(self.losses[since:])))
+
+    def _next_stop(self, milestone: float) -> float:
+        """Where the next block ends at the latest: the milestone, or the switch before it, which happens when due."""
+        if self.switch_at is None or self.switch_at > milestone:
+            return milestone
+        if self.meter.fraction < self.switch_at:
+            return self.switch_at
+        self.switch_at = None
+        self.on_switch()
+        return milestone
 
     def steps(self, count: int) -> list[float]:
         """Take `count` steps through loader and augmentation; their losses, awaited."""

@@ -1,0 +1,50 @@
+"""Adam that takes over from another Adam when more of the model begins to train."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class ResumedAdam(keras.optimizers.Adam):
+    """Adam with the moments and the step count of an earlier one.
+
+    Variables that the earlier one hadn't ("late") start with moments of 0, and their bias is corrected by their own
+    step count: with the model's, their first steps would be up to six times too long (Kingma and Ba 2015,
+    arXiv:1412.6980, section 3).
+    """
+
+    late: frozenset[int] = frozenset()  # indexes of the variables that begin now
+    since: int = 0  # steps taken before
+
+    def resume(self, earlier: keras.optimizers.Adam) -> None:
+        """Take over what the earlier optimizer knows; both are built, and this one has made no step."""
+        index = {id(variable): i for i, variable in enumerate(earlier._trainable_variables)}
+        late = set()
+        for i, variable in enumerate(self._trainable_variables):
+            if id(variable) not in index:
+                late.add(i)
+                continue
+            for mine, its in ((self._momentums, earlier._momentums), (self._velocities, earlier._velocities)):
+                mine[i].assign(its[index[id(variable)]])
+        self.iterations.assign(earlier.iterations)
+        self.late, self.since = frozenset(late), int(ops.convert_to_numpy(earlier.iterations))
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """As Adam's, with the late variables' own correction of the bias in the learning rate."""
+        if self._get_variable_index(variable) in self.late:
+            step = ops.cast(self.iterations + 1, "float32")
+            learning_rate = learning_rate * self._correction(step - self.since) / self._correction(step)
+        super().update_step(gradient, variable, learning_rate)
+
+    def _correction(self, step: Any) -> Any:
+        return ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+
+
+def resume(optimizer: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer) -> None:
+    """`ResumedAdam.resume`, also where both scale their loss: the scale goes on as well."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer.dynamic_scale.assign(earlier.dynamic_scale)
+        optimizer.step_counter.assign(earlier.step_counter)
+        optimizer, earlier = optimizer.inner_optimizer, earlier.inner_optimizer
+    optimizer.resume(earlier)

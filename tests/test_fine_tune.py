@@ -1,0 +1,219 @@
+"""Freezing the encoder for a share of the budget, then fine-tuning it, on a net with a backbone of three layers."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from bench import grid
+from bench.backends.base import to_numpy
+from bench.errors import BenchError
+from bench.execution.assemble import choose_indexes
+from bench.execution.fine_tune import encoder_layers, first_unfrozen
+from bench.execution.identity import trial_key
+from bench.execution.plan import prepare_pack
+from bench.execution.session import Session
+from bench.profiling.ledger import Ledger
+from bench.records.store import HISTORY
+from bench.spec import Budget, TrialConfig
+from bench.training.optimizer import ResumedAdam
+
+CONFIG = TrialConfig(
+    "unet",
+    "shapes",
+    backbone="mobilenet_v2",
+    image_size=(32, 32),
+    batch_size=4,
+    budget=Budget(10, "steps"),
+    freeze_encoder=0.5,
+    schedule="constant",
+)
+
+
+def small_net(config, num_classes):
+    keras.utils.set_random_seed(config.seed)
+    inputs = keras.Input((*config.image_size, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="backbone_conv1")(inputs)
+    x = keras.layers.BatchNormalization(name="backbone_norm")(x)
+    x = keras.layers.ReLU()(keras.layers.Conv2D(4, 3, padding="same", name="backbone_conv2")(x))
+    x = keras.layers.BatchNormalization(name="decoder_norm")(x)
+    return keras.Model(inputs, keras.layers.Conv2D(num_classes, 1, name="head")(x))
+
+
+class Watched(Session):
+    """A session that keeps the variables of the encoder's layers and the head's optimizer state at the switch."""
+
+    def build(self):
+        super().build()
+        self.start = self.encoder()
+
+    def unfreeze(self):
+        self.before, self.head_before, self.engine_before = self.encoder(), self.head(), self.training.engine
+        super().unfreeze()
+        self.after, self.head_after = self.encoder(), self.head()
+
+    def encoder(self):
+        self.training.engine.pull()
+        return {layer.name: [to_numpy(v) for v in layer.variables] for layer in encoder_layers(self.model)}
+
+    def head(self):
+        """Step count, then momentum and velocity of each variable that isn't the encoder's."""
+        self.training.engine.pull()
+        adam = self.training.engine.optimizer
+        head = [i for i, v in enumerate(adam._trainable_variables) if "backbone_" not in v.path]
+        return [
+            to_numpy(v) for v in (adam.iterations, *(s[i] for i in head for s in (adam._momentums, adam._velocities)))
+        ]
+
+
+def trained(folder, **fields):
+    """A session after training, before test and profile."""
+    session = Watched(TrialConfig.from_dict({**CONFIG.to_dict(), **fields}), folder, Ledger(0.0))
+    session.pack = prepare_pack(session.config)
+    session.indexes = choose_indexes(session.pack, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.execution.session.build_model", small_net)
+        session.build()
+    with session.ledger.phase("compile"):
+        session.compile()
+    with session.ledger.phase("train"):
+        session.training.run()
+    return session
+
+
+def moved(before, after):
+    """Names of the layers of which any variable has changed."""
+    pairs = {name: zip(before[name], after[name], strict=True) for name in before}
+    return [name for name, both in pairs.items() if any(not np.array_equal(a, b) for a, b in both)]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("trial"))
+
+
+def test_the_encoder_moves_after_the_frozen_phase_only(session):
+    assert moved(session.start, session.before) == []  # five validations re-estimated batch norm statistics on the way
+    assert moved(session.before, session.after) == []
+    assert moved(session.after, session.encoder()) == ["backbone_conv1", "backbone_norm", "backbone_conv2"]
+
+
+def test_the_head_goes_on_with_its_optimizer_state(session):
+    assert session.training.engine is not session.engine_before
+    assert int(session.head_before[0]) == 5 and len(session.head_before) == 1 + 2 * 4
+    for before, after in zip(session.head_before, session.head_after, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_history_names_the_phase_and_the_learning_rate_falls_by_the_factor(session):
+    rows = [json.loads(line) for line in (session.folder / HISTORY).read_text().splitlines()]
+    assert [row["phase"] for row in rows] == ["frozen"] * 5 + ["all"] * 5
+    assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3] * 5 + [1e-4] * 5)
+    assert [row["steps"] for row in rows] == list(range(1, 11))
+
+
+def test_the_switch_is_charged_to_compiling(session):
+    seconds = session.ledger.close()
+    assert seconds["compile"] > seconds["train"] > session.training.meter.seconds
+
+
+def test_a_switch_between_two_validations_and_the_top_part_alone(tmp_path):
+    session = trained(tmp_path, freeze_encoder=0.25, budget="20steps", unfreeze_from="norm", select="best")
+    assert int(session.head_before[0]) == 5
+    assert moved(session.start, session.before) == []
+    assert moved(session.after, session.encoder()) == ["backbone_norm", "backbone_conv2"]
+    rows = [json.loads(line) for line in (session.folder / HISTORY).read_text().splitlines()]
+    assert [row["phase"] for row in rows] == ["frozen"] * 2 + ["all"] * 8
+    # The best weights can be those of either phase.
+    session.best = [np.zeros(v.shape) for v in session.model.variables]
+    _, validation = session.test()
+    assert validation == max(session.validations, key=lambda row: row["mean_iou"])
+    session.training.engine.pull()
+    assert not any(to_numpy(v).any() for v in session.model.trainable_variables)
+
+
+def test_a_late_variable_starts_as_in_a_new_adam():
+    gradients = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+    early, late, alone = (keras.Variable(np.zeros(3, "float32"), name=name) for name in ("early", "late", "alone"))
+    first, whole = keras.optimizers.Adam(0.1), keras.optimizers.Adam(0.1)
+    first.build([early])
+    whole.build([alone])
+    for gradient in gradients[:3]:
+        first.apply([keras.ops.array(gradient)], [early])
+    resumed = ResumedAdam(0.1)
+    resumed.build([late, early])
+    resumed.resume(first)
+    for gradient in gradients[3:]:
+        resumed.apply([keras.ops.array(gradient)] * 2, [late, early])
+        whole.apply([keras.ops.array(gradient)], [alone])
+    np.testing.assert_allclose(to_numpy(late), to_numpy(alone), rtol=1e-4)
+    uninterrupted, variable = keras.optimizers.Adam(0.1), keras.Variable(np.zeros(3, "float32"))
+    uninterrupted.build([variable])
+    for gradient in gradients:
+        uninterrupted.apply([keras.ops.array(gradient)], [variable])
+    np.testing.assert_allclose(to_numpy(early), to_numpy(variable), rtol=1e-4)
+
+
+NAMES = ["backbone_conv1", "backbone_block_1_expand", "backbone_block_1_project", "backbone_out"]
+
+
+@pytest.mark.parametrize(
+    ("start", "index"),
+    [(None, 0), ("0", 0), ("3", 3), ("-1", 3), ("-4", 0), ("block_1_project", 2), ("backbone_out", 3)],
+)
+def test_a_layer_is_found_by_name_or_index(start, index):
+    assert first_unfrozen(NAMES, start) == index
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ("4", "--unfreeze-from is 4, but the backbone has 4 layers. Accepted: -4 to 3, or a layer's name."),
+        ("-5", "--unfreeze-from is -5"),
+        ("block_1_exPand", "Unknown layer of the backbone 'block_1_exPand'. Did you mean 'block_1_expand'"),
+    ],
+)
+def test_a_layer_that_is_not_there_is_one_line(start, message):
+    with pytest.raises(BenchError) as error:
+        first_unfrozen(NAMES, start)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def expand(**options):
+    return grid.expand({"arch": "unet", "backbone": "mobilenet_v2", "dataset": "shapes", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze_encoder": "1.5"}, "The frozen share of the budget is 1.5. Accepted: a number from 0 to 1"),
+        ({"freeze_encoder": "half"}, "--freeze-encoder is 'half'. Accepted: a share of the budget, such as 0.5"),
+        (
+            {"freeze_encoder": 0.5, "fine_tune_lr_factor": 0},
+            "The fine-tuning factor is 0.0. Accepted: a number above 0",
+        ),
+        ({"freeze_encoder": 0.5, "backbone": "none"}, "--freeze-encoder needs a backbone, and unet has none here"),
+        ({"unfreeze_from": "block_1_expand"}, "--unfreeze-from needs --freeze-encoder"),
+        ({"fine_tune_lr_factor": "0.5"}, "--fine-tune-lr-factor needs --freeze-encoder"),
+    ],
+)
+def test_bad_options_are_one_line(options, message):
+    with pytest.raises(BenchError) as error:
+        expand(**options)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_key_changes_with_the_options_alone():
+    (plain,) = expand()
+    (frozen,), (said,) = expand(freeze_encoder=0.5), expand(freeze_encoder=0.5, fine_tune_lr_factor=0.1)
+    (part,) = expand(freeze_encoder=0.5, unfreeze_from="-20")
+    assert trial_key(plain, "data") == trial_key(expand(freeze_encoder=0)[0], "data") == "16e7346b8e24"
+    assert trial_key(frozen, "data") == trial_key(said, "data")
+    assert len({trial_key(config, "data") for config in (plain, frozen, part)}) == 3
+
+
+def test_a_trial_without_frozen_phase_in_a_grid_leaves_fine_tuning_out():
+    plain, frozen = expand(freeze_encoder="0,0.5", fine_tune_lr_factor=0.2)
+    assert (plain.freeze_encoder, plain.fine_tune_lr_factor) == (0.0, 0.1)
+    assert (frozen.freeze_encoder, frozen.fine_tune_lr_factor) == (0.5, 0.2)
