@@ -139,7 +139,8 @@ def fake_history(record: TrialRecord) -> list[dict[str, Any]]:
         row |= {"steps": 500 * fraction, "images": 8000 * fraction, "epochs": 10 * fraction}
         row |= {"loss": 1.2 * np.exp(-2 * fraction), "learning_rate": 1e-3 * (1 - fraction), "val_mean_iou": score}
         row |= {f"val_{k}": score + 0.05 for k in ("dice", "f2", "pixel_accuracy")}
-        rows.append({k: float(v) for k, v in row.items()})
+        phase = "all" if fraction > record.config.get("freeze_encoder", 0) + 1e-9 else "frozen"
+        rows.append({**{k: float(v) for k, v in row.items()}, "phase": phase})
     return rows
 
 

@@ -437,3 +437,20 @@ def test_words_stand_left_and_numbers_right(tmp_path):
     rule = next(line for line in (tmp_path / "out" / "LEADERBOARD.md").read_text().splitlines() if "---" in line)
     sides = dict(zip(group.columns, rule.strip("| ").split(" | "), strict=True))
     assert sides["backend"] == "---" and sides["batch_size"] == "---:"
+
+
+def test_curves_ring_the_validations_at_which_the_encoder_was_frozen(tmp_path):
+    for name, freeze in (("plain", 0.0), ("frozen", 0.5)):
+        config = fake_config("deeplab", "mobilenet_v2", seed=0)
+        write_trial(tmp_path / name, *fake_record(replace(config, freeze_encoder=freeze)))
+        write_report([tmp_path / name], tmp_path / name / "out")
+    plain, frozen = (next((tmp_path / n).rglob("*-curves-images.svg")).read_text() for n in ("plain", "frozen"))
+    assert "encoder frozen" not in plain
+    assert "encoder frozen" in frozen
+
+
+def test_records_before_an_option_have_its_default(tmp_path):
+    record, table = fake_record(fake_config("unet", seed=0))
+    old = {name: value for name, value in record.config.items() if name != "freeze_encoder"}
+    write_trial(tmp_path, replace(record, config=old), table)
+    assert load_results(tmp_path)["freeze_encoder"].tolist() == [0.0]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.records.store import StoredTrial
 
 _PARTS = ("config", "dataset", "model", "metrics", "validation", "ledger", "training", "speed", "memory", "environment")
-_HISTORY = ("fraction", "train_seconds", "images", "loss", "learning_rate", "val_mean_iou", "val_dice")
+_HISTORY = ("fraction", "phase", "train_seconds", "images", "loss", "learning_rate", "val_mean_iou", "val_dice")
 _LARGEST_LIST = 8  # values; longer lists are counted
 
 

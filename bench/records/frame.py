@@ -24,6 +24,8 @@ _CONFIG_NUMBERS = (
     "repeat",
     "timeout",
 )
+# Options that the first records don't name, with the value that those trials had.
+_LATER_OPTIONS = {"freeze_encoder": 0.0, "fine_tune_lr_factor": 0.1}
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("started", "finished", "memory_method", "folder")
@@ -125,7 +127,7 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 
 
 def _config(config: Any) -> dict[str, Any]:
-    values = dict(_mapping(config))
+    values = {**(_LATER_OPTIONS if config else {}), **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
     size = values.get("image_size")
     values["image_size"] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)

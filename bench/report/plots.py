@@ -12,6 +12,7 @@ from typing import Any, Literal
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -27,6 +28,7 @@ _INK, _LINE, _PAPER, _GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
 # In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
 _COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+_RING: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": _LINE,
@@ -66,7 +68,7 @@ def group_plots(group: Group, histories: dict[str, list[pd.DataFrame]], folder: 
     """Learning curves and trade-offs of a group, written to `folder` as NAME-....svg and .png.
 
     Args:
-        histories: label of a row -> one frame a seed, as history.jsonl has it.
+        histories: label of a row -> one frame a seed, as history.jsonl has it, with `frozen` (whether the encoder was).
     """
     plots = []
     rows = group.ranked
@@ -125,8 +127,19 @@ def _curves(rows: Sequence[Row], curves: pd.DataFrame, x: str, text: str) -> Fig
         ax=axes,
     )
     axes.set(xlabel=text, ylabel="validation mean IoU", xlim=(0, None))
-    _legend(figure, rows, known, "-")
+    _legend(figure, rows, known, "-", rings=_ring_frozen(axes, rows, curves, x))
     return figure
+
+
+def _ring_frozen(axes: Axes, rows: Sequence[Row], curves: pd.DataFrame, x: str) -> bool:
+    """A ring around each highlighted validation at which the encoder was frozen; whether there is one."""
+    frozen = curves[curves["frozen"].astype(bool)].groupby(["label", "validation"])[[x, "val_mean_iou"]].mean()
+    known = frozen.index.unique("label")
+    for row, color in zip(rows, _COLORS, strict=False):
+        if row.label in known:
+            points = frozen.loc[row.label]
+            axes.plot(points[x], points["val_mean_iou"], color=color, **_RING)
+    return len(frozen) > 0
 
 
 def _trade_off(rows: Sequence[Row], column: str, text: str) -> Figure:
@@ -156,7 +169,9 @@ def _trade_off(rows: Sequence[Row], column: str, text: str) -> Figure:
     return figure
 
 
-def _legend(figure: Figure, rows: Sequence[Row], shown: Collection[str], line: Literal["-", ""]) -> None:
+def _legend(
+    figure: Figure, rows: Sequence[Row], shown: Collection[str], line: Literal["-", ""], *, rings: bool = False
+) -> None:
     """Below the plot, best first, so that names never cover points."""
     look = zip(rows, _COLORS, _MARKERS, strict=False)
     handles = [
@@ -167,6 +182,8 @@ def _legend(figure: Figure, rows: Sequence[Row], shown: Collection[str], line: L
     more = sum(row.label in shown for row in rows[HIGHLIGHTED:])
     if more:
         handles.append(Line2D([], [], color=_GREY, marker=".", linestyle=line, label=f"{more} more"))
+    if rings:
+        handles.append(Line2D([], [], color=_GREY, label="encoder frozen", **_RING))
     longest = max((len(str(handle.get_label())) for handle in handles), default=0)
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if longest > 32 else 2)
 

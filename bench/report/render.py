@@ -100,8 +100,10 @@ def _part(number: int, group: Group, trials: dict[str, StoredTrial], out: Path, 
 
 def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[pd.DataFrame]:
     columns = ["train_seconds", "images", "val_mean_iou"]
-    frames = [pd.DataFrame(trials[f].history()).reindex(columns=columns) for f in folders]
-    return [f.apply(pd.to_numeric, errors="coerce") for f in frames if len(f)]
+    frames = [pd.DataFrame(trials[f].history()).reindex(columns=[*columns, "phase"]) for f in folders]
+    return [
+        f[columns].apply(pd.to_numeric, errors="coerce").assign(frozen=f["phase"] == "frozen") for f in frames if len(f)
+    ]
 
 
 def _command(paths: Sequence[Path], out: Path) -> str:
