@@ -238,6 +238,6 @@ ARCHITECTURES = (
             size_divisor=_fcn_divisor,
             params=_FCN_PARAMS,
         )
-        for stride in (32, 16, 8)
+        for stride in (8, 16, 32)
     ),
 )

@@ -14,13 +14,39 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
-from bench.architectures import ARCHITECTURES
+from bench.architectures import ARCHITECTURES, backbones
 from bench.spec import ArchitectureSpec
 
 NUM_CLASSES = 3
-# Parameters that make a family small without a backbone; a family that is not here is tested as it is.
-TINY: dict[str, dict[str, Any]] = {"unet": {"filters": [8, 16, 32]}}
+# Parameters that make an architecture small, without a backbone or on the tiny one.
+TINY: dict[str, dict[str, Any]] = {
+    "unet": {"filters": [8, 16, 32]},
+    "segnet": {"filters": [8, 16, 16], "convs": [1, 1, 2]},
+    "pspnet": {"filters": 32},
+    "deeplab": {"aspp_filters": 32, "decoder_filters": 32},
+    "deeplab_v3": {"aspp_filters": 32},
+}
+
+
+def tiny_network(*, include_top: bool, input_shape: tuple[int, int, int], weights: None) -> keras.Model:
+    """A backbone of ten convolutions, built as keras.applications' networks are: compiles in seconds."""
+    inputs = x = keras.Input(input_shape)
+    for stride, filters in ((2, 8), (4, 16), (8, 16), (16, 32), (32, 32)):
+        for step, strides in enumerate((2, 1)):
+            x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, name=f"conv{stride}_{step}")(
+                x
+            )
+            x = layers.BatchNormalization(name=f"norm{stride}_{step}")(x)
+            x = layers.ReLU(name=f"relu{stride}_{step}")(x)
+    return keras.Model(inputs, x, name="tiny")
+
+
+backbones._NETWORKS["tiny"] = backbones._Network(
+    tiny_network, "torch", {stride: f"relu{stride}_1" for stride in (2, 4, 8, 16, 32)}
+)
+backbones._OUTPUT_STRIDES["tiny"] = (32, 16, 8)
 
 
 @dataclass(frozen=True)
@@ -30,10 +56,12 @@ class Case:
     spec: ArchitectureSpec
     backbone: str | None
     params: dict[str, Any] = field(default_factory=dict)
+    small: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.spec.name}:{self.backbone}" if self.backbone else self.spec.name
+        pair = f"{self.spec.name}:{self.backbone}" if self.backbone else self.spec.name
+        return f"{pair}:small" if self.small and not self.backbone else pair
 
     @property
     def divisor(self) -> int:
@@ -53,16 +81,29 @@ def builder(spec: ArchitectureSpec) -> Callable[..., keras.Model]:
 
 
 def cases() -> list[Case]:
-    """Every architecture with every backbone; the first of each family is the one that stands for it."""
+    """Every architecture with every backbone."""
     return [
-        Case(spec, backbone, {} if backbone else TINY.get(spec.name, {}))
+        Case(spec, backbone)
         for spec in ARCHITECTURES
         for backbone in dict.fromkeys([spec.default_backbone, *spec.backbones])
     ]
 
 
+def small_cases() -> list[Case]:
+    """Every architecture once: small without a backbone, else on the tiny one."""
+    return [
+        Case(spec, "tiny" if spec.needs_backbone else None, TINY.get(spec.name, {}), small=True)
+        for spec in ARCHITECTURES
+    ]
+
+
+def family_cases() -> list[Case]:
+    """One small case a file of architectures: the first of its specs."""
+    return list({case.spec.build.split(":")[0]: case for case in reversed(small_cases())}.values())[::-1]
+
+
 def case(name: str) -> Case:
-    return next(c for c in cases() if c.name == name)
+    return next(c for c in [*cases(), *small_cases()] if c.name == name)
 
 
 def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -91,11 +132,18 @@ def make_statistics_real(model: keras.Model, batch: np.ndarray) -> None:
         norm.momentum = 0.0
         norm.gamma.assign(rng.uniform(0.7, 1.3, norm.gamma.shape))
         norm.beta.assign(rng.normal(0.0, 0.3, norm.beta.shape))
+    for kernel in zero_kernels(model):  # FCN's scores
+        kernel.assign(rng.normal(0.0, 1 / np.sqrt(np.prod(kernel.shape[:-1])), kernel.shape))
     model(batch, training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         variance = keras.ops.convert_to_numpy(norm.moving_variance)
         norm.moving_variance.assign(variance.mean() * rng.uniform(0.7, 1.3, variance.shape))
+
+
+def zero_kernels(model: keras.Model) -> list[keras.Variable]:
+    """Kernels that are zero everywhere: nothing behind them reaches the logits before they have moved."""
+    return [w for w in model.trainable_weights if len(w.shape) > 1 and not keras.ops.convert_to_numpy(w).any()]
 
 
 def logits_and_loss(model: keras.Model, batch: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,11 +1,13 @@
 """Feature pyramids: the values, weights and normalisation of keras.applications, with strides turned into dilations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
 from bench.architectures import BACKBONES, backbones
-from bench.architectures.backbones import PREFIX, feature_pyramid, normalize
+from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages, normalize
 from bench.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -13,17 +15,42 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-MODULES = {"mobilenet_v2": keras.applications.mobilenet_v2, "resnet50": keras.applications.resnet50}
-BUILDERS = {"mobilenet_v2": keras.applications.MobileNetV2, "resnet50": keras.applications.ResNet50}
-LOST_PIXEL = {"mobilenet_v2": 1, "resnet50": 0}  # where the strided network's grid starts: it pads right and below only
+APPLICATIONS = keras.applications
+MODULES = {
+    "vgg16": APPLICATIONS.vgg16,
+    "mobilenet": APPLICATIONS.mobilenet,
+    "mobilenet_v2": APPLICATIONS.mobilenet_v2,
+    "resnet50": APPLICATIONS.resnet50,
+    "resnet101": APPLICATIONS.resnet,
+    "efficientnet_v2_b0": APPLICATIONS.efficientnet_v2,
+    "convnext_tiny": APPLICATIONS.convnext,
+}
+BUILDERS = {
+    "vgg16": APPLICATIONS.VGG16,
+    "mobilenet": APPLICATIONS.MobileNet,
+    "mobilenet_v2": APPLICATIONS.MobileNetV2,
+    "resnet50": APPLICATIONS.ResNet50,
+    "resnet101": APPLICATIONS.ResNet101,
+    "efficientnet_v2_b0": APPLICATIONS.EfficientNetV2B0,  # with their own preprocessing inside,
+    "convnext_tiny": APPLICATIONS.ConvNeXtTiny,  # which our normalisation replaces
+}
+# Where the strided network's grid starts: these pad right and below only.
+LOST_PIXEL = {"mobilenet": 1, "mobilenet_v2": 1}
+QUICK = ("mobilenet_v2", "resnet50")
 
-every_backbone = pytest.mark.parametrize("name", [backbone.name for backbone in BACKBONES])
+
+def _named(names):
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+
+
+every_backbone = pytest.mark.parametrize("name", _named(BUILDERS))
+every_dilated_backbone = pytest.mark.parametrize("name", _named(b.name for b in BACKBONES if 8 in b.output_strides))
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """Name -> (path of a weights file of the original network, that network)."""
-    return {name: _store(name, tmp_path_factory.mktemp(name) / f"{name}.weights.h5") for name in BUILDERS}
+    return functools.cache(lambda name: _store(name, tmp_path_factory.mktemp(name) / f"{name}.weights.h5"))
 
 
 def _store(name, path):
@@ -35,6 +62,8 @@ def _store(name, path):
             layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
             layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
             layer.moving_variance.assign(rng.uniform(0.5, 1.0, layer.moving_variance.shape))
+        if name == "convnext_tiny" and layer.name.endswith("layer_scale"):
+            layer.gamma.assign(np.full(layer.gamma.shape, 0.5))  # from 1e-6, at which blocks change nothing
     model.save_weights(path)
     return path, model
 
@@ -53,50 +82,99 @@ def _numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-@every_backbone
+@pytest.mark.parametrize("name", BUILDERS)
 def test_normalize_is_the_preprocess_input_of_keras_applications(name):
     inputs = keras.Input((64, 96, 3))
-    model = keras.Model(inputs, normalize(inputs, backbones._NETWORKS[name].mode))
+    mode = backbones._NETWORKS[name].mode
+    model = keras.Model(inputs, normalize(inputs, mode))
     images = _images()
-    wanted = MODULES[name].preprocess_input(255.0 * images)
+    if mode == "torch":  # done by a layer of the network
+        wanted = keras.applications.imagenet_utils.preprocess_input(255.0 * images, mode="torch")
+    else:
+        wanted = MODULES[name].preprocess_input(255.0 * images)
     np.testing.assert_allclose(_numpy(model(images)), wanted, atol=2e-5 * np.abs(wanted).max())
 
 
 @every_backbone
 def test_features_at_stride_32_are_those_of_keras_applications(name, stored):
-    path, original = stored[name]
+    path, original = stored(name)
     found = _pyramid_model(name, path)(_images())
     taps = backbones._NETWORKS[name].taps
-    wanted = keras.Model(original.input, [original.get_layer(tap).output for tap in taps.values()])(
+    wanted = keras.Model(original.input, [_tapped(original, tap) for tap in taps.values()])(
         MODULES[name].preprocess_input(255.0 * _images())
     )
-    assert list(found) == [2, 4, 8, 16, 32] == list(next(b for b in BACKBONES if b.name == name).strides)
+    assert list(found) == list(next(b for b in BACKBONES if b.name == name).strides)
     for stride, features in zip(found, wanted, strict=True):
         assert tuple(found[stride].shape[1:3]) == (64 // stride, 96 // stride)
         scale = np.abs(_numpy(features)).max()
         np.testing.assert_allclose(_numpy(found[stride]), _numpy(features), atol=1e-4 * scale)
 
 
-@every_backbone
+def _tapped(model, tap):
+    """As `backbones._tapped`, in the network itself."""
+    if tap == "output":
+        return model.output
+    is_input = tap.startswith("before ")
+    layer = model.get_layer(tap.removeprefix("before "))
+    return layer.input if is_input else layer.output
+
+
+@every_dilated_backbone
 @pytest.mark.parametrize("output_stride", [16, 8])
-def test_dilated_features_are_the_strided_ones_on_their_grid(name, output_stride, stored):
-    path, original = stored[name]
+def test_dilation_keeps_the_weights(name, output_stride, stored):
+    path, original = stored(name)
     dilated = _pyramid_model(name, path, output_stride)
-    wanted = _numpy(_pyramid_model(name, path)(_images())[32])
-    found = _numpy(dilated(_images())[output_stride])
-    step = 32 // output_stride
-    start = LOST_PIXEL[name] * (step - 1)  # a pixel at each lost stride: 1, then 1 + 2
-    assert found.shape[1:3] == (64 // output_stride, 96 // output_stride)
-    np.testing.assert_allclose(found[:, start::step, start::step], wanted, atol=1e-4 * np.abs(wanted).max())
+    found = dilated(_images())[output_stride]
+    assert tuple(found.shape[1:3]) == (64 // output_stride, 96 // output_stride)
     for layer in original.layers:
-        if layer.weights and layer.name not in ("Conv_1", "Conv_1_bn"):  # MobileNetV2's classifier layers
+        # the last ones belong to the classifiers of MobileNetV2 and EfficientNetV2
+        if layer.weights and layer.name not in ("Conv_1", "Conv_1_bn", "top_conv", "top_bn"):
             cloned = dilated.get_layer(PREFIX + layer.name)
             for kept, weight in zip(cloned.weights, layer.weights, strict=True):
                 np.testing.assert_array_equal(_numpy(kept.value), _numpy(weight.value))
 
 
+@every_dilated_backbone
+@pytest.mark.parametrize("output_stride", [16, 8])
+def test_dilated_features_are_the_strided_ones_on_their_grid(name, output_stride, stored):
+    if name == "efficientnet_v2_b0":
+        pytest.skip("squeeze-and-excitation takes its mean over the finer grid")
+    # VGG16's last pooling isn't dilated: at output stride 8 the stage in front of it is compared
+    deepest = 16 if (name, output_stride) == ("vgg16", 8) else 32
+    path, _ = stored(name)
+    inputs = keras.Input((64, 96, 3))
+    strided, dilated = (
+        keras.Model(inputs, feature_stages(inputs, name, weights=path, output_stride=stride)[deepest])
+        for stride in (32, output_stride)
+    )
+    wanted, found = _numpy(strided(_images())), _numpy(dilated(_images()))
+    step = deepest // output_stride
+    start = LOST_PIXEL.get(name, 0) * (step - 1)  # a pixel at each lost stride: 1, then 1 + 2
+    np.testing.assert_allclose(found[:, start::step, start::step], wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+@every_backbone
+def test_the_weights_file_of_the_spec_is_the_one_that_keras_fetches(name, monkeypatch):
+    class Fetched(Exception):
+        pass
+
+    def get_file(fname, *args, **kwargs):
+        raise Fetched(fname)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    with pytest.raises(Fetched) as caught:
+        backbones._NETWORKS[name].build(weights="imagenet", include_top=False, input_shape=(224, 224, 3))
+    assert str(caught.value) == next(b for b in BACKBONES if b.name == name).weights_file
+
+
+@pytest.mark.parametrize("name", [b.name for b in BACKBONES if b.output_strides == (32,)])
+def test_a_backbone_that_is_not_dilated_says_so(name):
+    with pytest.raises(BenchError, match=f"The backbone {name} can't have the output stride 16. Accepted: 32"):
+        feature_pyramid(keras.Input((64, 64, 3)), name, output_stride=16)
+
+
 def test_an_output_stride_that_no_backbone_has():
-    with pytest.raises(BenchError, match="Accepted: 8, 16, 32"):
+    with pytest.raises(BenchError, match="Accepted: 32, 16, 8"):
         feature_pyramid(keras.Input((64, 64, 3)), "mobilenet_v2", output_stride=4)
 
 
@@ -106,7 +184,7 @@ def test_an_unknown_backbone_names_what_is_near():
 
 
 def test_weights_of_another_network_are_one_line(stored):
-    path, _ = stored["mobilenet_v2"]
+    path, _ = stored("mobilenet_v2")
     with pytest.raises(BenchError, match=r"doesn't fit resnet50 .* train without") as caught:
         feature_pyramid(keras.Input((64, 64, 3)), "resnet50", weights=path)
     assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ def training_model(model: keras.Model) -> keras.Model:
     auxiliary = getattr(model, "auxiliary_logits", None)
     if auxiliary is None:
         return model
-    return keras.Model(model.inputs, [model.output, auxiliary], name=f"{model.name}_training")
+    return keras.Model(model.input, [model.output, auxiliary], name=f"{model.name}_training")
 
 
 def training_loss(loss: Callable[[Any, Any], Any], labels: Any, outputs: Any) -> Any:
