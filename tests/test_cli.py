@@ -52,7 +52,7 @@ def test_help_imports_nothing_heavy():
     ("arguments", "message"),
     [
         (("run", "--arch", "unett", "--dataset", "shapes"), "Unknown architecture 'unett'. Did you mean 'unet'"),
-        (("run", "--arch", "unet:resnet", "--dataset", "shapes"), "Did you mean 'resnet50'?"),
+        (("run", "--arch", "unet:resnet", "--dataset", "shapes"), "Did you mean 'resnet50'"),
         (("run", "--arch", "unet", "--dataset", "pet"), "Unknown data set 'pet'. Did you mean 'pets'"),
         (("run", "--arch", "unet", "--dataset", "shapes", "--budget", "10x"), "Unknown budget '10x'. Accepted:"),
         (("run", "--arch", "unet", "--dataset", "shapes", "--image-size", "100"), "The next size that fits is 112x112"),
@@ -173,11 +173,42 @@ def test_a_dry_run_writes_nothing(tmp_path):
 def test_lists_name_everything_that_is_registered():
     architectures = bench("list", "architectures", "--plugin", PLUGIN).stdout
     assert all(
-        name in architectures for name in ("unet", "deeplab", "small_net", "mobilenet_v2 (default)", "1505.04597")
+        name in architectures for name in ("unet", "deeplab", "small_net", "mobilenet_v2", "1505.04597", "31.06")
     )
     assert "resnet50" in bench("list", "backbones").stdout
     datasets = bench("list", "datasets").stdout
     assert all(name in datasets for name in ("pets-binary", "shapes", "made by code", "downloaded, or --data-dir"))
+
+
+def test_presets_are_listed_and_can_be_run(monkeypatch, tmp_path):
+    assert "34.5 million parameter U-Net" in bench("list", "presets").stdout
+    command = ("run", "--config", "unet-six-trials", "--dry-run", "--results", tmp_path / "r")
+    assert "Planned trials: 6" in bench(*command, "--dataset", "shapes").stdout
+    without = bench(*command)
+    assert without.exit_code == 2 and "No data set is named" in without.stderr
+
+
+def test_show_arch_prints_stages_backbones_and_parameters():
+    shown = bench("show", "arch", "unet", "--param", "filters=[4,8]", "--image-size", 32)
+    assert shown.exit_code == 0
+    for text in ("unet at 32 x 32, 3 classes", "encoder1", "logits", "vgg16, mobilenet", "kernel_size", "[4, 8]"):
+        assert text in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("arch",), "Which architecture? Available: unet"),
+        (("arch", "unett"), "Unknown architecture 'unett'. Did you mean 'unet'"),
+        (("arch", "unet", "--param", "depth=1,2"), "shows one model: give --param depth one value"),
+        (("arch", "unet", "--image-size", "100"), "unet"),
+        (("some", "unet"), "takes one run, or `arch` and an architecture, not 'some' and 'unet'"),
+    ],
+)
+def test_show_arch_refuses_in_one_line(arguments, message):
+    shown = bench("show", *arguments)
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    assert message in shown.stderr
 
 
 def test_list_runs_shows_ended_running_and_abandoned_trials(results):

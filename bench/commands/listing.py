@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from bench.spec import ArchitectureSpec
 
 
+SHOWN_SIZE = 256  # pixels, of the models that are counted
+
+
 class What(StrEnum):
     """What can be listed."""
 
     architectures = "architectures"
     backbones = "backbones"
     datasets = "datasets"
+    presets = "presets"
     runs = "runs"
 
 
@@ -33,7 +37,7 @@ def listing(
     results: Annotated[Path, typer.Option(help="The results folder whose runs are listed.")] = DEFAULT_RESULTS,
     plugin: Annotated[Path | None, typer.Option(help="A plug-in file to list too.", show_default=False)] = None,
 ) -> None:
-    """List architectures, backbones, data sets or runs."""
+    """List architectures, backbones, data sets, presets or runs."""
     console = output()
     if what is What.runs:
         _print_runs(console, results)
@@ -42,21 +46,72 @@ def listing(
 
     if plugin:
         catalog.add_plugin(plugin)
-    tables = {What.architectures: architectures_table, What.backbones: backbones_table, What.datasets: datasets_table}
+    tables = {
+        What.architectures: architectures_table,
+        What.backbones: backbones_table,
+        What.datasets: datasets_table,
+        What.presets: presets_table,
+    }
     console.print(tables[what]())
     for problem in catalog.problems():
         warn(problem)
 
 
 def architectures_table() -> Table:
-    """Name, aliases, backbones, what the image size must be a multiple of, parameters, paper."""
+    """Name, default backbone, output stride, parameters, GFLOPs at 256 px, what it is and its paper."""
     from bench import catalog
 
+    specs = list(catalog.architectures())
     rows = []
-    for spec in catalog.architectures():
-        params = ", ".join(f"{param.name}={param.default}" for param in spec.params)
-        rows.append((_names(spec), _backbones(spec), str(spec.divisor(spec.default_backbone)), params, spec.paper))
-    return _table(("architecture", "backbones", "size multiple of", "parameters", "paper"), rows)
+    for spec, facts in zip(specs, _facts(specs), strict=True):
+        strides = [param.default for param in spec.params if param.name == "output_stride"]
+        rows.append(
+            (
+                _names(spec),
+                spec.default_backbone or "none",
+                str(strides[0] if strides else spec.divisor(spec.default_backbone)),
+                f"{facts['params'] / 1e6:.2f}" if "params" in facts else "",
+                f"{facts['gflops']:.1f}" if "gflops" in facts else "",
+                f"{spec.summary}. {spec.paper}".strip(". "),
+            )
+        )
+    headings = ("architecture", "default backbone", "output stride", "params (M)", "GFLOPs", "what, and its paper")
+    return _table(
+        headings,
+        rows,
+        caption=f"params and GFLOPs (2 x MAC, one image): {SHOWN_SIZE} px, 3 classes, default backbone. "
+        "`bench show arch NAME` has the backbones and parameters of one.",
+    )
+
+
+def _facts(specs: "Sequence[ArchitectureSpec]") -> list[dict[str, Any]]:
+    """What a child process finds when it builds each with its defaults; nothing for what can't be built here."""
+    from bench.execution import model_facts
+    from bench.spec import TrialConfig
+
+    configs = [
+        TrialConfig(spec.name, "", backbone=spec.default_backbone, image_size=_legal_size(spec), plugin=_plugin(spec))
+        for spec in specs
+    ]
+    with Console(stderr=True).status("building each architecture once, to count its parameters"):
+        facts = model_facts.summaries(configs)
+    for spec, answer in zip(specs, facts, strict=True):
+        if "error" in answer:
+            warn(f"{spec.name}: {answer['error']}")
+    return facts
+
+
+def _plugin(spec: "ArchitectureSpec") -> str | None:
+    """The plug-in's file that defines the architecture."""
+    source = spec.build.rpartition(":")[0]
+    return source if source.endswith(".py") else None
+
+
+def _legal_size(spec: "ArchitectureSpec") -> tuple[int, int]:
+    """256 px, or the next size that the architecture can have."""
+    divisor = spec.divisor(spec.default_backbone)
+    side = -(-SHOWN_SIZE // divisor) * divisor
+    return side, side
 
 
 def _names(spec: object) -> str:
@@ -65,19 +120,22 @@ def _names(spec: object) -> str:
     return f"{name} ({aliases})" if aliases else name
 
 
-def _backbones(spec: "ArchitectureSpec") -> str:
-    names = [f"{name} (default)" if name == spec.default_backbone else name for name in spec.backbones]
-    if not spec.default_backbone:
-        names.insert(0, "none (default)")
-    return ", ".join(names)
-
-
 def backbones_table() -> Table:
-    """Name, strides and paper."""
+    """Name, strides of the features, the coarsest ones that it can have, paper."""
     from bench import catalog
 
-    rows = [(_names(spec), ", ".join(map(str, spec.strides)), spec.paper) for spec in catalog.backbones()]
-    return _table(("backbone", "strides", "paper"), rows)
+    rows = [
+        (_names(spec), ", ".join(map(str, spec.strides)), ", ".join(map(str, spec.output_strides)), spec.paper)
+        for spec in catalog.backbones()
+    ]
+    return _table(("backbone", "strides", "output strides", "paper"), rows)
+
+
+def presets_table() -> Table:
+    """Name, and the first line of the file's head."""
+    from bench import presets
+
+    return _table(("preset", "what"), [(name, presets.summary(name)) for name in presets.names()])
 
 
 def datasets_table() -> Table:
@@ -102,8 +160,8 @@ def _source(needs_data_dir: bool, can_be_fetched: bool) -> str:
     return "downloaded, or --data-dir" if can_be_fetched else "--data-dir"
 
 
-def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str | None = None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:

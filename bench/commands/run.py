@@ -78,7 +78,7 @@ def run(
     ] = None,
     plugin: Annotated[Path | None, _option(_RUN, "A Python file with your architectures or data sets.")] = None,
     config: Annotated[
-        Path | None, _option(_RUN, "A TOML file with the options' names, or tables of trials; options win.")
+        Path | None, _option(_RUN, "A TOML file with the options' names, tables of trials, or a preset; options win.")
     ] = None,
     results: Annotated[Path | None, _option(_RUN, "Where the records go.", default=DEFAULT_RESULTS)] = None,
     timeout: Annotated[Text, _option(_RUN, "Stop a trial after this wall time, such as 2h.")] = None,
@@ -91,8 +91,9 @@ def run(
 
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
-    from bench import grid
+    from bench import grid, presets
 
+    config = config and presets.find(config)
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
     folder = Path(

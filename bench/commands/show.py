@@ -24,11 +24,32 @@ _LARGEST_LIST = 8  # values; longer lists are counted
 
 def show(
     run: Annotated[
-        str, typer.Argument(help="Id of a trial in `bench list runs`, or how it begins.", show_default=False)
+        str, typer.Argument(help="Id of a trial in `bench list runs`, or how it begins; or `arch`.", show_default=False)
     ],
+    name: Annotated[
+        str | None, typer.Argument(help="After `arch`: an architecture, such as unet.", show_default=False)
+    ] = None,
     results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
+    backbone: Annotated[str | None, typer.Option(help="Of the architecture.", show_default=False)] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="A builder's parameter: key=value. Repeatable.", show_default=False)
+    ] = None,
+    image_size: Annotated[str, typer.Option(help="Pixels of the architecture's images.")] = "256",
+    plot: Annotated[
+        Path | None, typer.Option(help="Write Keras's drawing of the architecture there (PNG).", show_default=False)
+    ] = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="A Python file with your architecture.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show a trial: configuration, metrics, ledger, environment and history."""
+    """Show a trial (configuration, metrics, ledger, history), or an architecture: `bench show arch unet`."""
+    if run == "arch":
+        from bench.commands.show_architecture import show_architecture
+
+        show_architecture(name, backbone=backbone, params=param, image_size=image_size, file=plot, plugin=plugin)
+        return
+    if name is not None:
+        raise BenchError(f"`bench show` takes one run, or `arch` and an architecture, not '{run}' and '{name}'.")
     from bench.records import store
 
     trial = find(store.load([results]).trials, run)

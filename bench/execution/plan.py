@@ -6,6 +6,7 @@ from functools import partial
 
 from bench import catalog
 from bench.execution.identity import trial_identity, trial_key
+from bench.execution.model_facts import check_model
 from bench.execution.weights import fetch_weights
 from bench.pipeline import pack
 from bench.profiling.environment import expected_device
@@ -44,6 +45,7 @@ def plan(
     resolved = [catalog.resolve(config) for config in configs]
     for config in resolved:
         fetch_weights(config)
+        check_model(config)
         data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
             fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint

@@ -1,0 +1,101 @@
+"""`bench show arch NAME`: an architecture's stages, backbones and parameters."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.commands.console import output
+from bench.errors import BenchError
+from bench.spec import ArchitectureSpec, TrialConfig
+
+
+def show_architecture(
+    name: str | None,
+    *,
+    backbone: str | None,
+    params: Sequence[str] | None,
+    image_size: str,
+    file: Path | None,
+    plugin: Path | None,
+) -> None:
+    """Print the block diagram as a table and what can be chosen; with `file` write Keras's drawing too."""
+    from bench import catalog
+    from bench.execution import model_facts
+
+    spec, config = _resolved(name, backbone, params, image_size, plugin)
+    if file is not None:
+        model_facts.plot(config, file)
+    console = output()
+    with Console(stderr=True).status("building the model"):
+        facts = model_facts.diagram(config)
+    height, width = config.image_size
+    console.print(Text(f"{config.pair} at {height} x {width}, {model_facts.NUM_CLASSES} classes"), style="bold")
+    console.print(Text(". ".join(text for text in (spec.summary, spec.paper) if text)))
+    console.print(stages_table(facts["stages"]))
+    console.print(
+        f"{facts['params']:,} parameters, {facts['trainable_params']:,} trainable; "
+        f"{facts['gflops']:.1f} GFLOPs (2 x MAC) a forward pass of one image",
+        highlight=False,
+    )
+    console.print(Text(f"backbones: {', '.join(spec.backbones) or 'none'}"))
+    if spec.params:
+        console.print(_params_table(spec, config.params))
+    if file is not None:
+        console.print(f"Drawing: {file}", highlight=False, soft_wrap=True)
+    for problem in catalog.problems():
+        console.print(Text(problem))
+
+
+def _resolved(
+    name: str | None, backbone: str | None, params: Sequence[str] | None, image_size: str, plugin: Path | None
+) -> tuple[ArchitectureSpec, TrialConfig]:
+    """The spec, and a checked configuration of one model."""
+    from bench import catalog, checks
+    from bench.architectures.sizes import check_image_size
+    from bench.values import axis, parameters
+
+    if plugin:
+        catalog.add_plugin(plugin)
+    if name is None:
+        raise BenchError(f"Which architecture? Available: {', '.join(catalog.architectures().names())}.")
+    arch, _, own = name.partition(":")
+    spec = catalog.architectures().get(arch)
+    values = parameters(params)
+    if several := [key for key, some in values.items() if len(some) != 1]:
+        raise BenchError(f"`bench show arch` shows one model: give --param {several[0]} one value.")
+    chosen = checks.backbone(own or backbone, spec, catalog.backbones())
+    checked = checks.params({key: some[0] for key, some in values.items()}, spec)
+    size = axis("image_size", image_size)[0][1]
+    check_image_size(spec, size, chosen, checked)
+    path = str(plugin.expanduser().resolve()) if plugin else None
+    return spec, TrialConfig(spec.name, "", backbone=chosen, params=checked, image_size=size, plugin=path)
+
+
+def stages_table(stages: Sequence[Mapping[str, Any]]) -> Table:
+    """A row a stage, from image to logits; layers without stride are no maps of features."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage")
+    for heading in ("stride", "channels", "layers", "params"):
+        table.add_column(heading, justify="right")
+    for stage in stages:
+        stride = "" if stage["stride"] is None else str(stage["stride"])
+        table.add_row(
+            Text(stage["stage"]), stride, str(stage["channels"]), str(stage["layers"]), f"{stage['params']:,}"
+        )
+    return table
+
+
+def _params_table(spec: ArchitectureSpec, given: Mapping[str, Any]) -> Table:
+    table = Table(title="--param", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("name", "type", "value", "what"):
+        table.add_column(heading, overflow="fold")
+    for param in spec.params:
+        value = given.get(param.name, param.default)
+        choices = f" ({', '.join(map(str, param.choices))})" if param.choices else ""
+        table.add_row(*map(Text, (param.name, param.type, str(value), param.help + choices)))
+    return table

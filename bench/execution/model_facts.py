@@ -1,0 +1,134 @@
+"""What must be built to be known: parameters, stages, whether weights fit.
+
+Building a model needs keras, so a child process does it (model_child.py), on the backend that starts soonest. Its
+answers are kept in the cache folder, by the question, the sources of the architectures and the versions behind them.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bench import architectures, catalog, profiling
+from bench.errors import BenchError
+from bench.execution.identity import file_hash
+from bench.pipeline.cache import cache_folder
+from bench.spec import TrialConfig
+
+CHILD_SECONDS = 1800.0
+NUM_CLASSES = 3  # of the models that are described
+_QUICKEST = ("torch", "jax", "tensorflow")  # to import and to build layer by layer
+_BUILDERS = ("keras", "keras-cv", "keras-hub")
+
+
+def check_model(config: TrialConfig) -> None:
+    """BenchError when the weights file doesn't fit, or `unfreeze_from` is no layer; builds nothing where neither is."""
+    if config.unfreeze_from is not None or Path(config.weights).is_file():
+        (answer,) = _answers("check", [config])
+        if "error" in answer:
+            raise BenchError(answer["error"])
+
+
+def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
+    """`params`, `trainable_params` and `gflops` (of a forward pass of one image) of each model.
+
+    A model that can't be built has its reason under `error` instead.
+    """
+    return _answers("summary", configs)
+
+
+def diagram(config: TrialConfig) -> dict[str, Any]:
+    """As `summaries`, and `stages`: name, stride, channels, layers, params of each. BenchError where that fails."""
+    (answer,) = _answers("diagram", [config])
+    if "error" in answer:
+        raise BenchError(answer["error"])
+    return answer
+
+
+def plot(config: TrialConfig, file: Path) -> None:
+    """Write Keras's drawing of the model; BenchError where pydot or graphviz are missing."""
+    missing = [*(["pydot"] if importlib.util.find_spec("pydot") is None else [])]
+    missing += ["graphviz (the program dot)"] if shutil.which("dot") is None else []
+    if missing:
+        raise BenchError(
+            f"A drawing needs {' and '.join(missing)}. Install: pip install pydot, and graphviz with the system's "
+            "package manager, such as apt-get install graphviz."
+        )
+    answer = _ask("plot", [config], file=str(file.resolve()))[0]
+    if "error" in answer:
+        raise BenchError(answer["error"])
+
+
+def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
+    """An answer a configuration, from the cache or from one child process a backend."""
+    kept = [_kept(kind, config) for config in configs]
+    missing = {path: config for path, config in zip(kept, configs, strict=True) if not path.is_file()}
+    by_backend = sorted(missing.items(), key=lambda item: _backend(item[1]))
+    for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
+        paths, some = zip(*group, strict=True)
+        for path, answer in zip(paths, _ask(kind, some), strict=True):
+            part = path.with_suffix(f".{os.getpid()}.part")
+            part.write_text(json.dumps(answer))
+            part.replace(path)
+    return [json.loads(path.read_text()) for path in kept]
+
+
+def _ask(kind: str, configs: Sequence[TrialConfig], **values: str) -> list[dict[str, Any]]:
+    requests = [
+        {"kind": kind, "values": {"config": config.to_dict(), "num_classes": NUM_CLASSES, **values}}
+        for config in configs
+    ]
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": _backend(configs[0])}
+    command = [sys.executable, "-m", "bench.execution.model_child", json.dumps(requests)]
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, env=environment)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"Building the models took longer than {CHILD_SECONDS:g} s.") from error
+    if child.returncode:
+        last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+        raise BenchError(f"The model can't be built: {last}")
+    return [json.loads(line) for line in child.stdout.splitlines()]
+
+
+def _backend(config: TrialConfig) -> str:
+    """The installed backend that starts soonest and that the architecture runs with."""
+    accepted = catalog.architecture(config).backends
+    return next((b for b in _QUICKEST if b in accepted and importlib.util.find_spec(b)), config.backend)
+
+
+def _kept(kind: str, config: TrialConfig) -> Path:
+    """Where the answer stands in the cache, or will."""
+    values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params", "image_size")}
+    values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and file_hash(config.plugin)}
+    values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
+    values["unfreeze_from"] = config.unfreeze_from
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return cache_folder("models") / f"{digest[:24]}.json"
+
+
+@functools.cache
+def _sources() -> str:
+    """A hash of what decides the answers beside the question."""
+    files = [
+        *sorted(Path(architectures.__file__).parent.glob("*.py")),
+        Path(__file__).with_name("model_child.py"),
+        Path(profiling.__file__).with_name("flops.py"),
+    ]
+    versions = [f"{name} {_version(name)}" for name in _BUILDERS]
+    return hashlib.sha256("\n".join([*map(file_hash, files), *versions]).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,92 @@
+"""The presets: published recipes as `--config` files, and the sizes of their models."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bench import catalog, grid, presets
+from bench.errors import BenchError
+
+
+def planned(name, **options):
+    """The preset's trials; on `shapes` where its data set isn't there yet."""
+    file = presets.find(Path(name))
+    named = grid.read_toml(file)[0].get("dataset")
+    return grid.configs(options if named in catalog.datasets() else {"dataset": "shapes", **options}, file)
+
+
+def params(config, num_classes):
+    """Parameters of a trial's model, all and trainable."""
+    build = catalog.load_builder(catalog.architecture(config))
+    model = build((*config.image_size, 3), num_classes, backbone=config.backbone, weights=None, **config.params)
+    return model.count_params(), sum(math.prod(v.shape) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_resolves_and_its_head_says_what_was_published(name):
+    assert planned(name)
+    text = presets.find(Path(name)).read_text()
+    assert text.startswith("# ") and "# Published" in text
+    assert presets.summary(name).endswith(".")
+
+
+def test_the_carvana_unet_has_the_notebook_s_parameters():
+    (config,) = planned("carvana-unet-128")
+    assert (config.image_size, config.params["upsampling"]) == ((128, 128), "nearest")
+    assert params(config, 1) == (34_540_737, 34_527_041)
+    assert params(config, 2)[0] == 34_540_737 + 64 + 1  # a second 1x1 filter over 64 channels, and its bias
+
+
+def test_the_airbus_unet_is_small_and_trained_at_two_sizes():
+    configs = planned("airbus-unet-small")
+    assert [c.image_size for c in configs] == [(768, 768), (256, 256)]
+    assert {(c.batch_size, c.loss) for c in configs} == {(5, "dice")}
+    levels = [3, 16, 32, 64, 128, 256]
+    down = sum(9 * a * b + b + 9 * b * b + b for a, b in pairwise(levels))
+    # Up: 2x2 transposed convolution, then two 3x3 convolutions, the first over the skip as well.
+    up = sum(4 * 2 * b * b + b + 9 * 2 * b * b + b + 9 * b * b + b for b in levels[1:-1])
+    assert params(configs[1], 2) == (down + up + 2 * 16 + 2,) * 2
+
+
+def test_the_pets_presets_freeze_imagenet_encoders():
+    configs = planned("pets-mobilenets")
+    assert [c.pair for c in configs] == [
+        "unet:mobilenet_v2", "fcn8:mobilenet", "segnet:mobilenet", "pspnet:mobilenet", "deeplab:mobilenet",
+    ]  # fmt: skip
+    assert {(c.weights, c.freeze_encoder, c.fine_tune_lr_factor) for c in configs} == {("imagenet", 0.5, 0.1)}
+    assert [c.freeze_encoder for c in planned("pets-unet-encoders")] == [1.0, 0.0]
+
+
+def test_the_six_trials_change_one_thing_at_a_time():
+    configs = planned("unet-six-trials")
+    kernels = [c.params.get("kernel_size", 3) for c in configs]
+    assert sorted({c.lr for c in configs}) == [1e-5, 1e-4, 1e-3, 1e-2]
+    assert (len(configs), {c.batch_size for c in configs}, set(kernels)) == (6, {16, 8}, {3, 5})
+    changes = [(c.lr != 1e-3) + (c.batch_size != 16) + (k != 3) for c, k in zip(configs, kernels, strict=True)]
+    assert sorted(changes) == [0, 1, 1, 1, 1, 1]
+
+
+def test_options_win_over_a_preset():
+    assert {c.lr for c in planned("airbus-unet-small", lr="0.01")} == {0.01}
+
+
+def test_a_file_of_the_user_goes_before_a_preset_and_an_unknown_name_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("pets-mobilenets").write_text("arch = 'unet'")
+    assert presets.find(Path("pets-mobilenets")) == Path("pets-mobilenets")
+    with pytest.raises(
+        BenchError, match=r"There is no file 'pets-mobilenet'. Unknown preset .* Did you mean 'pets-mob"
+    ):
+        presets.find(Path("pets-mobilenet"))
+    assert presets.find(Path("grid.toml")) == Path("grid.toml")
+
+
+@pytest.mark.parametrize("name", ["carvana-unet-128", "airbus-unet-small"])
+def test_a_preset_whose_data_set_is_not_there_says_so(name):
+    file = presets.find(Path(name))
+    if grid.read_toml(file)[0]["dataset"] in catalog.datasets():
+        pytest.skip("the data set is there")
+    with pytest.raises(BenchError, match="Unknown data set"):
+        grid.configs({}, file)
