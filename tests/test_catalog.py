@@ -51,7 +51,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
     [
         ({"arch": "unett"}, "Unknown architecture 'unett'. Did you mean 'unet'"),
         ({"dataset": "shape"}, "Unknown data set 'shape'. Did you mean 'shapes'"),
-        ({"backbone": "resnet5"}, "Did you mean 'resnet50'? Available: mobilenet_v2, resnet50"),
+        ({"backbone": "resnet5"}, "Did you mean 'resnet50' or 'resnet101'? Available: vgg16"),
         ({"arch": "deeplab", "backbone": "none"}, "deeplab needs a backbone. It accepts: mobilenet_v2"),
         ({"image_size": (100, 130)}, "The next size that fits is 112x144"),
         ({"weights": "no/such.h5"}, "There is no weights file 'no/such.h5'. Accepted: none, imagenet or"),

@@ -1,6 +1,7 @@
 """Freezing the encoder for a share of the budget, then fine-tuning it, on a net with a backbone of three layers."""
 
 import json
+import time
 
 import keras
 import numpy as np
@@ -50,7 +51,11 @@ class Watched(Session):
 
     def unfreeze(self):
         self.before, self.head_before, self.engine_before = self.encoder(), self.head(), self.training.engine
+        seconds = self.training.meter.seconds, self.ledger.seconds["compile"], time.monotonic()
         super().unfreeze()
+        self.switch_seconds = time.monotonic() - seconds[2]
+        self.clock_seconds = self.training.meter.seconds - seconds[0]
+        self.compile_seconds = self.ledger.seconds["compile"] - seconds[1]
         self.after, self.head_after = self.encoder(), self.head()
 
     def encoder(self):
@@ -60,7 +65,7 @@ class Watched(Session):
     def head(self):
         """Step count, then momentum and velocity of each variable that isn't the encoder's."""
         self.training.engine.pull()
-        adam = self.training.engine.optimizer
+        adam = getattr(self.training.engine.optimizer, "inner_optimizer", self.training.engine.optimizer)
         head = [i for i, v in enumerate(adam._trainable_variables) if "backbone_" not in v.path]
         return [
             to_numpy(v) for v in (adam.iterations, *(s[i] for i in head for s in (adam._momentums, adam._velocities)))
@@ -69,7 +74,8 @@ class Watched(Session):
 
 def trained(folder, **fields):
     """A session after training, before test and profile."""
-    session = Watched(TrialConfig.from_dict({**CONFIG.to_dict(), **fields}), folder, Ledger(0.0))
+    session = Watched(TrialConfig.from_dict({**CONFIG.to_dict(), **fields}), folder, Ledger(time.time()))
+    session.began = time.time()
     session.pack = prepare_pack(session.config)
     session.indexes = choose_indexes(session.pack, 1.0)
     with pytest.MonkeyPatch.context() as patch:
@@ -106,6 +112,14 @@ def test_the_head_goes_on_with_its_optimizer_state(session):
         np.testing.assert_array_equal(before, after)
 
 
+def test_a_scaled_loss_goes_on_too(tmp_path):
+    session = trained(tmp_path, precision="mixed_float16", budget="4steps")
+    assert [int(state[0]) for state in (session.head_before, session.head_after, session.head())] == [2, 2, 4]
+    before, after = session.engine_before.optimizer, session.training.engine.optimizer
+    assert int(to_numpy(before.step_counter)) == 2 and int(to_numpy(after.step_counter)) == 4
+    assert moved(session.after, session.encoder()) == ["backbone_conv1", "backbone_norm", "backbone_conv2"]
+
+
 def test_the_history_names_the_phase_and_the_learning_rate_falls_by_the_factor(session):
     rows = [json.loads(line) for line in (session.folder / HISTORY).read_text().splitlines()]
     assert [row["phase"] for row in rows] == ["frozen"] * 5 + ["all"] * 5
@@ -113,9 +127,10 @@ def test_the_history_names_the_phase_and_the_learning_rate_falls_by_the_factor(s
     assert [row["steps"] for row in rows] == list(range(1, 11))
 
 
-def test_the_switch_is_charged_to_compiling(session):
-    seconds = session.ledger.close()
-    assert seconds["compile"] > seconds["train"] > session.training.meter.seconds
+def test_the_switch_is_charged_to_compiling_and_the_ledger_adds_up(session):
+    assert session.clock_seconds == 0
+    assert session.compile_seconds == pytest.approx(session.switch_seconds, rel=0.01, abs=0.05)
+    assert sum(session.ledger.close().values()) == pytest.approx(time.time() - session.began, rel=0.01, abs=0.05)
 
 
 def test_a_switch_between_two_validations_and_the_top_part_alone(tmp_path):

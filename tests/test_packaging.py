@@ -22,10 +22,11 @@ def test_the_mapped_folders_have_no_subfolders():
         assert not [p for p in (ROOT / name).glob("*/*.py")]
 
 
-def test_templates_are_package_data():
-    patterns = PROJECT["tool"]["setuptools"]["package-data"]["bench.report"]
-    files = {p.suffix for p in (ROOT / "bench" / "report").iterdir() if p.is_file() and p.suffix != ".py"}
-    assert files <= {pattern.lstrip("*") for pattern in patterns}
+def test_templates_and_presets_are_package_data():
+    for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
+        folder = ROOT.joinpath(*package.split("."))
+        files = {p.suffix for p in folder.iterdir() if p.is_file() and p.suffix != ".py"}
+        assert files == {pattern.lstrip("*") for pattern in patterns}
 
 
 @pytest.mark.parametrize("name", ["architectures", "datasets"])
