@@ -3,6 +3,9 @@
 A layer that isn't trainable runs its batch norm in inference mode, and keeps its statistics.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 
 from bench.architectures.backbones import PREFIX
@@ -79,3 +82,17 @@ def start_fine_tuning(config: TrialConfig, training: Training) -> None:
     training.engine = engine
     training.lr *= config.fine_tune_lr_factor
     training.block_rates.clear()  # the speed is that of the whole model
+
+
+@contextmanager
+def frozen_again(config: TrialConfig, training: Training) -> Iterator[None]:
+    """Inside, an engine of the frozen phase: weights of that phase are tested with its batch norm statistics."""
+    later = training.engine
+    later.pull()
+    unfrozen = [layer for layer in encoder_layers(later.model) if layer.trainable]
+    freeze(later.model)
+    training.engine = build_engine(config, later.model, keras.optimizers.Adam(config.lr))
+    yield
+    for layer in unfrozen:
+        layer.trainable = True
+    training.engine = later

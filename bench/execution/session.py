@@ -41,6 +41,7 @@ class Session:
         self.progress = Progress(folder)
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
+        self.best_phase = ""  # the phase that they are of
         self.training_phase = "frozen" if config.freeze_encoder else "all"
 
     def run(self) -> dict[str, Any]:
@@ -130,12 +131,19 @@ class Session:
                 file.write(json.dumps(row) + "\n")
             best = max(self.validations, key=_mean_iou)
             if self.config.select == "best" and values is best:
-                self.best = _weights(self.training.engine)
+                self.best, self.best_phase = _weights(self.training.engine), self.training_phase
         self.progress.val_mean_iou = values["mean_iou"]
         self.progress.phase("train")
 
     def test(self) -> tuple[dict[str, Any], dict[str, float]]:
         """Score the selected weights on the test split, once; the metrics, and those weights' validation."""
+        if self.best and self.best_phase != self.training_phase:
+            with fine_tune.frozen_again(self.config, self.training):
+                return self.test_selected()
+        return self.test_selected()
+
+    def test_selected(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """As `test`, with the present engine."""
         validation = self.validations[-1]
         if self.best:
             validation = max(self.validations, key=_mean_iou)
