@@ -152,6 +152,9 @@ def test_every_trainable_weight_gets_a_gradient(case):
     size = 2 * max(case.divisor, 16)
     keras.utils.set_random_seed(0)
     model = case.build_without_dropout(size, size)
+    for layer in model.layers:
+        if type(layer).__name__ == "LayerScale":  # ConvNeXt's: from 1e-6, gradients behind it vanish beside the weights
+            layer.gamma.assign(np.ones(layer.gamma.shape))
     model.compile(keras.optimizers.SGD(1.0), _loss(), run_eagerly=True)
     for _ in range(2 if contract.zero_kernels(model) else 1):  # FCN's scores keep the first step to themselves
         before = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
@@ -161,7 +164,7 @@ def test_every_trainable_weight_gets_a_gradient(case):
         for w, b in zip(model.trainable_weights, before, strict=True)
     }
     exempt = _shifts_before_a_norm(model)
-    smallest = 1e-6 * np.median(list(gradients.values()))  # of the model's own scale: ConvNeXt's branches start at 1e-6
+    smallest = 1e-6 * np.median(list(gradients.values()))  # on the model's own scale
     dead = {path: g for path, g in gradients.items() if path not in exempt and not smallest < g < np.inf}
     assert not dead
 
@@ -306,8 +309,8 @@ def _logits(model: keras.Model, batch: np.ndarray) -> np.ndarray:
 def _shifts_before_a_norm(model: keras.Model) -> set[str]:
     """Paths of biases and batch norm shifts that a batch norm behind them takes out again: their gradient is zero.
 
-    Such is a bias in front of a batch norm, and the shift of MobileNetV2's linear bottlenecks, which reaches the next
-    batch norm through additions and 1x1 convolutions alone.
+    Such is a bias in front of a batch norm, and the shift of a linear bottleneck (MobileNetV2, EfficientNetV2), which
+    reaches the next batch norm through additions, means and 1x1 convolutions alone.
     """
     consumers: dict[int, list[keras.Layer]] = {}
     for layer in model.layers:
@@ -317,7 +320,7 @@ def _shifts_before_a_norm(model: keras.Model) -> set[str]:
     def is_taken_out(tensor) -> bool:
         return all(
             isinstance(layer, keras.layers.BatchNormalization)
-            or ((isinstance(layer, keras.layers.Add) or _is_pointwise(layer)) and is_taken_out(layer.output))
+            or (_passes_shifts_on(layer) and is_taken_out(layer.output))
             for layer in consumers.get(id(tensor), [None])
         )
 
@@ -325,5 +328,12 @@ def _shifts_before_a_norm(model: keras.Model) -> set[str]:
     return {shift.path for layer, shift in shifts if shift is not None and is_taken_out(layer.output)}
 
 
-def _is_pointwise(layer: keras.Layer) -> bool:
-    return type(layer) is keras.layers.Conv2D and layer.kernel_size == (1, 1)
+def _passes_shifts_on(layer: keras.Layer) -> bool:
+    """Whether a shift of every pixel comes out as a shift; a dilated convolution wider than its map is a 1x1 one.
+
+    EfficientNet's dropout takes whole branches away, mostly those of no image.
+    """
+    if type(layer) not in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D):
+        return isinstance(layer, keras.layers.Add | keras.layers.GlobalAveragePooling2D | keras.layers.Dropout)
+    sides = zip(layer.kernel_size, layer.dilation_rate, layer.input.shape[1:3], strict=True)
+    return all(kernel == 1 or dilation >= side for kernel, dilation, side in sides)
