@@ -4,6 +4,7 @@ Nothing here imports keras: bench/probe.py reads the specs of plug-ins and insta
 """
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from bench import checks, probe
 from bench.architectures.sizes import check_image_size
 from bench.errors import BenchError
+from bench.hashing import file_hash
 from bench.plugin import architecture_from, dataset_from
 from bench.registry import Registry
 from bench.resolve import resolve as resolve_function
@@ -61,7 +63,7 @@ def problems() -> list[str]:
 def add_plugin(plugin: Path | str) -> None:
     """Add what a plug-in file defines; twice is once, a changed file is read again. BenchError if it can't be read."""
     path = _plugin_path(plugin)
-    wanted = {**_plugins, path: probe.file_hash(path)}
+    wanted = {**_plugins, path: file_hash(path)}
     _load(tuple(wanted.items()))
     _plugins.update(wanted)
 
@@ -78,6 +80,24 @@ def dataset(config: TrialConfig) -> DatasetSpec:
     if config.plugin:
         add_plugin(config.plugin)
     return datasets().get(config.dataset)
+
+
+def source_hash(config: TrialConfig) -> str | None:
+    """The hash of the files that define the architecture and data set, as far as they are not built in.
+
+    A plug-in's file, or the module that an entry point names; None where both are built in.
+    """
+    locations = (architecture(config).build, dataset(config).adapter)
+    sources = {location.rpartition(":")[0] for location in locations}
+    files = {_source_file(source) for source in sources if not source.startswith("bench.")}
+    hashes = sorted(file_hash(file) for file in files)
+    if len(hashes) < 2:
+        return hashes[0] if hashes else None
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _source_file(source: str) -> Path:
+    return Path(source) if source.endswith(".py") else probe.module_file(source)
 
 
 def _current() -> Catalog:
@@ -133,11 +153,6 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
         return build(*args, **params)
 
     return without_backbone
-
-
-def load_adapter(spec: DatasetSpec) -> Callable[..., Any]:
-    """The function that opens a data set, imported: `adapter(data_dir) -> Dataset`."""
-    return resolve_function(spec.adapter)
 
 
 def resolve(config: TrialConfig) -> TrialConfig:

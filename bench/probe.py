@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.hashing import file_hash
 from bench.pipeline.cache import cache_folder
 from bench.spec import BACKENDS
 
@@ -33,7 +34,7 @@ def file(path: Path) -> dict[str, Any]:
 
 def module(name: str) -> dict[str, Any]:
     """The specs that an installed module defines."""
-    return _probe(name, _module_file(name))
+    return _probe(name, module_file(name))
 
 
 def entry_points() -> list[str]:
@@ -42,12 +43,7 @@ def entry_points() -> list[str]:
     return list(dict.fromkeys(point.module for point in points))
 
 
-def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _module_file(module: str) -> Path:
+def module_file(module: str) -> Path:
     """The file of an installed module, found without importing its package."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError
+from bench.hashing import file_hash
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -23,17 +24,22 @@ def resolve(target: str) -> Callable[..., Any]:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a plug-in's file, once a process; BenchError when there is none."""
+    """Import a plug-in's file, once a process and state of the file; BenchError when there is none."""
     path = path.resolve()
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if not path.is_file():
+        raise BenchError(f"There is no plug-in file '{path}'.")
+    # By content: an edit in a notebook's session is imported anew, as the records' keys say.
+    digest = hashlib.sha256(f"{path} {file_hash(path)}".encode()).hexdigest()[:12]
+    name = f"bench_plugin_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise BenchError(f"There is no plug-in file '{path}'.")
+    if spec is None or spec.loader is None:
+        raise BenchError(f"'{path}' is no Python file.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        # Not exec_module: its bytecode cache goes by whole seconds and size and misses a quick edit.
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise

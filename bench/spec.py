@@ -6,6 +6,7 @@ Nothing here imports keras, NumPy or pandas: the parent process plans a whole ni
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
 from typing import Any
 
 from bench.errors import BenchError
@@ -129,13 +130,19 @@ class Budget:
         return cls(amount, unit[0])
 
     def __str__(self) -> str:
-        if self.unit != "seconds":
-            thousands = self.unit == "images" and self.amount % 1000 == 0
-            amount = f"{self.amount / 1000:g}k" if thousands else f"{self.amount:g}"
-            return f"{amount}{'samples' if self.unit == 'images' else self.unit}"
-        if self.amount % 60 == 0:
-            return f"{self.amount / 60:g}m"
-        return f"{self.amount:g}s"
+        """The shortest text that `parse` reads back to the same budget."""
+        if self.unit == "seconds":
+            minutes = self.amount % 60 == 0
+            return f"{_plain(self.amount / 60)}m" if minutes else f"{_plain(self.amount)}s"
+        if self.unit == "images":
+            thousands = self.amount % 1000 == 0
+            return f"{_plain(self.amount / 1000)}ksamples" if thousands else f"{_plain(self.amount)}samples"
+        return f"{_plain(self.amount)}{self.unit}"
+
+
+def _plain(number: float) -> str:
+    """All digits of a number, without an exponent."""
+    return str(int(number)) if number == int(number) else format(Decimal(repr(float(number))), "f")
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,7 @@ class TrialRecord:
     repeat: int
     status: str  # one of FINAL_STATUSES or RETRIED_STATUSES
     config: dict[str, Any]  # TrialConfig.to_dict(), whole
+    configuration: str = ""  # hash like the key, but without seed and repeat: equal for trials of one configuration
     reason: str = ""  # one line for every status but ok
     log_tail: tuple[str, ...] = ()  # the last lines of a failed trial's log
     started: str = ""  # ISO 8601, UTC

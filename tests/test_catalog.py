@@ -1,6 +1,7 @@
 """The catalog: built-in specs, plug-ins in a child process, entry points, and the checks of a configuration."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from bench import catalog, probe
 from bench.errors import BenchError
+from bench.hashing import file_hash
+from bench.resolve import resolve as resolve_function
 from bench.spec import AUGMENTS, LOSS_TERMS, TrialConfig
 
 ROOT = Path(__file__).parents[1]
@@ -166,6 +169,25 @@ def test_a_plugin_that_can_not_be_used_ends_in_one_line(tmp_path, monkeypatch, t
     assert "unet" in catalog.architectures()  # the others still work
 
 
+def test_an_edited_plugin_is_imported_anew_in_the_same_process(tmp_path):
+    file = tmp_path / "answers.py"
+    for answer in (41, 42):  # of the same length, within the same second
+        file.write_text(f"def answer(): return {answer}\n")
+        assert resolve_function(f"{file}:answer")() == answer
+    assert resolve_function(f"{file}:answer") is resolve_function(f"{file}:answer")
+
+
+def test_the_source_hash_is_that_of_the_files_that_are_not_built_in(config, tmp_path):
+    assert catalog.source_hash(config) is None
+    assert catalog.source_hash(replace(config, dataset="stripes", plugin=SMALL)) == file_hash(SMALL)
+    assert catalog.source_hash(replace(config, arch="small_net", dataset="stripes", plugin=SMALL)) == file_hash(SMALL)
+    other = tmp_path / "other.py"
+    other.write_text(NET.format("other", ""))
+    catalog.add_plugin(SMALL)
+    both = catalog.source_hash(replace(config, arch="other", dataset="stripes", plugin=str(other)))
+    assert both not in (None, file_hash(SMALL), file_hash(other))
+
+
 def test_an_installed_package_names_its_module(tmp_path, monkeypatch):
     (tmp_path / "their_nets").mkdir()
     (tmp_path / "their_nets" / "__init__.py").write_text("raise RuntimeError('imported in the parent or needlessly')")
@@ -177,6 +199,8 @@ def test_an_installed_package_names_its_module(tmp_path, monkeypatch):
     try:
         assert catalog.architectures().get("small_net").build == "their_net:build_small_net"
         assert "their_net" not in sys.modules
+        with_theirs = TrialConfig(arch="small_net", dataset="shapes")
+        assert catalog.source_hash(with_theirs) == file_hash(tmp_path / "their_net.py")
         broken, absent = catalog.problems()
     finally:
         catalog._load.cache_clear()
@@ -186,6 +210,19 @@ def test_an_installed_package_names_its_module(tmp_path, monkeypatch):
 
 def contributed_plugin() -> str:
     return re.search(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)[1]
+
+
+def test_the_command_of_contributing_plans_its_trials(tmp_path, monkeypatch, quick_backend):
+    from typer.testing import CliRunner
+
+    from bench.cli import app
+
+    (command,) = re.findall(r"^    bench (run .*)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    (tmp_path / "tiny_net.py").write_text(contributed_plugin())
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*shlex.split(command), "--backend", quick_backend, "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert "Planned trials: 4" in result.output
 
 
 def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend):

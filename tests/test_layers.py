@@ -12,6 +12,8 @@ LAYERS = {
     "bench.errors": 0,
     "bench.spec": 0,
     "bench.registry": 0,
+    "bench.hashing": 0,
+    "bench.losses": 0,
     "bench.plugin": 0,
     "bench.resolve": 0,
     "bench.samples": 0,

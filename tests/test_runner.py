@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from bench import catalog
 from bench.errors import BenchError
 from bench.execution.executor import OUTCOME
 from bench.execution.observer import Observer
 from bench.execution.runner import run
-from bench.records.store import LOG, MARKER, ResultsFolder, load
+from bench.records.store import LOG, MARKER, RETRY_LOG, ResultsFolder, load
 from bench.spec import Budget, TrialConfig
 
 CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
@@ -115,6 +116,40 @@ def test_force_runs_again_but_an_interrupted_run_does_not_replace_a_finished_one
     assert record.metrics == {"mean_iou": 0.6}
 
 
+def test_a_forced_run_that_fails_says_so_and_leaves_the_old_record_with_its_log_beside_it(tmp_path):
+    run([CONFIG], results=tmp_path / "r", executor=FakeExecutor(OK))
+    (record,) = run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor(None))
+    assert record.status == "failed"
+    (trial,) = load([tmp_path / "r"]).trials
+    assert trial.record.status == "ok"
+    assert (trial.folder / RETRY_LOG).read_text().endswith("last line\n")
+
+
+class CtrlCTooLate(Observer):
+    """Ctrl-C when the trial has just written its outcome."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def started(self, trial):
+        (ResultsFolder(self.results).running_folder(trial.identity) / OUTCOME).write_text(json.dumps(OK))
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_after_the_outcome_keeps_the_finished_trial_and_ends_the_run(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run([CONFIG], results=tmp_path / "r", executor=FakeExecutor("hang"), observer=CtrlCTooLate(tmp_path / "r"))
+    (trial,) = load([tmp_path / "r"]).trials
+    assert trial.record.status == "ok"
+
+
+def test_seeds_and_repeats_share_their_configuration(tmp_path):
+    configs = [TrialConfig(**{**vars(CONFIG), **c}) for c in ({}, {"seed": 1}, {"repeat": 1}, {"batch_size": 8})]
+    first, seed, repeat, other = run(configs, results=tmp_path / "r", executor=FakeExecutor(OK, OK, OK, OK))
+    assert first.configuration == seed.configuration == repeat.configuration != other.configuration
+    assert len({r.key for r in (first, seed, repeat, other)}) == 4
+
+
 def test_a_trial_that_another_runner_holds_is_left_alone(tmp_path):
     heard = []
 
@@ -159,12 +194,14 @@ def test_the_key_has_what_decides_the_result_and_nothing_else(tmp_path):
     from bench.execution.identity import trial_key
 
     def key(**changes):
-        return trial_key(TrialConfig(**{**vars(CONFIG), **changes}), "fingerprint")
+        return trial_key(catalog.resolve(TrialConfig(**{**vars(CONFIG), **changes})), "fingerprint")
 
     (tmp_path / "a.h5").write_bytes(b"weights")
     (tmp_path / "b.h5").write_bytes(b"weights")
     assert key() == key(timeout=5.0) == key(data_dir="elsewhere") == key(skip_corrupt=True)
-    assert key(weights=str(tmp_path / "a.h5")) == key(weights=str(tmp_path / "b.h5")) != key()
+    with_backbone = {"arch": "deeplab", "params": {}}
+    first, second = (key(**with_backbone, weights=str(tmp_path / name)) for name in ("a.h5", "b.h5"))
+    assert first == second != key(**with_backbone)
     assert key(params={"filters": [4, 8], "dropout": 0.0}) == key()  # 0.0 is the builder's default
     assert len({key(), key(seed=1), key(repeat=1), key(batch_size=8), key(backend="jax"), key(lr=0.1)}) == 6
     assert trial_key(CONFIG, "other data") != key()

@@ -63,7 +63,7 @@ def test_the_metrics_can_be_computed_again_from_the_stored_table(trial):
 def test_samples_are_pictures_of_image_truth_and_prediction(trial):
     from PIL import Image
 
-    assert len(trial.samples()) == 4  # as many as fit the batch
+    assert len(trial.samples()) == 6
     with Image.open(trial.samples()[0]) as picture:
         assert picture.size == (3 * 32 + 2 * 4, 32)
 
@@ -108,6 +108,8 @@ def test_whatever_a_trial_throws_becomes_a_row_and_the_rest_go_on(tmp_path, quic
     assert "the weights are on holiday" in value.log_tail[-1]
     assert memory.status == "out_of_memory"
     assert nan.status == "diverged" and "step 1" in nan.reason
+    assert all(r.environment["versions"]["keras"] for r in (value, memory, nan))
+    assert all(r.ledger["startup"] > 0 for r in (value, memory, nan))
     assert good.status == "ok"
 
 
@@ -116,7 +118,7 @@ class Kill(Observer):
 
     def progressed(self, trial, progress):
         if progress["phase"] == "train":
-            subprocess.run(["pkill", "-9", "-f", trial.identity], check=False, timeout=10)
+            os.kill(progress["pid"], signal.SIGKILL)
 
 
 def test_a_killed_trial_is_a_row_and_is_run_again(tmp_path, quick_backend):
@@ -135,13 +137,14 @@ run([TrialConfig("unet", "shapes", image_size=(32, 32), batch_size=4, params={"f
 """
 
 
-def test_a_trial_ends_when_its_runner_is_killed(tmp_path, quick_backend):
+@pytest.mark.parametrize("file", ["trial.json", "progress.json"])  # as it is started, and while it works
+def test_a_trial_ends_when_its_runner_is_killed(tmp_path, quick_backend, file):
     runner = subprocess.Popen([sys.executable, "-c", RUN, quick_backend, str(tmp_path / "r")])
-    running = _wait_for(lambda: list((tmp_path / "r" / "trials").glob("*.running/progress.json")), 120)
+    found = _wait_for(lambda: list((tmp_path / "r" / "trials").glob(f"*.running/{file}")), 120)
     assert len(load([tmp_path / "r"]).running) == 1
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
-    identity = running[0].parent.name
+    identity = found[0].parent.name
     _wait_for(lambda: subprocess.run(["pgrep", "-f", identity], capture_output=True, timeout=10).returncode == 1, 30)
     loaded = load([tmp_path / "r"])
     assert (len(loaded.abandoned), loaded.running, loaded.trials) == (1, [], [])

@@ -7,6 +7,7 @@ from keras import ops
 from PIL import Image
 
 from bench.backends.base import Engine
+from bench.pipeline import batches
 from bench.pipeline.pack import Pack
 from bench.spec import IGNORE_INDEX
 
@@ -31,15 +32,19 @@ GAP = 4  # pixels between the pictures
 def write_samples(engine: Engine, pack: Pack, indexes: np.ndarray, folder: Path, *, batch_size: int) -> None:
     """Write up to six PNGs, evenly spaced over `indexes`: the same images for every trial on the data."""
     chosen = indexes[np.unique(np.linspace(0, len(indexes) - 1, COUNT).astype(int))]
-    rows = np.resize(chosen, batch_size)  # the batch size that is compiled already
-    predicted = ops.convert_to_numpy(engine.predict(np.ascontiguousarray(pack.images[rows]))[0])
     folder.mkdir(parents=True, exist_ok=True)
-    for number, (index, classes) in enumerate(zip(chosen[:batch_size], predicted, strict=False)):
-        image, labels = pack.images[index], pack.labels[index]
-        gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
-        strip = np.concatenate([image, gap, overlay(image, labels), gap, overlay(image, classes)], axis=1)
-        name = "".join(c if c.isalnum() or c in "-_" else "_" for c in pack.names[index])
-        Image.fromarray(strip).save(folder / f"{number}_{name[:60]}.png")
+    number = 0
+    for images, labels, valid in batches.evaluation(pack, chosen, batch_size):  # the batch size that is compiled
+        predicted = ops.convert_to_numpy(engine.predict(images)[0])
+        for image, truth, classes in zip(images[:valid], labels, predicted, strict=False):
+            name = "".join(c if c.isalnum() or c in "-_" else "_" for c in pack.names[chosen[number]])
+            Image.fromarray(_strip(image, truth, classes)).save(folder / f"{number}_{name[:60]}.png")
+            number += 1
+
+
+def _strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([image, gap, overlay(image, truth), gap, overlay(image, classes)], axis=1)
 
 
 def overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

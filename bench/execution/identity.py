@@ -7,14 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bench import catalog
 from bench.spec import PROTOCOL_VERSION, TrialConfig
 
 NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "plugin", "weights", "params"}  # the last three by content
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
-    """Twelve hexadecimal digits over everything that decides the result.
+    """Twelve hexadecimal digits over everything that decides the result of a resolved configuration.
 
     Only fields that differ from the protocol's defaults count, so that a later option leaves old
     keys valid; a weights file and a plug-in count by their content, the data by their fingerprint.
@@ -26,8 +25,7 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
         for f in fields(TrialConfig)
         if f.name not in NOT_IN_KEY and values[f.name] != defaults[f.name]
     }
-    declared = {p.name: p.default for p in catalog.architecture(config).params}
-    identity["params"] = {k: v for k, v in config.params.items() if k not in declared or v != declared[k]}
+    identity["params"] = config.params  # resolved: without those that are the builder's defaults
     if config.weights != "none":
         identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     if config.plugin:

@@ -71,9 +71,12 @@ def _environment(backend: str) -> dict[str, str]:
 
 
 def _oom_kills() -> int:
-    """Processes that the kernel has killed for memory in this container so far."""
-    try:
-        events = Path("/sys/fs/cgroup/memory.events").read_text().split()
-    except OSError:
-        return 0
-    return int(events[events.index("oom_kill") + 1]) if "oom_kill" in events else 0
+    """Processes that the kernel has killed for want of memory so far, on this machine or in this container."""
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        try:
+            words = Path(path).read_text().split()
+        except OSError:
+            continue
+        if "oom_kill" in words:
+            return int(words[words.index("oom_kill") + 1])
+    return 0

@@ -1,7 +1,7 @@
 """From configurations to planned trials: data prepared, identity known, what is done found."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bench import catalog
@@ -20,6 +20,8 @@ class PlannedTrial:
 
     config: TrialConfig  # resolved
     key: str
+    configuration: str  # the key of all seeds and repeats together
+    fingerprint: str  # of the data
     identity: str  # name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
 
@@ -49,9 +51,11 @@ def plan(
         data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
             fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
-        key = trial_key(config, fingerprints[data])
+        fingerprint = fingerprints[data]
+        key = trial_key(config, fingerprint)
+        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
         identity = trial_identity(config, key, expected_device())
-        trials.setdefault(identity, PlannedTrial(config, key, identity, results.find(identity)))
+        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, results.find(identity)))
     return list(trials.values())
 
 

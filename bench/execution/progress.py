@@ -1,5 +1,6 @@
 """What a trial tells its runner while it works: a small file, replaced at most twice a second."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Progress:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        values: dict[str, Any] = {"phase": self._phase, "time": time.time(), "fraction": 0.0}
+        values: dict[str, Any] = {"phase": self._phase, "time": time.time(), "pid": os.getpid(), "fraction": 0.0}
         if self.training:
             values.update(training_state(self.training), val_mean_iou=self.val_mean_iou)
         write_json(self._path, values)

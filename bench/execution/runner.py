@@ -1,5 +1,6 @@
 """Runs planned trials one after the other; a trial that ends badly becomes a row, and the rest go on."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -9,15 +10,17 @@ from typing import Any
 
 from filelock import Timeout
 
+from bench import catalog
 from bench.execution.executor import OUTCOME, Executor, Handle
 from bench.execution.local import LocalExecutor
 from bench.execution.observer import Observer
 from bench.execution.plan import PlannedTrial, plan
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import cpu_device, expected_device, host_environment
 from bench.records.store import LOG, PROGRESS, REQUEST, ResultsFolder, read_json, write_json
 from bench.spec import TrialConfig, TrialRecord
 
 POLL_SECONDS = 0.3
+CLAIM_SECONDS = 1.0  # a reader that looks whether a trial runs holds its lock for a moment
 LOG_LINES = 20
 
 
@@ -33,7 +36,8 @@ def run(
 
     Args:
         results: the results folder; made if absent.
-        force: run finished trials again; the old record stays until the new one is final.
+        force: run finished trials again; the old record stays until the new one is final, but a new
+            one that failed is what is returned.
 
     Raises:
         BenchError: a configuration or the folder can't be used; nothing has been run then.
@@ -41,8 +45,9 @@ def run(
     """
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
-    trials = plan(configs, folder, preparing=observer.preparing)
+    resolved = [catalog.resolve(config) for config in configs]
     folder.create()
+    trials = plan(resolved, folder, preparing=observer.preparing)
     observer.planned(trials)
     records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
     return [record for record in records if record]
@@ -55,32 +60,35 @@ def _run_one(
     if trial.done and not force:
         return trial.record
     try:
-        with results.claim(trial.identity).acquire(timeout=0):
+        with results.claim(trial.identity).acquire(timeout=CLAIM_SECONDS):
             other = results.find(trial.identity)  # another runner may have ended it since the plan was made
             if other and other != trial.record and not force:
                 return other
-            record = _execute(trial, results, observer, executor)
-            stored = results.finish(trial.identity, record)
+            record, interrupted = _execute(trial, results, observer, executor)
+            results.finish(trial.identity, record)
     except Timeout:
         observer.elsewhere(trial)
         return None
     observer.ended(trial, record)
-    if record.status == "interrupted":
+    if interrupted:
         raise KeyboardInterrupt
-    return stored
+    return record
 
 
-def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor) -> TrialRecord:
-    """Run the trial's process to its end, whatever end that is."""
+def _execute(
+    trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor
+) -> tuple[TrialRecord, bool]:
+    """Run the trial's process to its end, whatever end that is; the record, and whether Ctrl-C was pressed."""
     folder = results.running_folder(trial.identity)
     shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
     folder.mkdir(parents=True)
     started, clock = _now(), time.monotonic()
-    write_json(folder / REQUEST, {"config": trial.config.to_dict(), "time": time.time()})
+    request = {"config": trial.config.to_dict(), "fingerprint": trial.fingerprint}
+    write_json(folder / REQUEST, {**request, "runner": os.getpid(), "time": time.time()})
     handle = executor.start(folder, trial.config.backend)
     ending = _watch(trial, folder, observer, handle)
     wall = time.monotonic() - clock
-    outcome = read_json(folder / OUTCOME) if ending is None else {}
+    outcome = read_json(folder / OUTCOME)  # there also when the end was called for just too late
     (folder / OUTCOME).unlink(missing_ok=True)
     if not outcome:
         status, reason = ending or handle.reason()
@@ -88,16 +96,18 @@ def _execute(trial: PlannedTrial, results: ResultsFolder, observer: Observer, ex
     if outcome["status"] != "ok":
         outcome["log_tail"] = _log_tail(folder / LOG)
         outcome.setdefault("training", _progress(folder))
+        outcome.setdefault("environment", host_environment(gpu=expected_device() != cpu_device()))
     common = {
         "key": trial.key,
         "device": expected_device(),
         "repeat": trial.config.repeat,
+        "configuration": trial.configuration,
         "config": trial.config.to_dict(),
         "started": started,
         "finished": _now(),
         "wall_seconds": round(wall, 3),
     }
-    return TrialRecord.from_dict({**common, **outcome})
+    return TrialRecord.from_dict({**common, **outcome}), ending is not None and ending[0] == "interrupted"
 
 
 def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench import catalog
 from bench.backends.base import Engine, to_numpy
+from bench.errors import BenchError
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.samples import write_samples
@@ -27,6 +28,7 @@ from bench.profiling.ledger import Ledger
 from bench.profiling.memory import MIB, peak_memory
 from bench.records.store import HISTORY, IMAGES, SAMPLES
 from bench.spec import TrialConfig
+from bench.training.loop import Diverged
 
 VALIDATED = ("mean_iou", "dice", "f2", "pixel_accuracy")
 STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
@@ -44,12 +46,18 @@ class Session:
         self.best_phase = ""  # the phase that they are of
         self.training_phase = "frozen" if config.freeze_encoder else "all"
 
-    def run(self) -> dict[str, Any]:
-        """Train, test and measure; the parts of the record, by name."""
+    def run(self, fingerprint: str) -> dict[str, Any]:
+        """Train, test and measure; the parts of the record, by name.
+
+        Args:
+            fingerprint: of the data that the trial was planned with; BenchError if it has changed since.
+        """
         ledger, phase = self.ledger, self.progress.phase
         phase("prepare")
         with ledger.phase("prepare"):
             self.pack = prepare_pack(self.config)
+            if self.pack.fingerprint != fingerprint:
+                raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
             self.indexes = choose_indexes(self.pack, self.config.train_fraction)
         phase("build")
         with ledger.phase("build"):
@@ -60,6 +68,7 @@ class Session:
         phase("train")
         with ledger.phase("train"):
             self.training.run()
+            self.check_weights()
         phase("test")
         with ledger.phase("evaluate"):
             metrics, validation = self.test()
@@ -92,6 +101,12 @@ class Session:
         self.training.on_milestone = self.validate
         if self.config.freeze_encoder:
             self.training.switch_at, self.training.on_switch = self.config.freeze_encoder, self.unfreeze
+
+    def check_weights(self) -> None:
+        """Raise Diverged unless all weights are finite: the last step's loss is from before its update."""
+        self.training.engine.pull()
+        if not all(np.isfinite(to_numpy(v)).all() for v in self.model.trainable_variables):
+            raise Diverged(f"Weights are no longer finite after step {self.training.meter.steps}.")
 
     def compile(self) -> float:
         """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""

@@ -24,23 +24,26 @@ OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "out 
 def main() -> None:
     """Run the trial whose folder is the first argument."""
     folder = Path(sys.argv[1])
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     request = read_json(folder / REQUEST)
-    ledger = Ledger(request["time"])
-    write_json(folder / OUTCOME, _outcome(TrialConfig.from_dict(request["config"]), folder, ledger))
+    if not request or os.getppid() != request["runner"]:
+        sys.exit("The runner that asked for this trial is gone.")
+    threading.Thread(target=_end_with_parent, args=(request["runner"],), daemon=True).start()
+    write_json(folder / OUTCOME, _outcome(request, folder))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # taking a backend down can take seconds, and all is written
 
 
-def _outcome(config: TrialConfig, folder: Path, ledger: Ledger) -> dict[str, Any]:
+def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    ledger = Ledger(request["time"])
     try:
+        config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
             from bench.execution.session import Session  # imports keras, which takes its time and may fail
-        return {"status": "ok", **Session(config, folder, ledger).run()}
+        return {"status": "ok", **Session(config, folder, ledger).run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
         traceback.print_exc()
-        return {"status": status_of(error), "reason": reason_of(error)}
+        return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close()}
 
 
 def status_of(error: BaseException) -> str:
@@ -60,7 +63,7 @@ def reason_of(error: BaseException) -> str:
 
 def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(1.0)
+        time.sleep(0.2)
     os._exit(1)
 
 

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from bench.errors import BenchError
 from bench.pipeline import build
-from bench.pipeline.cache import cache_folder
+from bench.pipeline.cache import VARIABLE, cache_folder
 from bench.pipeline.source import Source, open_source
 from bench.spec import DatasetSpec
 
@@ -79,7 +80,16 @@ def prepare(
     stamps = build.stamps(source)
     place = hashlib.sha256(str(source.data_dir or "").encode()).hexdigest()[:8]
     path = cache_folder("packs") / f"{spec.name}-{image_size[0]}x{image_size[1]}-{place}"
-    with FileLock(f"{path}.lock"):
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:  # a cache that may only be read serves the packs that it has
+        if manifest := _current(path, source, stamps, skip_corrupt):
+            return _open(path, source, manifest)
+        raise BenchError(
+            f"The pack '{path}' can't be written ({error.strerror}). Give another cache folder in {VARIABLE}."
+        ) from error
+    with lock:
         manifest = _current(path, source, stamps, skip_corrupt)
         if manifest is None:
             manifest = build.write(path, source, stamps, image_size, skip_corrupt, progress)

@@ -42,8 +42,16 @@ def usable_cores() -> int:
 
 
 def environment(backend: str) -> dict[str, Any]:
-    """What a record says about hardware, versions and code; every value JSON-able."""
-    gpu = _sees_gpu(backend)
+    """What a record says about hardware, versions and code, once the backend has been imported."""
+    return host_environment(gpu=_sees_gpu(backend))
+
+
+def host_environment(*, gpu: bool) -> dict[str, Any]:
+    """The same without asking a backend; every value JSON-able.
+
+    Args:
+        gpu: whether the trial computes on a GPU.
+    """
     return {
         "cpu": _cpu_model(),
         "cores": usable_cores(),
@@ -83,11 +91,20 @@ def _sees_gpu(backend: str) -> bool:
     return torch.cuda.is_available()
 
 
+def _visible_gpu() -> list[str]:
+    """The option of nvidia-smi for the first GPU that this process may use."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return [f"--id={first}"] if first else []
+
+
 @cache
 def _query_gpu(field: str) -> str | None:
     try:
         answer = subprocess.run(
-            ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20
+            ["nvidia-smi", *_visible_gpu(), f"--query-gpu={field}", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from pathlib import Path
 
 MIB = 2**20
 
@@ -14,9 +15,19 @@ def peak_memory(backend: str) -> dict[str, float | str]:
     peak = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]()
     if peak is not None:
         return {"peak_memory_mib": round(peak / MIB, 1), "method": "device allocator"}
+    return {"peak_memory_mib": round(_peak_resident() / MIB, 1), "method": "process RSS"}
+
+
+def _peak_resident() -> int:
+    """Bytes. `ru_maxrss` outlives exec, so a child of a large process would report its parent's: Linux knows better."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, KiB on Linux
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return {"peak_memory_mib": round(rss / MIB, 1), "method": "process RSS"}
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _tensorflow() -> int | None:

@@ -13,6 +13,7 @@ results/trials/ID.lock                       held by the runner that runs the tr
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ HISTORY = "history.jsonl"
 IMAGES = "images.parquet"
 SAMPLES = "samples"
 LOG = "log.txt"
+RETRY_LOG = "log-of-failed-retry.txt"  # of a --force that failed where the old record stays
 REQUEST = "trial.json"
 PROGRESS = "progress.json"
 
@@ -81,10 +83,18 @@ class ResultsFolder:
         self.trials = self.path / "trials"
 
     def create(self) -> None:
-        """Make the folder and its marker, where they are not there yet."""
-        self.trials.mkdir(parents=True, exist_ok=True)
-        if not (self.path / MARKER).exists():
-            write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION})
+        """Make the folder and its marker, where they are not there yet; BenchError if nothing can be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (self.path / MARKER).exists():
+                write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION})
+            self.trials.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.trials):
+                pass
+        except OSError as error:
+            raise BenchError(
+                f"The results folder '{self.path}' can't be written ({error.strerror}). Give another with --results."
+            ) from error
 
     def folder(self, identity: str) -> Path:
         """Where the trial of that identity stands once it has ended."""
@@ -105,18 +115,19 @@ class ResultsFolder:
         except BenchError:
             return None
 
-    def finish(self, identity: str, record: TrialRecord) -> TrialRecord:
+    def finish(self, identity: str, record: TrialRecord) -> None:
         """Put a record into its running folder and the folder in its place.
 
-        A final record is never replaced by one that is to be retried: then the old one stays and
-        is returned.
+        A final record is never replaced by one that is to be retried: of that one only the log is kept.
         """
         running, final = self.running_folder(identity), self.folder(identity)
+        running.mkdir(parents=True, exist_ok=True)
         old = self.find(identity)
         if old and old.status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
-            shutil.rmtree(running, ignore_errors=True)
-            return old
-        running.mkdir(parents=True, exist_ok=True)
+            if (running / LOG).exists():
+                (running / LOG).replace(final / RETRY_LOG)
+            shutil.rmtree(running)
+            return
         write_json(running / RECORD, record.to_dict())
         for name in (REQUEST, PROGRESS):
             (running / name).unlink(missing_ok=True)
@@ -126,7 +137,6 @@ class ResultsFolder:
             final.rename(replaced)
         running.rename(final)
         shutil.rmtree(replaced, ignore_errors=True)
-        return record
 
 
 def check_writable(path: Path) -> None:
@@ -173,17 +183,32 @@ def read_record(folder: Path) -> TrialRecord:
 def load(paths: Iterable[Path | str]) -> Loaded:
     """Read all trials of some results folders; what can't be read is named, the rest is returned.
 
-    A path that is no results folder raises BenchError.
+    A folder that is none of ours or of a newer schema is named too; BenchError only when no folder is left.
     """
-    loaded = Loaded()
+    loaded, usable = Loaded(), 0
     for path in map(Path, paths):
-        if not (path / MARKER).is_file():
-            raise BenchError(
-                f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
-            )
+        if problem := _unreadable(path):
+            loaded.problems.append(problem)
+            continue
+        usable += 1
         for folder in sorted(p for p in (path / "trials").glob("*") if p.is_dir()):
             _load_trial(folder, loaded)
+    if not usable:
+        raise BenchError(" ".join(loaded.problems) or "No results folder was given.")
     return loaded
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a path can't be read as a results folder of this schema or older."""
+    if not (path / MARKER).is_file():
+        return f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
+    try:
+        version = _marker_version(path)
+    except BenchError as error:
+        return str(error)
+    if version > SCHEMA_VERSION:
+        return f"'{path}' was written by a newer segbench (schema {version}). Update segbench to see it."
+    return None
 
 
 def _load_trial(folder: Path, loaded: Loaded) -> None:

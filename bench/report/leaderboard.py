@@ -13,6 +13,7 @@ from itertools import groupby
 import pandas as pd
 
 from bench.records.statistics import SAME, Configuration, Spread, pool
+from bench.records.text import shorten
 from bench.report.columns import EFFICIENCY_LIMIT, ENOUGH_SEEDS, MEASURED, MISSING, PARAMS, TEXTS, Column
 
 GROUP = {  # column of the frame: what it is called
@@ -147,7 +148,7 @@ def _best_first(configuration: Configuration) -> tuple[bool, float, str]:
 def _label(member: Configuration, varied: Sequence[str]) -> str:
     pair = ":".join(filter(None, (_text(member.values["arch"]), _text(member.values["backbone"]))))
     extra = [f"{name.replace('_', ' ')} {_text(member.values[name]) or 'none'}" for name in varied]
-    weights = _weights(member)
+    weights = shorten(_weights(member), 24)
     return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra])
 
 
@@ -159,7 +160,7 @@ def _cells(
         "rank": Cell(str(rank or MISSING), float(rank) if rank else None),
         "arch": Cell(_text(value["arch"]) or MISSING, _text(value["arch"])),
         "backbone": Cell(_text(value["backbone"]) or MISSING, _text(value["backbone"]) or None),
-        "weights": Cell(_weights(member) or MISSING, _weights(member)),
+        "weights": Cell(shorten(_weights(member), 24) or MISSING, _weights(member), _weights(member)),
         "seeds": _seeds(member),
     }
     for name in varied:
