@@ -6,7 +6,7 @@ commas on the command line, a list in a TOML file. The order puts every pair's f
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from bench import catalog
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.spec import TrialConfig
-from bench.values import axis, parameters, seconds, whole_number
+from bench.values import axis, parameters, single
 
 Options = Mapping[str, Any]  # name -> text, number or list
 
@@ -22,7 +22,7 @@ AXES = (
     "dataset", "image_size", "train_fraction", "backend", "precision", "budget", "batch_size", "lr", "schedule",
     "loss", "augment", "select", "weights", "arch", "backbone", "param",
 )  # fmt: skip
-SINGLE: dict[str, Callable[[Any], Any]] = {"data_dir": str, "skip_corrupt": bool, "plugin": str, "timeout": seconds}
+SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout")
 REPETITIONS = ("seed", "seeds", "repeat")
 OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
 NAMES = (*AXES, *SINGLE, *REPETITIONS, *OF_THE_RUN)
@@ -34,16 +34,16 @@ def expand(options: Options) -> list[TrialConfig]:
     BenchError for a name, value or combination that can't be run.
     """
     options = _known(options, "option")
-    if options.get("plugin"):
-        catalog.add_plugin(str(options["plugin"]))
+    fixed = {name: single(name, options[name]) for name in SINGLE if options.get(name) is not None}
+    if "plugin" in fixed:
+        catalog.add_plugin(fixed["plugin"])
     for name, registry in (("arch", catalog.architectures()), ("dataset", catalog.datasets())):
         if not options.get(name):
             raise BenchError(f"No {registry.kind} is named. Give --{name}; available: {', '.join(registry.names())}.")
     axes = [axis(name, options[name]) for name in AXES if options.get(name) is not None and name != "param"]
     axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
     axes = [_repeats(options), _seeds(options), *axes]
-    single = {name: kind(options[name]) for name, kind in SINGLE.items() if options.get(name) is not None}
-    trials = [catalog.resolve(_config(single, values)) for values in itertools.product(*axes)]
+    trials = [catalog.resolve(_config(fixed, values)) for values in itertools.product(*axes)]
     return _unique(trials)
 
 
@@ -74,7 +74,17 @@ def read_toml(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     trials = values.pop("trials", [])
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
         raise BenchError(f"'trials' in '{file}' must be tables, each under a line [[trials]].")
-    return _known(values, f"name in '{file}'"), [_known(trial, f"name in '{file}'") for trial in trials]
+    grid = _known(values, f"name in '{file}'")
+    if "results" in grid:
+        grid["results"] = single("results", grid["results"])
+    return grid, [_of_a_trial(_known(trial, f"name in '{file}'"), file) for trial in trials]
+
+
+def _of_a_trial(trial: dict[str, Any], file: Path) -> dict[str, Any]:
+    for name in OF_THE_RUN:
+        if name in trial:
+            raise BenchError(f"'{name}' in '{file}' is for the whole run: it stands above the first [[trials]].")
+    return trial
 
 
 def _known(values: Options, kind: str) -> dict[str, Any]:
@@ -102,9 +112,9 @@ def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
 
 
-def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]]) -> TrialConfig:
+def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]]) -> TrialConfig:
     """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones."""
-    chosen: dict[str, Any] = dict(single)
+    chosen: dict[str, Any] = dict(fixed)
     params: dict[str, Any] = {}
     for name, value in values:
         if name == "param":
@@ -132,7 +142,7 @@ def _repeats(options: Options) -> list[tuple[str, int]]:
 
 def _count(name: str, options: Options) -> int:
     given = options.get(name)
-    count = 1 if given is None else whole_number(name, given)
+    count = 1 if given is None else single(name, given)
     if count < 1:
         raise BenchError(f"--{name} is {count}. Accepted: 1 or more.")
     return count
