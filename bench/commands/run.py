@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.console import output
+from bench.commands.console import output, warn
 from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def run(
 
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
-    folder = Path(
-        options.pop("results", None) or (config and grid.read_toml(config)[0].get("results")) or DEFAULT_RESULTS
-    )
+    file = grid.read_toml(config)[0] if config else {}
+    folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
     configs = grid.configs(options, config)
+    _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
     if dry_run:
         _show_plan(configs, folder, force)
         return
@@ -97,16 +97,39 @@ def run(
         raise typer.Exit(1)
 
 
+def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
+    """Say which architectures start from scratch although weights are asked for."""
+    names = dict.fromkeys(config.arch for config in configs if not config.backbone)
+    if names and wanted != "none":
+        has, start = ("has", "it starts") if len(names) == 1 else ("have", "they start")
+        warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
+
+
 def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
     from bench import estimate
     from bench.records import store
 
     store.check_writable(folder)
+    _check_data(configs)
     trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
     estimates = estimate.estimates(configs, trials, force=force)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
+
+
+def _check_data(configs: Sequence[TrialConfig]) -> None:
+    """Open each data set as the run would, but download none; BenchError for a folder that can't be used."""
+    from bench import catalog
+    from bench.pipeline.source import open_source
+
+    for name, data_dir in dict.fromkeys((config.dataset, config.data_dir) for config in configs):
+        spec = catalog.datasets().get(name)
+        if data_dir is None and spec.needs_data_dir and spec.archives:
+            size = sum(size for _, size, _ in spec.archives)
+            warn(f"{name}: its archives ({size / 2**20:.0f} MiB) are downloaded unless they are in the cache already.")
+        else:
+            open_source(spec, data_dir)
 
 
 def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
