@@ -88,7 +88,10 @@ def run(
     folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
     configs = grid.configs(options, config)
     _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
+    downloads = _check_data(configs)
     if dry_run:
+        for line in downloads:
+            warn(line)
         _show_plan(configs, folder, force)
         return
     records = _run(configs, folder, force)
@@ -110,7 +113,6 @@ def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> Non
     from bench.records import store
 
     store.check_writable(folder)
-    _check_data(configs)
     trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
     estimates = estimate.estimates(configs, trials, force=force)
     console = output()
@@ -118,18 +120,20 @@ def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> Non
     console.print(estimate.summary(estimates), highlight=False)
 
 
-def _check_data(configs: Sequence[TrialConfig]) -> None:
-    """Open each data set as the run would, but download none; BenchError for a folder that can't be used."""
+def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
+    """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
     from bench import catalog
     from bench.pipeline.source import open_source
 
+    downloads = []
     for name, data_dir in dict.fromkeys((config.dataset, config.data_dir) for config in configs):
         spec = catalog.datasets().get(name)
         if data_dir is None and spec.needs_data_dir and spec.archives:
-            size = sum(size for _, size, _ in spec.archives)
-            warn(f"{name}: its archives ({size / 2**20:.0f} MiB) are downloaded unless they are in the cache already.")
+            size = sum(size for _, size, _ in spec.archives) / 2**20
+            downloads.append(f"{name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
         else:
             open_source(spec, data_dir)
+    return downloads
 
 
 def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
