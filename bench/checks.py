@@ -1,11 +1,11 @@
 """The checks of one trial's configuration, before anything is started: each a BenchError in one line."""
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.profiling.environment import installed
 from bench.registry import Registry, unknown
 from bench.spec import (
     AUGMENTS,
@@ -67,7 +67,7 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
     ):
         if given not in accepted:
             raise BenchError(f"{spec.name} does not run with the {kind} {given}. It accepts: {', '.join(accepted)}.")
-    if importlib.util.find_spec(config.backend) is None:
+    if not installed(config.backend):
         raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
 
 

@@ -84,7 +84,7 @@ def test_what_can_not_be_run_is_said_in_one_line(config, change, message):
 
 
 def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bench.checks.installed", lambda name: False)
     with pytest.raises(BenchError, match=re.escape("pip install 'segbench[torch]'")):
         catalog.resolve(replace(config, backend="torch"))
 

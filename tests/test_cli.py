@@ -288,7 +288,7 @@ def test_doctor_asks_backends_in_child_processes_and_says_how_to_install_the_oth
             raise subprocess.TimeoutExpired(program, timeout)
         return subprocess.CompletedProcess(program, 0, stdout="noise\nGPU:0\n", stderr="")
 
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(doctor, "installed", lambda name: name != "torch")
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "1.2")
     monkeypatch.setattr(doctor, "_python", answer)
     result = bench("doctor")
