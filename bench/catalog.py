@@ -14,6 +14,7 @@ from bench import checks, probe
 from bench.architectures.sizes import check_image_size
 from bench.errors import BenchError
 from bench.hashing import file_hash
+from bench.loss_name import canonical_loss
 from bench.plugin import architecture_from, dataset_from
 from bench.registry import Registry
 from bench.resolve import resolve as resolve_function
@@ -162,7 +163,6 @@ def resolve(config: TrialConfig) -> TrialConfig:
     """
     arch, data = architecture(config), dataset(config)
     checks.numbers(config)
-    checks.loss(config.loss)
     checks.backend(config, arch)
     backbone = checks.backbone(config.backbone, arch, backbones())
     checks.fine_tuning(config, arch, backbone)
@@ -174,6 +174,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
         dataset=data.name,
         backbone=backbone,
         params=params,
+        loss=canonical_loss(config.loss),
         weights=checks.weights(config.weights, backbone),
         plugin=_used_plugin(config.plugin, arch, data),
         data_dir=str(Path(config.data_dir).expanduser().resolve()) if config.data_dir else None,

@@ -1,17 +1,15 @@
 """The checks of one trial's configuration, before anything is started: each a BenchError in one line."""
 
-import importlib.util
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.profiling.environment import installed
 from bench.registry import Registry, unknown
 from bench.spec import (
     AUGMENTS,
     BACKENDS,
-    LOSS_TERMS,
     PRECISIONS,
     SCHEDULES,
     SELECTIONS,
@@ -26,6 +24,8 @@ PIP_LINES = {
     "jax": "pip install 'segbench[jax]'",
     "torch": "pip install 'segbench[torch]'",
 }
+LARGEST_SIDE = 4096  # pixels; a slip of the finger beyond: a pack holds whole data sets at this size
+_SIZES = f"height and width from 1 to {LARGEST_SIDE} pixels"
 
 
 def one_of(kind: str, given: str, accepted: tuple[str, ...]) -> None:
@@ -37,6 +37,7 @@ def one_of(kind: str, given: str, accepted: tuple[str, ...]) -> None:
 def numbers(config: TrialConfig) -> None:
     """Check the fields that are amounts or names of a short list."""
     limits: tuple[tuple[str, Any, Callable[[Any], bool], str], ...] = (
+        ("image size", "x".join(map(str, config.image_size)), lambda _: _fits(config.image_size), _SIZES),
         ("batch size", config.batch_size, lambda v: v >= 1, "1 or more images"),
         ("learning rate", config.lr, lambda v: 0 < v < float("inf"), "a number above 0, such as 0.001"),
         (
@@ -59,14 +60,8 @@ def numbers(config: TrialConfig) -> None:
     one_of("augmentation", config.augment, AUGMENTS)
 
 
-def loss(name: str) -> None:
-    """Check a sum of weighted terms: `ce`, `ce+dice`, `0.5*ce+dice`."""
-    for term in name.split("+"):
-        match = re.fullmatch(r"\s*(?:\d*\.?\d+\s*\*)?\s*(\w+)\s*", term)
-        if not match or match[1] not in LOSS_TERMS:
-            raise BenchError(
-                f"Unknown loss '{name}'. Terms: {', '.join(LOSS_TERMS)}; sums and weights as in ce+dice or 0.5*ce+dice."
-            )
+def _fits(image_size: tuple[int, int]) -> bool:
+    return all(1 <= side <= LARGEST_SIDE for side in image_size)
 
 
 def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
@@ -79,7 +74,7 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
     ):
         if given not in accepted:
             raise BenchError(f"{spec.name} does not run with the {kind} {given}. It accepts: {', '.join(accepted)}.")
-    if importlib.util.find_spec(config.backend) is None:
+    if not installed(config.backend):
         raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
 
 

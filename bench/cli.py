@@ -3,20 +3,23 @@
 import sys
 from typing import Any
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-from typer.core import TyperGroup
-
-from bench.commands.doctor import doctor
-from bench.commands.listing import listing
-from bench.commands.prepare import prepare
-from bench.commands.report import report
-from bench.commands.run import run
-from bench.commands.show import show
-from bench.errors import BenchError
-
 INTERRUPTED = 130  # what a shell gives for Ctrl-C
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+    from typer.core import TyperGroup
+
+    from bench.commands.doctor import doctor
+    from bench.commands.listing import listing
+    from bench.commands.prepare import prepare
+    from bench.commands.report import report
+    from bench.commands.run import run
+    from bench.commands.show import show
+    from bench.errors import BenchError
+except KeyboardInterrupt:  # these take half a second, in which nobody wants a traceback either
+    sys.exit(INTERRUPTED)
 
 
 class _Commands(TyperGroup):
@@ -53,4 +56,7 @@ app.command()(doctor)
 
 def main() -> None:
     """The entry point of the command `bench`."""
-    sys.exit(app())
+    try:
+        sys.exit(app())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 from bench import catalog
 from bench.checks import PIP_LINES
 from bench.errors import BenchError
 from bench.pipeline.cache import cache_folder
-from bench.profiling.environment import expected_device, versions
+from bench.profiling.environment import expected_device, installed, versions
 from bench.spec import BACKENDS
 
 DEVICE_SECONDS = 90.0  # importing TensorFlow takes 20 on a small machine
@@ -45,7 +44,7 @@ def backends(timeout: float = DEVICE_SECONDS) -> dict[str, str]:
 
 
 def _backend(name: str, timeout: float) -> str:
-    if find_spec(name) is None:
+    if not installed(name):
         return f"not installed: {PIP_LINES[name]}"
     version = importlib.metadata.version(name)
     try:
@@ -100,7 +99,7 @@ def _missing(name: str, needs_data_dir: bool, can_be_fetched: bool) -> str:
 def problems() -> list[str]:
     """A line for each thing that is broken."""
     lines = catalog.problems()
-    if not any(find_spec(name) for name in BACKENDS):
+    if not any(map(installed, BACKENDS)):
         lines = [*lines, f"No backend is installed: {PIP_LINES['tensorflow']}"]
     try:
         cache_folder("packs")

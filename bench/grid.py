@@ -6,7 +6,7 @@ commas on the command line, a list in a TOML file. The order puts every pair's f
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from bench import catalog
 from bench.errors import BenchError
 from bench.registry import unknown
 from bench.spec import TrialConfig
-from bench.values import axis, parameters, seconds, whole_number
+from bench.values import axis, parameters, single
 
 Options = Mapping[str, Any]  # name -> text, number or list
 
@@ -23,7 +23,7 @@ AXES = (
     "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch",
     "backbone", "param",
 )  # fmt: skip
-SINGLE: dict[str, Callable[[Any], Any]] = {"data_dir": str, "skip_corrupt": bool, "plugin": str, "timeout": seconds}
+SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout")
 FINE_TUNING = ("fine_tune_lr_factor", "unfreeze_from")  # said of the trials that freeze the encoder first
 REPETITIONS = ("seed", "seeds", "repeat")
 OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
@@ -36,8 +36,9 @@ def expand(options: Options) -> list[TrialConfig]:
     BenchError for a name, value or combination that can't be run.
     """
     options = _known(options, "option")
-    if options.get("plugin"):
-        catalog.add_plugin(str(options["plugin"]))
+    fixed = {name: single(name, options[name]) for name in SINGLE if options.get(name) is not None}
+    if "plugin" in fixed:
+        catalog.add_plugin(fixed["plugin"])
     for name, registry in (("arch", catalog.architectures()), ("dataset", catalog.datasets())):
         if not options.get(name):
             raise BenchError(f"No {registry.kind} is named. Give --{name}; available: {', '.join(registry.names())}.")
@@ -45,8 +46,7 @@ def expand(options: Options) -> list[TrialConfig]:
     axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
     axes = [_repeats(options), _seeds(options), *axes]
     freezes = any(value for axis in axes for name, value in axis if name == "freeze_encoder")
-    single = {name: kind(options[name]) for name, kind in SINGLE.items() if options.get(name) is not None}
-    trials = [catalog.resolve(_config(single, values, freezes)) for values in itertools.product(*axes)]
+    trials = [catalog.resolve(_config(fixed, values, freezes)) for values in itertools.product(*axes)]
     return _unique(trials)
 
 
@@ -77,7 +77,17 @@ def read_toml(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     trials = values.pop("trials", [])
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
         raise BenchError(f"'trials' in '{file}' must be tables, each under a line [[trials]].")
-    return _known(values, f"name in '{file}'"), [_known(trial, f"name in '{file}'") for trial in trials]
+    grid = _known(values, f"name in '{file}'")
+    if "results" in grid:
+        grid["results"] = single("results", grid["results"])
+    return grid, [_of_a_trial(_known(trial, f"name in '{file}'"), file) for trial in trials]
+
+
+def _of_a_trial(trial: dict[str, Any], file: Path) -> dict[str, Any]:
+    for name in OF_THE_RUN:
+        if name in trial:
+            raise BenchError(f"'{name}' in '{file}' is for the whole run: it stands above the first [[trials]].")
+    return trial
 
 
 def _known(values: Options, kind: str) -> dict[str, Any]:
@@ -105,12 +115,12 @@ def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
 
 
-def _config(single: dict[str, Any], values: Iterable[tuple[str, Any]], freezes: bool) -> TrialConfig:
+def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], freezes: bool) -> TrialConfig:
     """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones.
 
     Where some trials of the grid freeze the encoder, the others leave out how it is fine-tuned.
     """
-    chosen: dict[str, Any] = dict(single)
+    chosen: dict[str, Any] = dict(fixed)
     params: dict[str, Any] = {}
     for name, value in values:
         if name == "param":
@@ -140,7 +150,7 @@ def _repeats(options: Options) -> list[tuple[str, int]]:
 
 def _count(name: str, options: Options) -> int:
     given = options.get(name)
-    count = 1 if given is None else whole_number(name, given)
+    count = 1 if given is None else single(name, given)
     if count < 1:
         raise BenchError(f"--{name} is {count}. Accepted: 1 or more.")
     return count

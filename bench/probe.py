@@ -21,6 +21,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.hashing import file_hash
 from bench.pipeline.cache import cache_folder
+from bench.profiling.environment import installed
 from bench.spec import BACKENDS
 
 PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
@@ -70,9 +71,9 @@ def _probe(source: str, file: Path) -> dict[str, Any]:
 
 def _ask_child(source: str) -> str:
     environment = dict(os.environ)
-    installed = [b for b in ("jax", "torch", *BACKENDS) if importlib.util.find_spec(b)]  # the fastest to import first
-    if installed:
-        environment.setdefault("KERAS_BACKEND", installed[0])
+    backend = next(filter(installed, ("jax", "torch", *BACKENDS)), None)  # the fastest to import first
+    if backend:
+        environment.setdefault("KERAS_BACKEND", backend)
     command = [sys.executable, "-m", "bench.plugin", source]
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=environment)

@@ -61,11 +61,13 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"params": {"filter": [8]}}, "Did you mean 'filters'? It has: filters (list"),
         ({"params": {"filters": 8}}, "'filters' of unet is of type list, but got 8; in a TOML file"),
         ({"params": {"kernel_size": True}}, "'kernel_size' of unet is of type int, but got True"),
+        ({"loss": "0*ce"}, "The loss '0*ce' has the weight '0', which is no number above 0"),
+        ({"image_size": (16, 160_000)}, "The image size is 16x160000. Accepted: height and width from 1 to 4096"),
         ({"batch_size": 0}, "The batch size is 0. Accepted: 1 or more"),
         ({"lr": -1.0}, "The learning rate is -1.0. Accepted: a number above 0"),
         ({"lr": float("nan")}, "The learning rate is nan"),
         ({"schedule": "lineer"}, "Unknown schedule 'lineer'. Did you mean 'linear'"),
-        ({"loss": "ce+dise"}, "Unknown loss 'ce+dise'. Terms: ce, dice"),
+        ({"loss": "ce+dise"}, "Unknown loss 'dise'. Did you mean 'dice'? Available: ce, dice"),
         ({"select": "first"}, "Unknown selection 'first'. Available: last, best"),
         ({"augment": "strong"}, "Unknown augmentation 'strong'. Available: none, standard"),
         ({"backend": "tenserflow"}, "Unknown backend 'tenserflow'. Did you mean 'tensorflow'"),
@@ -82,17 +84,31 @@ def test_what_can_not_be_run_is_said_in_one_line(config, change, message):
 
 
 def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bench.checks.installed", lambda name: False)
     with pytest.raises(BenchError, match=re.escape("pip install 'segbench[torch]'")):
         catalog.resolve(replace(config, backend="torch"))
 
 
-@pytest.mark.parametrize("loss", ["ce", "dice", "ce+dice", "0.5*ce + dice"])
-def test_losses_that_training_takes_are_accepted(config, loss):
+@pytest.mark.parametrize(
+    ("loss", "stored"),
+    [
+        ("ce", "ce"),
+        ("dice", "dice"),
+        (" dice + ce ", "ce+dice"),
+        ("1.0*ce+dice", "ce+dice"),
+        ("0.50*ce + dice", "0.5*ce+dice"),
+        ("1e-3*ce", "0.001*ce"),
+        ("dice+2*dice", "3*dice"),
+        ("100000000000000000000*ce", "1e20*ce"),
+    ],
+)
+def test_the_loss_is_stored_in_one_spelling_that_training_takes(config, loss, stored):
     from bench.training.losses import loss_function
 
-    assert catalog.resolve(replace(config, loss=loss)).loss == loss
-    loss_function(loss)
+    resolved = catalog.resolve(replace(config, loss=loss))
+    assert resolved.loss == stored
+    assert catalog.resolve(resolved) == resolved
+    loss_function(stored)
 
 
 def test_the_names_in_the_spec_are_those_of_the_implementations():

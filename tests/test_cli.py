@@ -58,6 +58,7 @@ def test_help_imports_nothing_heavy():
         (("run", "--arch", "unet", "--dataset", "shapes", "--image-size", "100"), "The next size that fits is 112x112"),
         (("run", "--arch", "unet", "--dataset", "shapes", "--weights", "no.h5"), "There is no weights file 'no.h5'"),
         (("run", "--arch", "unet", "--dataset", "pets", "--data-dir", "none"), "bench prepare pets"),
+        (("run", "--arch", "unet", "--dataset", "pets", "--data-dir", "none", "--dry-run"), "bench prepare pets"),
         (("run", "--dataset", "shapes"), "No architecture is named. Give --arch; available: unet, deeplab"),
         (("run", "--config", "none.toml"), "The file 'none.toml' can't be read"),
         (("prepare", "petz"), "Unknown data set 'petz'"),
@@ -101,7 +102,9 @@ def fake_runner(monkeypatch, outcome):
 
     def run(configs, *, results, observer, force):
         calls.append((configs, results, force))
-        observer.planned([PlannedTrial(config, "key", f"id{i}", None) for i, config in enumerate(configs)])
+        observer.planned(
+            [PlannedTrial(config, "key", "all", "data", f"id{i}", None) for i, config in enumerate(configs)]
+        )
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -138,6 +141,21 @@ def test_ctrl_c_gives_130(tmp_path, monkeypatch):
     assert "The same command goes on" in result.stderr
 
 
+@pytest.mark.parametrize("place", ["typer", "bench.commands.show", None])
+def test_ctrl_c_outside_a_command_prints_no_traceback(place):
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {place!r}: raise KeyboardInterrupt\n"
+        "def interrupt(): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "import bench.cli\nbench.cli.app = interrupt\nbench.cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_toml_file_gives_what_the_options_leave_out(tmp_path, monkeypatch):
     calls = fake_runner(monkeypatch, [])
     file = tmp_path / "grid.toml"
@@ -168,6 +186,22 @@ def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quic
 def test_a_dry_run_writes_nothing(tmp_path):
     assert run_command(tmp_path, "--dry-run").exit_code == 0
     assert not (tmp_path / "r").exists()
+
+
+def test_a_dry_run_downloads_nothing_and_says_so(tmp_path, monkeypatch, quick_backend):
+    monkeypatch.setattr("bench.pipeline.source.fetch", lambda spec: pytest.fail("downloaded"))
+    command = ("run", "--arch", "unet", "--dataset", "pets", "--backend", quick_backend, "--dry-run")
+    result = bench(*command, "--results", tmp_path / "r")
+    assert result.exit_code == 0, result.output
+    assert "pets: its archives (774 MiB) are downloaded unless they are in the cache" in result.stderr
+
+
+def test_weights_that_no_backbone_takes_are_named(tmp_path, quick_backend):
+    command = ("run", "--dataset", "shapes", "--backend", quick_backend, "--dry-run", "--results", tmp_path / "r")
+    note = "unet has no backbone: it starts from scratch; --weights is not used."
+    assert note in bench(*command, "--arch", "unet,deeplab", "--weights", "imagenet").stderr
+    assert "backbone" not in bench(*command, "--arch", "unet,deeplab").stderr
+    assert "backbone" not in bench(*command, "--arch", "deeplab", "--weights", "imagenet").stderr
 
 
 def test_lists_name_everything_that_is_registered():
@@ -240,7 +274,22 @@ def test_show_prints_a_whole_record(results):
     assert "Traceback" in failed
 
 
+def test_show_says_how_far_a_trial_without_record_is(results):
+    folder = store.ResultsFolder(results)
+    running = folder.running_folder("unet_pets_s0_key1_dev")
+    running.mkdir()
+    store.write_json(running / store.REQUEST, {"config": CONFIG.to_dict()})
+    store.write_json(running / store.PROGRESS, {"phase": "train", "fraction": 0.25})
+    with folder.claim("unet_pets_s0_key1_dev").acquire(timeout=0):
+        result = bench("show", "key1_dev", "--results", results)
+    assert result.exit_code == 0, result.output
+    assert all(text in result.stdout for text in ("unet_pets_s0_key1_dev: running", "0.25", "train", "batch_size"))
+    assert "unet_pets_s0_key1_dev: interrupted" in bench("show", "unet_pets", "--results", results).stdout
+
+
 def test_show_wants_one_run(results):
+    empty = bench("show", "", "--results", results)
+    assert (empty.exit_code, "The run's id is empty" in empty.stderr) == (2, True)
     assert "begins 3 runs: unet_None_0" in bench("show", "unet_None", "--results", results).stderr
     none = bench("show", "zzz", "--results", results)
     assert (none.exit_code, "There is no run 'zzz'" in none.stderr) == (2, True)
@@ -270,7 +319,7 @@ def test_doctor_asks_backends_in_child_processes_and_says_how_to_install_the_oth
             raise subprocess.TimeoutExpired(program, timeout)
         return subprocess.CompletedProcess(program, 0, stdout="noise\nGPU:0\n", stderr="")
 
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(doctor, "installed", lambda name: name != "torch")
     monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "1.2")
     monkeypatch.setattr(doctor, "_python", answer)
     result = bench("doctor")

@@ -14,7 +14,7 @@ from bench.spec import Budget
 @pytest.fixture(autouse=True)
 def any_backend(monkeypatch):
     """The grid plans for backends that this machine need not have."""
-    monkeypatch.setattr("bench.checks.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("bench.checks.installed", lambda name: True)
 
 
 def expand(**options):
@@ -94,7 +94,10 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
         ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),
-        ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time such as 90s"),
+        ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time above 0"),
+        ({"timeout": "0"}, "--timeout is '0'. Accepted: a time above 0, such as 90s, 10m or 2h."),
+        ({"timeout": "abc"}, "--timeout is 'abc'. Accepted: a time above 0, such as 90s, 10m or 2h."),
+        ({"image_size": "32x"}, "--image-size is '32x'"),
         ({"param": ["dropout"]}, "--param is 'dropout'. Accepted: key=value"),
         ({"arch": "unet,deeplab", "param": ["batch_norm=false"]}, "Unknown parameter of deeplab 'batch_norm'"),
         ({"dataset": None}, "No data set is named. Give --dataset; available: pets"),
@@ -138,6 +141,29 @@ def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
         ('arch = "unet"\ndatset = "x"\n', "'datset'. Did you mean 'dataset'? Available: arch, augment"),
         ('trials = "unet"\n', "must be tables, each under a line [[trials]]"),
         ('[[trials]]\nbudgte = "1m"\n', "'budgte'. Did you mean 'budget'?"),
+        *(
+            (f'arch = "unet"\ndataset = "shapes"\n{line}\n', message)
+            for line, message in (
+                ("param = 5", "--param is '5'. Accepted: key=value"),
+                ("param = true", "--param is 'True'. Accepted: key=value"),
+                ("param.dropout = 2020-01-01", "The parameter 'dropout' is [datetime.date(2020, 1, 1)]. Accepted"),
+                ("param.filters = [[1, {a = 1}]]", "The parameter 'filters' is [[1, {'a': 1}]]. Accepted"),
+                ("param.filters = []", "The parameter 'filters' is []. Accepted"),
+                ("timeout = [1]", "--timeout is '[1]'. Accepted: a time"),
+                ("timeout = 2020-01-01", "--timeout is '2020-01-01'. Accepted: a time"),
+                ("timeout = true", "--timeout is 'True'. Accepted: a time"),
+                ("timeout = inf", "--timeout is 'inf'. Accepted: a time"),
+                ('skip-corrupt = "no"', "--skip-corrupt is 'no'. Accepted: true or false, without quotes"),
+                ("lr = true", "--lr is 'True'. Accepted: a number"),
+                ("image-size = true", "--image-size is 'True'. Accepted: pixels"),
+                ("budget = 2020-01-01", "Unknown budget '2020-01-01'"),
+                ("data-dir = 3", "--data-dir is '3'. Accepted: a folder's path"),
+                ("results = 5", "--results is '5'. Accepted: a folder's path"),
+                ("plugin = 5", "--plugin is '5'. Accepted: the path of a Python file"),
+                ("weights = 5", "--weights is '5'. Accepted: a name"),
+                ('[[trials]]\nresults = "there"', "is for the whole run: it stands above the first [[trials]]"),
+            )
+        ),
         ('arch = "unet"\ndataset = "shapes"\n[param]\nfilters = [8, 16]\n', "a list of values is written [[8, 16]"),
     ],
 )

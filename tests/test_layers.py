@@ -13,7 +13,7 @@ LAYERS = {
     "bench.spec": 0,
     "bench.registry": 0,
     "bench.hashing": 0,
-    "bench.losses": 0,
+    "bench.loss_name": 0,
     "bench.plugin": 0,
     "bench.resolve": 0,
     "bench.samples": 0,

@@ -11,7 +11,7 @@ import pytest
 from fake_results import CLASSES, failed_record, fake_config, fake_record, fake_results, table_metrics, write_trial
 
 from bench.errors import BenchError
-from bench.records.frame import load_results, trials_frame
+from bench.records.frame import load_results, trials_frame, without_doubles
 from bench.records.statistics import pool
 from bench.records.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
 from bench.records.text import clean, shorten
@@ -143,7 +143,26 @@ def test_every_column_is_explained(results):
 
 def test_several_folders(tmp_path, results):
     other = fake_results(tmp_path / "other", nets=1, seeds=1, failures=False)
-    assert len(load_results([results, other])) == 14
+    write_trial(other, *fake_record(fake_config(seed=5)))
+    assert len(load_results([results, other])) == 14  # one of the other two is the same trial again
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "stays"),
+    [
+        (("timed_out", "02"), ("ok", "01"), "ok"),
+        (("ok", "01"), ("diverged", "02"), "ok"),
+        (("failed", "02"), ("out_of_memory", "01"), "out_of_memory"),
+        (("failed", "01"), ("timed_out", "02"), "timed_out"),
+        (("timed_out", "02"), ("failed", "01"), "timed_out"),
+    ],
+)
+def test_of_equal_trials_the_best_stays(tmp_path, first, second, stays):
+    for name, (status, finished) in (("a", first), ("b", second)):
+        write_trial(tmp_path / name, fake_record(fake_config(), status=status, finished=finished)[0])
+    assert list(load_results([tmp_path / "a", tmp_path / "b"])["status"]) == [stays]
+    (line,) = without_doubles(load([tmp_path / "a", tmp_path / "b"]).trials)[1]
+    assert "the same trial as" in line
 
 
 def test_an_empty_folder_has_the_columns_all_the_same(tmp_path):
@@ -227,6 +246,20 @@ def test_other_devices_protocols_and_data_are_other_configurations(tmp_path, cha
     record, _ = fake_record(fake_config())
     trials = [StoredTrial(r, tmp_path) for r in (record, replace(record, **change))]
     assert len(pool(trials_frame(trials))) == 2
+
+
+def _of(tmp_path, *records):
+    return [(c.seeds, c.failed) for c in pool(trials_frame(StoredTrial(record, tmp_path) for record in records))]
+
+
+def test_the_configuration_of_the_record_decides(tmp_path):
+    paths = [fake_record(fake_config(seed=s, plugin=f"{s}.py"), configuration="a")[0] for s in range(2)]
+    assert _of(tmp_path, *paths) == [(2, 0)]  # the same file at two paths
+    assert _of(tmp_path, paths[0], replace(paths[0], configuration="b")) == [(1, 0), (1, 0)]  # an edited file
+    assert _of(tmp_path, paths[0], replace(paths[1], device="other")) == [(1, 0), (1, 0)]
+    assert _of(tmp_path, *(replace(record, configuration="") for record in paths)) == [(1, 0), (1, 0)]
+    failed = failed_record(fake_config(seed=3, plugin="0.py"), configuration="a", dataset={})
+    assert _of(tmp_path, failed, paths[0]) == [(1, 1)]
 
 
 # Text

@@ -20,12 +20,14 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
 
+from bench.commands.report import report as report_command
 from bench.errors import BenchError
 from bench.records.frame import load_results
-from bench.records.store import ResultsFolder, write_json
+from bench.records.store import MARKER, ResultsFolder, write_json
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.tables import csv_text, markdown_cell, terminal_table
+from bench.spec import SCHEMA_VERSION
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 HOSTILE = (
@@ -98,7 +100,7 @@ def hostile(tmp_path_factory) -> tuple[Path, str]:
             sample.rename(sample.with_name("\"><img src=x onerror='alert(1)'>.png"))
         failure = failed_record(config, text, text, device=text, key=f"failed{number}", log_tail=(text, text))
         write_trial(folder / "results", failure)
-    written = write_report([folder / "results"], folder / "out")
+    written = write_report([folder / "results"], folder / "out").files
     return folder / "out", written[0].read_text()
 
 
@@ -262,14 +264,14 @@ def test_weights_files_are_shown_by_name_alone(tmp_path):
 
 def test_report_without_ok_trials(tmp_path):
     write_trial(tmp_path / "results", failed_record(fake_config()))
-    index, table, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    index, table, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
     assert "No trial has ended well yet" in index.read_text() and "boom" in index.read_text()
     assert "No trial has ended well yet" in table.read_text() and "boom" in table.read_text()
 
 
 def test_report_of_an_empty_folder(tmp_path):
     ResultsFolder(tmp_path / "results").create()
-    index, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    index, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
     assert "No trial has ended well yet" in index.read_text()
 
 
@@ -282,7 +284,7 @@ def test_what_is_left_out_is_named(tmp_path):
         (results / "trials" / name / "record.json").write_text(text)
     (results / "trials" / "halfway.running").mkdir()
     (good / "samples" / "0_image_0.png").write_bytes(b"no picture")
-    index, table, *_ = write_report([results, tmp_path / "copy"], tmp_path / "out")
+    index, table, *_ = write_report([results, tmp_path / "copy"], tmp_path / "out").files
     for text in (html.unescape(index.read_text()), table.read_text()):
         assert "broken: record.json is broken" in text
         assert "newer: written by a newer segbench (schema 99)" in text
@@ -299,6 +301,59 @@ def test_bad_paths(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BenchError, match="--out"):
         write_report([results], tmp_path / "file")
+
+
+def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):
+    good = fake_results(tmp_path / "good", nets=1, seeds=1, failures=False)
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    write_json(newer / MARKER, {"schema_version": SCHEMA_VERSION + 1})
+    report_command([newer, tmp_path / "nothere", good])
+    shown = capsys.readouterr()
+    assert not (newer / "report").exists() and "unet" in shown.out
+    page, table = ((good / "report" / name).read_text() for name in ("index.html", "LEADERBOARD.md"))
+    for text in (html.unescape(page), table, shown.err):
+        assert "was written by a newer segbench" in text and "nothere' is no results folder" in text
+    with pytest.raises(BenchError, match="newer segbench"):
+        report_command([newer])
+    for out in (newer, newer / "report"):
+        with pytest.raises(BenchError, match="newer segbench"):
+            write_report([good], out)
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    results = fake_results(tmp_path / "results", nets=0, failures=False)
+    (tmp_path / "out" / "index.html").mkdir(parents=True)
+    with pytest.raises(BenchError, match=r"index\.html.*--out"):
+        write_report([results], tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.part"))
+
+
+def test_only_our_old_plots_are_removed(tmp_path):
+    results = fake_results(tmp_path / "results", nets=1, seeds=1, failures=False)
+    plots = tmp_path / "out" / "plots"
+    plots.mkdir(parents=True)
+    for name in ("2-cars-peak_memory_mib.png", "2-cars-curves-images.svg", "mine.png", "2-cars-mine.svg"):
+        (plots / name).touch()
+    write_report([results], tmp_path / "out")
+    names = {path.name for path in plots.iterdir()}
+    assert names >= {"mine.png", "2-cars-mine.svg", "1-pets-peak_memory_mib.png"}
+    assert not names & {"2-cars-peak_memory_mib.png", "2-cars-curves-images.svg"}
+
+
+def test_an_edited_plugin_is_told_apart(tmp_path):
+    for number, digits in enumerate(("aaaaaaaaaaaa", "bbbbbbbbbbbb")):
+        record, _ = fake_record(fake_config(plugin="net.py"), key=f"key{number}")
+        write_trial(tmp_path / "results", replace(record, configuration=digits))
+    write_trial(tmp_path / "results", *fake_record(fake_config("deeplab"), configuration="cccccccccccc"))
+    (group,) = groups(load_results(tmp_path / "results"))
+    labels = {row.label for row in group.rows}
+    assert {"unet, configuration aaaaaa", "unet, configuration bbbbbb"} <= {
+        label.replace(", plugin net.py", "") for label in labels
+    }
+    assert not [label for label in labels if label.startswith("deeplab") and "configuration" in label]
+    assert {row.cells["configuration"].text for row in group.rows} == {"aaaaaa", "bbbbbb", "cccccc"}
+    assert {row.configuration.seeds for row in group.rows} == {1}
 
 
 def test_hostile_page(hostile):
@@ -357,7 +412,7 @@ def test_hostile_numbers(tmp_path):
         )
     frame = load_results(tmp_path / "results")
     assert len(frame) == len(wrong) and frame["mean_iou"].isna().all()
-    index, *_ = write_report([tmp_path / "results"], tmp_path / "out")
+    index, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
     assert "inf" not in {cell for board in _Page(index.read_text()).boards for row in board for cell in row}
 
 

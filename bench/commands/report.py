@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.console import output
+from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
 
-REPORT = "report"  # folder in the first results folder
+_MOST_PROBLEMS = 10  # in the terminal
 
 
 def report(
@@ -16,21 +16,23 @@ def report(
         list[Path] | None, typer.Argument(help="Results folders. Default: results.", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where the report goes. Default: RESULTS/report.", show_default=False)
+        Path | None,
+        typer.Option(help="Where the report goes. Default: RESULTS/report, of the first.", show_default=False),
     ] = None,
 ) -> None:
     """Write index.html, LEADERBOARD.md and leaderboard.csv from the records of results folders."""
-    from bench.records.frame import load_results
-    from bench.report.leaderboard import groups
     from bench.report.render import write_report
     from bench.report.tables import terminal_table
 
-    paths = results or [DEFAULT_RESULTS]
+    made = write_report(results or [DEFAULT_RESULTS], out)
     console = output()
-    written = write_report(paths, out or paths[0] / REPORT)
-    for group in groups(load_results(paths)):
+    for group in made.groups:
         console.print(terminal_table(group))
-    page, *others = written
+    for problem in made.problems[:_MOST_PROBLEMS]:
+        warn(f"Not in the tables: {problem}")
+    if len(made.problems) > _MOST_PROBLEMS:
+        warn(f"and {len(made.problems) - _MOST_PROBLEMS} more, named in the report")
+    page, *others = made.files
     console.print(
         f"Report: {page}, with {len(others)} files of tables and plots beside it", highlight=False, soft_wrap=True
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.console import output
+from bench.commands.console import output, warn
 from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
@@ -96,17 +96,28 @@ def run(
     config = config and presets.find(config)
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
-    folder = Path(
-        options.pop("results", None) or (config and grid.read_toml(config)[0].get("results")) or DEFAULT_RESULTS
-    )
+    file = grid.read_toml(config)[0] if config else {}
+    folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
     configs = grid.configs(options, config)
+    _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
+    downloads = _check_data(configs)
     if dry_run:
+        for line in downloads:
+            warn(line)
         _show_plan(configs, folder, force)
         return
     records = _run(configs, folder, force)
     _print_leaderboard(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
+
+
+def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
+    """Say which architectures start from scratch although weights are asked for."""
+    names = dict.fromkeys(config.arch for config in configs if not config.backbone)
+    if names and wanted != "none":
+        has, start = ("has", "it starts") if len(names) == 1 else ("have", "they start")
+        warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
 
 
 def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
@@ -119,6 +130,22 @@ def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> Non
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
+
+
+def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
+    """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
+    from bench import catalog
+    from bench.pipeline.source import open_source
+
+    downloads = []
+    for name, data_dir in dict.fromkeys((config.dataset, config.data_dir) for config in configs):
+        spec = catalog.datasets().get(name)
+        if data_dir is None and spec.needs_data_dir and spec.archives:
+            size = sum(size for _, size, _ in spec.archives) / 2**20
+            downloads.append(f"{name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
+        else:
+            open_source(spec, data_dir)
+    return downloads
 
 
 def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":

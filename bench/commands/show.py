@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -42,7 +43,7 @@ def show(
         Path | None, typer.Option(help="A Python file with your architecture.", show_default=False)
     ] = None,
 ) -> None:
-    """Show a trial (configuration, metrics, ledger, history), or an architecture: `bench show arch unet`."""
+    """Show a trial (of a running one, how far it is), or an architecture: `bench show arch unet`."""
     if run == "arch":
         from bench.commands.show_architecture import show_architecture
 
@@ -52,8 +53,29 @@ def show(
         raise BenchError(f"`bench show` takes one run, or `arch` and an architecture, not '{run}' and '{name}'.")
     from bench.records import store
 
-    trial = find(store.load([results]).trials, run)
-    record, console = trial.record, output()
+    loaded, console = store.load([results]), output()
+    stored = {trial.folder: trial for trial in loaded.trials}
+    folders = [*loaded.abandoned, *stored, *loaded.running]  # of one that runs again, what it does now
+    folder = find(list({folder.name.removesuffix(".running"): folder for folder in folders}.values()), run)
+    if folder in stored:
+        _print_record(console, stored[folder])
+    else:
+        _print_progress(console, folder, "running" if folder in loaded.running else "interrupted")
+
+
+def _print_progress(console: Console, folder: Path, status: str) -> None:
+    """What a trial that has no record yet last said, and what it was asked for."""
+    from bench.records import store
+
+    console.print(Text(f"{folder.name.removesuffix('.running')}: {status}"), style="bold")
+    progress, request = (store.read_json(folder / name) for name in (store.PROGRESS, store.REQUEST))
+    console.print(_table("progress", {**progress, "folder": str(folder)}))
+    if config := request.get("config"):
+        console.print(_table("config", _flat(config)))
+
+
+def _print_record(console: Console, trial: "StoredTrial") -> None:
+    record = trial.record
     console.print(Text(f"{trial.folder.name}: {record.status}"), style="bold")
     if record.reason:
         console.print(Text(record.reason))
@@ -69,16 +91,18 @@ def show(
         console.print(Text(line), style="dim")
 
 
-def find(trials: "Sequence[StoredTrial]", text: str) -> "StoredTrial":
-    """The one trial whose id or folder's name is `text` or begins with it; BenchError for none or several."""
-    names = [(trial, (trial.folder.name, short_id(trial.folder))) for trial in trials]
-    exact = [trial for trial, both in names if text in both]
-    found = exact or [trial for trial, both in names if any(name.startswith(text) for name in both)]
+def find(folders: Sequence[Path], text: str) -> Path:
+    """The one folder whose name or trial's id is `text` or begins with it; BenchError for none or several."""
+    if not text:
+        raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or how it begins.")
+    names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
+    exact = [folder for folder, both in names if text in both]
+    found = exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise BenchError(f"There is no run '{text}'. `bench list runs` shows all {len(trials)}.")
-    some = ", ".join(trial.folder.name for trial in found[:5])
+        raise BenchError(f"There is no run '{text}'. `bench list runs` shows all {len(folders)}.")
+    some = ", ".join(folder.name for folder in found[:5])
     raise BenchError(f"'{text}' begins {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
 
 

@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bench import catalog
+from bench.hashing import file_hash
 from bench.spec import PROTOCOL_VERSION, TrialConfig
 
 NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "plugin", "weights", "params"}  # the last three by content
@@ -16,7 +18,7 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     """Twelve hexadecimal digits over everything that decides the result of a resolved configuration.
 
     Only fields that differ from the protocol's defaults count, so that a later option leaves old
-    keys valid; a weights file and a plug-in count by their content, the data by their fingerprint.
+    keys valid; a weights file and code that isn't built in count by their content, the data by their fingerprint.
     """
     defaults = TrialConfig(arch="", dataset="").to_dict()
     values = config.to_dict()
@@ -28,8 +30,8 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     identity["params"] = config.params  # resolved: without those that are the builder's defaults
     if config.weights != "none":
         identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
-    if config.plugin:
-        identity["plugin"] = file_hash(config.plugin)
+    if source := catalog.source_hash(config):
+        identity["plugin"] = source
     identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -40,9 +42,3 @@ def trial_identity(config: TrialConfig, key: str, device: str) -> str:
     parts = [config.pair.replace(":", "-"), config.dataset, f"s{config.seed}", key, machine]
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in parts)
     return f"{name}_r{config.repeat}" if config.repeat else name
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

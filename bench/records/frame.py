@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.records.store import StoredTrial, load
 from bench.records.text import clean
-from bench.spec import TrialConfig
+from bench.spec import FINAL_STATUSES, TrialConfig
 
 # A configuration's fields under their column names; `params` alone is the number of the model's parameters.
 CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
@@ -28,7 +28,7 @@ _CONFIG_NUMBERS = (
 _LATER_OPTIONS = {"freeze_encoder": 0.0, "fine_tune_lr_factor": 0.1}
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
-_TEXTS += ("started", "finished", "memory_method", "folder")
+_TEXTS += ("configuration", "started", "finished", "memory_method", "folder")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
@@ -42,9 +42,33 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
     """All trials of one results folder or several, one row each, with every column that any of them has.
 
     Text columns are empty and number columns NaN where a record says nothing. A path that is no
-    results folder raises BenchError; a record that can't be read has no row (`store.load` names it).
+    results folder raises BenchError where no other is one; a record that can't be read has no row
+    (`store.load` names both). A trial that stands in several folders has one row.
     """
-    return trials_frame(load([paths] if isinstance(paths, str | Path) else paths).trials)
+    return trials_frame(without_doubles(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
+
+
+def without_doubles(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
+    """Each identity (key, device, repeat) once, and a line for each trial left out: no second seed.
+
+    The one that ended well stays, else the one that need not run again, else the latest.
+    """
+    same: dict[str, list[StoredTrial]] = {}
+    for trial in trials:
+        record = trial.record
+        same.setdefault(repr((record.key, record.device, record.repeat)), []).append(trial)
+    best = [max(some, key=_merit) for some in same.values()]
+    return best, [
+        f"{clean(str(trial.folder))}: the same trial as {clean(str(kept.folder))}, left out."
+        for kept, some in zip(best, same.values(), strict=True)
+        for trial in some
+        if trial is not kept
+    ]
+
+
+def _merit(trial: StoredTrial) -> tuple[bool, bool, str]:
+    record = trial.record
+    return record.status == "ok", record.status in FINAL_STATUSES, clean(record.finished)
 
 
 def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
@@ -82,6 +106,7 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},
         **{name: _number(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
         "repeat": _number(record.repeat),
+        "configuration": clean(getattr(record, "configuration", "")),
         "folder": str(trial.folder),
     }
 

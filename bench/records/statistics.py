@@ -8,7 +8,7 @@ from bench.records.frame import CONFIG
 
 _NOT_IDENTITY = ("seed", "repeat", "data_dir", "skip_corrupt", "timeout")
 SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "data_fingerprint", "device", "protocol_version")
-"""The columns in which the trials of one configuration agree."""
+"""The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ NOTHING = Spread(float("nan"), None, 0)
 class Configuration:
     """All trials of one configuration on one device."""
 
-    values: dict[str, object]  # of the columns in SAME
+    values: dict[str, object]  # of the columns in SAME and `configuration`, from the best of the trials
     spreads: dict[str, Spread]  # of every number column, over the trials that are ok
     trials: pd.DataFrame  # the rows of the frame, failed ones too
 
@@ -54,13 +54,14 @@ class Configuration:
 def pool(frame: pd.DataFrame) -> list[Configuration]:
     """The configurations of a frame of `load_results`, in the order of their first trials.
 
-    Repeats of one seed are averaged first, so that n counts seeds. A trial that failed before its
-    data had a fingerprint belongs to the same configuration's, when there is only one.
+    Repeats of one seed are averaged first, so that n counts seeds. The record's `configuration`
+    decides, for it knows a plug-in and a weights file by content; a record without it goes by the
+    columns in SAME, and one that failed before its data had a fingerprint gets the only one known.
     """
     if frame.empty:
         return []
     frame = _with_fingerprints(frame)
-    number = frame.groupby(list(SAME), dropna=False, sort=False).ngroup()
+    number = _numbers(frame)
     numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
     ok = frame["status"] == "ok"
     per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
@@ -72,8 +73,18 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
         if index in means.index:
             triples = zip(numeric, means.loc[index], sds.loc[index], counts.loc[index], strict=True)
             spreads = {c: Spread(float(m), float(s) if n > 1 else None, int(n)) for c, m, s, n in triples}
-        configurations.append(Configuration({c: rows.iloc[0][c] for c in SAME}, spreads, rows))
+        first = rows.sort_values("status", key=lambda status: status != "ok", kind="stable").iloc[0]
+        configurations.append(Configuration({c: first[c] for c in (*SAME, "configuration")}, spreads, rows))
     return configurations
+
+
+def _numbers(frame: pd.DataFrame) -> pd.Series:
+    """The number of each row's configuration, in the order in which they appear."""
+    known = frame["configuration"] != ""
+    always = ["configuration", "device", "protocol_version"]
+    others = frame[[c for c in SAME if c not in always]].astype(object)
+    others[known] = ""  # the hash stands for them
+    return pd.concat([frame[always], others], axis=1).groupby([*always, *others], dropna=False, sort=False).ngroup()
 
 
 def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:

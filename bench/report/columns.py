@@ -122,6 +122,7 @@ TEXTS = {  # name: heading, definition
     "rank": ("rank", "By mean IoU within this table; rows with the same mean share a rank."),
     "arch": ("architecture", "What was trained."),
     "backbone": ("backbone", "The pretrained feature network that the architecture stands on."),
+    "configuration": ("configuration", "Hash of the configuration: rows that look alike differ in a file's content."),
     "weights": ("weights", "What the backbone started from; none: random."),
     "seeds": ("seeds", "Seeds that ended well, over which the mean and the sample standard deviation (±) are taken."),
 }

@@ -6,6 +6,7 @@ device and protocol.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -26,6 +27,7 @@ GROUP = {  # column of the frame: what it is called
 }
 _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
 _MAX_CLASSES = 30
+_DIGITS = ", configuration "
 
 
 @dataclass(frozen=True)
@@ -99,31 +101,38 @@ def _group(members: list[Configuration], title: str) -> Group:
     varied = _varied(members)
     told_apart = _varied([m for m in members if m.seeds])
     measured = [c for c in MEASURED if not c.optional or any(m.spread(c.name).n for m in members)]
-    columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
-    columns |= {name: (name.replace("_", " "), f"Part of the configuration: {name}.") for name in varied}
-    for column in (PARAMS, *measured):
-        if column is measured[0]:
-            columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
-        columns[column.name] = (column.heading_with_unit, column.meaning)
+    labels = _labels(members, varied, told_apart)
+    if any(_DIGITS in label for label in labels):
+        varied = [*varied, "configuration"]
     classes = _classes(members)
     rows: list[Row] = []
-    for place, member in enumerate(members, start=1):
+    for place, (member, label) in enumerate(zip(members, labels, strict=True), start=1):
         score = member.spread("mean_iou").mean
         tied = rows and rows[-1].configuration.spread("mean_iou").mean == score
         rank = None if math.isnan(score) else rows[-1].rank if tied else place
-        label = _unique(_label(member, told_apart if member.seeds else varied), rows)
         per_class = {name: _number_cell(member.spread(name), MEASURED[0]) for name in classes}
-        rows.append(Row(rank, member, label, _cells(rank, member, varied, measured), per_class))
+        rows.append(Row(rank, member, _unique(label, rows), _cells(rank, member, varied, measured), per_class))
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
-        columns=columns,
+        columns=_columns(varied, measured),
         texts=frozenset({"arch", "backbone", "weights"} | {c for c in varied if isinstance(members[0].values[c], str)}),
         brief=("seeds", *(c.name for c in measured if c.brief)),
         classes=classes,
         rows=tuple(rows),
         notes=tuple(_notes(members)),
     )
+
+
+def _columns(varied: Sequence[str], measured: Sequence[Column]) -> dict[str, tuple[str, str]]:
+    columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
+    for name in varied:
+        columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
+    for column in (PARAMS, *measured):
+        if column is measured[0]:
+            columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
+        columns[column.name] = (column.heading_with_unit, column.meaning)
+    return columns
 
 
 def _field(name: str, member: Configuration) -> str:
@@ -133,6 +142,18 @@ def _field(name: str, member: Configuration) -> str:
 
 def _varied(members: Sequence[Configuration]) -> list[str]:
     return [c for c in SAME if c not in _SHOWN and len({str(m.values[c]) for m in members}) > 1]
+
+
+def _labels(members: Sequence[Configuration], varied: Sequence[str], told_apart: Sequence[str]) -> list[str]:
+    """What tells the rows apart: the hash's first digits where nothing else does, as for an edited plug-in."""
+    labels = [_label(m, told_apart if m.seeds else varied) for m in members]
+    often = Counter(labels)
+    return [
+        f"{label}{_DIGITS}{_text(m.values['configuration'])[:6]}"
+        if often[label] > 1 and m.values["configuration"]
+        else label
+        for m, label in zip(members, labels, strict=True)
+    ]
 
 
 def _unique(label: str, rows: Sequence[Row]) -> str:
@@ -164,7 +185,7 @@ def _cells(
         "seeds": _seeds(member),
     }
     for name in varied:
-        known = value[name]
+        known = value[name] if name != "configuration" else _text(value[name])[:6]
         cells[name] = Cell(_text(known) or MISSING, known if isinstance(known, float | int) else str(known))
     for column in (PARAMS, *measured):
         cells[column.name] = _number_cell(member.spread(column.name), column)

@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 
 from bench.records.text import shorten
+from bench.report.files import remove_others, write_whole
 from bench.report.leaderboard import Group, Row
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
@@ -82,6 +83,12 @@ def group_plots(group: Group, histories: dict[str, list[pd.DataFrame]], folder: 
                 figure = _trade_off(rows, column, text)
                 plots.append(_save(figure, f"Test mean IoU against {text}", folder, f"{name}-{column}"))
     return plots
+
+
+def remove_old_plots(folder: Path, plots: Sequence[Plot]) -> None:
+    """Remove the plots of an earlier report that this one does not have; other files stay."""
+    ours = re.compile(rf"\d+-[a-z0-9-]+-({'|'.join([*(f'curves-{x}' for x in _CURVES), *_TRADE_OFFS])})\.(svg|png)")
+    remove_others(folder, ours, {file for plot in plots for file in plot.files})
 
 
 def _mean_curves(rows: Sequence[Row], histories: dict[str, list[pd.DataFrame]]) -> pd.DataFrame:
@@ -200,16 +207,14 @@ def _characters() -> frozenset[int]:
 
 
 def _save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
+    text, picture = io.StringIO(), io.BytesIO()
     with warnings.catch_warnings():
         # Names that are too long for the figure: the plot is still made, the legend is cut.
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        png = folder / f"{name}.png"
-        figure.savefig(png, dpi=130, metadata={"Software": None})
-    svg = folder / f"{name}.svg"
-    svg.write_text(text.getvalue(), encoding="utf-8")
+        figure.savefig(picture, format="png", dpi=130, metadata={"Software": None})
+    svg = write_whole(folder / f"{name}.svg", text.getvalue().encode())
+    png = write_whole(folder / f"{name}.png", picture.getvalue())
     return Plot(title, _for_page(text.getvalue(), name), (svg, png))
 
 

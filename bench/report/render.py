@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -16,15 +17,17 @@ from markupsafe import Markup
 
 from bench import __version__
 from bench.errors import BenchError
-from bench.records.frame import trials_frame
-from bench.records.store import PROGRESS, Loaded, StoredTrial, load, read_json
+from bench.records.frame import trials_frame, without_doubles
+from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean, shorten
 from bench.report.columns import MEASURED, PARAMS, TEXTS
+from bench.report.files import write_whole
 from bench.report.leaderboard import Group, groups
-from bench.report.plots import Plot, group_plots
+from bench.report.plots import Plot, group_plots, remove_old_plots
 from bench.report.samples import Sample, group_samples
 from bench.report.tables import csv_text, markdown
 
+REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 _LOG_LINES, _LOG_LINE_LENGTH = 60, 500
 _HERE = Path(__file__).parent
 
@@ -39,22 +42,28 @@ class Part:
     samples: list[tuple[str, list[Sample]]]
 
 
-def write_report(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Write the report of some results folders to the folder `out`; returns the files, index.html first.
+@dataclass(frozen=True)
+class Report:
+    """What was written, and what a terminal shows of it."""
 
-    Files of the same names are replaced. A path that is no results folder, or an `out` that can't be
-    written, raises BenchError; single records that can't be read are named in the report.
+    files: list[Path]  # index.html first
+    groups: list[Group]
+    problems: list[str]  # a line for each thing that is not in the tables
+
+
+def write_report(paths: Sequence[Path], out: Path | None = None) -> Report:
+    """Write the report of some results folders to the folder `out`, by default `report` in the first usable one.
+
+    Files of the same names are replaced, plots of an earlier report removed. BenchError when no path
+    is a results folder or `out` can't be written; single folders and records that can't be read are
+    named in the report.
     """
     loaded = load(paths)
-    trials, problems = _without_doubles(loaded)
+    out = _writable(out or _first_usable(paths) / REPORT)
+    trials, doubles = without_doubles(loaded.trials)
+    problems = [*(clean(problem) for problem in loaded.problems), *doubles]
     frame = trials_frame(trials)
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
-    try:
-        (out / "plots").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BenchError(
-            f"The report can't be written to '{out}' ({error.strerror}). Give another folder with --out."
-        ) from error
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame)
     parts = [_part(number, group, by_folder, out, problems) for number, group in enumerate(boards, start=1)]
@@ -65,21 +74,29 @@ def write_report(paths: Sequence[Path], out: Path) -> list[Path]:
         "LEADERBOARD.md": markdown(boards, failures, problems, now),
         "leaderboard.csv": csv_text(boards),
     }
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    return [*(out / name for name in texts), *(file for part in parts for plot in part.plots for file in plot.files)]
+    files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
+    plots = [plot for part in parts for plot in part.plots]
+    remove_old_plots(out / PLOTS, plots)
+    return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
 
 
-def _without_doubles(loaded: Loaded) -> tuple[list[StoredTrial], list[str]]:
-    """Each identity (key, device, repeat) once: two folders may hold the same trial, which is no second seed."""
-    seen: dict[str, StoredTrial] = {}
-    problems = [clean(problem) for problem in loaded.problems]
-    for trial in loaded.trials:
-        record = trial.record
-        first = seen.setdefault(repr((record.key, record.device, record.repeat)), trial)
-        if first is not trial:
-            problems.append(f"{clean(str(trial.folder))}: the same trial as {clean(str(first.folder))}, left out.")
-    return list(seen.values()), problems
+def _first_usable(paths: Sequence[Path]) -> Path:
+    """The first results folder that this version may write to; that it is one at all, `load` has seen to."""
+    for path in paths:
+        try:
+            check_writable(path)
+        except BenchError:
+            continue
+        if (path / MARKER).is_file():
+            return path
+    raise BenchError("The report has no folder that it may be written to. Give one with --out.")
+
+
+def _writable(out: Path) -> Path:
+    for folder in (out, out.parent):
+        if os.path.isfile(folder / MARKER):  # unlike Path's, False where it may not look
+            check_writable(folder)
+    return out
 
 
 def _unfinished(loaded: Loaded) -> list[str]:
@@ -94,7 +111,7 @@ def _unfinished(loaded: Loaded) -> list[str]:
 def _part(number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str]) -> Part:
     histories = {row.label: _histories(row.configuration.ok["folder"], trials) for row in group.ranked}
     name = f"{number}-{re.sub(r'[^a-z0-9]+', '-', group.fields['data set'].lower())[:40].strip('-') or 'data'}"
-    plots = group_plots(group, histories, out / "plots", name)
+    plots = group_plots(group, histories, out / PLOTS, name)
     return Part(f"group-{number}", group, plots, group_samples(group, trials, problems))
 
 
@@ -130,7 +147,7 @@ def _page(
         failures=[_failure(row, trials[row["folder"]]) for row in failures.to_dict("records")],
         problems=problems,
         definitions=[
-            *TEXTS.values(),
+            *(text for name, text in TEXTS.items() if _shown(name, parts)),
             *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts)),
         ],
         environments=_environments(frame),

@@ -60,7 +60,14 @@ def csv_text(groups: Sequence[Group]) -> str:
     """leaderboard.csv: a line a configuration; numbers unrounded, `..._sd` empty for one seed."""
     numbers = [c.name for c in (*MEASURED, PARAMS)]
     classes = list(dict.fromkeys(name for group in groups for name in group.classes))
-    heading = ["rank", *SAME, "seeds", "failed", *(n for c in (*numbers, *classes) for n in (c, f"{c}_sd"))]
+    heading = [
+        "rank",
+        *SAME,
+        "configuration",
+        "seeds",
+        "failed",
+        *(n for c in (*numbers, *classes) for n in (c, f"{c}_sd")),
+    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_csv_cell, heading))

@@ -4,20 +4,17 @@ keras.ops only, the same on all backends. Pixels whose label is none of the clas
 count nor get a gradient.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from keras import ops
 
-from bench.errors import BenchError
-from bench.registry import unknown
+from bench.loss_name import parse_loss
 
 Tensor = Any  # of the backend
 Loss = Callable[[Tensor, Tensor], Tensor]  # labels (B, H, W) int, logits (B, H, W, C) float32 -> scalar
 Term = Callable[[Tensor, Tensor], Tensor]  # one-hot labels (0 where ignored), logits, both (B, H, W, C) -> scalar
 
-_FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 0.5*ce+dice."
 _DICE_SMOOTHING = 1.0  # pixels
 
 
@@ -51,7 +48,7 @@ def loss_function(name: str) -> Loss:
     Raises:
         BenchError: an unknown term, or no sum of terms.
     """
-    terms = [_parse_term(text, name) for text in name.split("+")]
+    terms = [(weight, TERMS[term]) for term, weight in parse_loss(name).items()]
 
     def loss(labels: Tensor, logits: Tensor) -> Tensor:
         true = one_hot(labels, logits.shape[-1])
@@ -63,19 +60,3 @@ def loss_function(name: str) -> Loss:
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     """Labels (...), any integers -> float32 (..., num_classes); all 0 where the label is none of the classes."""
     return ops.cast(ops.equal(ops.cast(labels, "int32")[..., None], ops.arange(num_classes, dtype="int32")), "float32")
-
-
-def _parse_term(text: str, name: str) -> tuple[float, Term]:
-    weight, star, term = (part.strip() for part in text.rpartition("*"))
-    if term not in TERMS:
-        raise BenchError(f"{unknown('loss', term or name, list(TERMS), list(TERMS))} {_FORMS}")
-    if star and not _is_weight(weight):
-        raise BenchError(f"The loss '{name}' has the weight '{weight}', which is no number above 0. {_FORMS}")
-    return float(weight) if star else 1.0, TERMS[term]
-
-
-def _is_weight(text: str) -> bool:
-    try:
-        return 0 < float(text) < math.inf
-    except ValueError:
-        return False
