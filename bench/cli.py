@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. `bench --help` imports nothing heavy: commands import at use."""
 
+import signal
 import sys
 from typing import Any
 
@@ -56,6 +57,7 @@ app.command()(doctor)
 
 def main() -> None:
     """The entry point of the command `bench`."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job ends as cleanly as after Ctrl-C
     try:
         sys.exit(app())
     except KeyboardInterrupt:

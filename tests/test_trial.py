@@ -150,6 +150,17 @@ def test_a_trial_ends_when_its_runner_is_killed(tmp_path, quick_backend, file):
     assert (len(loaded.abandoned), loaded.running, loaded.trials) == (1, [], [])
 
 
+def test_a_stopped_command_records_its_running_trial(tmp_path, quick_backend):
+    words = f"run --arch unet --dataset shapes --image-size 32 --param filters=[4,8] --backend {quick_backend}"
+    command = [sys.executable, "-c", "from bench.cli import main; main()", *words.split(), "--results", tmp_path / "r"]
+    runner = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _wait_for(lambda: list((tmp_path / "r" / "trials").glob("*.running/progress.json")), 120)
+    runner.terminate()
+    assert runner.wait(60) == 130
+    (trial,) = load([tmp_path / "r"]).trials
+    assert (trial.record.status, load([tmp_path / "r"]).running) == ("interrupted", [])
+
+
 def _wait_for(condition, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

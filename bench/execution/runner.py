@@ -127,7 +127,7 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
                 return "timed_out", f"Stopped after --timeout {limit:g} s."
     except KeyboardInterrupt:
         handle.stop()
-        return "interrupted", "Interrupted by Ctrl-C; the same command goes on with it."
+        return "interrupted", "Interrupted by Ctrl-C or SIGTERM; the same command goes on with it."
     return None
 
 
