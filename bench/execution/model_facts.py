@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import architectures, catalog, profiling
 from bench.errors import BenchError
-from bench.execution.identity import file_hash
+from bench.hashing import file_hash
 from bench.pipeline.cache import cache_folder
 from bench.spec import TrialConfig
 
