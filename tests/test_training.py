@@ -42,6 +42,14 @@ def test_a_budget_of_seconds_counts_training_alone():
     assert meter.steps_to(0.3) == 2
 
 
+def test_seconds_are_met_to_within_half_a_step():
+    meter = Meter(Budget.parse("10s"), batch_size=16, epoch_images=100)
+    meter.steps, meter.seconds = 5, 9.0  # 1.8 s a step: another one would end at 10.8 s
+    assert meter.fraction == 0.9
+    meter.steps, meter.seconds = 5, 9.2  # 1.84 s a step: another one would end at 11.04 s
+    assert meter.fraction == 1.0
+
+
 def prepare(arch, backbone, *, steps, size, dataset="shapes", data_dir=None, **params):
     """A trained model, its pack and indexes."""
     config = TrialConfig(

@@ -36,8 +36,10 @@ class Meter:
 
     @property
     def fraction(self) -> float:
-        """Used share of the budget, 0 to 1."""
-        return min(1.0, round(getattr(self, self.budget.unit) / self.budget.amount, 12))
+        """Used share of the budget, 0 to 1; seconds are used up when less than half a step of them is left."""
+        used = round(getattr(self, self.budget.unit) / self.budget.amount, 12)
+        half_step = self.step_fraction() / 2 if self.budget.unit == "seconds" else 0.0
+        return 1.0 if used + half_step >= 1.0 else used
 
     def step_fraction(self) -> float:
         """Share of the budget that one step uses; for a budget of seconds as measured so far (0 before)."""
