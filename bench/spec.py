@@ -19,6 +19,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("linear", "cosine", "constant", "steps")
 SELECTIONS = ("last", "best")
+RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
 LOSS_TERMS = ("ce", "dice")  # a loss is a weighted sum of them, such as "0.5*ce+dice"
 AUGMENTS = ("none", "standard")
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again

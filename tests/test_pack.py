@@ -82,28 +82,6 @@ def test_a_pack_is_read_only(pets):
         pack.prepare(PETS, SIZE, data_dir=pets).images[0] = 0
 
 
-def test_images_and_labels_lie_on_one_grid():
-    """A bright square and its label keep the same centre, in whatever way they are resized."""
-    image, labels = np.zeros((60, 90, 3), np.uint8), np.zeros((60, 90), np.uint8)
-    image[12:30, 33:69], labels[12:30, 33:69] = 255, 1
-    for size in ((20, 30), (37, 41), (120, 180), (60, 90)):
-        bright = decode.resize_image(image, size)[..., 0] / 255.0
-        marked = decode.resize_labels(labels, size).astype(float)
-        for axis, (center, extent) in enumerate(((21.0, 60), (51.0, 90))):
-            expected = center / extent * size[axis]
-            for weights in (bright, marked):
-                place = (weights.sum(1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / weights.sum()
-                assert place == pytest.approx(expected, abs=0.51 if weights is marked else 0.05)
-
-
-def test_shrinking_an_image_averages_and_shrinking_labels_does_not():
-    stripes = np.tile(np.array([0, 200], np.uint8), (8, 32))
-    image = decode.resize_image(np.repeat(stripes[..., None], 3, axis=2), (1, 8))
-    labels = decode.resize_labels(stripes, (1, 8))
-    np.testing.assert_allclose(image, 100, atol=8)  # without antialiasing: 0 or 200
-    assert set(np.unique(labels)) <= {0, 200}
-
-
 def test_shapes_are_drawn_at_the_size_of_the_pack():
     made = pack.prepare(SHAPES, SIZE)
     assert made.images.shape == (540, 24, 32, 3)

@@ -5,9 +5,9 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from bench.errors import BenchError
+from bench.pipeline.geometry import resize_image, resize_labels
 from bench.pipeline.source import Source
 from bench.samples import Sample
 from bench.spec import IGNORE_INDEX
@@ -33,22 +33,6 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int]) -> Row:
     _check(sample, image, labels, source.spec.num_classes)
     truth = zlib.compress(labels.tobytes(), level=1)
     return Row(resize_image(image, size), resize_labels(labels, size), labels.shape, truth, _digest(sample))
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear, antialiased when shrinking; uint8 (H, W, 3) to (*size, 3). Pixels are areas: centres lie at halves."""
-    return _resize(image, size, Image.Resampling.BILINEAR)
-
-
-def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The label at each new pixel's centre, on the same grid as `resize_image`; uint8 (H, W) to `size`."""
-    return _resize(labels, size, Image.Resampling.NEAREST)
-
-
-def _resize(array: np.ndarray, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
-    if array.shape[:2] == tuple(size):
-        return array
-    return np.asarray(Image.fromarray(array).resize((size[1], size[0]), method))
 
 
 def _digest(sample: Sample) -> str:
