@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from bench import catalog, checks
 from bench.architectures.sizes import check_image_size
+from bench.datasets.rle import rle_decode, rle_encode
 from bench.errors import BenchError
 from bench.metrics.confusion import confusion_counts
 from bench.spec import Budget, TrialConfig, TrialRecord
@@ -32,6 +33,8 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_results",
+    "rle_decode",
+    "rle_encode",
     "run",
 ]
 

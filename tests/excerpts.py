@@ -1,0 +1,12 @@
+"""Excerpts of the real data sets, for checks on a machine that has them: none of it may stand in the repository."""
+
+from pathlib import Path
+
+import pytest
+
+EXCERPTS = Path(__file__).parents[2] / "shared" / "data"
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skip a test where the excerpt of a data set is absent."""
+    return pytest.mark.skipif(not (EXCERPTS / name).is_dir(), reason=f"no excerpt of {name} in '{EXCERPTS}'")
