@@ -11,6 +11,7 @@ from bench.spec import (
     AUGMENTS,
     BACKENDS,
     PRECISIONS,
+    RESIZES,
     SCHEDULES,
     SELECTIONS,
     ArchitectureSpec,
@@ -55,6 +56,7 @@ def numbers(config: TrialConfig) -> None:
     for name, value, accepts, accepted in limits:
         if not accepts(value):
             raise BenchError(f"The {name} is {value}. Accepted: {accepted}.")
+    one_of("resize policy", config.resize, RESIZES)
     one_of("schedule", config.schedule, SCHEDULES)
     one_of("selection", config.select, SELECTIONS)
     one_of("augmentation", config.augment, AUGMENTS)

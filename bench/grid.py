@@ -19,8 +19,8 @@ from bench.values import axis, parameters, single
 Options = Mapping[str, Any]  # name -> text, number or list
 
 AXES = (
-    "dataset", "image_size", "train_fraction", "backend", "precision", "budget", "batch_size", "lr", "schedule",
-    "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch",
+    "dataset", "image_size", "resize", "train_fraction", "backend", "precision", "budget", "batch_size", "lr",
+    "schedule", "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch",
     "backbone", "param",
 )  # fmt: skip
 SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout")

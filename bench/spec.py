@@ -159,6 +159,7 @@ class TrialConfig:
     params: Mapping[str, Any] = field(default_factory=dict)  # of the builder
     weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
     image_size: tuple[int, int] = (128, 128)  # height, width in pixels
+    resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
     batch_size: int = 16
     lr: float = 1e-3  # Adam's, at the start of the schedule
     schedule: str = "linear"

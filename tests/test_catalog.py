@@ -66,6 +66,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"batch_size": 0}, "The batch size is 0. Accepted: 1 or more"),
         ({"lr": -1.0}, "The learning rate is -1.0. Accepted: a number above 0"),
         ({"lr": float("nan")}, "The learning rate is nan"),
+        ({"resize": "strech"}, "Unknown resize policy 'strech'. Did you mean 'stretch'? Available: stretch, letterbox"),
         ({"schedule": "lineer"}, "Unknown schedule 'lineer'. Did you mean 'linear'"),
         ({"loss": "ce+dise"}, "Unknown loss 'dise'. Did you mean 'dice'? Available: ce, dice"),
         ({"select": "first"}, "Unknown selection 'first'. Available: last, best"),

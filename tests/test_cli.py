@@ -63,6 +63,7 @@ def test_help_imports_nothing_heavy():
         (("run", "--config", "none.toml"), "The file 'none.toml' can't be read"),
         (("prepare", "petz"), "Unknown data set 'petz'"),
         (("prepare", "shapes", "--image-size", "big"), "--image-size is 'big'"),
+        (("prepare", "shapes", "--resize", "strech"), "Unknown resize policy 'strech'. Did you mean 'stretch'"),
         (("list", "runs"), "'results' is no results folder"),
         (("show", "x"), "'results' is no results folder"),
         (("report",), "'results' is no results folder"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bench import catalog, grid
 from bench.errors import BenchError
+from bench.execution.identity import trial_key
 from bench.spec import Budget
 
 
@@ -70,6 +71,12 @@ def test_values_are_read_as_what_they_are():
 )
 def test_parameters_are_toml_values_and_words(params, expected):
     assert [config.params for config in expand(param=params, image_size="64")] == expected
+
+
+def test_policies_are_an_axis_and_stretch_keeps_old_keys():
+    stretched, boxed = expand(resize="stretch,letterbox")
+    assert stretched == expand()[0]
+    assert trial_key(stretched, "data") == trial_key(expand()[0], "data") != trial_key(boxed, "data")
 
 
 def test_equal_trials_are_planned_once():

@@ -1,5 +1,6 @@
 """The pack: the same bytes for everyone, written once, noticed when it or its sources change."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from bench.datasets import DATASETS
 from bench.errors import BenchError
 from bench.pipeline import build, decode, pack
 from bench.pipeline.cache import VARIABLE
-from bench.spec import DatasetSpec
+from bench.pipeline.geometry import resize_labels
+from bench.spec import RESIZES, DatasetSpec
 
 PETS, BINARY, SHAPES = (next(s for s in DATASETS if s.name == n) for n in ("pets", "pets-binary", "shapes"))
 SIZE = (24, 32)
@@ -37,9 +39,9 @@ def reads(monkeypatch):
     """The names of the samples that were decoded."""
     names = []
 
-    def counting(source, sample, size):
+    def counting(source, sample, size, resize):
         names.append(sample.name)
-        return decode.read_row(source, sample, size)
+        return decode.read_row(source, sample, size, resize)
 
     monkeypatch.setattr(build, "read_row", counting)
     return names
@@ -75,6 +77,21 @@ def test_rows_are_the_adapters_pixels_resized(pets):
     np.testing.assert_array_equal(made.labels[row] + 1, trimap.resize((32, 24), Image.Resampling.NEAREST))
     assert made.original_sizes[row] == (40, 50)
     np.testing.assert_array_equal(made.truth(row) + 1, np.asarray(trimap))
+
+
+def test_the_policy_says_what_becomes_of_another_aspect_ratio(pets, reads):
+    made = {policy: pack.prepare(PETS, (32, 32), resize=policy, data_dir=pets) for policy in RESIZES}
+    for policy, one in made.items():
+        np.testing.assert_array_equal(one.labels[4], resize_labels(one.truth(4), (32, 32), policy))
+        assert json.loads((one.path / build.MANIFEST).read_text())["aspect"] == policy
+        # of 40 x 50, 26 rows of 32 are picture
+        assert (one.labels == 255).all(axis=2).sum(axis=1).tolist() == [6 if policy == "letterbox" else 0] * 12
+    assert len({one.path for one in made.values()}) == 3
+    assert {one.fingerprint for one in made.values()} == {made["stretch"].fingerprint}
+    assert "stretch" not in made["stretch"].path.name
+    assert len(reads) == 36
+    assert pack.prepare(PETS, (32, 32), resize="crop", data_dir=pets).path == made["crop"].path
+    assert len(reads) == 36
 
 
 def test_a_pack_is_read_only(pets):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.commands.console import output, warn
-from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, SCHEDULES, TrialConfig
+from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
     from bench.spec import TrialRecord
@@ -42,6 +42,9 @@ def run(
     backend: Annotated[Text, _option(_TRIAL, f"{', '.join(BACKENDS)}.", default=_DEFAULT.backend)] = None,
     precision: Annotated[Text, _option(_TRIAL, f"{', '.join(PRECISIONS)}.", default=_DEFAULT.precision)] = None,
     image_size: Annotated[Text, _option(_TRIAL, "Pixels: 128, or height x width as 128x192.", default=128)] = None,
+    resize: Annotated[
+        Text, _option(_TRIAL, f"Another aspect ratio: {', '.join(RESIZES)}.", default=_DEFAULT.resize)
+    ] = None,
     seed: Annotated[Text, _option(_TRIAL, "Seeds by name, such as 0,1,2.", default=0)] = None,
     seeds: Annotated[int | None, _option(_TRIAL, "How many seeds: 0 to N-1.")] = None,
     repeat: Annotated[int | None, _option(_TRIAL, "Run the same configuration N times.", default=1)] = None,

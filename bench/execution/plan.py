@@ -48,7 +48,7 @@ def plan(
     for config in resolved:
         fetch_weights(config)
         check_model(config)
-        data = (config.dataset, config.image_size, config.data_dir, config.skip_corrupt)
+        data = (config.dataset, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
             fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
         fingerprint = fingerprints[data]
@@ -64,6 +64,7 @@ def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | Non
     return pack.prepare(
         catalog.dataset(config),
         config.image_size,
+        resize=config.resize,
         data_dir=config.data_dir,
         skip_corrupt=config.skip_corrupt,
         progress=progress,

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.pipeline.cache import check_space
-from bench.pipeline.decode import ASPECT, Row, read_row
+from bench.pipeline.decode import Row, read_row
 from bench.pipeline.source import SPLITS, Source
 from bench.samples import Sample
 
@@ -44,6 +44,7 @@ def write(
     source: Source,
     stamps: list[Any],
     size: tuple[int, int],
+    resize: str,
     skip_corrupt: bool,
     progress: Progress | None,
 ) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def write(
     shutil.rmtree(part, ignore_errors=True)  # of a process that died
     part.mkdir()
     try:
-        manifest = _fill(part, source, size, skip_corrupt, progress)
+        manifest = _fill(part, source, size, resize, skip_corrupt, progress)
         manifest["stamps"] = stamps
         manifest["sizes"] = {name: (part / name).stat().st_size for name in DATA_FILES}
         (part / MANIFEST).write_text(json.dumps(manifest))
@@ -66,7 +67,7 @@ def write(
 
 
 def _fill(
-    part: Path, source: Source, size: tuple[int, int], skip_corrupt: bool, progress: Progress | None
+    part: Path, source: Source, size: tuple[int, int], resize: str, skip_corrupt: bool, progress: Progress | None
 ) -> dict[str, Any]:
     count = len(source.samples)
     images = np.memmap(part / IMAGES, np.uint8, "w+", shape=(count, *size, 3))
@@ -78,7 +79,7 @@ def _fill(
         images[index], labels[index] = row.image, row.labels
         details[index] = (list(row.original_size), row.truth, row.digest)
 
-    _decode(source, size, keep, problems, progress)
+    _decode(source, size, resize, keep, problems, progress)
     kept = _kept(source, problems, skip_corrupt)
     _close_gaps(part, (images, labels), kept)
     offsets = np.cumsum([0, *(len(details[index][1]) for index in kept)])
@@ -90,7 +91,7 @@ def _fill(
         "adapter_hash": source.adapter_hash,
         "fingerprint": fingerprint([source.samples[i] for i in kept], [details[i][2] for i in kept]),
         "image_size": list(size),
-        "aspect": ASPECT,
+        "aspect": resize,
         "original_sizes": [details[index][0] for index in kept],
         "truth_offsets": offsets.tolist(),
         "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
@@ -100,6 +101,7 @@ def _fill(
 def _decode(
     source: Source,
     size: tuple[int, int],
+    resize: str,
     keep: Callable[[int, Row], None],
     problems: dict[int, str],
     progress: Progress | None,
@@ -108,7 +110,7 @@ def _decode(
 
     def one(index: int) -> None:
         try:
-            keep(index, read_row(source, source.samples[index], size))
+            keep(index, read_row(source, source.samples[index], size, resize))
         except (BenchError, OSError) as error:
             problems[index] = str(error)
 

@@ -12,8 +12,6 @@ from bench.pipeline.source import Source
 from bench.samples import Sample
 from bench.spec import IGNORE_INDEX
 
-ASPECT = "stretch"  # height and width are scaled apart, so that nothing is cropped or padded
-
 
 @dataclass(frozen=True)
 class Row:
@@ -26,13 +24,15 @@ class Row:
     digest: str  # of the source's bytes
 
 
-def read_row(source: Source, sample: Sample, size: tuple[int, int]) -> Row:
+def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str) -> Row:
     """Read one sample; BenchError or OSError when its files are missing or broken or its labels impossible."""
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     _check(sample, image, labels, source.spec.num_classes)
     truth = zlib.compress(labels.tobytes(), level=1)
-    return Row(resize_image(image, size), resize_labels(labels, size), labels.shape, truth, _digest(sample))
+    return Row(
+        resize_image(image, size, resize), resize_labels(labels, size, resize), labels.shape, truth, _digest(sample)
+    )
 
 
 def _digest(sample: Sample) -> str:

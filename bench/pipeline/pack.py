@@ -1,6 +1,6 @@
 """The pack: a data set decoded once, at one size, in memory-mapped files that all trials share.
 
-packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written
+packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE after HxW unless it is "stretch"
 packs/NAME-HxW-FOLDER/manifest.json
                       images.u8  (N, H, W, 3)
                       labels.u8  (N, H, W)
@@ -58,6 +58,7 @@ def prepare(
     spec: DatasetSpec,
     image_size: tuple[int, int],
     *,
+    resize: str = "stretch",
     data_dir: Path | str | None = None,
     skip_corrupt: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -68,6 +69,7 @@ def prepare(
 
     Args:
         image_size: height, width in pixels.
+        resize: what becomes of another aspect ratio, a policy of geometry.py.
         data_dir: the data set's folder; downloaded where it can be if None.
         skip_corrupt: leave out samples that can't be read (the notes say how many) instead of raising.
         progress: called with samples done and samples in all.
@@ -79,7 +81,8 @@ def prepare(
     source = open_source(spec, data_dir)
     stamps = build.stamps(source)
     place = hashlib.sha256(str(source.data_dir or "").encode()).hexdigest()[:8]
-    path = cache_folder("packs") / f"{spec.name}-{image_size[0]}x{image_size[1]}-{place}"
+    size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
+    path = cache_folder("packs") / f"{spec.name}-{size}-{place}"
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire()
@@ -92,7 +95,7 @@ def prepare(
     with lock:
         manifest = _current(path, source, stamps, skip_corrupt)
         if manifest is None:
-            manifest = build.write(path, source, stamps, image_size, skip_corrupt, progress)
+            manifest = build.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
         return _open(path, source, manifest)
 
 
