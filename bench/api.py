@@ -12,6 +12,7 @@ from bench.architectures.sizes import check_image_size
 from bench.datasets.rle import rle_decode, rle_encode
 from bench.errors import BenchError
 from bench.metrics.confusion import confusion_counts
+from bench.metrics.objects import airbus_f2
 from bench.spec import Budget, TrialConfig, TrialRecord
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "Budget",
     "TrialConfig",
     "TrialRecord",
+    "airbus_f2",
     "build_model",
     "confusion_counts",
     "list_architectures",
