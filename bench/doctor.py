@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench import catalog
+from bench.cache import cache_folder
 from bench.checks import PIP_LINES
 from bench.errors import BenchError
-from bench.pipeline.cache import cache_folder
 from bench.profiling.environment import expected_device, installed, versions
 from bench.spec import BACKENDS
 

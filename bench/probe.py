@@ -18,9 +18,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.cache import cache_folder
 from bench.errors import BenchError
 from bench.hashing import file_hash
-from bench.pipeline.cache import cache_folder
 from bench.profiling.environment import installed
 from bench.spec import BACKENDS
 

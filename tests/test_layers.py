@@ -12,6 +12,7 @@ LAYERS = {
     "bench.errors": 0,
     "bench.spec": 0,
     "bench.registry": 0,
+    "bench.cache": 0,
     "bench.hashing": 0,
     "bench.loss_name": 0,
     "bench.plugin": 0,

@@ -12,10 +12,10 @@ import pytest
 from fakes import write_fake_pets
 from PIL import Image
 
+from bench.cache import VARIABLE
 from bench.datasets import DATASETS
 from bench.errors import BenchError
 from bench.pipeline import build, decode, pack
-from bench.pipeline.cache import VARIABLE
 from bench.pipeline.geometry import resize_labels
 from bench.spec import RESIZES, DatasetSpec
 
@@ -272,7 +272,7 @@ def test_labels_that_are_no_class_are_an_error(pets):
 
 def test_too_little_disk_is_said_before_writing(pets, monkeypatch, cache, reads):
     usage = type("Usage", (), {"free": 2**20})
-    monkeypatch.setattr("bench.pipeline.cache.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("bench.cache.shutil.disk_usage", lambda path: usage)
     # 12 x (4096 x 4096 x 4 + 16384) bytes = 0.75 GiB
     with pytest.raises(BenchError, match=r"'pets' at 4096x4096 needs 0\.8 GiB .* 0\.0 GiB are free.*SEGBENCH_CACHE"):
         pack.prepare(PETS, (4096, 4096), data_dir=pets)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import architectures, catalog, profiling
+from bench.cache import cache_folder
 from bench.errors import BenchError
 from bench.hashing import file_hash
-from bench.pipeline.cache import cache_folder
 from bench.spec import TrialConfig
 
 CHILD_SECONDS = 1800.0

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.cache import check_space
 from bench.errors import BenchError
-from bench.pipeline.cache import check_space
 from bench.pipeline.decode import Row, read_row
 from bench.pipeline.source import SPLITS, Source
 from bench.samples import Sample

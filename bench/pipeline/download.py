@@ -13,8 +13,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from bench.cache import cache_folder, check_space
 from bench.errors import BenchError
-from bench.pipeline.cache import cache_folder, check_space
 from bench.spec import DatasetSpec
 
 _COMPLETE = ".complete"

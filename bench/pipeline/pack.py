@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from bench.cache import VARIABLE, cache_folder
 from bench.errors import BenchError
 from bench.pipeline import build
-from bench.pipeline.cache import VARIABLE, cache_folder
 from bench.pipeline.source import Source, open_source
 from bench.spec import DatasetSpec
 

@@ -1,4 +1,4 @@
-"""Where packs and downloads stand: the user's cache folder, or the environment variable SEGBENCH_CACHE."""
+"""Where packs, downloads and the like stand: the user's cache folder, or the environment variable SEGBENCH_CACHE."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ VARIABLE = "SEGBENCH_CACHE"
 
 
 def cache_folder(part: str) -> Path:
-    """The folder for "packs" or "downloads", made if it does not exist; BenchError when it can't be made."""
+    """The folder for "packs", "downloads" and so on, made if it does not exist; BenchError when it can't be made."""
     given = os.environ.get(VARIABLE)
     folder = (Path(given).expanduser() if given else user_cache_path("segbench")) / part
     try:
