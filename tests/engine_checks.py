@@ -68,6 +68,7 @@ def main() -> None:
     features = keras.Model(engine.model.inputs, norm.input)(images / np.float32(255))
     features = keras.ops.convert_to_numpy(features)
     classes, probability = (keras.ops.convert_to_numpy(x) for x in engine.predict(images))
+    logits = keras.ops.convert_to_numpy(engine.logits(images))
     after = engine.state()
 
     half = build_engine("mixed_float16")
@@ -83,6 +84,8 @@ def main() -> None:
         "classes_dtype": str(classes.dtype),
         "classes_shape": list(classes.shape),
         "probability_size": int(probability.size),
+        "logits_dtype": str(logits.dtype),
+        "logits_decide": bool((logits.argmax(-1) == classes).all()),
         "half_losses": half_losses,
         "compiled": engine.compiled,
     }

@@ -62,6 +62,11 @@ def test_predictions_are_classes(found):
     assert found["probability_size"] == 0  # three classes: no probability of a foreground
 
 
+def test_the_classes_are_those_of_the_largest_logits(found):
+    assert found["logits_dtype"] == "float32"
+    assert found["logits_decide"]
+
+
 def test_half_precision_trains_with_loss_scaling(found):
     assert found["half_losses"][-1] < 0.8 * found["half_losses"][0]
 

@@ -54,6 +54,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def logits(self, images: Any) -> Any:
+        """Logits of uint8 images (B, H, W, 3): float32 (B, H, W, C), on the device; compiled at the first call."""
+
+    @abstractmethod
     def update_statistics(self, images: Any) -> None:
         """A forward pass of uint8 images in training mode: only moving statistics change."""
 

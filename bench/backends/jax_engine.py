@@ -23,7 +23,8 @@ class JaxEngine(Engine):
         super().__init__(model, optimizer, **functions)
         self._rate_index = [id(v) for v in optimizer.variables].index(id(optimizer.learning_rate))
         self._train = jax.jit(self._train_step, donate_argnums=0)
-        self._predict = jax.jit(self._predict_step)
+        self._predict = jax.jit(lambda *arguments: decide(self._logits_step(*arguments)))
+        self._logits = jax.jit(self._logits_step)
         self._forward = jax.jit(self._forward_step)
         self._state = self._collect()
 
@@ -44,10 +45,10 @@ class JaxEngine(Engine):
         trainable, slots = self.optimizer.stateless_apply(slots, gradients, trainable)
         return loss, (trainable, rest, slots)
 
-    def _predict_step(self, trainable: list[Any], rest: list[Any], images: Any) -> Any:
+    def _logits_step(self, trainable: list[Any], rest: list[Any], images: Any) -> jax.Array:
         outputs, _ = self.training_model.stateless_call(trainable, rest, to_float(images), training=False)
         # The state is the training model's; XLA leaves its auxiliary head out.
-        return decide(outputs[0] if isinstance(outputs, list) else outputs)
+        return outputs[0] if isinstance(outputs, list) else outputs
 
     def _forward_step(self, trainable: list[Any], rest: list[Any], images: Any) -> list[Any]:
         return self.training_model.stateless_call(trainable, rest, to_float(images), training=True)[1]
@@ -58,6 +59,9 @@ class JaxEngine(Engine):
 
     def predict(self, images: Any) -> Any:
         return self._predict(*self._state[:2], images)
+
+    def logits(self, images: Any) -> jax.Array:
+        return self._logits(*self._state[:2], images)
 
     def update_statistics(self, images: Any) -> None:
         trainable, rest, slots = self._state

@@ -19,6 +19,7 @@ class TensorFlowEngine(Engine):
         self.compiled = bool(tf.config.list_physical_devices("GPU"))
         self._train = self._compile(self._train_step)
         self._predict = self._compile(lambda images: decide(model(to_float(images), training=False)))
+        self._logits = self._compile(lambda images: model(to_float(images), training=False))
         self._forward = self._compile(lambda images: model(to_float(images), training=True))
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,6 +46,9 @@ class TensorFlowEngine(Engine):
 
     def predict(self, images: Any) -> Any:
         return self._predict(tf.convert_to_tensor(images))
+
+    def logits(self, images: Any) -> tf.Tensor:
+        return self._logits(tf.convert_to_tensor(images))
 
     def update_statistics(self, images: Any) -> None:
         self._forward(tf.convert_to_tensor(images))

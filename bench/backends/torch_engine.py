@@ -30,8 +30,11 @@ class TorchEngine(Engine):
         return loss.detach()
 
     def predict(self, images: Any) -> Any:
+        return decide(self.logits(images))
+
+    def logits(self, images: Any) -> torch.Tensor:
         with torch.no_grad():
-            return decide(self.model(to_float(self.put(images)), training=False))
+            return self.model(to_float(self.put(images)), training=False)
 
     def update_statistics(self, images: Any) -> None:
         with torch.no_grad():
