@@ -11,6 +11,7 @@ What is drawn are groups of images: the images themselves, or the cars of Carvan
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from bench.errors import BenchError
 
 REPEATS = 1000  # draws of images
 LEVEL = 0.95  # of the intervals
+_NEVER = 1e-18  # a variance of rounding errors alone
 
 Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): what is summed over the images of a draw
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> scores (...)
@@ -73,6 +75,8 @@ def _interval(mean: float, draws: NDArray[np.float64], groups: int, parts: Seque
     total = sum(variances)
     if not total:
         return Interval(mean, mean, mean)
+    if not math.isfinite(total):
+        return Interval(mean, -math.inf, math.inf)
     freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True) if v)
     half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total)
     return Interval(mean, mean - half, mean + half)
@@ -107,8 +111,7 @@ def bootstrap(
     drawn = score((weights.astype(np.float64) @ sums.reshape(len(names), -1)).reshape(REPEATS, *sums.shape[1:]))
     ends = np.cumsum([0, *map(len, configurations)])
     return [
-        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(names))
-        for begin, end in zip(ends, ends[1:], strict=False)
+        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(names)) for begin, end in pairwise(ends)
     ]
 
 
@@ -119,17 +122,48 @@ def _sums(array: Values, number: NDArray[np.intp], count: int) -> NDArray[np.flo
     return sums
 
 
+def separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """Symmetric (rows, rows): which pairs `is_separable`, all at once (two thousand rows in a second or two)."""
+    found = np.zeros((len(rows), len(rows)), bool)
+    several = [i for i, row in enumerate(rows) if len(row.scores) > 1]
+    whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1]
+    for i in set(several) - set(whole):  # a class that some draws don't have: pair by pair
+        for j in several:
+            found[i, j] = found[j, i] = rows[i].is_separable(rows[j])
+    if whole:
+        found[np.ix_(whole, whole)] = _separable([rows[i] for i in whole])
+    return found
+
+
+def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """As `is_separable`; the variance of a difference of draws comes from their covariances."""
+    seeds = np.array([len(row.scores) for row in rows])
+    by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
+    covariance = np.atleast_2d(np.cov([row.draws for row in rows], ddof=0))
+    own, groups = np.diag(covariance), rows[0].groups
+    by_image = np.maximum(own[:, None] + own - 2 * covariance, 0) * groups / (groups - 1)
+    total = by_image + by_seed[:, None] + by_seed
+    part = by_seed**2 / (seeds - 1)
+    inverse = by_image**2 / (groups - 1) + part[:, None] + part
+    mean = np.array([row.mean for row in rows])
+    difference = np.abs(mean[:, None] - mean)
+    found = difference > 0
+    open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
+    found &= open_ | (total <= _NEVER)
+    freedom = total[open_] ** 2 / inverse[open_]
+    found[open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+    return found
+
+
 def ranks(sorted_rows: Sequence[Uncertainty]) -> list[tuple[int, int]]:
     """Best and worst rank of each row that the differences leave open, of rows sorted best first.
 
     A row's rank is at least one more than the number of rows that are surely better, and so on from below.
     """
-    count = len(sorted_rows)
-    better = np.zeros((count, count), bool)  # [i, j]: row i is surely better than row j
-    for i in range(count):
-        for j in range(i + 1, count):
-            better[i, j] = sorted_rows[i].is_separable(sorted_rows[j])
-    return [(1 + int(better[:, i].sum()), count - int(better[i].sum())) for i in range(count)]
+    better = np.triu(separable(sorted_rows))  # [i, j]: row i is surely better than row j
+    return [
+        (1 + int(above), len(better) - int(below)) for above, below in zip(better.sum(0), better.sum(1), strict=True)
+    ]
 
 
 def tie_groups(sorted_rows: Sequence[Uncertainty]) -> list[int]:
