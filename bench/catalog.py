@@ -167,7 +167,8 @@ def resolve(config: TrialConfig) -> TrialConfig:
     backbone = checks.backbone(config.backbone, arch, backbones())
     checks.fine_tuning(config, arch, backbone)
     params = checks.params(config.params, arch)
-    check_image_size(arch, config.image_size, backbone, params)
+    config = checks.crop(config)
+    check_image_size(arch, config.input_size, backbone, params)
     return replace(
         config,
         arch=arch.name,

@@ -1,6 +1,7 @@
 """The checks of one trial's configuration, before anything is started: each a BenchError in one line."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def numbers(config: TrialConfig) -> None:
             "a number from 0 to 1, such as 0.5",
         ),
         ("fine-tuning factor", config.fine_tune_lr_factor, lambda v: 0 < v < float("inf"), "a number above 0"),
+        ("crop's chance of the foreground", config.crop_foreground, lambda v: 0 <= v <= 1, "a number from 0 to 1"),
         ("train fraction", config.train_fraction, lambda v: 0 < v <= 1, "a number above 0, up to 1"),
         ("seed", config.seed, lambda v: 0 <= v < 2**31, "a whole number from 0 to 2147483647"),
         ("repeat", config.repeat, lambda v: v >= 0, "0 or more"),
@@ -60,6 +62,19 @@ def numbers(config: TrialConfig) -> None:
     one_of("schedule", config.schedule, SCHEDULES)
     one_of("selection", config.select, SELECTIONS)
     one_of("augmentation", config.augment, AUGMENTS)
+
+
+def crop(config: TrialConfig) -> TrialConfig:
+    """The configuration, with no crop where that is the whole image."""
+    default = TrialConfig(arch="", dataset="").crop_foreground
+    if config.crop is None and config.crop_foreground != default:
+        raise BenchError("--crop-foreground needs --crop, the size of the parts that are trained on, such as 256.")
+    if config.crop is not None and not all(1 <= c <= s for c, s in zip(config.crop, config.image_size, strict=True)):
+        given, whole = ("x".join(map(str, size)) for size in (config.crop, config.image_size))
+        raise BenchError(f"--crop is {given}, but the images are {whole} (--image-size). Accepted: no more than these.")
+    if config.crop == config.image_size:
+        return replace(config, crop=None, crop_foreground=default)
+    return config
 
 
 def _fits(image_size: tuple[int, int]) -> bool:

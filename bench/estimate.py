@@ -14,7 +14,10 @@ from bench.records.store import StoredTrial
 from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
 
 # What decides how fast a trial trains; the rest of the configuration may differ.
-_ALIKE = ("arch", "backbone", "params", "dataset", "image_size", "batch_size", "backend", "precision", "train_fraction")
+_ALIKE = (
+    *("arch", "backbone", "params", "dataset", "image_size", "crop", "batch_size", "backend", "precision"),
+    "train_fraction",
+)
 
 
 @dataclass(frozen=True)

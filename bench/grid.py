@@ -19,12 +19,13 @@ from bench.values import axis, parameters, single
 Options = Mapping[str, Any]  # name -> text, number or list
 
 AXES = (
-    "dataset", "image_size", "resize", "train_fraction", "backend", "precision", "budget", "batch_size", "lr",
-    "schedule", "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch",
-    "backbone", "param",
+    "dataset", "image_size", "resize", "crop", "crop_foreground", "train_fraction", "backend", "precision", "budget",
+    "batch_size", "lr", "schedule", "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor",
+    "unfreeze_from", "weights", "arch", "backbone", "param",
 )  # fmt: skip
 SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout")
-FINE_TUNING = ("fine_tune_lr_factor", "unfreeze_from")  # said of the trials that freeze the encoder first
+# Said only of the trials that have what comes before it.
+OF_ANOTHER = {"freeze_encoder": ("fine_tune_lr_factor", "unfreeze_from"), "crop": ("crop_foreground",)}
 REPETITIONS = ("seed", "seeds", "repeat")
 OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
 NAMES = (*AXES, *SINGLE, *REPETITIONS, *OF_THE_RUN)
@@ -45,8 +46,8 @@ def expand(options: Options) -> list[TrialConfig]:
     axes = [axis(name, options[name]) for name in AXES if options.get(name) is not None and name != "param"]
     axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
     axes = [_repeats(options), _seeds(options), *axes]
-    freezes = any(value for axis in axes for name, value in axis if name == "freeze_encoder")
-    trials = [catalog.resolve(_config(fixed, values, freezes)) for values in itertools.product(*axes)]
+    used = {name for axis in axes for name, value in axis if name in OF_ANOTHER and value}
+    trials = [catalog.resolve(_config(fixed, values, used)) for values in itertools.product(*axes)]
     return _unique(trials)
 
 
@@ -115,10 +116,10 @@ def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
 
 
-def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], freezes: bool) -> TrialConfig:
+def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], used: set[str]) -> TrialConfig:
     """A configuration of one value an axis; a pair's own backbone goes before the axis of backbones.
 
-    Where some trials of the grid freeze the encoder, the others leave out how it is fine-tuned.
+    Where some trials of the grid freeze the encoder (`used`), the others leave out how it is fine-tuned.
     """
     chosen: dict[str, Any] = dict(fixed)
     params: dict[str, Any] = {}
@@ -127,8 +128,9 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], freezes: b
             params[value[0]] = value[1]
         else:
             chosen[name] = value
-    if freezes and not chosen.get("freeze_encoder"):
-        chosen = {name: value for name, value in chosen.items() if name not in FINE_TUNING}
+    for name in used:
+        if not chosen.get(name):
+            chosen = {other: value for other, value in chosen.items() if other not in OF_ANOTHER[name]}
     arch, _, backbone = chosen["arch"].partition(":")
     chosen["arch"] = arch
     if backbone:

@@ -160,6 +160,8 @@ class TrialConfig:
     weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
     image_size: tuple[int, int] = (128, 128)  # height, width in pixels
     resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
+    crop: tuple[int, int] | None = None  # trained on random parts of that size, in pixels; None: on whole images
+    crop_foreground: float = 0.5  # chance that such a part is centred on a pixel of the foreground
     batch_size: int = 16
     lr: float = 1e-3  # Adam's, at the start of the schedule
     schedule: str = "linear"
@@ -181,13 +183,19 @@ class TrialConfig:
     timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
 
     @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that the model takes."""
+        return self.crop or self.image_size
+
+    @property
     def pair(self) -> str:
         """`unet:resnet50`: architecture and backbone in one word."""
         return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; the budget as text."""
-        return {**asdict(self), "image_size": list(self.image_size), "budget": str(self.budget)}
+        sizes = {"image_size": list(self.image_size), "crop": list(self.crop) if self.crop else None}
+        return {**asdict(self), **sizes, "budget": str(self.budget)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
@@ -196,6 +204,7 @@ class TrialConfig:
         values = {k: v for k, v in values.items() if k in known}
         values["budget"] = Budget.parse(values.get("budget", "600s"))
         values["image_size"] = tuple(values.get("image_size", (128, 128)))
+        values["crop"] = tuple(values["crop"]) if values.get("crop") else None
         return cls(**values)
 
 

@@ -84,6 +84,10 @@ def _image_size(value: Any) -> tuple[int, int]:
     return size
 
 
+def _crop(value: Any) -> tuple[int, int] | None:
+    return None if value == "none" else _image_size(value)
+
+
 def _seconds(value: Any) -> float:
     """A wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
     try:
@@ -107,6 +111,8 @@ def _budget(value: Any) -> Budget:
 
 _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "image_size": (_image_size, "pixels, such as 128, or height x width, such as 128x192"),
+    "crop": (_crop, "none, pixels, such as 256, or height x width, such as 256x384"),
+    "crop_foreground": (_number, "a chance from 0 to 1, such as 0.5"),
     "train_fraction": (_number, "a number above 0, up to 1"),
     "budget": (_budget, "a number and a unit, such as 10m or 20epochs"),
     "batch_size": (_whole, "a whole number"),

@@ -1,6 +1,7 @@
 """The grid: options and TOML files to configurations."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from bench import catalog, grid
 from bench.errors import BenchError
 from bench.execution.identity import trial_key
-from bench.spec import Budget
+from bench.spec import Budget, TrialConfig
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +80,17 @@ def test_policies_are_an_axis_and_stretch_keeps_old_keys():
     assert trial_key(stretched, "data") == trial_key(expand()[0], "data") != trial_key(boxed, "data")
 
 
+def test_a_crop_of_the_whole_image_is_none_and_only_crops_have_a_chance_of_the_foreground():
+    configs = expand(image_size="64", crop="none,32,48x64,64", crop_foreground="0.8")
+    assert [(c.crop, c.crop_foreground, c.input_size) for c in configs] == [
+        (None, 0.5, (64, 64)),
+        ((32, 32), 0.8, (32, 32)),
+        ((48, 64), 0.8, (48, 64)),
+    ]
+    assert expand(image_size=64, crop=32)[0] == replace(configs[1], crop_foreground=0.5)
+    assert all(TrialConfig.from_dict(config.to_dict()) == config for config in configs)
+
+
 def test_equal_trials_are_planned_once():
     assert len(expand(arch="unet,u_net,unet", seed="0,0,1")) == 2
     assert len(expand(param=["dropout=0.0"], arch="unet")) == len(expand())
@@ -98,6 +110,11 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"seed": "inf"}, "--seed is 'inf'"),
         ({"image_size": "big"}, "--image-size is 'big'. Accepted: pixels, such as 128, or height x width"),
         ({"image_size": "0"}, "--image-size is '0'"),
+        ({"crop": "32x"}, "--crop is '32x'. Accepted: none, pixels, such as 256, or height x width"),
+        ({"crop": "256"}, "--crop is 256x256, but the images are 128x128 (--image-size). Accepted: no more than these"),
+        ({"crop": "128", "crop_foreground": "2"}, "The crop's chance of the foreground is 2.0. Accepted: a number"),
+        ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop, the size of the parts that are trained on"),
+        ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
         ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),

@@ -34,7 +34,7 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     _turn_off_tf32(config.backend)
     builder = catalog.load_builder(catalog.architecture(config))
     return builder(
-        (*config.image_size, 3),
+        (*config.input_size, 3),
         num_classes,
         backbone=config.backbone,
         weights=None if config.weights == "none" else config.weights,

@@ -41,7 +41,7 @@ def build(config: dict[str, Any], num_classes: int) -> keras.Model:
     builder = catalog.load_builder(catalog.architecture(trial))
     weights = None if trial.weights == "none" else trial.weights
     keras.backend.clear_session()
-    return builder((*trial.image_size, 3), num_classes, backbone=trial.backbone, weights=weights, **trial.params)
+    return builder((*trial.input_size, 3), num_classes, backbone=trial.backbone, weights=weights, **trial.params)
 
 
 def check(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
@@ -59,9 +59,10 @@ def summary(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
 def diagram(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
     """The model's stages from image to logits: stride, channels of the last layer, layers, parameters."""
     model = build(config, num_classes)
+    height = model.input_shape[1]
     stages: dict[tuple[str, int | None], dict[str, Any]] = {}
     for layer in model.layers:
-        stride, channels = _shape(layer, config["image_size"][0])
+        stride, channels = _shape(layer, height)
         name = layer.name.split("_")[0]
         key = (name, stride if name == "backbone" else None)
         stage = stages.setdefault(key, {"stage": name, "layers": 0, "params": 0})

@@ -107,7 +107,8 @@ def _backend(config: TrialConfig) -> str:
 
 def _kept(kind: str, config: TrialConfig) -> Path:
     """Where the answer stands in the cache, or will."""
-    values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params", "image_size")}
+    values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params")}
+    values["image_size"] = list(config.input_size)
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and file_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from

@@ -15,6 +15,7 @@ from bench.spec import FINAL_STATUSES, TrialConfig
 # A configuration's fields under their column names; `params` alone is the number of the model's parameters.
 CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
 _CONFIG_NUMBERS = (
+    "crop_foreground",
     "batch_size",
     "lr",
     "freeze_encoder",
@@ -25,7 +26,7 @@ _CONFIG_NUMBERS = (
     "timeout",
 )
 # Options that the first records don't name, with the value that those trials had.
-_LATER_OPTIONS = {"freeze_encoder": 0.0, "fine_tune_lr_factor": 0.1}
+_LATER_OPTIONS = {"freeze_encoder": 0.0, "fine_tune_lr_factor": 0.1, "resize": "stretch", "crop_foreground": 0.5}
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("configuration", "started", "finished", "memory_method", "folder")
@@ -154,6 +155,7 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 def _config(config: Any) -> dict[str, Any]:
     values = {**(_LATER_OPTIONS if config else {}), **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
-    size = values.get("image_size")
-    values["image_size"] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
+    for name in ("image_size", "crop"):
+        size = values.get(name)
+        values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
     return {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
