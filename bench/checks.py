@@ -11,6 +11,7 @@ from bench.registry import Registry, unknown
 from bench.spec import (
     AUGMENTS,
     BACKENDS,
+    KEPT_WEIGHTS,
     PRECISIONS,
     RESIZES,
     SCHEDULES,
@@ -61,6 +62,7 @@ def numbers(config: TrialConfig) -> None:
     one_of("resize policy", config.resize, RESIZES)
     one_of("schedule", config.schedule, SCHEDULES)
     one_of("selection", config.select, SELECTIONS)
+    one_of("choice of weights to keep", config.keep_weights, KEPT_WEIGHTS)
     one_of("augmentation", config.augment, AUGMENTS)
 
 

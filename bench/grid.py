@@ -23,7 +23,7 @@ AXES = (
     "batch_size", "lr", "schedule", "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor",
     "unfreeze_from", "weights", "arch", "backbone", "param",
 )  # fmt: skip
-SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout")
+SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from")
 # Said only of the trials that have what comes before it.
 OF_ANOTHER = {"freeze_encoder": ("fine_tune_lr_factor", "unfreeze_from"), "crop": ("crop_foreground",)}
 REPETITIONS = ("seed", "seeds", "repeat")

@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.estimate import duration
 from bench.execution.observer import Observer
 from bench.execution.plan import PlannedTrial
+from bench.execution.stored import why_no_weights
 from bench.spec import TrialConfig, TrialRecord
 
 
@@ -44,6 +45,12 @@ def ending(record: TrialRecord) -> str:
     if speed := record.speed.get("train_images_per_second"):
         parts.append(f"{speed:.0f} images/s")
     return ", ".join([*parts, duration(record.wall_seconds or 0.0)])
+
+
+def without_weights(trial: PlannedTrial) -> str:
+    """Why a trial that is done has no weights to keep, and what to do."""
+    why = why_no_weights(trial.record) if trial.record else "it ended just now."
+    return f"done, but without saved weights: {why}"
 
 
 def _number(value: Any, form: str) -> str:
@@ -89,6 +96,9 @@ class PlainLines(Observer):
 
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         self._say(f"{name_of(trial.config)}: {ending(record)}")
+
+    def without_weights(self, trial: PlannedTrial) -> None:
+        self._say(f"{name_of(trial.config)}: {without_weights(trial)}")
 
     def elsewhere(self, trial: PlannedTrial) -> None:
         self._say(f"{name_of(trial.config)}: left to another runner, which works on it")
@@ -151,6 +161,9 @@ class LiveView(Observer):
         self._failed += record.status not in ("ok", "interrupted")
         color = "green" if good else "red"
         self._console.print(f"[{color}]{name_of(trial.config)}[/{color}]: {escape(ending(record))}", highlight=False)
+
+    def without_weights(self, trial: PlannedTrial) -> None:
+        self._console.print(f"{name_of(trial.config)}: {escape(without_weights(trial))}", highlight=False)
 
     def elsewhere(self, trial: PlannedTrial) -> None:
         self._trials.pop(trial.identity, None)

@@ -19,6 +19,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("linear", "cosine", "constant", "steps")
 SELECTIONS = ("last", "best")
+KEPT_WEIGHTS = ("all", "best", "none")
 RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
 LOSS_TERMS = ("ce", "dice")  # a loss is a weighted sum of them, such as "0.5*ce+dice"
 AUGMENTS = ("none", "standard")
@@ -28,7 +29,7 @@ RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the ne
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter of a builder, as its signature has it."""
+    """One parameter of a builder or of a data set's adapter, as its signature has it."""
 
     name: str
     type: str  # "int", "float", "str", "bool", "list"
@@ -82,14 +83,16 @@ class DatasetSpec:
     """Everything that the parent needs to know of a data set; `adapter` is resolved when it is read."""
 
     name: str
-    adapter: str  # "module:function", called as adapter(data_dir) -> Dataset
+    adapter: str  # "module:function", called as adapter(data_dir, **params) -> Dataset
     classes: tuple[str, ...]  # names of the label values 0, 1, ...
     summary: str = ""
     homepage: str = ""
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
+    params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
+    metrics: tuple[str, ...] = ()  # of its own, such as "airbus_f2"
     may_show_pictures: bool = True  # whether samples may stand on a published page
 
     @property
@@ -157,7 +160,9 @@ class TrialConfig:
     dataset: str
     backbone: str | None = None  # None: the architecture's default
     params: Mapping[str, Any] = field(default_factory=dict)  # of the builder
+    dataset_params: Mapping[str, Any] = field(default_factory=dict)  # of the data set; in the key by the fingerprint
     weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
+    init_from: str | None = None  # folder of a finished trial whose weights this one starts from
     image_size: tuple[int, int] = (128, 128)  # height, width in pixels
     resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
     crop: tuple[int, int] | None = None  # trained on random parts of that size, in pixels; None: on whole images
@@ -181,6 +186,7 @@ class TrialConfig:
     data_dir: str | None = None  # not in the key
     skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
     timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
+    keep_weights: str = "best"  # whose weights stay in the results folder: one of KEPT_WEIGHTS; not in the key
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -229,6 +235,7 @@ class TrialRecord:
     training: dict[str, Any] = field(default_factory=dict)  # steps, images, epochs, train_seconds, ...
     metrics: dict[str, Any] = field(default_factory=dict)  # of the test split
     validation: dict[str, Any] = field(default_factory=dict)  # of the tested weights
+    weights: dict[str, Any] = field(default_factory=dict)  # of the saved ones: file, size_mib; what they started from
     speed: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)

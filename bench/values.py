@@ -128,6 +128,7 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "data_dir": (_path, "a folder's path"),
     "results": (_path, "a folder's path"),
     "plugin": (_path, "the path of a Python file"),
+    "init_from": (_path, "a finished trial: its id, or the path of its folder"),
 }
 
 

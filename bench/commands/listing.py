@@ -181,6 +181,7 @@ def _print_runs(console: Console, results: Path) -> None:
 def runs_table(loaded: "Loaded") -> Table:
     """A row a trial: id, pair, data set, seed, status, mean IoU, speed and time; also those running or interrupted."""
     from bench.records import store
+    from bench.records.find import short_id
 
     rows = []
     for trial in loaded.trials:
@@ -200,11 +201,6 @@ def runs_table(loaded: "Loaded") -> Table:
             request = store.read_json(folder / store.REQUEST).get("config") or {}
             rows.append((short_id(folder), *_who(request), status, "", "", ""))
     return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC"), rows)
-
-
-def short_id(folder: Path) -> str:
-    """What tells a trial from all others: the last parts of its folder's name (key, device, repeat)."""
-    return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
 def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -36,6 +36,9 @@ def run(
     weights: Annotated[
         Text, _option(_TRIAL, "Of the backbone: none, imagenet or a file's path.", default=_DEFAULT.weights)
     ] = None,
+    init_from: Annotated[
+        Text, _option(_TRIAL, "Start from the saved weights of a finished run: its id, or its folder's path.")
+    ] = None,
     param: Annotated[
         list[str] | None, _option(_TRIAL, "A builder's parameter: key=v1,v2 or 'filters=[8,16],[16,32]'. Repeatable.")
     ] = None,
@@ -84,6 +87,10 @@ def run(
         Path | None, _option(_RUN, "A TOML file with the options' names, tables of trials, or a preset; options win.")
     ] = None,
     results: Annotated[Path | None, _option(_RUN, "Where the records go.", default=DEFAULT_RESULTS)] = None,
+    keep_weights: Annotated[
+        Text,
+        _option(_RUN, "Whose final weights stay: all, none, or of each pair the best on validation.", default="best"),
+    ] = None,
     timeout: Annotated[Text, _option(_RUN, "Stop a trial after this wall time, such as 2h.")] = None,
     dry_run: Annotated[
         bool, _option(_RUN, "Show the planned trials and how long they take; run none.", "--dry-run")
@@ -95,13 +102,14 @@ def run(
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
     from bench import grid, presets
+    from bench.execution.stored import start_from
 
     config = config and presets.find(config)
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
     file = grid.read_toml(config)[0] if config else {}
     folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
-    configs = grid.configs(options, config)
+    configs = [start_from(trial, folder) for trial in grid.configs(options, config)]
     _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
     downloads = _check_data(configs)
     if dry_run:
@@ -162,11 +170,17 @@ def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[Tri
 def _print_leaderboard(records: "Sequence[TrialRecord]", folder: Path) -> None:
     """The rows of these trials alone; `bench report` has the whole folder."""
     from bench.records.frame import trials_frame
-    from bench.records.store import StoredTrial
+    from bench.records.store import ResultsFolder, StoredTrial
     from bench.report.leaderboard import groups
     from bench.report.tables import terminal_table
 
-    console = output()
-    for group in groups(trials_frame(StoredTrial(record, folder) for record in records)):
+    console, store = output(), ResultsFolder(folder)
+    for group in groups(trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)):
         console.print(terminal_table(group))
     console.print(f"Records: {folder}. The report: bench report {folder}", highlight=False, soft_wrap=True)
+
+
+def _identity(record: "TrialRecord") -> str:
+    from bench.execution.identity import trial_identity
+
+    return trial_identity(TrialConfig.from_dict(record.config), record.key, record.device)

@@ -11,14 +11,25 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.console import output
-from bench.commands.listing import short_id
 from bench.commands.run import DEFAULT_RESULTS
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.records.store import StoredTrial
 
-_PARTS = ("config", "dataset", "model", "metrics", "validation", "ledger", "training", "speed", "memory", "environment")
+_PARTS = (
+    "config",
+    "dataset",
+    "model",
+    "metrics",
+    "validation",
+    "weights",
+    "ledger",
+    "training",
+    "speed",
+    "memory",
+    "environment",
+)
 _HISTORY = ("fraction", "phase", "train_seconds", "images", "loss", "learning_rate", "val_mean_iou", "val_dice")
 _LARGEST_LIST = 8  # values; longer lists are counted
 
@@ -52,6 +63,7 @@ def show(
     if name is not None:
         raise BenchError(f"`bench show` takes one run, or `arch` and an architecture, not '{run}' and '{name}'.")
     from bench.records import store
+    from bench.records.find import find
 
     loaded, console = store.load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
@@ -89,21 +101,6 @@ def _print_record(console: Console, trial: "StoredTrial") -> None:
         console.print(_history(history))
     for line in record.log_tail:
         console.print(Text(line), style="dim")
-
-
-def find(folders: Sequence[Path], text: str) -> Path:
-    """The one folder whose name or trial's id is `text` or begins with it; BenchError for none or several."""
-    if not text:
-        raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or how it begins.")
-    names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
-    exact = [folder for folder, both in names if text in both]
-    found = exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise BenchError(f"There is no run '{text}'. `bench list runs` shows all {len(folders)}.")
-    some = ", ".join(folder.name for folder in found[:5])
-    raise BenchError(f"'{text}' begins {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

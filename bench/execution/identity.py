@@ -9,9 +9,11 @@ from typing import Any
 
 from bench import catalog
 from bench.hashing import file_hash
+from bench.records.store import WEIGHTS
 from bench.spec import PROTOCOL_VERSION, TrialConfig
 
-NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "plugin", "weights", "params"}  # the last three by content
+NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "keep_weights"}
+BY_CONTENT = {"plugin", "weights", "init_from", "params"}  # in the key, but not as they are written
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
@@ -25,11 +27,13 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     identity: dict[str, Any] = {
         f.name: values[f.name]
         for f in fields(TrialConfig)
-        if f.name not in NOT_IN_KEY and values[f.name] != defaults[f.name]
+        if f.name not in NOT_IN_KEY | BY_CONTENT and values[f.name] != defaults[f.name]
     }
     identity["params"] = config.params  # resolved: without those that are the builder's defaults
     if config.weights != "none":
         identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
+    if config.init_from:
+        identity["init_from"] = file_hash(Path(config.init_from) / WEIGHTS)
     if source := catalog.source_hash(config):
         identity["plugin"] = source
     identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)

@@ -22,7 +22,7 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(backend),
+                env=environment(backend),
                 start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends the trial
             )
 
@@ -58,7 +58,7 @@ class LocalExecutor:
         return LocalProcess(folder, backend)
 
 
-def _environment(backend: str) -> dict[str, str]:
+def environment(backend: str) -> dict[str, str]:
     """Memory is taken as needed, so that its peak means something; logs are quiet."""
     return {
         "TF_CPP_MIN_LOG_LEVEL": "2",

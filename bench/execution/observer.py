@@ -25,5 +25,8 @@ class Observer:
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         """A trial has ended, well or not."""
 
+    def without_weights(self, trial: PlannedTrial) -> None:
+        """This trial is done, and its weights, which are to be kept, are not there."""
+
     def elsewhere(self, trial: PlannedTrial) -> None:
         """Another runner works on this trial; this one leaves it alone."""

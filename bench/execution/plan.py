@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from bench import catalog
 from bench.execution.identity import trial_identity, trial_key
@@ -10,6 +11,7 @@ from bench.execution.model_facts import check_model
 from bench.execution.weights import fetch_weights
 from bench.pipeline import pack
 from bench.profiling.environment import expected_device
+from bench.records.kept import keep
 from bench.records.store import ResultsFolder
 from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
 
@@ -45,6 +47,9 @@ def plan(
     fingerprints: dict[tuple, str] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = [catalog.resolve(config) for config in configs]
+    for config in resolved:
+        if config.init_from:
+            keep(Path(config.init_from))  # before a better trial of this run takes their place
     for config in resolved:
         fetch_weights(config)
         check_model(config)

@@ -15,8 +15,10 @@ from bench.execution.executor import OUTCOME, Executor, Handle
 from bench.execution.local import LocalExecutor
 from bench.execution.observer import Observer
 from bench.execution.plan import PlannedTrial, plan
+from bench.execution.stored import start_from
 from bench.profiling.environment import cpu_device, expected_device, host_environment
-from bench.records.store import LOG, PROGRESS, REQUEST, ResultsFolder, read_json, write_json
+from bench.records.kept import keep, prune
+from bench.records.store import LOG, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
 from bench.spec import TrialConfig, TrialRecord
 
 POLL_SECONDS = 0.3
@@ -45,7 +47,7 @@ def run(
     """
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
-    resolved = [catalog.resolve(config) for config in configs]
+    resolved = [start_from(catalog.resolve(config), folder.path) for config in configs]
     folder.create()
     trials = plan(resolved, folder, preparing=observer.preparing)
     observer.planned(trials)
@@ -58,14 +60,18 @@ def _run_one(
 ) -> TrialRecord | None:
     """The trial's record: an earlier final one, or a new one; None while another runner has the trial."""
     if trial.done and not force:
+        _keep_weights(trial, results, observer)
         return trial.record
     try:
         with results.claim(trial.identity).acquire(timeout=CLAIM_SECONDS):
             other = results.find(trial.identity)  # another runner may have ended it since the plan was made
             if other and other != trial.record and not force:
+                _keep_weights(trial, results, observer)
                 return other
             record, interrupted = _execute(trial, results, observer, executor)
-            results.finish(trial.identity, record)
+            with results.finishing():
+                results.finish(trial.identity, record)
+                prune(results)
     except Timeout:
         observer.elsewhere(trial)
         return None
@@ -73,6 +79,17 @@ def _run_one(
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observer) -> None:
+    """Keep the weights of a trial that is done from now on, where that is asked for; say where there are none."""
+    folder = results.folder(trial.identity)
+    if trial.config.keep_weights != "all":
+        return
+    if (folder / WEIGHTS).is_file():
+        keep(folder)
+    else:
+        observer.without_weights(trial)
 
 
 def _execute(

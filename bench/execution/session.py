@@ -17,7 +17,7 @@ from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.samples import write_samples
 from bench.evaluation.table import write_table
-from bench.execution import fine_tune
+from bench.execution import fine_tune, saved
 from bench.execution.assemble import build_model, build_training, choose_indexes, resident_batch
 from bench.execution.measure import measure_speed
 from bench.execution.plan import prepare_pack
@@ -26,6 +26,7 @@ from bench.pipeline import batches
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.ledger import Ledger
 from bench.profiling.memory import MIB, peak_memory
+from bench.records.kept import keep
 from bench.records.store import HISTORY, IMAGES, SAMPLES
 from bench.spec import TrialConfig
 from bench.training.loop import Diverged
@@ -44,6 +45,7 @@ class Session:
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
         self.best_phase = ""  # the phase that they are of
+        self.weights: dict[str, Any] = {}  # of the record: what they started from, where they were saved
         self.training_phase = "frozen" if config.freeze_encoder else "all"
 
     def run(self, fingerprint: str) -> dict[str, Any]:
@@ -82,6 +84,7 @@ class Session:
             "training": self.describe_training(),
             "metrics": metrics,
             "validation": validation,
+            "weights": self.weights,
             "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
             "memory": peak_memory(self.config.backend),
             "environment": self.describe_environment(),
@@ -92,6 +95,8 @@ class Session:
         """Model and training, from the seed."""
         train = self.indexes["train"]
         self.model = build_model(self.config, len(self.pack.classes))
+        if self.config.init_from:
+            self.weights |= saved.initialise(self.config, self.model, self.pack.classes)
         if self.config.freeze_encoder:
             fine_tune.freeze(self.model)
         self.training = build_training(self.config, self.model, self.pack, train)
@@ -172,7 +177,18 @@ class Session:
             self.folder / SAMPLES,
             batch_size=self.config.batch_size,
         )
+        self.save_weights()
         return result.metrics(), validation
+
+    def save_weights(self) -> None:
+        """Keep the weights that were tested, unless they are not wanted."""
+        if self.config.keep_weights == "none":
+            return
+        with self.ledger.phase("save"):
+            self.training.engine.pull()
+            self.weights |= saved.save(self.model, self.folder)
+            if self.config.keep_weights == "all":
+                keep(self.folder)
 
     def evaluate(self, split: str, statistics_batches: int) -> Evaluation:
         """Per-image counts of a split, with batch norm statistics from the first training batches of seed 0."""

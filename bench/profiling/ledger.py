@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other")
+PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save", "profile", "other")
 
 
 class Ledger:

@@ -1,6 +1,7 @@
 """Records as a pandas DataFrame, one row a trial; results/README.md says what each column means."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -158,4 +159,5 @@ def _config(config: Any) -> dict[str, Any]:
     for name in ("image_size", "crop"):
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
+    values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # the folder is this machine's
     return {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}

@@ -5,6 +5,9 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  history.jsonl               a line at each evaluation
                  images.parquet              the per-image table of the test split
                  samples/*.png               image, truth and prediction side by side
+                 weights.weights.h5          the tested weights, where they are kept (see bench/records/kept.py)
+                 weights.keep                empty: these weights are never removed
+                 evaluations/                what `bench evaluate` found
                  log.txt                     what the trial printed
 results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
 results/trials/ID.lock                       held by the runner that runs the trial
@@ -29,6 +32,9 @@ RECORD = "record.json"
 HISTORY = "history.jsonl"
 IMAGES = "images.parquet"
 SAMPLES = "samples"
+WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
+KEEP = "weights.keep"
+EVALUATIONS = "evaluations"
 LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # of a --force that failed where the old record stays
 REQUEST = "trial.json"
@@ -50,6 +56,12 @@ class StoredTrial:
     def samples(self) -> list[Path]:
         """The overlays, in order."""
         return sorted((self.folder / SAMPLES).glob("*.png"))
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of the tested weights, or None where they were not kept."""
+        path = self.folder / WEIGHTS
+        return path if path.is_file() else None
 
 
 @dataclass
@@ -107,6 +119,10 @@ class ResultsFolder:
     def claim(self, identity: str) -> FileLock:
         """The lock of a trial; the operating system frees it when its holder dies."""
         return FileLock(self.trials / f"{identity}.lock")
+
+    def finishing(self) -> FileLock:
+        """A lock for what must see all ended trials as they are: whose weights stay."""
+        return FileLock(self.trials / ".finishing.lock")
 
     def find(self, identity: str) -> TrialRecord | None:
         """The record of a trial that has ended, or None; an unreadable record counts as none."""

@@ -1,0 +1,83 @@
+"""A stored trial as something to go on with: its configuration on this machine, its weights; imports no keras."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench import catalog, checks
+from bench.errors import BenchError
+from bench.execution.local import environment
+from bench.records.find import find_run
+from bench.records.store import StoredTrial
+from bench.spec import TrialConfig, TrialRecord
+
+
+def find_trained(run: str, results: Path) -> StoredTrial:
+    """The trial with saved weights that `run` names (see `find_run`); BenchError where it has none."""
+    trial = find_run(run, results)
+    if not trial.weights:
+        raise BenchError(f"The run '{trial.folder.name}' has no saved weights: {why_no_weights(trial.record)}")
+    return trial
+
+
+def why_no_weights(record: TrialRecord) -> str:
+    """Why a trial's folder holds no weights, and what to do."""
+    again = "Run it again with --keep-weights all --force."
+    if record.status != "ok":
+        return f"it ended as {record.status}."
+    if "problem" in record.weights:
+        return f"{record.weights['problem']}. {again}"
+    if not record.weights:
+        asked = record.config.get("keep_weights") == "none"
+        return f"{'it ran with --keep-weights none' if asked else 'it is older than saved weights'}. {again}"
+    return f"a trial of its pair with a better validation took their place, or they were removed. {again}"
+
+
+def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: str | None = None) -> TrialConfig:
+    """The configuration that rebuilds a trial's model on this machine; BenchError where its backend or code is absent.
+
+    Args:
+        plugin: where the plug-in's file is now; None: where it was.
+        backend: instead of the trial's own; the weights are the same on all.
+    """
+    config = TrialConfig.from_dict(trial.record.config)
+    # Its weights come from one file now, whatever they started from.
+    config = replace(config, weights="none", init_from=None, plugin=str(plugin.resolve()) if plugin else config.plugin)
+    config = replace(config, backend=backend or config.backend)
+    checks.backend(config, catalog.architecture(config))
+    return config
+
+
+def classes_of(trial: StoredTrial) -> Sequence[str]:
+    """Names of the label values 0, 1, ... that the trial's model predicts."""
+    return list(trial.record.dataset["classes"])
+
+
+def choose_backend(backend: str) -> None:
+    """Let this process run on a backend, as a trial's does; BenchError where keras has been imported with another."""
+    if "keras" in sys.modules and os.environ.get("KERAS_BACKEND", "tensorflow") != backend:
+        raise BenchError(f"Keras runs on {os.environ.get('KERAS_BACKEND')} in this process, not on {backend}.")
+    os.environ.update(environment(backend))
+
+
+def start_from(config: TrialConfig, results: Path) -> TrialConfig:
+    """The configuration with `init_from` as the folder of a trial whose weights fit; BenchError where they don't.
+
+    Architecture, backbone and the builder's parameters must be the same; the classes need not be.
+    """
+    if config.init_from is None:
+        return config
+    trial = find_trained(config.init_from, results)
+    theirs = TrialConfig.from_dict(trial.record.config)
+    for name, word in (("arch", "architecture"), ("backbone", "backbone"), ("params", "parameters")):
+        mine, its = getattr(config, name) or "none", getattr(theirs, name) or "none"
+        if mine != its:
+            raise BenchError(
+                f"--init-from: '{trial.folder.name}' has the {word} {its}, this trial {mine}. "
+                "Weights fit the same architecture, backbone and parameters only."
+            )
+    if config.weights != "none":
+        raise BenchError("--init-from gives every weight its start, and --weights those of the backbone. Give one.")
+    return replace(config, init_from=str(trial.folder))
