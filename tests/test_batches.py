@@ -88,3 +88,60 @@ def test_evaluation_keeps_the_order_and_pads_the_last_batch(pack):
 
 def test_evaluation_of_whole_batches_pads_nothing(pack):
     assert [count for _, _, count in batches.evaluation(pack, np.arange(8), 4)] == [4, 4]
+
+
+# ---------------------------------------------------------------- parts of images
+
+
+@pytest.fixture
+def large():
+    """Six images of 20 x 30 whose pixels tell where they lie; one pixel of foreground each, but none in the last."""
+    y, x = np.mgrid[:20, :30]
+    images = np.stack([np.stack([y, x, np.full_like(y, i)], axis=-1) for i in range(6)]).astype(np.uint8)
+    labels = np.zeros((6, 20, 30), np.uint8)
+    labels[np.arange(5), [0, 10, 19, 7, 3], [0, 15, 29, 2, 28]] = 1
+    labels[:, 12, :] = IGNORE_INDEX  # not the foreground
+    return FakePack(images, labels)
+
+
+def corners(large, crop, count=50, seed=0):
+    """(image, top, left) of the parts in `count` batches of 6."""
+    found = []
+    for images, labels in islice(batches.training(large, np.arange(6), 6, seed=seed, crop=crop), count):
+        assert images.shape == (6, *crop.size, 3)
+        assert labels.shape == (6, *crop.size)
+        for image, part in zip(images, labels, strict=True):
+            top, left, number = image[0, 0].tolist()
+            here = np.s_[number, top : top + crop.size[0], left : left + crop.size[1]]
+            np.testing.assert_array_equal(image, large.images[here])  # one rectangle, of image and labels alike
+            np.testing.assert_array_equal(part, large.labels[here])
+            found.append((number, top, left))
+    return found
+
+
+def test_parts_lie_anywhere_and_belong_together(large):
+    found = corners(large, batches.Crop((8, 10)))
+    assert {top for _, top, _ in found} == set(range(13))  # 20 - 8 and 30 - 10 are the last corners
+    assert {left for _, _, left in found} == set(range(21))
+
+
+def test_parts_are_centred_on_the_foreground_where_there_is_some(large):
+    found = corners(large, batches.Crop((8, 10), foreground=1.0))
+    expected = {0: (0, 0), 1: (6, 10), 2: (12, 20), 3: (3, 0), 4: (0, 20)}  # the pixel less (4, 5), inside the image
+    for number, corner in expected.items():
+        assert {tuple(place) for i, *place in found if i == number} == {corner}
+    assert len({tuple(place) for i, *place in found if i == 5}) > 20  # without foreground: anywhere
+
+
+def test_the_chance_of_the_foreground_is_kept(large):
+    found = corners(large, batches.Crop((8, 10), foreground=0.5), count=200)
+    share = np.mean([place == [6, 10] for i, *place in found if i == 1])
+    assert share == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_seed_decides_the_parts_and_the_order_is_that_without(large):
+    crop = batches.Crop((8, 10), foreground=0.5)
+    assert corners(large, crop, 5) == corners(large, crop, 5)
+    assert corners(large, crop, 5) != corners(large, crop, 5, seed=1)
+    whole = islice(batches.training(large, np.arange(6), 6, seed=0), 5)
+    assert [i for i, *_ in corners(large, crop, 5)] == [i for images, _ in whole for i in images[:, 0, 0, 2].tolist()]

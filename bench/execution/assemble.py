@@ -1,6 +1,7 @@
 """A trial's parts from its configuration: model, engine and training, all from the seed."""
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -46,13 +47,19 @@ def build_training(config: TrialConfig, model: keras.Model, pack: Pack, indexes:
     """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
     return Training(
         engine=build_engine(config, model, keras.optimizers.Adam(config.lr)),
-        batches=batches.training(pack, indexes, config.batch_size, seed=config.seed),
+        batches=training_batches(config, pack, indexes, config.seed),
         meter=Meter(config.budget, config.batch_size, len(indexes)),
         lr=config.lr,
         schedule=config.schedule,
         preset=config.augment,
         rng=np.random.default_rng(config.seed),
     )
+
+
+def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> Iterator[batches.Batch]:
+    """Endless batches of the images at `indexes`, or of random parts of them, at the model's input size."""
+    crop = batches.Crop(config.crop, config.crop_foreground) if config.crop else None
+    return batches.training(pack, indexes, config.batch_size, seed=seed, crop=crop)
 
 
 def build_engine(config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Engine:
@@ -64,7 +71,7 @@ def build_engine(config: TrialConfig, model: keras.Model, optimizer: keras.optim
 
 def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:
     """One training batch on the device: images, labels and the augmentation's draws."""
-    images, labels = next(batches.training(pack, indexes, config.batch_size, seed=config.seed))
+    images, labels = next(training_batches(config, pack, indexes, config.seed))
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put
     return put(images), put(labels), put(draws)

@@ -18,11 +18,16 @@ from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.samples import write_samples
 from bench.evaluation.table import write_table
 from bench.execution import fine_tune, saved
-from bench.execution.assemble import build_model, build_training, choose_indexes, resident_batch
+from bench.execution.assemble import (
+    build_model,
+    build_training,
+    choose_indexes,
+    resident_batch,
+    training_batches,
+)
 from bench.execution.measure import measure_speed
 from bench.execution.plan import prepare_pack
 from bench.execution.progress import Progress, training_state
-from bench.pipeline import batches
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.ledger import Ledger
 from bench.profiling.memory import MIB, peak_memory
@@ -194,7 +199,7 @@ class Session:
         """Per-image counts of a split, with batch norm statistics from the first training batches of seed 0."""
         train, size = self.indexes["train"], self.config.batch_size
         count = max(1, min(statistics_batches, len(train) // size))
-        source = islice(batches.training(self.pack, train, size, seed=0), count)
+        source = islice(training_batches(self.config, self.pack, train, 0), count)
         reestimate(self.training.engine, (images for images, _ in source))
         return evaluate(self.training.engine, self.pack, self.indexes[split], size)
 

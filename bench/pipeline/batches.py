@@ -1,6 +1,7 @@
 """Batches of a pack as NumPy arrays, uint8: the rest happens on the device."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,27 +9,68 @@ from bench.errors import BenchError
 from bench.pipeline.pack import Pack
 from bench.spec import IGNORE_INDEX
 
+Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
 
-def training(pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch.
+
+@dataclass(frozen=True)
+class Crop:
+    """A random part of each image.
+
+    It is centred on a random pixel of the foreground (neither class 0 nor ignored) with the given chance, moved
+    where it would stand over the border; else, and in images without foreground, it lies anywhere.
+    """
+
+    size: tuple[int, int]  # height, width in pixels, no more than the image's
+    foreground: float = 0.0  # chance
+
+    def of(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
+        """Views of the part in (H, W, 3) and (H, W): of memory maps no more than it is read, but for the labels."""
+        top, left = self._corner(labels, rng)
+        part = np.s_[top : top + self.size[0], left : left + self.size[1]]
+        return image[part], labels[part]
+
+    def _corner(self, labels: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
+        room = np.subtract(labels.shape, self.size)
+        if rng.random() < self.foreground:
+            pixels = np.flatnonzero((labels != 0) & (labels != IGNORE_INDEX))
+            if len(pixels):
+                y, x = divmod(int(rng.choice(pixels)), labels.shape[1])
+                centred = np.subtract((y, x), np.floor_divide(self.size, 2))
+                return tuple(np.clip(centred, 0, room).tolist())
+        return tuple(rng.integers(0, room + 1).tolist())
+
+
+def training(
+    pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None
+) -> Iterator[Batch]:
+    """Endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; of parts with `crop`.
 
     Every batch is whole: what an epoch leaves over starts the next one's first batch, so each image
-    comes equally often and nothing is compiled twice. The order depends on the seed alone.
+    comes equally often and nothing is compiled twice. The order depends on the seed alone, not on the crop.
     """
     if len(indexes) == 0:
         raise BenchError("There are no training images to make batches of.")
-    return _training(pack, np.asarray(indexes), batch_size, np.random.default_rng(seed))
+    batches = _orders(np.asarray(indexes), batch_size, np.random.default_rng(seed))
+    if crop is None:
+        return ((pack.images[batch], pack.labels[batch]) for batch in batches)
+    rng = np.random.default_rng((seed, 1))
+    return (_cropped(pack, batch, crop, rng) for batch in batches)
 
 
-def _training(
-    pack: Pack, indexes: np.ndarray, batch_size: int, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _orders(indexes: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The images of each batch, without end."""
     waiting = rng.permutation(indexes)
     while True:
         while len(waiting) < batch_size:
             waiting = np.concatenate([waiting, rng.permutation(indexes)])
         batch, waiting = waiting[:batch_size], waiting[batch_size:]
-        yield pack.images[batch], pack.labels[batch]
+        yield batch
+
+
+def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator) -> Batch:
+    parts = [crop.of(pack.images[index], pack.labels[index], rng) for index in batch]
+    images, labels = zip(*parts, strict=True)
+    return np.stack(images), np.stack(labels)
 
 
 def evaluation(pack: Pack, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
