@@ -1,8 +1,8 @@
 """Scores from counts of true positive, false positive and false negative pixels.
 
 `iou`, `dice` and `f2` take counts (..., 3) and give NaN where all three are 0: a class that is neither in the labels
-nor in the predictions has no score. The scores of a split come from the split's sums; `mean_iou_per_image` is the
-one mean over images.
+nor in the predictions has no score. The scores of a split come from the split's sums; `..._per_image` are means over
+images.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +33,15 @@ def f2(counts: Counts) -> Scores:
     return _ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
 
+def carvana_dice(counts: Counts) -> Scores:
+    """Dice of images as the Carvana Image Masking Challenge has it: of class 1, and 1 where neither has it.
+
+    (..., C, 3) -> (...); the score of a split is the mean over its images.
+    """
+    scores = dice(counts[..., 1, :])
+    return np.where(np.isnan(scores), 1.0, scores)
+
+
 def pixel_accuracy(counts: Counts) -> float | None:
     """Share of the counted pixels that have the right class."""
     tp, _, fn = counts.sum(axis=(0, 1))
@@ -41,7 +50,7 @@ def pixel_accuracy(counts: Counts) -> float | None:
 
 def macro_mean(score: Callable[[Counts], Scores], counts: Counts) -> float | None:
     """Mean over classes of a score of the split's sums; absent classes are left out."""
-    return _mean(score(counts.sum(axis=0)))
+    return mean_of(score(counts.sum(axis=0)))
 
 
 def mean_iou(counts: Counts) -> float | None:
@@ -51,9 +60,12 @@ def mean_iou(counts: Counts) -> float | None:
 
 def mean_iou_per_image(counts: Counts) -> float | None:
     """Mean over images of each image's mean IoU over the classes that are in its labels or its predictions."""
-    scores = iou(counts)  # (N, C)
-    scores = scores[~np.isnan(scores).all(axis=1)]
-    return _mean(np.nanmean(scores, axis=1))
+    return mean_per_image(iou(counts))
+
+
+def mean_per_image(scores: Scores) -> float | None:
+    """Mean over images of each image's mean over classes, (N, C); NaN is left out of both."""
+    return mean_of(np.nanmean(scores[~np.isnan(scores).all(axis=1)], axis=1))
 
 
 def majority_class_mean_iou(counts: Counts) -> float | None:
@@ -77,7 +89,8 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     Returns:
         mean_iou, dice, f2, pixel_accuracy, mean_iou_per_image, majority_class_mean_iou: float;
         iou, dice_per_class, f2_per_class: {class: float};
-        with two classes also foreground_iou, foreground_dice, foreground_f2, of class 1.
+        with two classes also foreground_iou, foreground_dice, foreground_f2, of class 1, and foreground_iou_per_image,
+        the mean over the images that have class 1 or are said to.
     """
     sums = counts.sum(axis=0)
     values: dict[str, Any] = {
@@ -93,6 +106,7 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     if len(classes) == 2:
         for key, score in (("iou", iou), ("dice", dice), ("f2", f2)):
             values[f"foreground_{key}"] = _value(score(sums[1]))
+        values["foreground_iou_per_image"] = mean_of(iou(counts[:, 1]))
     return values
 
 
@@ -101,7 +115,8 @@ def _ratio(part: Counts, whole: Counts) -> Scores:
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 
-def _mean(scores: Scores) -> float | None:
+def mean_of(scores: Scores) -> float | None:
+    """Mean of what is not NaN; None where nothing is left."""
     present = scores[~np.isnan(scores)]
     return float(present.mean()) if present.size else None
 
