@@ -119,12 +119,12 @@ def test_page_shows_the_leaderboard(report):
     heading, *rows = page.boards[0]
     assert heading[:3] == ["rank", "architecture", "backbone"]
     assert "latency p95 (ms)" in heading and "peak memory (MiB)" in heading
-    assert [row[:3] for row in rows[:3]] == [
+    assert [[row[0].split()[0], *row[1:3]] for row in rows[:3]] == [
         ["1", "deeplab", "resnet50"],
-        ["2", "unet", "resnet50"],
-        ["3", "unet", "mobilenet_v2"],
+        ["1", "unet", "resnet50"],
+        ["1", "unet", "mobilenet_v2"],
     ]
-    scores = [float(row[heading.index("mean IoU")].split(" ± ")[0]) for row in rows[:5]]
+    scores = [float(row[heading.index("mean IoU")].split(" [")[0]) for row in rows[:5]]
     assert scores == sorted(scores, reverse=True)
     assert [row[0] for row in rows[5:]] == ["–", "–"]  # noqa: RUF001  the configurations of which every trial failed
     assert rows[4][heading.index("seeds")] == "2 (1 failed)"
@@ -186,7 +186,10 @@ def test_markdown_is_a_table_on_github(report):
 
 def test_csv_holds_numbers_and_spreads(report):
     rows = list(csv.DictReader(io.StringIO((report / "leaderboard.csv").read_text())))
-    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5", "", ""]
+    assert [row["rank"] for row in rows] == ["1", "1", "1", "1", "5", "", ""]
+    assert (rows[0]["ranked_by"], rows[0]["rank_best"], rows[0]["rank_worst"]) == ("mean_iou", "1", "4")
+    assert float(rows[0]["interval_low"]) < float(rows[0]["mean_iou"]) < float(rows[0]["interval_high"])
+    assert rows[5]["interval_low"] == rows[5]["rank_worst"] == ""
     assert 0 < float(rows[0]["mean_iou_sd"]) < 0.1 < float(rows[0]["mean_iou"])
     assert rows[0]["iou_pet"] and rows[5]["mean_iou"] == ""
     assert (rows[4]["seeds"], rows[4]["failed"]) == ("2", "1")
@@ -197,7 +200,7 @@ def test_terminal_table_fits(tmp_path):
     console = Console(width=120, file=io.StringIO(), record=True)
     console.print(terminal_table(group))
     text = console.export_text()
-    assert "deeplab:resnet50" in text and "0.769 ± 0.021" in text and "latency p50" in text
+    assert "deeplab:resnet50" in text and re.search(r"0\.769 \[0\.\d{3}, \d\.\d{3}\]", text) and "latency p50" in text
 
 
 def test_nothing_incomparable_is_ranked_together(tmp_path):
@@ -234,9 +237,9 @@ def test_one_seed_has_no_spread_and_the_page_says_so(tmp_path):
     (group,) = groups(load_results(tmp_path / "results"))
     cell = group.rows[0].cells["mean_iou"]
     assert "±" not in cell.text and "one seed" in cell.title
-    assert any("one seed" in note for note in group.notes)
     write_report([tmp_path / "results"], tmp_path / "out")
-    assert "Rows with one seed have no spread" in (tmp_path / "out" / "index.html").read_text()
+    for name in ("index.html", "LEADERBOARD.md"):
+        assert "Not separable by seed" in (tmp_path / "out" / name).read_text()
 
 
 def test_a_held_up_trial_is_marked(tmp_path):
@@ -426,7 +429,7 @@ def test_markdown_cell_stays_in_its_cell(text):
 
 
 def test_csv_of_nothing_has_its_heading():
-    assert csv_text([]).startswith("rank,arch,")
+    assert csv_text([]).startswith("rank,rank_best,")
 
 
 def test_report_imports_no_keras():
@@ -478,7 +481,7 @@ def test_sorting_and_filtering_in_a_browser(report, tmp_path):
     assert numbers == sorted(numbers) and rising == "ascending"
     assert down[:5] == up[:5][::-1] and falling == "descending"
     assert up[5:] == down[5:] == ["–", "–"]  # noqa: RUF001  what was not measured stays last
-    assert ranks[:5] == ["1", "2", "3", "4", "5"]
+    assert [rank.split()[0] for rank in ranks[:5]] == ["1", "1", "1", "1", "5"]
     assert left == 2 and count == "2 of 7 rows"
 
 

@@ -53,7 +53,7 @@ MEASURED = (
         heading="mean IoU",
         unit="",
         meaning="Intersection over union TP / (TP + FP + FN) of each class from one count of pixels over the whole "
-        "test split, mean over the classes. The rank follows it.",
+        "test split, mean over the classes. The rank follows it. In brackets the 95 % interval over images and seeds.",
         write=_score,
         with_sd=True,
         brief=True,
@@ -119,7 +119,11 @@ MEASURED = (
     ),
 )
 TEXTS = {  # name: heading, definition
-    "rank": ("rank", "By mean IoU within this table; rows with the same mean share a rank."),
+    "rank": (
+        "rank",
+        "Within this table. Rows that can't be told apart (the 95 % interval of their difference holds 0) share the "
+        "place of the first of them; in brackets the ranks that the differences leave open.",
+    ),
     "arch": ("architecture", "What was trained."),
     "backbone": ("backbone", "The pretrained feature network that the architecture stands on."),
     "configuration": ("configuration", "Hash of the configuration: rows that look alike differ in a file's content."),

@@ -1,7 +1,7 @@
 """The leaderboard as plain values, the same for the page, Markdown, CSV and the terminal.
 
 Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget,
-device and protocol.
+device and protocol. Rows that can't be told apart by the paired bootstrap over images and seeds share a rank.
 """
 
 import math
@@ -11,10 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from bench.records.bootstrap import Uncertainty, ranks, separable, tie_groups
 from bench.records.statistics import SAME, Configuration, Spread, pool
 from bench.records.text import shorten
+from bench.records.uncertainty import MEAN_IOU, Measured, Score, measure
 from bench.report.columns import EFFICIENCY_LIMIT, ENOUGH_SEEDS, MEASURED, MISSING, PARAMS, TEXTS, Column
 
 GROUP = {  # column of the frame: what it is called
@@ -28,6 +32,7 @@ GROUP = {  # column of the frame: what it is called
 _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
 _MAX_CLASSES = 30
 _DIGITS = ", configuration "
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,10 @@ class Cell:
 class Row:
     """A configuration with its place in the group; no rank when no seed ended well."""
 
-    rank: int | None
+    rank: int | None  # the place of its tied group's first row
+    ranks: tuple[int, int] | None  # best and worst that its differences to the others leave open
     configuration: Configuration
+    uncertainty: Uncertainty | None  # of the score; None where the tables don't give it
     label: str  # tells it from the other rows
     cells: dict[str, Cell]
     classes: dict[str, Cell]  # IoU of each class, by the names in Group.classes
@@ -61,7 +68,9 @@ class Group:
     texts: frozenset[str]  # the names of the columns that hold no numbers
     brief: tuple[str, ...]  # the names of the columns that stand beside the label in a terminal
     classes: dict[str, str]  # "iou_pet" -> "pet"
+    score: str  # the name of the column that the rank follows
     rows: tuple[Row, ...]
+    apart: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows can be told apart
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
     @property
@@ -70,14 +79,18 @@ class Group:
         return tuple(row for row in self.rows if row.rank is not None)
 
 
-def groups(frame: pd.DataFrame) -> list[Group]:
-    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out."""
+def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
+    """The leaderboards of a frame of `load_results`, ranked by `score`; a group without any ok trial is left out."""
     configurations = sorted(pool(frame), key=_group_key)
     members = [list(some) for _, some in groupby(configurations, key=_group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
     titles = [_title(some[0]) for some in members]
     return [
-        _group(some, title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}")
+        _group(
+            some,
+            title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}",
+            score,
+        )
         for some, title in zip(members, titles, strict=True)
     ]
 
@@ -96,8 +109,8 @@ def _budget(text: str) -> str:
     return re.sub(r"(?<=\d)(k?)(?=[a-z]{2})", r"\1 ", text)
 
 
-def _group(members: list[Configuration], title: str) -> Group:
-    members = sorted(members, key=_best_first)
+def _group(members: list[Configuration], title: str, score: Score) -> Group:
+    members = sorted(members, key=lambda member: _best_first(member, score.name))
     varied = _varied(members)
     told_apart = _varied([m for m in members if m.seeds])
     measured = [c for c in MEASURED if not c.optional or any(m.spread(c.name).n for m in members)]
@@ -105,13 +118,21 @@ def _group(members: list[Configuration], title: str) -> Group:
     if any(_DIGITS in label for label in labels):
         varied = [*varied, "configuration"]
     classes = _classes(members)
+    ranked = [m for m in members if not math.isnan(m.spread(score.name).mean)]
+    found = measure(ranked, score)
+    known = [row if isinstance(row, Uncertainty) else None for row in found.rows]
+    sure = [u or _blind(m.spread(score.name)) for u, m in zip(known, ranked, strict=True)]
+    places: list[tuple[int | None, tuple[int, int] | None]] = [*zip(tie_groups(sure), ranks(sure), strict=True)]
+    places += [(None, None)] * (len(members) - len(ranked))
+    known += [None] * (len(members) - len(ranked))
     rows: list[Row] = []
-    for place, (member, label) in enumerate(zip(members, labels, strict=True), start=1):
-        score = member.spread("mean_iou").mean
-        tied = rows and rows[-1].configuration.spread("mean_iou").mean == score
-        rank = None if math.isnan(score) else rows[-1].rank if tied else place
+    for member, label, (rank, span), uncertainty in zip(members, labels, places, known, strict=True):
+        cells = _cells(member, varied, measured)
+        cells["rank"] = _rank_cell(rank, span)
+        if uncertainty and score.name in cells:
+            cells[score.name] = _score_cell(uncertainty, cells[score.name])
         per_class = {name: _number_cell(member.spread(name), MEASURED[0]) for name in classes}
-        rows.append(Row(rank, member, _unique(label, rows), _cells(rank, member, varied, measured), per_class))
+        rows.append(Row(rank, span, member, uncertainty, _unique(label, rows), cells, per_class))
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
@@ -119,9 +140,16 @@ def _group(members: list[Configuration], title: str) -> Group:
         texts=frozenset({"arch", "backbone", "weights"} | {c for c in varied if isinstance(members[0].values[c], str)}),
         brief=("seeds", *(c.name for c in measured if c.brief)),
         classes=classes,
+        score=score.name,
         rows=tuple(rows),
-        notes=tuple(_notes(members)),
+        apart=separable(sure),
+        notes=tuple([*_sureness(found, rows), *_notes(members)]),
     )
+
+
+def _blind(spread: Spread) -> Uncertainty:
+    """Of a configuration without tables: nothing can be told apart from it."""
+    return Uncertainty(np.array([spread.mean]), np.array([math.nan]), 1)
 
 
 def _columns(varied: Sequence[str], measured: Sequence[Column]) -> dict[str, tuple[str, str]]:
@@ -161,8 +189,8 @@ def _unique(label: str, rows: Sequence[Row]) -> str:
     return f"{label} ({taken + 1})" if taken else label
 
 
-def _best_first(configuration: Configuration) -> tuple[bool, float, str]:
-    score = configuration.spread("mean_iou").mean
+def _best_first(configuration: Configuration, name: str) -> tuple[bool, float, str]:
+    score = configuration.spread(name).mean
     return math.isnan(score), -score if score == score else 0.0, str(configuration.values)
 
 
@@ -173,12 +201,9 @@ def _label(member: Configuration, varied: Sequence[str]) -> str:
     return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra])
 
 
-def _cells(
-    rank: int | None, member: Configuration, varied: Sequence[str], measured: Sequence[Column]
-) -> dict[str, Cell]:
+def _cells(member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:
     value = member.values
     cells = {
-        "rank": Cell(str(rank or MISSING), float(rank) if rank else None),
         "arch": Cell(_text(value["arch"]) or MISSING, _text(value["arch"])),
         "backbone": Cell(_text(value["backbone"]) or MISSING, _text(value["backbone"]) or None),
         "weights": Cell(shorten(_weights(member), 24) or MISSING, _weights(member), _weights(member)),
@@ -190,6 +215,27 @@ def _cells(
     for column in (PARAMS, *measured):
         cells[column.name] = _number_cell(member.spread(column.name), column)
     return cells
+
+
+def _rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:
+    """`2 (1\N{EN DASH}4)`: the tied group's place, and the ranks that the differences leave open."""
+    if rank is None or span is None:
+        return Cell(MISSING)
+    if span == (rank, rank):
+        return Cell(str(rank), float(rank), "sure: no other rank is left open")
+    best, worst = span
+    title = f"tied group of place {rank}; ranks {best} to {worst} are left open"
+    return Cell(f"{rank} ({best}\N{EN DASH}{worst})", float(rank), title)
+
+
+def _score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:
+    """`0.742 [0.731, 0.753]`; the mean alone for one seed, whose interval says nothing of other seeds."""
+    interval, write = uncertainty.interval, MEASURED[0].write
+    span = f"[{write(interval.low)}, {write(interval.high)}]"
+    if len(uncertainty.scores) < 2:
+        title = f"one seed: not separable by seed; over the images alone {span}"
+        return Cell(write(interval.mean), interval.mean, title)
+    return Cell(f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over images and seeds; {plain.title}")
 
 
 def _number_cell(spread: Spread, column: Column) -> Cell:
@@ -232,15 +278,32 @@ def _classes(members: Sequence[Configuration]) -> dict[str, str]:
     return {name: name.removeprefix("iou_") for name in list(names)[:_MAX_CLASSES]}
 
 
+def _sureness(found: Measured, rows: Sequence[Row]) -> list[str]:
+    """What the ranks rest on, and what they don't."""
+    notes = []
+    if found.images:
+        drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
+        notes.append(
+            f"[ ]: 95 % interval by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the "
+            "seeds. Rows that can't be told apart share a rank; in brackets the ranks that are left open."
+        )
+    single = [row for row in rows if row.rank and row.configuration.seeds == 1]
+    if single:
+        notes.append(
+            "Not separable by seed: rows with one seed can't be told apart from any other, their differences may be "
+            "chance."
+        )
+    elif min((row.configuration.seeds for row in rows if row.rank), default=ENOUGH_SEEDS) < ENOUGH_SEEDS:
+        notes.append(f"Fewer than {ENOUGH_SEEDS} seeds: the intervals are wide, and few rows can be told apart.")
+    for reason in dict.fromkeys(row for row in found.rows if isinstance(row, str)):
+        named = [row.label for row, why in zip(rows, found.rows, strict=False) if why == reason]
+        listed = "; ".join(named[:_MOST_NAMED]) + (f" and {len(named) - _MOST_NAMED} more" * (len(named) > _MOST_NAMED))
+        notes.append(f"Mean and spread (±) over the seeds alone, and tied with all: {listed} ({reason}).")
+    return notes
+
+
 def _notes(members: Sequence[Configuration]) -> list[str]:
     notes = []
-    fewest = min(m.seeds for m in members if m.seeds)
-    if fewest == 1:
-        notes.append("Rows with one seed have no spread (±): their differences may be chance.")
-    elif fewest < ENOUGH_SEEDS and len(members) > 1:
-        notes.append(
-            f"Fewer than {ENOUGH_SEEDS} seeds: take rows whose means lie within their spreads of each other as tied."
-        )
     ok = pd.concat([m.ok for m in members])
     for name, text in _MIXED.items():
         found = sorted(set(ok[name].astype(str)) - {""}) if name in ok else []

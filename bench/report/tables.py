@@ -18,7 +18,12 @@ from bench.report.leaderboard import Group
 
 def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str) -> str:
     """LEADERBOARD.md: a GitHub table per group, then the failures and what could not be read."""
-    lines = ["# segbench leaderboard", "", f"Made {date}. ± is the sample standard deviation over the seeds.", ""]
+    lines = [
+        "# segbench leaderboard",
+        "",
+        f"Made {date}. [ ] is a 95 % interval, ± a sample standard deviation over the seeds.",
+        "",
+    ]
     if not groups:
         lines += ["No trial has ended well yet, so there is nothing to rank.", ""]
     for group in groups:
@@ -57,11 +62,19 @@ def markdown_cell(text: str) -> str:
 
 
 def csv_text(groups: Sequence[Group]) -> str:
-    """leaderboard.csv: a line a configuration; numbers unrounded, `..._sd` empty for one seed."""
+    """leaderboard.csv: a line a configuration; numbers unrounded, `..._sd` empty for one seed.
+
+    `interval_low`, `interval_high`: of the score in `ranked_by`, of the images alone for one seed.
+    """
     numbers = [c.name for c in (*MEASURED, PARAMS)]
     classes = list(dict.fromkeys(name for group in groups for name in group.classes))
     heading = [
         "rank",
+        "rank_best",
+        "rank_worst",
+        "ranked_by",
+        "interval_low",
+        "interval_high",
         *SAME,
         "configuration",
         "seeds",
@@ -73,7 +86,10 @@ def csv_text(groups: Sequence[Group]) -> str:
     writer.writerow(map(_csv_cell, heading))
     for group in groups:
         for row in group.rows:
-            values = [row.rank, *row.configuration.values.values(), row.configuration.seeds, row.configuration.failed]
+            interval = row.uncertainty.interval if row.uncertainty else None
+            values = [row.rank, *(row.ranks or (None, None)), group.score]
+            values += [interval.low, interval.high] if interval else [None, None]
+            values += [*row.configuration.values.values(), row.configuration.seeds, row.configuration.failed]
             for name in (*numbers, *classes):
                 spread = row.configuration.spread(name)
                 values += [spread.mean if spread.n else None, spread.sd]
@@ -100,5 +116,5 @@ def terminal_table(group: Group) -> Table:
         table.add_column(Text(group.columns[name][0]), justify="right", min_width=len(group.rows[0].cells[name].text))
     for row in group.rows:
         cells = [row.cells[name] for name in names]
-        table.add_row(row.cells["rank"].text, Text(shorten(row.label, 80)), *(Text(shorten(c.text, 20)) for c in cells))
+        table.add_row(row.cells["rank"].text, Text(shorten(row.label, 80)), *(Text(shorten(c.text, 24)) for c in cells))
     return table

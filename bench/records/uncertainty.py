@@ -1,0 +1,164 @@
+"""How sure the scores of a group's configurations are, from the per-image tables in their trials' folders."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError
+from bench.evaluation.table import ImageTable, read_table
+from bench.metrics import scores
+from bench.records.bootstrap import Uncertainty, Values, bootstrap
+from bench.records.statistics import Configuration
+from bench.records.store import IMAGES
+
+_AT_ONCE = 64  # tables in memory
+_CLOSE = 1e-6  # a table's score to its record's
+
+NO_TABLE = "no readable per-image table"
+OTHER_SCORE = "a per-image table that doesn't give the record's score"
+OTHER_IMAGES = "other test images than most"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of a split, made of sums over its images so that images can be drawn again."""
+
+    name: str  # of the frame's column
+    values: Callable[[ImageTable], Values]  # (images, K)
+    of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
+
+
+def _counts(table: ImageTable) -> Values:
+    return table.counts.reshape(len(table.names), -1)
+
+
+def _macro(score: Callable[[NDArray], NDArray], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _mean_of_known(score(sums.reshape(*sums.shape[:-1], -1, 3)))
+
+
+def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis without NaN; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def _accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    tp, _, fn = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3).sum(axis=-2), -1, 0)
+    return _ratio(tp, tp + fn)
+
+
+def image_scores(table: ImageTable) -> NDArray[np.float64]:
+    """Each image's own mean IoU over the classes in its labels or predictions: (N,), NaN where there is none."""
+    return _mean_of_known(scores.iou(table.counts))
+
+
+def _known_image_scores(table: ImageTable) -> Values:
+    values = image_scores(table)
+    return np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=-1)
+
+
+def _mean_of_images(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _ratio(sums[..., 0], sums[..., 1])
+
+
+MEAN_IOU = Score("mean_iou", _counts, partial(_macro, scores.iou))
+SCORES = {
+    score.name: score
+    for score in (
+        MEAN_IOU,
+        Score("mean_iou_per_image", _known_image_scores, _mean_of_images),
+        Score("dice", _counts, partial(_macro, scores.dice)),
+        Score("f2", _counts, partial(_macro, scores.f2)),
+        Score("pixel_accuracy", _counts, _accuracy),
+    )
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the tables of a group say."""
+
+    rows: tuple[Uncertainty | str, ...]  # for each configuration; a text: why there is none
+    images: int  # of the split, that were drawn from
+    groups: int  # that they were drawn by
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """The tables of one configuration, an array a trial."""
+
+    values: list[Values]
+    seeds: list[float]
+    images: tuple[tuple[str, ...], tuple[str, ...]]  # names, groups
+
+
+def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measured:
+    """The uncertainty of each configuration's score, paired where the test images are the same.
+
+    Configurations on other images than most are left out: a difference to them is no paired one.
+    """
+    found: list[Uncertainty | str] = [NO_TABLE] * len(members)
+    of_images: dict[object, list[int]] = {}
+    pending: dict[object, list[tuple[int, _Tables]]] = {}
+    for number, tables in enumerate(_read_all(members, score)):
+        if isinstance(tables, str):
+            found[number] = tables
+            continue
+        key = (tables.images, tables.values[0].shape)
+        of_images.setdefault(key, []).append(number)
+        pending.setdefault(key, []).append((number, tables))
+        if sum(len(some.values) for _, some in pending[key]) >= _AT_ONCE:
+            _draw(pending.pop(key), score, found)
+    for some in pending.values():
+        _draw(some, score, found)
+    most = max(of_images, key=lambda key: len(of_images[key]), default=None)
+    for number in (n for key, numbers in of_images.items() if key != most for n in numbers):
+        found[number] = OTHER_IMAGES
+    first = next((row for row in found if isinstance(row, Uncertainty)), None)
+    images = most[1][0] if isinstance(most, tuple) else 0
+    return Measured(tuple(found), images, first.groups if first else 0)
+
+
+def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
+    """Bootstrap configurations on the same images; repeats of a seed count as one."""
+    drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], score.of_sums)
+    for (number, tables), one in zip(some, drawn, strict=True):
+        seeds = np.array(tables.seeds)
+        by_seed = np.array([one.scores[seeds == seed].mean() for seed in dict.fromkeys(tables.seeds)])
+        found[number] = Uncertainty(by_seed, one.draws, one.groups)
+
+
+def _read_all(members: Sequence[Configuration], score: Score) -> Iterator[_Tables | str]:
+    """In order, a few at once: ten thousand tables don't fit the memory."""
+    todo = iter(members)
+    with ThreadPoolExecutor() as pool:
+        while some := list(islice(todo, _AT_ONCE)):
+            yield from pool.map(partial(_read, score=score), some)
+
+
+def _read(member: Configuration, score: Score) -> _Tables | str:
+    """The tables of the trials that ended well; a text where one of them can't be used."""
+    ok = member.ok.dropna(subset=["seed"])
+    values, images = [], None
+    for folder, known in zip(ok["folder"], ok[score.name], strict=True):
+        try:
+            table = read_table(Path(folder) / IMAGES)
+        except BenchError:
+            return NO_TABLE
+        if images not in (None, (table.names, table.groups)) or not table.names:
+            return OTHER_IMAGES
+        images = (table.names, table.groups)
+        values.append(score.values(table))
+        if not abs(score.of_sums(values[-1].sum(axis=0)) - known) <= _CLOSE:
+            return OTHER_SCORE
+    return _Tables(values, ok["seed"].tolist(), images) if images else NO_TABLE

@@ -1,0 +1,145 @@
+"""What a leaderboard says of its ranks: paired intervals from the trials' tables, and what it says without them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import fake_config, fake_record, table_metrics, write_trial
+
+from bench.evaluation.table import ImageTable
+from bench.metrics import scores
+from bench.records.bootstrap import Uncertainty, ranks, separable
+from bench.records.frame import load_results
+from bench.records.statistics import pool
+from bench.records.store import IMAGES
+from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, OTHER_SCORE, SCORES, measure
+from bench.report.leaderboard import groups
+
+IMAGES_COUNT = 150
+QUALITIES = {"unet": 0.85, "deeplab": 0.85, "segnet": 0.7}
+_RNG = np.random.default_rng(0)
+TRUTH, HARD = _RNG.multinomial(4096, (0.3, 0.58, 0.12), size=IMAGES_COUNT), _RNG.normal(0, 0.05, (IMAGES_COUNT, 1))
+
+
+def table(quality: float, seed: int, *, names: str = "image") -> pd.DataFrame:
+    """Counts of images that are equally hard for all, as right as `quality` says."""
+    rng = np.random.default_rng([seed, int(quality * 1000)])
+    share = quality + HARD + rng.normal(0, 0.01, (IMAGES_COUNT, 1))
+    right = rng.binomial(TRUTH, np.clip(share, 0, 1))
+    wrong = TRUTH - right
+    columns = {"name": [f"{names}{i}" for i in range(IMAGES_COUNT)], "group": [f"{i}" for i in range(IMAGES_COUNT)]}
+    for c in range(3):
+        columns |= {f"tp_{c}": right[:, c], f"fp_{c}": np.roll(wrong, 1, 1)[:, c], f"fn_{c}": wrong[:, c]}
+    return pd.DataFrame(columns)
+
+
+def write(results, arch: str, seed: int, *, names: str = "image", repeat: int = 0):
+    counts = table(QUALITIES[arch], seed + 100 * repeat, names=names)
+    config = fake_config(arch, seed=seed, repeat=repeat)
+    record, _ = fake_record(config)
+    metrics = {**table_metrics(counts), "mean_iou_per_image": None}
+    return write_trial(results, replace(record, metrics=metrics), counts, samples=0)
+
+
+@pytest.fixture
+def results(tmp_path):
+    for arch in QUALITIES:
+        for seed in range(3):
+            write(tmp_path, arch, seed)
+    return tmp_path
+
+
+def ranked(results):
+    (group,) = groups(load_results(results))
+    return group
+
+
+def test_rows_that_cannot_be_told_apart_share_a_rank(results):
+    group = ranked(results)
+    assert [(row.rank, row.ranks) for row in group.ranked] == [(1, (1, 2)), (1, (1, 2)), (3, (3, 3))]
+    assert [row.cells["rank"].text for row in group.ranked] == ["1 (1–2)", "1 (1–2)", "3"]  # noqa: RUF001
+    assert group.apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    interval = group.ranked[0].uncertainty.interval
+    assert group.ranked[0].cells["mean_iou"].text == f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    assert any("150 test images" in note for note in group.notes)
+
+
+def test_without_a_table_a_row_has_mean_and_spread_and_is_tied_with_all(results):
+    next((results / "trials").glob("segnet*")).joinpath(IMAGES).unlink()
+    group = ranked(results)
+    assert [row.ranks for row in group.ranked] == [(1, 3), (1, 3), (1, 3)]
+    assert [row.rank for row in group.ranked] == [1, 1, 1]
+    assert group.ranked[2].uncertainty is None and "±" in group.ranked[2].cells["mean_iou"].text
+    assert any(f"segnet ({NO_TABLE})" in note for note in group.notes)
+
+
+def test_tables_that_do_not_fit_are_named_and_not_used(results):
+    for path in (results / "trials").glob("segnet*"):
+        table(0.5, 9).to_parquet(path / IMAGES, index=False)
+    for path in (results / "trials").glob("deeplab*"):
+        path.joinpath(IMAGES).write_bytes(b"no Parquet")
+    found = dict(zip(*reasons(results), strict=True))
+    assert found["segnet"] == OTHER_SCORE and found["deeplab"] == NO_TABLE
+    assert isinstance(found["unet"], Uncertainty)
+
+
+def test_only_rows_of_the_same_images_are_compared(results):
+    for seed in range(3):
+        write(results, "segnet", seed, names="other")
+    found = dict(zip(*reasons(results), strict=True))
+    assert found["segnet"] == OTHER_IMAGES
+    write(results, "unet", 0, names="other")  # one of its three
+    assert dict(zip(*reasons(results), strict=True))["unet"] == OTHER_IMAGES
+
+
+def reasons(results):
+    members = pool(load_results(results))
+    return [member.values["arch"] for member in members], measure(members).rows
+
+
+def test_repeats_are_no_seeds(results):
+    for repeat in (1, 2):
+        write(results, "unet", 0, repeat=repeat)
+    (unet,) = [row for row in ranked(results).ranked if row.label == "unet"]
+    assert len(unet.uncertainty.scores) == 3
+    assert unet.uncertainty.mean == pytest.approx(unet.configuration.spread("mean_iou").mean)
+
+
+def test_one_seed_is_tied_and_said_so(tmp_path):
+    for arch in QUALITIES:
+        write(tmp_path, arch, 0)
+    group = ranked(tmp_path)
+    assert {row.ranks for row in group.ranked} == {(1, 3)}
+    assert any("Not separable by seed" in note for note in group.notes)
+    assert "not separable by seed" in group.ranked[0].cells["mean_iou"].title
+
+
+def test_scores_of_sums_are_those_of_the_records():
+    frame = table(0.8, 0)
+    counts = frame.iloc[:, 2:].to_numpy(copy=True).reshape(IMAGES_COUNT, 3, 3)
+    counts[3] = 0  # an image without a pixel that counts
+    images = ImageTable(tuple(frame["name"]), tuple(frame["group"]), counts, None)
+    expected = scores.summary(counts, ("a", "b", "c"))
+    for name, score in SCORES.items():
+        assert score.of_sums(score.values(images).sum(axis=0)) == pytest.approx(expected[name]), name
+
+
+def test_pairs_all_at_once_are_those_one_by_one():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(0, 0.01, 50)
+    rows = [
+        Uncertainty(rng.normal(mean, 0.01, seeds), mean + shared + rng.normal(0, 0.002, 50), 30)
+        for mean, seeds in zip(np.linspace(0.6, 0.9, 12), (1, 2, 3, 5) * 3, strict=True)
+    ]
+    rows[4].draws[7] = np.nan  # a draw without any class
+    expected = [[i != j and one.is_separable(other) for j, other in enumerate(rows)] for i, one in enumerate(rows)]
+    assert separable(rows).tolist() == expected
+    assert 20 < np.sum(expected) < 132
+
+
+def test_two_of_the_same_image_say_nothing():
+    """One group of images: its draws don't vary, which is no certainty."""
+    rows = [Uncertainty(np.full(3, mean), np.full(10, mean), 1) for mean in (0.9, 0.1)]
+    assert not rows[0].is_separable(rows[1])
+    assert ranks(rows) == [(1, 2), (1, 2)]
