@@ -1,4 +1,4 @@
-"""The hash of a file's content, computed once for each state of the file."""
+"""Hashes: of a file's content, computed once for each state of the file, and of names, for draws that last."""
 
 import functools
 import hashlib
@@ -16,3 +16,9 @@ def file_hash(path: Path | str) -> str:
 def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def share(purpose: str, name: str) -> float:
+    """A number in [0, 1) that is even over names, independent between purposes and the same on every machine."""
+    digest = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48

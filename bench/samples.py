@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+from bench.errors import BenchError
 
 
 @dataclass(frozen=True)
@@ -13,14 +15,23 @@ class Sample:
     split: str  # "train", "val" or "test"
     group: str  # what must not be cut apart by a split (the car, the patient); the name where nothing better is known
     files: tuple[Path, ...] = ()  # whose bytes decide the content; a change is noticed by size and time
-    token: str = ""  # identifies procedural content instead of files
+    token: str = ""  # identifies content that no file of its own holds: drawn by code, or a row of a table
+
+
+class DataFault(BenchError):
+    """A sample that can't be used: the message names its file (and row), `kind` is what a health report counts."""
+
+    def __init__(self, message: str, kind: Literal["missing", "unreadable", "size", "values"]):
+        super().__init__(message)
+        self.kind = kind
 
 
 class Dataset(Protocol):
     """A data set that stands on this machine.
 
     One that can make its pictures at any size also has `read_at(sample, (height, width))`; the
-    pack then asks for the trial's size and nothing is resized.
+    pack then asks for the trial's size and nothing is resized. One that knows its objects apart has
+    `instances(sample)`: uint16 (H, W) at native size, the objects numbered from 1, 0 where there is none.
     """
 
     samples: tuple[Sample, ...]
@@ -29,6 +40,6 @@ class Dataset(Protocol):
     def read(self, sample: Sample) -> tuple[Any, Any]:
         """Image uint8 (H, W, 3) and labels uint8 (H, W) at native size.
 
-        Labels are class indices or IGNORE_INDEX. A file that can't be read raises BenchError.
+        Labels are class indices or IGNORE_INDEX. A sample that can't be used raises DataFault.
         """
         ...

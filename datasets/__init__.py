@@ -3,7 +3,7 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
-from bench.spec import DatasetSpec
+from bench.spec import DatasetSpec, Param
 
 _PETS = {
     "homepage": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
@@ -37,6 +37,32 @@ DATASETS = (
         classes=("background", "pet"),
         summary="Oxford-IIIT Pet with the border counted as pet.",
         **_PETS,
+    ),
+    DatasetSpec(
+        name="carvana",
+        adapter="bench.datasets.carvana:load",
+        classes=("background", "car"),
+        summary="Carvana: 5088 photographs of 318 cars at 1918 x 1280, split by car.",
+        homepage="https://www.kaggle.com/c/carvana-image-masking-challenge",
+        licence="Kaggle competition data",
+        aliases=("carvana-image-masking-challenge",),
+        metrics=("carvana_dice",),
+        may_show_pictures=False,
+    ),
+    DatasetSpec(
+        name="airbus",
+        adapter="bench.datasets.airbus:load",
+        classes=("background", "ship"),
+        summary="Airbus Ship Detection v2: 192,556 satellite tiles of 768 x 768, 42,556 of them with ships.",
+        homepage="https://www.kaggle.com/c/airbus-ship-detection",
+        licence="Kaggle competition data",
+        aliases=("airbus-ships", "airbus-ship-detection"),
+        params=(
+            Param("balance_ships", "int", 0, "at most so many tiles for each number of ships; 0: all"),
+            Param("empty_fraction", "float", 1.0, "share of the tiles without ships that is kept"),
+        ),
+        metrics=("airbus_f2",),
+        may_show_pictures=False,
     ),
     DatasetSpec(
         name="shapes",

@@ -1,14 +1,29 @@
-"""What the data sets share: reading pictures whatever their files are called."""
+"""What the data sets share: reading pictures whatever their files are called, checks, and splits by hash."""
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.samples import Dataset, Sample
+from bench.hashing import share
+from bench.samples import DataFault, Dataset, Sample
 
-__all__ = ["Dataset", "Sample", "read_labels", "read_rgb"]
+__all__ = [
+    "DataFault",
+    "Dataset",
+    "Sample",
+    "check_folder",
+    "check_size",
+    "hashed_splits",
+    "read_labels",
+    "read_rgb",
+    "read_size",
+]
+
+TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # of the groups of a data set without official splits; the rest is the test
 
 # What Pillow raises for files that are cut short, damaged or no pictures at all.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -19,24 +34,68 @@ def read_rgb(path: Path) -> np.ndarray:
 
     An alpha channel is dropped, not blended, and an EXIF orientation is not applied: both as
     TensorFlow's decoder has it, and the labels were drawn on these pixels. Of a moving GIF the
-    first frame is taken. A broken or missing file raises BenchError.
+    first frame is taken. A broken or missing file raises DataFault.
     """
     return _decode(path, "RGB")
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture, from its head alone; DataFault as `read_rgb`."""
+    return _open(path, lambda picture: (picture.height, picture.width))
 
 
 def read_labels(path: Path) -> np.ndarray:
     """Decode a label picture to its raw values, uint8 (H, W); palette indices stay indices."""
     labels = _decode(path, None)
     if labels.ndim != 2 or labels.dtype not in (np.uint8, np.bool_):
-        raise BenchError(f"{path}: labels must be one channel of 8 bits, not {labels.dtype} {labels.shape}.")
+        what = f"{labels.dtype} {labels.shape}"
+        raise DataFault(f"{path}: labels must be one channel of 8 bits, not {what}.", "unreadable")
     return labels.astype(np.uint8)
 
 
 def _decode(path: Path, mode: str | None) -> np.ndarray:
+    return _open(path, lambda picture: np.array(picture.convert(mode) if mode else picture))
+
+
+def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
+    """What `look` gives of the picture."""
     try:
         with Image.open(path) as picture:
-            return np.array(picture.convert(mode) if mode else picture)
+            return look(picture)
     except FileNotFoundError as error:
-        raise BenchError(f"{path}: missing.") from error
+        raise DataFault(f"{path}: missing.", "missing") from error
     except _DECODE_ERRORS as error:
-        raise BenchError(f"{path}: can't be decoded ({error}).") from error
+        raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
+
+
+def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
+    """DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` names where the labels stand."""
+    if image.shape[:2] != labels.shape:
+        sizes = [f"{height}x{width}" for height, width in (labels.shape, image.shape[:2])]
+        raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its picture {sizes[1]}.", "size")
+
+
+def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: str) -> Path:
+    """The folder of a data set, once it has what is needed; BenchError ends with `help`, how to get it."""
+    if folder is None:
+        raise BenchError(f"The data set '{name}' needs a folder. {help}")
+    missing = [part for part in needed if not (folder / part).exists()]
+    if missing:
+        what = "does not exist" if not folder.is_dir() else f"has no {', '.join(missing)}"
+        raise BenchError(f"The data folder '{folder}' of '{name}' {what}. {help}")
+    return folder
+
+
+def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
+    """Group -> split: 70 % train, 10 % val, 20 % test, by a hash of the group's name.
+
+    Absent or added groups don't move others, but in a set so small that a split would be empty, where the
+    nearest group by the hash moves in: of three groups or more every split has one.
+    """
+    order = sorted(set(groups), key=lambda group: (share("split", group), group))
+    shares = [share("split", group) for group in order]
+    train = sum(value < TRAIN_SHARE for value in shares)
+    both = sum(value < TRAIN_SHARE + VALIDATION_SHARE for value in shares)
+    train = max(1, min(train, len(order) - 2))
+    both = max(train + 1, min(both, len(order) - 1))
+    return {group: "train" if place < train else "val" if place < both else "test" for place, group in enumerate(order)}

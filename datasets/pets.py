@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.base import Sample, read_labels, read_rgb
-from bench.errors import BenchError
+from bench.datasets.base import DataFault, Sample, check_folder, check_size, read_labels, read_rgb
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 _THREE_CLASSES = (0, 1, 2)  # of the raw values 1, 2, 3
@@ -39,16 +38,12 @@ class Pets:
     classes: Sequence[int]  # of the raw values 1, 2, 3
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3), labels uint8 (H, W); BenchError names the file at fault."""
+        """Image uint8 (H, W, 3), labels uint8 (H, W); DataFault names the file."""
         image, trimap = read_rgb(sample.files[0]), read_labels(sample.files[1])
-        if image.shape[:2] != trimap.shape:
-            raise BenchError(
-                f"{sample.files[1]}: the trimap has {trimap.shape[0]}x{trimap.shape[1]} pixels, "
-                f"its picture {image.shape[0]}x{image.shape[1]}."
-            )
+        check_size(image, trimap, sample.files[1])
         if trimap.min() < 1 or trimap.max() > 3:
             values = sorted(set(np.unique(trimap).tolist()) - {1, 2, 3})
-            raise BenchError(f"{sample.files[1]}: a trimap's values are 1, 2 and 3, not {values}.")
+            raise DataFault(f"{sample.files[1]}: a trimap's values are 1, 2 and 3, not {values}.", "values")
         return image, np.array([0, *self.classes], np.uint8)[trimap]
 
 
@@ -63,7 +58,8 @@ def load_binary(data_dir: Path | None) -> Pets:
 
 
 def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
-    folder = _checked(data_dir)
+    needed = ("images", "annotations/trimaps", *(f"annotations/{name}" for name in _LISTS.values()))
+    folder = check_folder("pets", data_dir, needed, _HELP)
     images, trimaps = folder / "images", folder / "annotations" / "trimaps"
     present = {name.removesuffix(".jpg") for name in os.listdir(images)}
     # A listed name with one of its two files is kept: reading it then says which one is missing.
@@ -83,14 +79,3 @@ def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
 def _names(path: Path) -> list[str]:
     lines = path.read_text().splitlines()
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _checked(data_dir: Path | None) -> Path:
-    if data_dir is None:
-        raise BenchError(f"The data set 'pets' needs a folder. {_HELP}")
-    needed = ("images", "annotations/trimaps", *(f"annotations/{name}" for name in _LISTS.values()))
-    missing = [name for name in needed if not (data_dir / name).exists()]
-    if missing:
-        what = "does not exist" if not data_dir.is_dir() else f"has no {', '.join(missing)}"
-        raise BenchError(f"The data folder '{data_dir}' of 'pets' {what}. {_HELP}")
-    return data_dir

@@ -1,12 +1,12 @@
 """Which images train and which validate: cut by hashes of names, the same on every machine."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from bench.errors import BenchError
+from bench.hashing import share
 from bench.samples import Sample
 
 VALIDATION_SHARE = 0.1
@@ -21,7 +21,7 @@ def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     groups = {sample.group for sample in samples if sample.split == "train"}
     if len(groups) < 2 or any(sample.split == "val" for sample in samples):
         return tuple(samples)
-    shares = {group: _share("validation", group) for group in groups}
+    shares = {group: share("validation", group) for group in groups}
     first = min(groups, key=lambda group: (shares[group], group))
     moved = {group for group in groups if shares[group] < VALIDATION_SHARE or group == first}
     return tuple(replace(s, split="val") if s.split == "train" and s.group in moved else s for s in samples)
@@ -35,11 +35,5 @@ def train_subset(names: Sequence[str], fraction: float) -> np.ndarray:
     if not 0 < fraction <= 1:
         raise BenchError(f"The training fraction {fraction} is not in (0, 1].")
     count = max(1, round(len(names) * fraction))
-    order = sorted(range(len(names)), key=lambda i: (_share("subset", names[i]), names[i]))
+    order = sorted(range(len(names)), key=lambda i: (share("subset", names[i]), names[i]))
     return np.sort(np.array(order[:count], dtype=np.int64))
-
-
-def _share(purpose: str, name: str) -> float:
-    """A number in [0, 1) that is even over names and independent between purposes."""
-    digest = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48

@@ -1,0 +1,134 @@
+"""Airbus Ship Detection Challenge: satellite tiles with every ship outlined; most tiles show none.
+
+Authors: Airbus, for Kaggle, 2018. Licence: Kaggle competition data, for the competition and for research; pictures may
+not be published. Homepage: https://www.kaggle.com/c/airbus-ship-detection
+
+Layout: train_v2/ID.jpg (768 x 768 pixels), train_ship_segmentations_v2.csv (`ImageId,EncodedPixels`, down the columns;
+a row a ship, an empty field for a tile without any). Full size: 192,556 tiles, 42,556 of them with 1 to 15 ships.
+Splits: the official test has no masks, so 70 % train, 10 % validate and 20 % test, by a hash of the group. Tiles that
+overlap are one group (bench/datasets/tiles.py says what that finds). A group's split doesn't depend on the parameters.
+Labels: 0 background, 1 ship; instances number the rows of a tile from 1, so touching ships stay apart.
+Known faults: 6384c3e78.jpg is cut short and left out by name.
+
+Parameters, for every split: `balance_ships` takes at most that many tiles of each number of ships, none included (a
+recipe of the competition's published notebooks); `empty_fraction` first keeps that share of the tiles without ships.
+Both take the tiles with the smallest hashes of their names: the same ones on every machine, whatever the trial's seed.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.datasets.base import DataFault, Sample, check_folder, hashed_splits, read_rgb, read_size
+from bench.datasets.rle import pixels, unflatten
+from bench.datasets.rle_table import Row, place, read_table
+from bench.datasets.tiles import overlapping
+from bench.errors import BenchError
+from bench.hashing import share
+
+HELP = (
+    "Get train_v2.zip and train_ship_segmentations_v2.csv from https://www.kaggle.com/c/airbus-ship-detection/data, "
+    "unpack them into one folder and give it with --data-dir; or run `bench prepare airbus` with Kaggle's credentials "
+    "on this machine."
+)
+CORRUPT = ("6384c3e78.jpg",)
+_IMAGES, _TABLE = "train_v2", "train_ship_segmentations_v2.csv"
+
+
+@dataclass(frozen=True)
+class Airbus:
+    """The tiles of one folder in the publisher's layout."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+    table: Path
+    rows: Mapping[str, Sequence[Row]]  # sample's name -> its rows
+
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (768, 768, 3), labels uint8 (768, 768); DataFault or BenchError names file and row."""
+        image = self._look(sample, read_rgb)
+        return image, (self._numbered(sample, image.shape[:2]) > 0).astype(np.uint8)
+
+    def instances(self, sample: Sample) -> np.ndarray:
+        """The ships numbered from 1 in the order of their rows, uint16 (768, 768); where two overlap, the later."""
+        return self._numbered(sample, self._look(sample, read_size))
+
+    def _look(self, sample: Sample, read: Callable[[Path], Any]) -> Any:
+        """What `read` gives of a tile's file; a fault names its first row too."""
+        try:
+            return read(sample.files[0])
+        except DataFault as fault:
+            where = place(self.table, self.rows[sample.name][0], sample.files[0].name)
+            raise DataFault(f"{where}: {fault}", fault.kind) from fault
+
+    def _numbered(self, sample: Sample, shape: tuple[int, int]) -> np.ndarray:
+        flat = np.zeros(shape[0] * shape[1], np.uint16)
+        ships = [row for row in self.rows[sample.name] if row.text]
+        for number, row in enumerate(ships, 1):
+            flat[pixels(row.text, flat.size, place=place(self.table, row, sample.files[0].name))] = number
+        return np.ascontiguousarray(unflatten(flat, shape))
+
+
+def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float = 1.0) -> Airbus:
+    """Two classes: background, ship. `balance_ships` 0 takes all tiles."""
+    _check(balance_ships, empty_fraction)
+    folder = check_folder("airbus", data_dir, (_IMAGES, _TABLE), HELP)
+    rows = read_table(folder / _TABLE, "ImageId", "EncodedPixels")
+    count = _unnamed(folder, rows)
+    skipped = [name for name in CORRUPT if rows.pop(name, None)]
+    paths = [folder / _IMAGES / name for name in sorted(rows)]
+    groups = overlapping(paths)
+    splits = hashed_splits(groups)
+    chosen = _chosen({name: sum(bool(row.text) for row in found) for name, found in rows.items()},
+                     balance_ships, empty_fraction)  # fmt: skip
+    samples = tuple(
+        Sample(path.stem, splits[group], group, (path,), _token(rows[path.name]))
+        for path, group in zip(paths, groups, strict=True)
+        if path.name in chosen
+    )
+    notes = [f"{count} tiles of {_IMAGES} that the table does not name left out"] if count else []
+    notes += [f"{name} is known to be corrupt and left out" for name in skipped]
+    if len(samples) < len(paths):
+        notes.append(f"{len(samples)} of {len(paths)} tiles chosen by the number of their ships")
+    return Airbus(samples, tuple(notes), folder / _TABLE, {Path(name).stem: found for name, found in rows.items()})
+
+
+def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
+    """How many tiles have no row."""
+    return sum(name.endswith(".jpg") and name not in rows for name in os.listdir(folder / _IMAGES))
+
+
+def _check(balance_ships: int, empty_fraction: float) -> None:
+    if balance_ships < 0:
+        raise BenchError(f"--balance-ships is {balance_ships}. Accepted: 1 or more tiles of each number of ships.")
+    if not 0 <= empty_fraction <= 1:
+        raise BenchError(f"--empty-fraction is {empty_fraction}. Accepted: a share from 0 to 1, such as 0.2.")
+
+
+def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:
+    """The names that the parameters leave, from the number of ships of each."""
+    empty = _first((name for name, count in ships.items() if not count), "empty")
+    left = set(ships) - set(empty[round(empty_fraction * len(empty)) :])
+    if not balance_ships:
+        return left
+    drawn, taken = set(), Counter[int]()
+    for name in _first(left, "balance"):
+        if taken[ships[name]] < balance_ships:
+            taken[ships[name]] += 1
+            drawn.add(name)
+    return drawn
+
+
+def _first(names: Iterable[str], purpose: str) -> list[str]:
+    """The names in the order of a hash, which is as good as a draw and stays when others come or go."""
+    return sorted(names, key=lambda name: (share(purpose, name), name))
+
+
+def _token(rows: Sequence[Row]) -> str:
+    return hashlib.sha256("\n".join(row.text for row in rows).encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""Carvana Image Masking Challenge: photographs of cars, 16 views of each, turned by 22.5 degrees.
+
+Authors: Carvana, for Kaggle, 2017. Licence: Kaggle competition data, for the competition and for research; pictures may
+not be published. Homepage: https://www.kaggle.com/c/carvana-image-masking-challenge
+
+Layout: train/CAR_VIEW.jpg (1918 x 1280 pixels), train_masks/CAR_VIEW_mask.gif, or, where that folder is absent,
+train_masks.csv (`img,rle_mask`, along the rows). Full size: 318 cars, 5088 pictures.
+Splits: the official test has no masks, so 70 % of the cars train, 10 % validate and 20 % test, by a hash of the car
+(the name up to `_`): the views of a car never cross. Raw values: palette indices 0 background, 1 car.
+Known faults: none that must be left out; a few masks miss an aerial or a wheel.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.base import DataFault, Sample, check_folder, check_size, hashed_splits, read_labels, read_rgb
+from bench.datasets.rle import rle_decode
+from bench.datasets.rle_table import Row, place, read_table
+from bench.errors import BenchError
+
+HELP = (
+    "Get train.zip and train_masks.zip (or train_masks.csv.zip) from "
+    "https://www.kaggle.com/c/carvana-image-masking-challenge/data, unpack them into one folder and give it with "
+    "--data-dir; or run `bench prepare carvana` with Kaggle's credentials on this machine."
+)
+_IMAGES, _MASKS, _TABLE = "train", "train_masks", "train_masks.csv"
+
+
+@dataclass(frozen=True)
+class Carvana:
+    """The pictures of one folder in the publisher's layout."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+    table: Path
+    rows: Mapping[str, Row]  # sample's name -> its mask, where the masks come from the table
+
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (1280, 1918, 3), labels uint8 (1280, 1918); DataFault names the file, and the row of a table."""
+        image = read_rgb(sample.files[0])
+        if row := self.rows.get(sample.name):
+            where = place(self.table, row, sample.files[0].name)
+            return image, rle_decode(row.text, image.shape[:2], "row", place=where)
+        if len(sample.files) < 2:
+            raise DataFault(f"{sample.files[0]}: {self.table.name} has no row for it.", "missing")
+        labels = read_labels(sample.files[1])
+        check_size(image, labels, sample.files[1])
+        if labels.max() > 1:
+            values = sorted(set(np.unique(labels).tolist()) - {0, 1})
+            raise DataFault(f"{sample.files[1]}: a mask's values are 0 and 1, not {values}.", "values")
+        return image, labels
+
+
+def load(data_dir: Path | None) -> Carvana:
+    """Two classes: background, car."""
+    folder = check_folder("carvana", data_dir, (_IMAGES,), HELP)
+    images, masks, table = (folder / part for part in (_IMAGES, _MASKS, _TABLE))
+    rows: dict[str, Row] = {}
+    names = {path.stem for path in images.glob("*.jpg")}
+    if masks.is_dir():
+        names |= {path.stem.removesuffix("_mask") for path in masks.glob("*_mask.gif")}
+    elif table.exists():
+        rows = _rows(table)
+    else:
+        raise BenchError(f"The data folder '{folder}' of 'carvana' has neither {_MASKS} nor {_TABLE}. {HELP}")
+    # A name with only one of its two parts is kept: reading it then says which one is missing.
+    splits = hashed_splits(_car(name) for name in names | set(rows))
+    samples = []
+    for name in sorted(names | set(rows)):
+        files = [images / f"{name}.jpg"] if rows else [images / f"{name}.jpg", masks / f"{name}_mask.gif"]
+        token = hashlib.sha256(rows[name].text.encode()).hexdigest() if name in rows else ""
+        samples.append(Sample(name, splits[_car(name)], _car(name), tuple(files), token))
+    return Carvana(tuple(samples), (), table, rows)
+
+
+def _car(name: str) -> str:
+    return name.partition("_")[0]
+
+
+def _rows(table: Path) -> dict[str, Row]:
+    """Sample's name -> its row; BenchError for a picture with two."""
+    rows = read_table(table, "img", "rle_mask")
+    for name, found in rows.items():
+        if len(found) > 1:
+            raise BenchError(f"{table}, row {found[1].number}: '{name}' has a row already, {found[0].number}.")
+    return {Path(name).stem: found[0] for name, found in rows.items()}
