@@ -14,7 +14,9 @@ try:
 
     from bench.commands.doctor import doctor
     from bench.commands.listing import listing
+    from bench.commands.predict import predict
     from bench.commands.prepare import prepare
+    from bench.commands.recommend import recommend
     from bench.commands.report import report
     from bench.commands.run import run
     from bench.commands.show import show
@@ -48,7 +50,9 @@ app = typer.Typer(
     help="Train segmentation architectures under one fixed budget and rank them by honest numbers.",
 )
 app.command()(run)
+app.command()(predict)
 app.command()(report)
+app.command()(recommend)
 app.command("list")(listing)
 app.command()(prepare)
 app.command()(show)

@@ -57,8 +57,9 @@ def classes_of(trial: StoredTrial) -> Sequence[str]:
 
 def choose_backend(backend: str) -> None:
     """Let this process run on a backend, as a trial's does; BenchError where keras has been imported with another."""
-    if "keras" in sys.modules and os.environ.get("KERAS_BACKEND", "tensorflow") != backend:
-        raise BenchError(f"Keras runs on {os.environ.get('KERAS_BACKEND')} in this process, not on {backend}.")
+    current = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if "keras" in sys.modules and current != backend:
+        raise BenchError(f"Keras runs on {current} in this process, not on {backend}.")
     os.environ.update(environment(backend))
 
 

@@ -1,0 +1,77 @@
+"""Kaggle's submission files: run-length text, which bench/datasets/rle_table.py reads back to the same masks.
+
+carvana   img,rle_mask             a row a picture, along the rows
+airbus    ImageId,EncodedPixels    a row an object (8-connected), down the columns; one empty row where none is
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from bench.datasets.rle import Order, rle_encode
+from bench.errors import BenchError
+from bench.metrics.objects import components
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a competition wants its masks."""
+
+    columns: tuple[str, str]
+    order: Order
+    by_object: bool
+
+    def rows(self, name: str, mask: np.ndarray) -> list[tuple[str, str]]:
+        """The rows of one picture, from its mask bool (H, W)."""
+        if not self.by_object:
+            return [(name, rle_encode(mask, self.order))]
+        numbers = components(mask)
+        texts = [rle_encode(numbers == number, self.order) for number in range(1, numbers.max(initial=0) + 1)]
+        return [(name, text) for text in texts or [""]]
+
+
+FORMATS = {
+    "carvana": Format(("img", "rle_mask"), "row", by_object=False),
+    "airbus": Format(("ImageId", "EncodedPixels"), "column", by_object=True),
+}
+
+
+def format_of(dataset: str) -> Format:
+    """The format of a data set's competition; BenchError where it has none."""
+    if dataset not in FORMATS:
+        raise BenchError(f"--submission: there is no competition for '{dataset}'. Accepted: {', '.join(FORMATS)}.")
+    return FORMATS[dataset]
+
+
+class Submission:
+    """A submission file that is being written."""
+
+    def __init__(self, form: Format, file: TextIO):
+        self._form, self._writer = form, csv.writer(file, lineterminator="\n")
+        self._writer.writerow(form.columns)
+
+    def add(self, name: str, mask: np.ndarray) -> None:
+        """Write the rows of the picture whose file is called `name`; `mask` (H, W) is true where the object is."""
+        self._writer.writerows(self._form.rows(name, mask))
+
+
+@contextmanager
+def submission(path: Path, form: Format) -> Iterator[Submission]:
+    """A submission that stands at `path` once the context has ended well."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("w", newline="") as file:
+                yield Submission(form, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BenchError(f"The submission '{path}' can't be written ({error.strerror}).") from error
