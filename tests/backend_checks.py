@@ -21,8 +21,14 @@ from bench.pipeline import augment
 from bench.training.losses import loss_function
 
 BACKENDS = ("tensorflow", "jax", "torch")
-LOSSES = ("ce", "dice", "ce+dice", "0.5*ce+dice")
 NUM_CLASSES = 4
+WEIGHTS = (0.5, 2.0, 1.0, 0.0)
+TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")
+# What is checked: the name of a loss and its class weights.
+LOSSES = {
+    **{name: (name, None) for name in (*TERMS, "0.5*ce+dice")},
+    **{f"weighted {name}": (name, WEIGHTS) for name in TERMS},
+}
 
 
 def loss_inputs() -> tuple[np.ndarray, np.ndarray]:
@@ -49,10 +55,12 @@ def compute() -> dict[str, np.ndarray]:
     value_and_gradient, compiled = _engine()
     labels, logits = loss_inputs()
     found = {}
-    for name in LOSSES:
-        found[f"{name} value"], found[f"{name} gradient"] = value_and_gradient(loss_function(name), labels, logits)
-        found[f"{name} extreme"] = value_and_gradient(loss_function(name), labels, 1e4 * logits)[1]
-        found[f"{name} ignored"] = value_and_gradient(loss_function(name), np.full_like(labels, 255), logits)[1]
+    for name, (loss, weights) in LOSSES.items():
+        step = value_and_gradient(loss_function(loss, weights))
+        found[f"{name} value"], found[f"{name} gradient"] = step(labels, logits)
+        found[f"{name} extreme"] = step(labels, 1e4 * logits)[1]
+        found[f"{name} ignored"] = np.append(*step(np.full_like(labels, 255), logits))
+        found[f"{name} empty"] = step(np.zeros_like(labels), logits)[1]
     images, labels, draws = augment_inputs()
     for kind, given in (("drawn", draws), ("zero", np.zeros_like(draws)), ("none", draws[:, :0])):
         found[f"{kind} images"], found[f"{kind} labels"] = map(_numpy, compiled(augment.apply)(images, labels, given))
@@ -64,33 +72,40 @@ def _numpy(value: Any) -> np.ndarray:
 
 
 def _engine() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Value and gradient of a loss under the backend's compiler, and that compiler.
+    """A loss to its value and gradient under the backend's compiler, and that compiler.
 
     The logits are a transposed view, as convolutions leave them on torch.
     """
     if keras.backend.backend() == "jax":
         import jax
 
-        def by_jax(loss, labels, logits):
-            stored = logits.transpose(0, 3, 1, 2)
-            value, gradient = jax.jit(jax.value_and_grad(lambda x: loss(labels, x.transpose(0, 2, 3, 1))))(stored)
-            return np.asarray(value), np.asarray(gradient).transpose(0, 2, 3, 1)
+        def by_jax(loss):
+            step = jax.jit(jax.value_and_grad(lambda stored, labels: loss(labels, stored.transpose(0, 2, 3, 1))))
+
+            def run(labels, logits):
+                value, gradient = step(logits.transpose(0, 3, 1, 2), labels)
+                return np.asarray(value), np.asarray(gradient).transpose(0, 2, 3, 1)
+
+            return run
 
         return by_jax, jax.jit
     if keras.backend.backend() == "torch":
         import torch
 
-        def by_torch(loss, labels, logits):
-            stored = torch.from_numpy(logits.transpose(0, 3, 1, 2).copy()).requires_grad_()
-            value = loss(torch.from_numpy(labels), stored.permute(0, 2, 3, 1))
-            value.backward()
-            return value.detach().numpy(), stored.grad.numpy().transpose(0, 2, 3, 1)
+        def by_torch(loss):
+            def run(labels, logits):
+                stored = torch.from_numpy(logits.transpose(0, 3, 1, 2).copy()).requires_grad_()
+                value = loss(torch.from_numpy(labels), stored.permute(0, 2, 3, 1))
+                value.backward()
+                return value.detach().numpy(), stored.grad.numpy().transpose(0, 2, 3, 1)
+
+            return run
 
         return by_torch, lambda function: lambda *arrays: function(*map(torch.from_numpy, arrays))
 
     import tensorflow as tf
 
-    def by_tensorflow(loss, labels, logits):
+    def by_tensorflow(loss):
         @tf.function(jit_compile=True)
         def step(labels, stored):
             with tf.GradientTape() as tape:
@@ -98,8 +113,11 @@ def _engine() -> tuple[Callable[..., Any], Callable[..., Any]]:
                 value = loss(labels, tf.transpose(stored, (0, 2, 3, 1)))
             return value, tape.gradient(value, stored)
 
-        value, gradient = step(tf.constant(labels), tf.constant(logits.transpose(0, 3, 1, 2)))
-        return value.numpy(), gradient.numpy().transpose(0, 2, 3, 1)
+        def run(labels, logits):
+            value, gradient = step(tf.constant(labels), tf.constant(logits.transpose(0, 3, 1, 2)))
+            return value.numpy(), gradient.numpy().transpose(0, 2, 3, 1)
+
+        return run
 
     def compiled(function):
         xla, graph = (tf.function(function, jit_compile=jit) for jit in (True, False))
