@@ -29,7 +29,7 @@ Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) ->
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it lies with 95 % confidence."""
+    """A mean and where it lies, with 95 % confidence unless another level was asked for."""
 
     mean: float
     low: float
@@ -54,11 +54,11 @@ class Uncertainty:
         """Of the mean; of the images alone where there is one seed."""
         return _interval(self.mean, self.draws, self.groups, [self])
 
-    def minus(self, other: "Uncertainty") -> Interval | None:
+    def minus(self, other: "Uncertainty", *, level: float = LEVEL) -> Interval | None:
         """The difference to another configuration on the same images; None with one seed: not separable by seed."""
         if min(len(self.scores), len(other.scores)) < 2:
             return None
-        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other])
+        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
 
     def is_separable(self, other: "Uncertainty") -> bool:
         """Whether the difference's interval leaves out 0."""
@@ -66,7 +66,9 @@ class Uncertainty:
         return difference is not None and not difference.low <= 0 <= difference.high
 
 
-def _interval(mean: float, draws: NDArray[np.float64], groups: int, parts: Sequence[Uncertainty]) -> Interval:
+def _interval(
+    mean: float, draws: NDArray[np.float64], groups: int, parts: Sequence[Uncertainty], level: float = LEVEL
+) -> Interval:
     variances, freedoms = [_image_variance(draws, groups)], [groups - 1]
     for part in parts:
         if (seeds := len(part.scores)) > 1:
@@ -78,7 +80,7 @@ def _interval(mean: float, draws: NDArray[np.float64], groups: int, parts: Seque
     if not math.isfinite(total):
         return Interval(mean, -math.inf, math.inf)
     freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True) if v)
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total)
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(total)
     return Interval(mean, mean - half, mean + half)
 
 
