@@ -13,6 +13,7 @@ try:
     from typer.core import TyperGroup
 
     from bench.commands.doctor import doctor
+    from bench.commands.evaluate import evaluate
     from bench.commands.listing import listing
     from bench.commands.predict import predict
     from bench.commands.prepare import prepare
@@ -50,6 +51,7 @@ app = typer.Typer(
     help="Train segmentation architectures under one fixed budget and rank them by honest numbers.",
 )
 app.command()(run)
+app.command()(evaluate)
 app.command()(predict)
 app.command()(report)
 app.command()(recommend)

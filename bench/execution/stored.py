@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench import catalog, checks
 from bench.errors import BenchError
@@ -48,6 +49,18 @@ def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: s
     config = replace(config, backend=backend or config.backend)
     checks.backend(config, catalog.architecture(config))
     return config
+
+
+def on_data(
+    config: TrialConfig, *, dataset: str | None = None, data_dir: Path | None = None, eval_size: str | None = None
+) -> TrialConfig:
+    """The configuration on other data or at another evaluation size; what is None stays."""
+    changes: dict[str, Any] = {"eval_size": eval_size or config.eval_size}
+    if dataset is not None and dataset != config.dataset:
+        changes |= {"dataset": dataset, "data_dir": None, "dataset_params": {}}
+    if data_dir is not None:
+        changes["data_dir"] = str(data_dir)
+    return catalog.resolve(replace(config, **changes))
 
 
 def classes_of(trial: StoredTrial) -> Sequence[str]:

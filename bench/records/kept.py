@@ -7,13 +7,12 @@ stay (`all`, or a trial that another starts from) has an empty file beside its w
 
 import contextlib
 import math
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
-from bench.records.store import KEEP, ResultsFolder, StoredTrial, load
+from bench.records.frame import trials_frame
+from bench.records.store import KEEP, WEIGHTS, ResultsFolder, load
 
-COMPARABLE = ("dataset", "data_fingerprint", "image_size", "budget", "device", "protocol_version")
+COMPARABLE = ("dataset", "data_fingerprint", "evaluation_size", "budget", "device", "protocol_version")
 """What trials that are ranked together agree in: the columns that the leaderboard groups by."""
 
 
@@ -25,31 +24,13 @@ def keep(folder: Path) -> None:
 
 def prune(results: ResultsFolder) -> None:
     """Remove the weights of trials that a better one of their pair has beaten; the caller holds `finishing`."""
-    rivals: dict[str, list[StoredTrial]] = defaultdict(list)
-    for trial in load([results.path]).trials:
-        if trial.weights:
-            rivals[_pair(trial)].append(trial)
-    for trials in rivals.values():
-        _remove_all_but(min(trials, key=_place), trials)
-
-
-def _remove_all_but(best: StoredTrial, trials: Iterable[StoredTrial]) -> None:
-    for trial in trials:
-        if trial is not best and trial.weights and not (trial.folder / KEEP).exists():
+    frame = trials_frame(trial for trial in load([results.path]).trials if trial.weights)
+    if "val_mean_iou" not in frame:
+        frame["val_mean_iou"] = math.nan
+    # Among equals the earliest stays, so that nothing changes hands for nothing.
+    best_first = frame.sort_values(["val_mean_iou", "finished"], ascending=[False, True], kind="stable")
+    beaten = best_first[best_first.duplicated(["arch", "backbone", *COMPARABLE])]
+    for folder in map(Path, beaten["folder"]):
+        if not (folder / KEEP).exists():
             with contextlib.suppress(OSError):  # gone already, or another user's
-                trial.weights.unlink()
-
-
-def _pair(trial: StoredTrial) -> str:
-    """What decides which trials are each other's rivals, as text."""
-    record = trial.record
-    values = {**record.config, "data_fingerprint": record.dataset.get("fingerprint")}
-    values |= {"device": record.device, "protocol_version": record.protocol_version}
-    return repr([values.get(name) for name in ("arch", "backbone", *COMPARABLE)])
-
-
-def _place(trial: StoredTrial) -> tuple[float, str]:
-    """Sorts by validation mean IoU, best first; among equals the earliest, so that nothing changes for nothing."""
-    value = trial.record.validation.get("mean_iou")
-    score = value if isinstance(value, int | float) and math.isfinite(value) else -1.0
-    return -score, trial.record.finished
+                (folder / WEIGHTS).unlink()

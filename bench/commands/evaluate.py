@@ -1,0 +1,82 @@
+"""`bench evaluate`: score the saved weights of a run again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bench.commands.console import number, output, warn
+from bench.commands.run import DEFAULT_RESULTS
+
+
+def evaluate(
+    run: Annotated[
+        str,
+        typer.Argument(help="Id of a run with saved weights, how it begins, or its folder's path.", show_default=False),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="Another data set of the same classes. Default: the run's.", show_default=False)
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data are now.", show_default=False)] = None,
+    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    eval_size: Annotated[
+        str | None, typer.Option(help="train or native. Default: the run's.", show_default=False)
+    ] = None,
+    results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
+    plugin: Annotated[Path | None, typer.Option(help="Where the run's plug-in is now.", show_default=False)] = None,
+    backend: Annotated[str | None, typer.Option(help="Default: the run's.", show_default=False)] = None,
+) -> None:
+    """Score the saved weights of a finished run again, also on another data set; the run's record stays as it is.
+
+    bench evaluate unet_pets_s0 --split val
+    """
+    from bench import catalog
+    from bench.checks import one_of
+    from bench.execution.stored import choose_backend, find_trained, on_data, trained_config
+    from bench.pipeline.source import SPLITS
+
+    one_of("split", split, SPLITS)
+    trial = find_trained(run, results)
+    if plugin:
+        catalog.add_plugin(plugin)
+    config = trained_config(trial, plugin=plugin, backend=backend)
+    config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
+    choose_backend(config.backend)
+    from bench.execution.evaluate_run import evaluate_run
+
+    console = output()
+    with console.status(f"{config.pair} on {config.dataset}"):
+        found, file = evaluate_run(trial, config, split)
+    record = trial.record
+    same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
+    if config.dataset == record.config["dataset"] and not same_data:
+        warn("The data are not those that the run was trained on: files have changed, come or gone.")
+    same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
+    console.print(_table(found, record.metrics if same else {}))
+    console.print(f"Written: {file}, with the table of the images beside it", highlight=False, soft_wrap=True)
+
+
+def _table(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> Table:
+    """A row a metric, with the record's value where the record has the same split of the same data."""
+    data = found["dataset"]
+    title = f"{found['run']} on {data['name']}, {found['split']} split: {data['images']} images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("metric", overflow="fold")
+    for heading in ("value", *(["in the record"] if recorded else [])):
+        table.add_column(heading, justify="right")
+    before = dict(_flat(recorded))
+    for name, value in _flat(found["metrics"]):
+        cells = [number(value, ".4f"), *([number(before.get(name), ".4f")] if recorded else [])]
+        table.add_row(Text(name), *cells)
+    return table
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        flat += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+    return flat
