@@ -39,6 +39,7 @@ class Column:
     with_sd: bool = False  # the spread stands in the cell, not only in its title
     optional: bool = False  # left out where no configuration has it
     brief: bool = False  # shown in a terminal
+    high_is_better: bool = True
 
     @property
     def heading_with_unit(self) -> str:
@@ -46,7 +47,7 @@ class Column:
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
 
-PARAMS = Column("params", "parameters", "M", "Weights of the model, in millions.", _millions)
+PARAMS = Column("params", "parameters", "M", "Weights of the model, in millions.", _millions, high_is_better=False)
 MEASURED = (
     Column(
         name="mean_iou",
@@ -83,12 +84,14 @@ MEASURED = (
         unit="ms",
         meaning="One image through the compiled model: half of the calls were faster.",
         brief=True,
+        high_is_better=False,
     ),
     Column(
         name="latency_ms_p95",
         heading="latency p95",
         unit="ms",
         meaning="One image through the compiled model: 95 % of the calls were faster.",
+        high_is_better=False,
     ),
     Column(
         name="inference_images_per_second",
@@ -102,12 +105,14 @@ MEASURED = (
         unit="MiB",
         meaning="The most memory held: the device allocator's peak on a GPU, the process's resident memory on a CPU.",
         brief=True,
+        high_is_better=False,
     ),
     Column(
         name="train_seconds",
         heading="training",
         unit="s",
         meaning="Seconds on the budget's clock: training alone, without compiling and validating.",
+        high_is_better=False,
     ),
     Column(
         name="harness_efficiency",
@@ -130,3 +135,5 @@ TEXTS = {  # name: heading, definition
     "weights": ("weights", "What the backbone started from; none: random."),
     "seeds": ("seeds", "Seeds that ended well, over which the mean and the sample standard deviation (±) are taken."),
 }
+HIGH_IS_BETTER = frozenset({"seeds", *(column.name for column in MEASURED if column.high_is_better)})
+HEATED = frozenset(column.name for column in (PARAMS, *MEASURED))  # shaded by how good the cell is

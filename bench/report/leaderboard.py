@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -24,7 +24,7 @@ from bench.report.columns import EFFICIENCY_LIMIT, ENOUGH_SEEDS, MEASURED, MISSI
 GROUP = {  # column of the frame: what it is called
     "dataset": "data set",
     "data_fingerprint": "data fingerprint",
-    "image_size": "evaluation size",
+    "evaluation_size": "evaluation size",
     "budget": "budget",
     "device": "device",
     "protocol_version": "protocol",
@@ -43,6 +43,7 @@ class Cell:
     sort: float | str | None = None  # None comes last
     title: str = ""
     warn: bool = False
+    heat: int | None = None  # 0 (the worst of the column) to 100 (the best)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,11 @@ class Group:
     apart: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows can be told apart
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
+    def apart_from(self, place: int) -> str:
+        """Bits of the ranked rows that can be told apart from that at `place`, hexadecimal; empty: from none."""
+        bits = self.apart[place]
+        return np.packbits(bits).tobytes().hex() if bits.any() else ""
+
     @property
     def ranked(self) -> tuple[Row, ...]:
         """The rows with a rank, best first."""
@@ -101,7 +107,11 @@ def _group_key(configuration: Configuration) -> tuple[str, ...]:
 
 def _title(configuration: Configuration) -> str:
     value = configuration.values
-    return f"{value['dataset']} at {value['image_size']}, {_budget(str(value['budget']))}, on {value['device']}"
+    return f"{value['dataset']} at {_size(value)}, {_budget(str(value['budget']))}, on {value['device']}"
+
+
+def _size(value: dict[str, object]) -> str:
+    return "native size" if value["evaluation_size"] == "native" else str(value["evaluation_size"])
 
 
 def _budget(text: str) -> str:
@@ -133,6 +143,8 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
             cells[score.name] = _score_cell(uncertainty, cells[score.name])
         per_class = {name: _number_cell(member.spread(name), MEASURED[0]) for name in classes}
         rows.append(Row(rank, span, member, uncertainty, _unique(label, rows), cells, per_class))
+    for column in (PARAMS, *measured):
+        _heat(rows, column)
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
@@ -145,6 +157,18 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
         apart=separable(sure),
         notes=tuple([*_sureness(found, rows), *_notes(members)]),
     )
+
+
+def _heat(rows: Sequence[Row], column: Column) -> None:
+    """Say of each cell of a column how good it is among the others: by place, so that one outlier hides nothing."""
+    cells = [row.cells[column.name] for row in rows]
+    values = sorted({c.sort for c in cells if isinstance(c.sort, float)}, reverse=not column.high_is_better)
+    if len(values) < 2:
+        return
+    heat = {value: round(100 * place / (len(values) - 1)) for place, value in enumerate(values)}
+    for row, cell in zip(rows, cells, strict=True):
+        if isinstance(cell.sort, float):
+            row.cells[column.name] = replace(cell, heat=heat[cell.sort])
 
 
 def _blind(spread: Spread) -> Uncertainty:

@@ -1,48 +1,277 @@
 "use strict";
-// Sorts a table by the heading that is pressed, and hides the rows that the filter's words don't match.
+// Without this the page shows everything. With it: tables sort by the heading that is pressed, rows are filtered by words
+// and by limits, columns are chosen, long tables have pages. The view stands in the page's address after the #.
 // Values to sort by stand in data-sort; a cell without one stays last in both directions.
+
+const PAGE_ROWS = 100;
+const byId = (id) => document.getElementById(id);
 
 function compare(a, b) {
   const x = Number(a), y = Number(b);
   return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, undefined, { numeric: true }) : x - y;
 }
 
-function sortBy(heading) {
-  const table = heading.closest("table"), body = table.tBodies[0];
-  const column = Array.from(heading.parentNode.children).indexOf(heading);
-  const descending = heading.ariaSort ? heading.ariaSort === "ascending" : firstDescending(heading);
-  for (const other of heading.parentNode.children) other.removeAttribute("aria-sort");
-  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
-  const keyed = Array.from(body.rows, (row) => [row.cells[column].dataset.sort, row]);
-  keyed.sort(([a], [b]) => {
-    if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
-    return descending ? compare(b, a) : compare(a, b);
-  });
-  body.append(...keyed.map(([, row]) => row));
+function compareCells(a, b, descending) {
+  if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
+  return descending ? compare(b, a) : compare(a, b);
 }
 
-// Scores and rates: the best first. Ranks, latencies, sizes and names: the smallest first.
-function firstDescending(heading) {
-  return /IoU|dice|F2|accuracy|images\/s|efficiency|seeds/.test(heading.textContent);
-}
-
-function filterRows(text, count) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = Array.from(document.querySelectorAll("article > .scroll tbody tr"));
-  let shown = 0;
-  for (const row of rows) {
-    const has = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => has.includes(word));
-    shown += row.hidden ? 0 : 1;
+// A table whose rows can be sorted: by the column's place, or as they came (-1).
+class Board {
+  constructor(table) {
+    this.table = table;
+    this.headings = Array.from(table.tHead.rows[0].cells);
+    this.body = table.tBodies[0];
+    this.rows = Array.from(this.body.rows);
+    this.order = this.rows;
   }
-  count.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+
+  sort(column, descending) {
+    for (const heading of this.headings) heading.removeAttribute("aria-sort");
+    this.order = this.rows;
+    if (column >= 0) {
+      this.headings[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const keyed = this.rows.map((row) => [row.cells[column].dataset.sort, row]);
+      this.order = keyed.sort(([a], [b]) => compareCells(a, b, descending)).map(([, row]) => row);
+    }
+    this.render();
+  }
+
+  // Which way a press on the heading sorts: scores and rates the best first, then turned round.
+  next(column) {
+    const heading = this.headings[column];
+    return heading.ariaSort ? heading.ariaSort === "ascending" : "high" in heading.dataset;
+  }
+
+  render() {
+    this.body.replaceChildren(...this.order);
+  }
 }
 
-for (const button of document.querySelectorAll("table.board thead button")) {
-  button.addEventListener("click", () => sortBy(button.parentNode));
+// A leaderboard: also filtered, limited and shown in pages.
+class Leaderboard extends Board {
+  constructor(article) {
+    super(article.querySelector("table.main"));
+    this.choice = article.querySelector(".choice");
+    this.pager = article.querySelector(".pager");
+    this.columns = this.headings.map((heading) => heading.dataset.column);
+    this.places = new Map(this.rows.map((row, place) => [row, place]));
+    this.texts = this.rows.map((row) => row.textContent.toLowerCase());
+    this.shown = this.rows;
+    this.page = 0;
+    const [previous, next] = this.pager.querySelectorAll("button");
+    previous.addEventListener("click", () => this.turn(-1));
+    next.addEventListener("click", () => this.turn(1));
+  }
+
+  value(row, name) {
+    const cell = row.cells[this.columns.indexOf(name)];
+    return cell && cell.dataset.sort !== undefined ? Number(cell.dataset.sort) : NaN;
+  }
+
+  show(words, limits) {
+    const keeps = (row) => limits.every((limit) => limit.keeps(this.value(row, limit.column)));
+    const kept = new Set(this.rows.filter((row) => keeps(row)));
+    this.kept = kept;
+    this.matching = new Set(this.rows.filter((row, place) => kept.has(row) && words.every((word) => this.texts[place].includes(word))));
+    this.page = 0;
+    this.advise(limits.length > 0);
+    this.render();
+  }
+
+  // The best of the rows that keep the limits, and those that can't be told apart from it.
+  advise(limited) {
+    const ranked = this.rows.filter((row) => this.kept.has(row) && !row.classList.contains("unranked"));
+    const tied = ranked.filter((row) => !isApart(ranked[0], this.places.get(row)));
+    for (const row of this.rows) row.classList.toggle("take", tied.includes(row));
+    const head = document.createElement("b");
+    head.textContent = !ranked.length ? "Nothing keeps the limits." : tied.length > 1 ? "Best, not to be told apart:" : "Best:";
+    const chips = tied.slice(0, 20).map((row) => {
+      const chip = document.createElement("span");
+      chip.className = "chip";
+      chip.textContent = row.dataset.label;
+      return chip;
+    });
+    const rest = document.createElement("span");
+    rest.className = "what";
+    const more = tied.length > 20 ? `and ${tied.length - 20} more ` : "";
+    rest.textContent = `${more}(${tied.length} of ${ranked.length}${limited ? " that keep the limits" : ""})`;
+    this.choice.replaceChildren(head, ...chips.flatMap((chip) => [" ", chip]), " ", ...(ranked.length ? [rest] : []));
+  }
+
+  turn(by) {
+    this.page += by;
+    this.render();
+  }
+
+  render(all = false) {
+    this.shown = this.matching ? this.order.filter((row) => this.matching.has(row)) : this.order;
+    const count = this.shown.length, first = this.page * PAGE_ROWS, last = Math.min(first + PAGE_ROWS, count);
+    this.body.replaceChildren(...(all ? this.shown : this.shown.slice(first, last)));
+    const [previous, next] = this.pager.querySelectorAll("button");
+    this.pager.hidden = count <= PAGE_ROWS;
+    [previous.disabled, next.disabled] = [first === 0, last === count];
+    this.pager.querySelector("span").textContent = `Rows ${first + 1} to ${last} of ${count}`;
+  }
 }
-const box = document.getElementById("filter");
-if (box) {
-  box.parentNode.hidden = false;
-  box.addEventListener("input", () => filterRows(box.value, document.getElementById("count")));
+
+// Whether the row at a place can be told apart from `row`; the bits stand in data-apart, hexadecimal.
+function isApart(row, place) {
+  const digit = parseInt((row.dataset.apart || "")[place >> 2] || "0", 16);
+  return ((digit >> (3 - (place % 4))) & 1) === 1;
 }
+
+// A limit: a number to type and a slider over the values that there are, the last of which is no limit.
+class Limit {
+  constructor(element, boards) {
+    this.column = element.dataset.column;
+    this.atLeast = "atLeast" in element.dataset;
+    this.scale = Number(element.dataset.scale);
+    this.unit = element.dataset.unit;
+    [this.number, this.slider] = element.querySelectorAll("input");
+    const values = boards.flatMap((board) => board.rows.map((row) => board.value(row, this.column) / this.scale));
+    this.values = Array.from(new Set(values.filter((value) => !Number.isNaN(value)).map((value) => this.round(value))));
+    this.values.sort((a, b) => (this.atLeast ? b - a : a - b));
+    this.slider.max = this.values.length;
+  }
+
+  // To three digits, so that the row that a value is of still keeps it.
+  round(value) {
+    const unit = 10 ** (Math.floor(Math.log10(Math.abs(value) || 1)) - 2);
+    return Number(((this.atLeast ? Math.floor(value / unit) : Math.ceil(value / unit)) * unit).toPrecision(3));
+  }
+
+  get isSet() {
+    return this.number.value !== "" && !Number.isNaN(this.number.valueAsNumber);
+  }
+
+  keeps(value) {
+    const own = value / this.scale, limit = this.number.valueAsNumber;
+    return this.atLeast ? own >= limit : own <= limit;
+  }
+
+  set(text) {
+    this.number.value = text;
+    const limit = this.number.valueAsNumber;
+    const place = this.isSet ? this.values.findLastIndex((value) => (this.atLeast ? value >= limit : value <= limit)) : this.values.length;
+    this.slider.value = Math.max(place, 0);
+    this.slider.setAttribute("aria-valuetext", this.isSet ? `${this.number.value} ${this.unit}`.trim() : "any");
+  }
+
+  slide() {
+    const place = Number(this.slider.value);
+    this.set(place < this.values.length ? String(this.values[place]) : "");
+  }
+}
+
+// The view: what is typed, limited, sorted and hidden; it is read from the address and written to it.
+class View {
+  constructor(boards) {
+    this.boards = boards;
+    this.limits = Array.from(document.querySelectorAll(".limit"), (element) => new Limit(element, boards));
+    this.sorted = { column: "", descending: false };
+    this.hidden = new Set();
+    this.style = document.head.appendChild(document.createElement("style"));
+    this.listColumns();
+  }
+
+  listColumns() {
+    const names = new Map(this.boards.flatMap((board) => board.headings.map((heading) => [heading.dataset.column, heading.textContent])));
+    names.delete("arch");
+    for (const [name, text] of names) {
+      const label = document.createElement("label"), box = document.createElement("input");
+      Object.assign(box, { type: "checkbox", checked: true, value: name });
+      box.addEventListener("change", () => {
+        this.hidden[box.checked ? "delete" : "add"](name);
+        this.changed();
+      });
+      label.append(box, text);
+      byId("columns").append(label);
+    }
+  }
+
+  sortBy(board, column) {
+    this.sorted = { column: board.columns[column], descending: board.next(column) };
+    this.sort();
+    this.write();
+  }
+
+  sort() {
+    const { column, descending } = this.sorted;
+    for (const board of this.boards) board.sort(board.columns.indexOf(column), descending);
+    if (!column) for (const board of this.boards) board.headings[0].setAttribute("aria-sort", "ascending");
+  }
+
+  changed() {
+    this.show();
+    this.write();
+  }
+
+  show() {
+    const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const set = this.limits.filter((limit) => limit.isSet);
+    for (const board of this.boards) board.show(words, set);
+    const all = this.boards.reduce((sum, board) => sum + board.rows.length, 0);
+    const left = this.boards.reduce((sum, board) => sum + board.shown.length, 0);
+    byId("count").textContent = words.length || set.length ? `${left} of ${all} rows` : "";
+    const hide = (board, name) => `#${board.table.closest("article").id} .main tr > :nth-child(${board.columns.indexOf(name) + 1})`;
+    const rules = this.boards.flatMap((board) => [...this.hidden].filter((name) => board.columns.includes(name)).map((name) => hide(board, name)));
+    this.style.textContent = rules.length ? `${rules.join(",")} { display: none; }` : "";
+    byId("command").textContent = ["bench recommend", ...set.map((limit) => `--${limit.number.id.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`)].join(" ");
+  }
+
+  write() {
+    const state = new URLSearchParams();
+    if (byId("filter").value.trim()) state.set("q", byId("filter").value.trim());
+    for (const limit of this.limits) if (limit.isSet) state.set(limit.number.id, limit.number.value);
+    if (this.sorted.column) state.set("sort", (this.sorted.descending ? "-" : "") + this.sorted.column);
+    if (this.hidden.size) state.set("hide", [...this.hidden].join(","));
+    history.replaceState(null, "", `#${state}`);
+  }
+
+  // A fragment without "=" is a place in the page: the view stays.
+  read() {
+    if (location.hash.length > 1 && !location.hash.includes("=")) return;
+    const state = new URLSearchParams(location.hash.slice(1));
+    byId("filter").value = state.get("q") || "";
+    for (const limit of this.limits) limit.set(state.get(limit.number.id) || "");
+    const sort = state.get("sort") || "";
+    this.sorted = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
+    this.hidden = new Set((state.get("hide") || "").split(",").filter(Boolean));
+    for (const box of byId("columns").querySelectorAll("input")) box.checked = !this.hidden.has(box.value);
+    this.sort();
+    this.show();
+  }
+}
+
+function start() {
+  const boards = Array.from(document.querySelectorAll("article.group"), (article) => new Leaderboard(article));
+  const view = new View(boards);
+  for (const board of boards) {
+    board.headings.forEach((heading, column) => heading.firstChild.addEventListener("click", () => view.sortBy(board, column)));
+  }
+  byId("filter").addEventListener("input", () => view.changed());
+  for (const limit of view.limits) {
+    limit.number.addEventListener("input", () => { limit.set(limit.number.value); view.changed(); });
+    limit.slider.addEventListener("input", () => { limit.slide(); view.changed(); });
+  }
+  byId("picker").addEventListener("submit", (event) => event.preventDefault());
+  byId("picker").addEventListener("reset", (event) => {
+    event.preventDefault();
+    history.replaceState(null, "", "#=");
+    view.read();
+    view.write();
+  });
+  window.addEventListener("hashchange", () => view.read());
+  window.addEventListener("beforeprint", () => boards.forEach((board) => board.render(true)));
+  window.addEventListener("afterprint", () => boards.forEach((board) => board.render()));
+  byId("picker").hidden = false;
+  view.read();
+  view.show();
+}
+
+for (const table of document.querySelectorAll("table.board:not(.main)")) {
+  const board = new Board(table);
+  board.headings.forEach((heading, column) => heading.firstChild.addEventListener("click", () => board.sort(column, board.next(column))));
+}
+if (byId("picker")) start();

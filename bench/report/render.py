@@ -20,11 +20,12 @@ from bench.errors import BenchError
 from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean, shorten
-from bench.report.columns import MEASURED, PARAMS, TEXTS
+from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.files import write_whole
 from bench.report.leaderboard import Group, groups
+from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
-from bench.report.samples import Sample, group_samples
+from bench.report.samples import Sample, group_samples, private_data
 from bench.report.tables import csv_text, markdown
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
@@ -38,6 +39,7 @@ class Part:
 
     id: str
     group: Group
+    choice: Choice  # without limits
     plots: list[Plot]
     samples: list[tuple[str, list[Sample]]]
 
@@ -51,26 +53,28 @@ class Report:
     problems: list[str]  # a line for each thing that is not in the tables
 
 
-def write_report(paths: Sequence[Path], out: Path | None = None) -> Report:
+def write_report(paths: Sequence[Path], out: Path | None = None, *, public: bool = False) -> Report:
     """Write the report of some results folders to the folder `out`, by default `report` in the first usable one.
 
     Files of the same names are replaced, plots of an earlier report removed. BenchError when no path
     is a results folder or `out` can't be written; single folders and records that can't be read are
-    named in the report.
+    named in the report. With `public` no picture that may not be published gets into the folder.
     """
     loaded = load(paths)
     out = _writable(out or _first_usable(paths) / REPORT)
+    if public and (out / MARKER).is_file():
+        raise BenchError(f"'{out}' holds the pictures of its runs. Give a page for the public another folder with --out.")
     trials, doubles = without_doubles(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *doubles]
     frame = trials_frame(trials)
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame)
-    parts = [_part(number, group, by_folder, out, problems) for number, group in enumerate(boards, start=1)]
+    parts = [_part(number, group, by_folder, out, problems, public) for number, group in enumerate(boards, start=1)]
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
-        "index.html": _page(parts, frame, failures, by_folder, problems, now, _command(paths, out)),
+        "index.html": _page(parts, frame, failures, by_folder, problems, now, _command(paths, out, public), public),
         "LEADERBOARD.md": markdown(boards, failures, problems, now),
         "leaderboard.csv": csv_text(boards),
     }
@@ -108,11 +112,14 @@ def _unfinished(loaded: Loaded) -> list[str]:
     return lines + [f"{clean(f.name)}: its runner died; `bench run` takes it up again." for f in loaded.abandoned]
 
 
-def _part(number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str]) -> Part:
+def _part(
+    number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str], public: bool
+) -> Part:
     histories = {row.label: _histories(row.configuration.ok["folder"], trials) for row in group.ranked}
     name = f"{number}-{re.sub(r'[^a-z0-9]+', '-', group.fields['data set'].lower())[:40].strip('-') or 'data'}"
     plots = group_plots(group, histories, out / PLOTS, name)
-    return Part(f"group-{number}", group, plots, group_samples(group, trials, problems))
+    samples = group_samples(group, trials, problems, public=public)
+    return Part(f"group-{number}", group, choose(group, {}), plots, samples)
 
 
 def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[pd.DataFrame]:
@@ -123,8 +130,8 @@ def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[p
     ]
 
 
-def _command(paths: Sequence[Path], out: Path) -> str:
-    return clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out)]))
+def _command(paths: Sequence[Path], out: Path, public: bool) -> str:
+    return clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *(["--public"] if public else [])]))
 
 
 def _page(
@@ -135,6 +142,7 @@ def _page(
     problems: list[str],
     now: str,
     command: str,
+    public: bool,
 ) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -143,9 +151,13 @@ def _page(
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         parts=parts,
+        limits=limits_of([part.group for part in parts]),
+        high_is_better=HIGH_IS_BETTER,
         facts=_facts(parts, frame),
         failures=[_failure(row, trials[row["folder"]]) for row in failures.to_dict("records")],
         problems=problems,
+        private=private_data(trials.values()),
+        public=public,
         definitions=[
             *(text for name, text in TEXTS.items() if _shown(name, parts)),
             *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts)),

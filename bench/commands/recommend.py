@@ -1,0 +1,134 @@
+"""`bench recommend`: what is left of the leaderboard under limits, and what of it can't be told apart."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.console import output, warn
+from bench.commands.run import DEFAULT_RESULTS
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bench.report.leaderboard import Group
+    from bench.report.limits import Choice
+
+_LIMITS = "Limits"
+_COLUMNS = ("mean_iou", "latency_ms_p95", "peak_memory_mib", "params", "train_seconds")
+
+
+def recommend(
+    results: Annotated[
+        list[Path] | None, typer.Argument(help="Results folders. Default: results.", show_default=False)
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only results on this data set.")] = None,
+    min_mean_iou: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least test mean IoU.", rich_help_panel=_LIMITS)
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="Most ms for one image, 95th percentile.", rich_help_panel=_LIMITS)
+    ] = None,
+    max_memory_mib: Annotated[
+        float | None, typer.Option(min=0, help="Most MiB held at once while training.", rich_help_panel=_LIMITS)
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(help="Most weights, such as 5M or 5000000.", rich_help_panel=_LIMITS)
+    ] = None,
+    max_train_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Most minutes on the budget's clock.", rich_help_panel=_LIMITS)
+    ] = None,
+) -> None:
+    """Say which configurations keep the limits, and which of them can't be told apart from the best.
+
+    bench recommend --max-latency-ms 10 --max-memory-mib 2000 --dataset pets
+
+    Exit code 1: nothing keeps the limits.
+    """
+    from bench.records.frame import trials_frame, without_doubles
+    from bench.records.store import load
+    from bench.report.leaderboard import groups
+    from bench.report.limits import choose
+
+    given = {
+        "min_mean_iou": min_mean_iou,
+        "max_latency_ms": max_latency_ms,
+        "max_memory_mib": max_memory_mib,
+        "max_params": _millions(max_params),
+        "max_train_minutes": max_train_minutes,
+    }
+    limits = {name: value for name, value in given.items() if value is not None}
+    loaded = load(results or [DEFAULT_RESULTS])
+    for problem in loaded.problems:
+        warn(f"Not used: {problem}")
+    boards = _of_dataset(groups(trials_frame(without_doubles(loaded.trials)[0])), dataset)
+    choices = [(group, choose(group, limits)) for group in boards]
+    for group, choice in choices:
+        _show(group, choice, limits)
+    if not any(choice.kept for _, choice in choices):
+        raise typer.Exit(1)
+
+
+def _millions(text: str | None) -> float | None:
+    """`5M`, `5e6` and `5000000` are 5.0."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\d+)?)\s*([kmg]?)", text.strip().lower())
+    if not match:
+        raise BenchError(f"--max-params is '{text}'. Give a number of weights, such as 5M or 5000000.")
+    return float(match[1]) * {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}[match[2]]
+
+
+def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
+    if not boards:
+        raise BenchError("No trial has ended well yet, so there is nothing to recommend.")
+    known = sorted({group.fields["data set"] for group in boards})
+    if name and name not in known:
+        raise BenchError(f"There are no results on the data set '{name}'. There are some on: {', '.join(known)}.")
+    return [group for group in boards if name in (None, group.fields["data set"])]
+
+
+def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None:
+    from bench.report.limits import hindrances
+
+    console = output()
+    console.print(f"\n{group.title}", style="bold", markup=False, highlight=False)
+    if not choice.kept:
+        console.print(f"None of {len(group.ranked)} keeps the limits:", highlight=False)
+        for line in hindrances(group, limits):
+            console.print(f"  {line}", markup=False, highlight=False)
+        return
+    console.print(_table(group, choice))
+    console.print(verdict(group, choice), markup=False, highlight=False, soft_wrap=True)
+
+
+def verdict(group: "Group", choice: "Choice") -> str:
+    """One line: the best, or those that can't be told apart from it."""
+    kept = f"{len(choice.kept)} of {len(group.ranked)} keep the limits"
+    if len(choice.kept) == 1:
+        return f"Take {choice.kept[0].label}: {kept}."
+    if len(choice.tied) == 1:
+        return f"Take {choice.tied[0].label}: {kept}, and the others are surely worse."
+    single = "; one seed each is not enough" if all(row.configuration.seeds == 1 for row in choice.tied) else ""
+    return f"Take one of the {len(choice.tied)} marked *: they can't be told apart{single}. {kept}."
+
+
+def _table(group: "Group", choice: "Choice") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.records.text import shorten
+
+    table = Table()
+    table.add_column("", no_wrap=True)
+    table.add_column("architecture", overflow="fold", ratio=1)
+    for name in _COLUMNS:
+        table.add_column(Text(group.columns[name][0]), justify="right")
+    for row in choice.kept:
+        mark = "*" if row in choice.tied else ""
+        cells = [Text(shorten(row.cells[name].text, 24)) for name in _COLUMNS]
+        table.add_row(mark, Text(shorten(row.label, 80)), *cells)
+    return table

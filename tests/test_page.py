@@ -1,0 +1,160 @@
+"""The page in a real browser: sorting, filtering, limits, a shared address; no error, no request.
+
+Headless Chromium runs a script of ours inside the page and prints the page after it. `apt-get install chromium` or any
+Chrome brings the browser; without one these tests are skipped.
+"""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_results import fake_config, fake_record, fake_results, write_trial
+
+from bench.report.render import write_report
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run")
+OPTIONS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium; `apt-get install chromium` brings one")
+
+TOOLS = """
+  const boards = Array.from(document.querySelectorAll("table.main"));
+  const heads = Array.from(boards[0].tHead.rows[0].cells);
+  const head = (name) => heads.find((head) => head.textContent.startsWith(name));
+  const cell = (row, name) => row.cells[heads.indexOf(head(name))].textContent;
+  const column = (name) => Array.from(boards[0].tBodies[0].rows, (row) => cell(row, name));
+  const press = (name) => head(name).querySelector("button").click();
+  const type = (id, text) => {
+    document.getElementById(id).value = text;
+    document.getElementById(id).dispatchEvent(new Event("input"));
+  };
+  const chips = () => Array.from(document.querySelectorAll(".choice .chip"), (chip) => chip.textContent);
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    """The page of ten ok trials and three that are not."""
+    folder = tmp_path_factory.mktemp("page")
+    return write_report([fake_results(folder / "results")], folder / "out").files[0]
+
+
+def browse(page: Path, folder: Path, *options: str, fragment: str = "") -> subprocess.CompletedProcess:
+    """The page after its scripts have run, as the browser has it, and what it said."""
+    command = [BROWSER, *OPTIONS, f"--user-data-dir={folder / 'profile'}", *options, "--dump-dom"]
+    return subprocess.run([*command, page.as_uri() + fragment], capture_output=True, text=True, check=True, timeout=120)
+
+
+def told(page: Path, folder: Path, script: str, fragment: str = "") -> list:
+    """What `script` puts into the list `told`; the page's policy is taken out, it would stop the script."""
+    text = re.sub(r"<meta http-equiv.*?>", "", page.read_text())
+    code = f"<script>{{ const told = []; {TOOLS} {script}; document.title = JSON.stringify(told); }}</script>"
+    changed = folder / "page.html"
+    changed.write_text(text.replace("</body>", f"{code}</body>"))
+    shown = browse(changed, folder, fragment=fragment).stdout
+    return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", shown)[1]))
+
+
+def requests(page: Path, folder: Path) -> tuple[set[str], subprocess.CompletedProcess]:
+    """The addresses that the browser asked the net for, but for its own updates, and what it said."""
+    log = folder / "net.json"
+    done = browse(page, folder, "--enable-logging=stderr", f"--log-net-log={log}")
+    asked = set(re.findall(r'"url":"(https?://[^"]+)"', log.read_text()))
+    return {url for url in asked if ".googleapis.com/" not in url}, done
+
+
+def test_no_error_and_no_request_leaves_the_page(page, tmp_path):
+    asked, done = requests(page, tmp_path)
+    assert not asked
+    assert "CONSOLE" not in done.stderr  # errors, and what the page's policy forbids
+    assert '<form class="picker" id="picker" autocomplete="off">' in done.stdout  # the script ran: its hash fits
+
+
+def test_a_request_and_an_error_would_be_seen(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("<img src='http://segbench.invalid/x.png'><script>nothing()</script>")
+    asked, done = requests(page, tmp_path)
+    assert asked == {"http://segbench.invalid/x.png"}
+    assert "CONSOLE" in done.stderr
+
+
+def test_sorting_and_filtering(page, tmp_path):
+    up, rising, down, falling, ranks, left, count = told(
+        page,
+        tmp_path,
+        """
+        press("peak memory"); told.push(column("peak memory"), head("peak memory").getAttribute("aria-sort"));
+        press("peak memory"); told.push(column("peak memory"), head("peak memory").getAttribute("aria-sort"));
+        press("mean IoU"); told.push(column("rank"));
+        type("filter", "UNET resnet50");
+        told.push(boards[0].tBodies[0].rows.length, document.getElementById("count").textContent)""",
+    )
+    numbers = [float(cell.replace(",", "")) for cell in up[:5]]
+    assert numbers == sorted(numbers) and rising == "ascending"
+    assert down[:5] == up[:5][::-1] and falling == "descending"
+    assert up[5:] == down[5:] == ["–", "–"]  # noqa: RUF001  what was not measured stays last
+    assert [rank.split()[0] for rank in ranks[:5]] == ["1", "1", "1", "1", "5"]
+    assert left == 2 and count == "2 of 7 rows"
+
+
+def test_limits_leave_what_keeps_them(page, tmp_path):
+    before, after, latencies, number, address, command, nothing, reset = told(
+        page,
+        tmp_path,
+        """
+        told.push(chips());
+        const slider = document.getElementById("max_latency_ms_slider");
+        slider.value = 1; slider.dispatchEvent(new Event("input"));
+        told.push(chips(), column("latency p95"), document.getElementById("max_latency_ms").value);
+        told.push(location.hash, document.getElementById("command").textContent);
+        type("min_mean_iou", "0.99"); told.push(document.querySelector(".choice").textContent);
+        document.querySelector("button[type=reset]").click(); told.push(column("rank").length)""",
+    )
+    assert before == ["deeplab:resnet50", "unet:resnet50", "unet:mobilenet_v2", "deeplab:mobilenet_v2"]
+    assert after == ["unet:mobilenet_v2", "deeplab:mobilenet_v2"]
+    assert len(latencies) == 2 and all(float(value) <= float(number) for value in latencies)
+    assert address == f"#max_latency_ms={number}"
+    assert command == f"bench recommend --max-latency-ms {number}"
+    assert nothing.startswith("Nothing keeps the limits")
+    assert reset == 7
+
+
+def test_a_shared_address_opens_the_same_view(page, tmp_path):
+    memory, shown, latency, boxes = told(
+        page,
+        tmp_path,
+        """
+        told.push(column("peak memory"), getComputedStyle(head("dice")).display);
+        told.push(document.getElementById("max_latency_ms").value);
+        told.push(Array.from(document.querySelectorAll("#columns input:not(:checked)"), (box) => box.value))""",
+        fragment="#q=resnet50&max_latency_ms=40&sort=-peak_memory_mib&hide=dice,f2",
+    )
+    numbers = [float(cell.replace(",", "")) for cell in memory]
+    assert len(numbers) == 2 and numbers == sorted(numbers, reverse=True)
+    assert shown == "none" and latency == "40" and boxes == ["dice", "f2"]
+
+
+def test_a_place_in_the_page_is_no_view(page, tmp_path):
+    assert told(page, tmp_path, "told.push(column('rank').length, location.hash)", "#method") == [7, "#method"]
+
+
+def test_long_tables_have_pages(tmp_path):
+    record, _ = fake_record(fake_config())
+    for number in range(120):
+        write_trial(tmp_path / "results", replace(record, key=f"key{number}", configuration=f"c{number:03}"), samples=0)
+    page = write_report([tmp_path / "results"], tmp_path / "out").files[0]
+    first, text, second, found = told(
+        page,
+        tmp_path,
+        """
+        told.push(column("rank").length, document.querySelector(".pager span").textContent);
+        document.querySelector(".pager button:last-child").click(); told.push(column("rank").length);
+        type("filter", "c007"); told.push(column("configuration"))""",
+    )
+    assert (first, text, second) == (100, "Rows 1 to 100 of 120", 20)
+    assert found == ["c007"]

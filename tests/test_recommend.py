@@ -1,0 +1,73 @@
+"""What is left under limits, on the command line; the page does the same in tests/test_page.py."""
+
+from dataclasses import replace
+
+import pytest
+from fake_results import fake_config, fake_record, fake_results, write_trial
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.records.frame import load_results
+from bench.report.leaderboard import groups
+from bench.report.limits import LIMITS, choose, hindrances
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return fake_results(tmp_path_factory.mktemp("recommend") / "results")
+
+
+def bench(*arguments):
+    return CliRunner().invoke(app, ["recommend", *map(str, arguments)], env={"COLUMNS": "160"})
+
+
+def test_without_limits_the_tied_are_marked(results):
+    result = bench(results)
+    assert result.exit_code == 0, result.output
+    assert "Take one of the 4 marked *: they can't be told apart. 5 of 5 keep the limits." in result.stdout
+
+
+def test_limits_leave_what_keeps_them(results):
+    result = bench(results, "--max-latency-ms", 25, "--max-memory-mib", 1000, "--dataset", "pets")
+    assert "unet:mobilenet_v2" in result.stdout and "deeplab:mobilenet_v2" in result.stdout
+    assert "resnet50" not in result.stdout and "2 of 5 keep the limits" in result.stdout
+
+
+@pytest.mark.parametrize("text", ["3M", "3000000", "3e6", "3000k", "0.003G"])
+def test_parameters_are_given_as_they_are_said(results, text):
+    assert "Take deeplab:mobilenet_v2: 1 of 5" in bench(results, "--max-params", text).stdout
+
+
+def test_every_limit_has_an_option(results):
+    given = {limit.key: 1 for limit in LIMITS}
+    result = bench(results, *(part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", value)))
+    assert result.exit_code == 1
+    for line in ("mean IoU at least 1: kept by 0 of 5", "latency p95 at most 1 ms", "training at most 1 min"):
+        assert line in result.stdout
+
+
+def test_what_was_not_measured_keeps_no_limit(tmp_path):
+    record, table = fake_record(fake_config())
+    write_trial(tmp_path, replace(record, speed={}), table)
+    (group,) = groups(load_results(tmp_path))
+    assert not choose(group, {"max_latency_ms": 1e9}).kept
+    assert len(choose(group, {"max_memory_mib": 1e9}).kept) == 1
+    assert hindrances(group, {"max_latency_ms": 9}) == ["latency p95 at most 9 ms: kept by 0 of 1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dataset", "cats"), "There are no results on the data set 'cats'. There are some on: pets."),
+        (("--max-params", "many"), "--max-params is 'many'"),
+    ],
+)
+def test_mistakes(results, arguments, message):
+    result = bench(results, *arguments)
+    assert result.exit_code == 2 and message in result.stderr
+
+
+def test_nothing_to_recommend(tmp_path):
+    empty = fake_results(tmp_path / "r", nets=0)
+    result = bench(empty)
+    assert result.exit_code == 2 and "nothing to recommend" in result.stderr
