@@ -12,6 +12,7 @@ from bench.spec import (
     AUGMENTS,
     BACKENDS,
     KEPT_WEIGHTS,
+    EVAL_SIZES,
     PRECISIONS,
     RESIZES,
     SCHEDULES,
@@ -62,10 +63,16 @@ def numbers(config: TrialConfig) -> None:
     one_of("resize policy", config.resize, RESIZES)
     one_of("schedule", config.schedule, SCHEDULES)
     one_of("selection", config.select, SELECTIONS)
+    one_of("evaluation size", config.eval_size, EVAL_SIZES)
     one_of("choice of weights to keep", config.keep_weights, KEPT_WEIGHTS)
     one_of("augmentation", config.augment, AUGMENTS)
 
 
+    if (config.eval_size, config.resize) == ("native", "crop"):
+        raise BenchError(
+            "--eval-size native needs whole pictures, and --resize crop cuts their borders off. "
+            "Use --resize stretch or letterbox."
+        )
 def crop(config: TrialConfig) -> TrialConfig:
     """The configuration, with no crop where that is the whole image."""
     default = TrialConfig(arch="", dataset="").crop_foreground

@@ -20,7 +20,7 @@ Options = Mapping[str, Any]  # name -> text, number or list
 
 AXES = (
     "dataset", "image_size", "resize", "crop", "crop_foreground", "train_fraction", "backend", "precision", "budget",
-    "batch_size", "lr", "schedule", "loss", "augment", "select", "freeze_encoder", "fine_tune_lr_factor",
+    "batch_size", "lr", "schedule", "loss", "augment", "eval_size", "select", "freeze_encoder", "fine_tune_lr_factor",
     "unfreeze_from", "weights", "arch", "backbone", "param",
 )  # fmt: skip
 SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from")

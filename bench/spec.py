@@ -21,7 +21,10 @@ SCHEDULES = ("linear", "cosine", "constant", "steps")
 SELECTIONS = ("last", "best")
 KEPT_WEIGHTS = ("all", "best", "none")
 RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
-LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a weighted sum of them, such as "0.5*ce+dice"
+LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
+DATASET_METRICS = ("airbus_f2", "carvana_dice")  # that a data set may name as its own
+EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
+CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "standard")
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
@@ -92,12 +95,18 @@ class DatasetSpec:
     needs_data_dir: bool = True
     params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
-    metrics: tuple[str, ...] = ()  # of its own, such as "airbus_f2"
+    metrics: tuple[str, ...] = ()  # of DATASET_METRICS: the scores that its users know
     may_show_pictures: bool = True  # whether samples may stand on a published page
 
     @property
     def num_classes(self) -> int:
         """Classes, background included, ignored label not."""
+    def __post_init__(self) -> None:
+        if strange := [name for name in self.metrics if name not in DATASET_METRICS]:
+            raise BenchError(f"The data set {self.name} names {strange[0]}. Accepted: {', '.join(DATASET_METRICS)}.")
+        if self.metrics and self.num_classes != 2:
+            raise BenchError(f"The data set {self.name} names {self.metrics[0]}, which needs two classes.")
+
         return len(self.classes)
 
 
@@ -177,6 +186,7 @@ class TrialConfig:
     freeze_encoder: float = 0.0  # share of the budget, from its start, in which the backbone is frozen
     fine_tune_lr_factor: float = 0.1  # the learning rate is multiplied by it when the backbone is unfrozen
     unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
+    eval_size: str = "train"  # what predictions are compared at: one of EVAL_SIZES
     train_fraction: float = 1.0
     seed: int = 0
     backend: str = "tensorflow"

@@ -55,6 +55,15 @@ def run(
         Text, _option(_TRAINING, "10m, 90s, 2000steps, 20epochs or 100ksamples.", default=_DEFAULT.budget)
     ] = None,
     batch_size: Annotated[Text, _option(_TRAINING, "Images a step.", default=_DEFAULT.batch_size)] = None,
+    eval_size: Annotated[
+        Text,
+        _option(
+            _TRIAL,
+            "What predictions are compared at: train (the image size), or native (each picture's own size, at which "
+            "trials of different image sizes stand in one ranking).",
+            default=_DEFAULT.eval_size,
+        ),
+    ] = None,
     lr: Annotated[Text, _option(_TRAINING, "Adam's learning rate at the start.", default=_DEFAULT.lr)] = None,
     schedule: Annotated[Text, _option(_TRAINING, f"{', '.join(SCHEDULES)}.", default=_DEFAULT.schedule)] = None,
     loss: Annotated[

@@ -1,52 +1,161 @@
-"""A model on a split: per-image counts, from which every metric is computed."""
+"""A model on a split: what it predicts for each image, and the per-image table from which every metric is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from keras import ops
 
-from bench.backends.base import Engine
+from bench.errors import BenchError
+from bench.evaluation.predict import Predictor, decide
+from bench.evaluation.summary import summarise
+from bench.evaluation.table import ImageTable
+from bench.metrics import boundary, objects
 from bench.metrics.confusion import confusion_counts, threshold_counts
-from bench.metrics.scores import summary
-from bench.pipeline import batches
+from bench.metrics.scores import carvana_dice
+from bench.pipeline import batches, geometry
 from bench.pipeline.pack import Pack
+from bench.spec import IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """How the probability of class 1 of two becomes a mask."""
+
+    threshold: float = 0.5  # the probability must be greater
+    min_area: int = 0  # pixels at the evaluation size; smaller 8-connected components are dropped
+
+    def mask(self, foreground: np.ndarray) -> np.ndarray:
+        """Probabilities float32 (H, W) to a mask of booleans."""
+        return objects.drop_small(foreground > np.float32(self.threshold), self.min_area)
+
+
+class Prediction(NamedTuple):
+    """What a model says of one image, beside the truth; all at the evaluation size."""
+
+    index: int  # in the pack
+    labels: np.ndarray  # uint8 (H, W)
+    classes: np.ndarray  # uint8 (H, W)
+    foreground: np.ndarray  # float32 (H, W), the probability of class 1 of two; for more classes empty
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Where the label is not ignored, booleans (H, W)."""
+        return self.labels != IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a split is scored.
+
+    Args:
+        own: the data set's own metrics, of DATASET_METRICS.
+        native: at each picture's own size, not at the pack's.
+    """
+
+    pack: Pack
+    own: Sequence[str] = ()
+    native: bool = False
+
+    def __post_init__(self) -> None:
+        if self.own and len(self.pack.classes) != 2:
+            raise BenchError(f"{', '.join(self.own)} need two classes, and there are {len(self.pack.classes)}.")
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether objects are scored, not pixels alone."""
+        return "airbus_f2" in self.own
+
+    def predictions(self, predictor: Predictor, indexes: np.ndarray) -> Iterator[Prediction]:
+        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory."""
+        place = 0
+        for images, labels, valid in batches.evaluation(self.pack, indexes, predictor.batch_size):
+            rows, place = indexes[place : place + valid], place + valid
+            if self.native:
+                for index, logits in zip(rows, predictor.logits(images), strict=False):
+                    truth = self.pack.truth(index)
+                    yield Prediction(int(index), truth, *decide(predictor.restore(logits, truth.shape)))
+            else:
+                classes, foreground = predictor.classes(images)
+                for row, index in enumerate(rows):
+                    probability = foreground[row] if len(foreground) else foreground
+                    yield Prediction(int(index), labels[row], classes[row], probability)
+
+    def true_objects(self, predictor: Predictor, prediction: Prediction) -> np.ndarray:
+        """The objects of an image's truth, numbered; where the data set does not know them, its connected regions."""
+        numbers = self.pack.instances(prediction.index)
+        if numbers is None:
+            return objects.components(prediction.labels == 1)
+        if not self.native:
+            numbers = geometry.resize_labels(numbers, prediction.labels.shape, predictor.resize, fill=0)
+        return np.where(prediction.counted, numbers, 0)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts of every image of a split.
+    """The per-image table of a split, and its metrics."""
 
-    Args:
-        counts: int64 (N, C, 3), true positive, false positive, false negative pixels.
-        thresholds: int64 (N, 19, 3) of class 1 at 19 thresholds, for two classes, else None.
-    """
-
-    names: Sequence[str]
-    groups: Sequence[str]
+    table: ImageTable
     classes: Sequence[str]
-    counts: np.ndarray
-    thresholds: np.ndarray | None
+    point: OperatingPoint | None = None  # at which the table's tuned counts are
 
     def metrics(self) -> dict[str, Any]:
         """The metrics of the split, by name."""
-        return summary(self.counts, self.classes)
+        tuned = {"threshold": self.point.threshold, "min_area": self.point.min_area} if self.point else {}
+        return summarise(self.table, self.classes, tuned)
 
 
-def evaluate(engine: Engine, pack: Pack, indexes: np.ndarray, batch_size: int) -> Evaluation:
-    """Predict the images at `indexes` and count against their labels, at the pack's size."""
-    classes = pack.classes
-    counts, thresholds = [], []
-    for images, labels, valid in batches.evaluation(pack, indexes, batch_size):
-        predicted, probabilities = (ops.convert_to_numpy(x) for x in engine.predict(images))
-        counts.append(confusion_counts(labels[:valid], predicted[:valid], len(classes)))
-        if len(classes) == 2:
-            thresholds.append(threshold_counts(labels[:valid], probabilities[:valid]))
-    return Evaluation(
-        names=[pack.names[i] for i in indexes],
-        groups=[pack.groups[i] for i in indexes],
-        classes=classes,
-        counts=np.concatenate(counts),
-        thresholds=np.concatenate(thresholds) if thresholds else None,
+def evaluate(
+    predictor: Predictor,
+    task: Task,
+    indexes: np.ndarray,
+    *,
+    full: bool = False,
+    point: OperatingPoint | None = None,
+) -> Evaluation:
+    """Score the images at `indexes`.
+
+    Args:
+        full: also counts at 19 thresholds (for two classes) and of boundaries, which cost more than the model may.
+        point: also counts at this threshold and minimum area, for two classes.
+    """
+    pack = task.pack
+    rows = [_row(prediction, predictor, task, full, point) for prediction in task.predictions(predictor, indexes)]
+    columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    table = ImageTable(
+        names=tuple(pack.names[i] for i in indexes),
+        groups=tuple(pack.groups[i] for i in indexes),
+        counts=columns.pop("counts"),
+        threshold_counts=columns.pop("thresholds", None),
+        extra=columns,
     )
+    return Evaluation(table, pack.classes, point)
+
+
+def _row(
+    prediction: Prediction, predictor: Predictor, task: Task, full: bool, point: OperatingPoint | None
+) -> dict[str, np.ndarray]:
+    """What one image adds to the columns of the table."""
+    labels, classes, num_classes = prediction.labels[None], prediction.classes[None], len(task.pack.classes)
+    row = {"counts": confusion_counts(labels, classes, num_classes)[0]}
+    if full and num_classes == 2:
+        row["thresholds"] = threshold_counts(labels, prediction.foreground[None])[0]
+    if full:
+        row["boundary"] = boundary.boundary_counts(labels, classes, num_classes)[0]
+        row["contour"] = boundary.contour_counts(labels, classes, num_classes)[0]
+    if "carvana_dice" in task.own:
+        row["carvana_dice"] = carvana_dice(row["counts"])
+    true = task.true_objects(predictor, prediction) if task.has_objects else None
+    if true is not None:
+        row["objects"] = _object_counts(true, (prediction.classes == 1) & prediction.counted)
+        row["airbus_f2"] = objects.image_f2(row["objects"])
+    if point:
+        mask = point.mask(np.where(prediction.counted, prediction.foreground, 0))
+        row["tuned"] = confusion_counts(labels, mask[None].astype(np.uint8), num_classes)[0]
+        if true is not None:
+            row["tuned_objects"] = _object_counts(true, mask)
+    return row
+
+
+def _object_counts(true: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    return objects.count(objects.overlap(true, objects.components(mask)))

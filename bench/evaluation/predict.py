@@ -30,7 +30,7 @@ class Predictor:
     """
 
     def __init__(self, engine: Engine, image_size: tuple[int, int], *, batch_size: int, resize: str = "stretch"):
-        self.engine, self.image_size, self.resize, self._batch_size = engine, tuple(image_size), resize, batch_size
+        self.engine, self.image_size, self.resize, self.batch_size = engine, tuple(image_size), resize, batch_size
         self._tile = tuple(engine.model.input_shape[1:3])
         starts = [_starts(side, tile) for side, tile in zip(self.image_size, self._tile, strict=True)]
         self._places = list(product(*starts))
@@ -69,8 +69,8 @@ class Predictor:
         for place in self._places:
             weights[self._inside(place)] += window
         places = list(product(range(len(images)), self._places))
-        for start in range(0, len(places), self._batch_size):
-            some = places[start : start + self._batch_size]
+        for start in range(0, len(places), self.batch_size):
+            some = places[start : start + self.batch_size]
             tiles = np.stack([images[row][self._inside(place)] for row, place in some])
             (batch,) = self._batches(tiles)
             logits = ops.convert_to_numpy(self.engine.logits(batch))
@@ -92,7 +92,7 @@ class Predictor:
             float32 (H, W, C); the classes of a pixel add up to 1.
         """
         waiting = iter(images)
-        while batch := list(islice(waiting, self._batch_size)):
+        while batch := list(islice(waiting, self.batch_size)):
             resized = np.stack([geometry.resize_image(image, self.image_size, self.resize) for image in batch])
             for image, logits in zip(batch, self.logits(resized), strict=True):
                 yield softmax(self.restore(logits, image.shape[:2]))
@@ -102,9 +102,9 @@ class Predictor:
 
     def _batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """Parts of `batch_size`, the last one padded with black."""
-        for start in range(0, len(images), self._batch_size):
-            batch = images[start : start + self._batch_size]
-            missing = self._batch_size - len(batch)
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            missing = self.batch_size - len(batch)
             yield np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch
 
 

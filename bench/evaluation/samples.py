@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.evaluation.predict import Predictor
 from bench.evaluation.overlay import overlay
+from bench.evaluation.predict import Predictor
 from bench.pipeline import batches
 from bench.pipeline.pack import Pack
 

@@ -1,12 +1,15 @@
-"""The per-image table on disk: from it every pixel score can be computed again without training.
+"""The per-image table on disk: from it every score of a split can be computed again without training.
 
 One row an image. Columns: name, group, then tp_0, fp_0, fn_0, tp_1, ... (int64) for each class index, and for
-binary tasks tp_t05, fp_t05, fn_t05, ..., fn_t95: the counts of class 1 at 19 probability thresholds.
+binary tasks tp_t05, fp_t05, fn_t05, ..., fn_t95: the counts of class 1 at 19 probability thresholds. Then the
+columns of `ImageTable.extra`, as results/README.md lists them.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,18 +19,37 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError
 from bench.metrics.confusion import THRESHOLDS
+from bench.metrics.objects import OVERLAPS, SIZES
+from bench.spec import DATASET_METRICS
 
 _KINDS = ("tp", "fp", "fn")
-_THRESHOLD_KEYS = [f"t{round(100 * t):02d}" for t in THRESHOLDS]
+_CONTOUR_KINDS = ("near_true", "predicted", "near_predicted", "true")
+_THRESHOLD_KEYS = tuple(f"t{round(100 * t):02d}" for t in THRESHOLDS)
+_OVERLAP_KEYS = tuple(f"t{round(100 * t):02d}" for t in OVERLAPS)
+_CLASSES = "classes"  # stands for as many keys as there are classes
+# What each array of `extra` has along its axes after the first; the last are the kinds, which come first in a name.
+_LAYOUTS: dict[str, tuple] = {
+    "boundary": (_CLASSES, _KINDS),
+    "contour": (_CLASSES, _CONTOUR_KINDS),
+    "objects": (tuple(SIZES), _OVERLAP_KEYS, _KINDS),
+    "tuned": (_CLASSES, _KINDS),
+    "tuned_objects": (tuple(SIZES), _OVERLAP_KEYS, _KINDS),
+}
 
 
 class ImageTable(NamedTuple):
-    """The table in memory."""
+    """The table in memory.
+
+    `extra` holds what there is of: boundary (N, C, 3) and contour (N, C, 4) from bench/metrics/boundary.py; objects
+    (N, 3, 10, 3) from bench/metrics/objects.py; tuned (N, C, 3) and tuned_objects, the counts at the tuned threshold
+    and minimum object area; and by their names the data set's own metrics, float64 (N,).
+    """
 
     names: tuple[str, ...]
     groups: tuple[str, ...]  # what images are redrawn together by, such as the car
     counts: NDArray[np.int64]  # (N, C, 3): tp, fp, fn
     threshold_counts: NDArray[np.int64] | None  # (N, 19, 3) of class 1; None unless the task is binary
+    extra: Mapping[str, NDArray] = MappingProxyType({})
 
 
 def write_table(
@@ -36,6 +58,7 @@ def write_table(
     groups: Sequence[str],
     counts: NDArray[np.int64],
     threshold_counts: NDArray[np.int64] | None = None,
+    extra: Mapping[str, NDArray] = MappingProxyType({}),
 ) -> None:
     """Write the table whole, then rename it, as Parquet.
 
@@ -45,11 +68,16 @@ def write_table(
         groups: N groups.
         counts: int64 (N, C, 3) from `confusion_counts`.
         threshold_counts: int64 (N, 19, 3) from `threshold_counts` at `THRESHOLDS`, for binary tasks.
+        extra: see `ImageTable`.
     """
     columns = {"name": pa.array(names, pa.string()), "group": pa.array(groups, pa.string())}
-    columns |= _to_columns(counts, map(str, range(counts.shape[1])))
+    classes = counts.shape[1]
+    columns |= _to_columns(_names("", (_CLASSES, _KINDS), classes), counts)
     if threshold_counts is not None:
-        columns |= _to_columns(threshold_counts, _THRESHOLD_KEYS)
+        columns |= _to_columns(_names("", (_THRESHOLD_KEYS, _KINDS), classes), threshold_counts)
+    for key, values in extra.items():
+        layout = _LAYOUTS.get(key)
+        columns |= _to_columns(_names(key, layout, classes), values) if layout else {key: pa.array(values)}
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     pq.write_table(pa.table(columns), part, compression="zstd")
@@ -64,24 +92,36 @@ def read_table(path: Path | str) -> ImageTable:
     """
     try:
         table = pq.read_table(path)
-        classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in table.column_names)
-        counts = _from_columns(table, [str(c) for c in range(classes)])
-        binary = f"tp_{_THRESHOLD_KEYS[0]}" in table.column_names
-        thresholds = _from_columns(table, _THRESHOLD_KEYS) if binary else None
+        known = set(table.column_names)
+        classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in known)
+        counts = _from_columns(table, "", (_CLASSES, _KINDS), classes)
+        binary = f"tp_{_THRESHOLD_KEYS[0]}" in known
+        thresholds = _from_columns(table, "", (_THRESHOLD_KEYS, _KINDS), classes) if binary else None
+        extra = {
+            key: _from_columns(table, key, layout, classes)
+            for key, layout in _LAYOUTS.items()
+            if known.issuperset(_names(key, layout, classes))
+        }
+        extra |= {name: table.column(name).to_numpy() for name in DATASET_METRICS if name in known}
         names, groups = (tuple(table.column(key).to_pylist()) for key in ("name", "group"))
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise BenchError(f"'{path}' is no readable per-image table ({error}). Run the trial again.") from error
-    return ImageTable(names, groups, counts, thresholds)
+    return ImageTable(names, groups, counts, thresholds, extra)
 
 
-def _to_columns(counts: NDArray[np.int64], keys: Iterable[str]) -> dict[str, pa.Array]:
-    return {
-        f"{kind}_{key}": pa.array(counts[:, i, j], pa.int64())
-        for i, key in enumerate(keys)
-        for j, kind in enumerate(_KINDS)
-    }
+def _names(prefix: str, layout: tuple, classes: int) -> list[str]:
+    """The columns of an array, in its order: `objects_tp_small_t50`, `objects_fp_small_t50`, ..."""
+    *axes, kinds = [tuple(map(str, range(classes))) if axis == _CLASSES else axis for axis in layout]
+    first = (prefix,) if prefix else ()
+    return ["_".join((*first, kind, *keys)) for *keys, kind in product(*axes, kinds)]
 
 
-def _from_columns(table: pa.Table, keys: Sequence[str]) -> NDArray[np.int64]:
-    columns = [table.column(f"{kind}_{key}").to_numpy() for key in keys for kind in _KINDS]
-    return np.stack(columns, axis=-1).astype(np.int64).reshape(table.num_rows, len(keys), len(_KINDS))
+def _to_columns(names: Sequence[str], values: NDArray) -> dict[str, pa.Array]:
+    flat = values.reshape(len(values), len(names))
+    return {name: pa.array(flat[:, place], pa.int64()) for place, name in enumerate(names)}
+
+
+def _from_columns(table: pa.Table, prefix: str, layout: tuple, classes: int) -> NDArray[np.int64]:
+    shape = [classes if axis == _CLASSES else len(axis) for axis in layout]
+    columns = [table.column(name).to_numpy() for name in _names(prefix, layout, classes)]
+    return np.stack(columns, axis=-1).astype(np.int64).reshape(table.num_rows, *shape)

@@ -14,9 +14,11 @@ from bench import catalog
 from bench.backends.base import Engine, to_numpy
 from bench.errors import BenchError
 from bench.evaluation.batch_norm import reestimate
-from bench.evaluation.evaluate import Evaluation, evaluate
+from bench.evaluation.evaluate import Task, evaluate
+from bench.evaluation.predict import Predictor
 from bench.evaluation.samples import write_samples
 from bench.evaluation.table import write_table
+from bench.evaluation.thresholds import tune
 from bench.execution import fine_tune, saved
 from bench.execution.assemble import (
     build_model,
@@ -66,6 +68,8 @@ class Session:
             if self.pack.fingerprint != fingerprint:
                 raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
             self.indexes = choose_indexes(self.pack, self.config.train_fraction)
+            own = catalog.dataset(self.config).metrics
+            self.task = Task(self.pack, own, native=self.config.eval_size == "native")
         phase("build")
         with ledger.phase("build"):
             self.build()
@@ -126,6 +130,8 @@ class Session:
         seconds = time.perf_counter() - start
         engine.update_statistics(self.batch[0])
         engine.wait(engine.predict(self.batch[0]))
+        if self.task.native or self.predictor.tiled:
+            engine.wait(engine.logits(self.batch[0]))
         engine.restore(state)
         return seconds
 
@@ -142,8 +148,9 @@ class Session:
         """Score the validation split, append to the history, keep the best weights where they are asked for."""
         self.progress.phase("validate")
         with self.ledger.phase("evaluate"):
-            metrics = self.evaluate("val", STATISTICS_BATCHES).metrics()
-            values = {name: metrics[name] for name in VALIDATED}
+            self.reestimate(STATISTICS_BATCHES)
+            metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
+            values = {name: metrics[name] for name in (*VALIDATED, *self.task.own)}
             self.validations.append(values)
             row = {
                 **training_state(self.training),
@@ -173,15 +180,12 @@ class Session:
         if self.best:
             validation = max(self.validations, key=_mean_iou)
             _set_weights(self.training.engine, self.best)
-        result = self.evaluate("test", FINAL_STATISTICS_BATCHES)
-        write_table(self.folder / IMAGES, result.names, result.groups, result.counts, result.thresholds)
-        write_samples(
-            self.training.engine,
-            self.pack,
-            self.indexes["test"],
-            self.folder / SAMPLES,
-            batch_size=self.config.batch_size,
-        )
+        self.reestimate(FINAL_STATISTICS_BATCHES)
+        predictor, test = self.predictor, self.indexes["test"]
+        point = tune(predictor, self.task, self.indexes["val"]) if len(self.pack.classes) == 2 else None
+        result = evaluate(predictor, self.task, test, full=True, point=point)
+        write_table(self.folder / IMAGES, *result.table)
+        write_samples(predictor, self.pack, test, self.folder / SAMPLES)
         self.save_weights()
         return result.metrics(), validation
 
@@ -195,13 +199,18 @@ class Session:
             if self.config.keep_weights == "all":
                 keep(self.folder)
 
-    def evaluate(self, split: str, statistics_batches: int) -> Evaluation:
-        """Per-image counts of a split, with batch norm statistics from the first training batches of seed 0."""
+    @property
+    def predictor(self) -> Predictor:
+        """The model as it is now, on pictures."""
+        config = self.config
+        return Predictor(self.training.engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
+
+    def reestimate(self, statistics_batches: int) -> None:
+        """Batch norm statistics from the first training batches of seed 0."""
         train, size = self.indexes["train"], self.config.batch_size
         count = max(1, min(statistics_batches, len(train) // size))
         source = islice(training_batches(self.config, self.pack, train, 0), count)
         reestimate(self.training.engine, (images for images, _ in source))
-        return evaluate(self.training.engine, self.pack, self.indexes[split], size)
 
     def describe_data(self) -> dict[str, Any]:
         """The `dataset` of the record."""

@@ -27,17 +27,24 @@ _CONFIG_NUMBERS = (
     "timeout",
 )
 # Options that the first records don't name, with the value that those trials had.
-_LATER_OPTIONS = {"freeze_encoder": 0.0, "fine_tune_lr_factor": 0.1, "resize": "stretch", "crop_foreground": 0.5}
+_LATER_OPTIONS = {
+    "freeze_encoder": 0.0,
+    "fine_tune_lr_factor": 0.1,
+    "resize": "stretch",
+    "crop_foreground": 0.5,
+    "class_weights": "none",
+    "eval_size": "train",
+}
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
-_TEXTS += ("configuration", "started", "finished", "memory_method", "folder")
+_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "folder")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
     *("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "peak_memory_mib", "params"),
     *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
 )
-_PER_CLASS = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2"}
+_NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
@@ -136,7 +143,7 @@ def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
 
 def _metrics(metrics: Any) -> dict[str, float]:
     row = _numbers(metrics)
-    for name, prefix in _PER_CLASS.items():
+    for name, prefix in _NESTED.items():
         row |= {f"{prefix}_{k}": v for k, v in _numbers(_mapping(metrics).get(name)).items()}
     return row
 
@@ -160,4 +167,12 @@ def _config(config: Any) -> dict[str, Any]:
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
     values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # the folder is this machine's
-    return {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
+    row = {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
+    return {**row, "evaluation_size": _evaluation_size(row)}
+
+
+def _evaluation_size(config: Mapping[str, Any]) -> str:
+    """What predictions were compared at: the same text for trials whose scores may be compared."""
+    if config["eval_size"] == "native":
+        return "native"
+    return config["image_size"] if config["resize"] in ("", "stretch") else f"{config['image_size']} {config['resize']}"
