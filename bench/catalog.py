@@ -12,6 +12,7 @@ from typing import Any
 
 from bench import checks, probe
 from bench.architectures.sizes import check_image_size
+from bench.class_weights import canonical_class_weights
 from bench.errors import BenchError
 from bench.hashing import file_hash
 from bench.loss_name import canonical_loss
@@ -176,6 +177,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
         backbone=backbone,
         params=params,
         loss=canonical_loss(config.loss),
+        class_weights=canonical_class_weights(config.class_weights, data.num_classes),
         weights=checks.weights(config.weights, backbone),
         plugin=_used_plugin(config.plugin, arch, data),
         data_dir=str(Path(config.data_dir).expanduser().resolve()) if config.data_dir else None,

@@ -1,13 +1,18 @@
 """The values of one option: texts of the command line or values of a TOML file, read into Python's types."""
 
+import json
 import math
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.class_weights import FORMS
 from bench.errors import BenchError
 from bench.spec import Budget
+
+_COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets
 
 
 def axis(name: str, given: Any) -> list[tuple[str, Any]]:
@@ -25,7 +30,7 @@ def single(name: str, given: Any) -> Any:
 
 def _values(given: Any) -> list[Any]:
     if isinstance(given, str):
-        return [text.strip() for text in given.split(",") if text.strip()]
+        return [text.strip() for text in _COMMA.split(given) if text.strip()]
     return list(given) if isinstance(given, list | tuple) else [given]
 
 
@@ -88,6 +93,10 @@ def _crop(value: Any) -> tuple[int, int] | None:
     return None if value == "none" else _image_size(value)
 
 
+def _class_weights(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else _text(value)
+
+
 def _seconds(value: Any) -> float:
     """A wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
     try:
@@ -113,6 +122,7 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "image_size": (_image_size, "pixels, such as 128, or height x width, such as 128x192"),
     "crop": (_crop, "none, pixels, such as 256, or height x width, such as 256x384"),
     "crop_foreground": (_number, "a chance from 0 to 1, such as 0.5"),
+    "class_weights": (_class_weights, f"{FORMS}; in a TOML file [[0.3, 0.7]]"),
     "train_fraction": (_number, "a number above 0, up to 1"),
     "budget": (_budget, "a number and a unit, such as 10m or 20epochs"),
     "batch_size": (_whole, "a whole number"),

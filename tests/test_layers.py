@@ -13,6 +13,7 @@ LAYERS = {
     "bench.spec": 0,
     "bench.registry": 0,
     "bench.cache": 0,
+    "bench.class_weights": 0,
     "bench.hashing": 0,
     "bench.loss_name": 0,
     "bench.plugin": 0,

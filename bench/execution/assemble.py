@@ -1,7 +1,7 @@
 """A trial's parts from its configuration: model, engine and training, all from the seed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from bench.pipeline.splits import train_subset
 from bench.spec import TrialConfig
 from bench.training.budget import Meter
 from bench.training.loop import Training
-from bench.training.losses import loss_function
+from bench.training.losses import Loss, loss_function
 
 
 def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
@@ -43,10 +43,17 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     )
 
 
-def build_training(config: TrialConfig, model: keras.Model, pack: Pack, indexes: np.ndarray) -> Training:
+def build_training(
+    config: TrialConfig,
+    model: keras.Model,
+    pack: Pack,
+    indexes: np.ndarray,
+    class_weights: Sequence[float] | None = None,
+) -> Training:
     """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
+    loss = loss_function(config.loss, class_weights)
     return Training(
-        engine=build_engine(config, model, keras.optimizers.Adam(config.lr)),
+        engine=build_engine(config, model, keras.optimizers.Adam(config.lr), loss),
         batches=training_batches(config, pack, indexes, config.seed),
         meter=Meter(config.budget, config.batch_size, len(indexes)),
         lr=config.lr,
@@ -62,11 +69,17 @@ def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed:
     return batches.training(pack, indexes, config.batch_size, seed=seed, crop=crop)
 
 
-def build_engine(config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Engine:
-    """The compiled steps for a model and its optimizer, whose loss is scaled where the precision needs it."""
+def build_engine(
+    config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss | None = None
+) -> Engine:
+    """The compiled steps for a model and its optimizer, whose loss is scaled where the precision needs it.
+
+    Args:
+        loss: the configuration's with its class weights; without them if None.
+    """
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return create_engine(model, optimizer, loss=loss_function(config.loss), transform=augment.apply)
+    return create_engine(model, optimizer, loss=loss or loss_function(config.loss), transform=augment.apply)
 
 
 def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:

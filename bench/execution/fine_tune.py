@@ -75,7 +75,7 @@ def start_fine_tuning(config: TrialConfig, training: Training) -> None:
     earlier = training.engine
     earlier.pull()  # before the model's list of trainable variables changes
     unfreeze(earlier.model, config.unfreeze_from)
-    engine = build_engine(config, earlier.model, ResumedAdam(config.lr))
+    engine = build_engine(config, earlier.model, ResumedAdam(config.lr), earlier.loss)
     engine.pull()
     resume(engine.optimizer, earlier.optimizer)
     engine.push()
@@ -91,7 +91,7 @@ def frozen_again(config: TrialConfig, training: Training) -> Iterator[None]:
     later.pull()
     unfrozen = [layer for layer in encoder_layers(later.model) if layer.trainable]
     freeze(later.model)
-    training.engine = build_engine(config, later.model, keras.optimizers.Adam(config.lr))
+    training.engine = build_engine(config, later.model, keras.optimizers.Adam(config.lr), later.loss)
     yield
     for layer in unfrozen:
         layer.trainable = True

@@ -1,0 +1,38 @@
+"""Class weights of a loss, from how often the classes are in the training images of a pack."""
+
+import numpy as np
+
+from bench.class_weights import parse_class_weights
+
+
+def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> tuple[float, ...] | None:
+    """The weight of each class; None for "none". What training never sees has the weight 0.
+
+    Args:
+        choice: "none"; "balanced", so that all classes together weigh the same: pixels / (classes x pixels of the
+            class), 1 on average over pixels; "median-frequency": median of the frequencies / frequency, where a
+            class's frequency is its share of the pixels of the images that it is in (Eigen and Fergus 2015,
+            arXiv:1411.4734); or weights, "[0.3,0.7]".
+        labels: uint8 (N, H, W); pixels that are no class don't count.
+        indexes: the training images.
+    """
+    parsed = parse_class_weights(choice, num_classes)
+    if not isinstance(parsed, str):
+        return parsed
+    if parsed == "none":
+        return None
+    counts = _counts(labels, indexes, num_classes)
+    pixels = counts.sum(axis=0)
+    seen = pixels > 0
+    if parsed == "balanced":
+        frequencies = pixels / max(1, pixels.sum())
+        target = 1 / max(1, seen.sum())
+    else:
+        frequencies = pixels / np.maximum(1, (counts.sum(axis=1)[:, None] * (counts > 0)).sum(axis=0))
+        target = np.median(frequencies[seen]) if seen.any() else 0.0
+    return tuple(np.where(seen, target / np.where(seen, frequencies, 1.0), 0.0).tolist())
+
+
+def _counts(labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels of each class in each image, int64 (images, classes)."""
+    return np.stack([np.bincount(labels[i].ravel(), minlength=256)[:num_classes] for i in indexes])
