@@ -19,12 +19,15 @@ def report(
         Path | None,
         typer.Option(help="Where the report goes. Default: RESULTS/report, of the first.", show_default=False),
     ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Leave out pictures of data sets that may not be published.")
+    ] = False,
 ) -> None:
     """Write index.html, LEADERBOARD.md and leaderboard.csv from the records of results folders."""
     from bench.report.render import write_report
     from bench.report.tables import terminal_table
 
-    made = write_report(results or [DEFAULT_RESULTS], out)
+    made = write_report(results or [DEFAULT_RESULTS], out, public=public)
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))

@@ -63,7 +63,7 @@ def write_report(paths: Sequence[Path], out: Path | None = None, *, public: bool
     loaded = load(paths)
     out = _writable(out or _first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
-        raise BenchError(f"'{out}' holds the pictures of its runs. Give a page for the public another folder with --out.")
+        raise BenchError(f"'{out}' holds the pictures of its runs. Give the public page another folder with --out.")
     trials, doubles = without_doubles(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *doubles]
     frame = trials_frame(trials)
@@ -131,7 +131,8 @@ def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[p
 
 
 def _command(paths: Sequence[Path], out: Path, public: bool) -> str:
-    return clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *(["--public"] if public else [])]))
+    words = ["bench", "report", *map(str, paths), "--out", str(out)]
+    return clean(shlex.join([*words, "--public"] if public else words))
 
 
 def _page(

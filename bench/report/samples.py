@@ -3,6 +3,7 @@
 import base64
 import io
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,20 +28,33 @@ class Sample:
     height: int
 
 
-def group_samples(group: Group, trials: dict[str, StoredTrial], problems: list[str]) -> list[tuple[str, list[Sample]]]:
+def group_samples(
+    group: Group, trials: dict[str, StoredTrial], problems: list[str], *, public: bool = False
+) -> list[tuple[str, list[Sample]]]:
     """Label and samples of the best configurations, each from its first seed that stored any.
 
     Args:
         trials: by folder.
         problems: gets a line for each picture that can't be read.
+        public: only pictures that may be published.
     """
     shown = []
     for row in group.ranked[:MAX_CONFIGURATIONS]:
-        files = next(filter(None, (trials[f].samples() for f in row.configuration.ok["folder"])), [])
+        some = [trials[folder] for folder in row.configuration.ok["folder"]]
+        files = next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
         samples = [sample for file in files[:MAX_IMAGES] if (sample := _read(file, problems))]
         if samples:
             shown.append((row.label, samples))
     return shown
+
+
+def private_data(trials: Iterable[StoredTrial]) -> list[str]:
+    """The data sets with samples that may not be published, or whose records don't say that they may."""
+    return sorted({clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and t.samples()})
+
+
+def _is_private(trial: StoredTrial) -> bool:
+    return trial.record.dataset.get("may_show_pictures") is not True
 
 
 def _read(file: Path, problems: list[str]) -> Sample | None:
