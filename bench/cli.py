@@ -12,6 +12,7 @@ try:
     from rich.markup import escape
     from typer.core import TyperGroup
 
+    from bench.commands.check import check
     from bench.commands.doctor import doctor
     from bench.commands.evaluate import evaluate
     from bench.commands.listing import listing
@@ -54,6 +55,7 @@ app.command()(run)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(report)
+app.command()(check)
 app.command()(recommend)
 app.command("list")(listing)
 app.command()(prepare)

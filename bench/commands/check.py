@@ -1,0 +1,158 @@
+"""`bench check`: the regression gate."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from bench.commands.console import output, warn
+from bench.commands.run import DEFAULT_RESULTS
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.records.gate import Line
+    from bench.records.gate_limits import Limit
+    from bench.spec import TrialConfig
+
+DEFAULT_BASELINE = DEFAULT_RESULTS / "baseline.json"
+DEFAULT_GRID = Path("gate")  # the preset that the stored baseline was made with
+_RECORDS, _SPEED, _OUT = "The records", "Speed, against another revision of the code", "Output"
+
+
+def check(
+    results: Annotated[
+        list[Path] | None, typer.Argument(help="Results folders. Default: results.", show_default=False)
+    ] = None,
+    baseline: Annotated[
+        Path, typer.Option(help="What they are compared with.", rich_help_panel=_RECORDS)
+    ] = DEFAULT_BASELINE,
+    update: Annotated[
+        bool, typer.Option("--update", help="Make them the new baseline.", rich_help_panel=_RECORDS)
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(help="Why; written into the baseline by --update.", rich_help_panel=_RECORDS)
+    ] = "",
+    limits: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file: for each metric which way is worse, and by how much it may get so.", show_default=False
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REV",
+            help="Time this code and that git revision in turn. Records are compared only if RESULTS are named too.",
+            rich_help_panel=_SPEED,
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path, typer.Option(help="The grid that is timed, as for bench run; seeds are left out.", rich_help_panel=_SPEED)
+    ] = DEFAULT_GRID,
+    arch: Annotated[
+        str | None, typer.Option(help="Architectures in place of the grid's.", rich_help_panel=_SPEED)
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Backends in place of the grid's.", rich_help_panel=_SPEED)
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="How often both processes are started.", rich_help_panel=_SPEED)
+    ] = 3,
+    pairs: Annotated[
+        int, typer.Option(min=2, help="Pairs of timings with each two processes.", rich_help_panel=_SPEED)
+    ] = 15,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write Markdown.", rich_help_panel=_OUT, show_default=False)
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Also write JUnit XML.", rich_help_panel=_OUT, show_default=False)
+    ] = None,
+) -> None:
+    """Compare records with a baseline, or the speed of this code with another revision's.
+
+    Exit codes: 0 no regression, 1 a regression, 3 something can't be compared (each says why).
+
+    bench run --config gate --results gate && bench check gate
+    """
+    from bench.records.gate import exit_code
+    from bench.records.gate_limits import read_limits
+
+    if update != bool(reason.strip()):
+        raise BenchError("--update and --reason TEXT go together: the reason is written into the baseline.")
+    known = read_limits(limits)
+    lines: list[Line] = []
+    if against:
+        options = {name: value for name, value in (("arch", arch), ("backend", backend)) if value}
+        lines += _speed(against, config, options, known, processes, pairs)
+    if results or not against:
+        lines += _records(results or [DEFAULT_RESULTS], baseline, known, reason.strip())
+    _show(lines, markdown, junit)
+    raise typer.Exit(0 if update else exit_code(lines))
+
+
+def _records(results: Sequence[Path], file: Path, limits: "Sequence[Limit]", reason: str) -> "list[Line]":
+    """Compare with the baseline, then replace it where a reason is given."""
+    from bench.profiling.environment import host_environment
+    from bench.records import baseline, gate
+
+    subjects, problems = baseline.from_results(results)
+    for problem in problems:
+        warn(problem)
+    lines = []
+    if file.exists() or not reason:
+        lines = gate.compare(baseline.read_baseline(file), subjects, limits)
+    if reason:
+        time, commit = datetime.now(UTC).isoformat(timespec="seconds"), host_environment(gpu=False)["commit"] or ""
+        baseline.write_baseline(file, subjects, {"time": time, "commit": commit, "reason": reason})
+        warn(f"New baseline: {file}, {file.stat().st_size / 1024:.0f} KiB, {len(subjects)} configurations.")
+    return lines
+
+
+def _speed(
+    revision: str, grid_file: Path, options: dict[str, Any], limits: "Sequence[Limit]", processes: int, pairs: int
+) -> "list[Line]":
+    from bench.execution.interleaved import Effort, time_against
+    from bench.records.gate import UNJUDGED, Line
+    from bench.records.gate_limits import SPEEDS
+    from bench.records.gate_speed import judge_speed
+
+    configs = _grid(grid_file, options)
+    judged = [limit for limit in limits if limit.metric in SPEEDS]
+    with Console(stderr=True).status("timing") as status:
+        found = time_against(revision, configs, Effort(processes, pairs), status.update)
+    lines = []
+    for config, timings in found:
+        if isinstance(timings, str):
+            lines.append(Line(config.pair, "speed", UNJUDGED, reason=timings))
+        else:
+            label = f"{config.pair}, {config.backend}"
+            lines += [judge_speed(label, limit, timings[limit.metric]) for limit in judged]
+    return lines
+
+
+def _grid(file: Path, options: dict[str, Any]) -> "list[TrialConfig]":
+    """The grid's configurations, each once: seeds don't change speed."""
+    from dataclasses import replace
+
+    from bench import grid, presets
+
+    configs = [replace(config, seed=0, repeat=0) for config in grid.configs(options, presets.find(file))]
+    return list({repr(config): config for config in configs}.values())
+
+
+def _show(lines: "Sequence[Line]", markdown: Path | None, junit: Path | None) -> None:
+    from bench.report import gate
+
+    if lines:
+        console = output()
+        console.print(gate.terminal_table(lines))
+        console.print(Text(gate.summary(lines)))
+    if markdown:
+        markdown.write_text(gate.markdown(lines), encoding="utf-8")
+    if junit:
+        junit.write_bytes(gate.junit(lines))
