@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from bench.cache import VARIABLE, cache_folder
 from bench.execution.local import environment
 from bench.execution.revision import ROOT, unpacked
-from bench.pipeline.cache import VARIABLE, cache_folder
 from bench.records.gate_limits import SPEEDS
 from bench.records.gate_speed import Timings
 from bench.spec import Budget, TrialConfig
