@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 from fake_results import fake_config, fake_record, table_metrics, write_trial
 
+from bench.errors import BenchError
 from bench.evaluation.table import ImageTable
 from bench.metrics import scores
 from bench.records.bootstrap import Uncertainty, ranks, separable
 from bench.records.frame import load_results
 from bench.records.statistics import pool
-from bench.records.store import IMAGES
-from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, OTHER_SCORE, SCORES, measure
+from bench.records.store import IMAGES, read_json, write_json
+from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, OTHER_SCORE, SCORES, measure, score_named
 from bench.report.leaderboard import groups
+from bench.report.render import write_report
 
 IMAGES_COUNT = 150
 QUALITIES = {"unet": 0.85, "deeplab": 0.85, "segnet": 0.7}
@@ -143,3 +145,31 @@ def test_two_of_the_same_image_say_nothing():
     rows = [Uncertainty(np.full(3, mean), np.full(10, mean), 1) for mean in (0.9, 0.1)]
     assert not rows[0].is_separable(rows[1])
     assert ranks(rows) == [(1, 2), (1, 2)]
+
+
+def test_a_data_sets_own_metric_may_be_ranked_by(results):
+    rng = np.random.default_rng(0)
+    for folder in (results / "trials").iterdir():
+        if not folder.is_dir():
+            continue
+        counts = pd.read_parquet(folder / IMAGES).assign(carvana_dice=rng.uniform(0.5, 1, IMAGES_COUNT))
+        counts.to_parquet(folder / IMAGES, index=False)
+        record = read_json(folder / "record.json")
+        record["metrics"]["carvana_dice"] = counts["carvana_dice"].mean()
+        write_json(folder / "record.json", record)
+    frame = load_results(results)
+    (group,) = groups(frame, score_named("carvana_dice"))
+    assert group.score == "carvana_dice"
+    means = [row.uncertainty.mean for row in group.ranked]
+    assert means == sorted(means, reverse=True)
+    assert means == pytest.approx([row.configuration.spread("carvana_dice").mean for row in group.ranked])
+    assert group.ranked[0].cells["carvana_dice"].text.startswith(f"{means[0]:.3f} [")
+    assert "The rank follows it" in group.columns["carvana_dice"][1]
+    assert "The rank follows it" not in group.columns["mean_iou"][1]
+    with pytest.raises(BenchError, match=r"no score 'mean_iuo' to rank by\. Available: mean_iou, "):
+        write_report([results], results / "out", rank_by="mean_iuo")
+
+
+def test_a_group_without_the_score_is_ranked_by_mean_iou(results):
+    (group,) = groups(load_results(results), score_named("airbus_f2"))
+    assert group.score == "mean_iou" and "airbus_f2" not in group.columns

@@ -22,12 +22,15 @@ def report(
     public: Annotated[
         bool, typer.Option("--public", help="Leave out pictures of data sets that may not be published.")
     ] = False,
+    rank_by: Annotated[
+        str, typer.Option(help="Score that the rank follows: mean_iou, dice, ... or a data set's own metric.")
+    ] = "mean_iou",
 ) -> None:
     """Write index.html, LEADERBOARD.md and leaderboard.csv from the records of results folders."""
     from bench.report.render import write_report
     from bench.report.tables import terminal_table
 
-    made = write_report(results or [DEFAULT_RESULTS], out, public=public)
+    made = write_report(results or [DEFAULT_RESULTS], out, public=public, rank_by=rank_by)
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))

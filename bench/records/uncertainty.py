@@ -62,8 +62,8 @@ def image_scores(table: ImageTable) -> NDArray[np.float64]:
     return _mean_of_known(scores.iou(table.counts))
 
 
-def _known_image_scores(table: ImageTable) -> Values:
-    values = image_scores(table)
+def _known(values: NDArray[np.float64]) -> Values:
+    """What a mean over the images with a value is made of: (N,) -> (N, 2)."""
     return np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=-1)
 
 
@@ -76,12 +76,17 @@ SCORES = {
     score.name: score
     for score in (
         MEAN_IOU,
-        Score("mean_iou_per_image", _known_image_scores, _mean_of_images),
+        Score("mean_iou_per_image", lambda table: _known(image_scores(table)), _mean_of_images),
         Score("dice", _counts, partial(_macro, scores.dice)),
         Score("f2", _counts, partial(_macro, scores.f2)),
         Score("pixel_accuracy", _counts, _accuracy),
     )
 }
+
+
+def score_named(name: str) -> Score:
+    """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
+    return SCORES.get(name) or Score(name, lambda table: _known(table.extra[name]), _mean_of_images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +163,10 @@ def _read(member: Configuration, score: Score) -> _Tables | str:
         if images not in (None, (table.names, table.groups)) or not table.names:
             return OTHER_IMAGES
         images = (table.names, table.groups)
-        values.append(score.values(table))
+        try:
+            values.append(score.values(table))
+        except KeyError:  # a table without the column
+            return NO_TABLE
         if not abs(score.of_sums(values[-1].sum(axis=0)) - known) <= _CLOSE:
             return OTHER_SCORE
     return _Tables(values, ok["seed"].tolist(), images) if images else NO_TABLE

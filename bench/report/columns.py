@@ -54,7 +54,7 @@ MEASURED = (
         heading="mean IoU",
         unit="",
         meaning="Intersection over union TP / (TP + FP + FN) of each class from one count of pixels over the whole "
-        "test split, mean over the classes. The rank follows it. In brackets the 95 % interval over images and seeds.",
+        "test split, mean over the classes.",
         write=_score,
         with_sd=True,
         brief=True,
@@ -135,5 +135,14 @@ TEXTS = {  # name: heading, definition
     "weights": ("weights", "What the backbone started from; none: random."),
     "seeds": ("seeds", "Seeds that ended well, over which the mean and the sample standard deviation (±) are taken."),
 }
+RANKED_BY = " The rank follows it; in brackets the 95 % interval over images and seeds."
+
+
+def score_column(name: str) -> Column:
+    """Of a score that a group is ranked by; a data set's own metric has no column of its own before."""
+    known = next((column for column in MEASURED if column.name == name), None)
+    return known or Column(name, name.replace("_", " "), "", f"{name}: mean over the test images.", _score, True)
+
+
 HIGH_IS_BETTER = frozenset({"seeds", *(column.name for column in MEASURED if column.high_is_better)})
 HEATED = frozenset(column.name for column in (PARAMS, *MEASURED))  # shaded by how good the cell is

@@ -19,7 +19,17 @@ from bench.records.bootstrap import Uncertainty, ranks, separable, tie_groups
 from bench.records.statistics import SAME, Configuration, Spread, pool
 from bench.records.text import shorten
 from bench.records.uncertainty import MEAN_IOU, Measured, Score, measure
-from bench.report.columns import EFFICIENCY_LIMIT, ENOUGH_SEEDS, MEASURED, MISSING, PARAMS, TEXTS, Column
+from bench.report.columns import (
+    EFFICIENCY_LIMIT,
+    ENOUGH_SEEDS,
+    MEASURED,
+    MISSING,
+    PARAMS,
+    RANKED_BY,
+    TEXTS,
+    Column,
+    score_column,
+)
 
 GROUP = {  # column of the frame: what it is called
     "dataset": "data set",
@@ -86,7 +96,10 @@ class Group:
 
 
 def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
-    """The leaderboards of a frame of `load_results`, ranked by `score`; a group without any ok trial is left out."""
+    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out.
+
+    Each is ranked by `score`, or by mean IoU where none of its trials has that.
+    """
     configurations = sorted(pool(frame), key=_group_key)
     members = [list(some) for _, some in groupby(configurations, key=_group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
@@ -95,7 +108,7 @@ def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
         _group(
             some,
             title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}",
-            score,
+            score if any(c.spread(score.name).n for c in some) else MEAN_IOU,
         )
         for some, title in zip(members, titles, strict=True)
     ]
@@ -124,6 +137,8 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     varied = _varied(members)
     told_apart = _varied([m for m in members if m.seeds])
     measured = [c for c in MEASURED if not c.optional or any(m.spread(c.name).n for m in members)]
+    if (own := score_column(score.name)) not in measured:
+        measured.insert(0, own)
     labels = _labels(members, varied, told_apart)
     if any(_DIGITS in label for label in labels):
         varied = [*varied, "configuration"]
@@ -139,7 +154,7 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     for member, label, (rank, span), uncertainty in zip(members, labels, places, known, strict=True):
         cells = _cells(member, varied, measured)
         cells["rank"] = _rank_cell(rank, span)
-        if uncertainty and score.name in cells:
+        if uncertainty:
             cells[score.name] = _score_cell(uncertainty, cells[score.name])
         per_class = {name: _number_cell(member.spread(name), MEASURED[0]) for name in classes}
         rows.append(Row(rank, span, member, uncertainty, _unique(label, rows), cells, per_class))
@@ -148,9 +163,9 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
-        columns=_columns(varied, measured),
+        columns=_columns(varied, measured, score.name),
         texts=frozenset({"arch", "backbone", "weights"} | {c for c in varied if isinstance(members[0].values[c], str)}),
-        brief=("seeds", *(c.name for c in measured if c.brief)),
+        brief=("seeds", *(c.name for c in measured if c.brief or c.name == score.name)),
         classes=classes,
         score=score.name,
         rows=tuple(rows),
@@ -176,14 +191,15 @@ def _blind(spread: Spread) -> Uncertainty:
     return Uncertainty(np.array([spread.mean]), np.array([math.nan]), 1)
 
 
-def _columns(varied: Sequence[str], measured: Sequence[Column]) -> dict[str, tuple[str, str]]:
+def _columns(varied: Sequence[str], measured: Sequence[Column], score: str) -> dict[str, tuple[str, str]]:
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
     for name in varied:
         columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
     for column in (PARAMS, *measured):
         if column is measured[0]:
             columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
-        columns[column.name] = (column.heading_with_unit, column.meaning)
+        ranked_by = RANKED_BY if column.name == score else ""
+        columns[column.name] = (column.heading_with_unit, column.meaning + ranked_by)
     return columns
 
 

@@ -20,6 +20,7 @@ from bench.errors import BenchError
 from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean, shorten
+from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.files import write_whole
 from bench.report.leaderboard import Group, groups
@@ -53,12 +54,15 @@ class Report:
     problems: list[str]  # a line for each thing that is not in the tables
 
 
-def write_report(paths: Sequence[Path], out: Path | None = None, *, public: bool = False) -> Report:
+def write_report(
+    paths: Sequence[Path], out: Path | None = None, *, public: bool = False, rank_by: str = MEAN_IOU.name
+) -> Report:
     """Write the report of some results folders to the folder `out`, by default `report` in the first usable one.
 
     Files of the same names are replaced, plots of an earlier report removed. BenchError when no path
     is a results folder or `out` can't be written; single folders and records that can't be read are
     named in the report. With `public` no picture that may not be published gets into the folder.
+    `rank_by` is the column that the rank follows.
     """
     loaded = load(paths)
     out = _writable(out or _first_usable(paths) / REPORT)
@@ -69,12 +73,14 @@ def write_report(paths: Sequence[Path], out: Path | None = None, *, public: bool
     frame = trials_frame(trials)
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
     by_folder = {str(trial.folder): trial for trial in trials}
-    boards = groups(frame)
+    boards = groups(frame, _score(rank_by, frame))
     parts = [_part(number, group, by_folder, out, problems, public) for number, group in enumerate(boards, start=1)]
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
+    command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
     texts = {
-        "index.html": _page(parts, frame, failures, by_folder, problems, now, _command(paths, out, public), public),
+        "index.html": _page(parts, frame, failures, by_folder, problems, now, command, public),
         "LEADERBOARD.md": markdown(boards, failures, problems, now),
         "leaderboard.csv": csv_text(boards),
     }
@@ -82,6 +88,12 @@ def write_report(paths: Sequence[Path], out: Path | None = None, *, public: bool
     plots = [plot for part in parts for plot in part.plots]
     remove_old_plots(out / PLOTS, plots)
     return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
+
+
+def _score(name: str, frame: pd.DataFrame) -> Score:
+    if name not in SCORES and (name not in frame or not pd.api.types.is_numeric_dtype(frame[name])):
+        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(SCORES)}.")
+    return score_named(name)
 
 
 def _first_usable(paths: Sequence[Path]) -> Path:
@@ -128,11 +140,6 @@ def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[p
     return [
         f[columns].apply(pd.to_numeric, errors="coerce").assign(frozen=f["phase"] == "frozen") for f in frames if len(f)
     ]
-
-
-def _command(paths: Sequence[Path], out: Path, public: bool) -> str:
-    words = ["bench", "report", *map(str, paths), "--out", str(out)]
-    return clean(shlex.join([*words, "--public"] if public else words))
 
 
 def _page(
