@@ -36,6 +36,7 @@ from bench.profiling.memory import MIB, peak_memory
 from bench.records.kept import keep
 from bench.records.store import HISTORY, IMAGES, SAMPLES
 from bench.spec import TrialConfig
+from bench.training.class_weights import class_weights
 from bench.training.loop import Diverged
 
 VALIDATED = ("mean_iou", "dice", "f2", "pixel_accuracy")
@@ -102,13 +103,14 @@ class Session:
 
     def build(self) -> None:
         """Model and training, from the seed."""
-        train = self.indexes["train"]
-        self.model = build_model(self.config, len(self.pack.classes))
+        train, classes = self.indexes["train"], len(self.pack.classes)
+        self.class_weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
+        self.model = build_model(self.config, classes)
         if self.config.init_from:
             self.weights |= saved.initialise(self.config, self.model, self.pack.classes)
         if self.config.freeze_encoder:
             fine_tune.freeze(self.model)
-        self.training = build_training(self.config, self.model, self.pack, train)
+        self.training = build_training(self.config, self.model, self.pack, train, self.class_weights)
         self.batch = resident_batch(self.config, self.training, self.pack, train)
         self.progress.training = self.training
         self.training.on_block = self.progress.update
@@ -237,6 +239,7 @@ class Session:
             "first_loss": losses[0],
             "final_loss": losses[-1],
             "validations": len(self.validations),
+            "class_weights": self.class_weights and dict(zip(self.pack.classes, self.class_weights, strict=True)),
         }
 
     def describe_environment(self) -> dict[str, Any]:
