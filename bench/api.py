@@ -107,9 +107,14 @@ class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
 
 
 def load_dataset(
-    name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None
+    name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None, **params: Any
 ) -> Split:
-    """The pictures of a split as their files have them; `limit`: only the first so many.
+    """The pictures of a split as their files have them.
+
+    Args:
+        name: a data set of `list_datasets()`, an alias, or `folder:PATH`.
+        limit: only the first so many.
+        params: of the data set, such as `balance_ships=200` of airbus.
 
     Raises:
         BenchError: an unknown data set or split, or files that are missing.
@@ -117,7 +122,8 @@ def load_dataset(
     from bench.pipeline.source import SPLITS, open_source
 
     checks.one_of("split", split, SPLITS)
-    source = open_source(catalog.datasets().get(name), data_dir)
+    spec, data_dir = catalog.find_dataset(name, data_dir)
+    source = open_source(spec, data_dir, checks.params(params, spec))
     return Split(source.dataset, source.of_split(split)[:limit])
 
 

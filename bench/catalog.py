@@ -81,7 +81,24 @@ def dataset(config: TrialConfig) -> DatasetSpec:
     """The spec of a configuration's data set, plug-in included."""
     if config.plugin:
         add_plugin(config.plugin)
-    return datasets().get(config.dataset)
+    return find_dataset(config.dataset, config.data_dir)[0]
+
+
+def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
+    """A data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
+
+    A folder's own name is `folder:` and the last part of its path; with that name `data_dir` has the path.
+    """
+    from bench.datasets import FOLDER, folder_spec
+
+    if not name.startswith(FOLDER):
+        return datasets().get(name), data_dir
+    text = name.removeprefix(FOLDER)
+    if not text:
+        raise BenchError("'folder:' names no folder. Give its path: folder:path/of/data.")
+    if data_dir is None or Path(data_dir).name != text:
+        data_dir = Path(text).expanduser().resolve()
+    return folder_spec(Path(data_dir).name), data_dir
 
 
 def source_hash(config: TrialConfig) -> str | None:
@@ -162,7 +179,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
 
     Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
     """
-    arch, data = architecture(config), dataset(config)
+    arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)
     checks.numbers(config)
     checks.backend(config, arch)
     backbone = checks.backbone(config.backbone, arch, backbones())
@@ -174,13 +191,14 @@ def resolve(config: TrialConfig) -> TrialConfig:
         config,
         arch=arch.name,
         dataset=data.name,
+        dataset_params=checks.params(config.dataset_params, data),
         backbone=backbone,
         params=params,
         loss=canonical_loss(config.loss),
         class_weights=canonical_class_weights(config.class_weights, data.num_classes),
         weights=checks.weights(config.weights, backbone),
         plugin=_used_plugin(config.plugin, arch, data),
-        data_dir=str(Path(config.data_dir).expanduser().resolve()) if config.data_dir else None,
+        data_dir=str(Path(data_dir).expanduser().resolve()) if data_dir else None,
     )
 
 

@@ -5,20 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.architectures.outside import check_installed
 from bench.errors import BenchError
 from bench.profiling.environment import installed
 from bench.registry import Registry, unknown
 from bench.spec import (
     AUGMENTS,
     BACKENDS,
-    KEPT_WEIGHTS,
     EVAL_SIZES,
+    KEPT_WEIGHTS,
     PRECISIONS,
     RESIZES,
     SCHEDULES,
     SELECTIONS,
     ArchitectureSpec,
     BackboneSpec,
+    DatasetSpec,
     Param,
     TrialConfig,
 )
@@ -61,18 +63,18 @@ def numbers(config: TrialConfig) -> None:
         if not accepts(value):
             raise BenchError(f"The {name} is {value}. Accepted: {accepted}.")
     one_of("resize policy", config.resize, RESIZES)
+    one_of("evaluation size", config.eval_size, EVAL_SIZES)
     one_of("schedule", config.schedule, SCHEDULES)
     one_of("selection", config.select, SELECTIONS)
-    one_of("evaluation size", config.eval_size, EVAL_SIZES)
     one_of("choice of weights to keep", config.keep_weights, KEPT_WEIGHTS)
     one_of("augmentation", config.augment, AUGMENTS)
-
-
     if (config.eval_size, config.resize) == ("native", "crop"):
         raise BenchError(
             "--eval-size native needs whole pictures, and --resize crop cuts their borders off. "
             "Use --resize stretch or letterbox."
         )
+
+
 def crop(config: TrialConfig) -> TrialConfig:
     """The configuration, with no crop where that is the whole image."""
     default = TrialConfig(arch="", dataset="").crop_foreground
@@ -91,7 +93,7 @@ def _fits(image_size: tuple[int, int]) -> bool:
 
 
 def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
-    """Check that the backend and precision exist, that the architecture runs under them, and that it is installed."""
+    """Check that backend and precision exist, that the architecture runs under them, and that all is installed."""
     one_of("backend", config.backend, BACKENDS)
     one_of("precision", config.precision, PRECISIONS)
     for kind, given, accepted in (
@@ -102,6 +104,8 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
             raise BenchError(f"{spec.name} does not run with the {kind} {given}. It accepts: {', '.join(accepted)}.")
     if not installed(config.backend):
         raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
+    if spec.package:
+        check_installed(spec.name, spec.package)
 
 
 def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[BackboneSpec]) -> str | None:
@@ -139,8 +143,8 @@ def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | Non
             raise BenchError(f"--{option} needs --freeze-encoder, the share of the budget before it, such as 0.5.")
 
 
-def params(given: Mapping[str, Any], spec: ArchitectureSpec) -> dict[str, Any]:
-    """The builder's parameters with the types of its signature.
+def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> dict[str, Any]:
+    """The parameters of a builder or of a data set's adapter, with the types of its signature.
 
     What equals the default is left out, so that saying it is no other trial.
     """

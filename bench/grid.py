@@ -18,10 +18,11 @@ from bench.values import axis, parameters, single
 
 Options = Mapping[str, Any]  # name -> text, number or list
 
+DATASET_PARAMS = ("balance_ships", "empty_fraction")  # said only of the data sets that have them
 AXES = (
-    "dataset", "image_size", "resize", "crop", "crop_foreground", "train_fraction", "backend", "precision", "budget",
-    "batch_size", "lr", "schedule", "loss", "augment", "eval_size", "select", "freeze_encoder", "fine_tune_lr_factor",
-    "unfreeze_from", "weights", "arch", "backbone", "param",
+    "dataset", *DATASET_PARAMS, "image_size", "resize", "crop", "crop_foreground", "train_fraction", "backend",
+    "precision", "budget", "batch_size", "lr", "schedule", "loss", "class_weights", "augment", "eval_size", "select",
+    "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch", "backbone", "param",
 )  # fmt: skip
 SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from")
 # Said only of the trials that have what comes before it.
@@ -46,9 +47,22 @@ def expand(options: Options) -> list[TrialConfig]:
     axes = [axis(name, options[name]) for name in AXES if options.get(name) is not None and name != "param"]
     axes += [[("param", (key, value)) for value in values] for key, values in parameters(options.get("param")).items()]
     axes = [_repeats(options), _seeds(options), *axes]
+    _check_dataset_params(axes)
     used = {name for axis in axes for name, value in axis if name in OF_ANOTHER and value}
     trials = [catalog.resolve(_config(fixed, values, used)) for values in itertools.product(*axes)]
     return _unique(trials)
+
+
+def _check_dataset_params(axes: Iterable[list[tuple[str, Any]]]) -> None:
+    """BenchError for a parameter that none of the data sets has."""
+    given = {name: [value for _, value in axis] for axis in axes for name, _ in axis[:1]}
+    specs = [catalog.find_dataset(name)[0] for name in given["dataset"]]
+    known = {param.name for spec in specs for param in spec.params}
+    for name in DATASET_PARAMS:
+        if name in given and name not in known:
+            having = [spec.name for spec in catalog.datasets() if name in {param.name for param in spec.params}]
+            option, names = name.replace("_", "-"), ", ".join(spec.name for spec in specs)
+            raise BenchError(f"--{option} is for the data set {', '.join(having)}, not for {names}.")
 
 
 def configs(options: Options, file: Path | None = None) -> list[TrialConfig]:
@@ -131,6 +145,9 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], used: set[
     for name in used:
         if not chosen.get(name):
             chosen = {other: value for other, value in chosen.items() if other not in OF_ANOTHER[name]}
+    known = {param.name for param in catalog.find_dataset(chosen["dataset"])[0].params}
+    given = {name: chosen.pop(name) for name in DATASET_PARAMS if name in chosen}
+    chosen["dataset_params"] = {name: value for name, value in given.items() if name in known}
     arch, _, backbone = chosen["arch"].partition(":")
     chosen["arch"] = arch
     if backbone:

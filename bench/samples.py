@@ -31,7 +31,8 @@ class Dataset(Protocol):
 
     One that can make its pictures at any size also has `read_at(sample, (height, width))`; the
     pack then asks for the trial's size and nothing is resized. One that knows its objects apart has
-    `instances(sample)`: uint16 (H, W) at native size, the objects numbered from 1, 0 where there is none.
+    `instances(sample)`: uint16 (H, W) at native size, the objects numbered from 1, 0 where there is none. One
+    whose spec names no classes has `classes`, the names of its label values.
     """
 
     samples: tuple[Sample, ...]

@@ -73,3 +73,15 @@ DATASETS = (
         needs_data_dir=False,
     ),
 )
+
+FOLDER = "folder:"  # what the name of a user's own folder begins with
+
+
+def folder_spec(name: str) -> DatasetSpec:
+    """The spec of a user's folder, the last part of whose path is `name`; its classes are found when it is read."""
+    return DatasetSpec(
+        name=f"{FOLDER}{name}",
+        adapter="bench.datasets.folder:load",
+        classes=(),
+        summary="Images and masks of your own.",
+    )

@@ -94,3 +94,15 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([header, *rows])
+
+
+def write_fake_folder(folder: Path, count: int = 12, size: tuple[int, int] = (40, 50), seed: int = 0) -> Path:
+    """Write images/sN.jpg and masks/sN.png with the values 0, 1 and 2, a pet's ellipse and its border."""
+    rng = np.random.default_rng(seed)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        image, trimap = fake_pet(rng, size)
+        Image.fromarray(image).save(folder / "images" / f"s{number}.jpg", quality=95)
+        Image.fromarray(np.array([0, 1, 0, 2], np.uint8)[trimap]).save(folder / "masks" / f"s{number}.png")
+    return folder

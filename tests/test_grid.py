@@ -209,3 +209,25 @@ def test_any_text_is_a_grid_or_an_error_of_one_kind(text, name):
     except BenchError:
         return
     assert all(catalog.resolve(config) == config for config in configs)
+
+
+def test_a_data_sets_parameters_go_to_the_data_sets_that_have_them():
+    configs = expand(dataset="shapes,airbus", balance_ships="200,20", **{"empty-fraction": "0.2"})
+    assert [(config.dataset, config.dataset_params) for config in configs] == [
+        ("shapes", {}),
+        ("airbus", {"balance_ships": 200, "empty_fraction": 0.2}),
+        ("airbus", {"balance_ships": 20, "empty_fraction": 0.2}),
+    ]
+    assert all(catalog.resolve(config) == config for config in configs)
+    assert all(TrialConfig.from_dict(config.to_dict()) == config for config in configs)
+    assert trial_key(configs[1], "one") == trial_key(configs[2], "one")  # the data's fingerprint tells them apart
+    assert expand(dataset="airbus", balance_ships=0, empty_fraction=1)[0].dataset_params == {}
+
+
+def test_a_data_sets_parameters_are_refused_where_none_has_them():
+    with pytest.raises(BenchError, match=r"--balance-ships is for the data set airbus, not for shapes, pets"):
+        expand(dataset="shapes,pets", balance_ships=5)
+    with pytest.raises(BenchError, match=r"--empty-fraction is 'some'. Accepted: a share from 0 to 1"):
+        expand(dataset="airbus", empty_fraction="some")
+    with pytest.raises(BenchError, match=r"Unknown parameter of airbus 'balance'.*balance_ships"):
+        catalog.resolve(TrialConfig("unet", "airbus", dataset_params={"balance": 5}))

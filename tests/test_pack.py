@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import write_fake_pets
+from fakes import write_fake_airbus, write_fake_pets, write_table
 from PIL import Image
 
 from bench.cache import VARIABLE
@@ -19,7 +19,9 @@ from bench.pipeline import build, decode, pack
 from bench.pipeline.geometry import resize_labels
 from bench.spec import RESIZES, DatasetSpec
 
-PETS, BINARY, SHAPES = (next(s for s in DATASETS if s.name == n) for n in ("pets", "pets-binary", "shapes"))
+PETS, BINARY, SHAPES, AIRBUS = (
+    next(s for s in DATASETS if s.name == name) for name in ("pets", "pets-binary", "shapes", "airbus")
+)
 SIZE = (24, 32)
 
 
@@ -139,8 +141,11 @@ def test_a_file_touched_without_a_change_keeps_the_fingerprint(pets, reads):
     assert len(reads) == 24
 
 
-@pytest.mark.parametrize("name", build.DATA_FILES)
-@pytest.mark.parametrize("harm", ["cut", "removed"])
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [(name, "removed") for name in build.DATA_FILES]
+    + [(name, "cut") for name in build.DATA_FILES if name != build.INSTANCES],  # pets have none: it is empty
+)
 def test_a_broken_pack_is_written_anew(pets, name, harm):
     made = pack.prepare(PETS, SIZE, data_dir=pets)
     images, truth = np.array(made.images), made.truth(11)
@@ -318,3 +323,78 @@ def test_a_plug_in_is_read_and_another_one_of_that_name_is_told_apart(tmp_path):
 
 def interrupt(*args):
     raise KeyboardInterrupt
+
+
+# ---------------------------------------------------------------- objects, and a part of a data set
+
+
+@pytest.fixture
+def ships(tmp_path) -> Path:
+    return write_fake_airbus(tmp_path / "airbus", ships=(0, 1, 2, 0, 1, 0, 3, 1, 0, 2, 0, 0))
+
+
+def test_objects_are_kept_at_native_size(ships, pets):
+    made = pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    row = made.names.index("000000006")  # three ships that touch
+    instances = made.instances(row)
+    assert instances.dtype == np.uint16
+    assert np.bincount(instances.ravel())[1:].tolist() == [240, 240, 240]
+    np.testing.assert_array_equal(instances > 0, made.truth(row))
+    assert made.instances(made.names.index("000000000")).max() == 0
+    assert pack.prepare(PETS, SIZE, data_dir=pets).instances(0) is None
+
+
+def test_objects_of_another_size_are_refused(ships, monkeypatch):
+    wrong = np.zeros((96, 95), np.uint16)
+    monkeypatch.setattr("bench.datasets.airbus.Airbus.instances", lambda self, sample: wrong)
+    with pytest.raises(BenchError, match=r"the instances are uint16 \(96, 95\), not uint16 \(96, 96\)"):
+        pack.prepare(AIRBUS, SIZE, data_dir=ships)
+
+
+def test_a_part_of_a_data_set_is_a_pack_of_its_own(ships, reads):
+    whole = pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    part = pack.prepare(AIRBUS, SIZE, data_dir=ships, params={"empty_fraction": 0.5})
+    assert (len(whole.names), len(part.names)) == (12, 9)
+    assert part.path != whole.path
+    assert part.fingerprint != whole.fingerprint
+    assert pack.prepare(AIRBUS, SIZE, data_dir=ships).path == whole.path
+    assert len(reads) == 21
+    assert part.notes == ("9 of 12 tiles chosen by the number of their ships",)
+
+
+def test_a_part_that_leaves_a_split_empty_is_refused(tmp_path):
+    ships = write_fake_airbus(tmp_path / "few", ships=(0, 0, 0, 0, 0, 0, 1))
+    with pytest.raises(BenchError, match=r"few' with balance_ships 1, empty_fraction 0\.0 has no .* images \(train"):
+        pack.prepare(AIRBUS, SIZE, data_dir=ships, params={"balance_ships": 1, "empty_fraction": 0.0})
+
+
+def test_a_changed_table_is_noticed(ships, reads):
+    before = pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    table = ships / "train_ship_segmentations_v2.csv"
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    write_table(table, rows[0], [(name, "1 2") if name == "000000003.jpg" else (name, text) for name, text in rows[1:]])
+    after = pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    assert after.fingerprint != before.fingerprint
+    assert after.truth(after.names.index("000000003")).sum() == 2
+
+
+def test_corrupt_rows_of_a_table_are_left_out_and_counted(ships):
+    with (ships / "train_ship_segmentations_v2.csv").open("a") as file:
+        file.write("00000000b.jpg,5 0\nabsent.jpg,1 2\n")
+    with pytest.raises(BenchError) as error:
+        pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    assert "2 of the 13 samples of 'airbus' can't be read" in str(error.value)
+    assert "segmentations_v2.csv, row 18, 00000000b.jpg: the run-length text can't be read" in str(error.value)
+    assert "segmentations_v2.csv, row 19, absent.jpg: " in str(error.value)
+    made = pack.prepare(AIRBUS, SIZE, data_dir=ships, skip_corrupt=True)
+    assert len(made.names) == 11
+    assert made.notes == ("2 corrupt samples left out: 00000000b, absent",)
+
+
+def test_a_message_lists_only_so_many_problems(ships):
+    with (ships / "train_ship_segmentations_v2.csv").open("a") as file:
+        file.writelines(f"absent{number}.jpg,\n" for number in range(60))
+    with pytest.raises(BenchError) as error:
+        pack.prepare(AIRBUS, SIZE, data_dir=ships)
+    assert str(error.value).count("missing") == 50
+    assert str(error.value).endswith("and 10 more")

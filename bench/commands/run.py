@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.class_weights import FORMS as CLASS_WEIGHT_FORMS
 from bench.commands.console import output, warn
 from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
 
@@ -32,6 +33,12 @@ def run(
         Text, _option(_TRIAL, "Architectures, such as unet,deeplab or unet:resnet50 (with backbone).")
     ] = None,
     dataset: Annotated[Text, _option(_TRIAL, "Data sets, such as shapes,pets.")] = None,
+    balance_ships: Annotated[
+        Text, _option(_TRIAL, "airbus: at most so many images of each number of ships. Default: all.")
+    ] = None,
+    empty_fraction: Annotated[
+        Text, _option(_TRIAL, "airbus: share of the images without ships that is kept.", default=1)
+    ] = None,
     backbone: Annotated[Text, _option(_TRIAL, "Backbones. Default: the architecture's.")] = None,
     weights: Annotated[
         Text, _option(_TRIAL, "Of the backbone: none, imagenet or a file's path.", default=_DEFAULT.weights)
@@ -48,13 +55,6 @@ def run(
     resize: Annotated[
         Text, _option(_TRIAL, f"Another aspect ratio: {', '.join(RESIZES)}.", default=_DEFAULT.resize)
     ] = None,
-    seed: Annotated[Text, _option(_TRIAL, "Seeds by name, such as 0,1,2.", default=0)] = None,
-    seeds: Annotated[int | None, _option(_TRIAL, "How many seeds: 0 to N-1.")] = None,
-    repeat: Annotated[int | None, _option(_TRIAL, "Run the same configuration N times.", default=1)] = None,
-    budget: Annotated[
-        Text, _option(_TRAINING, "10m, 90s, 2000steps, 20epochs or 100ksamples.", default=_DEFAULT.budget)
-    ] = None,
-    batch_size: Annotated[Text, _option(_TRAINING, "Images a step.", default=_DEFAULT.batch_size)] = None,
     eval_size: Annotated[
         Text,
         _option(
@@ -64,10 +64,20 @@ def run(
             default=_DEFAULT.eval_size,
         ),
     ] = None,
+    seed: Annotated[Text, _option(_TRIAL, "Seeds by name, such as 0,1,2.", default=0)] = None,
+    seeds: Annotated[int | None, _option(_TRIAL, "How many seeds: 0 to N-1.")] = None,
+    repeat: Annotated[int | None, _option(_TRIAL, "Run the same configuration N times.", default=1)] = None,
+    budget: Annotated[
+        Text, _option(_TRAINING, "10m, 90s, 2000steps, 20epochs or 100ksamples.", default=_DEFAULT.budget)
+    ] = None,
+    batch_size: Annotated[Text, _option(_TRAINING, "Images a step.", default=_DEFAULT.batch_size)] = None,
     lr: Annotated[Text, _option(_TRAINING, "Adam's learning rate at the start.", default=_DEFAULT.lr)] = None,
     schedule: Annotated[Text, _option(_TRAINING, f"{', '.join(SCHEDULES)}.", default=_DEFAULT.schedule)] = None,
     loss: Annotated[
         Text, _option(_TRAINING, f"{', '.join(LOSS_TERMS)} or a sum, such as 0.5*ce+dice.", default=_DEFAULT.loss)
+    ] = None,
+    class_weights: Annotated[
+        Text, _option(_TRAINING, f"In the loss: {CLASS_WEIGHT_FORMS}.", default=_DEFAULT.class_weights)
     ] = None,
     augment: Annotated[Text, _option(_TRAINING, f"{', '.join(AUGMENTS)}.", default=_DEFAULT.augment)] = None,
     select: Annotated[
@@ -158,13 +168,18 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     from bench.pipeline.source import open_source
 
     downloads = []
-    for name, data_dir in dict.fromkeys((config.dataset, config.data_dir) for config in configs):
-        spec = catalog.datasets().get(name)
+    seen = []
+    for config in configs:
+        data = config.dataset, config.data_dir, config.dataset_params
+        if data in seen:
+            continue
+        seen.append(data)
+        spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
         if data_dir is None and spec.needs_data_dir and spec.archives:
             size = sum(size for _, size, _ in spec.archives) / 2**20
-            downloads.append(f"{name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
+            downloads.append(f"{spec.name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
         else:
-            open_source(spec, data_dir)
+            open_source(spec, data_dir, config.dataset_params)
     return downloads
 
 

@@ -53,7 +53,8 @@ def plan(
     for config in resolved:
         fetch_weights(config)
         check_model(config)
-        data = (config.dataset, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
+        params = tuple(sorted(config.dataset_params.items()))
+        data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
             fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
         fingerprint = fingerprints[data]
@@ -71,6 +72,7 @@ def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | Non
         config.image_size,
         resize=config.resize,
         data_dir=config.data_dir,
+        params=config.dataset_params,
         skip_corrupt=config.skip_corrupt,
         progress=progress,
     )

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from bench.pipeline.decode import Row, read_row
 from bench.pipeline.source import SPLITS, Source
 from bench.samples import Sample
 
-FORMAT = 1  # what a pack looks like; another number is written anew
-MANIFEST, IMAGES, LABELS, TRUTH = "manifest.json", "images.u8", "labels.u8", "truth.zlib"
-DATA_FILES = (IMAGES, LABELS, TRUTH)
+FORMAT = 2  # what a pack looks like; another number is written anew
+MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
+TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
+DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
 _TRUTH_BYTES = 16_384  # what a sample's compressed truth may take, for the estimate of disk space
 _MISSING = [-1, -1]
+_MOST_LINES = 50  # problems that a message lists
+_NOTHING = np.zeros(0, np.uint8)
 
 Progress = Callable[[int, int], None]
 
@@ -73,29 +77,35 @@ def _fill(
     images = np.memmap(part / IMAGES, np.uint8, "w+", shape=(count, *size, 3))
     labels = np.memmap(part / LABELS, np.uint8, "w+", shape=(count, *size))
     problems: dict[int, str] = {}
-    details: dict[int, tuple[list[int], bytes, str]] = {}  # original size, truth, digest
+    rows: dict[int, Row] = {}  # without image and labels
 
     def keep(index: int, row: Row) -> None:
         images[index], labels[index] = row.image, row.labels
-        details[index] = (list(row.original_size), row.truth, row.digest)
+        rows[index] = replace(row, image=_NOTHING, labels=_NOTHING)
 
     _decode(source, size, resize, keep, problems, progress)
     kept = _kept(source, problems, skip_corrupt)
     _close_gaps(part, (images, labels), kept)
-    offsets = np.cumsum([0, *(len(details[index][1]) for index in kept)])
-    with (part / TRUTH).open("wb") as file:
-        file.writelines(details[index][1] for index in kept)
+    whole = [rows[index] for index in kept]
     return {
         "format": FORMAT,
         "dataset": source.spec.name,
         "adapter_hash": source.adapter_hash,
-        "fingerprint": fingerprint([source.samples[i] for i in kept], [details[i][2] for i in kept]),
+        "fingerprint": fingerprint([source.samples[i] for i in kept], [row.digest for row in whole]),
         "image_size": list(size),
         "aspect": resize,
-        "original_sizes": [details[index][0] for index in kept],
-        "truth_offsets": offsets.tolist(),
+        "original_sizes": [list(row.original_size) for row in whole],
+        "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
+        "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
         "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
     }
+
+
+def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
+    """Write one block after the other; where each begins, and where the last ends."""
+    with path.open("wb") as file:
+        file.writelines(blocks)
+    return np.cumsum([0, *map(len, blocks)]).tolist()
 
 
 def _decode(
@@ -129,7 +139,9 @@ def _decode(
 def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
     """Positions of the samples that stay; BenchError for problems that may not be skipped or that empty a split."""
     if problems and not skip_corrupt:
-        lines = "\n".join(f"  {problems[index]}" for index in sorted(problems))
+        shown = [f"  {problems[index]}" for index in sorted(problems)[:_MOST_LINES]]
+        shown += [f"  and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
+        lines = "\n".join(shown)
         raise BenchError(
             f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Mend or "
             f"replace these files, or leave them out with --skip-corrupt:\n{lines}"

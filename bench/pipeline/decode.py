@@ -21,6 +21,7 @@ class Row:
     labels: np.ndarray  # uint8 (H, W)
     original_size: tuple[int, int]  # height, width
     truth: bytes  # labels at the original size, compressed by zlib
+    instances: bytes | None  # objects numbered from 1, uint16, at the original size, compressed; None: not known
     digest: str  # of the source's bytes
 
 
@@ -29,10 +30,24 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str)
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     _check(sample, image, labels, source.spec.num_classes)
-    truth = zlib.compress(labels.tobytes(), level=1)
     return Row(
-        resize_image(image, size, resize), resize_labels(labels, size, resize), labels.shape, truth, _digest(sample)
+        resize_image(image, size, resize),
+        resize_labels(labels, size, resize),
+        labels.shape,
+        zlib.compress(labels.tobytes(), level=1),
+        _instances(source, sample, labels.shape),
+        _digest(sample),
     )
+
+
+def _instances(source: Source, sample: Sample, shape: tuple[int, int]) -> bytes | None:
+    number = getattr(source.dataset, "instances", None)
+    if number is None:
+        return None
+    instances = number(sample)
+    if instances.dtype != np.uint16 or instances.shape != shape:
+        raise BenchError(f"{sample.name}: the instances are {instances.dtype} {instances.shape}, not uint16 {shape}.")
+    return zlib.compress(instances.tobytes(), level=1)
 
 
 def _digest(sample: Sample) -> str:

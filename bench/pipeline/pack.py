@@ -5,12 +5,14 @@ packs/NAME-HxW-FOLDER/manifest.json
                       images.u8  (N, H, W, 3)
                       labels.u8  (N, H, W)
                       truth.zlib labels at native size, one compressed block a sample
+                      instances.zlib  objects numbered at native size, likewise; empty where the data set has none
 """
 
 import hashlib
 import json
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ class Pack:
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     truth_offsets: tuple[int, ...]  # where each block of truth.zlib begins, and where the last ends
+    instance_offsets: tuple[int, ...]  # likewise of instances.zlib
 
     def indexes(self, split: str) -> np.ndarray:
         """Rows of "train", "val" or "test", int64, ascending."""
@@ -47,11 +50,21 @@ class Pack:
 
     def truth(self, index: int) -> np.ndarray:
         """Labels of one row at native size, uint8 (h, w)."""
-        begin, end = self.truth_offsets[index : index + 2]
-        with (self.path / build.TRUTH).open("rb") as file:
-            file.seek(begin)
-            block = zlib.decompress(file.read(end - begin))
+        block = self._block(build.TRUTH, self.truth_offsets, index)
         return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
+
+    def instances(self, index: int) -> np.ndarray | None:
+        """Objects of one row at native size, uint16 (h, w), numbered from 1; None where the data set has none."""
+        block = self._block(build.INSTANCES, self.instance_offsets, index)
+        return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
+
+    def _block(self, name: str, offsets: tuple[int, ...], index: int) -> bytes:
+        begin, end = offsets[index : index + 2]
+        if begin == end:
+            return b""
+        with (self.path / name).open("rb") as file:
+            file.seek(begin)
+            return zlib.decompress(file.read(end - begin))
 
 
 def prepare(
@@ -60,6 +73,7 @@ def prepare(
     *,
     resize: str = "stretch",
     data_dir: Path | str | None = None,
+    params: Mapping[str, Any] | None = None,
     skip_corrupt: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pack:
@@ -71,6 +85,7 @@ def prepare(
         image_size: height, width in pixels.
         resize: what becomes of another aspect ratio, a policy of geometry.py.
         data_dir: the data set's folder; downloaded where it can be if None.
+        params: of the data set's adapter, such as {"balance_ships": 200}.
         skip_corrupt: leave out samples that can't be read (the notes say how many) instead of raising.
         progress: called with samples done and samples in all.
 
@@ -78,11 +93,12 @@ def prepare(
         BenchError: files are missing or broken (one message that lists them all), a split is
             empty, or the disk is too full.
     """
-    source = open_source(spec, data_dir)
+    source = open_source(spec, data_dir, params)
     stamps = build.stamps(source)
-    place = hashlib.sha256(str(source.data_dir or "").encode()).hexdigest()[:8]
+    chosen = json.dumps(dict(params), sort_keys=True) if params else ""
+    place = hashlib.sha256(f"{source.data_dir or ''}{chosen}".encode()).hexdigest()[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
-    path = cache_folder("packs") / f"{spec.name}-{size}-{place}"
+    path = cache_folder("packs") / f"{_file_name(spec.name)}-{size}-{place}"
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire()
@@ -92,11 +108,18 @@ def prepare(
         raise BenchError(
             f"The pack '{path}' can't be written ({error.strerror}). Give another cache folder in {VARIABLE}."
         ) from error
-    with lock:
+    try:
         manifest = _current(path, source, stamps, skip_corrupt)
         if manifest is None:
             manifest = build.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
         return _open(path, source, manifest)
+    finally:
+        lock.release()
+
+
+def _file_name(text: str) -> str:
+    """A data set's name as a part of a file's: `folder:my data` has what a file's name may not."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
@@ -129,4 +152,5 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         classes=source.spec.classes,
         notes=(*source.notes, *left_out),
         truth_offsets=tuple(manifest["truth_offsets"]),
+        instance_offsets=tuple(manifest["instance_offsets"]),
     )

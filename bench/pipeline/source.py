@@ -3,8 +3,10 @@
 import hashlib
 import inspect
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 from bench.pipeline.download import fetch
@@ -36,27 +38,33 @@ class Source:
         return [sample for sample in self.samples if sample.split == split]
 
 
-def open_source(spec: DatasetSpec, data_dir: Path | str | None = None) -> Source:
+def open_source(
+    spec: DatasetSpec, data_dir: Path | str | None = None, params: Mapping[str, Any] | None = None
+) -> Source:
     """Call a data set's adapter, downloading the archives first where no folder is given and it names some.
 
-    BenchError for a missing folder (from the adapter), an empty split, or names that are not unique.
+    A spec without classes takes those that the data set finds in its folder. BenchError for a missing folder
+    (from the adapter), an empty split, or names that are not unique.
     """
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
     if folder is None and spec.needs_data_dir:
         folder = fetch(spec)
     adapter = resolve(spec.adapter)
-    dataset = adapter(folder)
+    dataset = adapter(folder, **(params or {}))
+    if not spec.classes:
+        spec = replace(spec, classes=tuple(dataset.classes))
     samples = cut_validation(dataset.samples)
-    _check(spec, samples, folder)
+    _check(spec, samples, folder, params or {})
     adapter_hash = hashlib.sha256(Path(inspect.getfile(adapter)).read_bytes()).hexdigest()[:16]
     return Source(spec, dataset, samples, folder, adapter_hash)
 
 
-def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None) -> None:
+def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:
     counts = Counter(sample.split for sample in samples)
     empty = [split for split in SPLITS if not counts[split]]
     if empty:
         place = f" in '{folder}'" if folder else ""
+        place += f" with {', '.join(f'{name} {value}' for name, value in params.items())}" if params else ""
         raise BenchError(
             f"The data set '{spec.name}'{place} has no {' and no '.join(empty)} images "
             f"({', '.join(f'{split} {counts[split]}' for split in SPLITS)}). "

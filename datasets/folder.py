@@ -1,0 +1,154 @@
+"""A folder of the user's own: images/ and masks/ with the same stems, named `folder:PATH`. Our own layout, any licence.
+
+Layout:
+    images/STEM.jpg     or .jpeg, .png, .bmp, .tif, .tiff, .webp, .gif
+    masks/STEM.png      or .bmp, .tif, .tiff: one channel of 8 bits, or a palette, whose values are the labels
+    masks/STEM.gif      or .jpg, .jpeg, .webp: binary, lighter than half is class 1
+    classes.json        optional: ["background", "car"] names the values 0, 1, ...; {"background": 0, "car": 7} others
+    train.txt, val.txt, test.txt   optional: a stem (or a file's name) a line
+
+Classes: without classes.json, the values that the masks have. 0 and 255 alone are background and foreground; otherwise
+a value v is class_v and 255 is ignored. A list of two names also takes 255 for the second where no mask has a 1.
+Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training is cut off for it;
+without any list 70 % train, 10 % validate and 20 % test, by a hash of the stem. Raw values: as `classes.json` says.
+Known faults: unmatched files, other sizes and unknown values are errors; `bench prepare folder:PATH --check` names all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.base import DataFault, Sample, check_folder, check_size, hashed_splits, read_rgb
+from bench.datasets.mask_values import BINARY, read_mask, values_of
+from bench.errors import BenchError
+from bench.spec import IGNORE_INDEX
+
+SPLITS = ("train", "val", "test")
+_IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+_MASKS = (".png", ".bmp", ".tif", ".tiff", *BINARY)
+_MOST_INFERRED = 64  # classes; more values are a photograph, or edges that were smoothed
+_HELP = "It needs images/ and masks/ with the same stems; classes.json, train.txt, val.txt, test.txt are optional."
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The pictures of one folder."""
+
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...]
+    classes: tuple[str, ...]
+    values: Mapping[int, int]  # of a mask -> label
+
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (H, W, 3), labels uint8 (H, W); DataFault names the file."""
+        image, mask = read_rgb(sample.files[0]), read_mask(sample.files[1])
+        check_size(image, mask, sample.files[1])
+        if sample.files[1].suffix.lower() in BINARY:
+            return image, mask
+        if unknown := sorted(set(np.unique(mask).tolist()) - set(self.values) - {IGNORE_INDEX}):
+            raise DataFault(
+                f"{sample.files[1]}: the values {unknown} are no class; there are {', '.join(map(str, self.values))}.",
+                "values",
+            )
+        table = np.full(256, IGNORE_INDEX, np.uint8)
+        table[list(self.values)] = list(self.values.values())
+        return image, table[mask]
+
+
+def load(data_dir: Path | None) -> Folder:
+    """The classes of classes.json, or those that the masks have."""
+    folder = check_folder("folder", data_dir, ("images", "masks"), _HELP)
+    images, masks = _by_stem(folder / "images", _IMAGES), _by_stem(folder / "masks", _MASKS)
+    classes, values = _classes(folder / "classes.json", list(masks.values()))
+    stems = sorted(set(images) | set(masks))
+    splits, notes = _splits(folder, stems)
+    token = json.dumps([classes, sorted(values.items())])
+    samples = tuple(
+        # A stem with one of its two files is kept: reading it then says which one is missing.
+        Sample(stem, splits[stem], stem, (images.get(stem, folder / "images" / f"{stem}.*"),
+                                          masks.get(stem, folder / "masks" / f"{stem}.*")), token)
+        for stem in stems
+        if stem in splits
+    )  # fmt: skip
+    return Folder(samples, notes, classes, values)
+
+
+def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+    """Stem -> file; BenchError for two of one stem."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in suffixes:
+            continue
+        if path.stem in files:
+            raise BenchError(f"'{folder}' has both {files[path.stem].name} and {path.name}: which one is meant?")
+        files[path.stem] = path
+    return files
+
+
+def _classes(file: Path, masks: Sequence[Path]) -> tuple[tuple[str, ...], dict[int, int]]:
+    """Names of the classes, and label of each value of the masks."""
+    if file.exists():
+        names, values = _named(file)
+        both = len(names) == 2 and isinstance(values, range) and values_of(masks) <= {0, 255}
+        chosen = [0, 255] if both else list(values)
+        return names, {value: label for label, value in enumerate(chosen)}
+    found = values_of(masks)
+    if found <= {0, 255}:
+        return ("background", "foreground"), {0: 0, 255: 1}
+    used = sorted(found - {IGNORE_INDEX})
+    if not 2 <= len(used) <= _MOST_INFERRED:
+        raise BenchError(
+            f"The masks in '{file.parent / 'masks'}' have {len(used)} values, from which no classes can be told. Write "
+            f"the classes' names and values to {file.name}, and save masks without smoothing."
+        )
+    return tuple(f"class_{value}" for value in used), {value: label for label, value in enumerate(used)}
+
+
+def _named(file: Path) -> tuple[tuple[str, ...], Sequence[int]]:
+    """Names and values of classes.json; of a list, the values are a range."""
+    accepted = 'Accepted: a list of names, or {"name": value} with different values from 0 to 255; two or more.'
+    try:
+        given = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{file}: can't be read ({error}). {accepted}") from error
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        names, values = given, range(len(given))
+    elif isinstance(given, dict) and all(type(value) is int and 0 <= value <= 255 for value in given.values()):
+        names = sorted(given, key=given.__getitem__)
+        values = [given[name] for name in names]
+    else:
+        raise BenchError(f"{file}: {json.dumps(given)[:80]} is not understood. {accepted}")
+    if not 2 <= len(set(names)) == len(set(values)) == len(names) <= IGNORE_INDEX:
+        raise BenchError(f"{file}: it has {len(names)} names and {len(set(values))} different values. {accepted}")
+    return tuple(names), values
+
+
+def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Stem -> split, and what to say of the stems that no list has."""
+    lists = {split: folder / f"{split}.txt" for split in SPLITS if (folder / f"{split}.txt").exists()}
+    if not lists:
+        return hashed_splits(stems), ()
+    if missing := [f"{split}.txt" for split in ("train", "test") if split not in lists]:
+        raise BenchError(f"'{folder}' has {', '.join(f'{s}.txt' for s in lists)} but no {' and no '.join(missing)}.")
+    splits: dict[str, str] = {}
+    for split, file in lists.items():
+        for number, stem in _lines(file, set(stems)):
+            if stem not in stems:
+                raise BenchError(f"{file}, row {number}: '{stem}' has neither an image nor a mask.")
+            if splits.setdefault(stem, split) != split:
+                raise BenchError(f"{file}, row {number}: '{stem}' is in {splits[stem]}.txt too.")
+    left = len(stems) - len(splits)
+    return splits, (f"{left} of {len(stems)} images are in no list and left out",) if left else ()
+
+
+def _lines(file: Path, stems: set[str]) -> list[tuple[int, str]]:
+    """Row and stem of each line that says something; a name may have its suffix."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchError(f"{file}: can't be read ({error}).") from error
+    names = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    return [(number, name if name in stems else Path(name).stem) for number, name in names]

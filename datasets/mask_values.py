@@ -1,0 +1,62 @@
+"""The masks of a user's folder: read whatever they were saved as, and the values that they have in all."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from bench.cache import cache_folder
+from bench.datasets.base import DataFault, read_labels, read_rgb
+
+BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light and dark: they don't keep values, or number colours
+_LIGHT = 128  # grey value from which a binary mask is class 1
+_GREY = np.array([299, 587, 114])  # per mille of red, green and blue, ITU-R BT.601
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """The raw values of a mask, uint8 (H, W); of a binary format 0 and 1. DataFault names the file."""
+    if path.suffix.lower() in BINARY:
+        return (read_rgb(path).astype(np.int64) @ _GREY >= 1000 * _LIGHT).astype(np.uint8)
+    try:
+        return read_labels(path)
+    except DataFault:
+        # A grey mask that was saved as RGB is as good; any other message is the first one's.
+        rgb = read_rgb(path)
+        if not (rgb == rgb[..., :1]).all():
+            raise
+        return np.ascontiguousarray(rgb[..., 0])
+
+
+def values_of(paths: Sequence[Path]) -> set[int]:
+    """All values that masks have; of binary formats 0 and 255. What can't be read is left to who reads it.
+
+    Kept in the cache folder by the files' sizes and times, since every mask is decoded for it.
+    """
+    stamps = json.dumps([[str(path), *_stamp(path)] for path in paths])
+    kept = cache_folder("values") / f"{hashlib.sha256(stamps.encode()).hexdigest()[:24]}.json"
+    if kept.exists():
+        return set(json.loads(kept.read_text()))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
+        values = set().union(*pool.map(_values, paths))
+    part = kept.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(sorted(values)))
+    part.replace(kept)
+    return values
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def _values(path: Path) -> set[int]:
+    if path.suffix.lower() in BINARY:
+        return {0, 255}
+    try:
+        return set(np.unique(read_mask(path)).tolist())
+    except DataFault:
+        return set()
