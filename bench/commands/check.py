@@ -55,7 +55,7 @@ def check(
         Path, typer.Option(help="The grid that is timed, as for bench run; seeds are left out.", rich_help_panel=_SPEED)
     ] = DEFAULT_GRID,
     arch: Annotated[
-        str | None, typer.Option(help="Architectures in place of the grid's.", rich_help_panel=_SPEED)
+        str | None, typer.Option(help="Only these architectures of the grid.", rich_help_panel=_SPEED)
     ] = None,
     backend: Annotated[
         str | None, typer.Option(help="Backends in place of the grid's.", rich_help_panel=_SPEED)
@@ -87,8 +87,8 @@ def check(
     known = read_limits(limits)
     lines: list[Line] = []
     if against:
-        options = {name: value for name, value in (("arch", arch), ("backend", backend)) if value}
-        lines += _speed(against, config, options, known, processes, pairs)
+        configs = _grid(config, arch, {"backend": backend} if backend else {})
+        lines += _speed(against, configs, known, processes, pairs)
     if results or not against:
         lines += _records(results or [DEFAULT_RESULTS], baseline, known, reason.strip())
     _show(lines, markdown, junit)
@@ -114,14 +114,13 @@ def _records(results: Sequence[Path], file: Path, limits: "Sequence[Limit]", rea
 
 
 def _speed(
-    revision: str, grid_file: Path, options: dict[str, Any], limits: "Sequence[Limit]", processes: int, pairs: int
+    revision: str, configs: "Sequence[TrialConfig]", limits: "Sequence[Limit]", processes: int, pairs: int
 ) -> "list[Line]":
     from bench.execution.interleaved import Effort, time_against
     from bench.records.gate import UNJUDGED, Line
     from bench.records.gate_limits import SPEEDS
     from bench.records.gate_speed import judge_speed
 
-    configs = _grid(grid_file, options)
     judged = [limit for limit in limits if limit.metric in SPEEDS]
     with Console(stderr=True).status("timing") as status:
         found = time_against(revision, configs, Effort(processes, pairs), status.update)
@@ -135,14 +134,19 @@ def _speed(
     return lines
 
 
-def _grid(file: Path, options: dict[str, Any]) -> "list[TrialConfig]":
-    """The grid's configurations, each once: seeds don't change speed."""
+def _grid(file: Path, only: str | None, options: dict[str, Any]) -> "list[TrialConfig]":
+    """The grid's configurations, each once: seeds don't change speed. `only`: architectures, with commas."""
     from dataclasses import replace
 
     from bench import grid, presets
 
     configs = [replace(config, seed=0, repeat=0) for config in grid.configs(options, presets.find(file))]
-    return list({repr(config): config for config in configs}.values())
+    names = [name.strip() for name in (only or "").split(",") if name.strip()]
+    if missing := [name for name in names if all(name not in (config.arch, config.pair) for config in configs)]:
+        known = ", ".join(dict.fromkeys(config.arch for config in configs))
+        raise BenchError(f"The grid '{file}' has no architecture '{missing[0]}'. It has: {known}.")
+    kept = [config for config in configs if not names or config.arch in names or config.pair in names]
+    return list({repr(config): config for config in kept}.values())
 
 
 def _show(lines: "Sequence[Line]", markdown: Path | None, junit: Path | None) -> None:
