@@ -10,6 +10,12 @@ if not __name__.startswith("bench."):
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bench.architectures.outside import (
+    RESNET_BLOCKS,
+    RESNET_FILTERS,
+    SEGFORMER_DEPTHS,
+    SEGFORMER_HIDDEN_DIMS,
+)
 from bench.errors import BenchError
 from bench.spec import ArchitectureSpec, BackboneSpec, Param
 
@@ -136,6 +142,16 @@ _FCN_PARAMS = (
     Param("fc_filters", "int", 4096, "channels of fc6 and fc7; with vgg16"),
     Param("dropout", "float", 0.5, "rate behind fc6 and fc7, of other backbones on the deepest features"),
 )
+_RESNET_PARAMS = (
+    Param("filters", "list", RESNET_FILTERS, "of each stage of the ResNet"),
+    Param("blocks", "list", RESNET_BLOCKS, "of each stage of the ResNet"),
+)
+_SEGFORMER_PAPER = "Xie, Wang, Yu, Anandkumar, Alvarez, Luo 2021, arXiv:2105.15203"
+_SEGFORMER_PARAMS = (
+    Param("hidden_dims", "list", SEGFORMER_HIDDEN_DIMS, "channels of each stage: multiples of 1, 2, 5 and 8"),
+    Param("depths", "list", SEGFORMER_DEPTHS, "transformer blocks of each stage"),
+    Param("projection_filters", "int", 256, "channels of the decoder"),
+)
 _DEEPLAB_BACKBONES = ("mobilenet_v2", "mobilenet", "resnet50", "resnet101", "efficientnet_v2_b0")
 
 
@@ -239,5 +255,47 @@ ARCHITECTURES = (
             params=_FCN_PARAMS,
         )
         for stride in (8, 16, 32)
+    ),
+    ArchitectureSpec(
+        name="kerascv_deeplab_v3_plus",
+        build="bench.architectures.kerascv:build_deeplab_v3_plus",
+        summary="keras-cv's DeepLabV3+ on a ResNet-50, as an outside reference",
+        paper="Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611",
+        size_divisor=32,
+        params=_RESNET_PARAMS,
+        backends=("tensorflow",),
+        package="keras_cv",
+    ),
+    ArchitectureSpec(
+        name="kerascv_segformer",
+        build="bench.architectures.kerascv:build_segformer",
+        summary="keras-cv's SegFormer-B0, as an outside reference; square images only",
+        paper=_SEGFORMER_PAPER,
+        size_divisor=32,
+        square=True,
+        smallest_side=64,
+        params=_SEGFORMER_PARAMS,
+        backends=("tensorflow",),
+        package="keras_cv",
+    ),
+    ArchitectureSpec(
+        name="kerashub_segformer",
+        build="bench.architectures.kerashub:build_segformer",
+        summary="keras-hub's SegFormer-B0, as an outside reference; square images only",
+        paper=_SEGFORMER_PAPER,
+        size_divisor=32,
+        square=True,
+        smallest_side=64,
+        params=_SEGFORMER_PARAMS,
+        package="keras_hub",
+    ),
+    ArchitectureSpec(
+        name="kerashub_deeplab_v3",
+        build="bench.architectures.kerashub:build_deeplab_v3",
+        summary="keras-hub's DeepLabV3+ on a ResNet-50, as an outside reference",
+        paper="Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587; 2018, arXiv:1802.02611",
+        size_divisor=32,
+        params=(*_RESNET_PARAMS, Param("decoder", "bool", True, "join features of stride 4 (V3+), else V3")),
+        package="keras_hub",
     ),
 )

@@ -116,7 +116,7 @@ def _build(
             x = layers.Add(name=f"fuse{stride}", dtype="float32")([x, skip])
 
     # === Head ===
-    return keras.Model(inputs, upsample(x, finest, name="logits", dtype="float32"), name=name)
+    return keras.Model(inputs, upsample(x, finest, name="logits"), name=name)
 
 
 def _fully_connected(x: KerasTensor, filters: int, kernel_size: int, dropout: float, *, name: str) -> KerasTensor:

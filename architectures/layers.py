@@ -24,12 +24,14 @@ def conv_norm_relu(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str, **options: Any) -> KerasTensor:
-    """Bilinear upsampling by a whole factor: trains under XLA on all backends.
+def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str) -> KerasTensor:
+    """Bilinear upsampling by a whole factor, in float32: trains under XLA on all backends.
 
-    `keras.ops.image.resize(..., "nearest")` does not (TensorFlow 2.21), nor do the random preprocessing layers.
+    TensorFlow's gradient of a bilinear resize is float32 under mixed precision too, which XLA refuses to add to others.
+    `keras.ops.image.resize(..., "nearest")` does not train under XLA (TensorFlow 2.21), nor do the random preprocessing
+    layers.
     """
-    return layers.UpSampling2D(factor, interpolation="bilinear", name=name, **options)(x)
+    return layers.UpSampling2D(factor, interpolation="bilinear", dtype="float32", name=name)(x)
 
 
 def head(x: KerasTensor, num_classes: int, stride: int = 1, *, name: str = "logits") -> KerasTensor:
@@ -38,4 +40,4 @@ def head(x: KerasTensor, num_classes: int, stride: int = 1, *, name: str = "logi
     float32 under mixed precision too: the loss takes a logarithm of a sum over the classes.
     """
     x = layers.Conv2D(num_classes, 1, dtype="float32", name=name)(x)
-    return upsample(x, stride, name=f"{name}_resized", dtype="float32") if stride > 1 else x
+    return upsample(x, stride, name=f"{name}_resized") if stride > 1 else x

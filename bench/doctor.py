@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench import catalog
+from bench.architectures.outside import pip_line
 from bench.cache import cache_folder
 from bench.checks import PIP_LINES
 from bench.errors import BenchError
@@ -41,6 +42,20 @@ def backends(timeout: float = DEVICE_SECONDS) -> dict[str, str]:
     """Each backend's version and devices, or the line that installs it."""
     with ThreadPoolExecutor() as pool:
         return dict(zip(BACKENDS, pool.map(lambda name: _backend(name, timeout), BACKENDS), strict=True))
+
+
+def outside_packages() -> dict[str, str]:
+    """Version of each package that an architecture needs beyond segbench's own, or the line that installs it."""
+    users: dict[str, list[str]] = {}
+    for spec in catalog.architectures():
+        if spec.package:
+            users.setdefault(spec.package, []).append(spec.name)
+    return {
+        package.replace("_", "-"): importlib.metadata.version(package)
+        if installed(package)
+        else f"not installed, for {' and '.join(names)}: {pip_line(package)}"
+        for package, names in users.items()
+    }
 
 
 def _backend(name: str, timeout: float) -> str:

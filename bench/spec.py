@@ -61,6 +61,9 @@ class ArchitectureSpec:
     backends: tuple[str, ...] = BACKENDS
     precisions: tuple[str, ...] = PRECISIONS
     compiles: bool = True  # under XLA
+    square: bool = False  # height and width must be equal
+    smallest_side: int = 1  # pixels, of height and width
+    package: str | None = None  # imported by the builder alone, such as "keras_hub", whose extra is keras-hub
 
     def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
         """The number that height and width must be multiples of, in pixels."""
@@ -98,15 +101,15 @@ class DatasetSpec:
     metrics: tuple[str, ...] = ()  # of DATASET_METRICS: the scores that its users know
     may_show_pictures: bool = True  # whether samples may stand on a published page
 
-    @property
-    def num_classes(self) -> int:
-        """Classes, background included, ignored label not."""
     def __post_init__(self) -> None:
         if strange := [name for name in self.metrics if name not in DATASET_METRICS]:
             raise BenchError(f"The data set {self.name} names {strange[0]}. Accepted: {', '.join(DATASET_METRICS)}.")
         if self.metrics and self.num_classes != 2:
             raise BenchError(f"The data set {self.name} names {self.metrics[0]}, which needs two classes.")
 
+    @property
+    def num_classes(self) -> int:
+        """Classes, background included, ignored label not."""
         return len(self.classes)
 
 
@@ -180,13 +183,14 @@ class TrialConfig:
     lr: float = 1e-3  # Adam's, at the start of the schedule
     schedule: str = "linear"
     loss: str = "ce"
+    class_weights: str = "none"  # one of CLASS_WEIGHTS, or a weight for each class, "[0.3,0.7]"
     augment: str = "standard"
     budget: Budget = Budget(600.0, "seconds")
+    eval_size: str = "train"  # what predictions are compared at: one of EVAL_SIZES
     select: str = "last"  # the weights that are tested: "last", or "best" on the validation split
     freeze_encoder: float = 0.0  # share of the budget, from its start, in which the backbone is frozen
     fine_tune_lr_factor: float = 0.1  # the learning rate is multiplied by it when the backbone is unfrozen
     unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
-    eval_size: str = "train"  # what predictions are compared at: one of EVAL_SIZES
     train_fraction: float = 1.0
     seed: int = 0
     backend: str = "tensorflow"

@@ -5,9 +5,8 @@ is the other side of the parity test: it loads the weights that the test stored 
 them.
 """
 
-import importlib
+import importlib.util
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ import numpy as np
 from keras import layers
 
 from bench.architectures import ARCHITECTURES, backbones
+from bench.catalog import load_builder
 from bench.spec import ArchitectureSpec
 
 NUM_CLASSES = 3
+_RESNETS = ("kerascv_deeplab_v3_plus", "kerashub_deeplab_v3")
+_SEGFORMERS = ("kerascv_segformer", "kerashub_segformer")
 # Parameters that make an architecture small, without a backbone or on the tiny one.
 TINY: dict[str, dict[str, Any]] = {
     "unet": {"filters": [8, 16, 32]},
@@ -27,6 +29,10 @@ TINY: dict[str, dict[str, Any]] = {
     "pspnet": {"filters": 32},
     "deeplab": {"aspp_filters": 32, "decoder_filters": 32},
     "deeplab_v3": {"aspp_filters": 32},
+    **{name: {"filters": [64, 16, 16, 16], "blocks": [1, 1, 1, 1]} for name in _RESNETS},
+    **{
+        name: {"hidden_dims": [8, 16, 20, 32], "depths": [1, 1, 1, 1], "projection_filters": 16} for name in _SEGFORMERS
+    },
 }
 
 
@@ -57,27 +63,38 @@ class Case:
     backbone: str | None
     params: dict[str, Any] = field(default_factory=dict)
     small: bool = False
+    label: str = "small"  # what a small case without backbone is called
 
     @property
     def name(self) -> str:
         pair = f"{self.spec.name}:{self.backbone}" if self.backbone else self.spec.name
-        return f"{pair}:small" if self.small and not self.backbone else pair
+        return f"{pair}:{self.label}" if self.small and not self.backbone else pair
 
     @property
     def divisor(self) -> int:
         return self.spec.divisor(self.backbone, self.params)
 
-    def build(self, height: int, width: int, **params: Any) -> keras.Model:
-        return builder(self.spec)((height, width, 3), NUM_CLASSES, backbone=self.backbone, **{**self.params, **params})
+    @property
+    def smallest(self) -> int:
+        """The smallest side that it takes, in pixels."""
+        return -(-self.spec.smallest_side // self.divisor) * self.divisor
+
+    def lacks(self, backend: str) -> str:
+        """Why it can't be built here on `backend`; empty where it can."""
+        if self.spec.package and importlib.util.find_spec(self.spec.package) is None:
+            return f"{self.spec.package} is not installed"
+        return "" if backend in self.spec.backends else f"{self.spec.name} does not run on {backend}"
+
+    def build(self, height: int, width: int) -> keras.Model:
+        return load_builder(self.spec)((height, width, 3), NUM_CLASSES, backbone=self.backbone, **self.params)
 
     def build_without_dropout(self, height: int, width: int) -> keras.Model:
-        has_dropout = any(param.name == "dropout" for param in self.spec.params)
-        return self.build(height, width, **({"dropout": 0.0} if has_dropout else {}))
-
-
-def builder(spec: ArchitectureSpec) -> Callable[..., keras.Model]:
-    module, function = spec.build.split(":")
-    return getattr(importlib.import_module(module), function)
+        """Dropout and drop path do nothing; outside models have no parameter for theirs."""
+        model = self.build(height, width)
+        for layer in model._flatten_layers():
+            if "Drop" in type(layer).__name__:
+                layer.rate = 0.0
+        return model
 
 
 def cases() -> list[Case]:
@@ -98,12 +115,13 @@ def small_cases() -> list[Case]:
 
 
 def family_cases() -> list[Case]:
-    """One small case a file of architectures: the first of its specs."""
-    return list({case.spec.build.split(":")[0]: case for case in reversed(small_cases())}.values())[::-1]
+    """One small case a file of architectures: the first of its specs. Outside models are left to the full matrix."""
+    own = [case for case in small_cases() if not case.spec.package]
+    return list({case.spec.build.split(":")[0]: case for case in reversed(own)}.values())[::-1]
 
 
 def case(name: str) -> Case:
-    return next(c for c in [*cases(), *small_cases()] if c.name == name)
+    return next(c for c in [*cases(), *small_cases(), bilinear_unet()] if c.name == name)
 
 
 def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -126,7 +144,7 @@ def make_statistics_real(model: keras.Model, batch: np.ndarray) -> None:
     with each channel's own variance the channels that hardly vary would magnify the rounding errors.
     """
     rng = np.random.default_rng(1)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
@@ -173,8 +191,15 @@ def compiled_losses(case: Case, steps: int = 2) -> list[float]:
     return [float(model.train_on_batch(batch, labels)) for _ in range(steps)]
 
 
-def main(folder: Path, names: list[str]) -> None:
+def bilinear_unet() -> Case:
+    """A small U-Net that goes up by interpolation."""
+    unet = next(spec for spec in ARCHITECTURES if spec.name == "unet")
+    return Case(unet, None, {**TINY["unet"], "upsampling": "bilinear"}, small=True, label="bilinear")
+
+
+def main(folder: Path, precision: str, names: list[str]) -> None:
     """Write logits and loss of each stored model; names that start with "compile=" run compiled training steps."""
+    keras.config.set_dtype_policy(precision)
     for name in names:
         if name.startswith("compile="):
             found = case(name.removeprefix("compile="))
@@ -191,4 +216,4 @@ def file_stem(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

@@ -16,7 +16,9 @@ class TensorFlowEngine(Engine):
 
     def __init__(self, model: Any, optimizer: Any, **functions: Any):
         super().__init__(model, optimizer, **functions)
-        self.compiled = bool(tf.config.list_physical_devices("GPU"))
+        # Outside models have layers that XLA can't train.
+        supported = all(layer.supports_jit for layer in self.training_model._flatten_layers())
+        self.compiled = supported and bool(tf.config.list_physical_devices("GPU"))
         self._train = self._compile(self._train_step)
         self._predict = self._compile(lambda images: decide(model(to_float(images), training=False)))
         self._logits = self._compile(lambda images: model(to_float(images), training=False))

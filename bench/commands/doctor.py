@@ -23,6 +23,7 @@ def doctor(
     with console.status("asking each backend for its devices"):
         backends = checkup.backends()
     _print(console, "backends", backends)
+    _print(console, "outside models", checkup.outside_packages())
     _print(console, "folders", checkup.folders(results))
     _print(console, "data sets", checkup.datasets())
     for problem in checkup.problems():

@@ -11,7 +11,10 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("segbench", "keras", "tensorflow", "jax", "jaxlib", "torch", "numpy", "pillow")
+PACKAGES = (
+    *("segbench", "keras", "keras-cv", "keras-hub"),
+    *("tensorflow", "jax", "jaxlib", "torch", "numpy", "pillow"),
+)
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 

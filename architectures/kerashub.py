@@ -1,0 +1,131 @@
+"""keras-hub's own DeepLabV3+ and SegFormer, as outside references: `pip install 'segbench[keras-hub]'`.
+
+DeepLabV3 and V3+: Chen and others 2017, arXiv:1706.05587; 2018, arXiv:1802.02611. SegFormer: Xie, Wang, Yu, Anandkumar,
+Alvarez, Luo 2021, "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers",
+arXiv:2105.15203.
+
+The models are keras-hub's, built from explicit configurations (those of its presets deeplab_v3_plus_resnet50_pascalvoc
+and segformer_b0), since the presets want a download. Its preprocessors scale images outside of the models, which take
+any range.
+
+Departures from keras-hub: the head is rebuilt: logits at stride 4, then resized, in float32, with a bias. DeepLabV3's
+own enlarges 256 channels to the image's size before it classifies, SegFormer's own resizes in the model's precision.
+
+What keras-hub departs from in the papers: DeepLabV3 pools at stride 32 (no dilation in the backbone), has one 1x1
+convolution where the paper's decoder has two 3x3 ones, and plain convolutions. SegFormer's transformer takes square
+images of 64 pixels or more only (it finds the side as a square root, and one pixel at stride 32 breaks it).
+
+| stride | kerashub_deeplab_v3 | kerashub_segformer |
+| --- | --- | --- |
+| 4 | ResNet-50, 256 -> 48 | MiT-B0, 32 |
+| 8 | 512 | 64 |
+| 16 | 1024 | 160 |
+| 32 | 2048, pooled to 256 | 256 |
+| 4 | 304 -> 256 -> classes (V3: 256 -> 256 -> classes) | 4 x 256 -> 256 -> classes |
+| 1 | logits, bilinear | logits, bilinear |
+
+On TensorFlow DeepLabV3 runs without XLA under mixed precision: outside.py says why.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from bench.architectures.layers import head
+from bench.architectures.outside import (
+    RESNET_BLOCKS,
+    RESNET_FILTERS,
+    SEGFORMER_DEPTHS,
+    SEGFORMER_HIDDEN_DIMS,
+    make_resizes_trainable,
+    outside_package,
+)
+
+
+def build_deeplab_v3(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    filters: Sequence[int] = RESNET_FILTERS,
+    blocks: Sequence[int] = RESNET_BLOCKS,
+    decoder: bool = True,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3); multiples of 32.
+        filters, blocks: of the four stages of the ResNet (bottlenecks: four times as many channels come out); the
+            first stage has 64 filters.
+        decoder: whether features of stride 4 are joined (V3+, as in keras-hub's preset), else V3.
+    """
+    keras_hub = outside_package("kerashub_deeplab_v3", "keras_hub")
+
+    # === Encoder ===
+    encoder = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=list(filters),
+        stackwise_num_blocks=list(blocks),
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="bottleneck_block",
+        image_shape=tuple(input_shape),
+    )
+
+    # === Decoder ===
+    network = make_resizes_trainable(
+        keras_hub.models.DeepLabV3Backbone(
+            image_encoder=encoder,
+            spatial_pyramid_pooling_key="P5",
+            upsampling_size=8,
+            dilation_rates=[6, 12, 18],
+            low_level_feature_key="P2" if decoder else None,
+            projection_filters=48,
+            image_shape=tuple(input_shape),
+        )
+    )
+    x = network.get_layer("segmentation_head_relu").output  # (B, H/4, W/4, 256)
+
+    # === Head ===
+    return keras.Model(network.input, head(x, num_classes, stride=4), name="kerashub_deeplab_v3")
+
+
+def build_segformer(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    hidden_dims: Sequence[int] = SEGFORMER_HIDDEN_DIMS,
+    depths: Sequence[int] = SEGFORMER_DEPTHS,
+    projection_filters: int = 256,
+) -> keras.Model:
+    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+
+    Args:
+        input_shape: (H, W, 3) with H = W, multiples of 32 from 64 on.
+        hidden_dims, depths: channels and transformer blocks of the four stages (MiT-B0: table 6 of the paper). The
+            channels are multiples of the stages' 1, 2, 5 and 8 attention heads.
+        projection_filters: channels of the decoder (256 for B0 and B1, else 768).
+    """
+    keras_hub = outside_package("kerashub_segformer", "keras_hub")
+
+    # === Encoder ===
+    encoder = keras_hub.models.MiTBackbone(
+        image_shape=tuple(input_shape),
+        num_layers=4,
+        hidden_dims=list(hidden_dims),
+        layerwise_depths=list(depths),
+        layerwise_num_heads=[1, 2, 5, 8],
+        layerwise_sr_ratios=[8, 4, 2, 1],
+        layerwise_patch_sizes=[7, 3, 3, 3],
+        layerwise_strides=[4, 2, 2, 2],
+        max_drop_path_rate=0.1,
+    )
+
+    # === Decoder ===
+    network = make_resizes_trainable(
+        keras_hub.models.SegFormerBackbone(image_encoder=encoder, projection_filters=projection_filters)
+    )
+    x = layers.Dropout(0.1, name="dropout")(network.output)  # (B, H/4, W/4, 256), as its segmenter has it
+
+    # === Head ===
+    return keras.Model(network.input, head(x, num_classes, stride=4), name="kerashub_segformer")
