@@ -1,6 +1,7 @@
 """Trials that differ in nothing but seed and repeat, pooled: mean and sample standard deviation over the seeds."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -32,12 +33,12 @@ class Configuration:
     spreads: dict[str, Spread]  # of every number column, over the trials that are ok
     trials: pd.DataFrame  # the rows of the frame, failed ones too
 
-    @property
+    @cached_property
     def ok(self) -> pd.DataFrame:
         """The trials that ended well."""
         return self.trials[self.trials["status"] == "ok"]
 
-    @property
+    @cached_property
     def seeds(self) -> int:
         """How many different seeds ended well."""
         return int(self.ok["seed"].nunique())

@@ -133,6 +133,7 @@ TEXTS = {  # name: heading, definition
     "backbone": ("backbone", "The pretrained feature network that the architecture stands on."),
     "configuration": ("configuration", "Hash of the configuration: rows that look alike differ in a file's content."),
     "weights": ("weights", "What the backbone started from; none: random."),
+    "flags": ("flags", "What should make you careful with the row; what they rest on stands below the table."),
     "seeds": ("seeds", "Seeds that ended well, over which the mean and the sample standard deviation (±) are taken."),
 }
 RANKED_BY = " The rank follows it; in brackets the 95 % interval over images and seeds."

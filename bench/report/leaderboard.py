@@ -30,6 +30,7 @@ from bench.report.columns import (
     Column,
     score_column,
 )
+from bench.report.flags import Flag, flags
 
 GROUP = {  # column of the frame: what it is called
     "dataset": "data set",
@@ -65,6 +66,7 @@ class Row:
     configuration: Configuration
     uncertainty: Uncertainty | None  # of the score; None where the tables don't give it
     label: str  # tells it from the other rows
+    flags: tuple[Flag, ...]
     cells: dict[str, Cell]
     classes: dict[str, Cell]  # IoU of each class, by the names in Group.classes
 
@@ -151,20 +153,26 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     places += [(None, None)] * (len(members) - len(ranked))
     known += [None] * (len(members) - len(ranked))
     rows: list[Row] = []
-    for member, label, (rank, span), uncertainty in zip(members, labels, places, known, strict=True):
+    reasons = [row if isinstance(row, str) else None for row in found.rows]
+    raised = [flags(member, reason) for member, reason in zip(ranked, reasons, strict=True)]
+    raised += [()] * (len(members) - len(ranked))
+    for member, label, (rank, span), uncertainty, flagged in zip(members, labels, places, known, raised, strict=True):
         cells = _cells(member, varied, measured)
+        cells["flags"] = _flags_cell(flagged)
         cells["rank"] = _rank_cell(rank, span)
         if uncertainty:
             cells[score.name] = _score_cell(uncertainty, cells[score.name])
         per_class = {name: _number_cell(member.spread(name), MEASURED[0]) for name in classes}
-        rows.append(Row(rank, span, member, uncertainty, _unique(label, rows), cells, per_class))
+        rows.append(Row(rank, span, member, uncertainty, _unique(label, rows), flagged, cells, per_class))
     for column in (PARAMS, *measured):
         _heat(rows, column)
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
-        columns=_columns(varied, measured, score.name),
-        texts=frozenset({"arch", "backbone", "weights"} | {c for c in varied if isinstance(members[0].values[c], str)}),
+        columns=_columns(varied, measured, score.name) | ({"flags": TEXTS["flags"]} if any(raised) else {}),
+        texts=frozenset(
+            {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
+        ),
         brief=("seeds", *(c.name for c in measured if c.brief or c.name == score.name)),
         classes=classes,
         score=score.name,
@@ -266,6 +274,12 @@ def _rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:
     best, worst = span
     title = f"tied group of place {rank}; ranks {best} to {worst} are left open"
     return Cell(f"{rank} ({best}\N{EN DASH}{worst})", float(rank), title)
+
+
+def _flags_cell(flagged: Sequence[Flag]) -> Cell:
+    text = ", ".join(flag.name for flag in flagged)
+    evidence = "; ".join(f"{flag.name}: {flag.evidence}" for flag in flagged)
+    return Cell(text, float(len(flagged)), evidence)
 
 
 def _score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:

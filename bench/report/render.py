@@ -23,6 +23,7 @@ from bench.records.text import clean, shorten
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.files import write_whole
+from bench.report.flags import MEANINGS
 from bench.report.leaderboard import Group, groups
 from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
@@ -161,6 +162,7 @@ def _page(
         parts=parts,
         limits=limits_of([part.group for part in parts]),
         high_is_better=HIGH_IS_BETTER,
+        flag_meanings=MEANINGS,
         facts=_facts(parts, frame),
         failures=[_failure(row, trials[row["folder"]]) for row in failures.to_dict("records")],
         problems=problems,

@@ -1,0 +1,69 @@
+"""Each flag of a row is raised by its cause, with the evidence, and by nothing else."""
+
+from dataclasses import replace
+
+import pytest
+from fake_results import failed_record, fake_config, fake_record, write_trial
+
+from bench.records.frame import load_results
+from bench.records.store import IMAGES
+from bench.report.flags import MEANINGS
+from bench.report.leaderboard import groups
+from bench.report.render import write_report
+
+
+def raised(results) -> dict[str, str]:
+    (group,) = groups(load_results(results))
+    return {flag.name: flag.evidence for flag in group.ranked[0].flags}
+
+
+def write(results, **parts):
+    """Two seeds; `parts` replace values of the second one's record: speed={"harness_efficiency": 0.8}."""
+    write_trial(results, *fake_record(fake_config(seed=0)), samples=0)
+    record, table = fake_record(fake_config(seed=1))
+    for name, values in parts.items():
+        record = replace(record, **{name: {**getattr(record, name), **values}})
+    return write_trial(results, record, table, samples=0)
+
+
+def test_a_good_row_has_none(tmp_path):
+    write(tmp_path)
+    assert raised(tmp_path) == {}
+    (group,) = groups(load_results(tmp_path))
+    assert "flags" not in group.columns
+
+
+@pytest.mark.parametrize(
+    ("parts", "flag", "evidence"),
+    [
+        ({"speed": {"harness_efficiency": 0.8}}, "input-bound", "0.8"),
+        ({"speed": {"train_images_per_second_iqr": 40.0}}, "unsteady speed", "%"),
+        ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "commonest class 0.99"),
+        ({"environment": {"dirty": True}}, "changed code", "1 of 2 trials"),
+        ({"environment": {"commit": "abc"}}, "mixed versions", "commit abc, df01bb0"),
+        ({"environment": {"versions": {"keras": "3.0"}}}, "mixed versions", "keras 3.0, 3.15.1"),
+        ({"metrics": {"mean_iou": 0.1}}, "no interval", "doesn't give the record's score"),
+    ],
+)
+def test_a_cause_raises_its_flag(tmp_path, parts, flag, evidence):
+    write(tmp_path, **parts)
+    assert evidence in raised(tmp_path)[flag]
+    assert flag in MEANINGS
+
+
+def test_seeds(tmp_path):
+    write_trial(tmp_path, *fake_record(fake_config(seed=0)))
+    write_trial(tmp_path, failed_record(fake_config(seed=1)))
+    assert raised(tmp_path) == {
+        "single seed": "1 seed ended well",
+        "seeds failed": "1 of 2 trials did not end well",
+    }
+
+
+def test_flags_and_their_evidence_stand_on_the_page(tmp_path):
+    (write(tmp_path, speed={"harness_efficiency": 0.5}) / IMAGES).unlink()
+    write_report([tmp_path], tmp_path / "out")
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert text.count('<span class="badge">input-bound</span>') == 2  # in the table, and with its evidence
+    assert "harness efficiency 0.73" in text or "harness efficiency 0.74" in text
+    assert "no interval, input-bound" in (tmp_path / "out" / "LEADERBOARD.md").read_text()
