@@ -12,6 +12,10 @@ def _score(value: float) -> str:
     return f"{value:.3f}"
 
 
+def _fine_score(value: float) -> str:
+    return f"{value:.4f}"
+
+
 def _share(value: float) -> str:
     return f"{value:.2f}"
 
@@ -66,6 +70,36 @@ MEASURED = (
         meaning="Intersection over union of class 1 of a binary data set.",
         write=_score,
         with_sd=True,
+        optional=True,
+    ),
+    Column(
+        name="airbus_f2",
+        heading="Airbus F2",
+        unit="",
+        meaning="Of objects: 5 TP / (5 TP + 4 FN + FP) in each image, mean over thresholds of IoU from 0.50 to 0.95, "
+        "mean over the images.",
+        write=_score,
+        with_sd=True,
+        optional=True,
+        brief=True,
+    ),
+    Column(
+        name="carvana_dice",
+        heading="Carvana dice",
+        unit="",
+        meaning="Dice of class 1 in each image, 1 where neither labels nor prediction have it, mean over the images.",
+        write=_fine_score,
+        with_sd=True,
+        optional=True,
+        brief=True,
+    ),
+    Column(
+        name="boundary_iou",
+        heading="boundary IoU",
+        unit="",
+        meaning="IoU of the pixels within 2 % of the image's diagonal of their own region's boundary, counted and "
+        "averaged like mean IoU; with two classes, of class 1.",
+        write=_score,
         optional=True,
     ),
     Column("dice", "dice", "", "2 TP / (2 TP + FP + FN), counted and averaged like mean IoU.", _score),
