@@ -25,7 +25,7 @@ LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a 
 DATASET_METRICS = ("airbus_f2", "carvana_dice")  # that a data set may name as its own
 EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
 CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
-AUGMENTS = ("none", "standard")
+AUGMENTS = ("none", "light", "standard", "strong")
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
 

@@ -38,8 +38,8 @@ def loss_inputs() -> tuple[np.ndarray, np.ndarray]:
     return labels, rng.normal(0, 3, (2, 5, 6, NUM_CLASSES)).astype(np.float32)
 
 
-def augment_inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Smooth images uint8 (6, 20, 31, 3), labels uint8 (6, 20, 31), some ignored, and standard draws."""
+def augment_inputs(preset: str = "standard") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Smooth images uint8 (6, 20, 31, 3), labels uint8 (6, 20, 31), some ignored, and draws."""
     y, x = np.mgrid[:20, :31]
     waves = [
         [np.sin((y * a + x * b) / 9 + c) for c in range(3)]
@@ -47,7 +47,7 @@ def augment_inputs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ]
     images = np.moveaxis(np.array(waves) * 100 + 128, 1, -1).round().astype(np.uint8)
     labels = np.where(images[..., 0] > 200, 255, images[..., 1] // 64).astype(np.uint8)
-    return images, labels, augment.draw("standard", np.random.default_rng(3), 6)
+    return images, labels, augment.draw(preset, np.random.default_rng(3), 6)
 
 
 def compute() -> dict[str, np.ndarray]:
@@ -61,9 +61,11 @@ def compute() -> dict[str, np.ndarray]:
         found[f"{name} extreme"] = step(labels, 1e4 * logits)[1]
         found[f"{name} ignored"] = np.append(*step(np.full_like(labels, 255), logits))
         found[f"{name} empty"] = step(np.zeros_like(labels), logits)[1]
-    images, labels, draws = augment_inputs()
-    for kind, given in (("drawn", draws), ("zero", np.zeros_like(draws)), ("none", draws[:, :0])):
-        found[f"{kind} images"], found[f"{kind} labels"] = map(_numpy, compiled(augment.apply)(images, labels, given))
+    for preset in augment.PRESETS:
+        images, labels, draws = augment_inputs(preset)
+        for kind, given in ((preset, draws), (f"{preset} zero", np.zeros_like(draws))):
+            moved = map(_numpy, compiled(augment.apply)(images, labels, given))
+            found[f"{kind} images"], found[f"{kind} labels"] = moved
     return found
 
 

@@ -70,7 +70,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"schedule": "lineer"}, "Unknown schedule 'lineer'. Did you mean 'linear'"),
         ({"loss": "ce+dise"}, "Unknown loss 'dise'. Did you mean 'dice'? Available: ce, bce, dice, focal"),
         ({"select": "first"}, "Unknown selection 'first'. Available: last, best"),
-        ({"augment": "strong"}, "Unknown augmentation 'strong'. Available: none, standard"),
+        ({"augment": "strongest"}, "Unknown augmentation 'strongest'. Did you mean 'strong'? Available: none, light"),
         ({"backend": "tenserflow"}, "Unknown backend 'tenserflow'. Did you mean 'tensorflow'"),
         ({"precision": "float16"}, "Unknown precision 'float16'. Did you mean"),
         ({"train_fraction": 1.5}, "The train fraction is 1.5. Accepted: a number above 0, up to 1"),
