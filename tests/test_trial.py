@@ -68,6 +68,19 @@ def test_samples_are_pictures_of_image_truth_and_prediction(trial):
         assert picture.size == (3 * 32 + 2 * 4, 32)
 
 
+def test_a_trial_on_parts_of_images_is_scored_on_whole_ones(tmp_path, quick_backend):
+    rare = {"class_weights": "balanced", "loss": "bce+lovasz", "augment": "strong", "resize": "letterbox"}
+    config = TrialConfig("unet", "shapes", backend=quick_backend, **TINY, crop=(16, 24), crop_foreground=0.8, **rare)
+    (record,) = run([config], results=tmp_path)
+    assert (record.status, record.reason) == ("ok", "")
+    assert set(record.training["class_weights"]) == set(record.dataset["classes"])
+    background, *shapes = record.training["class_weights"].values()
+    assert background < 1 < min(shapes)
+    (stored,) = load([tmp_path]).trials
+    counts = read_table(stored.folder / "images.parquet").counts
+    assert (counts[:, :, 0] + counts[:, :, 2]).sum(axis=1).tolist() == [32 * 32] * len(counts)  # every pixel, once
+
+
 @pytest.mark.parametrize("backend", installed_backends())
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_result_and_best_is_the_best_validation(tmp_path, backend):

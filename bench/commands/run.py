@@ -70,6 +70,14 @@ def run(
     budget: Annotated[
         Text, _option(_TRAINING, "10m, 90s, 2000steps, 20epochs or 100ksamples.", default=_DEFAULT.budget)
     ] = None,
+    crop: Annotated[
+        Text,
+        _option(_TRAINING, "Train on random parts of the images: none, pixels, or height x width.", default="none"),
+    ] = None,
+    crop_foreground: Annotated[
+        Text,
+        _option(_TRAINING, "Chance that a part is centred on the foreground.", default=_DEFAULT.crop_foreground),
+    ] = None,
     batch_size: Annotated[Text, _option(_TRAINING, "Images a step.", default=_DEFAULT.batch_size)] = None,
     lr: Annotated[Text, _option(_TRAINING, "Adam's learning rate at the start.", default=_DEFAULT.lr)] = None,
     schedule: Annotated[Text, _option(_TRAINING, f"{', '.join(SCHEDULES)}.", default=_DEFAULT.schedule)] = None,
