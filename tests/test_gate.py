@@ -176,6 +176,46 @@ def test_a_trial_that_now_fails_is_a_regression_and_one_interrupted_is_not_judge
     assert verdicts(found) == {"trials": UNJUDGED}
 
 
+def test_the_same_seeds_are_compared_seed_by_seed(base, tmp_path):
+    """Seeds differ by 0.05, and each loses 0.02: that is sure only where a seed's luck is taken out."""
+    luck = (0.75, 0.80, 0.85, 0.90)
+
+    def subject(seeds, loss):
+        rng = np.random.default_rng(7)
+        tables = [fake_table(fake_config(seed=0), quality - loss, 400) for quality in luck]
+        rng.shuffle(tables)
+        counts = [t.drop(columns=["name", "group"]).to_numpy().reshape(400, 3, 3) for t in tables]
+        trials = [
+            baseline.Measured(s, "ok", values={"mean_iou": 0.8}, counts=c) for s, c in zip(seeds, counts, strict=True)
+        ]
+        groups = tuple(map(str, range(400)))
+        return baseline.Subject("c", {"arch": "a", "dataset": "d"}, "f", 1, "cpu", "", "i", groups, tuple(trials))
+
+    limits = [Limit("mean_iou", "lower", 0.01)]
+    (paired,) = gate.compare([subject(range(4), 0)], [subject(range(4), 0.03)], limits)
+    (apart,) = gate.compare([subject(range(4), 0)], [subject(range(4, 8), 0.03)], limits)
+    assert paired.change == pytest.approx(apart.change)
+    assert (paired.verdict, apart.verdict) == (REGRESSION, OK)
+    assert paired.high - paired.low < 0.3 * (apart.high - apart.low)
+
+
+def test_a_data_set_s_own_metric_is_judged_from_its_column(tmp_path):
+    def own(seed, shift):
+        record, table = trial(seed)
+        column = np.linspace(0.5, 0.9, IMAGES) + shift + 0.001 * seed
+        record = replace(record, metrics={**record.metrics, "airbus_f2": float(column.mean())})
+        return record, table.assign(airbus_f2=column)
+
+    subjects, _ = baseline.from_results([folder(tmp_path / "base", [own(seed, 0) for seed in SEEDS])])
+    baseline.write_baseline(tmp_path / "b.json", subjects, {"reason": "r"})
+    limits = [Limit("airbus_f2", "lower", 0.01)]
+    found = lines(tmp_path / "b.json", tmp_path / "worse", [own(seed, -0.05) for seed in SEEDS], limits)
+    assert verdicts(found) == {"airbus_f2": REGRESSION}
+    assert found[0].change == pytest.approx(-0.05)
+    found = lines(tmp_path / "b.json", tmp_path / "none", [trial(seed) for seed in SEEDS], limits)
+    assert found[0].reason == "Some per-image tables have no column airbus_f2."
+
+
 def test_a_new_configuration_is_named_and_harmless(base, tmp_path):
     more = [trial(seed) for seed in SEEDS] + [trial(seed, arch="deeplab") for seed in SEEDS]
     found = lines(base, tmp_path / "new", more)

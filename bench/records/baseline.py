@@ -1,7 +1,8 @@
 """What `bench check` compares: configurations with their trials, from results folders or from a baseline file.
 
 The file holds what the paired bootstrap needs and no more: the per-image counts of each trial as int32 (images,
-classes, 3), images in the order of their names, zlib-compressed, in base64. The images themselves are held as a hash.
+classes, 3), images in the order of their names, zlib-compressed, in base64; the data set's own metrics likewise. The
+images themselves are held as a hash.
 """
 
 import base64
@@ -18,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.evaluation.table import read_table
+from bench.evaluation.table import ImageTable, read_table
 from bench.records.frame import without_doubles
 from bench.records.statistics import SAME
 from bench.records.store import IMAGES, StoredTrial, load, write_json
 from bench.records.text import clean
-from bench.spec import TrialConfig, TrialRecord
+from bench.spec import DATASET_METRICS, TrialConfig, TrialRecord
 
 BASELINE_VERSION = 1
 _NOT_TOLD = ("arch", "backbone", "dataset", "params")  # said otherwise in a label
@@ -38,6 +39,7 @@ class Measured:
     reason: str = ""
     values: Mapping[str, float] = field(default_factory=dict)  # of the record's metrics, model and memory
     counts: NDArray[np.int64] | None = None  # (images, classes, 3), images by name
+    own: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # the data set's metrics: (images,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +112,15 @@ def _subject(trials: Sequence[StoredTrial]) -> Subject:
     for trial in trials:
         record = trial.record
         values = _numbers(record.metrics) | _numbers(record.model) | _numbers(record.memory)
-        counts = None
-        if record.status == "ok" and (found := _counts(trial.folder)):
-            if images in ("", found[0]):
-                images, groups, counts = found
+        table = _table(trial.folder) if record.status == "ok" else None
+        if table and images in ("", _images(table)):
+            images, groups = _images(table), table.groups
+        else:
+            table = None
         methods += [str(record.memory["method"])] if record.memory.get("method") else []
         seed = int(record.config.get("seed", 0))
-        measured.append(Measured(seed, record.status, clean(record.reason), values, counts))
+        counts, own = (table.counts, _own(table)) if table else (None, {})
+        measured.append(Measured(seed, record.status, clean(record.reason), values, counts, own))
     record = next((t.record for t in trials if t.record.status == "ok"), trials[0].record)
     return Subject(
         configuration=_hash_of(record),
@@ -131,15 +135,24 @@ def _subject(trials: Sequence[StoredTrial]) -> Subject:
     )
 
 
-def _counts(folder: Path) -> tuple[str, tuple[str, ...], NDArray[np.int64]] | None:
-    """Hash of the images, their groups and counts, by name; None without a readable table."""
+def _table(folder: Path) -> ImageTable | None:
+    """The per-image table with its images by name; None where none can be read."""
     try:
         table = read_table(folder / IMAGES)
     except BenchError:
         return None
     order = sorted(range(len(table.names)), key=table.names.__getitem__)
-    named = [(table.names[i], table.groups[i]) for i in order]
-    return _digest(json.dumps(named)), tuple(group for _, group in named), table.counts[order]
+    names, groups = (tuple(texts[i] for i in order) for texts in (table.names, table.groups))
+    extra = {name: values[order] for name, values in table.extra.items()}
+    return ImageTable(names, groups, table.counts[order], None, extra)
+
+
+def _images(table: ImageTable) -> str:
+    return _digest(json.dumps([table.names, table.groups]))
+
+
+def _own(table: ImageTable) -> dict[str, NDArray[np.float64]]:
+    return {name: np.asarray(table.extra[name], np.float64) for name in DATASET_METRICS if name in table.extra}
 
 
 def _digest(text: str) -> str:
@@ -172,25 +185,25 @@ def write_baseline(file: Path, subjects: Sequence[Subject], change: Mapping[str,
 
 def _to_json(subject: Subject) -> dict[str, Any]:
     trials = [
-        {
-            "seed": trial.seed,
-            "values": dict(trial.values),
-            "shape": list(trial.counts.shape) if trial.counts is not None else None,
-            "counts": _pack(trial.counts) if trial.counts is not None else "",
-        }
+        {"seed": trial.seed, "values": dict(trial.values), **(_packed(trial) if trial.counts is not None else {})}
         for trial in subject.ok
     ]
     names = ("configuration", "fingerprint", "protocol", "device", "memory_method", "images")
     return {"config": dict(subject.config), **{name: getattr(subject, name) for name in names}, "trials": trials}
 
 
-def _pack(counts: NDArray[np.int64]) -> str:
-    return base64.b64encode(zlib.compress(counts.astype("<i4").tobytes(), 9)).decode()
+def _packed(trial: Measured) -> dict[str, Any]:
+    counts = np.asarray(trial.counts)
+    own = {name: _pack(values.astype("<f8")) for name, values in trial.own.items()}
+    return {"shape": list(counts.shape), "counts": _pack(counts.astype("<i4")), **({"own": own} if own else {})}
 
 
-def _unpack(text: str, shape: Sequence[int]) -> NDArray[np.int64]:
-    raw = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i4")
-    return raw.reshape(shape).astype(np.int64)
+def _pack(values: NDArray) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
+
+
+def _unpack(text: str, dtype: str) -> NDArray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
 
 
 def read_baseline(file: Path) -> list[Subject]:
@@ -220,17 +233,20 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _from_json(values: Mapping[str, Any]) -> Subject:
-    trials = tuple(
-        Measured(
-            int(trial["seed"]),
-            "ok",
-            values={str(name): float(value) for name, value in trial["values"].items()},
-            counts=_unpack(trial["counts"], trial["shape"]) if trial["counts"] else None,
-        )
-        for trial in values["trials"]
-    )
     names = ("configuration", "fingerprint", "device", "memory_method", "images")
-    texts = {name: str(values[name]) for name in names}
     return Subject(
-        config=_identity(values["config"]), protocol=int(values["protocol"]), groups=(), trials=trials, **texts
+        **{name: str(values[name]) for name in names},
+        config=_identity(values["config"]),
+        protocol=int(values["protocol"]),
+        groups=(),
+        trials=tuple(map(_trial, values["trials"])),
     )
+
+
+def _trial(values: Mapping[str, Any]) -> Measured:
+    numbers = {str(name): float(value) for name, value in values["values"].items()}
+    if "counts" not in values:
+        return Measured(int(values["seed"]), "ok", values=numbers)
+    counts = _unpack(values["counts"], "<i4").reshape(values["shape"]).astype(np.int64)
+    own = {str(name): _unpack(text, "<f8") for name, text in values.get("own", {}).items()}
+    return Measured(int(values["seed"]), "ok", values=numbers, counts=counts, own=own)

@@ -1,8 +1,9 @@
 """The regression gate: a new set of records against a baseline, value by value.
 
-Scores that are sums over images go through the paired bootstrap of bootstrap.py; a regression is a difference whose
-interval leaves out 0 and that is greater than the limit. The intervals are as wide as it takes for all of them
-together to raise a false alarm in one comparison of a hundred. Everything else is compared by its mean.
+Scores that are sums over images go through the bootstrap of bootstrap.py, paired by image, and by seed where both sides
+have the same seeds; a regression is a difference whose interval leaves out 0 and that is greater than the limit. The
+intervals are as wide as it takes for all of them together to raise a false alarm in one comparison of a hundred.
+Everything else is compared by its mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,11 @@ import numpy as np
 from bench.errors import BenchError
 from bench.evaluation.table import ImageTable
 from bench.records.baseline import Measured, Subject
-from bench.records.bootstrap import Uncertainty, bootstrap
+from bench.records.bootstrap import Interval, Uncertainty, bootstrap
 from bench.records.gate_limits import SPEEDS, Limit
-from bench.records.uncertainty import SCORES, Score
+from bench.records.uncertainty import SCORES, Score, score_named
 from bench.registry import unknown
+from bench.spec import DATASET_METRICS
 
 ALARMS = 0.01  # false ones a comparison, over all its scores together
 OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
@@ -55,7 +57,7 @@ def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Li
     """
     limits = _recorded(limits, [*base, *new])
     pairs = [(old, _counterpart(old, new)) for old in base]
-    scores = sum(limit.metric in SCORES for limit in limits) * max(1, len(pairs))
+    scores = sum(_is_score(limit.metric) for limit in limits) * max(1, len(pairs))
     level = 1 - 2 * ALARMS / max(1, scores)  # two-sided; only one side is an alarm
     lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
     known = {id(found) for _, found in pairs}
@@ -98,7 +100,7 @@ def _judge(
         yield Line(old.label, TRIALS, UNJUDGED, *count, reason=f"No trial ended well ({statuses}). Run them again.")
     if found.ok:
         for limit in limits:
-            yield _score_line(old, found, limit, level) if limit.metric in SCORES else _value_line(old, found, limit)
+            yield _score_line(old, found, limit, level) if _is_score(limit.metric) else _value_line(old, found, limit)
 
 
 def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
@@ -114,11 +116,11 @@ def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
 
 
 def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Line:
-    reason = _unpaired(old, found)
+    reason = _unpaired(old, found, limit.metric)
     if reason:
         return _unjudged(old, found, limit, reason)
-    base, new = _uncertainties(old, found, SCORES[limit.metric])
-    difference = new.minus(base, level=level)
+    base, new = _uncertainties(old, found, score_named(limit.metric))
+    difference = _difference(base, new, paired=_seeds(old) == _seeds(found), level=level)
     if difference is None or not np.isfinite([difference.mean, difference.low, difference.high]).all():
         return _unjudged(old, found, limit, "The per-image tables give no interval: too few images or classes.")
     sure = difference.low > 0 or difference.high < 0
@@ -136,21 +138,35 @@ def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Lin
     )
 
 
-def _unpaired(old: Subject, found: Subject) -> str:
+def _is_score(metric: str) -> bool:
+    return metric in SCORES or metric in DATASET_METRICS
+
+
+def _unpaired(old: Subject, found: Subject, metric: str) -> str:
     """Why the two can't be paired by image and compared over seeds; empty when they can."""
     if not old.images or not found.images:
         return "There are no readable per-image tables."
+    if metric in DATASET_METRICS and any(metric not in t.own for side in (old, found) for t in _with_counts(side)):
+        return f"Some per-image tables have no column {metric}."
     if old.images != found.images:
         return "Other test images than in the baseline."
-    seeds = [len({trial.seed for trial in side.ok if trial.counts is not None}) for side in (old, found)]
+    seeds = [len(_seeds(side)) for side in (old, found)]
     if min(seeds) < 2:
         return f"Seeds: {seeds[0]} in the baseline, {seeds[1]} now; 2 are needed on both sides, 3 or more are better."
     return ""
 
 
+def _with_counts(side: Subject) -> list[Measured]:
+    return [trial for trial in side.ok if trial.counts is not None]
+
+
+def _seeds(side: Subject) -> list[int]:
+    return sorted({trial.seed for trial in _with_counts(side)})
+
+
 def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertainty]:
-    """Of base and new, drawn on the same images; repeats of a seed count as one."""
-    sides = [[trial for trial in side.ok if trial.counts is not None] for side in (old, found)]
+    """Of base and new, drawn on the same images, by ascending seed; repeats of a seed count as one."""
+    sides = [_with_counts(side) for side in (old, found)]
     values = [[score.values(_table(trial, found.groups)) for trial in side] for side in sides]
     drawn = bootstrap(values, found.groups, score.of_sums)
     return [_by_seed(one, [trial.seed for trial in side]) for one, side in zip(drawn, sides, strict=True)]
@@ -159,12 +175,21 @@ def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertain
 def _table(trial: Measured, groups: tuple[str, ...]) -> ImageTable:
     if trial.counts is None:
         raise BenchError("A trial without a per-image table has no scores by image.")
-    return ImageTable(groups, groups, trial.counts, None)
+    return ImageTable(groups, groups, trial.counts, None, trial.own)
 
 
 def _by_seed(one: Uncertainty, seeds: Sequence[int]) -> Uncertainty:
-    scores = [one.scores[np.array(seeds) == seed].mean() for seed in dict.fromkeys(seeds)]
+    scores = [one.scores[np.array(seeds) == seed].mean() for seed in sorted(set(seeds))]
     return Uncertainty(np.array(scores), one.draws, one.groups)
+
+
+def _difference(base: Uncertainty, new: Uncertainty, *, paired: bool, level: float) -> Interval | None:
+    """New - base; with the same seeds seed by seed, for a seed's luck with its initial weights is in both."""
+    if not paired:
+        return new.minus(base, level=level)
+    changes = Uncertainty(new.scores - base.scores, new.draws - base.draws, new.groups)
+    nothing = Uncertainty(np.zeros_like(base.scores), np.zeros_like(base.draws), base.groups)
+    return changes.minus(nothing, level=level)
 
 
 def _value_line(old: Subject, found: Subject, limit: Limit) -> Line:
