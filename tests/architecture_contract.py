@@ -124,17 +124,17 @@ def case(name: str) -> Case:
     return next(c for c in [*cases(), *small_cases(), bilinear_unet()] if c.name == name)
 
 
-def images(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Noise on two tones that differ between the blocks of 16 pixels: float32 in [0, 1]."""
+def images(count: int, height: int, width: int, seed: int = 0, side: int = 16) -> np.ndarray:
+    """Noise on tones that differ between blocks of `side` pixels: float32 in [0, 1]."""
     rng = np.random.default_rng(seed)
-    tones = 0.25 + 0.5 * blocks(count, height, width)[..., None] / (NUM_CLASSES - 1)
+    tones = 0.25 + 0.5 * blocks(count, height, width, side)[..., None] / (NUM_CLASSES - 1)
     return (tones + rng.uniform(-0.25, 0.25, (count, height, width, 3))).astype(np.float32)
 
 
-def blocks(count: int, height: int, width: int) -> np.ndarray:
-    """Labels int32 (count, height, width) that change every 16 pixels."""
+def blocks(count: int, height: int, width: int, side: int = 16) -> np.ndarray:
+    """Labels int32 (count, height, width) that change every `side` pixels."""
     n, y, x = np.ogrid[:count, :height, :width]
-    return ((y // 16 + 2 * (x // 16) + n) % NUM_CLASSES).astype(np.int32)
+    return ((y // side + 2 * (x // side) + n) % NUM_CLASSES).astype(np.int32)
 
 
 def make_statistics_real(model: keras.Model, batch: np.ndarray) -> None:
