@@ -314,7 +314,7 @@ def test_update_writes_the_reason_and_keeps_the_earlier_ones(base, tmp_path, wid
         (("--reason", "x"), "--update and --reason TEXT go together"),
         (("--baseline", "none.json"), "The baseline 'none.json' can't be read"),
         (("--limits", "none.toml"), "The limits 'none.toml' can't be read"),
-        (("--against", "HEAD", "--arch", "fcn8"), "The grid 'gate' has no architecture 'fcn8'. It has: unet, deeplab"),
+        (("--against", "HEAD", "--arch", "fcn8"), "The grid 'gate' has no architecture 'fcn8'. It has: unet, segnet"),
         (("--against", "no-such-revision"), "The revision 'no-such-revision' can't be read"),
     ],
 )
