@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+GATE := build/gate
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test test-all benchmark lint type install dev backends clean
+.PHONY: help demo test test-all benchmark lint type gate baseline install dev backends clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +29,16 @@ lint: dev  ## Check style
 
 type: dev  ## Check types
 	$(BIN)/mypy
+
+gate: backends dev  ## Train the regression gate's small grid and compare it with results/baseline.json
+	rm -rf $(GATE)
+	$(BIN)/bench run --config gate --results $(GATE)
+	$(BIN)/bench check $(GATE) --limits .ci/limits.toml --markdown $(GATE)/check.md --junit $(GATE)/check.xml
+
+baseline: backends dev  ## Make results/baseline.json anew: make baseline REASON='why'
+	rm -rf $(GATE)
+	$(BIN)/bench run --config gate --results $(GATE)
+	$(BIN)/bench check $(GATE) --update --reason "$(REASON)"
 
 install: $(VENV)/.installed  ## Install segbench with TensorFlow
 dev: $(VENV)/.dev  ## Install what the tests need as well
