@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.errors import BenchError
-from bench.evaluation.predict import Predictor, decide
+from bench.evaluation.predict import Predictor
 from bench.evaluation.summary import summarise
 from bench.evaluation.table import ImageTable
 from bench.metrics import boundary, objects
@@ -36,7 +36,7 @@ class Prediction(NamedTuple):
     index: int  # in the pack
     labels: np.ndarray  # uint8 (H, W)
     classes: np.ndarray  # uint8 (H, W)
-    foreground: np.ndarray  # float32 (H, W), the probability of class 1 of two; for more classes empty
+    foreground: np.ndarray  # float32 (H, W), the probability of class 1 of two; empty where there are more classes
 
     @property
     def counted(self) -> np.ndarray:
@@ -66,19 +66,26 @@ class Task:
         """Whether objects are scored, not pixels alone."""
         return "airbus_f2" in self.own
 
-    def predictions(self, predictor: Predictor, indexes: np.ndarray) -> Iterator[Prediction]:
-        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory."""
+    def predictions(
+        self, predictor: Predictor, indexes: np.ndarray, *, foreground: bool = True
+    ) -> Iterator[Prediction]:
+        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
+
+        Args:
+            foreground: False: the probabilities are not needed and may be empty.
+        """
         place = 0
         for images, labels, valid in batches.evaluation(self.pack, indexes, predictor.batch_size):
             rows, place = indexes[place : place + valid], place + valid
             if self.native:
                 for index, logits in zip(rows, predictor.logits(images), strict=False):
                     truth = self.pack.truth(index)
-                    yield Prediction(int(index), truth, *decide(predictor.restore(logits, truth.shape)))
+                    found = predictor.restored_classes(logits, truth.shape, foreground=foreground)
+                    yield Prediction(int(index), truth, *found)
             else:
-                classes, foreground = predictor.classes(images)
+                classes, probabilities = predictor.classes(images)
                 for row, index in enumerate(rows):
-                    probability = foreground[row] if len(foreground) else foreground
+                    probability = probabilities[row] if len(probabilities) else probabilities
                     yield Prediction(int(index), labels[row], classes[row], probability)
 
     def true_objects(self, predictor: Predictor, prediction: Prediction) -> np.ndarray:
@@ -120,7 +127,8 @@ def evaluate(
         point: also counts at this threshold and minimum area, for two classes.
     """
     pack = task.pack
-    rows = [_row(prediction, predictor, task, full, point) for prediction in task.predictions(predictor, indexes)]
+    predictions = task.predictions(predictor, indexes, foreground=full or point is not None)
+    rows = [_row(prediction, predictor, task, full, point) for prediction in predictions]
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     table = ImageTable(
         names=tuple(pack.names[i] for i in indexes),

@@ -82,6 +82,14 @@ class Predictor:
         """Logits of one picture at its own size: float32 (*image_size, C) to (*original_size, C)."""
         return geometry.restore(logits, original_size, self.resize)
 
+    def restored_classes(
+        self, logits: np.ndarray, original_size: tuple[int, int], *, foreground: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`decide` on the logits of one picture at its own size; the same as `decide(restore(...))`, but faster."""
+        if logits.shape[-1] == 2:  # scaling is linear: only the difference is scaled
+            logits = logits[..., 1:] - logits[..., :1]
+        return decide(self.restore(logits, original_size), foreground=foreground)
+
     def probabilities(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """The probability of every class at each picture's own size, one picture after the other.
 
@@ -108,15 +116,23 @@ class Predictor:
             yield np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch
 
 
-def decide(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (..., C) to classes uint8 (...) and, for two classes, the probability of class 1, else an empty array."""
-    classes = np.argmax(logits, axis=-1).astype(np.uint8)
-    return classes, foreground(logits) if logits.shape[-1] == 2 else np.zeros(0, np.float32)
+def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Classes uint8 (...) and, for two classes, the probability of class 1, else an empty array.
+
+    Args:
+        logits: float32 (..., C), or (..., 1): that of class 1 less that of class 0.
+        foreground: False: the probability is not needed, and the array is empty.
+    """
+    nothing = np.zeros(0, np.float32)
+    if logits.shape[-1] > 2:
+        return np.argmax(logits, axis=-1).astype(np.uint8), nothing
+    margin = logits[..., 0] if logits.shape[-1] == 1 else logits[..., 1] - logits[..., 0]
+    return (margin > 0).astype(np.uint8), sigmoid(margin) if foreground else nothing
 
 
-def foreground(logits: np.ndarray) -> np.ndarray:
-    """The probability of class 1 of two: float32 (..., 2) to (...)."""
-    return softmax(logits)[..., 1]
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), float32, without overflow."""
+    return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

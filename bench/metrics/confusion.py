@@ -35,7 +35,9 @@ def confusion_counts(
     _check_range(true, ignored, num_classes, "labels")
     _check_range(predicted, ignored, num_classes, "predictions")
     cells = num_classes * num_classes
-    cell = np.where(ignored, cells, true.astype(np.intp) * num_classes + predicted)
+    kind = np.min_scalar_type(cells)  # small numbers: pixels are many
+    cell = true.astype(kind) * kind.type(num_classes) + predicted.astype(kind)
+    cell[ignored] = cells  # whatever overflowed there
     matrix = _histograms(cell, cells + 1)[:, :-1].reshape(-1, num_classes, num_classes)  # (N, label, prediction)
     tp = np.diagonal(matrix, axis1=1, axis2=2)
     return np.stack([tp, matrix.sum(axis=1) - tp, matrix.sum(axis=2) - tp], axis=-1)
@@ -68,21 +70,22 @@ def threshold_counts(
     ignored = true == ignore_index if ignore_index is not None else np.zeros(true.shape, bool)
     _check_range(true, ignored, 2, "labels")
     bins = len(thresholds) + 1  # a pixel's bin is the number of thresholds that it passes
-    passed = np.zeros(true.shape, np.min_scalar_type(bins))  # small numbers: four times as fast as int64
+    passed = np.zeros(true.shape, np.min_scalar_type(2 * bins))  # small numbers: four times as fast as int64
     for threshold in thresholds:  # cheaper than a binary search per pixel for a few dozen thresholds
         passed += probability > probability.dtype.type(threshold)
-    histogram = _histograms(np.where(ignored, 2 * bins, true * np.intp(bins) + passed), 2 * bins + 1)[:, :-1]
+    passed += true.astype(passed.dtype) * passed.dtype.type(bins)
+    passed[ignored] = 2 * bins
+    histogram = _histograms(passed, 2 * bins + 1)[:, :-1]
     # Pixels that pass threshold k are those in the bins above k: a sum from the right.
     above = histogram.reshape(-1, 2, bins)[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
     fp, tp = above[:, 0, 1:], above[:, 1, 1:]
     return np.stack([tp, fp, above[:, 1, :1] - tp], axis=-1)
 
 
-def _histograms(cell: NDArray[np.intp], cells: int) -> NDArray[np.int64]:
-    """(N, P) values below `cells` -> int64 (N, cells), by one bincount over the batch."""
-    images = len(cell)
-    cell += np.arange(images)[:, None] * cells
-    return np.bincount(cell.ravel(), minlength=images * cells).astype(np.int64, copy=False).reshape(images, cells)
+def _histograms(cell: NDArray[np.unsignedinteger], cells: int) -> NDArray[np.int64]:
+    """(N, P) values below `cells` -> int64 (N, cells)."""
+    rows = [np.bincount(row, minlength=cells) for row in cell]
+    return np.array(rows, np.int64).reshape(len(cell), cells)
 
 
 def _flat_integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
