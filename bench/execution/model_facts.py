@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import architectures, catalog, profiling
+from bench.architectures.outside import check_installed
 from bench.cache import cache_folder
 from bench.errors import BenchError
 from bench.hashing import file_hash
-from bench.spec import TrialConfig
+from bench.spec import ArchitectureSpec, TrialConfig
 
 CHILD_SECONDS = 1800.0
 NUM_CLASSES = 3  # of the models that are described
@@ -43,7 +44,21 @@ def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
 
     A model that can't be built has its reason under `error` instead.
     """
-    return _answers("summary", configs)
+    lacks = [_lack(catalog.architecture(config)) for config in configs]
+    answers = iter(_answers("summary", [config for config, lack in zip(configs, lacks, strict=True) if not lack]))
+    return [{"error": lack} if lack else next(answers) for lack in lacks]
+
+
+def _lack(spec: ArchitectureSpec) -> str:
+    """Why the architecture can't be built on this machine at all; empty where it can."""
+    try:
+        if spec.package:
+            check_installed(spec.name, spec.package)
+    except BenchError as error:
+        return str(error)
+    if any(map(importlib.util.find_spec, spec.backends)):
+        return ""
+    return f"{spec.name} runs with {' or '.join(spec.backends)} only, and that is not installed."
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:

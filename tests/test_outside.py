@@ -1,0 +1,91 @@
+"""Outside reference models: what is said where their package is missing, and what their blocks cost."""
+
+import importlib.util
+
+import pytest
+
+from bench import doctor, grid
+from bench.architectures import ARCHITECTURES
+from bench.errors import BenchError
+from bench.execution import model_facts
+from bench.profiling.flops import flops_by_layer, forward_flops
+from bench.resolve import resolve
+
+OUTSIDE = [spec for spec in ARCHITECTURES if spec.package]
+every_outside = pytest.mark.parametrize("spec", OUTSIDE, ids=lambda spec: spec.name)
+
+
+@pytest.fixture
+def missing(monkeypatch):
+    """Neither keras-cv nor keras-hub can be found."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name.startswith("keras_") else found(name, *rest)
+    )
+
+
+def pip_line(spec):
+    extra = spec.package.replace("_", "-")
+    return f"{spec.name} needs the package {extra}, which is not installed: pip install 'segbench[{extra}]'"
+
+
+@every_outside
+def test_a_missing_package_is_one_line_at_planning_and_at_building(spec, missing):
+    for ask in (
+        lambda: grid.expand({"arch": spec.name, "dataset": "shapes", "image_size": 64}),
+        lambda: resolve(spec.build)((64, 64, 3), 2),
+    ):
+        with pytest.raises(BenchError) as error:
+            ask()
+        assert str(error.value) == pip_line(spec)
+
+
+def test_doctor_says_which_outside_packages_are_there(monkeypatch):
+    assert set(doctor.outside_packages()) == {"keras-cv", "keras-hub"}
+    monkeypatch.setattr(doctor, "installed", lambda name: False)
+    lines = doctor.outside_packages()
+    assert lines["keras-hub"] == (
+        "not installed, for kerashub_segformer and kerashub_deeplab_v3: pip install 'segbench[keras-hub]'"
+    )
+
+
+def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, monkeypatch):
+    monkeypatch.setattr(model_facts, "_answers", lambda kind, configs: [{"params": 1} for _ in configs])
+    wanted = [grid.TrialConfig(name, "", image_size=(64, 64)) for name in ("unet", "kerascv_segformer")]
+    facts = model_facts.summaries(wanted)
+    assert facts == [{"params": 1}, {"error": pip_line(OUTSIDE[1])}]
+    monkeypatch.undo()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else True)
+    assert model_facts._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
+
+
+def test_segformer_takes_square_images_only():
+    (spec,) = [spec for spec in OUTSIDE if spec.name == "kerashub_segformer"]
+    config = {"arch": spec.name, "dataset": "shapes", "backend": "jax"}
+    if importlib.util.find_spec("jax") is None or importlib.util.find_spec(spec.package) is None:
+        pytest.skip("jax or keras-hub is not installed")
+    with pytest.raises(BenchError, match=r"equal multiples of 32. The next size that fits is 96x96"):
+        grid.expand({**config, "image_size": "64x96"})
+    with pytest.raises(BenchError, match="fits is 64x64"):
+        grid.expand({**config, "image_size": "32"})
+
+
+def test_the_parts_of_a_transformer_s_block_are_counted():
+    check = pytest.importorskip("keras_hub", reason="keras-hub is not installed")
+    assert check
+    model = resolve("bench.architectures.kerashub:build_segformer")(
+        (64, 64, 3), 3, hidden_dims=(8, 10, 20, 32), depths=(1, 1, 1, 1), projection_filters=8
+    )
+    macs = {name: flops / 2 for name, flops in flops_by_layer(model).items()}
+    # Decoder: linear layers at strides 4 to 32, then 1x1 convolutions at stride 4.
+    linear = 8 * (16 * 16 * 8 + 8 * 8 * 10 + 4 * 4 * 20 + 2 * 2 * 32)
+    fuse, logits = 16 * 16 * 4 * 8 * 8, 16 * 16 * 8 * 3
+    # A stage of n tokens, c channels and m reduced tokens: patches, the reduction, queries and output, keys and values,
+    # scores and their sums, and the two linear layers with a 3x3 depthwise convolution between.
+    encoder = 0
+    for n, c, before, patch, ratio in ((256, 8, 3, 7, 8), (64, 10, 8, 3, 4), (16, 20, 10, 3, 2), (4, 32, 20, 3, 1)):
+        m = n // ratio**2
+        reduction = m * ratio**2 * c * c if ratio > 1 else 0
+        encoder += n * patch**2 * before * c + reduction + 2 * n * c * c + 2 * m * c * c + 2 * n * m * c
+        encoder += 2 * n * c * 4 * c + n * 9 * 4 * c
+    assert sum(macs.values()) == encoder + linear + fuse + logits == forward_flops(model) / 2
