@@ -158,3 +158,17 @@ def test_long_tables_have_pages(tmp_path):
     )
     assert (first, text, second) == (100, "Rows 1 to 100 of 120", 20)
     assert found == ["c007"]
+
+
+def test_the_time_to_a_score_follows_the_field(page, tmp_path):
+    before, after, never = told(
+        page,
+        tmp_path,
+        """
+        const times = () => Array.from(document.querySelectorAll("tr[data-curve]"), (row) => row.cells[1].textContent);
+        const box = document.querySelector(".goal");
+        const goal = (text) => { box.value = text; box.dispatchEvent(new Event("input")); };
+        told.push(times()); goal("0.3"); told.push(times()); goal("0.99"); told.push(times())""",
+    )
+    assert len(before) == 5 and set(never) == {"not reached"}
+    assert all(float(soon) < float(late) for late, soon in zip(before, after, strict=True) if late != "not reached")

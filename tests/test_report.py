@@ -14,6 +14,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from fake_results import CLASSES, failed_record, fake_config, fake_record, fake_results, write_trial
 from markdown_it import MarkdownIt
@@ -24,9 +26,10 @@ from bench.commands.report import report as report_command
 from bench.errors import BenchError
 from bench.records.frame import load_results
 from bench.records.store import MARKER, ResultsFolder, write_json
+from bench.report.exports import exports
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.report.tables import csv_text, markdown_cell, terminal_table
+from bench.report.tables import markdown_cell, terminal_table
 from bench.spec import SCHEMA_VERSION
 
 HOSTILE = (
@@ -39,6 +42,9 @@ HOSTILE = (
     "{{ 7 * 7 }} {% include 'x' %} [bold]",
     "x" * 10_000,
 )
+
+
+TABLES = ("leaderboard.csv", "leaderboard.parquet", "leaderboard.json", "leaderboard.tex")
 
 
 class _Page(HTMLParser):
@@ -105,9 +111,11 @@ def hostile(tmp_path_factory) -> tuple[Path, str]:
 
 def test_files(report):
     names = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
-    plots = ("curves-train_seconds", "curves-images", "train_images_per_second", "peak_memory_mib")
+    plots = ("curves-train_seconds", "curves-images", "curves-epochs", "loss-train_seconds")
+    plots += ("train_images_per_second", "inference_images_per_second", "latency_ms_p95", "peak_memory_mib", "params")
+    plots += ("classes", "images", "ledger")
     expected = {f"plots/1-pets-{plot}.{kind}" for plot in plots for kind in ("svg", "png")}
-    assert names == {"index.html", "LEADERBOARD.md", "leaderboard.csv"} | expected
+    assert names == {"index.html", "LEADERBOARD.md", *TABLES} | expected
     for path in (report / "plots").glob("*.png"):
         with Image.open(path) as image:
             assert image.width > 500
@@ -170,7 +178,7 @@ def test_identifiers_are_unique(report):
 
 def test_plots_take_the_colours_of_the_page(report):
     text = (report / "index.html").read_text()
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 12
     assert "currentColor" in text and "#1f2329" not in text.partition("</style>")[2]
     assert "<!DOCTYPE svg" not in text and "<metadata>" not in text
 
@@ -427,8 +435,30 @@ def test_markdown_cell_stays_in_its_cell(text):
     assert not re.search(r"<(?!/?(table|thead|tbody|tr|th|td)\b)", rendered)
 
 
-def test_csv_of_nothing_has_its_heading():
-    assert csv_text([]).startswith("rank,rank_best,")
+def test_tables_of_nothing():
+    assert {name: len(content) < 3000 for name, content in exports([]).items()} == dict.fromkeys(TABLES, True)
+
+
+def test_the_tables_agree(report):
+    frame = pd.read_csv(report / "leaderboard.csv")
+    parquet = pd.read_parquet(report / "leaderboard.parquet")
+    rows = json.loads((report / "leaderboard.json").read_text())
+    assert list(frame) == list(parquet) == list(rows[0]) and len(frame) == len(parquet) == len(rows) == 7
+    for name in ("mean_iou", "interval_low", "params_sd", "rank_worst"):
+        assert np.allclose(frame[name].astype(float), parquet[name].astype(float), equal_nan=True)
+    assert rows[5]["mean_iou"] is None and rows[0]["rank"] == 1
+    tex = (report / "leaderboard.tex").read_text()
+    assert tex.count(r"\toprule") == tex.count(r"\bottomrule") == 1 and tex.count(" \\\\\n") == 1 + 5
+    assert r"unet:mobilenet\_v2" in tex
+
+
+def test_hostile_latex(hostile):
+    out, _ = hostile
+    text = (out / "leaderboard.tex").read_text()
+    for line in text.splitlines()[1:]:
+        plain = re.sub(r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater)\{\}|\\.", "", line)
+        assert not re.search(r"[#%~^_]", plain), line
+        assert line.startswith("\\") or plain.count("{") == plain.count("}") == 0
 
 
 def test_report_imports_no_keras():
@@ -443,7 +473,7 @@ def test_words_stand_left_and_numbers_right(tmp_path):
         config = fake_config(backend=backend, batch_size=8 * (number + 1))
         write_trial(tmp_path / "results", *fake_record(config, key=f"key{number}"))
     (group,) = groups(load_results(tmp_path / "results"))
-    assert group.texts == {"arch", "backbone", "weights", "backend"}
+    assert group.texts == {"arch", "backbone", "weights", "flags", "backend"}
     write_report([tmp_path / "results"], tmp_path / "out")
     rule = next(line for line in (tmp_path / "out" / "LEADERBOARD.md").read_text().splitlines() if "---" in line)
     sides = dict(zip(group.columns, rule.strip("| ").split(" | "), strict=True))

@@ -134,6 +134,18 @@ def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measur
     return Measured(tuple(found), images, first.groups if first else 0)
 
 
+def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
+    """The images' names and own mean IoU (images,), mean over the trials; None where the tables don't give it."""
+    tables = _read(member, MEAN_IOU)
+    if isinstance(tables, str):
+        return None
+    return tables.images[0], np.mean([_of_images(values) for values in tables.values], axis=0)
+
+
+def _of_images(counts: Values) -> NDArray[np.float64]:
+    return _mean_of_known(scores.iou(counts.reshape(len(counts), -1, 3)))
+
+
 def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
     """Bootstrap configurations on the same images; repeats of a seed count as one."""
     drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], score.of_sums)

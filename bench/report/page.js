@@ -270,6 +270,20 @@ function start() {
   view.show();
 }
 
+// When each configuration's validations were first at a score; seeds stand apart by ";" in data-curve.
+function showTimes(section, goal) {
+  for (const row of section.querySelectorAll("tr[data-curve]")) {
+    const seeds = row.dataset.curve.split(";").map((seed) => seed.split(" ").map((point) => point.split(":").map(Number)));
+    const times = seeds.map((seed) => seed.find(([, score]) => score >= goal)).filter(Boolean).map(([seconds]) => seconds);
+    const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+    row.cells[1].textContent = times.length ? Number(mean.toPrecision(4)) : "not reached";
+    row.cells[2].textContent = `${times.length} of ${seeds.length}`;
+  }
+}
+
+for (const box of document.querySelectorAll(".goal")) {
+  box.addEventListener("input", () => { if (box.value) showTimes(box.closest(".target"), box.valueAsNumber); });
+}
 for (const table of document.querySelectorAll("table.board:not(.main)")) {
   const board = new Board(table);
   board.headings.forEach((heading, column) => heading.firstChild.addEventListener("click", () => board.sort(column, board.next(column))));

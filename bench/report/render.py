@@ -22,17 +22,29 @@ from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_wri
 from bench.records.text import clean, shorten
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
+from bench.report.contrasts import Contrast, group_contrasts, group_images
+from bench.report.curves import curves_frame, points, time_to, usual_target
+from bench.report.exports import exports
 from bench.report.files import write_whole
 from bench.report.flags import MEANINGS
 from bench.report.leaderboard import Group, groups
 from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
 from bench.report.samples import Sample, group_samples, private_data
-from bench.report.tables import csv_text, markdown
+from bench.report.tables import markdown
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
+_TARGETS = 50  # configurations, best first
 _LOG_LINES, _LOG_LINE_LENGTH = 60, 500
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How soon a validation score is reached; the page's script does the same for any other."""
+
+    target: float
+    rows: list[tuple[str, str, float | None, int, int]]  # label, curve, seconds, seeds that got there, all seeds
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,9 @@ class Part:
     id: str
     group: Group
     choice: Choice  # without limits
+    targets: Targets | None
     plots: list[Plot]
+    contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
 
 
@@ -80,12 +94,12 @@ def write_report(
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
     command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
-    texts = {
+    contents = {
         "index.html": _page(parts, frame, failures, by_folder, problems, now, command, public),
         "LEADERBOARD.md": markdown(boards, failures, problems, now),
-        "leaderboard.csv": csv_text(boards),
     }
-    files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
+    files = [write_whole(out / name, text.encode()) for name, text in contents.items()]
+    files += [write_whole(out / name, content) for name, content in exports(boards).items()]
     plots = [plot for part in parts for plot in part.plots]
     remove_old_plots(out / PLOTS, plots)
     return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
@@ -128,19 +142,20 @@ def _unfinished(loaded: Loaded) -> list[str]:
 def _part(
     number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str], public: bool
 ) -> Part:
-    histories = {row.label: _histories(row.configuration.ok["folder"], trials) for row in group.ranked}
+    curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{re.sub(r'[^a-z0-9]+', '-', group.fields['data set'].lower())[:40].strip('-') or 'data'}"
-    plots = group_plots(group, histories, out / PLOTS, name)
+    plots = group_plots(group, curves, images.scores, out / PLOTS, name)
+    contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
-    return Part(f"group-{number}", group, choose(group, {}), plots, samples)
+    return Part(f"group-{number}", group, choose(group, {}), _targets(group, curves), plots, contrasts, samples)
 
 
-def _histories(folders: Sequence[str], trials: dict[str, StoredTrial]) -> list[pd.DataFrame]:
-    columns = ["train_seconds", "images", "val_mean_iou"]
-    frames = [pd.DataFrame(trials[f].history()).reindex(columns=[*columns, "phase"]) for f in folders]
-    return [
-        f[columns].apply(pd.to_numeric, errors="coerce").assign(frozen=f["phase"] == "frozen") for f in frames if len(f)
-    ]
+def _targets(group: Group, curves: pd.DataFrame) -> Targets | None:
+    if curves.empty:
+        return None
+    target, shown = usual_target(curves), curves[curves["label"].isin([row.label for row in group.ranked[:_TARGETS]])]
+    texts = points(shown)
+    return Targets(target, [(label, texts[label], *found) for label, found in time_to(target, shown).items()])
 
 
 def _page(

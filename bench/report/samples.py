@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.records.store import StoredTrial
 from bench.records.text import clean, shorten
-from bench.report.leaderboard import Group
+from bench.report.leaderboard import Group, Row
 
 MAX_CONFIGURATIONS = 12  # of a group, best first
 MAX_IMAGES = 3  # of a configuration
@@ -40,12 +40,17 @@ def group_samples(
     """
     shown = []
     for row in group.ranked[:MAX_CONFIGURATIONS]:
-        some = [trials[folder] for folder in row.configuration.ok["folder"]]
-        files = next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
-        samples = [sample for file in files[:MAX_IMAGES] if (sample := _read(file, problems))]
+        files = pictures(row, trials, public=public)[:MAX_IMAGES]
+        samples = [sample for file in files if (sample := read_sample(file, problems))]
         if samples:
             shown.append((row.label, samples))
     return shown
+
+
+def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = False) -> list[Path]:
+    """The overlays of a row's first trial that stored any; with `public` only such as may be published."""
+    some = [trials[folder] for folder in row.configuration.ok["folder"]]
+    return next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
 
 
 def private_data(trials: Iterable[StoredTrial]) -> list[str]:
@@ -57,7 +62,8 @@ def _is_private(trial: StoredTrial) -> bool:
     return trial.record.dataset.get("may_show_pictures") is not True
 
 
-def _read(file: Path, problems: list[str]) -> Sample | None:
+def read_sample(file: Path, problems: list[str]) -> Sample | None:
+    """A picture made small enough; None, and a line in `problems`, where it can't be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

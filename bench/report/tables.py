@@ -1,8 +1,6 @@
-"""The leaderboard as Markdown, CSV and a table for the terminal."""
+"""The leaderboard as Markdown and as a table for the terminal."""
 
-import csv
 import html
-import io
 import re
 from collections.abc import Sequence
 
@@ -10,9 +8,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from bench.records.statistics import SAME
 from bench.records.text import shorten
-from bench.report.columns import MEASURED, PARAMS
 from bench.report.leaderboard import Group
 
 
@@ -59,49 +55,6 @@ def markdown_cell(text: str) -> str:
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)  # inside a word it is no emphasis
     return text.replace("://", ":&#8203;//")  # no link of its own
-
-
-def csv_text(groups: Sequence[Group]) -> str:
-    """leaderboard.csv: a line a configuration; numbers unrounded, `..._sd` empty for one seed.
-
-    `interval_low`, `interval_high`: of the score in `ranked_by`, of the images alone for one seed.
-    """
-    numbers = [c.name for c in (*MEASURED, PARAMS)]
-    classes = list(dict.fromkeys(name for group in groups for name in group.classes))
-    heading = [
-        "rank",
-        "rank_best",
-        "rank_worst",
-        "ranked_by",
-        "interval_low",
-        "interval_high",
-        *SAME,
-        "configuration",
-        "seeds",
-        "failed",
-        *(n for c in (*numbers, *classes) for n in (c, f"{c}_sd")),
-    ]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_csv_cell, heading))
-    for group in groups:
-        for row in group.rows:
-            interval = row.uncertainty.interval if row.uncertainty else None
-            values = [row.rank, *(row.ranks or (None, None)), group.score]
-            values += [interval.low, interval.high] if interval else [None, None]
-            values += [*row.configuration.values.values(), row.configuration.seeds, row.configuration.failed]
-            for name in (*numbers, *classes):
-                spread = row.configuration.spread(name)
-                values += [spread.mean if spread.n else None, spread.sd]
-            writer.writerow(map(_csv_cell, values))
-    return out.getvalue()
-
-
-def _csv_cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection)."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None or value != value else value
 
 
 def terminal_table(group: Group) -> Table:

@@ -1,0 +1,79 @@
+"""What the plots and lists of a report are made of: fronts, times to a score, images that set two rows apart."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import TEST_IMAGES, fake_config, fake_record, fake_results, write_trial
+
+from bench.records.frame import load_results
+from bench.records.store import load
+from bench.report.contrasts import group_contrasts, group_images, picture_name
+from bench.report.curves import curves_frame, points, time_to, usual_target
+from bench.report.leaderboard import groups
+from bench.report.render import write_report
+from bench.report.trade_offs import pareto
+
+
+def test_the_front_is_what_none_beats_in_both():
+    cost, score = np.array([1.0, 2, 2, 3, 4, 5]), np.array([0.5, 0.7, 0.6, 0.7, 0.9, 0.8])
+    assert pareto(cost, score, high_is_better=False).tolist() == [0, 1, 4]
+    assert pareto(-cost, score, high_is_better=True).tolist() == [0, 1, 4]
+
+
+def curves(*trials: list[tuple[float, float]], label: str = "a") -> pd.DataFrame:
+    return pd.DataFrame(
+        {"label": label, "trial": trial, "train_seconds": seconds, "val_mean_iou": score}
+        for trial, steps in enumerate(trials)
+        for seconds, score in steps
+    )
+
+
+def test_time_to_a_score_is_the_mean_over_the_seeds_that_got_there():
+    some = curves([(10, 0.3), (20, 0.6), (30, 0.5)], [(12, 0.2), (24, 0.4), (36, 0.6)], [(11, 0.1)])
+    assert time_to(0.5, some) == {"a": (28.0, 2, 3)}  # (20 + 36) / 2
+    assert time_to(0.9, some) == {"a": (None, 0, 3)}
+    assert usual_target(some) == 0.54
+    assert points(some) == {"a": "10:0.3000 20:0.6000 30:0.5000;12:0.2000 24:0.4000 36:0.6000;11:0.1000"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return fake_results(tmp_path_factory.mktemp("plots") / "results", nets=2)
+
+
+def test_curves_are_read_from_the_histories(results):
+    trials = {str(trial.folder): trial for trial in load([results]).trials}
+    (group,) = groups(load_results(results))
+    frame = curves_frame(group, trials)
+    assert frame.groupby(["label", "trial"]).size().tolist() == [10] * 4
+    folder = next((results / "trials").glob("unet_None_0*"))
+    (folder / "history.jsonl").write_text('{"val_mean_iou": "x"}\n{"train_seconds": 1}\n[]\n{"imag')
+    assert len(curves_frame(group, trials)) == 30
+
+
+def test_images_that_set_two_rows_apart(results):
+    trials = {str(trial.folder): trial for trial in load([results]).trials}
+    (group,) = groups(load_results(results))
+    images = group_images(group)
+    assert {len(scores) for scores in images.scores.values()} == {TEST_IMAGES}
+    problems: list[str] = []
+    hardest, pair = group_contrasts(group, images, trials, problems, public=False)
+    means = [np.mean(line.scores) for line in hardest.lines]
+    assert means == sorted(means) and len(means) == 5
+    assert pair.labels == ("unet:mobilenet_v2", "unet")
+    differences = [one - other for one, other in (line.scores for line in pair.lines)]
+    assert differences[:5] == sorted(differences[:5], reverse=True) and differences[5:] == sorted(differences[5:])
+    assert {line.name for line, _ in pair.pictures} == {"image_0", "image_1"}  # those that have pictures
+    assert [len(samples) for _, samples in pair.pictures] == [2, 2] and not problems
+    assert not group_contrasts(group, images, trials, problems, public=True)[1].pictures  # of unknown licence
+
+
+def test_a_picture_is_found_by_its_name():
+    assert picture_name("Abyssinian 1/ä.jpg") == "Abyssinian_1_ä_jpg"
+    assert len(picture_name("x" * 99)) == 60
+
+
+def test_a_group_of_few_images_or_without_tables_has_no_lists(tmp_path):
+    write_trial(tmp_path, *fake_record(fake_config())[:1])
+    page = write_report([tmp_path], tmp_path / "out").files[0].read_text()
+    assert 'id="images"' not in page and 'id="plots"' in page
