@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from bench.errors import BenchError
 from bench.resolve import load_file
-from bench.spec import ArchitectureSpec, DatasetSpec, Param
+from bench.spec import ArchitectureSpec, DatasetSpec, KaggleSource, Param
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -119,7 +119,10 @@ def architecture_from(values: dict[str, Any]) -> ArchitectureSpec:
 
 def dataset_from(values: dict[str, Any]) -> DatasetSpec:
     """The reverse of what `probe` prints for a data set."""
-    return DatasetSpec(**_tuples(values))
+    # An answer that was kept by an older version has neither.
+    params = tuple(Param(**param) for param in values.get("params", ()))
+    source = KaggleSource(**_tuples(values["kaggle"])) if values.get("kaggle") else None
+    return DatasetSpec(**{**_tuples(values), "params": params, "kaggle": source})
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

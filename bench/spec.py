@@ -85,6 +85,16 @@ class BackboneSpec:
 
 
 @dataclass(frozen=True)
+class KaggleSource:
+    """What a data set needs of a Kaggle competition."""
+
+    competition: str  # its name in the address
+    files: tuple[str, ...]  # the archives; empty: all that the competition has
+    size: int  # bytes, about
+    by_hand: str  # how a person gets it
+
+
+@dataclass(frozen=True)
 class DatasetSpec:
     """Everything that the parent needs to know of a data set; `adapter` is resolved when it is read."""
 
@@ -98,6 +108,7 @@ class DatasetSpec:
     needs_data_dir: bool = True
     params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
+    kaggle: KaggleSource | None = None  # where a competition's data comes from
     metrics: tuple[str, ...] = ()  # of DATASET_METRICS: the scores that its users know
     may_show_pictures: bool = True  # whether samples may stand on a published page
 

@@ -3,6 +3,7 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
+from bench.datasets.kaggle import AIRBUS, CARVANA
 from bench.spec import DatasetSpec, Param
 
 _PETS = {
@@ -46,6 +47,7 @@ DATASETS = (
         homepage="https://www.kaggle.com/c/carvana-image-masking-challenge",
         licence="Kaggle competition data",
         aliases=("carvana-image-masking-challenge",),
+        kaggle=CARVANA,
         metrics=("carvana_dice",),
         may_show_pictures=False,
     ),
@@ -61,6 +63,7 @@ DATASETS = (
             Param("balance_ships", "int", 0, "at most so many tiles for each number of ships; 0: all"),
             Param("empty_fraction", "float", 1.0, "share of the tiles without ships that is kept"),
         ),
+        kaggle=AIRBUS,
         metrics=("airbus_f2",),
         may_show_pictures=False,
     ),

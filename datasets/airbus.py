@@ -26,17 +26,13 @@ from typing import Any
 import numpy as np
 
 from bench.datasets.base import DataFault, Sample, check_folder, hashed_splits, read_rgb, read_size
+from bench.datasets.kaggle import AIRBUS
 from bench.datasets.rle import pixels, unflatten
 from bench.datasets.rle_table import Row, place, read_table
 from bench.datasets.tiles import overlapping
 from bench.errors import BenchError
 from bench.hashing import share
 
-HELP = (
-    "Get train_v2.zip and train_ship_segmentations_v2.csv from https://www.kaggle.com/c/airbus-ship-detection/data, "
-    "unpack them into one folder and give it with --data-dir; or run `bench prepare airbus` with Kaggle's credentials "
-    "on this machine."
-)
 CORRUPT = ("6384c3e78.jpg",)
 _IMAGES, _TABLE = "train_v2", "train_ship_segmentations_v2.csv"
 
@@ -78,7 +74,7 @@ class Airbus:
 def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float = 1.0) -> Airbus:
     """Two classes: background, ship. `balance_ships` 0 takes all tiles."""
     _check(balance_ships, empty_fraction)
-    folder = check_folder("airbus", data_dir, (_IMAGES, _TABLE), HELP)
+    folder = check_folder("airbus", data_dir, (_IMAGES, _TABLE), AIRBUS.by_hand)
     rows = read_table(folder / _TABLE, "ImageId", "EncodedPixels")
     count = _unnamed(folder, rows)
     skipped = [name for name in CORRUPT if rows.pop(name, None)]

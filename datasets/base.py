@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # of the groups of a data set without official splits; the rest is the test
+MANY_GROUPS = 100  # from which chance alone keeps to these shares well enough
 
 # What Pillow raises for files that are cut short, damaged or no pictures at all.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -89,11 +90,13 @@ def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: st
 def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
     """Group -> split: 70 % train, 10 % val, 20 % test, by a hash of the group's name.
 
-    Absent or added groups don't move others, but in a set so small that a split would be empty, where the
-    nearest group by the hash moves in: of three groups or more every split has one.
+    Of many groups each goes by its own hash alone, so that absent or added ones don't move others. Fewer are put in
+    the order of their hashes and cut at the shares, since chance would leave too little of a split. Of three groups
+    or more every split has one.
     """
     order = sorted(set(groups), key=lambda group: (share("split", group), group))
-    shares = [share("split", group) for group in order]
+    few = len(order) < MANY_GROUPS
+    shares = [place / len(order) if few else share("split", group) for place, group in enumerate(order)]
     train = sum(value < TRAIN_SHARE for value in shares)
     both = sum(value < TRAIN_SHARE + VALIDATION_SHARE for value in shares)
     train = max(1, min(train, len(order) - 2))

@@ -18,15 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets.base import DataFault, Sample, check_folder, check_size, hashed_splits, read_labels, read_rgb
+from bench.datasets.kaggle import CARVANA
 from bench.datasets.rle import rle_decode
 from bench.datasets.rle_table import Row, place, read_table
 from bench.errors import BenchError
 
-HELP = (
-    "Get train.zip and train_masks.zip (or train_masks.csv.zip) from "
-    "https://www.kaggle.com/c/carvana-image-masking-challenge/data, unpack them into one folder and give it with "
-    "--data-dir; or run `bench prepare carvana` with Kaggle's credentials on this machine."
-)
 _IMAGES, _MASKS, _TABLE = "train", "train_masks", "train_masks.csv"
 
 
@@ -57,7 +53,7 @@ class Carvana:
 
 def load(data_dir: Path | None) -> Carvana:
     """Two classes: background, car."""
-    folder = check_folder("carvana", data_dir, (_IMAGES,), HELP)
+    folder = check_folder("carvana", data_dir, (_IMAGES,), CARVANA.by_hand)
     images, masks, table = (folder / part for part in (_IMAGES, _MASKS, _TABLE))
     rows: dict[str, Row] = {}
     names = {path.stem for path in images.glob("*.jpg")}
@@ -66,7 +62,9 @@ def load(data_dir: Path | None) -> Carvana:
     elif table.exists():
         rows = _rows(table)
     else:
-        raise BenchError(f"The data folder '{folder}' of 'carvana' has neither {_MASKS} nor {_TABLE}. {HELP}")
+        raise BenchError(
+            f"The data folder '{folder}' of 'carvana' has neither {_MASKS} nor {_TABLE}. {CARVANA.by_hand}"
+        )
     # A name with only one of its two parts is kept: reading it then says which one is missing.
     splits = hashed_splits(_car(name) for name in names | set(rows))
     samples = []

@@ -237,7 +237,7 @@ def test_show_arch_prints_stages_backbones_and_parameters():
         (("arch", "unett"), "Unknown architecture 'unett'. Did you mean 'unet'"),
         (("arch", "unet", "--param", "depth=1,2"), "shows one model: give --param depth one value"),
         (("arch", "unet", "--image-size", "100"), "unet"),
-        (("some", "unet"), "takes one run, or `arch` and an architecture, not 'some' and 'unet'"),
+        (("some", "unet"), "or `arch` and an architecture, or `dataset` and a data set, not 'some' and 'unet'"),
     ],
 )
 def test_show_arch_refuses_in_one_line(arguments, message):

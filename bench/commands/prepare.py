@@ -1,17 +1,36 @@
-"""`bench prepare`: fetch and decode a data set before the first run."""
+"""`bench prepare`: fetch and decode a data set before the first run, or only look whether it could be."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from bench.commands.console import output
+from bench.commands.console import counting, output
+from bench.errors import BenchError
 from bench.spec import RESIZES
+
+if TYPE_CHECKING:
+    from bench.pipeline.health import Health
+    from bench.pipeline.source import Source
+    from bench.spec import DatasetSpec
+
+_KINDS = {
+    "missing": "unmatched or missing files",
+    "size": "masks of another size",
+    "values": "label values that are no class",
+    "unreadable": "can't be read",
+}
+_EXAMPLES = 10  # messages printed of each kind
 
 
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="A data set of `bench list datasets`.", show_default=False)],
+    dataset: Annotated[
+        str, typer.Argument(help="A data set of `bench list datasets`, or folder:PATH.", show_default=False)
+    ],
     data_dir: Annotated[
         Path | None, typer.Option(help="Its folder. Default: it is downloaded.", show_default=False)
     ] = None,
@@ -19,32 +38,133 @@ def prepare(
         str, typer.Option(help="Pixels: 128, height x width as 128x192, several with commas.")
     ] = "128",
     resize: Annotated[str, typer.Option(help=f"Another aspect ratio: {', '.join(RESIZES)}.")] = "stretch",
+    balance_ships: Annotated[
+        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
+    ] = None,
+    empty_fraction: Annotated[
+        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
+    ] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only report what is wrong; exit code 1 where training would fail.")
+    ] = False,
+    export_masks: Annotated[
+        Path | None, typer.Option(help="Only write the masks as PNG files into this new folder.", show_default=False)
+    ] = None,
+    per_ship: Annotated[bool, typer.Option("--per-ship", help="One PNG an object, not one an image.")] = False,
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
     """Fetch a data set, check its files and decode it once for all trials of that size."""
     from bench import catalog, checks
-    from bench.pipeline import pack
-    from bench.values import axis
+    from bench.commands.show_dataset import checked_params
 
     if plugin:
         catalog.add_plugin(plugin)
-    spec = catalog.datasets().get(dataset)
     checks.one_of("resize policy", resize, RESIZES)
+    if check and export_masks:
+        raise BenchError("--check only reports and --export-masks only writes: give one of them.")
+    if per_ship and not export_masks:
+        raise BenchError("--per-ship needs --export-masks, the folder that the PNG files go to.")
+    spec, folder = catalog.find_dataset(dataset, data_dir)
+    params = checked_params(spec, {"balance_ships": balance_ships, "empty_fraction": empty_fraction})
     console = output()
+    if check:
+        raise typer.Exit(_check(console, spec, folder, params, skip_corrupt))
+    if export_masks:
+        _export(console, spec, folder, params, export_masks, per_ship, skip_corrupt)
+        return
+    _pack(console, spec, folder, params, image_size, resize, skip_corrupt)
+
+
+def _pack(
+    console: Console,
+    spec: "DatasetSpec",
+    folder: Path | str | None,
+    params: dict[str, Any],
+    image_size: str,
+    resize: str,
+    skip_corrupt: bool,
+) -> None:
+    """Write the packs of all sizes."""
+    from bench.pipeline import pack
+    from bench.values import axis
+
     for _, size in axis("image_size", image_size):
         name = f"{spec.name} {size[0]}x{size[1]}"
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        ) as bar:
-            task = bar.add_task(name, total=None)
-
-            def show(done: int, total: int, bar: Progress = bar, task: TaskID = task) -> None:
-                bar.update(task, completed=done, total=total)
-
-            made = pack.prepare(spec, size, resize=resize, data_dir=data_dir, skip_corrupt=skip_corrupt, progress=show)
-            bar.update(task, completed=len(made.names), total=len(made.names))
+        with counting(console, name) as progress:
+            made = pack.prepare(
+                spec, size, resize=resize, data_dir=folder, params=params, skip_corrupt=skip_corrupt, progress=progress
+            )
         counts = ", ".join(f"{len(made.indexes(split))} {split}" for split in ("train", "val", "test"))
-        console.print(f"{name}: {counts}; in {made.path}", highlight=False, soft_wrap=True)
+        console.print(f"{name}: {counts}; in {made.path}", markup=False, highlight=False, soft_wrap=True)
         for note in made.notes:
             console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _export(
+    console: Console,
+    spec: "DatasetSpec",
+    folder: Path | str | None,
+    params: dict[str, Any],
+    target: Path,
+    per_ship: bool,
+    skip_corrupt: bool,
+) -> None:
+    from bench.pipeline.export import export_masks
+    from bench.pipeline.source import open_source
+
+    source = open_source(spec, folder, params)
+    with counting(console, f"masks of {spec.name}") as progress:
+        written, problems = export_masks(
+            source, target, per_object=per_ship, skip_corrupt=skip_corrupt, progress=progress
+        )
+    left_out = f", {len(problems)} images left out" if problems else ""
+    console.print(f"{written} masks in {target}{left_out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _check(
+    console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any], skip_corrupt: bool
+) -> int:
+    """Print the health report; exit code 1 where training on this would fail."""
+    from bench.commands.show_dataset import print_balance, print_head
+    from bench.pipeline.health import examine
+    from bench.pipeline.source import SPLITS, open_source
+
+    source = open_source(spec, folder, params)
+    with counting(console, f"reading {spec.name}") as progress:
+        health = examine(source, source.samples, progress)
+    print_head(console, source)
+    print_balance(console, source, health)
+    for note in source.notes:
+        console.print(Text(f"note: {note}"))
+    _print_problems(console, source, health)
+    empty = [split for split in SPLITS if not health.splits[split]]
+    if empty:
+        console.print(Text(f"No image is left to {' and '.join(empty)}."), style="red")
+    fails = bool(empty) or (bool(health.problems) and not skip_corrupt)
+    console.print(_verdict(fails, len(health.problems)), style="red" if fails else "green")
+    return int(fails)
+
+
+def _print_problems(console: Console, source: "Source", health: "Health") -> None:
+    """A row a kind of problem, then examples; and the classes that no image has."""
+    table = Table(title="problems", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("kind")
+    table.add_column("images", justify="right")
+    for kind, text in _KINDS.items():
+        table.add_row(text, f"{health.kinds[kind]:,}")
+    unseen = [name for label, name in enumerate(source.spec.classes) if not health.images[label]]
+    table.add_row("classes that no image has", Text(f"{len(unseen)}{': ' if unseen else ''}{', '.join(unseen)}"))
+    console.print(table)
+    for kind in _KINDS:
+        messages = [message for found, message in health.problems if found == kind]
+        for message in messages[:_EXAMPLES]:
+            console.print(Text(message), soft_wrap=True)
+        if len(messages) > _EXAMPLES:
+            console.print(Text(f"and {len(messages) - _EXAMPLES} more: {_KINDS[kind]}"))
+
+
+def _verdict(fails: bool, problems: int) -> str:
+    if fails:
+        return "Training would fail: mend this" + (", or leave it out with --skip-corrupt." if problems else ".")
+    return "Training can begin" + (f"; {problems} images are left out." if problems else ".")

@@ -36,10 +36,14 @@ _LARGEST_LIST = 8  # values; longer lists are counted
 
 def show(
     run: Annotated[
-        str, typer.Argument(help="Id of a trial in `bench list runs`, or how it begins; or `arch`.", show_default=False)
+        str,
+        typer.Argument(
+            help="Id of a trial in `bench list runs`, or how it begins; or `arch`, `dataset`.", show_default=False
+        ),
     ],
     name: Annotated[
-        str | None, typer.Argument(help="After `arch`: an architecture, such as unet.", show_default=False)
+        str | None,
+        typer.Argument(help="After `arch` or `dataset`: which one, such as unet or pets.", show_default=False),
     ] = None,
     results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
     backbone: Annotated[str | None, typer.Option(help="Of the architecture.", show_default=False)] = None,
@@ -51,17 +55,40 @@ def show(
         Path | None, typer.Option(help="Write Keras's drawing of the architecture there (PNG).", show_default=False)
     ] = None,
     plugin: Annotated[
-        Path | None, typer.Option(help="A Python file with your architecture.", show_default=False)
+        Path | None, typer.Option(help="A Python file with your architecture or data set.", show_default=False)
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
+    balance_ships: Annotated[
+        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
+    ] = None,
+    empty_fraction: Annotated[
+        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
+    ] = None,
+    images: Annotated[
+        int, typer.Option(help="How many of the data set's images are read for class balance and sizes; 0: all.")
+    ] = 200,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write pictures of the data set with their labels there (PNG).", show_default=False),
     ] = None,
 ) -> None:
-    """Show a trial (of a running one, how far it is), or an architecture: `bench show arch unet`."""
+    """Show a trial (of a running one, how far it is), an architecture or a data set: `bench show dataset pets`."""
     if run == "arch":
         from bench.commands.show_architecture import show_architecture
 
         show_architecture(name, backbone=backbone, params=param, image_size=image_size, file=plot, plugin=plugin)
         return
+    if run == "dataset":
+        from bench.commands.show_dataset import show_dataset
+
+        chosen = {"balance_ships": balance_ships, "empty_fraction": empty_fraction}
+        show_dataset(name, data_dir=data_dir, params=chosen, images=images, sheet=contact_sheet, plugin=plugin)
+        return
     if name is not None:
-        raise BenchError(f"`bench show` takes one run, or `arch` and an architecture, not '{run}' and '{name}'.")
+        raise BenchError(
+            "`bench show` takes one run, or `arch` and an architecture, or `dataset` and a data set, "
+            f"not '{run}' and '{name}'."
+        )
     from bench.records import store
     from bench.records.find import find
 

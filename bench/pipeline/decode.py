@@ -9,7 +9,7 @@ import numpy as np
 from bench.errors import BenchError
 from bench.pipeline.geometry import resize_image, resize_labels
 from bench.pipeline.source import Source
-from bench.samples import Sample
+from bench.samples import DataFault, Sample
 from bench.spec import IGNORE_INDEX
 
 
@@ -29,7 +29,7 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str)
     """Read one sample; BenchError or OSError when its files are missing or broken or its labels impossible."""
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
-    _check(sample, image, labels, source.spec.num_classes)
+    check_labels(sample, image, labels, source.spec.num_classes)
     return Row(
         resize_image(image, size, resize),
         resize_labels(labels, size, resize),
@@ -58,14 +58,17 @@ def _digest(sample: Sample) -> str:
     return hasher.hexdigest()
 
 
-def _check(sample: Sample, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
+def check_labels(sample: Sample, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
+    """DataFault unless image and labels have the types and the size of the contract, and only known labels."""
     place = sample.files[-1] if sample.files else sample.name
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise BenchError(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).")
+        raise DataFault(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).", "size")
     if labels.dtype != np.uint8 or labels.shape != image.shape[:2]:
-        raise BenchError(f"{place}: the labels are {labels.dtype} {labels.shape}, not uint8 {image.shape[:2]}.")
+        raise DataFault(f"{place}: the labels are {labels.dtype} {labels.shape}, not uint8 {image.shape[:2]}.", "size")
     strange = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[num_classes:IGNORE_INDEX]) + num_classes
     if len(strange):
-        raise BenchError(
-            f"{place}: the labels {strange.tolist()} are no class; there are 0 to {num_classes - 1} and {IGNORE_INDEX}."
+        raise DataFault(
+            f"{place}: the labels {strange.tolist()} are no class; "
+            f"there are 0 to {num_classes - 1} and {IGNORE_INDEX}.",
+            "values",
         )

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from bench.cache import cache_folder, check_space
 from bench.errors import BenchError
+from bench.pipeline import kaggle
 from bench.spec import DatasetSpec
 
 _COMPLETE = ".complete"
@@ -23,9 +24,11 @@ _COMPLETE = ".complete"
 def fetch(spec: DatasetSpec) -> Path:
     """The folder with a data set's unpacked archives, downloaded at the first call.
 
-    BenchError when the data set can't be downloaded (it needs --data-dir then), when
-    tensorflow-datasets is not installed, without network, or when a checksum is wrong.
+    Competition data comes through Kaggle. BenchError when the data set can't be downloaded (it needs --data-dir
+    then), when tensorflow-datasets is not installed, without network, or when a checksum is wrong.
     """
+    if spec.kaggle:
+        return kaggle.fetch(spec, spec.kaggle)
     if not spec.archives:
         raise BenchError(
             f"The data set '{spec.name}' can't be downloaded. Get it from {spec.homepage or 'its publishers'} "

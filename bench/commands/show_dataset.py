@@ -1,0 +1,148 @@
+"""`bench show dataset NAME`: how many images, of which sizes and classes, and what they look like."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.commands.console import counting, output, warn
+from bench.errors import BenchError
+from bench.spec import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    from bench.pipeline.health import Health
+    from bench.pipeline.source import Source
+
+ON_A_SHEET = 12  # pictures
+_CANDIDATES = 4  # times as many are read for it, since those that show a class are taken first
+_MOST_SIZES = 5
+
+
+def show_dataset(
+    name: str | None,
+    *,
+    data_dir: Path | None,
+    params: Mapping[str, Any],
+    images: int,
+    sheet: Path | None,
+    plugin: Path | None,
+) -> None:
+    """Print counts, class balance and sizes of the first `images` evenly spaced ones (0: of all); write the sheet."""
+    from bench import catalog
+    from bench.pipeline.health import evenly, examine
+    from bench.pipeline.source import open_source
+
+    if plugin:
+        catalog.add_plugin(plugin)
+    if name is None:
+        names = ", ".join(catalog.datasets().names())
+        raise BenchError(f"`bench show dataset` needs a name: {names} or folder:PATH.")
+    if images < 0:
+        raise BenchError(f"--images is {images}. Accepted: a number of images, or 0 for all.")
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise BenchError(f"--contact-sheet is '{sheet}'. Accepted: a file that ends in .png.")
+    spec, folder = catalog.find_dataset(name, data_dir)
+    source = open_source(spec, folder, checked_params(spec, params))
+    console = output()
+    print_head(console, source)
+    samples = evenly(source.samples, images) if images else source.samples
+    with counting(console, f"reading {spec.name}") as progress:
+        health = examine(source, samples, progress)
+    print_balance(console, source, health)
+    for note in source.notes:
+        console.print(Text(f"note: {note}"))
+    if health.problems:
+        warn(
+            f"{len(health.problems)} of {len(samples)} images can't be read. `bench prepare {name} --check` lists them."
+        )
+    if sheet is not None:
+        _write_sheet(source, sheet)
+        console.print(f"Contact sheet: {sheet}", highlight=False, soft_wrap=True)
+        if not spec.may_show_pictures:
+            warn(f"The pictures of {spec.name} may not be published ({spec.licence}).")
+
+
+def checked_params(spec: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a data set among the options that were given; BenchError for one that it does not have."""
+    from bench import checks
+    from bench.values import single
+
+    values = {name: single(name, value) for name, value in given.items() if value is not None}
+    for name in values:
+        if name not in {param.name for param in spec.params}:
+            raise BenchError(f"The data set '{spec.name}' has no --{name.replace('_', '-')}.")
+    return checks.params(values, spec)
+
+
+def print_head(console: Console, source: "Source") -> None:
+    """What the data set is, and a row a split."""
+    spec = source.spec
+    console.print(Text(f"{spec.name}: {spec.summary}"), style="bold")
+    about = [spec.homepage, spec.licence, "" if spec.may_show_pictures else "pictures may not be published"]
+    if any(about):
+        console.print(Text("; ".join(text for text in about if text)))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("split", "images", "groups"):
+        table.add_column(heading, justify="left" if heading == "split" else "right")
+    for split in ("train", "val", "test"):
+        samples = source.of_split(split)
+        table.add_row(split, f"{len(samples):,}", f"{len({sample.group for sample in samples}):,}")
+    console.print(table)
+
+
+def print_balance(console: Console, source: "Source", health: "Health") -> None:
+    """A row a class, and the sizes of the pictures."""
+    title = f"of {health.read:,} images" if health.read < len(source.samples) else "of all images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("label", "class", "pixels", "images with it"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for label, name in enumerate(source.spec.classes):
+        table.add_row(str(label), Text(name), f"{health.share(label):.2%}", f"{health.images[label]:,}")
+    if ignored := int(health.pixels[IGNORE_INDEX]):
+        table.add_row(str(IGNORE_INDEX), "ignored", f"{ignored / int(health.pixels.sum()):.2%} of all",
+                      f"{health.images[IGNORE_INDEX]:,}")  # fmt: skip
+    console.print(table)
+    sizes = [f"{height} x {width} ({count:,})" for (height, width), count in health.sizes.most_common(_MOST_SIZES)]
+    more = len(health.sizes) - _MOST_SIZES
+    console.print(
+        Text(f"sizes (height x width): {', '.join(sizes) or 'none'}{f' and {more} more' if more > 0 else ''}")
+    )
+
+
+def _write_sheet(source: "Source", file: Path) -> None:
+    """Twelve pictures, evenly spaced, of those that show more than one class first; objects in different colours."""
+    from bench.evaluation.contact_sheet import contact_sheet
+    from bench.pipeline.health import evenly
+
+    read = []
+    for sample in evenly(source.samples, _CANDIDATES * ON_A_SHEET):
+        try:
+            image, labels = source.dataset.read(sample)
+        except (BenchError, OSError):
+            continue  # counted above
+        read.append((labels.min() == labels.max(), sample, image, labels))
+    if not read:
+        raise BenchError(f"No picture of '{source.spec.name}' can be read.")
+    chosen = sorted(_chosen(read), key=lambda entry: entry[1].name)
+    number = getattr(source.dataset, "instances", None)
+    pictures = [
+        (f"{sample.split}  {sample.name}", image, number(sample) if number else labels)
+        for _, sample, image, labels in chosen
+    ]
+    try:
+        contact_sheet(pictures).save(file)
+    except OSError as error:
+        raise BenchError(f"The contact sheet '{file}' can't be written ({error.strerror or error}).") from error
+
+
+def _chosen(read: list[tuple[bool, Any, Any, Any]]) -> list[tuple[bool, Any, Any, Any]]:
+    """Twelve of the pictures with several classes, evenly spaced, and of the others where there are not enough."""
+    from bench.pipeline.health import evenly
+
+    several, plain = ([entry for entry in read if entry[0] == flat] for flat in (False, True))
+    chosen = evenly(several, ON_A_SHEET)
+    return [*chosen, *evenly(plain, ON_A_SHEET - len(chosen))]

@@ -1,0 +1,20 @@
+"""What of Kaggle's competitions is needed, and how a person gets it."""
+
+from bench.spec import KaggleSource
+
+CARVANA = KaggleSource(
+    competition="carvana-image-masking-challenge",
+    files=("train.zip", "train_masks.zip"),
+    size=434_000_000,
+    by_hand="Get train.zip and train_masks.zip (or train_masks.csv.zip) from "
+    "https://www.kaggle.com/c/carvana-image-masking-challenge/data, unpack them into one folder and give it with "
+    "--data-dir; or run `bench prepare carvana`, which gets them where kagglehub and Kaggle's credentials are.",
+)
+AIRBUS = KaggleSource(
+    competition="airbus-ship-detection",
+    files=(),  # its tiles are not in an archive of their own
+    size=31_410_000_000,
+    by_hand="Get train_v2 and train_ship_segmentations_v2.csv from "
+    "https://www.kaggle.com/c/airbus-ship-detection/data, put them into one folder and give it with --data-dir; "
+    "or run `bench prepare airbus`, which gets them where kagglehub and Kaggle's credentials are.",
+)
