@@ -117,20 +117,20 @@ def _speed(
     revision: str, configs: "Sequence[TrialConfig]", limits: "Sequence[Limit]", processes: int, pairs: int
 ) -> "list[Line]":
     from bench.execution.interleaved import Effort, time_against
-    from bench.records.gate import UNJUDGED, Line
+    from bench.records.gate import UNJUDGED, Line, level_of
     from bench.records.gate_limits import SPEEDS
     from bench.records.gate_speed import judge_speed
 
     judged = [limit for limit in limits if limit.metric in SPEEDS]
     with Console(stderr=True).status("timing") as status:
         found = time_against(revision, configs, Effort(processes, pairs), status.update)
-    lines = []
+    level, lines = level_of(len(found) * len(judged)), []
     for config, timings in found:
         if isinstance(timings, str):
             lines.append(Line(config.pair, "speed", UNJUDGED, reason=timings))
         else:
             label = f"{config.pair}, {config.backend}"
-            lines += [judge_speed(label, limit, timings[limit.metric]) for limit in judged]
+            lines += [judge_speed(label, limit, timings[limit.metric], level=level) for limit in judged]
     return lines
 
 

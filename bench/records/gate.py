@@ -20,7 +20,7 @@ from bench.records.uncertainty import SCORES, Score, score_named
 from bench.registry import unknown
 from bench.spec import DATASET_METRICS
 
-ALARMS = 0.01  # false ones a comparison, over all its scores together
+ALARMS = 0.01  # false ones a comparison, over all its intervals together
 OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
 EXIT_CODES = {REGRESSION: 1, UNJUDGED: 3}  # the first that is found, in this order; else 0
 TRIALS = "trials"  # the metric of the line that says whether they ran
@@ -49,6 +49,11 @@ def exit_code(lines: Sequence[Line]) -> int:
     return next((code for verdict, code in EXIT_CODES.items() if verdict in verdicts), 0)
 
 
+def level_of(lines: int) -> float:
+    """The level of each of so many two-sided intervals, of which only one side is an alarm."""
+    return 1 - 2 * ALARMS / max(1, lines)
+
+
 def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Limit]) -> list[Line]:
     """Judge every configuration of the baseline, and name those that it doesn't have.
 
@@ -57,8 +62,7 @@ def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Li
     """
     limits = _recorded(limits, [*base, *new])
     pairs = [(old, _counterpart(old, new)) for old in base]
-    scores = sum(_is_score(limit.metric) for limit in limits) * max(1, len(pairs))
-    level = 1 - 2 * ALARMS / max(1, scores)  # two-sided; only one side is an alarm
+    level = level_of(len(pairs) * sum(_is_score(limit.metric) for limit in limits))
     lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
     known = {id(found) for _, found in pairs}
     reason = "Not in the baseline: --update takes it in."

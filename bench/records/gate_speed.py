@@ -13,7 +13,7 @@ from bench.records.bootstrap import LEVEL
 from bench.records.gate import BETTER, OK, REGRESSION, Line
 from bench.records.gate_limits import Limit
 
-REPEATS = 2000
+REPEATS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +24,24 @@ class Timings:
     head: NDArray[np.float64]
 
 
-def ratio_interval(timings: Timings, *, seed: int = 0) -> tuple[float, float, float]:
-    """Head's seconds over base's: the median of all pairs, and the ends of its interval (95 %)."""
+def ratio_interval(timings: Timings, *, level: float = LEVEL, seed: int = 0) -> tuple[float, float, float]:
+    """Head's seconds over base's: the median of all pairs, and the ends of its interval."""
     ratios = timings.head / timings.base
     rng = np.random.default_rng(seed)
     processes, pairs = ratios.shape
     drawn = rng.integers(processes, size=(REPEATS, processes, 1))
     medians = np.median(ratios[drawn, rng.integers(pairs, size=(REPEATS, processes, pairs))], axis=(1, 2))
-    low, high = np.quantile(medians, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
     return float(np.median(ratios)), float(low), float(high)
 
 
-def judge_speed(subject: str, limit: Limit, timings: Timings) -> Line:
-    """A line in milliseconds: a regression is surely slower, and by more than the limit."""
-    ratio, low, high = ratio_interval(timings)
+def judge_speed(subject: str, limit: Limit, timings: Timings, *, level: float = LEVEL) -> Line:
+    """A line in milliseconds: a regression is surely slower, and by more than the limit.
+
+    Args:
+        level: of the interval; `gate.level_of` says what it must be where there are several lines.
+    """
+    ratio, low, high = ratio_interval(timings, level=level)
     verdict = OK
     if low > 1 and not limit.allows(1.0, ratio - 1):
         verdict = REGRESSION
