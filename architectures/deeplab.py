@@ -19,9 +19,15 @@ stride 4, two 3x3 convolutions.
 | 4 | V3+: decoder | 304 -> 256 -> 256 -> classes | the same |
 | 1 | V3+: logits, bilinear | classes | classes |
 
-Parameters of V3 with resnet50 and 21 classes: 39,131,285. torchvision's deeplabv3_resnet50 has 42,004,074: an auxiliary
-head of 2,365,205, a 3x3 convolution of 590,336 between pyramid pooling and classifier, and 82,752 fewer elsewhere
-(Keras counts batch norm's moving statistics, and its ResNet50 has biases).
+Trainable parameters beside published implementations, 21 classes (tests/test_reference_params.py counts each reason):
+
+| ours | theirs | because |
+| --- | --- | --- |
+| V3 resnet50: 39,075,093 | torchvision 42,004,074 | its auxiliary head and a 3x3 convolution behind the pooling; our biases |
+| | segmentation_models.pytorch 39,638,869 | that 3x3 convolution; Keras's ResNet50 has biases |
+| V3+ resnet50: 26,722,693 | segmentation_models.pytorch 26,682,725 | batch norm behind depthwise halves; biases |
+| V3+ mobilenet_v2: 2,725,573 | segmentation_models.pytorch 4,383,653 | as above; it pools 1280 channels, ours 320 |
+| V3+ resnet50, plain convolutions | keras-hub 39,139,232 | one 1x1 convolution in its decoder, ours has two 3x3 |
 """
 
 from collections.abc import Callable

@@ -19,6 +19,8 @@ no fc6 and fc7: their deepest features are already wide or meant to be scored.
 
 Parameters: FCN-8s VGG16 with 21 classes has 134.4 million; the paper's table 1 says 134. pytorch-fcn's FCN8s has
 112,896 more: its last, fixed transposed convolution (16 x 16 x 21 x 21) counts there and has no weights here.
+torchvision's fcn_resnet50 (32,957,013) is another net: no skips, one head with a 3x3 convolution to 512 channels at
+stride 8; tests/test_reference_params.py counts the difference.
 """
 
 from os import PathLike

@@ -21,6 +21,8 @@ The model that is returned has one output and no auxiliary head: neither its par
 `model.auxiliary_logits` is the head's tensor, which bench/backends/auxiliary.py adds for training.
 
 Parameters, resnet50, 21 classes: 46.7 million; semseg's PSPNet-50 differs by its three-convolution stem.
+segmentation_models.pytorch's PSPNet has 24,393,173 trainable ones: it pools the 512 channels of stride 8 without
+dilation, fuses by a 1x1 convolution, and has a 3x3 head (tests/test_reference_params.py counts each).
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,174 @@
+"""Our parameter counts beside those of published implementations: every difference has its reason, in numbers.
+
+reference_params.json has the counts with their origin; each function below computes from the layers of our model what
+we have more (or less) than the implementation, reason by reason, and the sum must be the whole difference.
+"""
+
+import importlib.util
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import pytest
+
+from bench import catalog
+
+CLASSES = 21
+MODELS = json.loads((Path(__file__).parent / "reference_params.json").read_text())["models"]
+MOBILENET_TOP = 320 * 1280 + 2 * 1280  # its last 1x1 convolution and batch norm, which we leave to the classifier
+Reasons = dict[str, int]
+
+
+def size(model: keras.Model, *prefixes: str) -> int:
+    """Trainable parameters of the layers whose names begin so."""
+    chosen = [layer for layer in model.layers if layer.name.startswith(prefixes)]
+    return sum(math.prod(w.shape) for layer in chosen for w in layer.trainable_weights)
+
+
+def biases(model: keras.Model, prefix: str) -> int:
+    """Biases of the convolutions in front of a batch norm; the implementations have none."""
+    chosen = [layer for layer in model.layers if layer.name.startswith(prefix) and getattr(layer, "use_bias", False)]
+    return sum(math.prod(layer.bias.shape) for layer in chosen)
+
+
+def kernels(model: keras.Model, theirs: dict[str, int]) -> int:
+    """What our kernels have more because their inputs have other channels than `theirs`, by layer."""
+    more = 0
+    for name, channels in theirs.items():
+        kernel = model.get_layer(name).kernel.shape  # (height, width, in, out)
+        more += kernel[0] * kernel[1] * (kernel[2] - channels) * kernel[3]
+    return more
+
+
+def unet(model: keras.Model, encoder: str) -> Reasons:
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "biases of the decoder": biases(model, "decoder"),
+        "1x1 head, theirs 3x3": -8 * 16 * CLASSES,
+    }
+    if encoder == "mobilenet_v2":  # theirs: 1280 from the top, then the bottlenecks' ends, where we take expansions
+        inputs = (1280 + 96, 256 + 32, 128 + 24, 64 + 16, 32)
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["other skips"] = kernels(model, {f"decoder{i}_0_conv": n for i, n in enumerate(inputs, start=1)})
+    return reasons
+
+
+def pspnet(model: keras.Model, encoder: str) -> Reasons:
+    """Theirs ends the encoder at stride 8 without dilation, but keeps (and counts) its deeper layers."""
+    channels = {"resnet50": 512, "mobilenet_v2": 32}[encoder]
+    quarter = channels // 4
+    pooled = 4 * channels * quarter + quarter + 3 * 2 * quarter  # one branch with a bias, three with batch norm
+    return {
+        "biases of the encoder": biases(model, "backbone_"),
+        "no top": -MOBILENET_TOP if encoder == "mobilenet_v2" else 0,
+        "pyramid on the last stage, theirs on that of stride 8": size(model, "pool") - pooled,
+        "3x3 fusion, theirs 1x1": size(model, "fuse") - (2 * channels * 512 + 2 * 512),
+        "1x1 head, theirs 3x3": -8 * 512 * CLASSES,
+    }
+
+
+def deeplab_v3(model: keras.Model, encoder: str) -> Reasons:
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "no 3x3 convolution behind the pyramid pooling": -(9 * 256 * 256 + 2 * 256),
+    }
+    if encoder == "mobilenet_v2":
+        branches = ("aspp_1x1", "aspp_rate6", "aspp_rate12", "aspp_rate18", "aspp_image")
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["320 features, theirs 1280"] = kernels(model, {f"{name}_conv": 1280 for name in branches})
+    return reasons
+
+
+def torchvision_deeplab_v3(model: keras.Model, encoder: str) -> Reasons:
+    auxiliary = 9 * 1024 * 256 + 2 * 256 + 256 * CLASSES + CLASSES
+    return {**deeplab_v3(model, encoder), "no auxiliary head": -auxiliary}
+
+
+def deeplab(model: keras.Model, encoder: str) -> Reasons:
+    """Theirs has one separable convolution behind pyramid pooling and one behind the skip; ours has both there."""
+    norms = [layer for layer in model.layers if layer.name.endswith("_depthwise_norm") and "backbone" not in layer.name]
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "batch norm behind each depthwise half": 2 * sum(layer.gamma.shape[0] for layer in norms),
+    }
+    if encoder == "mobilenet_v2":
+        pointwise = ("aspp_1x1", "aspp_image", *(f"aspp_rate{rate}_pointwise" for rate in (6, 12, 18)))
+        depthwise = 3 * 9 * (320 - 1280)
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["320 features, theirs 1280"] = kernels(model, {f"{name}_conv": 1280 for name in pointwise}) + depthwise
+        reasons["144 channels at stride 4, theirs 24"] = kernels(model, {"low_level_conv": 24})
+    return reasons
+
+
+def keras_hub_deeplab(model: keras.Model, encoder: str) -> Reasons:
+    return {
+        "biases of the encoder": biases(model, "backbone_"),
+        "two 3x3 convolutions in the decoder, theirs one 1x1": size(model, "decoder") - (304 * 256 + 2 * 256),
+        "a bias in the head": CLASSES,
+    }
+
+
+def fcn(model: keras.Model, encoder: str) -> Reasons:
+    """torchvision's has another head: a 3x3 convolution to 512 channels at stride 8, and no skips."""
+    theirs = 9 * 2048 * 512 + 2 * 512 + 512 * CLASSES + CLASSES
+    return {"biases of the encoder": biases(model, "backbone_"), "head": size(model, "score") - theirs}
+
+
+def fcn_vgg16(model: keras.Model, encoder: str) -> Reasons:
+    """The classifier whose fc6 and fc7 became convolutions."""
+    return {"scores of 21 classes, theirs of 1000": size(model, "score") - (4096 * 1000 + 1000)}
+
+
+def outside_head(model: keras.Model, encoder: str) -> Reasons:
+    return {"a bias in the head": CLASSES}
+
+
+REASONS: dict[tuple[str, str], Callable[[keras.Model, str], Reasons]] = {
+    ("unet", "segmentation_models_pytorch"): unet,
+    ("pspnet", "segmentation_models_pytorch"): pspnet,
+    ("deeplab_v3", "segmentation_models_pytorch"): deeplab_v3,
+    ("deeplab_v3", "torchvision"): deeplab_v3,
+    ("deeplab", "segmentation_models_pytorch"): deeplab,
+    ("deeplab", "keras-hub"): keras_hub_deeplab,
+    ("fcn32", "torchvision"): fcn,
+    ("kerashub_segformer", "segmentation_models_pytorch"): lambda model, encoder: {},
+    ("kerashub_deeplab_v3", "keras-hub"): outside_head,
+}
+
+
+def reasons(entry: dict, model: keras.Model) -> Reasons:
+    arch, _, encoder = entry["ours"].partition(":")
+    if "aux_loss=True" in entry["call"]:
+        return torchvision_deeplab_v3(model, encoder)
+    if encoder == "vgg16":
+        return fcn_vgg16(model, encoder)
+    return REASONS[arch, entry["origin"].split()[0]](model, encoder)
+
+
+@pytest.fixture(autouse=True)
+def without_values(monkeypatch):
+    """Zeros for random values: drawing them takes most of the time."""
+    for name in ("VarianceScaling", "RandomNormal", "TruncatedNormal"):
+        kind = getattr(keras.initializers, name)
+        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype))
+
+
+def _case(entry: dict) -> object:
+    """The small encoders in every run, the large ones in the full matrix."""
+    quick = entry["ours"].endswith((":mobilenet_v2", "segformer"))
+    name = f"{entry['ours']}-{entry['origin'].split()[0]}{'-auxiliary' if 'aux_loss=True' in entry['call'] else ''}"
+    return pytest.param(entry, id=name, marks=[] if quick else [pytest.mark.slow])
+
+
+@pytest.mark.parametrize("entry", map(_case, MODELS))
+def test_every_parameter_more_or_less_has_its_reason(entry):
+    arch, _, encoder = entry["ours"].partition(":")
+    spec = catalog.architectures().get(arch)
+    if spec.package and importlib.util.find_spec(spec.package) is None:
+        pytest.skip(f"{spec.package} is not installed")
+    build = catalog.load_builder(spec)
+    model = build((96, 96, 3), CLASSES, backbone=encoder or None, **entry["params"])
+    ours = sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert ours - entry["trainable"] == sum(reasons(entry, model).values()), reasons(entry, model)
