@@ -16,6 +16,7 @@ try:
     from bench.commands.doctor import doctor
     from bench.commands.evaluate import evaluate
     from bench.commands.listing import listing
+    from bench.commands.merge import merge
     from bench.commands.predict import predict
     from bench.commands.prepare import prepare
     from bench.commands.recommend import recommend
@@ -57,6 +58,7 @@ app.command()(predict)
 app.command()(report)
 app.command()(check)
 app.command()(recommend)
+app.command()(merge)
 app.command("list")(listing)
 app.command()(prepare)
 app.command()(show)

@@ -1,0 +1,32 @@
+"""`bench merge`: the results of several machines in one folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.console import output, warn
+
+
+def merge(
+    sources: Annotated[list[Path], typer.Argument(help="Results folders; nothing in them is changed.")],
+    results: Annotated[Path, typer.Option(help="Where the trials go; it may hold some already.")],
+) -> None:
+    """Copy the trials of several results folders into one, each once; conflicts are named.
+
+    bench merge machine1/results machine2/results --results all
+    """
+    from bench.records.merge import merge as merge_results
+
+    merged = merge_results(sources, results)
+    for problem in merged.problems:
+        warn(f"Not merged: {problem}")
+    for conflict in merged.conflicts:
+        warn(f"Conflict: {conflict}")
+    output().print(
+        f"{results}: {len(merged.copied)} trials copied, {merged.kept} stood there, {merged.same} doubles alike, "
+        f"{len(merged.conflicts)} conflicts. The report: bench report {results}",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )

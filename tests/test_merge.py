@@ -1,0 +1,78 @@
+"""Results of several machines in one folder: each trial once, the good one, conflicts named, sources untouched."""
+
+from dataclasses import replace
+
+import pytest
+from fake_results import failed_record, fake_config, fake_record, write_trial
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.errors import BenchError
+from bench.records.frame import load_results
+from bench.records.merge import merge
+from bench.records.store import IMAGES, ResultsFolder
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Two machines: unet on both, with the same record; a seed each of deeplab."""
+    for number, name in enumerate(("one", "two")):
+        write_trial(tmp_path / name, *fake_record(fake_config("unet")), samples=1)
+        write_trial(tmp_path / name, *fake_record(fake_config("deeplab", "resnet50", seed=number)), samples=1)
+    return tmp_path
+
+
+def test_each_trial_comes_in_once_with_all_its_files(machines):
+    merged = merge([machines / "one", machines / "two"], machines / "all")
+    assert (len(merged.copied), merged.kept, merged.same, merged.conflicts) == (3, 0, 1, [])
+    frame = load_results(machines / "all")
+    assert sorted(zip(frame["arch"], frame["seed"], strict=True)) == [("deeplab", 0), ("deeplab", 1), ("unet", 0)]
+    for folder in (machines / "all" / "trials").iterdir():
+        if folder.is_dir():
+            assert (folder / IMAGES).is_file() and list((folder / "samples").iterdir())
+    again = merge([machines / "one", machines / "two"], machines / "all")
+    assert (len(again.copied), again.kept, again.same) == (0, 3, 4)
+
+
+def test_a_conflict_is_named_and_the_better_one_stays(machines):
+    failed = failed_record(fake_config("unet", seed=5))
+    write_trial(machines / "one", failed)
+    good, table = fake_record(fake_config("unet", seed=5), key=failed.key)
+    write_trial(machines / "two", good, table)
+    write_trial(machines / "all", failed)
+    merged = merge([machines / "one", machines / "two"], machines / "all")
+    assert len(merged.conflicts) == 2 and "ok with mean IoU 0." in merged.conflicts[0]
+    frame = load_results(machines / "all")
+    assert frame.loc[frame["seed"] == 5, "status"].tolist() == ["ok"]
+
+
+def test_other_trials_never_share_a_folder(machines):
+    record, table = fake_record(fake_config("unet"))
+    write_trial(machines / "three", replace(record, device="NVIDIA H200"), table)
+    merge([machines / "one", machines / "three"], machines / "all")
+    assert sorted(load_results(machines / "all")["device"]) == ["AMD EPYC 9654, 2 cores"] * 2 + ["NVIDIA H200"]
+
+
+def test_a_trial_that_runs_is_left_alone(machines):
+    results = ResultsFolder(machines / "all")
+    results.create()
+    name = next(p.name for p in (machines / "one" / "trials").iterdir() if p.name.startswith("unet") and p.is_dir())
+    with results.claim(name).acquire(timeout=0):
+        merged = merge([machines / "one"], machines / "all")
+    assert any("it runs in" in problem for problem in merged.problems) and len(merged.copied) == 1
+
+
+def test_bad_folders(machines):
+    with pytest.raises(BenchError, match="no results folder"):
+        merge([machines / "nothing"], machines / "all")
+    (machines / "foreign").mkdir()
+    (machines / "foreign" / "thesis.tex").touch()
+    with pytest.raises(BenchError, match="is no results folder"):
+        merge([machines / "one"], machines / "foreign")
+
+
+def test_the_command_says_what_it_did(machines):
+    call = ["merge", str(machines / "one"), str(machines / "two"), "--results", str(machines / "all")]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    assert "3 trials copied, 0 stood there, 1 doubles alike, 0 conflicts." in result.stdout
