@@ -23,8 +23,8 @@ Trainable parameters beside published implementations, 21 classes (tests/test_re
 
 | ours | theirs | because |
 | --- | --- | --- |
-| V3 resnet50: 39,075,093 | torchvision 42,004,074 | its auxiliary head and a 3x3 convolution behind the pooling; our biases |
-| | segmentation_models.pytorch 39,638,869 | that 3x3 convolution; Keras's ResNet50 has biases |
+| V3 resnet50: 39,075,093 | torchvision 42,004,074 | its auxiliary head and 3x3 convolution; our biases |
+| | segmentation_models.pytorch 39,638,869 | a 3x3 convolution behind its pooling; our ResNet50 has biases |
 | V3+ resnet50: 26,722,693 | segmentation_models.pytorch 26,682,725 | batch norm behind depthwise halves; biases |
 | V3+ mobilenet_v2: 2,725,573 | segmentation_models.pytorch 4,383,653 | as above; it pools 1280 channels, ours 320 |
 | V3+ resnet50, plain convolutions | keras-hub 39,139,232 | one 1x1 convolution in its decoder, ours has two 3x3 |
