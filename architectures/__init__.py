@@ -67,7 +67,7 @@ BACKBONES = (
 
 UNET_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1
 UNET_DECODER_FILTERS = (256, 128, 64, 32, 16)  # segmentation_models.pytorch's Unet, decoder_channels
-UNET_UPSAMPLING = ("transposed", "bilinear", "nearest")
+UNET_UPSAMPLING = ("transposed", "bilinear", "nearest", "pix2pix")
 SEGNET_FILTERS = (64, 128, 256, 512, 512)  # VGG16's
 SEGNET_CONVS = (2, 2, 3, 3, 3)
 PSPNET_BINS = (1, 2, 3, 6)  # Zhao 2017, section 3.2
@@ -167,10 +167,12 @@ ARCHITECTURES = (
         params=(
             Param("filters", "list", UNET_FILTERS, "channels of each level, finest first; without backbone"),
             Param("depth", "int", None, "halvings of the image; cuts `filters` or doubles on; without backbone"),
-            Param("decoder_filters", "list", UNET_DECODER_FILTERS, "channels at strides 16 to 1; with a backbone"),
+            Param(
+                "decoder_filters", "list", UNET_DECODER_FILTERS, "channels at strides 16 to 1, or to 2; with a backbone"
+            ),
             Param("kernel_size", "int", 3, "of the convolutions in the blocks"),
             Param("convs_per_block", "int", 2, "convolutions a block down; without backbone"),
-            Param("convs_per_decoder_block", "int", 2, "convolutions a block up"),
+            Param("convs_per_decoder_block", "int", 2, "convolutions a block up, 0 for none"),
             Param("upsampling", "str", "transposed", "to the next level's size", choices=UNET_UPSAMPLING),
             Param("dropout", "float", 0.0, "rate after the first convolution of each block"),
             Param("batch_norm", "bool", True, "after each convolution, the backbone's own aside"),

@@ -12,12 +12,18 @@ end of the encoder). As in the paper: 2x2 transposed convolutions, bias in every
 | decoder with a backbone | 16 | 32 | 64 | 128 | 256 | (the backbone's) |
 
 With a backbone the encoder is its feature pyramid at strides 2 to 32, and the decoder goes on to stride 1 without a
-skip, with the channels of segmentation_models.pytorch's Unet.
+skip, with the channels of segmentation_models.pytorch's Unet. That Unet has no biases in front of its batch norms, a
+3x3 head, nearest upsampling and other skips from MobileNetV2; tests/test_reference_params.py counts each.
+
+TensorFlow's segmentation tutorial is backbone mobilenet_v2, upsampling "pix2pix", decoder_filters [512, 256, 128, 64],
+convs_per_decoder_block 0. It takes MobileNetV2's last features in front of their batch norm, ours are behind it (1,280
+parameters more).
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
+from typing import Any
 
 import keras
 from keras import KerasTensor, layers
@@ -52,10 +58,12 @@ def build_unet(
         weights: of the backbone: None, "imagenet" or the path of a file.
         filters: channels of each level, finest first (figure 1 of the paper); without backbone.
         depth: halvings of the image; cuts `filters`, or goes on doubling them. None: as many as `filters` has.
-        decoder_filters: channels at strides 16, 8, 4, 2, 1; with a backbone.
+        decoder_filters: channels at strides 16, 8, 4, 2, 1; with a backbone. Without the last one, the classifier is
+            a 3x3 transposed convolution from stride 2 to 1.
         convs_per_block, convs_per_decoder_block, kernel_size, upsampling: two 3x3 convolutions a block and 2x2
             transposed convolutions that bring the channels to the level's (the paper). "bilinear" and "nearest" keep
-            the channels.
+            the channels; "pix2pix" is a 3x3 transposed convolution with batch norm and ReLU (Isola 2016,
+            arXiv:1611.07004, as TensorFlow's tutorials have it).
         dropout: rate after the first convolution of each block; 0 for none.
     """
     if upsampling not in UNET_UPSAMPLING:
@@ -67,11 +75,11 @@ def build_unet(
     skips: list[KerasTensor | None]
     if backbone:
         widths = list(decoder_filters)
-        if len(widths) != 5:
-            raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1), not {widths}.")
+        if len(widths) not in (4, 5):
+            raise BenchError(f"unet needs 5 decoder_filters (strides 16, 8, 4, 2, 1) or the first 4, not {widths}.")
         pyramid = feature_pyramid(inputs, backbone, weights=weights)
         x = pyramid[32]  # (B, H/32, W/32, C)
-        skips = [pyramid.get(stride) for stride in (16, 8, 4, 2, 1)]  # ConvNeXt has none at 2, no backbone at 1
+        skips = [pyramid.get(stride) for stride in (16, 8, 4, 2, 1)[: len(widths)]]  # ConvNeXt: none at 2; none at 1
     else:
         if weights is not None:
             raise BenchError(f"unet without a backbone can't take the weights '{weights}'. Give a backbone or neither.")
@@ -87,7 +95,9 @@ def build_unet(
         x = block(x, width, convs=convs_per_decoder_block, name=f"decoder{index}")  # (B, 2h, 2w, width)
 
     # === Head ===
-    return keras.Model(inputs, head(x, num_classes), name="unet")
+    doubles = backbone and len(widths) == 4
+    logits = _transposed(x, num_classes, name="logits", dtype="float32") if doubles else head(x, num_classes)
+    return keras.Model(inputs, logits, name="unet")
 
 
 def _encode(x: KerasTensor, levels: Sequence[int], block: Callable) -> tuple[KerasTensor, list[KerasTensor]]:
@@ -120,9 +130,18 @@ def _block(
 
 
 def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> KerasTensor:
-    """Twice the height and width; `filters` channels if transposed, else the same."""
+    """Twice the height and width; `filters` channels if transposed or pix2pix, else the same."""
     if upsampling == "transposed":
         return layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer="he_normal", name=name)(x)
     if upsampling == "nearest":
         return layers.UpSampling2D(2, name=name)(x)
+    if upsampling == "pix2pix":
+        x = _transposed(x, filters, name=name, use_bias=False)
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
     return upsample(x, 2, name=name)
+
+
+def _transposed(x: KerasTensor, filters: int, *, name: str, **options: Any) -> KerasTensor:
+    """A 3x3 transposed convolution that doubles height and width."""
+    return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name, **options)(x)

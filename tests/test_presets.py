@@ -17,10 +17,15 @@ def planned(name, **options):
     return grid.configs(options if named in catalog.datasets() else {"dataset": "shapes", **options}, file)
 
 
+def built(config, num_classes):
+    """A trial's model, with random weights."""
+    build = catalog.load_builder(catalog.architecture(config))
+    return build((*config.image_size, 3), num_classes, backbone=config.backbone, weights=None, **config.params)
+
+
 def params(config, num_classes):
     """Parameters of a trial's model, all and trainable."""
-    build = catalog.load_builder(catalog.architecture(config))
-    model = build((*config.image_size, 3), num_classes, backbone=config.backbone, weights=None, **config.params)
+    model = built(config, num_classes)
     return model.count_params(), sum(math.prod(v.shape) for v in model.trainable_variables)
 
 
@@ -57,6 +62,18 @@ def test_the_pets_presets_freeze_imagenet_encoders():
     ]  # fmt: skip
     assert {(c.weights, c.freeze_encoder, c.fine_tune_lr_factor) for c in configs} == {("imagenet", 0.5, 0.1)}
     assert [c.freeze_encoder for c in planned("pets-unet-encoders")] == [1.0, 0.0]
+
+
+def test_the_tutorial_s_unet_has_its_parameters():
+    config = planned("pets-unet-encoders")[0]
+    model = built(config, 3)
+    # 3x3 transposed convolutions with batch norm over features and skips of 320, 576, 192 and 144 channels, then 96.
+    up = 9 * (320 * 512 + (512 + 576) * 256 + (256 + 192) * 128 + (128 + 144) * 64) + 2 * (512 + 256 + 128 + 64)
+    trainable = up + 9 * (64 + 96) * 3 + 3
+    decoder = [v for layer in model.layers if "backbone_" not in layer.name for v in layer.trainable_variables]
+    assert sum(math.prod(v.shape) for v in decoder) == trainable == 4_660_323
+    assert model.count_params() == 6_504_227 + 4 * 320  # a batch norm that the tutorial's encoder ends in front of
+    assert model.output_shape == (None, 128, 128, 3)
 
 
 def test_the_six_trials_change_one_thing_at_a_time():

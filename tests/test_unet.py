@@ -48,7 +48,15 @@ def test_depth_cuts_the_filters_or_doubles_on():
     assert _params(filters=[4], depth=3) == _params(filters=[4, 8, 16, 32])
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "bilinear", "nearest"])
+def test_pix2pix_upsampling_by_hand():
+    block = (9 * 8 * 4 + 4) + (9 * 4 * 4 + 4)
+    transposed = _params(batch_norm=False) - (2 * 2 * 8 * 4 + 4)
+    assert _params(batch_norm=False, upsampling="pix2pix") == transposed + 9 * 8 * 4 + 4 * 4
+    no_block = {"batch_norm": False, "convs_per_decoder_block": 0}
+    assert _params(**no_block) == _params(batch_norm=False) - block + 4 * 2  # the head sees the skip as well
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "bilinear", "nearest", "pix2pix"])
 def test_every_upsampling_is_another_function_of_the_same_size(upsampling):
     keras.utils.set_random_seed(0)
     model = build_unet((8, 24, 3), 2, filters=[4, 8], upsampling=upsampling)
@@ -70,7 +78,10 @@ def test_dropout_acts_in_training_only():
         ({"upsampling": "cubic"}, "can't have the upsampling 'cubic'.*transposed, bilinear, nearest"),
         ({"weights": "imagenet"}, "without a backbone can't take the weights 'imagenet'"),
         ({"filters": [16]}, "depth of 1 or more"),
-        ({"backbone": "mobilenet_v2", "decoder_filters": [8, 8]}, "needs 5 decoder_filters"),
+        (
+            {"backbone": "mobilenet_v2", "decoder_filters": [8, 8]},
+            r"needs 5 decoder_filters .* or the first 4, not \[8, 8\]",
+        ),
     ],
 )
 def test_bad_options_are_said(options, message):
