@@ -36,7 +36,7 @@ def evaluate(
     """
     from bench import catalog
     from bench.checks import one_of
-    from bench.execution.stored import choose_backend, find_trained, on_data, trained_config
+    from bench.execution.stored import changed_code, choose_backend, find_trained, on_data, trained_config
     from bench.pipeline.source import SPLITS
 
     one_of("split", split, SPLITS)
@@ -44,6 +44,8 @@ def evaluate(
     if plugin:
         catalog.add_plugin(plugin)
     config = trained_config(trial, plugin=plugin, backend=backend)
+    if note := changed_code(trial, config):
+        warn(note)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     choose_backend(config.backend)
     from bench.execution.evaluate_run import evaluate_run

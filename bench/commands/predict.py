@@ -49,12 +49,14 @@ def predict(
     from bench.evaluation.submission import format_of
     from bench.execution.decision import decide
     from bench.execution.inputs import Picture, find_pictures
-    from bench.execution.stored import choose_backend, find_trained, trained_config
+    from bench.execution.stored import changed_code, choose_backend, find_trained, trained_config
 
     if probabilities:
         one_of("form of probabilities", probabilities, PROBABILITIES)
     trial = find_trained(run, results)
     config = trained_config(trial, plugin=plugin, backend=backend)
+    if note := changed_code(trial, config):
+        warn(note)
     form = format_of(config.dataset) if submission else None
     decision = decide(trial.record, threshold, min_area)
     pictures = find_pictures(images)

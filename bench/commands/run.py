@@ -129,7 +129,7 @@ def run(
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
     from bench import grid, presets
-    from bench.execution.stored import start_from
+    from bench.execution.stored import new_head, start_from
 
     config = config and presets.find(config)
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
@@ -137,6 +137,8 @@ def run(
     file = grid.read_toml(config)[0] if config else {}
     folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
     configs = [start_from(trial, folder) for trial in grid.configs(options, config)]
+    for note in dict.fromkeys(filter(None, map(new_head, configs))):
+        warn(note)
     _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
     downloads = _check_data(configs)
     if dry_run:

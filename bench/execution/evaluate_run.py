@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from bench.execution.assemble import choose_indexes
 from bench.execution.plan import prepare_pack
 from bench.execution.saved import restore
 from bench.execution.stored import classes_of
-from bench.pipeline.pack import Pack
 from bench.profiling.environment import actual_device
 from bench.records.store import EVALUATIONS, StoredTrial, write_json
 from bench.spec import TrialConfig
@@ -42,9 +41,12 @@ def evaluate_run(
         BenchError: other classes than the trial's, data that can't be read, weights that don't fit.
     """
     start = time.monotonic()
+    spec = catalog.dataset(config)
+    if spec.classes:  # before anything is fetched; a folder's are known once it is read
+        _check_classes(trial, spec.classes, config.dataset)
     pack = prepare_pack(config, preparing)
-    _check_classes(trial, pack, config.dataset)
-    task = Task(pack, catalog.dataset(config).metrics, native=config.eval_size == "native")
+    _check_classes(trial, pack.classes, config.dataset)
+    task = Task(pack, spec.metrics, native=config.eval_size == "native")
     engine = restore(config, trial, len(pack.classes))
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
@@ -70,11 +72,11 @@ def evaluate_run(
     return found, _write(trial, found, result.table)
 
 
-def _check_classes(trial: StoredTrial, pack: Pack, dataset: str) -> None:
+def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> None:
     theirs = list(classes_of(trial))
-    if theirs != list(pack.classes):
+    if theirs != list(classes):
         raise BenchError(
-            f"'{dataset}' has the classes {', '.join(pack.classes)}, but '{trial.folder.name}' was trained on "
+            f"'{dataset}' has the classes {', '.join(classes)}, but '{trial.folder.name}' was trained on "
             f"{', '.join(theirs)}. Give a data set of the same classes."
         )
 

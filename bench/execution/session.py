@@ -198,6 +198,8 @@ class Session:
         with self.ledger.phase("save"):
             self.training.engine.pull()
             self.weights |= saved.save(self.model, self.folder)
+            if source := catalog.source_hash(self.config):
+                self.weights["source"] = source
             if self.config.keep_weights == "all":
                 keep(self.folder)
 

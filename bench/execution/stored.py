@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import catalog, checks
+from bench.datasets import FOLDER
 from bench.errors import BenchError
 from bench.execution.local import environment
 from bench.records.find import find_run
-from bench.records.store import StoredTrial
+from bench.records.store import StoredTrial, read_record
 from bench.spec import TrialConfig, TrialRecord
 
 
@@ -30,7 +31,7 @@ def why_no_weights(record: TrialRecord) -> str:
         return f"it ended as {record.status}."
     if "problem" in record.weights:
         return f"{record.weights['problem']}. {again}"
-    if not record.weights:
+    if "file" not in record.weights:
         asked = record.config.get("keep_weights") == "none"
         return f"{'it ran with --keep-weights none' if asked else 'it is older than saved weights'}. {again}"
     return f"a trial of its pair with a better validation took their place, or they were removed. {again}"
@@ -51,6 +52,14 @@ def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: s
     return config
 
 
+def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
+    """A line where a plug-in or an installed package is no longer the code that the trial was trained with."""
+    if trial.record.weights.get("source") == catalog.source_hash(config):
+        return None
+    name = config.plugin or f"what defines {config.arch} and {config.dataset}"
+    return f"{name} is not the code that the run was trained with: its weights may mean something else there."
+
+
 def on_data(
     config: TrialConfig, *, dataset: str | None = None, data_dir: Path | None = None, eval_size: str | None = None
 ) -> TrialConfig:
@@ -58,7 +67,9 @@ def on_data(
     changes: dict[str, Any] = {"eval_size": eval_size or config.eval_size}
     if dataset is not None and dataset != config.dataset:
         changes |= {"dataset": dataset, "data_dir": None, "dataset_params": {}}
-    if data_dir is not None:
+    if data_dir is not None and config.dataset.startswith(FOLDER) and dataset is None:
+        changes |= {"dataset": f"{FOLDER}{data_dir}", "data_dir": None}
+    elif data_dir is not None:
         changes["data_dir"] = str(data_dir)
     return catalog.resolve(replace(config, **changes))
 
@@ -95,3 +106,14 @@ def start_from(config: TrialConfig, results: Path) -> TrialConfig:
     if config.weights != "none":
         raise BenchError("--init-from gives every weight its start, and --weights those of the backbone. Give one.")
     return replace(config, init_from=str(trial.folder))
+
+
+def new_head(config: TrialConfig) -> str | None:
+    """A line where the classes are others than those of the trial that `init_from` names: its head is not taken."""
+    classes = catalog.dataset(config).classes
+    if config.init_from is None or not classes:
+        return None
+    folder = Path(config.init_from)
+    if list(read_record(folder).dataset["classes"]) == list(classes):
+        return None
+    return f"{config.dataset} has other classes than {folder.name}: the head starts anew, all other weights are taken."

@@ -1,0 +1,270 @@
+"""From a finished trial back: its weights scored again, applied to pictures, taken as a start. Real trials, once."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import write_fake_pets
+from PIL import Image
+
+from bench.datasets.rle import rle_decode
+from bench.evaluation.summary import summarise
+from bench.evaluation.table import read_table
+from bench.execution.runner import run
+from bench.hashing import file_hash
+from bench.metrics.objects import components
+from bench.records.store import KEEP, RECORD, WEIGHTS, load
+from bench.spec import Budget, TrialConfig
+
+SCRIPT = Path(__file__).with_name("saved_checks.py")
+SIZES = {"tall": (70, 30), "wide": (20, 90), "same": (32, 32)}
+
+
+PLUGIN = """
+import keras
+from bench.plugin import architecture
+
+@architecture(name="norm_net", size_divisor=2)
+def build_norm_net(input_shape, num_classes, *, filters=8):
+    inputs = x = keras.Input(input_shape)
+    x = keras.layers.Conv2D(filters, 3, strides=2, padding="same")(inputs)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.999)(x))
+    x = keras.layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, keras.layers.UpSampling2D(2, interpolation="bilinear", dtype="float32")(x))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, quick_backend):
+    """A folder with data, pictures and the results of two trials of a plug-in: a binary one, one that starts from it.
+
+    The first one's folder also stands under the names of the competitions, as if it had been trained on their data.
+    """
+    place = tmp_path_factory.mktemp("saved")
+    data = write_fake_pets(place / "pets", count=12)
+    write_fake_pets(place / "others", count=9, seed=1)
+    write_pictures(place / "pictures")
+    (place / "norm_net.py").write_text(PLUGIN)
+    common = {"batch_size": 4, "backend": quick_backend, "data_dir": str(data), "image_size": (32, 32)}
+    common |= {"plugin": str(place / "norm_net.py"), "budget": Budget(20, "steps")}
+    (first,) = run([TrialConfig("norm_net", "pets-binary", keep_weights="all", **common)], results=place / "r")
+    (trial,) = load([place / "r"]).trials
+    start = TrialConfig("norm_net", "pets", init_from=trial.folder.name, keep_weights="none", **common)
+    (second,) = run([start], results=place / "r")
+    assert (first.status, second.status) == ("ok", "ok"), (first.reason, second.reason)
+    for name in ("carvana", "airbus"):
+        copy_as(trial.folder, place / name, name)
+    return place
+
+
+def write_pictures(folder):
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for name, (height, width) in SIZES.items():
+        noise = rng.integers(0, 256, (height // 5, width // 5, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((width, height)).save(folder / f"{name}.jpg")
+    (folder / "broken.png").write_bytes(b"\x89PNG, but no more")
+
+
+def copy_as(trial, folder, dataset):
+    """A copy of a trial that says it was trained on another data set, and was tuned there."""
+    folder.mkdir()
+    (folder / WEIGHTS).write_bytes((trial / WEIGHTS).read_bytes())
+    record = json.loads((trial / RECORD).read_text())
+    record["config"]["dataset"] = dataset
+    record["weights"]["source"] = record["weights"]["source"] if dataset == "carvana" else "other code"
+    record["metrics"]["tuned"] |= {"threshold": 0.45, "min_area": 3 if dataset == "airbus" else 0}
+    (folder / RECORD).write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def trials(place):
+    """The stored trials by data set."""
+    return {trial.record.config["dataset"]: trial for trial in load([place / "r"]).trials}
+
+
+@pytest.fixture(scope="module")
+def record_before(trials):
+    return (trials["pets-binary"].folder / RECORD).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def found(place, trials, record_before, quick_backend):
+    """What every command said, all run in one process on the trials' backend."""
+    results = ["--results", str(place / "r")]
+    pictures, binary = str(place / "pictures"), trials["pets-binary"].folder.name
+    commands = {
+        "test": ["evaluate", binary, *results],
+        "val": ["evaluate", str(trials["pets-binary"].folder), "--split", "val", *results],
+        "others": ["evaluate", binary, "--data-dir", str(place / "others"), *results],
+        "native": ["evaluate", binary, "--eval-size", "native", *results],
+        "three classes": ["evaluate", binary, "--dataset", "pets", *results],
+        "no weights": ["evaluate", "norm-net_pets_", *results],
+        "split": ["evaluate", binary, "--split", "tset", *results],
+        "backend": ["evaluate", binary, "--backend", "caffe", *results],
+        "pictures": ["predict", binary, pictures, "nothing.jpg", "--out", str(place / "p"), "--probabilities", "npz",
+                     "--threshold", "0.4", *results],
+        "again": ["predict", binary, f"{pictures}/*e.jpg", "--out", str(place / "q"), "--probabilities", "png",
+                  "--threshold", "0.5", "--no-overlays", *results],
+        "carvana": ["predict", str(place / "carvana"), f"{pictures}/*.jpg", "--out", str(place / "c"),
+                    "--submission", str(place / "carvana.csv")],
+        "airbus": ["predict", str(place / "airbus"), f"{pictures}/*.jpg", "--out", str(place / "a"),
+                   "--submission", str(place / "airbus.csv")],
+        "no competition": ["predict", binary, pictures, "--out", str(place / "x"), "--submission", "s.csv", *results],
+        "no pictures": ["predict", binary, str(place / "r"), "--out", str(place / "x"), *results],
+        "no match": ["predict", binary, "none*.jpg", "--out", str(place / "x"), *results],
+        "three and a threshold": ["predict", binary, pictures, "--out", "x", "--threshold", "1.5", *results],
+    }  # fmt: skip
+    request = place / "request.json"
+    request.write_text(json.dumps({"commands": commands, "starts": [str(trials["pets-binary"].folder)]}))
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(request)],
+        env={**os.environ, "KERAS_BACKEND": quick_backend},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def evaluation(trial, split, size):
+    """What `bench evaluate` left of the trial's own data, and the table beside it."""
+    mark = trial.record.dataset["fingerprint"][:8]
+    file = trial.folder / "evaluations" / f"pets-binary_{split}_{size}_{mark}.json"
+    return json.loads(file.read_text()), read_table(file.with_suffix(".parquet"))
+
+
+def picture(path):
+    """Mode and values of a picture."""
+    with Image.open(path) as opened:
+        return opened.mode, np.array(opened)
+
+
+def test_the_record_says_where_the_weights_are(trials):
+    record = trials["pets-binary"].record
+    size = (trials["pets-binary"].folder / WEIGHTS).stat().st_size
+    assert record.weights.pop("source") == file_hash(record.config["plugin"])
+    assert record.weights == {"file": WEIGHTS, "size_mib": round(size / 2**20, 3)}
+    assert 0 < record.ledger["save"] < record.wall_seconds
+    assert (trials["pets-binary"].folder / KEEP).is_file()
+    assert trials["pets"].record.weights == {"init_from": trials["pets-binary"].folder.name, "new_head": True}
+    assert (trials["pets"].weights, trials["pets"].record.ledger["save"]) == (None, 0)
+
+
+def test_the_same_split_scores_the_same_and_the_record_stays(found, trials, record_before):
+    assert found["test"]["code"] == 0, found["test"]
+    trial = trials["pets-binary"]
+    scored, table = evaluation(trial, "test", "train")
+    assert scored["metrics"] == trial.record.metrics
+    np.testing.assert_array_equal(table.counts, read_table(trial.folder / "images.parquet").counts)
+    assert "in the record" in found["test"]["out"]
+    assert (trial.folder / RECORD).read_bytes() == record_before
+
+
+def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
+    assert [found[name]["code"] for name in ("val", "others", "native")] == [0, 0, 0]
+    trial = trials["pets-binary"]
+    scored, table = evaluation(trial, "val", "train")
+    assert (scored["split"], scored["dataset"]["images"]) == ("val", len(table.names))
+    assert "in the record" not in found["val"]["out"]
+    files = (trial.folder / "evaluations").glob("pets-binary_test_train_*.json")
+    assert sorted(json.loads(file.read_text())["dataset"]["images"] for file in files) == [3, 4]
+    assert "The data are not those that the run was trained on" in found["others"]["err"]
+    native, table = evaluation(trial, "test", "native")
+    assert table.counts[..., [0, 2]].sum() == 4 * 40 * 50  # every pixel of the pictures' own size has a class
+    assert "tuned" not in native["metrics"]  # areas were tuned at another size
+    assert summarise(table, ["background", "pet"], {}) == native["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("three classes", "'pets' has the classes pet, background, border, but 'norm-net_pets-binary"),
+        ("no weights", "has no saved weights: it ran with --keep-weights none. Run it again with --keep-weights all"),
+        ("split", "Unknown split 'tset'. Did you mean 'test'"),
+        ("backend", "Unknown backend 'caffe'"),
+        ("no competition", "there is no competition for 'pets-binary'. Accepted: carvana, airbus."),
+        ("no pictures", "has no pictures (.jpg"),
+        ("no match", "No file matches 'none*.jpg'."),
+        ("three and a threshold", "--threshold is 1.5. Accepted: a number between 0 and 1."),
+    ],
+)
+def test_a_mistake_is_one_line(found, place, name, message):
+    assert (found[name]["code"], found[name]["err"].count("\n")) == (2, 1), found[name]
+    assert message in found[name]["err"]
+    assert not (place / "x").exists()
+
+
+def test_pictures_of_any_size_get_masks_of_their_own_size(found, place):
+    answer = found["pictures"]
+    assert (answer["code"], answer["exception"]) == (1, "")  # of five, two can't be read: the rest is there
+    assert answer["err"].count("\n") == 2
+    assert "broken.png: can't be decoded" in answer["err"] and "nothing.jpg: missing." in answer["err"]
+    assert "3 of 5 pictures" in answer["out"] and "class 1 above 0.4" in answer["out"]
+    for name, size in SIZES.items():
+        (mode, mask), (_, overlay) = (picture(place / "p" / kind / f"{name}.png") for kind in ("masks", "overlays"))
+        assert (mode, mask.shape, overlay.shape) == ("P", size, (*size, 3))
+        with np.load(place / "p" / "probabilities" / f"{name}.npz") as stored:
+            assert stored["probabilities"].dtype == np.float32
+            np.testing.assert_array_equal(mask, stored["probabilities"][..., 1] > np.float32(0.4))
+            np.testing.assert_allclose(stored["probabilities"].sum(axis=-1), 1, rtol=1e-5)
+            assert list(stored["classes"]) == ["background", "pet"]
+    assert sorted(path.name for path in (place / "p" / "masks").iterdir()) == [f"{name}.png" for name in sorted(SIZES)]
+
+
+def test_code_that_has_changed_since_is_said(found):
+    line = "is not the code that the run was trained with"
+    assert [line in found[name]["err"] for name in ("carvana", "airbus")] == [False, True]
+
+
+def test_probabilities_as_pictures(found, place):
+    assert found["again"]["code"] == 0, found["again"]
+    files = sorted(path.name for path in (place / "q" / "probabilities").iterdir())
+    assert files == ["same_0.png", "same_1.png", "wide_0.png", "wide_1.png"]
+    first, second = (picture(place / "q" / "probabilities" / f"wide_{i}.png")[1].astype(int) for i in (0, 1))
+    assert np.abs(first + second - 65535).max() <= 1
+    np.testing.assert_array_equal(picture(place / "q" / "masks" / "wide.png")[1], second > 0.5 * 65535)
+    assert not (place / "q" / "overlays").exists()
+
+
+@pytest.mark.parametrize(
+    ("competition", "columns", "order"),
+    [("carvana", ("img", "rle_mask"), "row"), ("airbus", ("ImageId", "EncodedPixels"), "column")],
+)
+def test_a_submission_is_read_back_to_the_same_masks(found, place, competition, columns, order):
+    assert found[competition]["code"] == 0, found[competition]
+    with (place / f"{competition}.csv").open() as file:
+        assert tuple(next(csv.reader(file))) == columns
+        rows = defaultdict(list)
+        for name, text in csv.reader(file):
+            rows[name].append(text)
+    assert list(rows) == ["same.jpg", "tall.jpg", "wide.jpg"]
+    for name, texts in rows.items():
+        size = SIZES[name.removesuffix(".jpg")]
+        _, mask = picture(place / competition[0] / "masks" / name.replace("jpg", "png"))
+        parts = [rle_decode(text, size, order) for text in texts]
+        np.testing.assert_array_equal(sum(parts), mask)
+        objects = components(mask).max()
+        assert len(texts) == (max(1, objects) if competition == "airbus" else 1)
+
+
+def test_the_tuned_values_are_used(found):
+    assert "class 1 above 0.45\n" in found["carvana"]["out"]
+    assert "class 1 above 0.45, objects of fewer than 3 pixels at 32x32 dropped" in found["airbus"]["out"]
+
+
+def test_a_start_takes_all_weights_or_all_but_the_head(found):
+    (start,) = found["starts"]
+    assert [start[name]["new_head"] for name in ("same", "renamed", "more")] == [False, True, True]
+    assert len(start["same"]["taken"]) == start["same"]["variables"]
+    for name in ("renamed", "more"):
+        head = set(start[name]["left"])
+        assert len(head) == 1 and "logits" in head.pop(), start[name]["left"]
+        assert len(start[name]["taken"]) + 2 == start[name]["variables"]  # its kernel and bias
