@@ -13,6 +13,7 @@ try:
     from typer.core import TyperGroup
 
     from bench.commands.check import check
+    from bench.commands.compare import compare
     from bench.commands.doctor import doctor
     from bench.commands.evaluate import evaluate
     from bench.commands.listing import listing
@@ -58,6 +59,7 @@ app.command()(predict)
 app.command()(report)
 app.command()(check)
 app.command()(recommend)
+app.command()(compare)
 app.command()(merge)
 app.command("list")(listing)
 app.command()(prepare)
