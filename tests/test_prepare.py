@@ -282,3 +282,16 @@ def test_room_on_the_disk_comes_first(kagglehub, monkeypatch):
     with pytest.raises(BenchError, match=r"Downloading 'airbus' needs 61\.4 GiB"):
         fetch(AIRBUS)
     assert kagglehub.asked == []
+
+
+def test_a_run_says_what_it_would_download_and_fetches_nothing_yet(kagglehub, monkeypatch, tmp_path):
+    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    arguments = ("run", "--arch", "unet", "--dataset", "airbus", "--dry-run", "--results", tmp_path / "results")
+    code, output = bench(*arguments)
+    assert code == 0
+    assert "airbus: 29.3 GiB are downloaded from Kaggle." in output
+    kagglehub.config.get_kaggle_credentials = lambda: None
+    code, output = bench(*arguments)
+    assert code == 2
+    assert "there are no credentials of Kaggle" in output
+    assert kagglehub.asked == []

@@ -146,12 +146,13 @@ def datasets_table() -> Table:
         (
             _names(spec),
             ", ".join(spec.classes),
-            _source(spec.needs_data_dir, bool(spec.archives)),
+            "Kaggle, or --data-dir" if spec.kaggle else _source(spec.needs_data_dir, bool(spec.archives)),
             f"{spec.summary} {spec.homepage}".strip(),
         )
         for spec in catalog.datasets()
     ]
-    return _table(("data set", "classes", "data", "summary"), rows)
+    own = ("folder:PATH", "of its files", "--dataset folder:PATH", "images/ and masks/ of your own, by file stem.")
+    return _table(("data set", "classes", "data", "summary"), [*rows, own])
 
 
 def _source(needs_data_dir: bool, can_be_fetched: bool) -> str:

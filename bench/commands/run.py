@@ -175,6 +175,7 @@ def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> Non
 def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
     from bench import catalog
+    from bench.pipeline import kaggle
     from bench.pipeline.source import open_source
 
     downloads = []
@@ -188,6 +189,9 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
         if data_dir is None and spec.needs_data_dir and spec.archives:
             size = sum(size for _, size, _ in spec.archives) / 2**20
             downloads.append(f"{spec.name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
+        elif data_dir is None and spec.kaggle and not kaggle.is_here(spec, spec.kaggle):
+            size = spec.kaggle.size / 2**30
+            downloads.append(f"{spec.name}: {size:.1f} GiB are downloaded from Kaggle.")
         else:
             open_source(spec, data_dir, config.dataset_params)
     return downloads

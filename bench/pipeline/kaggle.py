@@ -24,10 +24,9 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
     BenchError without kagglehub, credentials, room on the disk or network, or for a broken archive: one message
     that says how to get the files by hand.
     """
-    folder = cache_folder("downloads") / f"kaggle-{spec.name}"
-    complete = folder.with_suffix(".complete")
+    folder = _folder(spec)
     with FileLock(f"{folder}.lock"):
-        if known := _known(complete):
+        if known := _known(folder):
             return known
         kagglehub = _library(spec, source)
         from kagglehub.config import get_cache_folder
@@ -39,11 +38,24 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
         except Exception as error:  # the net, HTTP, the competition's rules and zip each have their own
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise BenchError(f"'{spec.name}' can't be downloaded from Kaggle ({lines[0]}). {source.by_hand}") from error
-        complete.write_text(str(found))
+        folder.with_suffix(".complete").write_text(str(found))
     return found
 
 
-def _known(complete: Path) -> Path | None:
+def is_here(spec: DatasetSpec, source: KaggleSource) -> bool:
+    """Whether `fetch` has nothing to download; BenchError where it could not."""
+    if _known(_folder(spec)):
+        return True
+    _library(spec, source)
+    return False
+
+
+def _folder(spec: DatasetSpec) -> Path:
+    return cache_folder("downloads") / f"kaggle-{spec.name}"
+
+
+def _known(folder: Path) -> Path | None:
+    complete = folder.with_suffix(".complete")
     if not complete.exists():
         return None
     folder = Path(complete.read_text())

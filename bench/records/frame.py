@@ -163,6 +163,7 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 def _config(config: Any) -> dict[str, Any]:
     values = {**(_LATER_OPTIONS if config else {}), **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
+    values["dataset_params"] = values.get("dataset_params") or None  # older records have none
     for name in ("image_size", "crop"):
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
