@@ -10,8 +10,8 @@ so what stands here stays:
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,25 +19,28 @@ import numpy as np
 import bench.architectures
 from bench.execution.assemble import build_model, build_training, choose_indexes
 from bench.execution.plan import prepare_pack
+from bench.profiling.speed import seconds_of
 from bench.records.gate_limits import LATENCY, STEP_TIME
 from bench.spec import TrialConfig
+
+Work = Callable[[int], float]  # does so many pieces, and says the seconds that they took
 
 
 def main() -> None:
     """Answer until standard input ends, which it also does when the parent dies."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not stand among the answers
-    works: dict[str, Callable[[int], object]] = {}
+    works: dict[str, Work] = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "config" in request:
             answer, works = _start(TrialConfig.from_dict(request["config"]))
         else:
-            answer = {"seconds": _seconds(works[request["work"]], request["count"])}
+            answer = {"seconds": works[request["work"]](request["count"])}
         answers.write(json.dumps(answer) + "\n")
 
 
-def _start(config: TrialConfig) -> tuple[dict[str, Any], dict[str, Callable[[int], object]]]:
+def _start(config: TrialConfig) -> tuple[dict[str, Any], dict[str, Work]]:
     """Build everything; what can't be built is answered as one line."""
     try:
         works = _works(config)
@@ -46,8 +49,8 @@ def _start(config: TrialConfig) -> tuple[dict[str, Any], dict[str, Callable[[int
     return {"config": config.to_dict(), "code": [bench.__file__, bench.architectures.__file__]}, works
 
 
-def _works(config: TrialConfig) -> dict[str, Callable[[int], object]]:
-    """What can be timed: training steps through loader and augmentation, and calls with one image."""
+def _works(config: TrialConfig) -> dict[str, Work]:
+    """What can be timed: training steps through loader and augmentation; calls with one image, by their median."""
     pack = prepare_pack(config)
     indexes = choose_indexes(pack, config.train_fraction)["train"]
     training = build_training(config, build_model(config, len(pack.classes)), pack, indexes)
@@ -55,15 +58,11 @@ def _works(config: TrialConfig) -> dict[str, Callable[[int], object]]:
     training.steps(1)  # compiles
     one = engine.put(np.zeros((1, *config.input_size, 3), np.uint8))
     return {
-        STEP_TIME: training.steps,
-        LATENCY: lambda count: [engine.wait(engine.predict(one)) for _ in range(count)],
+        STEP_TIME: lambda count: seconds_of(lambda: training.steps(count)),
+        LATENCY: lambda count: (
+            count * median(seconds_of(lambda: engine.wait(engine.predict(one))) for _ in range(count))
+        ),
     }
-
-
-def _seconds(work: Callable[[int], object], count: int) -> float:
-    start = time.perf_counter()
-    work(count)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
