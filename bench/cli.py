@@ -12,6 +12,7 @@ try:
     from rich.markup import escape
     from typer.core import TyperGroup
 
+    from bench.commands.audit import audit
     from bench.commands.check import check
     from bench.commands.compare import compare
     from bench.commands.doctor import doctor
@@ -61,6 +62,7 @@ app.command()(check)
 app.command()(recommend)
 app.command()(compare)
 app.command()(merge)
+app.command()(audit)
 app.command("list")(listing)
 app.command()(prepare)
 app.command()(show)
