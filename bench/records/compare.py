@@ -72,7 +72,7 @@ def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Int
 
 def differences(one: Configuration, other: Configuration) -> Iterator[Difference]:
     """What differs between the trials that ended well: data, configuration, code, packages, machine."""
-    named = {"data": _DATA, "configuration": _configuration_columns(), "code": _CODE}
+    named: dict[str, Sequence[str]] = {"data": _DATA, "configuration": _configuration_columns(), "code": _CODE}
     named["packages"] = sorted(
         {c for member in (one, other) for c in member.ok.columns if c.startswith("version_")} | {"python"}
     )

@@ -143,7 +143,7 @@ def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.floa
 
 
 def _of_images(counts: Values) -> NDArray[np.float64]:
-    return _mean_of_known(scores.iou(counts.reshape(len(counts), -1, 3)))
+    return _mean_of_known(scores.iou(np.reshape(counts, (len(counts), -1, 3))))
 
 
 def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
