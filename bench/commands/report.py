@@ -26,7 +26,7 @@ def report(
         str, typer.Option(help="Score that the rank follows: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
-    """Write index.html, LEADERBOARD.md and leaderboard.csv from the records of results folders."""
+    """Write the page, Markdown, CSV, Parquet, JSON, LaTeX and plots from the records of results folders."""
     from bench.report.render import write_report
     from bench.report.tables import terminal_table
 
