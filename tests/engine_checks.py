@@ -15,6 +15,7 @@ from bench.backends import create_engine
 from bench.backends.base import to_numpy
 from bench.evaluation.batch_norm import reestimate
 from bench.pipeline import augment
+from bench.spec import LOSS_TERMS
 from bench.training.losses import loss_function
 
 SIZE, BATCH, CLASSES = 16, 4, 3
@@ -28,12 +29,12 @@ def build_model() -> keras.Model:
     return keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x))
 
 
-def build_engine(precision: str = "float32"):
+def build_engine(precision: str = "float32", loss: str = "ce"):
     keras.config.set_dtype_policy(precision)
     optimizer = keras.optimizers.Adam(1e-2)
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return create_engine(build_model(), optimizer, loss=loss_function("ce"), transform=augment.apply)
+    return create_engine(build_model(), optimizer, loss=loss_function(loss), transform=augment.apply)
 
 
 def share_weights(engine, path: Path) -> None:
@@ -71,7 +72,7 @@ def main() -> None:
     logits = keras.ops.convert_to_numpy(engine.logits(images))
     after = engine.state()
 
-    half = build_engine("mixed_float16")
+    half = build_engine("mixed_float16", "+".join(LOSS_TERMS))
     half_losses = [float(half.train_step(images, labels, draws, 0.01)) for _ in range(30)]
     moved = [i for i, (a, b) in enumerate(zip(trained, after, strict=True)) if not np.array_equal(a, b)]
     found = {

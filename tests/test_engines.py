@@ -67,7 +67,7 @@ def test_the_classes_are_those_of_the_largest_logits(found):
     assert found["logits_decide"]
 
 
-def test_half_precision_trains_with_loss_scaling(found):
+def test_half_precision_trains_every_loss_with_loss_scaling(found):
     assert found["half_losses"][-1] < 0.8 * found["half_losses"][0]
 
 
