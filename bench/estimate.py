@@ -102,6 +102,8 @@ def _varied(configs: Sequence[TrialConfig]) -> list[str]:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
+    if value is None:
+        return "none"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -235,13 +235,13 @@ class Session:
 
     def describe_training(self) -> dict[str, Any]:
         """The `training` of the record."""
-        losses, state = self.training.losses, training_state(self.training)
+        losses, state, weights = self.training.losses, training_state(self.training), self.class_weights
         return {
             **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
             "first_loss": losses[0],
             "final_loss": losses[-1],
             "validations": len(self.validations),
-            "class_weights": self.class_weights and dict(zip(self.pack.classes, self.class_weights, strict=True)),
+            **({"class_weights": dict(zip(self.pack.classes, weights, strict=True))} if weights else {}),
         }
 
     def describe_environment(self) -> dict[str, Any]:
