@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from fake_results import fake_config
 
+from bench import catalog
 from bench.errors import BenchError
 from bench.execution import interleaved, revision
-from bench.execution.interleaved import Effort, time_against
+from bench.execution.interleaved import Effort, Revision, time_against
 from bench.records.gate import BETTER, OK, REGRESSION
-from bench.records.gate_limits import LATENCY, STEP_TIME, Limit
+from bench.records.gate_limits import LATENCY, SPEEDS, STEP_TIME, Limit
 from bench.records.gate_speed import Timings, judge_speed, ratio_interval
+from bench.spec import Budget, TrialConfig
 
 PROJECT = '[tool.setuptools.package-dir]\n"bench.architectures" = "architectures"\n'
 PACE = """
@@ -109,6 +111,14 @@ def test_a_revision_without_the_child_says_so(repository):
     ((_, found),) = time_against("HEAD", [CONFIG], EFFORT)
     assert found.startswith("HEAD can't be timed: its process ended: ")
     assert "No module named bench.execution.pace" in found
+
+
+def test_the_child_does_real_work(quick_backend):
+    small = {"params": {"filters": [4, 4]}, "image_size": (32, 32), "batch_size": 2}
+    config = catalog.resolve(TrialConfig("unet", "shapes", backend=quick_backend, budget=Budget(10, "steps"), **small))
+    with tempfile.TemporaryFile() as log, Revision("this code", revision.ROOT, config, {}, log) as side:
+        side.start(config)
+        assert all(0 < side.seconds(work, 3) < 60 for work in SPEEDS)
 
 
 def test_ctrl_c_leaves_nothing_behind(repository, monkeypatch):
