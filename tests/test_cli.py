@@ -184,6 +184,12 @@ def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quic
     assert "Done: 0, to run: 2. Time: 60 s of training, and unknown for 1 of them" in other.stdout
 
 
+def test_a_dry_run_says_in_what_the_trials_differ(tmp_path, quick_backend):
+    command = ("run", "--arch", "unet", "--dataset", "shapes", "--backend", quick_backend, "--dry-run")
+    shown = bench(*command, "--results", tmp_path / "r", "--crop", "none,64", "--crop-foreground", 0.9).stdout
+    assert "crop none" in shown and "crop 64x64" in shown
+
+
 def test_a_dry_run_writes_nothing(tmp_path):
     assert run_command(tmp_path, "--dry-run").exit_code == 0
     assert not (tmp_path / "r").exists()
