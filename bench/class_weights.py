@@ -39,9 +39,9 @@ def canonical_class_weights(text: str, num_classes: int) -> str:
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_int=float)
     except ValueError:
         values = [None]
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if not all(isinstance(value, float) for value in values):
         raise BenchError(f"--class-weights is '{text}'. Accepted: {FORMS}.")
-    return tuple(float(value) for value in values)
+    return tuple(values)

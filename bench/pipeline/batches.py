@@ -24,7 +24,7 @@ class Crop:
     foreground: float = 0.0  # chance
 
     def of(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Views of the part in (H, W, 3) and (H, W): of memory maps no more than it is read, but for the labels."""
+        """Views of the part in an image (H, W, 3) and its labels (H, W); of a memory-mapped image no more is read."""
         top, left = self._corner(labels, rng)
         part = np.s_[top : top + self.size[0], left : left + self.size[1]]
         return image[part], labels[part]
