@@ -188,8 +188,15 @@ def test_every_trainable_weight_gets_a_gradient(case):
         for w, b in zip(model.trainable_weights, before, strict=True)
     }
     exempt = _shifts_before_a_norm(model) | _keys_biases(model)
-    smallest = 1e-6 * np.median(list(gradients.values()))  # on the model's own scale
-    dead = {path: g for path, g in gradients.items() if path not in exempt and not smallest < g < np.inf}
+    # On the tensor's own scale, where SGD's step is known to float32's resolution; zeros have only the model's scale.
+    resolution = 4 * np.finfo(np.float32).eps
+    smallest = {w.path: resolution * np.abs(b).max() for w, b in zip(model.trainable_weights, before, strict=True)}
+    typical = np.median(list(gradients.values()))
+    dead = {
+        path: (g, smallest[path])
+        for path, g in gradients.items()
+        if path not in exempt and not max(smallest[path], 1e-6 * typical) < g < np.inf
+    }
     assert not dead
 
 
@@ -286,7 +293,7 @@ def _check_parity(found: dict[str, dict], cases: list[Case]) -> None:
         assert scale > 1e-2, "the logits are too small to compare"
         assert here["logits"].std() > 1e-3 * scale, "the logits don't depend on the image"
         assert np.abs(there["logits"] - here["logits"]).max() / scale < 1e-4
-        assert abs(there["loss"] - here["loss"]) < 1e-4 * here["loss"]
+        assert abs(there["loss"] - here["loss"]) < 1e-5 * here["loss"]
 
 
 def _skip_unless_other(backend: str) -> None:
