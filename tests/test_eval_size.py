@@ -18,6 +18,7 @@ from bench.execution.runner import run
 from bench.records.frame import load_results
 from bench.records.store import load
 from bench.report.leaderboard import groups
+from bench.report.render import write_report
 from bench.spec import Budget, DatasetSpec, TrialConfig
 from tests.fake_results import fake_config, fake_record, write_trial
 from tests.fakes import write_fake_airbus
@@ -131,6 +132,13 @@ def test_its_history_has_the_own_metric_of_each_validation(airbus):
     history = trial.history()
     assert len(history) == 10 and all(0 <= row["val_airbus_f2"] <= 1 for row in history)
     assert trial.record.validation["airbus_f2"] == history[-1]["val_airbus_f2"]
+
+
+def test_the_report_draws_the_own_metrics_curve(airbus, tmp_path):
+    trial, _ = airbus
+    names = [path.name for path in write_report([trial.folder.parents[1]], tmp_path).files]
+    assert "1-airbus-val_airbus_f2-train_seconds.svg" in names
+    assert not [name for name in names if "carvana" in name]
 
 
 def test_nothing_predicted_scores_the_share_of_empty_images(airbus):

@@ -13,7 +13,8 @@ from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, RING, SIZE,
 from bench.report.leaderboard import Group, Row
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
-UP = {"val_mean_iou": "validation mean IoU", "loss": "training loss"}
+OWN = {"val_airbus_f2": "validation Airbus F2", "val_carvana_dice": "validation Carvana dice"}  # of data sets
+UP = {"val_mean_iou": "validation mean IoU", "loss": "training loss", **OWN}
 MOST = 200  # configurations with curves, best first
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.report.bars import draw_classes, draw_images, draw_ledger, has_ledger
-from bench.report.curves import ACROSS, draw_curves
+from bench.report.curves import ACROSS, OWN, draw_curves
 from bench.report.figures import STYLE, Plot, save
 from bench.report.files import remove_others
 from bench.report.leaderboard import Group
@@ -22,6 +22,7 @@ from bench.report.trade_offs import COSTS, draw_trade_off
 _KINDS = (
     *(f"curves-{x}" for x in ACROSS),
     "loss-train_seconds",
+    *(f"{name}-train_seconds" for name in OWN),
     *COSTS,
     "ledger",
     "classes",
@@ -54,6 +55,13 @@ def _wanted(
                     f"curves-{x}",
                     f"Validation mean IoU against {text}",
                     partial(draw_curves, rows, curves, x, "val_mean_iou"),
+                )
+        for name, text in OWN.items():
+            if curves[name].notna().any():
+                yield (
+                    f"{name}-train_seconds",
+                    f"V{text[1:]} against {ACROSS['train_seconds']}",
+                    partial(draw_curves, rows, curves, "train_seconds", name),
                 )
         if curves["loss"].notna().any():
             yield (
