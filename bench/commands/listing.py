@@ -195,13 +195,14 @@ def runs_table(loaded: "Loaded") -> Table:
                 number(record.metrics.get("mean_iou"), ".3f"),
                 number(record.speed.get("train_images_per_second"), ".0f"),
                 record.finished[5:16].replace("T", " "),
+                "kept" if trial.weights else "",
             )
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
         for folder in folders:
             request = store.read_json(folder / store.REQUEST).get("config") or {}
-            rows.append((short_id(folder), *_who(request), status, "", "", ""))
-    return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC"), rows)
+            rows.append((short_id(folder), *_who(request), status, "", "", "", ""))
+    return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC", "weights"), rows)
 
 
 def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:

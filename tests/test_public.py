@@ -1,0 +1,73 @@
+"""Pictures that may not be published, in a local page and in one for the public."""
+
+from dataclasses import replace
+
+import pytest
+from fake_results import fake_config, fake_record, write_trial
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.errors import BenchError
+from bench.report.render import write_report
+
+LOCAL = "For local use only:"
+LEFT_OUT = "Left out, since they may not be published: pictures of"
+
+
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch):
+    """Plots take seconds and hold no pictures."""
+    monkeypatch.setattr("bench.report.render.group_plots", lambda *_, **__: [])
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with a trial each on a data set whose pictures may be shown, may not, or of unknown terms."""
+    for dataset, may_show in (("pets", {"may_show_pictures": True}), ("carvana", {"may_show_pictures": False}),
+                              ("older", {})):  # fmt: skip
+        record, table = fake_record(fake_config(dataset=dataset))
+        data = {**record.dataset, "name": dataset, "fingerprint": dataset, **may_show}
+        write_trial(tmp_path / "r", replace(record, key=dataset, dataset=data), table)
+    return tmp_path / "r"
+
+
+def pictures(folder):
+    """How many pictures a report's page has, the files of pictures beside it, and the page."""
+    page = (folder / "index.html").read_text()
+    files = [path.name for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]
+    return page.count("data:image/"), files, page
+
+
+def test_a_local_page_shows_all_and_says_that_it_may_not_be_published(results, tmp_path):
+    write_report([results], tmp_path / "out")
+    count, _, page = pictures(tmp_path / "out")
+    assert count == 3 * 2
+    assert LOCAL in page and LEFT_OUT not in page
+    assert "pictures of carvana, older may not be published" in page
+
+
+def test_a_public_page_has_only_what_may_be_published_and_says_so(results, tmp_path):
+    write_report([results], tmp_path / "out")  # a local page was there before
+    ran = CliRunner().invoke(app, ["report", str(results), "--out", str(tmp_path / "out"), "--public"])
+    assert ran.exit_code == 0, ran.output
+    count, files, page = pictures(tmp_path / "out")
+    assert count == 1 * 2
+    assert f"{LEFT_OUT} carvana, older." in page and LOCAL not in page
+    assert "--public" in page.rpartition("This page again")[2]
+    assert files == []
+    assert "carvana at 128x128" in page  # its numbers stay
+
+
+def test_a_page_without_such_pictures_says_nothing(tmp_path):
+    record, table = fake_record(fake_config())
+    data = {**record.dataset, "may_show_pictures": True}
+    write_trial(tmp_path / "r", replace(record, dataset=data), table)
+    for public in (False, True):
+        write_report([tmp_path / "r"], tmp_path / "out", public=public)
+        count, _, page = pictures(tmp_path / "out")
+        assert (count, LOCAL in page, LEFT_OUT in page) == (2, False, False)
+
+
+def test_a_public_page_does_not_go_where_the_pictures_stand(results):
+    with pytest.raises(BenchError, match="holds the pictures of its runs"):
+        write_report([results], results, public=True)
