@@ -55,6 +55,9 @@ def _marks(case: Case, quick: bool) -> list[pytest.MarkDecorator]:
 
 
 every_case = _cases(quick=SMALL)
+every_light_case = _cases(
+    quick=[case for case in SMALL if case.spec.package != "keras_cv"]
+)  # keras-hub's stand for both
 every_own_case = _cases(quick=[case for case in SMALL if not case.spec.package])
 every_family = _cases(quick=FAMILIES)
 
@@ -146,7 +149,7 @@ def test_parameters_that_do_not_go_together_are_said_without_building(spec, back
 # === Models ===
 
 
-@every_case
+@every_light_case
 @pytest.mark.parametrize("precision", PRECISIONS, indirect=True)
 def test_logits_have_the_shape_of_the_image_and_are_float32(case, precision):
     if precision not in case.spec.precisions:

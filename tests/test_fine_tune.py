@@ -1,7 +1,11 @@
 """Freezing the encoder for a share of the budget, then fine-tuning it, on a net with a backbone of three layers."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 from bench import grid
 from bench.backends.base import to_numpy
 from bench.errors import BenchError
+from bench.evaluation.evaluate import Task
 from bench.execution.assemble import choose_indexes
 from bench.execution.fine_tune import encoder_layers, first_unfrozen
 from bench.execution.identity import trial_key
@@ -73,14 +78,25 @@ class Watched(Session):
         ]
 
 
-def trained(folder, **fields):
+def auxiliary_net(config, num_classes):
+    """PSPNet on a backbone of ten convolutions; trained with its auxiliary head."""
+    import architecture_contract  # noqa: F401 - registers the backbone "tiny"
+
+    from bench.architectures.pspnet import build_pspnet
+
+    keras.utils.set_random_seed(config.seed)
+    return build_pspnet((*config.image_size, 3), num_classes, backbone="tiny", filters=16)
+
+
+def trained(folder, net=small_net, **fields):
     """A session after training, before test and profile."""
     session = Watched(TrialConfig.from_dict({**CONFIG.to_dict(), **fields}), folder, Ledger(time.time()))
     session.began = time.time()
     session.pack = prepare_pack(session.config)
     session.indexes = choose_indexes(session.pack, 1.0)
+    session.task = Task(session.pack, (), native=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.execution.session.build_model", small_net)
+        patch.setattr("bench.execution.session.build_model", net)
         session.build()
     with session.ledger.phase("compile"):
         session.compile()
@@ -150,6 +166,36 @@ def test_a_switch_between_two_validations_and_the_top_part_alone(tmp_path):
     assert moved(session.start, seen[0]) == []
     assert session.training.engine is engine and session.model.get_layer("backbone_norm").trainable
     assert not session.model.get_layer("backbone_conv1").trainable
+
+
+def check_pspnet_on_jax(folder):
+    """The auxiliary head trains in both phases, the encoder in the second alone; the tested model has no such head."""
+    session = trained(folder, auxiliary_net, arch="pspnet", backend="jax")
+    heads = [v.path for v in session.training.engine.training_model.trainable_variables if "auxiliary" in v.path]
+    assert len(heads) == 5 and not any("auxiliary" in v.path for v in session.model.variables)
+    assert moved(session.start, session.before) == []
+    assert moved(session.before, session.after) == []
+    assert moved(session.after, session.encoder()) == [name for name, values in session.start.items() if values]
+    assert int(session.head_before[0]) == 5 and len(session.head_before) > 1 + 2 * len(heads)
+    for before, after in zip(session.head_before, session.head_after, strict=True):
+        np.testing.assert_array_equal(before, after)
+    now = session.head()
+    assert int(now[0]) == 10 and all(np.abs(momentum).max() > 0 for momentum in now[1:])
+    losses = [json.loads(line)["loss"] for line in (session.folder / HISTORY).read_text().splitlines()]
+    assert np.isfinite(losses).all()
+    metrics, _ = session.test()
+    assert 0 <= metrics["mean_iou"] <= 1
+
+
+@pytest.mark.slow
+def test_pspnet_with_its_auxiliary_head_on_jax(tmp_path):
+    pytest.importorskip("jax", reason="jax is not installed")
+    program = "import sys, pathlib, test_fine_tune; test_fine_tune.check_pspnet_on_jax(pathlib.Path(sys.argv[1]))"
+    environment = os.environ | {"KERAS_BACKEND": "jax", "SEGBENCH_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    folder = Path(__file__).parent
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_a_late_variable_starts_as_in_a_new_adam():
