@@ -109,8 +109,10 @@ def _check(balance_ships: int, empty_fraction: float) -> None:
 
 def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:
     """The names that the parameters leave, from the number of ships of each."""
-    empty = _first((name for name, count in ships.items() if not count), "empty")
-    left = set(ships) - set(empty[round(empty_fraction * len(empty)) :])
+    left = set(ships)
+    if empty_fraction < 1:
+        empty = _first((name for name, count in ships.items() if not count), "empty")
+        left -= set(empty[round(empty_fraction * len(empty)) :])
     if not balance_ships:
         return left
     drawn, taken = set(), Counter[int]()

@@ -49,13 +49,15 @@ def overlapping(paths: Sequence[Path]) -> list[str]:
 def _components(hashes: np.ndarray) -> list[int]:
     """Number of the connected component of each tile, from the hashes (N, cells) that they share."""
     count = len(hashes)
-    tiles = np.repeat(np.arange(count), hashes.shape[1])
-    pairs = np.unique(np.stack([hashes.ravel(), tiles.astype(np.uint64)], axis=1), axis=0)  # sorted by hash
-    pairs = pairs[pairs[:, 0] != _NONE]
-    _, begin, size = np.unique(pairs[:, 0], return_index=True, return_counts=True)
+    cells, tiles = hashes.ravel(), np.repeat(np.arange(count), hashes.shape[1])
+    order = np.lexsort((tiles, cells))
+    cells, tiles = cells[order], tiles[order]
+    again = np.append(False, (cells[1:] == cells[:-1]) & (tiles[1:] == tiles[:-1]))  # twice in one tile
+    kept = (cells != _NONE) & ~again
+    cells, tiles = cells[kept], tiles[kept]
+    _, begin, size = np.unique(cells, return_index=True, return_counts=True)
     shared = np.repeat((size > 1) & (size <= MOST_TILES), size)
-    first = np.repeat(pairs[begin, 1], size)[shared].astype(int)  # each tile is joined to the first with its hash
-    other = pairs[shared, 1].astype(int)
+    first, other = np.repeat(tiles[begin], size)[shared], tiles[shared]  # each is joined to the first with its hash
     graph = coo_array((np.ones(len(first), bool), (first, other)), shape=(count, count))
     return connected_components(graph, directed=False)[1].tolist()
 
