@@ -37,7 +37,7 @@ def prepare(
     image_size: Annotated[
         str, typer.Option(help="Pixels: 128, height x width as 128x192, several with commas.")
     ] = "128",
-    resize: Annotated[str, typer.Option(help=f"Another aspect ratio: {', '.join(RESIZES)}.")] = "stretch",
+    resize: Annotated[str, typer.Option(help=f"How pictures of another shape fit: {', '.join(RESIZES)}.")] = "stretch",
     balance_ships: Annotated[
         str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
     ] = None,

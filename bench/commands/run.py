@@ -53,7 +53,7 @@ def run(
     precision: Annotated[Text, _option(_TRIAL, f"{', '.join(PRECISIONS)}.", default=_DEFAULT.precision)] = None,
     image_size: Annotated[Text, _option(_TRIAL, "Pixels: 128, or height x width as 128x192.", default=128)] = None,
     resize: Annotated[
-        Text, _option(_TRIAL, f"Another aspect ratio: {', '.join(RESIZES)}.", default=_DEFAULT.resize)
+        Text, _option(_TRIAL, f"How pictures of another shape fit: {', '.join(RESIZES)}.", default=_DEFAULT.resize)
     ] = None,
     eval_size: Annotated[
         Text,
