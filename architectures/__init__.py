@@ -14,6 +14,7 @@ from bench.architectures.outside import (
     RESNET_BLOCKS,
     RESNET_FILTERS,
     SEGFORMER_DEPTHS,
+    SEGFORMER_HEADS,
     SEGFORMER_HIDDEN_DIMS,
 )
 from bench.errors import BenchError
@@ -127,6 +128,23 @@ def _fcn_divisor(backbone: str | None, params: Mapping[str, Any]) -> int:
     if backbone not in (None, "vgg16") and "fc_filters" in params:
         raise BenchError(
             f"fcn with {backbone} has no parameter 'fc_filters'. Leave it out, or take the backbone vgg16."
+        )
+    return 32
+
+
+def _outside_divisor(_backbone: str | None, params: Mapping[str, Any]) -> int:
+    """The deepest features are at stride 32; each of the four stages has its whole number."""
+    for name in ("filters", "blocks", "hidden_dims", "depths"):
+        values = list(params.get(name, (1,) * 4))
+        if len(values) != 4 or not all(isinstance(value, int) and value > 0 for value in values):
+            raise BenchError(f"'{name}' can't be {values}. It needs four whole numbers above 0, such as [1,1,1,1].")
+    if "filters" in params and params["filters"][0] != 64:
+        raise BenchError(f"'filters' can't be {list(params['filters'])}: the first stage of these ResNets has 64.")
+    dims = params.get("hidden_dims", SEGFORMER_HIDDEN_DIMS)
+    if any(width % heads for width, heads in zip(dims, SEGFORMER_HEADS, strict=True)):
+        heads = ", ".join(map(str, SEGFORMER_HEADS))
+        raise BenchError(
+            f"'hidden_dims' can't be {list(dims)}. They must be multiples of the attention heads: {heads}."
         )
     return 32
 
@@ -263,7 +281,7 @@ ARCHITECTURES = (
         build="bench.architectures.kerascv:build_deeplab_v3_plus",
         summary="keras-cv's DeepLabV3+ on a ResNet-50, as an outside reference",
         paper="Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611",
-        size_divisor=32,
+        size_divisor=_outside_divisor,
         params=_RESNET_PARAMS,
         backends=("tensorflow",),
         package="keras_cv",
@@ -273,7 +291,7 @@ ARCHITECTURES = (
         build="bench.architectures.kerascv:build_segformer",
         summary="keras-cv's SegFormer-B0, as an outside reference; square images only",
         paper=_SEGFORMER_PAPER,
-        size_divisor=32,
+        size_divisor=_outside_divisor,
         square=True,
         smallest_side=64,
         params=_SEGFORMER_PARAMS,
@@ -285,7 +303,7 @@ ARCHITECTURES = (
         build="bench.architectures.kerashub:build_segformer",
         summary="keras-hub's SegFormer-B0, as an outside reference; square images only",
         paper=_SEGFORMER_PAPER,
-        size_divisor=32,
+        size_divisor=_outside_divisor,
         square=True,
         smallest_side=64,
         params=_SEGFORMER_PARAMS,
@@ -296,7 +314,7 @@ ARCHITECTURES = (
         build="bench.architectures.kerashub:build_deeplab_v3",
         summary="keras-hub's DeepLabV3+ on a ResNet-50, as an outside reference",
         paper="Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587; 2018, arXiv:1802.02611",
-        size_divisor=32,
+        size_divisor=_outside_divisor,
         params=(*_RESNET_PARAMS, Param("decoder", "bool", True, "join features of stride 4 (V3+), else V3")),
         package="keras_hub",
     ),

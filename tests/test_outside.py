@@ -6,6 +6,7 @@ import pytest
 
 from bench import doctor, grid
 from bench.architectures import ARCHITECTURES
+from bench.architectures.sizes import check_image_size
 from bench.errors import BenchError
 from bench.execution import model_facts
 from bench.profiling.flops import flops_by_layer, forward_flops
@@ -68,6 +69,21 @@ def test_segformer_takes_square_images_only():
         grid.expand({**config, "image_size": "64x96"})
     with pytest.raises(BenchError, match="fits is 64x64"):
         grid.expand({**config, "image_size": "32"})
+
+
+@pytest.mark.parametrize(
+    ("arch", "params", "message"),
+    [
+        ("kerashub_segformer", {"depths": [1, 1]}, "'depths' can't be .1, 1.. It needs four whole numbers"),
+        ("kerashub_segformer", {"depths": [[1, 1, 1, 1]]}, "four whole numbers"),
+        ("kerashub_segformer", {"hidden_dims": [8, 10, 21, 32]}, "multiples of the attention heads: 1, 2, 5, 8"),
+        ("kerashub_deeplab_v3", {"filters": [32, 64, 64, 64]}, "the first stage of these ResNets has 64"),
+    ],
+)
+def test_stages_that_cannot_be_are_one_line(arch, params, message):
+    (spec,) = [spec for spec in OUTSIDE if spec.name == arch]
+    with pytest.raises(BenchError, match=message):
+        check_image_size(spec, (64, 64), None, params)
 
 
 def test_the_parts_of_a_transformer_s_block_are_counted():
