@@ -21,7 +21,7 @@ from bench.execution.identity import trial_key
 from bench.execution.plan import prepare_pack
 from bench.execution.session import Session
 from bench.profiling.ledger import Ledger
-from bench.records.store import HISTORY
+from bench.records.store import HISTORY, WEIGHTS
 from bench.spec import Budget, TrialConfig
 from bench.training.optimizer import ResumedAdam
 
@@ -164,6 +164,12 @@ def test_a_switch_between_two_validations_and_the_top_part_alone(tmp_path):
     session.test_selected = lambda: (Session.test_selected(session), seen.append(session.encoder()))
     session.test()
     assert moved(session.start, seen[0]) == []
+    saved = small_net(session.config, len(session.pack.classes))
+    saved.load_weights(tmp_path / WEIGHTS)  # the tested weights, not those that training ended with
+    assert (
+        moved(session.start, {layer.name: [to_numpy(v) for v in layer.variables] for layer in encoder_layers(saved)})
+        == []
+    )
     assert session.training.engine is engine and session.model.get_layer("backbone_norm").trainable
     assert not session.model.get_layer("backbone_conv1").trainable
 
