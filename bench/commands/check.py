@@ -62,10 +62,10 @@ def check(
     ] = None,
     processes: Annotated[
         int, typer.Option(min=1, help="How often both processes are started.", rich_help_panel=_SPEED)
-    ] = 3,
+    ] = 5,
     pairs: Annotated[
         int, typer.Option(min=2, help="Pairs of timings with each two processes.", rich_help_panel=_SPEED)
-    ] = 15,
+    ] = 9,
     markdown: Annotated[
         Path | None, typer.Option(help="Also write Markdown.", rich_help_panel=_OUT, show_default=False)
     ] = None,

@@ -34,8 +34,8 @@ _STEPS = Budget(1000.0, "steps")  # the schedule that the timed steps stand at t
 class Effort:
     """How much is timed."""
 
-    processes: int = 3  # pairs of processes
-    pairs: int = 15  # pairs of timings in each, of each kind of work
+    processes: int = 5  # pairs of processes
+    pairs: int = 9  # pairs of timings in each, of each kind of work
     seconds: float = 0.5  # of one timing
 
 
