@@ -294,3 +294,12 @@ def test_the_fakes_metrics_come_from_their_table():
     for index, name in enumerate(CLASSES):
         tp, fp, fn = (table[f"{kind}_{index}"].sum() for kind in ("tp", "fp", "fn"))
         assert record.metrics["iou"][name] == pytest.approx(tp / (tp + fp + fn))
+
+
+def test_a_part_of_a_data_set_is_a_column_that_older_records_leave_empty(tmp_path):
+    for seed, given in enumerate(({"dataset_params": {"balance_ships": 200}}, {"dataset_params": {}}, None)):
+        record, table = fake_record(fake_config(seed=seed))
+        config = {name: value for name, value in record.config.items() if name != "dataset_params"}
+        write_trial(tmp_path, replace(record, config={**config, **(given or {})}), table, samples=0)
+    frame = load_results(tmp_path).sort_values("seed")
+    assert frame["dataset_params"].tolist() == ['{"balance_ships": 200}', "", ""]
