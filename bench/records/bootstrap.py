@@ -157,12 +157,13 @@ def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     return found
 
 
-def ranks(sorted_rows: Sequence[Uncertainty]) -> list[tuple[int, int]]:
+def ranks(sorted_rows: Sequence[Uncertainty], apart: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
     """Best and worst rank of each row that the differences leave open, of rows sorted best first.
 
-    A row's rank is at least one more than the number of rows that are surely better, and so on from below.
+    A row's rank is at least one more than the number of rows that are surely better, and so on from below. `apart`:
+    what `separable` says of them, where it is known already.
     """
-    better = np.triu(separable(sorted_rows))  # [i, j]: row i is surely better than row j
+    better = np.triu(separable(sorted_rows) if apart is None else apart)  # [i, j]: row i is surely better than row j
     return [
         (1 + int(above), len(better) - int(below)) for above, below in zip(better.sum(0), better.sum(1), strict=True)
     ]

@@ -68,15 +68,19 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
     ok = frame["status"] == "ok"
     per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
     over_seeds = per_seed.groupby(level=0)
-    means, sds, counts = over_seeds.mean(), over_seeds.std(ddof=1), over_seeds.count()
+    means = over_seeds.mean()
+    tables = [table.to_numpy() for table in (means, over_seeds.std(ddof=1), over_seeds.count())]
+    place_of = {index: place for place, index in enumerate(means.index)}
+    frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # those that are ok first
     configurations = []
-    for index, rows in frame.groupby(number):
+    groups = frame.groupby(number)
+    firsts = groups.head(1).sort_index(key=lambda index: number[index])[[*SAME, "configuration"]].to_dict("records")
+    for (index, rows), first in zip(groups, firsts, strict=True):
         spreads = {}
-        if index in means.index:
-            triples = zip(numeric, means.loc[index], sds.loc[index], counts.loc[index], strict=True)
-            spreads = {c: Spread(float(m), float(s) if n > 1 else None, int(n)) for c, m, s, n in triples}
-        first = rows.sort_values("status", key=lambda status: status != "ok", kind="stable").iloc[0]
-        configurations.append(Configuration({c: first[c] for c in (*SAME, "configuration")}, spreads, rows))
+        if (place := place_of.get(index)) is not None:
+            values = zip(numeric, *(table[place].tolist() for table in tables), strict=True)
+            spreads = {c: Spread(m, s if n > 1 else None, int(n)) for c, m, s, n in values}
+        configurations.append(Configuration(first, spreads, rows))
     return configurations
 
 

@@ -1,5 +1,6 @@
 """How sure the scores of a group's configurations are, from the per-image tables in their trials' folders."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -165,9 +166,11 @@ def _read_all(members: Sequence[Configuration], score: Score) -> Iterator[_Table
 
 def _read(member: Configuration, score: Score) -> _Tables | str:
     """The tables of the trials that ended well; a text where one of them can't be used."""
-    ok = member.ok.dropna(subset=["seed"])
-    values, images = [], None
-    for folder, known in zip(ok["folder"], ok[score.name], strict=True):
+    trials = zip(*(member.ok[name].tolist() for name in ("seed", "folder", score.name)), strict=True)
+    values, seeds, images = [], [], None
+    for seed, folder, known in trials:
+        if math.isnan(seed):
+            continue
         try:
             table = read_table(Path(folder) / IMAGES)
         except BenchError:
@@ -181,4 +184,5 @@ def _read(member: Configuration, score: Score) -> _Tables | str:
             return NO_TABLE
         if not abs(score.of_sums(values[-1].sum(axis=0)) - known) <= _CLOSE:
             return OTHER_SCORE
-    return _Tables(values, ok["seed"].tolist(), images) if images else NO_TABLE
+        seeds.append(seed)
+    return _Tables(values, seeds, images) if images else NO_TABLE

@@ -30,7 +30,7 @@ def draw_ledger(rows: Sequence[Row]) -> Figure:
     for phase, color in zip(PHASES, COLORS, strict=False):
         seconds = np.nan_to_num([row.configuration.spread(f"ledger_{phase}_seconds").mean for row in rows])
         if seconds.any():
-            axes.barh(range(len(rows)), seconds, left=left, color=color, label=phase, height=0.7)
+            axes.barh(range(len(rows)), seconds, left=left, color=color, edgecolor="none", label=phase, height=0.7)
         left = left + seconds
     axes.set_yticks(range(len(rows)), _names(rows))
     axes.invert_yaxis()

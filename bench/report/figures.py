@@ -102,6 +102,7 @@ def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
         # Names that are too long for the figure: the plot is still made, the legend is cut.
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine("none")  # it stays as it was laid out
         figure.savefig(picture, format="png", dpi=130, metadata={"Software": None})
     svg = write_whole(folder / f"{name}.svg", text.getvalue().encode())
     png = write_whole(folder / f"{name}.png", picture.getvalue())

@@ -149,7 +149,8 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     found = measure(ranked, score)
     known = [row if isinstance(row, Uncertainty) else None for row in found.rows]
     sure = [u or _blind(m.spread(score.name)) for u, m in zip(known, ranked, strict=True)]
-    places: list[tuple[int | None, tuple[int, int] | None]] = [*zip(tie_groups(sure), ranks(sure), strict=True)]
+    apart = separable(sure)
+    places: list[tuple[int | None, tuple[int, int] | None]] = [*zip(tie_groups(sure), ranks(sure, apart), strict=True)]
     places += [(None, None)] * (len(members) - len(ranked))
     known += [None] * (len(members) - len(ranked))
     rows: list[Row] = []
@@ -177,7 +178,7 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
         classes=classes,
         score=score.name,
         rows=tuple(rows),
-        apart=separable(sure),
+        apart=apart,
         notes=tuple([*_sureness(found, rows), *_notes(members)]),
     )
 
@@ -358,13 +359,12 @@ def _sureness(found: Measured, rows: Sequence[Row]) -> list[str]:
 
 def _notes(members: Sequence[Configuration]) -> list[str]:
     notes = []
-    ok = pd.concat([m.ok for m in members])
     for name, text in _MIXED.items():
-        found = sorted(set(ok[name].astype(str)) - {""}) if name in ok else []
+        found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
         if len(found) > 1:
             listed = ", ".join(value[:12] for value in found[:5])  # of a commit as much as tells it apart
             notes.append(f"The trials differ in {text}: {listed}{', ...' if len(found) > 5 else ''}.")
-    methods = [m for m in ok["memory_method"].unique() if m]
+    methods = list(dict.fromkeys(value for m in members for value in m.ok["memory_method"] if value))
     if len(methods) == 1:
         notes.append(f"Peak memory as told by: {methods[0]}.")
     return notes
