@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.console import counting, output
+from bench.commands.data import checked_params, opened
 from bench.errors import BenchError
 from bench.spec import RESIZES
 
@@ -56,7 +57,6 @@ def prepare(
 ) -> None:
     """Fetch a data set, check its files and decode it once for all trials of that size."""
     from bench import catalog, checks
-    from bench.commands.show_dataset import checked_params
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -111,9 +111,8 @@ def _export(
     skip_corrupt: bool,
 ) -> None:
     from bench.pipeline.export import export_masks
-    from bench.pipeline.source import open_source
 
-    source = open_source(spec, folder, params)
+    source = opened(console, spec, folder, params)
     with counting(console, f"masks of {spec.name}") as progress:
         written, problems = export_masks(
             source, target, per_object=per_ship, skip_corrupt=skip_corrupt, progress=progress
@@ -128,9 +127,9 @@ def _check(
     """Print the health report; exit code 1 where training on this would fail."""
     from bench.commands.show_dataset import print_balance, print_head
     from bench.pipeline.health import examine
-    from bench.pipeline.source import SPLITS, open_source
+    from bench.pipeline.source import SPLITS
 
-    source = open_source(spec, folder, params)
+    source = opened(console, spec, folder, params)
     with counting(console, f"reading {spec.name}") as progress:
         health = examine(source, source.samples, progress)
     print_head(console, source)

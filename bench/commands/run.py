@@ -8,6 +8,7 @@ import typer
 
 from bench.class_weights import FORMS as CLASS_WEIGHT_FORMS
 from bench.commands.console import output, warn
+from bench.commands.data import opened
 from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
@@ -176,7 +177,6 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
     from bench import catalog
     from bench.pipeline import kaggle
-    from bench.pipeline.source import open_source
 
     downloads = []
     seen = []
@@ -193,7 +193,7 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
             size = spec.kaggle.size / 2**30
             downloads.append(f"{spec.name}: {size:.1f} GiB are downloaded from Kaggle.")
         else:
-            open_source(spec, data_dir, config.dataset_params)
+            opened(output(), spec, data_dir, config.dataset_params)
     return downloads
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.console import counting, output, warn
+from bench.commands.data import checked_params, opened
 from bench.errors import BenchError
 from bench.spec import IGNORE_INDEX
 
@@ -34,7 +35,6 @@ def show_dataset(
     """Print counts, class balance and sizes of the first `images` evenly spaced ones (0: of all); write the sheet."""
     from bench import catalog
     from bench.pipeline.health import evenly, examine
-    from bench.pipeline.source import open_source
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -46,8 +46,8 @@ def show_dataset(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise BenchError(f"--contact-sheet is '{sheet}'. Accepted: a file that ends in .png.")
     spec, folder = catalog.find_dataset(name, data_dir)
-    source = open_source(spec, folder, checked_params(spec, params))
     console = output()
+    source = opened(console, spec, folder, checked_params(spec, params))
     print_head(console, source)
     samples = evenly(source.samples, images) if images else source.samples
     with counting(console, f"reading {spec.name}") as progress:
@@ -64,18 +64,6 @@ def show_dataset(
         console.print(f"Contact sheet: {sheet}", highlight=False, soft_wrap=True)
         if not spec.may_show_pictures:
             warn(f"The pictures of {spec.name} may not be published ({spec.licence}).")
-
-
-def checked_params(spec: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a data set among the options that were given; BenchError for one that it does not have."""
-    from bench import checks
-    from bench.values import single
-
-    values = {name: single(name, value) for name, value in given.items() if value is not None}
-    for name in values:
-        if name not in {param.name for param in spec.params}:
-            raise BenchError(f"The data set '{spec.name}' has no --{name.replace('_', '-')}.")
-    return checks.params(values, spec)
 
 
 def print_head(console: Console, source: "Source") -> None:
