@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,8 @@ class OperatingPoint:
         return objects.drop_small(foreground > np.float32(self.threshold), self.min_area)
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Prediction:
     """What a model says of one image, beside the truth; all at the evaluation size."""
 
     index: int  # in the pack

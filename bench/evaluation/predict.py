@@ -30,7 +30,8 @@ class Predictor:
     """
 
     def __init__(self, engine: Engine, image_size: tuple[int, int], *, batch_size: int, resize: str = "stretch"):
-        self.engine, self.image_size, self.resize, self.batch_size = engine, tuple(image_size), resize, batch_size
+        self.engine, self.resize, self.batch_size = engine, resize, batch_size
+        self.image_size = (image_size[0], image_size[1])
         self._tile = tuple(engine.model.input_shape[1:3])
         starts = [_starts(side, tile) for side, tile in zip(self.image_size, self._tile, strict=True)]
         self._places = list(product(*starts))
