@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
+from bench.execution.interleaved import Effort
 from bench.records import baseline, gate
 from bench.records.gate import BETTER, NOTED, OK, REGRESSION, UNJUDGED
 from bench.records.gate_limits import Limit, read_limits
+from bench.records.gate_speed import Timings
 
 SEEDS = range(4)
 IMAGES = 40
@@ -305,6 +307,28 @@ def test_update_writes_the_reason_and_keeps_the_earlier_ones(base, tmp_path, wid
     fresh = tmp_path / "fresh" / "baseline.json"
     assert bench("check", worse, "--baseline", fresh, "--update", "--reason", "New").exit_code == 0
     assert bench("check", worse, "--baseline", fresh).exit_code == 0
+
+
+def test_speed_is_judged_from_the_pairs_of_both_revisions(tmp_path, monkeypatch, wide):
+    seconds = np.full((2, 5), 0.010)
+    found = {"train_step_time": Timings(seconds, 2 * seconds), "inference_time": Timings(seconds, seconds)}
+    asked = []
+
+    def fake(revision, configs, effort, progress):
+        asked.append((revision, [(config.arch, config.seed) for config in configs], effort))
+        return [(configs[0], found), (configs[1], "main can't be timed: no such net")]
+
+    monkeypatch.setattr("bench.execution.interleaved.time_against", fake)
+    comment = tmp_path / "speed.md"
+    result = bench("check", "--against", "main", "--processes", 2, "--pairs", 5, "--markdown", comment)
+    assert asked == [("main", [("unet", 0), ("segnet", 0)], Effort(2, 5))]
+    assert result.exit_code == 1
+    cells = "| unet, jax | train_step_time | 10 ms | 20 ms | +100.0% \\[+100.0%, +100.0%\\] | 10% higher | regression |"
+    assert cells in comment.read_text()
+    assert "| unet, jax | inference_time | 10 ms | 10 ms | +0.0%" in comment.read_text()
+    assert "main can't be timed: no such net" in comment.read_text()
+    found["train_step_time"] = found["inference_time"]
+    assert bench("check", "--against", "main", "--processes", 2, "--pairs", 5).exit_code == 3
 
 
 @pytest.mark.parametrize(
