@@ -102,6 +102,15 @@ def test_a_validation_counts_only_what_it_shows():
     assert table.threshold_counts is None and set(table.extra) == {"objects", "airbus_f2"}
 
 
+@pytest.mark.parametrize("resize", ["stretch", "letterbox"])
+def test_objects_are_resized_to_the_training_size_as_labels_are(resize):
+    numbers = boxes((8, 8, 24, 24), (8, 24, 24, 40), (40, 40, 41, 41), size=(64, 48))  # the third vanishes
+    truth = (numbers != 0).astype(np.uint8)
+    apart = geometry.resize_labels(numbers, SIZE, resize, fill=0)
+    pack = FakePack(np.stack([red(0.9 * (apart == 1))]), [truth], [numbers], resize=resize)
+    assert scored(pack, resize=resize).table.extra["airbus_f2"].tolist() == pytest.approx([5 / 9])  # one of two
+
+
 def test_data_without_instances_have_connected_objects():
     pack = ships()
     pack.numbers = None
