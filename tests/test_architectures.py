@@ -369,7 +369,8 @@ def _shifts_before_a_norm(model: keras.Model) -> set[str]:
     """Paths of biases and batch norm shifts that a batch norm behind them takes out again: their gradient is zero.
 
     Such is a bias in front of a batch norm, and the shift of a linear bottleneck (MobileNetV2, EfficientNetV2), which
-    reaches the next batch norm through additions, means and 1x1 convolutions alone.
+    reaches the next batch norm through additions, means and 1x1 convolutions alone; so do those of SegFormer's linear
+    layers, resized and joined.
     """
     consumers: dict[int, list[keras.Layer]] = {}
     for layer in model.layers:
@@ -378,8 +379,7 @@ def _shifts_before_a_norm(model: keras.Model) -> set[str]:
 
     def is_taken_out(tensor) -> bool:
         return all(
-            isinstance(layer, keras.layers.BatchNormalization)
-            or (_passes_shifts_on(layer) and is_taken_out(layer.output))
+            _takes_shifts_out(layer) or (_passes_shifts_on(layer) and is_taken_out(layer.output))
             for layer in consumers.get(id(tensor), [None])
         )
 
@@ -396,12 +396,26 @@ def _keys_biases(model: keras.Model) -> set[str]:
     return {attention.k.bias.path for attention in attentions}
 
 
+def _takes_shifts_out(layer: keras.Layer) -> bool:
+    """Whether it is a batch norm, or layers in a row whose first batch norm is reached by shifts."""
+    if isinstance(layer, keras.Sequential):
+        norms = [isinstance(inner, keras.layers.BatchNormalization) for inner in layer.layers]
+        return any(norms) and all(map(_passes_shifts_on, layer.layers[: norms.index(True)]))
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+_PASSING = (
+    *(keras.layers.Add, keras.layers.Concatenate, keras.layers.GlobalAveragePooling2D),
+    *(keras.layers.Dropout, keras.layers.Resizing, keras.layers.UpSampling2D),
+)
+
+
 def _passes_shifts_on(layer: keras.Layer) -> bool:
     """Whether a shift of every pixel comes out as a shift; a dilated convolution wider than its map is a 1x1 one.
 
     EfficientNet's dropout takes whole branches away, mostly those of no image.
     """
     if type(layer) not in (keras.layers.Conv2D, keras.layers.DepthwiseConv2D):
-        return isinstance(layer, keras.layers.Add | keras.layers.GlobalAveragePooling2D | keras.layers.Dropout)
+        return isinstance(layer, _PASSING)
     sides = zip(layer.kernel_size, layer.dilation_rate, layer.input.shape[1:3], strict=True)
     return all(kernel == 1 or dilation >= side for kernel, dilation, side in sides)
