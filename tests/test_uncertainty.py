@@ -1,5 +1,6 @@
 """What a leaderboard says of its ranks: paired intervals from the trials' tables, and what it says without them."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from bench.records.bootstrap import Uncertainty, ranks, separable
 from bench.records.frame import load_results
 from bench.records.statistics import pool
 from bench.records.store import IMAGES, read_json, write_json
-from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, OTHER_SCORE, SCORES, measure, score_named
+from bench.records.uncertainty import NO_TABLE, ONE_GROUP, OTHER_IMAGES, OTHER_SCORE, SCORES, measure, score_named
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 
@@ -173,3 +174,17 @@ def test_a_data_sets_own_metric_may_be_ranked_by(results):
 def test_a_group_without_the_score_is_ranked_by_mean_iou(results):
     (group,) = groups(load_results(results), score_named("airbus_f2"))
     assert group.score == "mean_iou" and "airbus_f2" not in group.columns
+
+
+def test_images_of_one_group_say_nothing(tmp_path):
+    """All pictures of one car: nothing can be drawn."""
+    for arch in QUALITIES:
+        for seed in range(2):
+            folder = write(tmp_path, arch, seed)
+            pd.read_parquet(folder / IMAGES).assign(group="car").to_parquet(folder / IMAGES, index=False)
+    group = ranked(tmp_path)
+    assert {row.ranks for row in group.ranked} == {(1, 3)}
+    assert any(ONE_GROUP in note for note in group.notes)
+    write_report([tmp_path], tmp_path / "out")
+    assert not any("0 groups" in note for note in group.notes)
+    assert not re.search(r"\binf\b", (tmp_path / "out" / "leaderboard.csv").read_text())

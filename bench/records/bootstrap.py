@@ -21,6 +21,7 @@ from bench.errors import BenchError
 
 REPEATS = 1000  # draws of images
 LEVEL = 0.95  # of the intervals
+_BLOCK = 256  # rows at once
 _NEVER = 1e-18  # a variance of rounding errors alone
 
 Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): what is summed over the images of a draw
@@ -141,19 +142,23 @@ def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     """As `is_separable`; the variance of a difference of draws comes from their covariances."""
     seeds = np.array([len(row.scores) for row in rows])
     by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
-    covariance = np.atleast_2d(np.cov([row.draws for row in rows], ddof=0))
-    own, groups = np.diag(covariance), rows[0].groups
-    by_image = np.maximum(own[:, None] + own - 2 * covariance, 0) * groups / (groups - 1)
-    total = by_image + by_seed[:, None] + by_seed
-    part = by_seed**2 / (seeds - 1)
-    inverse = by_image**2 / (groups - 1) + part[:, None] + part
     mean = np.array([row.mean for row in rows])
-    difference = np.abs(mean[:, None] - mean)
-    found = difference > 0
-    open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
-    found &= open_ | (total <= _NEVER)
-    freedom = total[open_] ** 2 / inverse[open_]
-    found[open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+    draws = np.array([row.draws for row in rows])
+    draws -= draws.mean(axis=1, keepdims=True)
+    own, groups = (draws**2).mean(axis=1), rows[0].groups
+    found = np.zeros((len(rows), len(rows)), bool)
+    for begin in range(0, len(rows), _BLOCK):  # a square of thousands several times over fills the memory
+        some = slice(begin, begin + _BLOCK)
+        covariance = draws[some] @ draws.T / draws.shape[1]
+        by_image = np.maximum(own[some, None] + own - 2 * covariance, 0) * groups / (groups - 1)
+        total = by_image + by_seed[some, None] + by_seed
+        part = by_seed**2 / (seeds - 1)
+        inverse = by_image**2 / (groups - 1) + part[some, None] + part
+        difference = np.abs(mean[some, None] - mean)
+        open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
+        found[some] = (difference > 0) & (total <= _NEVER)
+        freedom = total[open_] ** 2 / inverse[open_]
+        found[some][open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
     return found
 
 

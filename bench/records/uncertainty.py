@@ -23,6 +23,7 @@ _CLOSE = 1e-6  # a table's score to its record's
 
 NO_TABLE = "no readable per-image table"
 OTHER_SCORE = "a per-image table that doesn't give the record's score"
+ONE_GROUP = "test images of one group alone"
 OTHER_IMAGES = "other test images than most"
 
 
@@ -131,7 +132,7 @@ def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measur
     for number in (n for key, numbers in of_images.items() if key != most for n in numbers):
         found[number] = OTHER_IMAGES
     first = next((row for row in found if isinstance(row, Uncertainty)), None)
-    images = most[1][0] if isinstance(most, tuple) else 0
+    images = most[1][0] if first and isinstance(most, tuple) else 0
     return Measured(tuple(found), images, first.groups if first else 0)
 
 
@@ -153,7 +154,8 @@ def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncerta
     for (number, tables), one in zip(some, drawn, strict=True):
         seeds = np.array(tables.seeds)
         by_seed = np.array([one.scores[seeds == seed].mean() for seed in dict.fromkeys(tables.seeds)])
-        found[number] = Uncertainty(by_seed, one.draws, one.groups)
+        whole = Uncertainty(by_seed, one.draws, one.groups)
+        found[number] = whole if math.isfinite(whole.interval.low) else ONE_GROUP
 
 
 def _read_all(members: Sequence[Configuration], score: Score) -> Iterator[_Tables | str]:

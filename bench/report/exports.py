@@ -83,7 +83,10 @@ def _csv_cell(value: object) -> object:
 
 def json_text(frame: pd.DataFrame) -> str:
     """A list of objects, null for what is not known."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    rows = [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
     return json.dumps(rows, indent=1, allow_nan=False) + "\n"
 
 

@@ -170,7 +170,7 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     return Group(
         title=title,
         fields={text: _field(name, members[0]) for name, text in GROUP.items()},
-        columns=_columns(varied, measured, score.name) | ({"flags": TEXTS["flags"]} if any(raised) else {}),
+        columns=_columns(varied, measured, score.name, flagged=any(raised)),
         texts=frozenset(
             {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
         ),
@@ -200,13 +200,15 @@ def _blind(spread: Spread) -> Uncertainty:
     return Uncertainty(np.array([spread.mean]), np.array([math.nan]), 1)
 
 
-def _columns(varied: Sequence[str], measured: Sequence[Column], score: str) -> dict[str, tuple[str, str]]:
+def _columns(
+    varied: Sequence[str], measured: Sequence[Column], score: str, *, flagged: bool
+) -> dict[str, tuple[str, str]]:
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
     for name in varied:
         columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
     for column in (PARAMS, *measured):
         if column is measured[0]:
-            columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
+            columns |= {name: TEXTS[name] for name in ("weights", "seeds", *(["flags"] if flagged else []))}
         ranked_by = RANKED_BY if column.name == score else ""
         columns[column.name] = (column.heading_with_unit, column.meaning + ranked_by)
     return columns
@@ -336,7 +338,7 @@ def _classes(members: Sequence[Configuration]) -> dict[str, str]:
 def _sureness(found: Measured, rows: Sequence[Row]) -> list[str]:
     """What the ranks rest on, and what they don't."""
     notes = []
-    if found.images:
+    if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):
         drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
         notes.append(
             f"[ ]: 95 % interval by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the "
