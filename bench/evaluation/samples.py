@@ -9,6 +9,7 @@ from bench.evaluation.overlay import overlay
 from bench.evaluation.predict import Predictor
 from bench.pipeline import batches
 from bench.pipeline.pack import Pack
+from bench.spec import IGNORE_INDEX
 
 COUNT = 6
 GAP = 4  # pixels between the pictures
@@ -29,4 +30,5 @@ def write_samples(predictor: Predictor, pack: Pack, indexes: np.ndarray, folder:
 
 def _strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
     gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
+    classes = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, classes)  # what does not count, such as padding, is clear
     return np.concatenate([image, gap, overlay(image, truth), gap, overlay(image, classes)], axis=1)
