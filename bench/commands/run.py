@@ -155,7 +155,7 @@ def run(
 
 def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
     """Say which architectures start from scratch although weights are asked for."""
-    names = dict.fromkeys(config.arch for config in configs if not config.backbone)
+    names = dict.fromkeys(config.arch for config in configs if not config.backbone and not config.init_from)
     if names and wanted != "none":
         has, start = ("has", "it starts") if len(names) == 1 else ("have", "they start")
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
