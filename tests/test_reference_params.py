@@ -162,7 +162,7 @@ def _case(entry: dict) -> object:
     return pytest.param(entry, id=name, marks=[] if quick else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize("entry", map(_case, MODELS))
+@pytest.mark.parametrize("entry", [_case(model) for model in MODELS])
 def test_every_parameter_more_or_less_has_its_reason(entry):
     arch, _, encoder = entry["ours"].partition(":")
     spec = catalog.architectures().get(arch)
