@@ -25,7 +25,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.datasets.base import DataFault, Sample, check_folder, hashed_splits, read_rgb, read_size
+from bench.datasets.base import (
+    DataFault,
+    Sample,
+    check_folder,
+    check_same_size,
+    first_size,
+    hashed_splits,
+    read_rgb,
+    read_size,
+)
 from bench.datasets.kaggle import AIRBUS
 from bench.datasets.rle import pixels, unflatten
 from bench.datasets.rle_table import Row, place, read_table
@@ -45,6 +54,7 @@ class Airbus:
     notes: tuple[str, ...]
     table: Path
     rows: Mapping[str, Sequence[Row]]  # sample's name -> its rows
+    size: tuple[int, int] | None  # height and width of every tile
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 (768, 768, 3), labels uint8 (768, 768); DataFault or BenchError names file and row."""
@@ -64,6 +74,8 @@ class Airbus:
             raise DataFault(f"{where}: {fault}", fault.kind) from fault
 
     def _numbered(self, sample: Sample, shape: tuple[int, int]) -> np.ndarray:
+        where = place(self.table, self.rows[sample.name][0], str(sample.files[0]))
+        check_same_size(shape, self.size, where)
         flat = np.zeros(shape[0] * shape[1], np.uint16)
         ships = [row for row in self.rows[sample.name] if row.text]
         for number, row in enumerate(ships, 1):
@@ -92,7 +104,8 @@ def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float
     notes += [f"{name} is known to be corrupt and left out" for name in skipped]
     if len(samples) < len(paths):
         notes.append(f"{len(samples)} of {len(paths)} tiles chosen by the number of their ships")
-    return Airbus(samples, tuple(notes), folder / _TABLE, {Path(name).stem: found for name, found in rows.items()})
+    by_name = {Path(name).stem: found for name, found in rows.items()}
+    return Airbus(samples, tuple(notes), folder / _TABLE, by_name, first_size(paths))
 
 
 def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:

@@ -76,6 +76,23 @@ def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
         raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its picture {sizes[1]}.", "size")
 
 
+def first_size(paths: Iterable[Path]) -> tuple[int, int] | None:
+    """Height and width of the first picture that can be read: run-length text is for pictures of one size."""
+    for path in paths:
+        try:
+            return read_size(path)
+        except DataFault:  # reading the sample says so
+            continue
+    return None
+
+
+def check_same_size(size: tuple[int, int], expected: tuple[int, int] | None, place: object) -> None:
+    """DataFault unless a picture has the size of the first one, for whose pixels its run-length text was counted."""
+    if expected is not None and size != expected:
+        sizes = [f"{height}x{width}" for height, width in (size, expected)]
+        raise DataFault(f"{place}: it has {sizes[0]} pixels, the first picture {sizes[1]}: its runs don't fit.", "size")
+
+
 def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: str) -> Path:
     """The folder of a data set, once it has what is needed; BenchError ends with `help`, how to get it."""
     if folder is None:

@@ -17,7 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.base import DataFault, Sample, check_folder, check_size, hashed_splits, read_labels, read_rgb
+from bench.datasets.base import (
+    DataFault,
+    Sample,
+    check_folder,
+    check_same_size,
+    check_size,
+    first_size,
+    hashed_splits,
+    read_labels,
+    read_rgb,
+)
 from bench.datasets.kaggle import CARVANA
 from bench.datasets.rle import rle_decode
 from bench.datasets.rle_table import Row, place, read_table
@@ -34,12 +44,14 @@ class Carvana:
     notes: tuple[str, ...]
     table: Path
     rows: Mapping[str, Row]  # sample's name -> its mask, where the masks come from the table
+    size: tuple[int, int] | None  # height and width of every picture
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Image uint8 (1280, 1918, 3), labels uint8 (1280, 1918); DataFault names the file, and the row of a table."""
         image = read_rgb(sample.files[0])
         if row := self.rows.get(sample.name):
             where = place(self.table, row, sample.files[0].name)
+            check_same_size(image.shape[:2], self.size, where)
             return image, rle_decode(row.text, image.shape[:2], "row", place=where)
         if len(sample.files) < 2:
             raise DataFault(f"{sample.files[0]}: {self.table.name} has no row for it.", "missing")
@@ -72,7 +84,7 @@ def load(data_dir: Path | None) -> Carvana:
         files = [images / f"{name}.jpg"] if rows else [images / f"{name}.jpg", masks / f"{name}_mask.gif"]
         token = hashlib.sha256(rows[name].text.encode()).hexdigest() if name in rows else ""
         samples.append(Sample(name, splits[_car(name)], _car(name), tuple(files), token))
-    return Carvana(tuple(samples), (), table, rows)
+    return Carvana(tuple(samples), (), table, rows, first_size(sample.files[0] for sample in samples))
 
 
 def _car(name: str) -> str:

@@ -134,9 +134,10 @@ def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[s
     if missing := [f"{split}.txt" for split in ("train", "test") if split not in lists]:
         raise BenchError(f"'{folder}' has {', '.join(f'{s}.txt' for s in lists)} but no {' and no '.join(missing)}.")
     splits: dict[str, str] = {}
+    known = set(stems)
     for split, file in lists.items():
-        for number, stem in _lines(file, set(stems)):
-            if stem not in stems:
+        for number, stem in _lines(file, known):
+            if stem not in known:
                 raise BenchError(f"{file}, row {number}: '{stem}' has neither an image nor a mask.")
             if splits.setdefault(stem, split) != split:
                 raise BenchError(f"{file}, row {number}: '{stem}' is in {splits[stem]}.txt too.")
@@ -147,7 +148,7 @@ def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[s
 def _lines(file: Path, stems: set[str]) -> list[tuple[int, str]]:
     """Row and stem of each line that says something; a name may have its suffix."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{file}: can't be read ({error}).") from error
     names = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]

@@ -49,7 +49,10 @@ def values_of(paths: Sequence[Path]) -> set[int]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError:  # a link to nowhere: reading it says so
+        return -1, -1
     return status.st_size, status.st_mtime_ns
 
 

@@ -245,6 +245,14 @@ def test_a_fault_names_file_and_row(folder):
         assert says in str(fault(folder))
 
 
+def test_a_tile_of_another_size_is_no_place_for_the_runs(folder):
+    tile = folder / "train_v2" / "000000001.jpg"
+    picture = Image.open(tile)
+    picture.resize((2 * picture.width, 2 * picture.height)).save(tile)
+    assert fault(folder).kind == "size"
+    assert f"{tile}: it has {2 * picture.height}x{2 * picture.width} pixels, the first picture" in str(fault(folder))
+
+
 def test_a_broken_table_is_one_error(folder):
     table = folder / TABLE
     for content, says in (

@@ -118,6 +118,12 @@ def test_a_fault_of_the_table_names_its_row(folder):
     assert f"{table}, row 6, 000000000001_02.jpg: the run-length text can't be read: run 1, '2399 3', ends past" in str(
         fault(folder)
     )
+    write(rows[1:])
+    picture = folder / "train" / "000000000001_02.jpg"
+    small = Image.open(picture)
+    small.resize((2 * small.width, 2 * small.height)).save(picture)
+    assert fault(folder).kind == "size"
+    small.save(picture)
     write([*rows[1:5], *rows[6:]])
     assert "000000000001_02.jpg: train_masks.csv has no row for it" in str(fault(folder))
     write([*rows[1:], ("ffff_01.jpg", "1 2")])

@@ -218,6 +218,20 @@ def fault(path: Path) -> DataFault:
     return error.value
 
 
+def test_a_mask_that_is_a_link_to_nowhere_is_missing(here):
+    write(here, {"a.png": MASK, "b.png": MASK})
+    (here / "masks" / "b.png").unlink()
+    (here / "masks" / "b.png").symlink_to(here / "gone.png")
+    assert fault(here).kind == "missing"
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(here):
+    write(here, {f"{name}.png": MASK for name in "abc"})
+    for split, name in zip(("train", "val", "test"), "abc", strict=True):
+        (here / f"{split}.txt").write_text(name, encoding="utf-8-sig")
+    assert splits(here) == {"a": "train", "b": "val", "c": "test"}
+
+
 def test_a_fault_names_the_file(here):
     write(here, {"a.png": MASK}, ["no", "yes"])
     Image.fromarray(2 * MASK).save(here / "masks" / "a.png")

@@ -221,3 +221,11 @@ def test_missing_weights_are_explained(tmp_path, changes, why):
     with pytest.raises(BenchError) as error:
         find_trained(folder.name, tmp_path / "r")
     assert f"has no saved weights: {why}" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_weights_of_a_trial_that_failed_afterwards_are_no_start(tmp_path):
+    record, _ = fake_record(fake_config())
+    folder = write_trial(tmp_path / "r", replace(record, status="out_of_memory", dataset={}))
+    (folder / WEIGHTS).touch()
+    with pytest.raises(BenchError, match="it ended as out_of_memory"):
+        find_trained(folder.name, tmp_path / "r")

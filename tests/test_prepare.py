@@ -162,6 +162,21 @@ def test_masks_are_written_for_each_image(ships, tmp_path):
     assert "Give --export-masks a new or empty folder" in output
 
 
+def test_ignored_pixels_are_grey_and_what_lies_beside_stays(tmp_path):
+    mask = np.array([[0, 1, 255]], np.uint8)
+    for part in ("d/images", "d/masks", "out.part"):
+        (tmp_path / part).mkdir(parents=True)
+    for name in "abc":
+        Image.fromarray(mask).save(tmp_path / "d" / "masks" / f"{name}.png")
+        Image.new("RGB", (3, 1)).save(tmp_path / "d" / "images" / f"{name}.png")
+    (tmp_path / "out.part" / "thesis.txt").touch()
+    code, _ = bench("prepare", f"folder:{tmp_path / 'd'}", "--export-masks", tmp_path / "out")
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert np.asarray(Image.open(tmp_path / "out" / "a.png")).tolist() == [[0, 255, 128]]
+    assert (tmp_path / "out.part" / "thesis.txt").exists()
+
+
 def test_masks_are_written_for_each_ship(ships, tmp_path):
     code, _ = bench("prepare", "airbus", "--data-dir", ships, "--export-masks", tmp_path / "each", "--per-ship")
     assert code == 0

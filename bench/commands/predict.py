@@ -46,7 +46,7 @@ def predict(
     """
     from bench.checks import one_of
     from bench.evaluation.outputs import PROBABILITIES
-    from bench.evaluation.submission import format_of
+    from bench.evaluation.submission import check_names, format_of
     from bench.execution.decision import decide
     from bench.execution.inputs import Picture, find_pictures
     from bench.execution.stored import changed_code, choose_backend, find_trained, trained_config
@@ -60,6 +60,8 @@ def predict(
     form = format_of(config.dataset) if submission else None
     decision = decide(trial.record, threshold, min_area)
     pictures = find_pictures(images)
+    if form:
+        check_names([picture.path.name for picture in pictures])
     choose_backend(config.backend)
     from bench.execution.predict_run import Wanted
     from bench.execution.predict_run import predict as write

@@ -6,7 +6,8 @@ airbus    ImageId,EncodedPixels    a row an object (8-connected), down the colum
 
 import csv
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,14 @@ def format_of(dataset: str) -> Format:
     if dataset not in FORMATS:
         raise BenchError(f"--submission: there is no competition for '{dataset}'. Accepted: {', '.join(FORMATS)}.")
     return FORMATS[dataset]
+
+
+def check_names(names: Sequence[str]) -> None:
+    """BenchError for a name that stands twice: a submission knows pictures by their file names alone."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise BenchError(
+            f"--submission: {len(twice)} file names stand twice, the first is '{twice[0]}'. Give one of each."
+        )
 
 
 class Submission:

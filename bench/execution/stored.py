@@ -19,7 +19,7 @@ from bench.spec import TrialConfig, TrialRecord
 def find_trained(run: str, results: Path) -> StoredTrial:
     """The trial with saved weights that `run` names (see `find_run`); BenchError where it has none."""
     trial = find_run(run, results)
-    if not trial.weights:
+    if trial.record.status != "ok" or not trial.weights:
         raise BenchError(f"The run '{trial.folder.name}' has no saved weights: {why_no_weights(trial.record)}")
     return trial
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,10 @@ from PIL import Image
 from bench.errors import BenchError
 from bench.pipeline.source import Source
 from bench.samples import Sample
+from bench.spec import IGNORE_INDEX
+
+_TWO_CLASSES = np.zeros(256, np.uint8)  # black and white for any viewer, grey what is ignored
+_TWO_CLASSES[[1, IGNORE_INDEX]] = 255, 128
 
 
 def export_masks(
@@ -22,9 +27,9 @@ def export_masks(
     skip_corrupt: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[int, list[str]]:
-    """Write each image's labels as NAME.png (of two classes 0 and 255), or each object as NAME_1.png, NAME_2.png, ...
+    """Write each image's labels as NAME.png, or each object as NAME_1.png, NAME_2.png, ...
 
-    The folder appears when all is written.
+    Of two classes the second is 255, and ignored pixels are 128. The folder appears when all is written.
 
     Returns:
         How many files were written, and what was wrong with the samples that were left out.
@@ -36,9 +41,11 @@ def export_masks(
         raise BenchError(f"The data set '{source.spec.name}' does not tell its objects apart: leave --per-ship out.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BenchError(f"'{folder}' is there already. Give --export-masks a new or empty folder.")
-    part = folder.with_name(f"{folder.name}.part")
+    folder = folder.resolve()
     try:
-        part.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        part.chmod(0o755)  # as any folder, where mkdtemp's are private
     except OSError as error:
         raise BenchError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
     try:
@@ -88,4 +95,4 @@ def _masks(source: Source, sample: Sample, per_object: bool) -> Iterator[tuple[s
             yield f"{sample.name}_{number}", np.where(instances == number, 255, 0).astype(np.uint8)
     else:
         labels = source.dataset.read(sample)[1]
-        yield sample.name, labels * 255 if source.spec.num_classes == 2 else labels
+        yield sample.name, _TWO_CLASSES[labels] if source.spec.num_classes == 2 else labels
