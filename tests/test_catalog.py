@@ -235,7 +235,7 @@ def test_the_command_of_contributing_plans_its_trials(tmp_path, monkeypatch, qui
 
     from bench.cli import app
 
-    (command,) = re.findall(r"^    bench (run .*)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    (command,) = re.findall(r"^    bench (run --plugin .*)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     (tmp_path / "tiny_net.py").write_text(contributed_plugin())
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*shlex.split(command), "--backend", quick_backend, "--dry-run"])
