@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench.evaluation.batch_norm import reestimate
-from bench.evaluation.evaluate import evaluate
+from bench.evaluation.evaluate import Evaluation, Task, evaluate
+from bench.evaluation.predict import Predictor
 from bench.execution.assemble import build_model, build_training, choose_indexes
 from bench.execution.plan import prepare_pack
 from bench.metrics.confusion import confusion_counts
@@ -69,17 +70,22 @@ def prepare(arch, backbone, *, steps, size, dataset="shapes", data_dir=None, **p
     return training, pack, indexes
 
 
+def scored(training, pack, indexes) -> Evaluation:
+    predictor = Predictor(training.engine, pack.images.shape[1:3], batch_size=8)
+    return evaluate(predictor, Task(pack), indexes["test"])
+
+
 def test_without_new_batch_norm_statistics_a_short_run_predicts_one_class(tmp_path):
     pets = write_fake_pets(tmp_path, count=48, size=(64, 64))
     training, pack, indexes = prepare(
         "unet", "mobilenet_v2", steps=60, size=64, dataset="pets-binary", data_dir=str(pets)
     )
-    before = evaluate(training.engine, pack, indexes["test"], 8)
-    predicted = before.counts[:, :, :2].sum(axis=(0, 2))  # true and false positives of each class
+    before = scored(training, pack, indexes)
+    predicted = before.table.counts[:, :, :2].sum(axis=(0, 2))  # true and false positives of each class
     assert predicted.max() > 0.98 * predicted.sum()  # one class nearly everywhere
     images = (images for images, _ in islice(batches.training(pack, indexes["train"], 8, seed=0), 4))
     assert reestimate(training.engine, images) > 50
-    after = evaluate(training.engine, pack, indexes["test"], 8).metrics()
+    after = scored(training, pack, indexes).metrics()
     assert after["mean_iou"] > after["majority_class_mean_iou"] + 0.2
 
 
@@ -95,7 +101,7 @@ def test_unet_beats_a_linear_model_of_the_pixel_on_shapes():
     training, pack, indexes = prepare("unet", None, steps=600, size=64, filters=[16, 32, 64, 128])
     images = (images for images, _ in islice(batches.training(pack, indexes["train"], 8, seed=0), 8))
     reestimate(training.engine, images)
-    unet = evaluate(training.engine, pack, indexes["test"], 8).metrics()["mean_iou"]
+    unet = scored(training, pack, indexes).metrics()["mean_iou"]
     rng = np.random.default_rng(0)
     some = rng.choice(indexes["train"], 50, replace=False)
     linear = LogisticRegression(max_iter=200).fit(
