@@ -107,7 +107,8 @@ def test_features_at_stride_32_are_those_of_keras_applications(name, stored):
     for stride, features in zip(found, wanted, strict=True):
         assert tuple(found[stride].shape[1:3]) == (64 // stride, 96 // stride)
         scale = np.abs(_numpy(features)).max()
-        np.testing.assert_allclose(_numpy(found[stride]), _numpy(features), atol=1e-4 * scale)
+        # Untrained, EfficientNet's features grow to thousands and the rounding of its input with them (3e-4 was seen).
+        np.testing.assert_allclose(_numpy(found[stride]), _numpy(features), atol=1e-3 * scale)
 
 
 def _tapped(model, tap):
