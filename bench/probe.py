@@ -23,6 +23,7 @@ from bench.errors import BenchError
 from bench.hashing import file_hash
 from bench.profiling.environment import installed
 from bench.spec import BACKENDS
+from bench.whole import whole
 
 PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
@@ -63,9 +64,8 @@ def _probe(source: str, file: Path) -> dict[str, Any]:
     if kept.is_file():
         return json.loads(kept.read_text())
     answer = _ask_child(source)
-    part = kept.with_suffix(f".{os.getpid()}.part")
-    part.write_text(answer)
-    part.replace(kept)
+    with whole(kept) as part:
+        part.write_text(answer)
     return json.loads(answer)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.cache import cache_folder
 from bench.datasets.base import DataFault, read_labels, read_rgb
+from bench.whole import whole
 
 BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light and dark: they don't keep values, or number colours
 _LIGHT = 128  # grey value from which a binary mask is class 1
@@ -42,9 +43,8 @@ def values_of(paths: Sequence[Path]) -> set[int]:
         return set(json.loads(kept.read_text()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
         values = set().union(*pool.map(_values, paths))
-    part = kept.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(sorted(values)))
-    part.replace(kept)
+    with whole(kept) as part:
+        part.write_text(json.dumps(sorted(values)))
     return values
 
 

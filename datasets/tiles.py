@@ -17,6 +17,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -27,6 +28,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from bench.cache import cache_folder
+from bench.whole import whole
 
 GRID = 3  # cells along each side of a tile
 MOST_TILES = 9  # that one cell of a scene can lie in; a hash in more of them is no place but a pattern
@@ -110,9 +112,5 @@ def _load(file: Path) -> dict[str, np.ndarray]:
 
 
 def _save(file: Path, known: dict[str, np.ndarray]) -> None:
-    part = file.with_name(f"{file.stem}.{os.getpid()}.npz")
-    try:
+    with suppress(OSError), whole(file) as part:  # a cache that may only be read: hashed again next time
         np.savez(part, stamps=np.array(list(known)), hashes=np.array(list(known.values()), np.uint64))
-        part.replace(file)
-    except OSError:  # a cache that may only be read: hashed again next time
-        part.unlink(missing_ok=True)

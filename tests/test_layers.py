@@ -20,6 +20,7 @@ LAYERS = {
     "bench.resolve": 0,
     "bench.samples": 0,
     "bench.values": 0,
+    "bench.whole": 0,
     "bench.architectures": 1,
     "bench.datasets": 1,
     "bench.pipeline": 2,
@@ -45,6 +46,7 @@ REPORT_MAY_IMPORT = {
     "bench.metrics",
     "bench.records",
     "bench.report",
+    "bench.whole",
     "bench",
 }
 NO_KERAS = (

@@ -1,7 +1,6 @@
 """What `bench predict` writes of one picture: mask, overlay and probabilities, each file whole or not at all."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.evaluation.overlay import PALETTE, overlay
+from bench.whole import whole
 
 PROBABILITIES = ("npz", "png")
 
@@ -49,13 +49,9 @@ def _write_picture(path: Path, picture: Image.Image) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path) as part:
             part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise BenchError(f"'{path}' can't be written ({error.strerror}). Give another folder with --out.") from error

@@ -5,7 +5,6 @@ airbus    ImageId,EncodedPixels    a row an object (8-connected), down the colum
 """
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 from bench.datasets.rle import Order, rle_encode
 from bench.errors import BenchError
 from bench.metrics.objects import components
+from bench.whole import whole
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,9 @@ class Submission:
 @contextmanager
 def submission(path: Path, form: Format) -> Iterator[Submission]:
     """A submission that stands at `path` once the context has ended well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("w", newline="") as file:
-                yield Submission(form, file)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(path) as part, part.open("w", newline="") as file:
+            yield Submission(form, file)
     except OSError as error:
         raise BenchError(f"The submission '{path}' can't be written ({error.strerror}).") from error

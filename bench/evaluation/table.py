@@ -5,7 +5,6 @@ binary tasks tp_t05, fp_t05, fn_t05, ..., fn_t95: the counts of class 1 at 19 pr
 columns of `ImageTable.extra`, as results/README.md lists them.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import product
@@ -22,6 +21,7 @@ from bench.errors import BenchError
 from bench.metrics.confusion import THRESHOLDS
 from bench.metrics.objects import OVERLAPS, SIZES
 from bench.spec import DATASET_METRICS
+from bench.whole import whole
 
 _KINDS = ("tp", "fp", "fn")
 _CONTOUR_KINDS = ("near_true", "predicted", "near_predicted", "true")
@@ -79,10 +79,8 @@ def write_table(
     for key, values in extra.items():
         layout = _LAYOUTS.get(key)
         columns |= _to_columns(_names(key, layout, classes), values) if layout else {key: pa.array(values)}
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    pq.write_table(pa.table(columns), part, compression="zstd")
-    part.replace(path)
+    with whole(Path(path)) as part:
+        pq.write_table(pa.table(columns), part, compression="zstd")
 
 
 def read_table(path: Path | str) -> ImageTable:

@@ -24,6 +24,7 @@ from bench.cache import cache_folder
 from bench.errors import BenchError
 from bench.hashing import file_hash
 from bench.spec import ArchitectureSpec, TrialConfig
+from bench.whole import whole
 
 CHILD_SECONDS = 1800.0
 NUM_CLASSES = 3  # of the models that are described
@@ -91,9 +92,8 @@ def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
     for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
         paths, some = zip(*group, strict=True)
         for path, answer in zip(paths, _ask(kind, some), strict=True):
-            part = path.with_suffix(f".{os.getpid()}.part")
-            part.write_text(json.dumps(answer))
-            part.replace(path)
+            with whole(path) as part:
+                part.write_text(json.dumps(answer))
     return [json.loads(path.read_text()) for path in kept]
 
 

@@ -1,6 +1,5 @@
 """A trial's weights on disk, and the way back: from a stored trial to a model, and to an engine that predicts."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from bench.execution.assemble import build_engine, build_model
 from bench.profiling.memory import MIB
 from bench.records.store import WEIGHTS, StoredTrial, read_record
 from bench.spec import TrialConfig
+from bench.whole import whole
 
 
 def save(model: keras.Model, folder: Path) -> dict[str, Any]:
@@ -21,12 +21,10 @@ def save(model: keras.Model, folder: Path) -> dict[str, Any]:
     Returns:
         For the record: `file` and `size_mib`; or `problem`, as of a full disk, for which no trial must be lost.
     """
-    part = folder / f".{os.getpid()}.part.weights.h5"
     try:
-        model.save_weights(part)
-        part.replace(folder / WEIGHTS)
+        with whole(folder / WEIGHTS) as part:
+            model.save_weights(part)
     except (OSError, RuntimeError) as error:  # h5py has both for a full disk
-        part.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[0]
         print(f"The weights were not saved: {reason}")
         return {"problem": f"not saved: {reason}"}

@@ -14,7 +14,6 @@ results/trials/ID.lock                       held by the runner that runs the tr
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import BenchError
 from bench.spec import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
+from bench.whole import whole
 
 MARKER = "segbench.json"
 RECORD = "record.json"
@@ -76,9 +76,8 @@ class Loaded:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a file whole, then rename it: a reader never sees half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n")
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n")
 
 
 class ResultsFolder:

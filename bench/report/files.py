@@ -1,11 +1,11 @@
 """A report's files, written whole."""
 
-import os
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.whole import whole
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -13,14 +13,10 @@ def write_whole(path: Path, content: bytes) -> Path:
 
     The folder is made where it is absent.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole(path) as part:
             part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise _not_written(path, error) from error
     return path
