@@ -17,7 +17,7 @@ from bench.execution.stored import find_trained, start_from
 from bench.records.find import find_run
 from bench.records.kept import COMPARABLE
 from bench.records.store import KEEP, WEIGHTS, ResultsFolder, load
-from bench.report.leaderboard import GROUP
+from bench.report.labels import GROUP
 from bench.spec import Budget, TrialConfig
 
 SHAPES = TrialConfig("unet", "shapes", image_size=(16, 16), params={"filters": [4, 8]}, budget=Budget(10, "steps"))

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.records.audit import Audit
-    from bench.report.leaderboard import Group
+    from bench.report.board import Group
 
 _MOST_MISMATCHES = 10
 

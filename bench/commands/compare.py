@@ -13,7 +13,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from bench.records.compare import Comparison
     from bench.records.statistics import Configuration
-    from bench.report.leaderboard import Group, Row
+    from bench.report.board import Group, Row
 
 _MOST_NAMED = 12
 

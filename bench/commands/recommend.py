@@ -14,7 +14,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bench.report.leaderboard import Group
+    from bench.report.board import Group
     from bench.report.limits import Choice
 
 _LIMITS = "Limits"

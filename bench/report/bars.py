@@ -8,8 +8,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bench.report.board import Group, Row
 from bench.report.figures import COLORS, GREY, SIZE, plot_text
-from bench.report.leaderboard import Group, Row
 
 MOST = 20  # configurations in a figure, best first
 PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other")

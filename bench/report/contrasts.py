@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.records.store import StoredTrial
 from bench.records.text import clean, shorten
 from bench.records.uncertainty import image_means
-from bench.report.leaderboard import Group, Row
+from bench.report.board import Group, Row
 from bench.report.samples import Sample, pictures, read_sample
 
 MOST_ROWS = 8  # whose images are looked at, best first

@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from bench.records.store import StoredTrial
+from bench.report.board import Group, Row
 from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, RING, SIZE, legend
-from bench.report.leaderboard import Group, Row
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
 OWN = {"val_airbus_f2": "validation Airbus F2", "val_carvana_dice": "validation Carvana dice"}  # of data sets

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bench.records.text import shorten
+from bench.report.board import Group, Row
 from bench.report.columns import MEASURED, PARAMS
-from bench.report.leaderboard import Group, Row
 
 _TEX = {
     "\\": r"\textbackslash{}",

@@ -14,8 +14,8 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 
 from bench.records.text import shorten
+from bench.report.board import Row
 from bench.report.files import write_whole
-from bench.report.leaderboard import Row
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
 SIZE = (5.3, 4.1)  # inches

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.leaderboard import Group, Row
+from bench.report.board import Group, Row
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.report.bars import draw_classes, draw_images, draw_ledger, has_ledger
+from bench.report.board import Group
 from bench.report.curves import ACROSS, OWN, draw_curves
 from bench.report.figures import STYLE, Plot, save
 from bench.report.files import remove_others
-from bench.report.leaderboard import Group
 from bench.report.trade_offs import COSTS, draw_trade_off
 
 _KINDS = (

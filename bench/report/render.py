@@ -21,13 +21,14 @@ from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean, shorten
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
+from bench.report.board import Group
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.contrasts import Contrast, group_contrasts, group_images
 from bench.report.curves import curves_frame, points, time_to, usual_target
 from bench.report.exports import exports
 from bench.report.files import write_whole
 from bench.report.flags import MEANINGS
-from bench.report.leaderboard import Group, groups
+from bench.report.leaderboard import groups
 from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
 from bench.report.samples import Sample, group_samples, private_data

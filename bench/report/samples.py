@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench.records.store import StoredTrial
 from bench.records.text import clean, shorten
-from bench.report.leaderboard import Group, Row
+from bench.report.board import Group, Row
 
 MAX_CONFIGURATIONS = 12  # of a group, best first
 MAX_IMAGES = 3  # of a configuration

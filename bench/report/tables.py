@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.records.text import shorten
-from bench.report.leaderboard import Group
+from bench.report.board import Group
 
 
 def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str) -> str:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from bench.report.board import Group, Row
 from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, SIZE, legend
-from bench.report.leaderboard import Group, Row
 
 COSTS = {  # column: what it is called, whether more of it is better; parameters are drawn in millions
     "train_images_per_second": ("training speed (images/s)", True),

@@ -1,0 +1,93 @@
+"""The cells of the leaderboard: how values are written, and what is said when they are pointed at."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.records.bootstrap import Uncertainty
+from bench.records.statistics import Configuration, Spread
+from bench.records.text import shorten
+from bench.report.board import Cell, Row
+from bench.report.columns import EFFICIENCY_LIMIT, MEASURED, MISSING, PARAMS, Column
+from bench.report.flags import Flag
+from bench.report.labels import value_text, weights_name
+
+
+def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:
+    """What a row says of its configuration and of what was measured; rank and flags are set by who knows them."""
+    value = member.values
+    cells = {
+        "arch": Cell(value_text(value["arch"]) or MISSING, value_text(value["arch"])),
+        "backbone": Cell(value_text(value["backbone"]) or MISSING, value_text(value["backbone"]) or None),
+        "weights": Cell(shorten(weights_name(member), 24) or MISSING, weights_name(member), weights_name(member)),
+        "seeds": _seeds(member),
+    }
+    for name in varied:
+        known = value[name] if name != "configuration" else value_text(value[name])[:6]
+        cells[name] = Cell(value_text(known) or MISSING, known if isinstance(known, float | int) else str(known))
+    for column in (PARAMS, *measured):
+        cells[column.name] = number_cell(member.spread(column.name), column)
+    return cells
+
+
+def rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:
+    """`2 (1\N{EN DASH}4)`: the tied group's place, and the ranks that the differences leave open."""
+    if rank is None or span is None:
+        return Cell(MISSING)
+    if span == (rank, rank):
+        return Cell(str(rank), float(rank), "sure: no other rank is left open")
+    best, worst = span
+    title = f"tied group of place {rank}; ranks {best} to {worst} are left open"
+    return Cell(f"{rank} ({best}\N{EN DASH}{worst})", float(rank), title)
+
+
+def flags_cell(flagged: Sequence[Flag]) -> Cell:
+    """The flags' names, their evidence in the title; sorted by how many there are."""
+    text = ", ".join(flag.name for flag in flagged)
+    evidence = "; ".join(f"{flag.name}: {flag.evidence}" for flag in flagged)
+    return Cell(text, float(len(flagged)), evidence)
+
+
+def score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:
+    """`0.742 [0.731, 0.753]`; the mean alone for one seed, whose interval says nothing of other seeds."""
+    interval, write = uncertainty.interval, MEASURED[0].write
+    span = f"[{write(interval.low)}, {write(interval.high)}]"
+    if len(uncertainty.scores) < 2:
+        title = f"one seed: not separable by seed; over the images alone {span}"
+        return Cell(write(interval.mean), interval.mean, title)
+    return Cell(f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over images and seeds; {plain.title}")
+
+
+def number_cell(spread: Spread, column: Column) -> Cell:
+    """`0.742 ± 0.006`, or the mean alone with the spread in its title."""
+    if not spread.n:
+        return Cell(MISSING, None, "not measured")
+    text = column.write(spread.mean)
+    title = "one seed: no spread"
+    if spread.sd is not None:
+        sd = column.write(spread.sd)
+        title = f"{text} ± {sd} (sample standard deviation over {spread.n} seeds)"
+        text = f"{text} ± {sd}" if column.with_sd else text
+    slow = column.name == "harness_efficiency" and spread.mean < EFFICIENCY_LIMIT
+    if slow:
+        title = f"below {EFFICIENCY_LIMIT}: held up by input or harness; {title}"
+    return Cell(text, spread.mean, title, slow)
+
+
+def _seeds(member: Configuration) -> Cell:
+    listed = ", ".join(f"{seed:g}" for seed in sorted(member.ok["seed"].dropna().unique()))
+    title = f"seeds {listed}" if listed else "no seed ended well"
+    if not member.failed:
+        return Cell(str(member.seeds), float(member.seeds), title)
+    return Cell(f"{member.seeds} ({member.failed} failed)", float(member.seeds), f"{title}; see Failures", True)
+
+
+def shade(rows: Sequence[Row], column: Column) -> None:
+    """Say of each cell of a column how good it is among the others: by place, so that one outlier hides nothing."""
+    cells = [row.cells[column.name] for row in rows]
+    values = sorted({c.sort for c in cells if isinstance(c.sort, float)}, reverse=not column.high_is_better)
+    if len(values) < 2:
+        return
+    heat = {value: round(100 * place / (len(values) - 1)) for place, value in enumerate(values)}
+    for row, cell in zip(rows, cells, strict=True):
+        if isinstance(cell.sort, float):
+            row.cells[column.name] = replace(cell, heat=heat[cell.sort])
