@@ -39,7 +39,8 @@ def show_architecture(
     console.print(stages_table(facts["stages"]))
     console.print(
         f"{facts['params']:,} parameters, {facts['trainable_params']:,} trainable; "
-        f"{facts['gflops']:.1f} GFLOPs (2 x MAC) a forward pass of one image",
+        + (f"{facts['gflops']:.1f}" if "gflops" in facts else "unknown")
+        + " GFLOPs (2 x MAC) a forward pass of one image",
         highlight=False,
     )
     console.print(Text(f"backbones: {', '.join(spec.backbones) or 'none'}"))

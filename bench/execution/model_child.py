@@ -12,7 +12,7 @@ import keras
 from bench import catalog
 from bench.errors import BenchError
 from bench.execution.fine_tune import encoder_layers, first_unfrozen
-from bench.profiling.flops import forward_flops
+from bench.profiling.flops import costs_if_known
 from bench.spec import TrialConfig
 
 
@@ -91,7 +91,9 @@ def _shape(layer: keras.Layer, height: int) -> tuple[int | None, int | None]:
 
 def _sizes(model: keras.Model) -> dict[str, Any]:
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
-    return {"params": model.count_params(), "trainable_params": trainable, "gflops": forward_flops(model) / 1e9}
+    sizes = {"params": model.count_params(), "trainable_params": trainable}
+    costs = costs_if_known(model)
+    return {**sizes, "gflops": sum(cost.flops for cost in costs) / 1e9} if costs else sizes
 
 
 _ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -41,7 +41,7 @@ def check_model(config: TrialConfig) -> None:
 
 
 def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
-    """`params`, `trainable_params` and `gflops` (of a forward pass of one image) of each model.
+    """`params`, `trainable_params` and `gflops` (of a forward pass of one image, if countable) of each model.
 
     A model that can't be built has its reason under `error` instead.
     """

@@ -1,7 +1,6 @@
 """One trial, from data to measurements, in the order in which it happens."""
 
 import json
-import math
 import time
 from itertools import islice
 from pathlib import Path
@@ -27,12 +26,13 @@ from bench.execution.assemble import (
     resident_batch,
     training_batches,
 )
+from bench.execution.describe import describe_model
 from bench.execution.measure import measure_speed
 from bench.execution.plan import prepare_pack
 from bench.execution.progress import Progress, training_state
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.ledger import Ledger
-from bench.profiling.memory import MIB, peak_memory
+from bench.profiling.memory import peak_memory
 from bench.records.kept import keep
 from bench.records.store import HISTORY, IMAGES, SAMPLES
 from bench.spec import TrialConfig
@@ -86,11 +86,12 @@ class Session:
             metrics, validation = self.test()
         phase("profile")
         with ledger.phase("profile"):
+            model = describe_model(self.model, self.folder)
             speed = measure_speed(self.training, self.batch)
         return {
             "device": actual_device(self.config.backend),
             "dataset": self.describe_data(),
-            "model": self.describe_model(),
+            "model": model,
             "training": self.describe_training(),
             "metrics": metrics,
             "validation": validation,
@@ -226,12 +227,6 @@ class Session:
             "notes": list(self.pack.notes),
             "may_show_pictures": catalog.dataset(self.config).may_show_pictures,
         }
-
-    def describe_model(self) -> dict[str, Any]:
-        """The `model` of the record."""
-        size = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in self.model.variables)
-        trainable = sum(math.prod(v.shape) for v in self.model.trainable_variables)
-        return {"params": self.model.count_params(), "trainable_params": trainable, "size_mib": round(size / MIB, 3)}
 
     def describe_training(self) -> dict[str, Any]:
         """The `training` of the record."""

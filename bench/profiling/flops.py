@@ -1,4 +1,4 @@
-"""Floating-point operations of one forward pass, from the shapes of the layers.
+"""What one forward pass costs, layer by layer: operations and the elements of the outputs, from the layers' shapes.
 
 FLOP = 2 x MAC of convolutions (plain, depthwise, separable, transposed), dense layers and products of two feature maps
 (attention); biases, normalisations, activations, pooling and resizing are left out, as in published counts. Published
@@ -6,37 +6,95 @@ FLOP = 2 x MAC of convolutions (plain, depthwise, separable, transposed), dense 
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 from keras import layers
 
-_COUNTED = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
+_COUNTED = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D)
+_COUNTED += (layers.Dense, layers.EinsumDense)
+_PRODUCTS = ("Matmul", "Einsum", "DotProductAttention")  # keras.ops does not export their classes
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer of a model, all its calls together."""
+
+    name: str
+    type: str  # of the layer's class
+    shape: tuple[int | None, ...]  # of its output (of the last call, the first one of several), without the batch
+    params: int
+    flops: int  # of one image
+    activations: int  # elements of its outputs for one image; of a model or layer made of layers, of all of theirs
 
 
 def forward_flops(model: keras.Model) -> int:
     """FLOP of one image through a functional model of fixed size, by the layers that lead to its outputs."""
-    return sum(flops_by_layer(model).values())
+    return sum(cost.flops for cost in layer_costs(model))
 
 
-def flops_by_layer(model: keras.Model) -> dict[str, int]:
-    """Layer -> FLOP of one image, in the model's order; layers without a product are left out."""
-    found: dict[str, int] = {}
-    for node in (
-        node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]
-    ):
-        operation = node.operation
-        if isinstance(operation, keras.Sequential):
-            operation = operation._functional
-        if isinstance(operation, keras.Layer) and not isinstance(operation, keras.Model) and _sublayers(operation):
-            operation = _opened(operation, node)
-        if isinstance(operation, keras.Model):
-            count = forward_flops(operation)
-        else:
-            count = 2 * _macs(operation, node)
-        if count:
-            found[node.operation.name] = found.get(node.operation.name, 0) + count
-    return found
+def costs_if_known(model: keras.Model) -> list[LayerCost]:
+    """As `layer_costs`, but empty, with a printed line, for a plug-in's model that can't be followed."""
+    try:
+        return layer_costs(model)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        print(f"The operations of {model.name} were not counted: {type(error).__name__}: {error}")
+        return []
+
+
+def layer_costs(model: keras.Model) -> list[LayerCost]:
+    """The layers that lead to a functional model's outputs, in its order; the inputs themselves are left out."""
+    found: dict[str, LayerCost] = {}
+    for node in _nodes(model):
+        cost = _cost(node)
+        if before := found.get(cost.name):
+            flops, activations = before.flops + cost.flops, before.activations + cost.activations
+            cost = replace(cost, flops=flops, activations=activations)
+        found[cost.name] = cost
+    return list(found.values())
+
+
+def _nodes(model: keras.Model) -> Iterator[Any]:
+    """The calls of the model's operations, from the inputs on."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        yield from (node for node in model._nodes_by_depth[depth] if not node.is_input)
+
+
+def _cost(node: Any) -> LayerCost:
+    operation = node.operation
+    flops, activations = _work(operation, node)
+    return LayerCost(
+        name=operation.name,
+        type=type(operation).__name__,
+        shape=tuple(node.output_tensors[0].shape[1:]),
+        params=operation.count_params() if isinstance(operation, keras.Layer) else 0,
+        flops=flops,
+        activations=activations,
+    )
+
+
+def _work(operation: keras.Operation, node: Any) -> tuple[int, int]:
+    """FLOP of one call on one image, and the elements of what it gives, of its parts where it has parts."""
+    if isinstance(operation, layers.MultiHeadAttention):
+        macs, activations = _attention(operation, node)
+        return 2 * macs, activations
+    if inner := _inner(operation, node):
+        parts = layer_costs(inner)
+        return sum(part.flops for part in parts), sum(part.activations for part in parts)
+    return 2 * _macs(operation, node), sum(math.prod(tensor.shape[1:]) for tensor in node.output_tensors)
+
+
+def _inner(operation: keras.Operation, node: Any) -> keras.Model | None:
+    """What an operation made of layers does, as a functional model; None for all others."""
+    if isinstance(operation, keras.Sequential):
+        return operation._functional
+    if isinstance(operation, keras.Model):
+        return operation
+    if isinstance(operation, keras.Layer) and _sublayers(operation):
+        return _opened(operation, node)
+    return None
 
 
 def _sublayers(layer: keras.Layer) -> list[keras.Layer]:
@@ -45,18 +103,23 @@ def _sublayers(layer: keras.Layer) -> list[keras.Layer]:
 
 def _opened(layer: keras.Layer, node: Any) -> keras.Model:
     """What a layer made of layers does with one image, as a functional model: its own parts can be counted then."""
-    images = [keras.Input(batch_shape=(1, *t.shape[1:]), dtype=t.dtype) for t in node.input_tensors]
-    return keras.Model(images, layer.call(*images))
+    images = {id(t): keras.Input(batch_shape=(1, *t.shape[1:]), dtype=t.dtype) for t in node.input_tensors}
+    args, kwargs = node.arguments.fill_in(images)
+    return keras.Model(list(images.values()), layer.call(*args, **kwargs))
 
 
 def _macs(layer: keras.Operation, node: Any) -> int:
     """Multiplications with additions of one call of a layer on one image."""
-    is_product = type(layer).__name__ == "Matmul"  # keras.ops does not export its class
-    if not is_product and not isinstance(layer, _COUNTED):
+    name = type(layer).__name__
+    if name not in _PRODUCTS and not isinstance(layer, _COUNTED):
         return 0
     before, after = (tuple(tensors[0].shape[1:]) for tensors in (node.input_tensors, node.output_tensors))
-    if is_product:
-        return math.prod(after) * before[-1]
+    if name == "DotProductAttention":  # of queries (T, N, D) and keys (S, N, D): weights T x S, then their mean
+        return 2 * math.prod(before) * node.input_tensors[1].shape[1]
+    if name == "Einsum":
+        return _einsum(layer.subscripts, [(1, *tensor.shape[1:]) for tensor in node.input_tensors])
+    if isinstance(layer, layers.EinsumDense):
+        return _einsum(layer.equation, [(1, *before), layer.kernel.shape])
     if isinstance(layer, layers.Conv2DTranspose):
         return math.prod(before) * math.prod(layer.kernel_size) * layer.filters
     if isinstance(layer, layers.SeparableConv2D):
@@ -67,3 +130,24 @@ def _macs(layer: keras.Operation, node: Any) -> int:
     if isinstance(layer, layers.Conv2D):
         return math.prod(after) * math.prod(layer.kernel_size) * before[-1] // layer.groups
     return math.prod(after) * before[-1]
+
+
+def _einsum(equation: str, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Multiplications of a product such as "...tc,cd->...td": of the sizes of all its indices."""
+    sizes: dict[str, int] = {}
+    for term, shape in zip(equation.split("->")[0].split(","), shapes, strict=True):
+        unnamed = "0123456789"[: len(shape) - len(term.replace("...", ""))]
+        sizes |= zip(term.replace("...", unnamed), shape, strict=True)
+    return math.prod(sizes.values())
+
+
+def _attention(layer: layers.MultiHeadAttention, node: Any) -> tuple[int, int]:
+    """Multiplications and elements of Keras's attention, whose own parts don't know their sizes."""
+    query, value = (tuple(tensor.shape[1:]) for tensor in node.input_tensors[:2])
+    channels = node.input_tensors[-1].shape[-1]  # of the keys, where they are not the values
+    after = node.output_tensors[0].shape[-1]
+    tokens, others = math.prod(query[:-1]), math.prod(value[:-1])
+    keys, values = layer.num_heads * layer.key_dim, layer.num_heads * layer.value_dim
+    linear = tokens * (query[-1] * keys + values * after) + others * (channels * keys + value[-1] * values)
+    elements = tokens * (keys + values + after) + others * (keys + values) + 2 * layer.num_heads * tokens * others
+    return linear + tokens * others * (keys + values), elements

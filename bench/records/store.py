@@ -31,6 +31,7 @@ MARKER = "segbench.json"
 RECORD = "record.json"
 HISTORY = "history.jsonl"
 IMAGES = "images.parquet"
+LAYERS = "layers.json"
 SAMPLES = "samples"
 WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
