@@ -21,14 +21,14 @@ _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the col
 def group_title(configuration: Configuration) -> str:
     """`pets at 128x128, 10 epochs, on NVIDIA H200`."""
     value = configuration.values
-    return f"{value['dataset']} at {_size(value)}, {_budget(str(value['budget']))}, on {value['device']}"
+    return f"{value['dataset']} at {_size(value)}, {budget_text(str(value['budget']))}, on {value['device']}"
 
 
 def _size(value: dict[str, object]) -> str:
     return "native size" if value["evaluation_size"] == "native" else str(value["evaluation_size"])
 
 
-def _budget(text: str) -> str:
+def budget_text(text: str) -> str:
     """`10 epochs` for `10epochs`; `90s` stays."""
     return re.sub(r"(?<=\d)(k?)(?=[a-z]{2})", r"\1 ", text)
 
@@ -36,7 +36,7 @@ def _budget(text: str) -> str:
 def field_text(name: str, member: Configuration) -> str:
     """One of GROUP for the head of the table."""
     text = value_text(member.values[name])
-    return (_budget(text) if name == "budget" else text) or "unknown"
+    return (budget_text(text) if name == "budget" else text) or "unknown"
 
 
 def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list[str]]:
@@ -57,6 +57,12 @@ def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list
 
 def _varied(members: Sequence[Configuration]) -> list[str]:
     return [c for c in SAME if c not in _SHOWN and len({str(m.values[c]) for m in members}) > 1]
+
+
+def labels_without(members: Sequence[Configuration], field: str) -> list[str]:
+    """What tells configurations apart beside one field in which they may differ."""
+    varied = [name for name in _varied(members) if name != field]
+    return _numbered([_label(member, varied) for member in members])
 
 
 def _numbered(labels: Sequence[str]) -> list[str]:

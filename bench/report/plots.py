@@ -17,6 +17,7 @@ from bench.report.board import Group
 from bench.report.curves import ACROSS, OWN, draw_curves
 from bench.report.figures import STYLE, Plot, save
 from bench.report.files import remove_others
+from bench.report.series_plots import KINDS
 from bench.report.trade_offs import COSTS, draw_trade_off
 
 _KINDS = (
@@ -27,6 +28,7 @@ _KINDS = (
     "ledger",
     "classes",
     "images",
+    *KINDS.values(),
 )
 
 

@@ -32,7 +32,9 @@ from bench.report.leaderboard import groups
 from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
 from bench.report.samples import Sample, group_samples, private_data
-from bench.report.tables import markdown
+from bench.report.series import Series, all_series, crossing_text, near, value_name
+from bench.report.series_plots import series_plot
+from bench.report.tables import markdown, series_markdown
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 _TARGETS = 50  # configurations, best first
@@ -91,17 +93,21 @@ def write_report(
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame, _score(rank_by, frame))
     parts = [_part(number, group, by_folder, out, problems, public) for number, group in enumerate(boards, start=1)]
+    series = [
+        (one, series_plot(one, out / PLOTS, f"{number}-{_file_part(one.fields['data set'])}"))
+        for number, one in enumerate(all_series(boards), start=1)
+    ]
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
     command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
     contents = {
-        "index.html": _page(parts, frame, failures, by_folder, problems, now, command, public),
-        "LEADERBOARD.md": markdown(boards, failures, problems, now),
+        "index.html": _page(parts, series, frame, failures, by_folder, problems, now, command, public),
+        "LEADERBOARD.md": markdown(boards, failures, problems, now, series_markdown([one for one, _ in series])),
     }
     files = [write_whole(out / name, text.encode()) for name, text in contents.items()]
     files += [write_whole(out / name, content) for name, content in exports(boards).items()]
-    plots = [plot for part in parts for plot in part.plots]
+    plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in series)]
     remove_old_plots(out / PLOTS, plots)
     return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
 
@@ -144,11 +150,16 @@ def _part(
     number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str], public: bool
 ) -> Part:
     curves, images = curves_frame(group, trials), group_images(group)
-    name = f"{number}-{re.sub(r'[^a-z0-9]+', '-', group.fields['data set'].lower())[:40].strip('-') or 'data'}"
+    name = f"{number}-{_file_part(group.fields['data set'])}"
     plots = group_plots(group, curves, images.scores, out / PLOTS, name)
     contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
     return Part(f"group-{number}", group, choose(group, {}), _targets(group, curves), plots, contrasts, samples)
+
+
+def _file_part(name: str) -> str:
+    """A data set's name as part of a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-") or "data"
 
 
 def _targets(group: Group, curves: pd.DataFrame) -> Targets | None:
@@ -161,6 +172,7 @@ def _targets(group: Group, curves: pd.DataFrame) -> Targets | None:
 
 def _page(
     parts: list[Part],
+    series: list[tuple[Series, Plot]],
     frame: pd.DataFrame,
     failures: pd.DataFrame,
     trials: dict[str, StoredTrial],
@@ -176,6 +188,10 @@ def _page(
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         parts=parts,
+        series=series,
+        value_name=value_name,
+        near=near,
+        crossing_text=crossing_text,
         limits=limits_of([part.group for part in parts]),
         high_is_better=HIGH_IS_BETTER,
         flag_meanings=MEANINGS,

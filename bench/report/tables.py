@@ -10,10 +10,13 @@ from rich.text import Text
 
 from bench.records.text import shorten
 from bench.report.board import Group
+from bench.report.series import Series, crossing_text, value_name
 
 
-def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str) -> str:
-    """LEADERBOARD.md: a GitHub table per group, then the failures and what could not be read."""
+def markdown(
+    groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str, more: Sequence[str] = ()
+) -> str:
+    """LEADERBOARD.md: a GitHub table per group, `more` lines, then the failures and what could not be read."""
     lines = [
         "# segbench leaderboard",
         "",
@@ -27,6 +30,7 @@ def markdown(groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence
         lines += ["; ".join(f"{k}: {markdown_cell(v)}" for k, v in group.fields.items()) + ".", ""]
         lines += [*_markdown_table(group), ""]
         lines += [*(f"- {markdown_cell(note)}" for note in group.notes), ""]
+    lines += more
     if len(failures):
         lines += ["## Failures", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
         for row in failures.to_dict("records"):
@@ -47,6 +51,27 @@ def _markdown_table(group: Group) -> list[str]:
     return lines + [
         "| " + " | ".join(markdown_cell(row.cells[name].text) for name in group.columns) + " |" for row in group.rows
     ]
+
+
+def series_markdown(found: Sequence[Series]) -> list[str]:
+    """Who leads at which budget, or with how many images."""
+    lines = []
+    for series in found:
+        lines += [
+            f"## {markdown_cell(series.title)}",
+            "",
+            f"| {series.heading} | best | score | not to be told apart |",
+        ]
+        lines += ["| --- | --- | ---: | --- |"]
+        for winner in series.winners:
+            best = winner.best.at(winner.value)
+            score = f"{best.score:.3f}" if best else ""
+            tied = "; ".join(line.label for line in winner.tied) or "none"
+            cells = (value_name(series, winner.value), winner.best.label, score, tied)
+            lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
+        lines += [""]
+        lines += [f"- {markdown_cell(crossing_text(series, c))}" for c in series.crossings if c.leads] + [""]
+    return lines
 
 
 def markdown_cell(text: str) -> str:
