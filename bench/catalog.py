@@ -89,8 +89,10 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
 
     A folder's own name is `folder:` and the last part of its path; with that name `data_dir` has the path.
     """
-    from bench.datasets import FOLDER, folder_spec
+    from bench.datasets import FOLDER, NO_DATA, folder_spec
 
+    if name == NO_DATA.name:
+        return NO_DATA, None
     if not name.startswith(FOLDER):
         return datasets().get(name), data_dir
     text = name.removeprefix(FOLDER)
@@ -179,6 +181,7 @@ def resolve(config: TrialConfig) -> TrialConfig:
 
     Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
     """
+    config = checks.measure(config)
     arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)
     checks.numbers(config)
     checks.backend(config, arch)

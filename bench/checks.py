@@ -13,7 +13,11 @@ from bench.spec import (
     AUGMENTS,
     BACKENDS,
     EVAL_SIZES,
+    INITIAL_WEIGHTS,
+    JITS,
     KEPT_WEIGHTS,
+    MEASURES,
+    NO_DATASET,
     PRECISIONS,
     RESIZES,
     SCHEDULES,
@@ -30,6 +34,12 @@ PIP_LINES = {
     "jax": "pip install 'segbench[jax]'",
     "torch": "pip install 'segbench[torch]'",
 }
+NOT_OF_SPEED = (
+    *("dataset_params", "weights", "init_from", "resize", "crop", "crop_foreground", "lr", "schedule", "class_weights"),
+    *("budget", "eval_size", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "train_fraction"),
+    *("initial_weights", "data_dir", "skip_corrupt", "keep_weights"),
+)
+"""Fields that a trial of speed alone has no use for."""
 LARGEST_SIDE = 4096  # pixels; a slip of the finger beyond: a pack holds whole data sets at this size
 _SIZES = f"height and width from 1 to {LARGEST_SIDE} pixels"
 
@@ -38,6 +48,19 @@ def one_of(kind: str, given: str, accepted: tuple[str, ...]) -> None:
     """BenchError with near misses unless `given` is accepted."""
     if given not in accepted:
         raise BenchError(unknown(kind, given, list(accepted), list(accepted)))
+
+
+def measure(config: TrialConfig) -> TrialConfig:
+    """The configuration; of a trial of speed alone, without a data set and what else it has no use for."""
+    one_of("choice of what is measured", config.measure, MEASURES)
+    if config.measure == "speed":
+        default = TrialConfig(arch="", dataset=NO_DATASET)
+        return replace(config, dataset=NO_DATASET, **{name: getattr(default, name) for name in NOT_OF_SPEED})
+    if config.dataset == NO_DATASET:
+        raise BenchError("Training needs a data set. Name one with --dataset, or measure the speed alone: bench speed.")
+    if config.find_batch_size:
+        raise BenchError("The largest batch is sought by `bench speed --find-batch-size`, not beside a training.")
+    return config
 
 
 def numbers(config: TrialConfig) -> None:
@@ -57,6 +80,7 @@ def numbers(config: TrialConfig) -> None:
         ("train fraction", config.train_fraction, lambda v: 0 < v <= 1, "a number above 0, up to 1"),
         ("seed", config.seed, lambda v: 0 <= v < 2**31, "a whole number from 0 to 2147483647"),
         ("repeat", config.repeat, lambda v: v >= 0, "0 or more"),
+        ("limit of the batch size", config.find_batch_size, lambda v: v >= 0, "1 or more images, 0 for none"),
         ("timeout", config.timeout, lambda v: v is None or v > 0, "more than 0 seconds"),
     )
     for name, value, accepts, accepted in limits:
@@ -68,6 +92,8 @@ def numbers(config: TrialConfig) -> None:
     one_of("selection", config.select, SELECTIONS)
     one_of("choice of weights to keep", config.keep_weights, KEPT_WEIGHTS)
     one_of("augmentation", config.augment, AUGMENTS)
+    one_of("choice of initial weights", config.initial_weights, INITIAL_WEIGHTS)
+    one_of("choice of compilation (--jit)", config.jit, JITS)
     if (config.eval_size, config.resize) == ("native", "crop"):
         raise BenchError(
             "--eval-size native needs whole pictures, and --resize crop cuts their borders off. "
@@ -102,6 +128,8 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
     ):
         if given not in accepted:
             raise BenchError(f"{spec.name} does not run with the {kind} {given}. It accepts: {', '.join(accepted)}.")
+    if config.jit == "on" and not spec.compiles:
+        raise BenchError(f"{spec.name} can't be compiled. Leave out --jit on.")
     if not installed(config.backend):
         raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
     if spec.package:

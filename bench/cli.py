@@ -25,6 +25,7 @@ try:
     from bench.commands.report import report
     from bench.commands.run import run
     from bench.commands.show import show
+    from bench.commands.speed import speed
     from bench.errors import BenchError
 except KeyboardInterrupt:  # these take half a second, in which nobody wants a traceback either
     sys.exit(INTERRUPTED)
@@ -55,6 +56,7 @@ app = typer.Typer(
     help="Train segmentation architectures under one fixed budget and rank them by honest numbers.",
 )
 app.command()(run)
+app.command()(speed)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(report)

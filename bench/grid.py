@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import catalog
+from bench import catalog, checks
 from bench.errors import BenchError
 from bench.registry import unknown
-from bench.spec import TrialConfig
+from bench.spec import NO_DATASET, TrialConfig
 from bench.values import axis, parameters, single
 
 Options = Mapping[str, Any]  # name -> text, number or list
@@ -21,10 +21,14 @@ Options = Mapping[str, Any]  # name -> text, number or list
 DATASET_PARAMS = ("balance_ships", "empty_fraction")  # said only of the data sets that have them
 AXES = (
     "dataset", *DATASET_PARAMS, "image_size", "resize", "crop", "crop_foreground", "train_fraction", "backend",
-    "precision", "budget", "batch_size", "lr", "schedule", "loss", "class_weights", "augment", "eval_size", "select",
+    "precision", "jit", "budget", "batch_size", "lr", "schedule", "loss", "class_weights", "augment", "eval_size",
+    "select", "initial_weights",
     "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "weights", "arch", "backbone", "param",
 )  # fmt: skip
-SINGLE = ("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from")
+SINGLE = (
+    *("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from", "measure", "find_batch_size"),
+)
+ALL = "all"  # of --arch: every architecture that the rest of the options suits
 # Said only of the trials that have what comes before it.
 OF_ANOTHER = {"freeze_encoder": ("fine_tune_lr_factor", "unfreeze_from"), "crop": ("crop_foreground",)}
 REPETITIONS = ("seed", "seeds", "repeat")
@@ -32,12 +36,15 @@ OF_THE_RUN = ("results",)  # not of a trial, but a TOML file may name it
 NAMES = (*AXES, *SINGLE, *REPETITIONS, *OF_THE_RUN)
 
 
-def expand(options: Options) -> list[TrialConfig]:
+def expand(options: Options, left_out: list[str] | None = None) -> list[TrialConfig]:
     """Every combination of the options' values, resolved and checked; equal trials once.
+
+    Args:
+        left_out: gets a line for each combination that `--arch all` stands for and that can't be run.
 
     BenchError for a name, value or combination that can't be run.
     """
-    options = _known(options, "option")
+    options = _of_its_kind(_known(options, "option"))
     fixed = {name: single(name, options[name]) for name in SINGLE if options.get(name) is not None}
     if "plugin" in fixed:
         catalog.add_plugin(fixed["plugin"])
@@ -49,36 +56,67 @@ def expand(options: Options) -> list[TrialConfig]:
     axes = [_repeats(options), _seeds(options), *axes]
     _check_dataset_params(axes)
     used = {name for axis in axes for name, value in axis if name in OF_ANOTHER and value}
-    trials = [catalog.resolve(_config(fixed, values, used)) for values in itertools.product(*axes)]
-    return _unique(trials)
+    every = _values_of("arch", axes) == [ALL]
+    if every:
+        names = [("arch", name) for name in catalog.architectures().names()]
+        axes = [names if axis[0][0] == "arch" else axis for axis in axes]
+    trials = [_config(fixed, values, used) for values in itertools.product(*axes)]
+    return _unique(_suitable(trials, left_out) if every else map(catalog.resolve, trials))
+
+
+def _of_its_kind(options: dict[str, Any]) -> dict[str, Any]:
+    """The options; of a trial of speed alone only those that it has a use for."""
+    if options.get("measure") != "speed":
+        return options
+    unused = (*checks.NOT_OF_SPEED, *DATASET_PARAMS, "dataset")
+    return {**{name: value for name, value in options.items() if name not in unused}, "dataset": NO_DATASET}
+
+
+def _suitable(trials: Iterable[TrialConfig], left_out: list[str] | None) -> list[TrialConfig]:
+    """Those that can be run, resolved; BenchError where none can."""
+    found, lines = [], []
+    for trial in trials:
+        try:
+            found.append(catalog.resolve(trial))
+        except BenchError as error:
+            lines.append(f"{trial.pair} is left out: {error}")
+    if not found:
+        raise BenchError(lines[0])
+    if left_out is not None:
+        left_out += dict.fromkeys(lines)
+    return found
 
 
 def _check_dataset_params(axes: Iterable[list[tuple[str, Any]]]) -> None:
     """BenchError for a parameter that none of the data sets has."""
-    given = {name: [value for _, value in axis] for axis in axes for name, _ in axis[:1]}
-    specs = [catalog.find_dataset(name)[0] for name in given["dataset"]]
+    specs = [catalog.find_dataset(name)[0] for name in _values_of("dataset", axes)]
     known = {param.name for spec in specs for param in spec.params}
     for name in DATASET_PARAMS:
-        if name in given and name not in known:
+        if _values_of(name, axes) and name not in known:
             having = [spec.name for spec in catalog.datasets() if name in {param.name for param in spec.params}]
             option, names = name.replace("_", "-"), ", ".join(spec.name for spec in specs)
             raise BenchError(f"--{option} is for the data set {', '.join(having)}, not for {names}.")
 
 
-def configs(options: Options, file: Path | None = None) -> list[TrialConfig]:
+def _values_of(name: str, axes: Iterable[list[tuple[str, Any]]]) -> list[Any]:
+    """The values of an axis; empty where there is none of that name."""
+    return [value for axis in axes for other, value in axis if other == name]
+
+
+def configs(options: Options, file: Path | None = None, left_out: list[str] | None = None) -> list[TrialConfig]:
     """The trials of a TOML file and options; where both name something, the options win.
 
     The file's names are those of the options; `[[trials]]` lists further trials (or small grids), which take
-    what they leave out from the names above them.
+    what they leave out from the names above them. `left_out` as in `expand`.
     """
     options = {name: value for name, value in _known(options, "option").items() if value is not None}
     if file is None:
-        return expand(options)
+        return expand(options, left_out)
     grid, trials = read_toml(file)
     tables = [{**grid, **trial} for trial in trials]
     if grid.get("arch") or not trials:
         tables.insert(0, grid)
-    return _unique(itertools.chain.from_iterable(expand(_override(table, options)) for table in tables))
+    return _unique(itertools.chain.from_iterable(expand(_override(table, options), left_out) for table in tables))
 
 
 def read_toml(file: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

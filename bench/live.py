@@ -32,16 +32,20 @@ def view(console: Console) -> Iterator[Observer]:
 
 
 def name_of(config: TrialConfig) -> str:
-    """`unet:resnet50 on pets, seed 0`."""
+    """`unet:resnet50 on pets, seed 0`, or of speed alone `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
     repeat = f", repeat {config.repeat}" if config.repeat else ""
-    return f"{config.pair} on {config.dataset}, seed {config.seed}{repeat}"
+    what = f" on {config.dataset}"
+    if config.measure == "speed":
+        size = "x".join(map(str, config.image_size))
+        what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
+    return f"{config.pair}{what}, seed {config.seed}{repeat}"
 
 
 def ending(record: TrialRecord) -> str:
     """`ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
-    parts = [f"ok: mean IoU {_number(record.metrics.get('mean_iou'), '.3f')}"]
+    parts = [f"ok: mean IoU {_number(record.metrics['mean_iou'], '.3f')}"] if "mean_iou" in record.metrics else ["ok"]
     if speed := record.speed.get("train_images_per_second"):
         parts.append(f"{speed:.0f} images/s")
     return ", ".join([*parts, duration(record.wall_seconds or 0.0)])
@@ -55,6 +59,10 @@ def without_weights(trial: PlannedTrial) -> str:
 
 def _number(value: Any, form: str) -> str:
     return format(value, form) if isinstance(value, int | float) else "-"
+
+
+def _budget(config: TrialConfig) -> str:
+    return "" if config.measure == "speed" else f", budget {config.budget}"
 
 
 class PlainLines(Observer):
@@ -81,7 +89,7 @@ class PlainLines(Observer):
         self._say(f"planned trials: {len(trials)}; {done} done, {len(trials) - done} to run")
 
     def started(self, trial: PlannedTrial) -> None:
-        self._say(f"{name_of(trial.config)}: started, budget {trial.config.budget}")
+        self._say(f"{name_of(trial.config)}: started{_budget(trial.config)}")
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
         score, tenth = progress.get("val_mean_iou"), int(progress.get("fraction", 0.0) * 10 + 1e-6)
@@ -120,6 +128,8 @@ class _Running:
     def seconds_left(self) -> float | None:
         """Of training; None until it is known."""
         budget = self.trial.config.budget
+        if self.trial.config.measure == "speed":
+            return None
         if budget.unit == "seconds":
             return budget.amount * (1 - self.fraction)
         trained = self.progress.get("train_seconds")
@@ -201,7 +211,8 @@ class LiveView(Observer):
     def _expected(self, trial: PlannedTrial) -> float | None:
         if self._wall_seconds:
             return sum(self._wall_seconds) / len(self._wall_seconds)
-        return trial.config.budget.amount if trial.config.budget.unit == "seconds" else None
+        budget = trial.config.budget
+        return budget.amount if budget.unit == "seconds" and trial.config.measure == "all" else None
 
 
 def _bar(name: str, done: float, total: float, text: str) -> RenderableType:
@@ -225,7 +236,8 @@ def _running_lines(running: _Running) -> RenderableType:
     left = running.seconds_left
     if progress.get("phase") == "train" and left is not None:
         facts.append(f"{duration(left)} of training left")
-    bar = _bar(
-        name_of(running.trial.config), running.fraction, 1, f"{running.fraction:.0%} of {running.trial.config.budget}"
-    )
-    return Group(bar, Text("  " + ", ".join(facts), style="dim"))
+    line = Text("  " + ", ".join(facts), style="dim")
+    config = running.trial.config
+    if config.measure == "speed":
+        return Group(Text(name_of(config)), line)
+    return Group(_bar(name_of(config), running.fraction, 1, f"{running.fraction:.0%} of {config.budget}"), line)

@@ -17,6 +17,8 @@ IGNORE_INDEX = 255  # label value that neither trains nor counts
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+JITS = ("auto", "on", "off")  # whether the steps are compiled: backends/ says what that is on each
+INITIAL_WEIGHTS = ("own", "shared")  # the backend's own random numbers, or the same ones on every backend
 SCHEDULES = ("linear", "cosine", "constant", "steps")
 SELECTIONS = ("last", "best")
 KEPT_WEIGHTS = ("all", "best", "none")
@@ -26,6 +28,8 @@ DATASET_METRICS = ("airbus_f2", "carvana_dice")  # that a data set may name as i
 EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
 CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "light", "standard", "strong")
+MEASURES = ("all", "speed")  # "speed": no training and no data set, whose name is then NO_DATASET
+NO_DATASET = "none"
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
 
@@ -186,6 +190,7 @@ class TrialConfig:
     dataset_params: Mapping[str, Any] = field(default_factory=dict)  # of the data set; in the key by the fingerprint
     weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
     init_from: str | None = None  # folder of a finished trial whose weights this one starts from
+    initial_weights: str = "own"  # one of INITIAL_WEIGHTS
     image_size: tuple[int, int] = (128, 128)  # height, width in pixels
     resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
     crop: tuple[int, int] | None = None  # trained on random parts of that size, in pixels; None: on whole images
@@ -206,10 +211,13 @@ class TrialConfig:
     seed: int = 0
     backend: str = "tensorflow"
     precision: str = "float32"
+    jit: str = "auto"  # one of JITS
     repeat: int = 0  # the same configuration again
+    measure: str = "all"  # one of MEASURES
     plugin: str | None = None  # file that defines the architecture or data set
     data_dir: str | None = None  # not in the key
     skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
+    find_batch_size: int = 0  # not in the key: the largest batch that trains is sought up to it; 0: not sought
     timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
     keep_weights: str = "best"  # whose weights stay in the results folder: one of KEPT_WEIGHTS; not in the key
 
@@ -255,7 +263,7 @@ class TrialRecord:
     finished: str = ""
     wall_seconds: float | None = None
     dataset: dict[str, Any] = field(default_factory=dict)  # fingerprint, classes, images per split, notes
-    model: dict[str, Any] = field(default_factory=dict)  # params, trainable_params, size_mib
+    model: dict[str, Any] = field(default_factory=dict)  # params, gflops, activations, file_mib, ...
     ledger: dict[str, float] = field(default_factory=dict)  # phase -> seconds; adds up to wall_seconds
     training: dict[str, Any] = field(default_factory=dict)  # steps, images, epochs, train_seconds, ...
     metrics: dict[str, Any] = field(default_factory=dict)  # of the test split
@@ -263,6 +271,7 @@ class TrialRecord:
     weights: dict[str, Any] = field(default_factory=dict)  # of the saved ones: file, size_mib; what they started from
     speed: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
+    energy: dict[str, Any] = field(default_factory=dict)  # joules per 1,000 images, idle watts, method
     environment: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
     protocol_version: int = PROTOCOL_VERSION

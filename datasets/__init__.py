@@ -4,7 +4,15 @@ if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
 from bench.datasets.kaggle import AIRBUS, CARVANA
-from bench.spec import DatasetSpec, Param
+from bench.spec import NO_DATASET, DatasetSpec, Param
+
+NO_DATA = DatasetSpec(
+    name=NO_DATASET,
+    adapter="bench.datasets:none",  # never resolved
+    classes=("0", "1", "2"),
+    summary="Random pixels and labels, for trials of speed alone.",
+    needs_data_dir=False,
+)
 
 _PETS = {
     "homepage": "https://www.robots.ox.ac.uk/~vgg/data/pets/",

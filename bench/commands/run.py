@@ -9,7 +9,7 @@ import typer
 from bench.class_weights import FORMS as CLASS_WEIGHT_FORMS
 from bench.commands.console import output, warn
 from bench.commands.data import opened
-from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
+from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, MEASURES, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
     from bench.spec import TrialRecord
@@ -52,6 +52,23 @@ def run(
     ] = None,
     backend: Annotated[Text, _option(_TRIAL, f"{', '.join(BACKENDS)}.", default=_DEFAULT.backend)] = None,
     precision: Annotated[Text, _option(_TRIAL, f"{', '.join(PRECISIONS)}.", default=_DEFAULT.precision)] = None,
+    jit: Annotated[
+        Text,
+        _option(
+            _TRIAL,
+            "Whether steps are compiled: auto (XLA on JAX, and on TensorFlow with a GPU; PyTorch runs eagerly), on "
+            "(XLA, torch.compile) or off (on JAX operation by operation, which is very slow).",
+            default=_DEFAULT.jit,
+        ),
+    ] = None,
+    initial_weights: Annotated[
+        Text,
+        _option(
+            _TRIAL,
+            "own: the backend's random numbers, or shared: the same weights on every backend.",
+            default=_DEFAULT.initial_weights,
+        ),
+    ] = None,
     image_size: Annotated[Text, _option(_TRIAL, "Pixels: 128, or height x width as 128x192.", default=128)] = None,
     resize: Annotated[
         Text, _option(_TRIAL, f"How pictures of another shape fit: {', '.join(RESIZES)}.", default=_DEFAULT.resize)
@@ -103,6 +120,9 @@ def run(
     unfreeze_from: Annotated[
         Text, _option(_TRAINING, "The backbone's first layer (name or index) that is unfrozen. Default: all of it.")
     ] = None,
+    measure: Annotated[
+        Text, _option(_TRIAL, f"{' or '.join(MEASURES)}: speed alone needs no data; see bench speed.", default="all")
+    ] = None,
     train_fraction: Annotated[
         Text, _option(_TRAINING, "Share of the training images.", default=_DEFAULT.train_fraction)
     ] = None,
@@ -137,7 +157,10 @@ def run(
     options = {name: value for name, value in given.items() if name not in ("config", "dry_run", "force")}
     file = grid.read_toml(config)[0] if config else {}
     folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
-    configs = [start_from(trial, folder) for trial in grid.configs(options, config)]
+    left_out: list[str] = []
+    configs = [start_from(trial, folder) for trial in grid.configs(options, config, left_out)]
+    for line in left_out:
+        warn(line)
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
     _note_unused_weights(configs, str(options.get("weights", file.get("weights", "none"))))
@@ -145,23 +168,25 @@ def run(
     if dry_run:
         for line in downloads:
             warn(line)
-        _show_plan(configs, folder, force)
+        show_plan(configs, folder, force)
         return
-    records = _run(configs, folder, force)
-    _print_leaderboard(records, folder)
+    records = start(configs, folder, force)
+    print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
 
 
 def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
     """Say which architectures start from scratch although weights are asked for."""
-    names = dict.fromkeys(config.arch for config in configs if not config.backbone and not config.init_from)
+    trained = [config for config in configs if config.measure == "all" and not config.init_from]
+    names = dict.fromkeys(config.arch for config in trained if not config.backbone)
     if names and wanted != "none":
         has, start = ("has", "it starts") if len(names) == 1 else ("have", "they start")
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
 
 
-def _show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
+def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
+    """Print the trials as they would run, and how long they would take."""
     from bench import estimate
     from bench.records import store
 
@@ -182,7 +207,7 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     seen = []
     for config in configs:
         data = config.dataset, config.data_dir, config.dataset_params
-        if data in seen:
+        if data in seen or config.measure == "speed":
             continue
         seen.append(data)
         spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
@@ -197,7 +222,8 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     return downloads
 
 
-def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
+def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
+    """Run the trials with a view on them; the records of all."""
     from bench.execution import runner
     from bench.live import view
 
@@ -205,16 +231,20 @@ def _run(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[Tri
         return runner.run(configs, results=folder, observer=observer, force=force)
 
 
-def _print_leaderboard(records: "Sequence[TrialRecord]", folder: Path) -> None:
+def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
     """The rows of these trials alone; `bench report` has the whole folder."""
     from bench.records.frame import trials_frame
     from bench.records.store import ResultsFolder, StoredTrial
     from bench.report.leaderboard import groups
+    from bench.report.speed import speed_boards
     from bench.report.tables import terminal_table
 
     console, store = output(), ResultsFolder(folder)
-    for group in groups(trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)):
+    frame = trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)
+    for group in groups(frame):
         console.print(terminal_table(group))
+    for board in speed_boards(frame):
+        console.print(board.terminal_table())
     console.print(f"Records: {folder}. The report: bench report {folder}", highlight=False, soft_wrap=True)
 
 

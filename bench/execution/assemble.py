@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -10,9 +11,12 @@ import numpy as np
 from bench import catalog
 from bench.backends import create_engine
 from bench.backends.base import Engine
+from bench.execution.initial_weights import shared_draws
 from bench.pipeline import augment, batches
 from bench.pipeline.pack import Pack
 from bench.pipeline.splits import train_subset
+from bench.profiling.environment import environment
+from bench.profiling.instruments import Instruments
 from bench.spec import TrialConfig
 from bench.training.budget import Meter
 from bench.training.loop import Training
@@ -34,13 +38,14 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     keras.config.set_dtype_policy(config.precision)
     _turn_off_tf32(config.backend)
     builder = catalog.load_builder(catalog.architecture(config))
-    return builder(
-        (*config.input_size, 3),
-        num_classes,
-        backbone=config.backbone,
-        weights=None if config.weights == "none" else config.weights,
-        **config.params,
-    )
+    with shared_draws() if config.initial_weights == "shared" else nullcontext():
+        return builder(
+            (*config.input_size, 3),
+            num_classes,
+            backbone=config.backbone,
+            weights=None if config.weights == "none" else config.weights,
+            **config.params,
+        )
 
 
 def build_training(
@@ -79,7 +84,8 @@ def build_engine(
     """
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return create_engine(model, optimizer, loss=loss or loss_function(config.loss), transform=augment.apply)
+    loss = loss or loss_function(config.loss)
+    return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit)
 
 
 def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:
@@ -88,6 +94,13 @@ def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes:
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put
     return put(images), put(labels), put(draws)
+
+
+def trial_environment(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
+    """The `environment` of the record: machine, versions and code, compiled or not, TF32, the device's states."""
+    tf32 = False if keras.config.dtype_policy().name == "float32" else None
+    compiled = {"jit_compile": engine.compiled, "tf32": tf32}
+    return {**environment(config.backend), **compiled, **instruments.environment()}
 
 
 def _set_seed(seed: int) -> None:

@@ -13,7 +13,7 @@ from bench.pipeline import pack
 from bench.profiling.environment import expected_device
 from bench.records.kept import keep
 from bench.records.store import ResultsFolder
-from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
+from bench.spec import FINAL_STATUSES, NO_DATASET, TrialConfig, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,11 @@ class PlannedTrial:
 
     @property
     def done(self) -> bool:
-        """Whether the earlier run's status is final."""
-        return self.record is not None and self.record.status in FINAL_STATUSES
+        """Whether the earlier run's status is final, and nothing is asked for that it didn't measure."""
+        if self.record is None or self.record.status not in FINAL_STATUSES:
+            return False
+        sought = self.config.find_batch_size and self.record.status == "ok"
+        return not sought or "largest_batch" in self.record.memory
 
 
 def plan(
@@ -56,13 +59,18 @@ def plan(
         params = tuple(sorted(config.dataset_params.items()))
         data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
-            fingerprints[data] = prepare_pack(config, partial(preparing, config.dataset)).fingerprint
+            fingerprints[data] = _fingerprint(config, partial(preparing, config.dataset))
         fingerprint = fingerprints[data]
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
         identity = trial_identity(config, key, expected_device())
         trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, results.find(identity)))
     return list(trials.values())
+
+
+def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> str:
+    """Of the data; they are decoded where they aren't yet."""
+    return NO_DATASET if config.measure == "speed" else prepare_pack(config, progress).fingerprint
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:

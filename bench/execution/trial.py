@@ -9,16 +9,15 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
 from bench.execution.executor import OUTCOME
+from bench.execution.failures import reason_of, status_of
 from bench.profiling.ledger import Ledger
 from bench.records.store import REQUEST, read_json, write_json
 from bench.spec import TrialConfig
-
-OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "out of memory", "OOM when allocating")
 
 
 def main() -> None:
@@ -39,26 +38,21 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     try:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
-            from bench.execution.session import Session  # imports keras, which takes its time and may fail
-        return {"status": "ok", **Session(config, folder, ledger).run(request["fingerprint"])}
+            session = _session(config)  # imports keras, which takes its time and may fail
+        return {"status": "ok", **session(config, folder, ledger).run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
         traceback.print_exc()
         return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close()}
 
 
-def status_of(error: BaseException) -> str:
-    """`out_of_memory`, `diverged` or `failed`."""
-    if isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in OUT_OF_MEMORY):
-        return "out_of_memory"
-    return "diverged" if type(error).__name__ == "Diverged" else "failed"
+def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:
+    if config.measure == "speed":
+        from bench.execution.speed_session import SpeedSession
 
+        return SpeedSession
+    from bench.execution.session import Session
 
-def reason_of(error: BaseException) -> str:
-    """One line: the message, with the exception's name unless it is written for the user."""
-    message = (str(error).strip().splitlines() or [""])[0][:500]
-    if isinstance(error, BenchError) or type(error).__name__ == "Diverged":
-        return message
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return Session
 
 
 def _end_with_parent(parent: int) -> None:

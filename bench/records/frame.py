@@ -25,6 +25,7 @@ _CONFIG_NUMBERS = (
     "seed",
     "repeat",
     "timeout",
+    "find_batch_size",
 )
 # Options that the first records don't name, with the value that those trials had.
 _LATER_OPTIONS = {
@@ -34,6 +35,10 @@ _LATER_OPTIONS = {
     "crop_foreground": 0.5,
     "class_weights": "none",
     "eval_size": "train",
+    "jit": "auto",
+    "initial_weights": "own",
+    "measure": "all",
+    "find_batch_size": 0,
 }
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")

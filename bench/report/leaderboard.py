@@ -25,11 +25,13 @@ _MAX_CLASSES = 30
 
 
 def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
-    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out.
+    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out, and so are
+    trials of speed alone, which have tables of their own (speed.py).
 
     Each is ranked by `score`, or by mean IoU where none of its trials has that.
     """
-    configurations = sorted(pool(frame), key=_group_key)
+    trained = frame[frame["measure"] != "speed"]
+    configurations = sorted(pool(trained), key=_group_key)
     members = [list(some) for _, some in groupby(configurations, key=_group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
     titles = [group_title(some[0]) for some in members]

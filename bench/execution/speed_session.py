@@ -1,0 +1,136 @@
+"""A trial of speed alone: the compiled steps of a model on random pixels, without training and without data."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench import catalog
+from bench.backends.base import Engine
+from bench.execution.assemble import build_engine, build_model, trial_environment
+from bench.execution.describe import describe_model
+from bench.execution.measure import TRAIN_ENERGY, bare_steps, measure_inference, top_up, under_load
+from bench.execution.progress import Progress
+from bench.execution.throughput import Blocks, Effort, inference_sweep, steady
+from bench.pipeline import augment
+from bench.profiling.environment import actual_device, cpu_device
+from bench.profiling.instruments import Instruments
+from bench.profiling.ledger import Ledger
+from bench.profiling.speed import rate_summary, seconds_of
+from bench.spec import TrialConfig
+from bench.training.loop import Diverged
+
+Batch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
+
+
+class SpeedSession:
+    """A trial of speed in its own process."""
+
+    def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
+        self.config, self.folder, self.ledger = config, folder, ledger
+        self.progress = Progress(folder)
+        self.effort = Effort()
+
+    def run(self, fingerprint: str) -> dict[str, Any]:
+        """Build, compile and measure; the parts of the record, by name.
+
+        Args:
+            fingerprint: of no data; what a session with data compares.
+        """
+        ledger, phase = self.ledger, self.progress.phase
+        self.instruments = Instruments(self.config.backend)
+        phase("build")
+        with ledger.phase("build"):
+            self.build()
+        phase("compile")
+        with ledger.phase("compile"):
+            self.instruments.note_state("device_before")
+            first_step_seconds = self.compile()
+        phase("train")
+        with ledger.phase("train"):
+            blocks, loss = self.train()
+        phase("profile")
+        with ledger.phase("profile"):
+            model = describe_model(self.model, self.folder)
+            speed = measure_inference(self.engine, self.batch[0], self.instruments)
+            memory = self.instruments.memory.summary()  # before batches of other sizes
+            speed |= self.sweep()
+        rates = blocks.rates(self.config.batch_size)
+        median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
+        return {
+            "device": actual_device(self.config.backend),
+            "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
+            "model": model,
+            "training": {
+                "steps": blocks.steps * len(blocks.seconds),
+                "images": blocks.steps * len(blocks.seconds) * self.config.batch_size,
+                "train_seconds": round(sum(blocks.seconds), 3),
+                "final_loss": loss,
+            },
+            "speed": {
+                "first_step_seconds": round(first_step_seconds, 3),
+                "train_images_per_second": median,
+                "train_images_per_second_iqr": iqr,
+                "train_blocks": len(rates),
+                **speed,
+            },
+            "memory": memory,
+            "energy": self.instruments.energy.summary(),
+            "environment": trial_environment(self.config, self.engine, self.instruments),
+            "ledger": ledger.close(),
+        }
+
+    def build(self) -> None:
+        """Model, engine and a batch on the device, from the seed."""
+        config = self.config
+        self.classes = catalog.dataset(config).num_classes
+        self.model = build_model(config, self.classes)
+        self.engine = build_engine(config, self.model, keras.optimizers.Adam(config.lr))
+        self.batch = random_batch(self.engine, config, self.classes, config.batch_size)
+
+    def compile(self) -> float:
+        """Run both functions once; seconds of the first training step."""
+        with self.instruments.memory.phase("first_step"):
+            seconds = seconds_of(lambda: self.engine.wait(self.engine.train_step(*self.batch, 0.0)))
+        self.engine.wait(self.engine.predict(self.batch[0]))
+        return seconds
+
+    def train(self) -> tuple[Blocks, float]:
+        """Timed blocks of training steps on the resident batch, and the last loss; Diverged unless that is finite."""
+        gpu = actual_device(self.config.backend) != cpu_device()
+        with self.instruments.memory.phase("train"), self.instruments.energy.window(TRAIN_ENERGY) as window:
+            run = bare_steps(self.engine, self.batch, window)
+            blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update)
+            top_up(window, run, blocks.steps)
+        under_load(self.engine, self.batch, blocks.steps, self.instruments)
+        loss = float(self.engine.train_step(*self.batch, 0.0))
+        if not math.isfinite(loss):
+            raise Diverged(f"The loss became {loss} while the training step was timed.")
+        return blocks, loss
+
+    def sweep(self) -> dict[str, Any]:
+        """Inference throughput over batch sizes, and the best of them."""
+        points, end = inference_sweep(self.prediction, self.effort)
+        size, rate = max(points, key=lambda point: point[1])
+        return {
+            "inference_sweep": [[size, round(rate, 3)] for size, rate in points],
+            "sweep_end": end,
+            "best_inference_images_per_second": rate,
+            "best_inference_batch_size": size,
+        }
+
+    def prediction(self, size: int) -> Callable[[], None]:
+        """An awaited call of the compiled prediction on a resident batch of that size."""
+        images = random_batch(self.engine, self.config, self.classes, size)[0]
+        return lambda: self.engine.wait(self.engine.predict(images))
+
+
+def random_batch(engine: Engine, config: TrialConfig, classes: int, size: int) -> Batch:
+    """Random pixels, labels and draws of the augmentation, on the device; the same for the same seed."""
+    rng = np.random.default_rng(config.seed)
+    images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
+    labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)
+    return engine.put(images), engine.put(labels), engine.put(augment.draw(config.augment, rng, size))
