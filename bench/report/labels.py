@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bench.records.statistics import SAME, Configuration
 from bench.records.text import shorten
@@ -59,9 +59,9 @@ def _varied(members: Sequence[Configuration]) -> list[str]:
     return [c for c in SAME if c not in _SHOWN and len({str(m.values[c]) for m in members}) > 1]
 
 
-def labels_without(members: Sequence[Configuration], field: str) -> list[str]:
-    """What tells configurations apart beside one field in which they may differ."""
-    varied = [name for name in _varied(members) if name != field]
+def labels_without(members: Sequence[Configuration], fields: Collection[str]) -> list[str]:
+    """What tells configurations apart beside the fields in which they may differ."""
+    varied = [name for name in _varied(members) if name not in fields]
     return _numbered([_label(member, varied) for member in members])
 
 

@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bench.report.across_plots import KIND
 from bench.report.bars import draw_classes, draw_images, draw_ledger, has_ledger
 from bench.report.board import Group
 from bench.report.curves import ACROSS, OWN, draw_curves
@@ -29,6 +30,7 @@ _KINDS = (
     "classes",
     "images",
     *KINDS.values(),
+    KIND,
 )
 
 

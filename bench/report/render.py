@@ -21,6 +21,8 @@ from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean, shorten
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
+from bench.report.across import Across, all_across
+from bench.report.across_plots import across_plot
 from bench.report.board import Group
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.contrasts import Contrast, group_contrasts, group_images
@@ -34,7 +36,7 @@ from bench.report.plots import Plot, group_plots, remove_old_plots
 from bench.report.samples import Sample, group_samples, private_data
 from bench.report.series import Series, all_series, crossing_text, near, value_name
 from bench.report.series_plots import series_plot
-from bench.report.tables import markdown, series_markdown
+from bench.report.tables import across_markdown, markdown, series_markdown
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 _TARGETS = 50  # configurations, best first
@@ -93,6 +95,10 @@ def write_report(
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame, _score(rank_by, frame))
     parts = [_part(number, group, by_folder, out, problems, public) for number, group in enumerate(boards, start=1)]
+    across = [
+        (one, across_plot(one, out / PLOTS, f"{number}-{len(one.data_sets)}-data-sets"))
+        for number, one in enumerate(all_across(boards), start=1)
+    ]
     series = [
         (one, series_plot(one, out / PLOTS, f"{number}-{_file_part(one.fields['data set'])}"))
         for number, one in enumerate(all_series(boards), start=1)
@@ -102,12 +108,18 @@ def write_report(
     options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
     command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
     contents = {
-        "index.html": _page(parts, series, frame, failures, by_folder, problems, now, command, public),
-        "LEADERBOARD.md": markdown(boards, failures, problems, now, series_markdown([one for one, _ in series])),
+        "index.html": _page(parts, across, series, frame, failures, by_folder, problems, now, command, public),
+        "LEADERBOARD.md": markdown(
+            boards,
+            failures,
+            problems,
+            now,
+            [*across_markdown([one for one, _ in across]), *series_markdown([one for one, _ in series])],
+        ),
     }
     files = [write_whole(out / name, text.encode()) for name, text in contents.items()]
     files += [write_whole(out / name, content) for name, content in exports(boards).items()]
-    plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in series)]
+    plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(out / PLOTS, plots)
     return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
 
@@ -172,6 +184,7 @@ def _targets(group: Group, curves: pd.DataFrame) -> Targets | None:
 
 def _page(
     parts: list[Part],
+    across: list[tuple[Across, Plot]],
     series: list[tuple[Series, Plot]],
     frame: pd.DataFrame,
     failures: pd.DataFrame,
@@ -188,6 +201,7 @@ def _page(
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         parts=parts,
+        across=across,
         series=series,
         value_name=value_name,
         near=near,

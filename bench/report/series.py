@@ -182,7 +182,7 @@ def _is_line(points: Sequence[Point]) -> bool:
 
 
 def _made(axis: Axis, unit: str, found: Sequence[Sequence[Point]]) -> Series:
-    labels = labels_without([points[-1].row.configuration for points in found], axis.field)
+    labels = labels_without([points[-1].row.configuration for points in found], (axis.field,))
     lines = [Line(label, tuple(points)) for label, points in zip(labels, found, strict=True)]
     lines.sort(key=lambda line: (-line.points[-1].value, -line.points[-1].score))
     values = sorted({point.value for line in lines for point in line.points})

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.records.text import shorten
+from bench.report.across import Across
 from bench.report.board import Group
 from bench.report.series import Series, crossing_text, value_name
 
@@ -51,6 +52,21 @@ def _markdown_table(group: Group) -> list[str]:
     return lines + [
         "| " + " | ".join(markdown_cell(row.cells[name].text) for name in group.columns) + " |" for row in group.rows
     ]
+
+
+def across_markdown(found: Sequence[Across]) -> list[str]:
+    """Average ranks across data sets."""
+    lines = []
+    for across in found:
+        lines += [f"## {across.title}", ""]
+        lines += ["| configuration | mean rank | " + " | ".join(map(markdown_cell, across.data_sets)) + " |"]
+        lines += ["| --- |" + " ---: |" * (1 + len(across.data_sets))]
+        for place in across.places:
+            cells = [place.label, f"{place.mean:.2f}", *(f"{rank:g}" for rank in place.ranks)]
+            lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
+        lines += ["", f"- Mean ranks closer than {across.critical_difference:.2f} may be chance (Nemenyi test, 5 %)."]
+        lines += [f"- {across.note}"] * bool(across.note) + [""]
+    return lines
 
 
 def series_markdown(found: Sequence[Series]) -> list[str]:
