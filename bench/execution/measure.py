@@ -1,63 +1,122 @@
-"""The speeds of a trained model, measured in its own process with the functions that trained it."""
+"""The speeds of a model, measured in its own process with the functions that train it; memory and energy on the way.
+
+A trial calls `measure_speed`, a speed session the parts of it that need neither loader nor data set: `bare_steps`,
+`measure_inference`, `under_load`. All change the optimizer's state and batch norm's, so they come last.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from bench.backends.base import Engine
+from bench.profiling.energy import Window
+from bench.profiling.instruments import Instruments
 from bench.profiling.speed import latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.training.loop import Training
 
 BLOCK_SECONDS = 0.5  # of each timed block of steps
 PAIRS_SECONDS = 10.0  # for all pairs of blocks
+TRAIN_ENERGY, INFERENCE_ENERGY = "joules_per_1000_train_images", "joules_per_1000_inferences"
+
+Batch = tuple[Any, Any, Any]  # resident on the device: images, labels and the augmentation's draws
 
 
-def measure_speed(training: Training, batch: tuple[Any, Any, Any]) -> dict[str, Any]:
-    """Training and inference speed; changes the weights, so it comes last.
-
-    Args:
-        batch: resident on the device: images, labels and draws.
+def measure_speed(training: Training, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+    """Training and inference speed of a trained model.
 
     Returns:
         The `speed` of a record: images per second, milliseconds and ratios.
     """
-    engine, size = training.engine, training.meter.batch_size
+    size = training.meter.batch_size
     median, iqr = rate_summary(training.block_rates)
     return {
         "train_images_per_second": median,
         "train_images_per_second_iqr": iqr,
+        "train_blocks": len(training.block_rates),
         "loader_images_per_second": rate(training.load, size),
-        **_harness(training, batch),
-        "inference_images_per_second": rate(lambda: engine.wait(engine.predict(batch[0])), size),
-        "inference_batch_size": size,
-        **_latency(training, batch[0]),
+        **_harness(training, batch, instruments),
+        **measure_inference(training.engine, batch[0], instruments),
     }
 
 
-def _harness(training: Training, batch: tuple[Any, Any, Any]) -> dict[str, float]:
-    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn."""
-    bare = _bare_steps(training, batch)
-    bare(1)
-    per_step = seconds_of(lambda: bare(1))
-    steps = int(np.clip(BLOCK_SECONDS / per_step, 1, 50))
-    pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
-    seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs)
-    return {
-        "bare_images_per_second": steps * training.meter.batch_size / seconds,
-        "harness_efficiency": ratio,
-    }
+def bare_steps(engine: Engine, batch: Batch, window: Window | None = None) -> Callable[[int], None]:
+    """A function that takes so many training steps on a resident batch at a learning rate of 0, and awaits the last.
 
-
-def _bare_steps(training: Training, batch: tuple[Any, Any, Any]) -> Callable[[int], None]:
-    engine = training.engine
+    Args:
+        window: its images are counted there.
+    """
 
     def run(count: int) -> None:
         engine.wait([engine.train_step(*batch, 0.0) for _ in range(count)])
+        if window:
+            window.images += count * len(batch[0])
 
     return run
 
 
-def _latency(training: Training, images: Any) -> dict[str, float]:
-    engine = training.engine
-    one = engine.put(np.zeros((1, *images.shape[1:]), np.uint8))
+def top_up(window: Window, run: Callable[[int], None], count: int) -> None:
+    """Go on, `count` pieces of work at a time, until the window is long enough for its energy to be told."""
+    while window.short:
+        run(count)
+
+
+def under_load(engine: Engine, batch: Batch, count: int, instruments: Instruments) -> None:
+    """Note the device's state while `count` training steps run: an idle one tells nothing of its clocks."""
+    if instruments.reads_gpu:
+        pending = [engine.train_step(*batch, 0.0) for _ in range(count)]
+        instruments.note_state("device_after")
+        engine.wait(pending)
+
+
+def measure_inference(engine: Engine, images: Any, instruments: Instruments) -> dict[str, Any]:
+    """Throughput and latency of the compiled prediction.
+
+    Args:
+        images: uint8 (B, H, W, 3), resident on the device.
+    """
+    size = len(images)
+    with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
+
+        def run(count: int = 1) -> None:
+            engine.wait([engine.predict(images) for _ in range(count)])
+            window.images += count * size
+
+        throughput = rate(run, size)
+        top_up(window, run, _steps(size / throughput))
+    return {
+        "inference_images_per_second": throughput,
+        "inference_batch_size": size,
+        **measure_latency(engine, images.shape[1:]),
+    }
+
+
+def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
+    """Milliseconds of a prediction of one image of that shape, which waits on the device."""
+    one = engine.put(np.zeros((1, *shape), np.uint8))
     return latency(lambda: engine.wait(engine.predict(one)))
+
+
+def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:
+    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn."""
+    engine, size = training.engine, training.meter.batch_size
+    with instruments.memory.phase("train"), instruments.energy.window(TRAIN_ENERGY) as window:
+        bare = bare_steps(engine, batch, window)
+
+        def through() -> None:
+            training.steps(steps)
+            window.images += steps * size
+
+        bare(1)
+        per_step = seconds_of(lambda: bare(1))
+        steps = _steps(per_step)
+        pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
+        seconds, _, ratio = paired_ratio(lambda: bare(steps), through, pairs=pairs)
+        top_up(window, bare, steps)
+    under_load(engine, batch, steps, instruments)
+    return {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}
+
+
+def _steps(seconds: float) -> int:
+    """How many pieces of work that take so long make a block."""
+    return int(np.clip(BLOCK_SECONDS / seconds, 1, 50))

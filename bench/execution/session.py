@@ -1,7 +1,6 @@
 """One trial, from data to measurements, in the order in which it happens."""
 
 import json
-import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,9 @@ from bench.execution.measure import measure_speed
 from bench.execution.plan import prepare_pack
 from bench.execution.progress import Progress, training_state
 from bench.profiling.environment import actual_device, environment
+from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
-from bench.profiling.memory import peak_memory
+from bench.profiling.speed import seconds_of
 from bench.records.kept import keep
 from bench.records.store import HISTORY, IMAGES, SAMPLES
 from bench.spec import TrialConfig
@@ -64,6 +64,7 @@ class Session:
         """
         ledger, phase = self.ledger, self.progress.phase
         phase("prepare")
+        self.instruments = Instruments(self.config.backend)
         with ledger.phase("prepare"):
             self.pack = prepare_pack(self.config)
             if self.pack.fingerprint != fingerprint:
@@ -76,6 +77,7 @@ class Session:
             self.build()
         phase("compile")
         with ledger.phase("compile"):
+            self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
         phase("train")
         with ledger.phase("train"):
@@ -87,7 +89,7 @@ class Session:
         phase("profile")
         with ledger.phase("profile"):
             model = describe_model(self.model, self.folder)
-            speed = measure_speed(self.training, self.batch)
+            speed = measure_speed(self.training, self.batch, self.instruments)
         return {
             "device": actual_device(self.config.backend),
             "dataset": self.describe_data(),
@@ -97,7 +99,8 @@ class Session:
             "validation": validation,
             "weights": self.weights,
             "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
-            "memory": peak_memory(self.config.backend),
+            "memory": self.instruments.memory.summary(),
+            "energy": self.instruments.energy.summary(),
             "environment": self.describe_environment(),
             "ledger": ledger.close(),
         }
@@ -128,9 +131,8 @@ class Session:
     def compile(self) -> float:
         """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""
         engine, state = self.training.engine, self.training.engine.state()
-        start = time.perf_counter()
-        engine.wait(engine.train_step(*self.batch, 0.0))
-        seconds = time.perf_counter() - start
+        with self.instruments.memory.phase("first_step"):
+            seconds = seconds_of(lambda: engine.wait(engine.train_step(*self.batch, 0.0)))
         engine.update_statistics(self.batch[0])
         engine.wait(engine.predict(self.batch[0]))
         if self.task.native or self.predictor.tiled:
@@ -243,7 +245,8 @@ class Session:
         """The `environment` of the record."""
         tf32 = False if keras.config.dtype_policy().name == "float32" else None
         compiled = self.training.engine.compiled
-        return {**environment(self.config.backend), "jit_compile": compiled, "tf32": tf32}
+        seen = self.instruments.environment()
+        return {**environment(self.config.backend), "jit_compile": compiled, "tf32": tf32, **seen}
 
 
 def _weights(engine: Engine) -> list[np.ndarray]:

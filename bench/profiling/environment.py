@@ -30,7 +30,7 @@ def expected_device() -> str:
 
 def actual_device(backend: str) -> str:
     """The device that the imported backend computes on."""
-    return expected_device() if _sees_gpu(backend) else cpu_device()
+    return expected_device() if sees_gpu(backend) else cpu_device()
 
 
 @cache
@@ -46,7 +46,7 @@ def usable_cores() -> int:
 
 def environment(backend: str) -> dict[str, Any]:
     """What a record says about hardware, versions and code, once the backend has been imported."""
-    return host_environment(gpu=_sees_gpu(backend))
+    return host_environment(gpu=sees_gpu(backend))
 
 
 def host_environment(*, gpu: bool) -> dict[str, Any]:
@@ -80,7 +80,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _sees_gpu(backend: str) -> bool:
+def sees_gpu(backend: str) -> bool:
+    """Whether the imported backend computes on a GPU."""
     if backend == "tensorflow":
         import tensorflow as tf
 

@@ -1,21 +1,112 @@
-"""Peak memory: the device allocator's on a GPU, the process's resident set on a CPU."""
+"""Peak memory, as a whole and by phase: what the backend's allocator gave out on a GPU, else the resident set.
+
+A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it.
+JAX's peak can't be reset, so a phase has a figure there only where it goes beyond everything before it.
+"""
 
 import resource
 import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 MIB = 2**20
+PHASES = ("first_step", "train", "inference")
+SAMPLE_SECONDS = 0.005
 
 
-def peak_memory(backend: str) -> dict[str, float | str]:
-    """Peak since the process started: `peak_memory_mib` and the `method` it was read by.
+class Gauge(ABC):
+    """Tells the peak of a stretch of work, in bytes."""
 
-    The two methods must not be compared: a resident set holds the interpreter and the libraries.
+    method: str
+    note = ""  # what to say of a stretch whose peak is not known
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin a stretch."""
+
+    @abstractmethod
+    def stop(self) -> int | None:
+        """The peak since `start`; None where it can't be told."""
+
+    @abstractmethod
+    def overall(self) -> int:
+        """The peak since the process began."""
+
+
+class MemoryMeter:
+    """The peaks of a trial's phases.
+
+    Args:
+        backend: asked for its device; imported already.
+        gauge: instead of the backend's own.
     """
-    peak = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]()
-    if peak is not None:
-        return {"peak_memory_mib": round(peak / MIB, 1), "method": "device allocator"}
-    return {"peak_memory_mib": round(_peak_resident() / MIB, 1), "method": "process RSS"}
+
+    def __init__(self, backend: str, gauge: Gauge | None = None):
+        self._gauge = gauge or gauge_of(backend)
+        self._peaks: dict[str, int | None] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Note the peak of what is done inside, under one of PHASES; the greater one where a phase comes again."""
+        self._gauge.start()
+        peak = None
+        try:
+            yield
+        finally:
+            peak = self._gauge.stop()
+            self._peaks[name] = max(filter(None, (peak, self._peaks.get(name))), default=None)
+
+    def summary(self) -> dict[str, object]:
+        """The `memory` of a record, in MiB."""
+        peaks = {f"{name}_peak_mib": _mib(self._peaks.get(name)) for name in PHASES if name in self._peaks}
+        unknown = [name.replace("_", " ") for name in PHASES if name in self._peaks and self._peaks[name] is None]
+        return {
+            "peak_memory_mib": _mib(self._gauge.overall()),
+            "method": self._gauge.method,
+            **peaks,
+            **({"notes": [f"{', '.join(unknown)}: {self._gauge.note}"]} if unknown else {}),
+        }
+
+
+def gauge_of(backend: str) -> Gauge:
+    """The allocator of the backend's device, or the resident set where it computes on a CPU."""
+    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]() or ResidentSet()
+
+
+def _mib(size: int | None) -> float | None:
+    return None if size is None else round(size / MIB, 1)
+
+
+class ResidentSet(Gauge):
+    """The process's resident set, read every few milliseconds by a thread while a stretch lasts."""
+
+    method = "process RSS"
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+
+    def start(self) -> None:
+        self._peak = self._process.memory_info().rss
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        self._done.set()
+        self._thread.join()
+        return max(self._peak, self._process.memory_info().rss)
+
+    def overall(self) -> int:
+        return _peak_resident()
+
+    def _sample(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            self._peak = max(self._peak, self._process.memory_info().rss)
 
 
 def _peak_resident() -> int:
@@ -30,21 +121,93 @@ def _peak_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _tensorflow() -> int | None:
+class Resettable(Gauge):
+    """An allocator whose peak can be set back to what is held now."""
+
+    method = "device allocator"
+
+    def __init__(self) -> None:
+        self._overall = 0
+
+    def start(self) -> None:
+        self._overall = self.overall()
+        self.reset()
+
+    def stop(self) -> int:
+        return self.peak()
+
+    def overall(self) -> int:
+        return max(self._overall, self.peak())
+
+    @abstractmethod
+    def peak(self) -> int:
+        """Bytes, since the last reset."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Set the peak to what is held now."""
+
+
+class TensorFlowAllocator(Resettable):
+    """Of the first GPU."""
+
+    def peak(self) -> int:
+        import tensorflow as tf
+
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+    def reset(self) -> None:
+        import tensorflow as tf
+
+        tf.config.experimental.reset_memory_stats("GPU:0")
+
+
+class TorchAllocator(Resettable):
+    """Of the current GPU."""
+
+    def peak(self) -> int:
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+
+    def reset(self) -> None:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+class JaxAllocator(Gauge):
+    """Of the first device; its peak only ever rises."""
+
+    method = "device allocator"
+    note = "not known, but at most the peak of what came before; JAX can't reset its peak"
+
+    def start(self) -> None:
+        self._before = self.overall()
+
+    def stop(self) -> int | None:
+        peak = self.overall()
+        return peak if peak > self._before else None
+
+    def overall(self) -> int:
+        import jax
+
+        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+
+
+def _tensorflow() -> Gauge | None:
     import tensorflow as tf
 
-    if not tf.config.list_physical_devices("GPU"):
-        return None
-    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return TensorFlowAllocator() if tf.config.list_physical_devices("GPU") else None
 
 
-def _jax() -> int | None:
+def _jax() -> Gauge | None:
     import jax
 
-    return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return JaxAllocator() if (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use") is not None else None
 
 
-def _torch() -> int | None:
+def _torch() -> Gauge | None:
     import torch
 
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    return TorchAllocator() if torch.cuda.is_available() else None

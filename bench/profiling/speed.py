@@ -5,15 +5,26 @@ from collections.abc import Callable
 from statistics import median, quantiles
 from typing import Any
 
+from bench.errors import BenchError
+
 SECONDS = 5.0  # of measuring, for each figure
+ENOUGH_SECONDS = 1 / 3  # for calls of a millisecond
 MAX_CALLS = 100
+
+
+def seconds_since(start: float) -> float:
+    """Wall seconds since a `time.perf_counter`; BenchError when the clock has gone back."""
+    seconds = time.perf_counter() - start
+    if seconds < 0:
+        raise BenchError(f"The machine's clock went back by {-seconds:.3g} s while timing. Run the trial again.")
+    return max(seconds, 1e-9)
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
     """Wall seconds of one call."""
     start = time.perf_counter()
     call()
-    return time.perf_counter() - start
+    return seconds_since(start)
 
 
 def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
@@ -55,10 +66,13 @@ def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
 
 
 def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
-    """Median images/s of an awaited call that handles `images` images; up to 20 calls or 5 seconds, at least 3."""
+    """Median images/s of an awaited call that handles `images` images, after a warm-up.
+
+    At least 20 calls and a third of a second, but no more than 5 seconds, and at least 3 calls.
+    """
     for _ in range(warm_up):
         call()
     times: list[float] = []
-    while len(times) < 3 or (len(times) < 20 and sum(times) < SECONDS):
+    while len(times) < 3 or (sum(times) < SECONDS and (len(times) < 20 or sum(times) < ENOUGH_SECONDS)):
         times.append(seconds_of(call))
     return images / median(times)

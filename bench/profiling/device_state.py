@@ -1,0 +1,70 @@
+"""What state the GPU is in: clocks, power limit, temperature, what holds its clocks back, who else uses it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.profiling.nvml import Nvml, Unreadable
+
+_REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
+    0x1: "idle",
+    0x2: "application clocks setting",
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "power brake",
+    0x100: "display clock setting",
+}
+_SM_CLOCK, _MEMORY_CLOCK, _GPU_TEMPERATURE = 1, 2, 0  # nvml.h: NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
+
+
+def device_state(nvml: Nvml) -> dict[str, Any]:
+    """MHz, watts, degrees Celsius, reasons, and the number of other processes that compute on the GPU.
+
+    What can't be read is left out, and `problem` says why.
+    """
+    state: dict[str, Any] = {}
+    readers = {
+        "sm_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _SM_CLOCK),
+        "memory_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _MEMORY_CLOCK),
+        "power_limit_watts": lambda: nvml.read("nvmlDeviceGetEnforcedPowerLimit") / 1000,
+        "temperature_c": lambda: nvml.read("nvmlDeviceGetTemperature", _GPU_TEMPERATURE),
+        "throttle_reasons": lambda: _reasons(nvml),
+        "other_processes": lambda: _others(nvml),
+    }
+    for name, read in readers.items():
+        try:
+            state[name] = read()
+        except Unreadable as error:
+            state["problem"] = str(error)
+    return state
+
+
+def _reasons(nvml: Nvml) -> list[str]:
+    """In words; a bit that is not known as its number."""
+    name = "nvmlDeviceGetCurrentClocksEventReasons"  # since nvidia-ml-py 12.535
+    if not hasattr(nvml.library, name):
+        name = "nvmlDeviceGetCurrentClocksThrottleReasons"
+    bits = nvml.read(name)
+    return [_REASONS.get(1 << place, hex(1 << place)) for place in range(bits.bit_length()) if bits >> place & 1]
+
+
+def _others(nvml: Nvml) -> int:
+    """Processes on the GPU but this one.
+
+    In a container NVML may name processes by numbers of the host, so that ours can't be recognised: one is then taken
+    to be ours, since this is asked once the backend holds the GPU.
+    """
+    numbers = [process.pid for process in nvml.read("nvmlDeviceGetComputeRunningProcesses")]
+    others = [number for number in numbers if number != os.getpid()]
+    return max(0, len(others) - 1) if others == numbers and _in_container() else len(others)
+
+
+def _in_container() -> bool:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink()) != _INITIAL_PID_NAMESPACE
+    except OSError:
+        return False

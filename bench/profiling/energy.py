@@ -1,0 +1,89 @@
+"""Energy by the GPU's own counter: joules of a stretch of work of 10 seconds or more, and the idle power beside it.
+
+NVML's counter (nvmlDeviceGetTotalEnergyConsumption, millijoules since the driver was loaded; Volta and later) covers
+the whole board, idle power included, and moves on about every 100 ms: hence the 10 seconds.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bench.profiling.nvml import Nvml, Unreadable
+
+SECONDS = 10.0  # of work at least
+METHOD = "NVML total energy"
+NOT_MEASURED = "not measured: "
+
+
+@dataclass
+class Window:
+    """A stretch of work whose energy is measured; `images` counts what was done in it."""
+
+    open: bool  # whether anything is measured at all
+    images: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self.started
+
+    @property
+    def short(self) -> bool:
+        """Whether more work is needed for a figure."""
+        return self.open and self.seconds < SECONDS
+
+
+class EnergyMeter:
+    """Joules by NVML; where there is none, the reason.
+
+    Args:
+        nvml: None where the trial computes on a CPU or NVML can't be had.
+        reason: why it is None.
+    """
+
+    def __init__(self, nvml: Nvml | None, reason: str = ""):
+        self._nvml, self._reason = nvml, reason
+        self._joules: dict[str, float | None] = {}
+        self._idle = self._watts()
+
+    @contextmanager
+    def window(self, name: str) -> Iterator[Window]:
+        """Measure what is done inside as joules per 1,000 `images`, under `name`."""
+        before = self._counter()
+        window = Window(open=before is not None)
+        yield window
+        after, seconds = self._counter(), window.seconds
+        if before is None or after is None:
+            return
+        if after <= before or seconds < SECONDS or not window.images:
+            self._reason = f"the counter went from {before} to {after} mJ in {seconds:.1f} s"
+            return
+        self._joules[name] = (after - before) / window.images  # mJ an image, so J a thousand
+
+    def summary(self) -> dict[str, object]:
+        """The `energy` of a record."""
+        idle = {} if self._idle is None else {"idle_watts": self._idle}
+        problem = NOT_MEASURED + self._reason if self._reason else ""
+        if not self._joules:
+            return {"method": problem or f"{NOT_MEASURED}nothing ran long enough", **idle}
+        known = {name: round(joules, 3) for name, joules in self._joules.items() if joules is not None}
+        return {**known, **idle, "method": METHOD, **({"problem": problem} if problem else {})}
+
+    def _counter(self) -> int | None:
+        """Millijoules; None where they can't be read."""
+        return self._read("nvmlDeviceGetTotalEnergyConsumption")
+
+    def _watts(self) -> float | None:
+        milliwatts = self._read("nvmlDeviceGetPowerUsage")
+        return None if milliwatts is None else milliwatts / 1000
+
+    def _read(self, function: str) -> int | None:
+        if self._nvml is None:
+            return None
+        try:
+            return self._nvml.read(function)
+        except Unreadable as error:
+            self._reason = str(error)
+            return None

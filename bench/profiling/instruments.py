@@ -1,0 +1,43 @@
+"""Everything that measures a trial beside the clock: memory by phases, energy, the device's state."""
+
+from typing import Any
+
+from bench.profiling.device_state import device_state
+from bench.profiling.energy import EnergyMeter
+from bench.profiling.environment import sees_gpu
+from bench.profiling.memory import MemoryMeter
+from bench.profiling.nvml import Nvml, Unreadable
+
+
+class Instruments:
+    """Made before the trial gives its device any work: the power drawn then is the idle power.
+
+    Args:
+        backend: imported already.
+    """
+
+    def __init__(self, backend: str):
+        self._nvml: Nvml | None = None
+        reason = "no NVIDIA GPU is used"
+        if sees_gpu(backend):
+            try:
+                self._nvml = Nvml()
+            except Unreadable as error:
+                reason = str(error)
+        self.memory = MemoryMeter(backend)
+        self.energy = EnergyMeter(self._nvml, "" if self._nvml else reason)
+        self._states: dict[str, dict[str, Any]] = {}
+
+    @property
+    def reads_gpu(self) -> bool:
+        """Whether there is a GPU whose state can be read."""
+        return self._nvml is not None
+
+    def note_state(self, when: str) -> None:
+        """Note the device's state as "device_before" (once the backend holds it) or "device_after" (under load)."""
+        if self._nvml:
+            self._states[when] = device_state(self._nvml)
+
+    def environment(self) -> dict[str, dict[str, Any]]:
+        """What of the `environment` of a record is known here: the noted states."""
+        return self._states
