@@ -1,8 +1,9 @@
 """What a grid would do: which trials are done, and how long the others take by what earlier ones took."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -16,8 +17,9 @@ from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
 # What decides how fast a trial trains; the rest of the configuration may differ.
 _ALIKE = (
     *("arch", "backbone", "params", "dataset", "image_size", "crop", "batch_size", "backend", "precision"),
-    "train_fraction",
+    *("jit", "train_fraction"),
 )
+_DEFAULTS = TrialConfig(arch="", dataset="").to_dict()  # of what older records don't name
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,14 @@ def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, 
 
 def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool) -> Estimate:
     wanted = config.to_dict()
-    alike = [record for record in ended if all(record.config.get(name) == wanted[name] for name in _ALIKE)]
+    alike = [record for record in ended if _is_alike(record, wanted)]
     others = [_other_seconds(record) for record in (alike or ended)]
     status = next((record.status for record in here if _same(config, record)), None)
     return Estimate(config, status, force, _train_seconds(config, alike), median(others) if others else None)
+
+
+def _is_alike(record: TrialRecord, wanted: Mapping[str, Any]) -> bool:
+    return all(record.config.get(name, _DEFAULTS[name]) == wanted[name] for name in _ALIKE)
 
 
 def _same(config: TrialConfig, record: TrialRecord) -> bool:

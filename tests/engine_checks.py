@@ -29,12 +29,12 @@ def build_model() -> keras.Model:
     return keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x))
 
 
-def build_engine(precision: str = "float32", loss: str = "ce"):
+def build_engine(precision: str = "float32", loss: str = "ce", jit: str = "auto"):
     keras.config.set_dtype_policy(precision)
     optimizer = keras.optimizers.Adam(1e-2)
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    return create_engine(build_model(), optimizer, loss=loss_function(loss), transform=augment.apply)
+    return create_engine(build_model(), optimizer, loss=loss_function(loss), transform=augment.apply, jit=jit)
 
 
 def share_weights(engine, path: Path) -> None:
@@ -72,6 +72,11 @@ def main() -> None:
     logits = keras.ops.convert_to_numpy(engine.logits(images))
     after = engine.state()
 
+    other = build_engine(jit="off" if engine.compiled else "on")  # torch and TensorFlow on a CPU don't compile
+    share_weights(other, Path(sys.argv[1]))
+    other_losses = [float(other.train_step(images, labels, draws, 0.01)) for _ in range(5)]
+    other_classes = keras.ops.convert_to_numpy(other.predict(images)[0])
+
     half = build_engine("mixed_float16", "+".join(LOSS_TERMS))
     half_losses = [float(half.train_step(images, labels, draws, 0.01)) for _ in range(30)]
     moved = [i for i, (a, b) in enumerate(zip(trained, after, strict=True)) if not np.array_equal(a, b)]
@@ -89,6 +94,9 @@ def main() -> None:
         "logits_decide": bool((logits.argmax(-1) == classes).all()),
         "half_losses": half_losses,
         "compiled": engine.compiled,
+        "other_compiled": other.compiled,
+        "other_losses": other_losses,
+        "other_classes_shape": list(other_classes.shape),
     }
     print(json.dumps(found))
 

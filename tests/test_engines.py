@@ -67,6 +67,13 @@ def test_the_classes_are_those_of_the_largest_logits(found):
     assert found["logits_decide"]
 
 
+def test_compiled_or_not_the_steps_are_the_same(found):
+    assert found["other_compiled"] is not found["compiled"]
+    assert found["other_losses"][0] == pytest.approx(found["losses"][0], rel=1e-5)
+    assert found["other_losses"][4] == pytest.approx(found["losses"][4], rel=1e-3)
+    assert found["other_classes_shape"] == found["classes_shape"]
+
+
 def test_half_precision_trains_every_loss_with_loss_scaling(found):
     assert found["half_losses"][-1] < 0.8 * found["half_losses"][0]
 

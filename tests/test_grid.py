@@ -80,6 +80,18 @@ def test_policies_are_an_axis_and_stretch_keeps_old_keys():
     assert trial_key(stretched, "data") == trial_key(expand()[0], "data") != trial_key(boxed, "data")
 
 
+def test_compilation_and_initial_weights_are_axes_and_their_defaults_keep_old_keys():
+    (plain,) = expand()
+    configs = expand(jit="auto,on,off", **{"initial-weights": "own,shared"})
+    assert [(c.jit, c.initial_weights) for c in configs] == [
+        (jit, weights) for jit in ("auto", "on", "off") for weights in ("own", "shared")
+    ]
+    assert configs[0] == plain
+    assert len({trial_key(config, "data") for config in configs}) == 6
+    old = {name: value for name, value in plain.to_dict().items() if name not in ("jit", "initial_weights")}
+    assert TrialConfig.from_dict(old) == plain
+
+
 def test_a_crop_of_the_whole_image_is_none_and_only_crops_have_a_chance_of_the_foreground():
     configs = expand(image_size="64", crop="none,32,48x64,64", crop_foreground="0.8")
     assert [(c.crop, c.crop_foreground, c.input_size) for c in configs] == [
@@ -115,6 +127,8 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"crop": "128", "crop_foreground": "2"}, "The crop's chance of the foreground is 2.0. Accepted: a number"),
         ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop, the size of the parts that are trained on"),
         ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
+        ({"jit": "yes"}, "Unknown choice of compilation (--jit) 'yes'. Available: auto, on, off"),
+        ({"initial_weights": "same"}, "Unknown choice of initial weights 'same'. Did you mean 'shared'? Available: own, shared"),
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
         ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),

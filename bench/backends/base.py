@@ -24,15 +24,20 @@ class Engine(ABC):
     `pull` they may be stale (JAX keeps the state outside of them).
     """
 
-    compiled: bool  # whether the steps run under XLA
+    compiled: bool  # whether the steps run through a compiler
 
-    def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform):
+    def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform, jit: str = "auto"):
         self.model = model
         self.training_model = training_model(model)
         self.optimizer = optimizer
         self.loss = loss
         self.transform = transform
+        self.compiled = self._is_compiled(jit)
         optimizer.build(self.training_model.trainable_variables)
+
+    @abstractmethod
+    def _is_compiled(self, jit: str) -> bool:
+        """Whether the steps are to be compiled; BenchError for "on" where they can't be."""
 
     @abstractmethod
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> Any:

@@ -1,5 +1,6 @@
 """JAX: pure compiled steps over a state that stays on the device and is donated to the next step."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,18 +16,22 @@ State = tuple[list[jax.Array], list[jax.Array], list[jax.Array]]  # trainable, n
 
 
 class JaxEngine(Engine):
-    """See `Engine`."""
-
-    compiled = True
+    """See `Engine`. Compiled by XLA unless `jit` is "off": then each operation is dispatched by itself."""
 
     def __init__(self, model: Any, optimizer: Any, **functions: Any):
         super().__init__(model, optimizer, **functions)
         self._rate_index = [id(v) for v in optimizer.variables].index(id(optimizer.learning_rate))
-        self._train = jax.jit(self._train_step, donate_argnums=0)
-        self._predict = jax.jit(lambda *arguments: decide(self._logits_step(*arguments)))
-        self._logits = jax.jit(self._logits_step)
-        self._forward = jax.jit(self._forward_step)
+        self._train = self._compile(self._train_step, donate_argnums=0)
+        self._predict = self._compile(lambda *arguments: decide(self._logits_step(*arguments)))
+        self._logits = self._compile(self._logits_step)
+        self._forward = self._compile(self._forward_step)
         self._state = self._collect()
+
+    def _is_compiled(self, jit: str) -> bool:
+        return jit != "off"
+
+    def _compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return jax.jit(function, **options) if self.compiled else function
 
     def _train_step(self, state: State, images: Any, labels: Any, draws: Any, lr: Any) -> tuple[Any, State]:
         trainable, rest, slots = state

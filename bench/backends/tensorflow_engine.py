@@ -1,4 +1,4 @@
-"""TensorFlow: traced functions; XLA on a GPU, oneDNN graphs on a CPU (as Keras's "auto" does)."""
+"""TensorFlow: traced functions, compiled by XLA or run as graphs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,21 +8,26 @@ import tensorflow as tf
 
 from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
+from bench.errors import BenchError
 from bench.pipeline.augment import to_float
 
 
 class TensorFlowEngine(Engine):
-    """See `Engine`."""
+    """See `Engine`. "auto" is XLA on a GPU and oneDNN's graphs on a CPU, as Keras's "auto" is; "off" is a graph."""
 
     def __init__(self, model: Any, optimizer: Any, **functions: Any):
         super().__init__(model, optimizer, **functions)
-        # Outside models have layers that XLA can't train.
-        supported = all(layer.supports_jit for layer in self.training_model._flatten_layers())
-        self.compiled = supported and bool(tf.config.list_physical_devices("GPU"))
         self._train = self._compile(self._train_step)
         self._predict = self._compile(lambda images: decide(model(to_float(images), training=False)))
         self._logits = self._compile(lambda images: model(to_float(images), training=False))
         self._forward = self._compile(lambda images: model(to_float(images), training=True))
+
+    def _is_compiled(self, jit: str) -> bool:
+        # Outside models have layers that XLA can't train.
+        unfit = [layer.name for layer in self.training_model._flatten_layers() if not layer.supports_jit]
+        if jit == "on" and unfit:
+            raise BenchError(f"--jit on: TensorFlow can't compile {self.model.name} for its layer {unfit[0]}.")
+        return jit == "on" or (jit == "auto" and not unfit and bool(tf.config.list_physical_devices("GPU")))
 
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return tf.function(function, jit_compile=self.compiled)

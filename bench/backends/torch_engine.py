@@ -1,27 +1,55 @@
-"""PyTorch: eager steps, as Keras runs them on this backend."""
+"""PyTorch: eager steps, as Keras runs them on this backend, or through torch.compile."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
+from torch._dynamo.exc import TorchDynamoException
 
 from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
+from bench.errors import BenchError
 from bench.pipeline.augment import to_float
 
 
 class TorchEngine(Engine):
-    """See `Engine`."""
+    """See `Engine`. With `jit` "on" the loss, its gradient and predictions go through torch.compile, the optimizer's
+    update stays eager; "auto" and "off" are eager throughout.
+    """
 
-    compiled = False
+    def __init__(self, model: Any, optimizer: Any, **options: Any):
+        super().__init__(model, optimizer, **options)
+        self._loss = self._compile(self._loss_step)
+        self._logits = self._compile(lambda images: model(to_float(images), training=False))
+
+    def _is_compiled(self, jit: str) -> bool:
+        return jit == "on"
+
+    def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not self.compiled:
+            return function
+        compiled = torch.compile(function)
+
+        def run(*arguments: Any) -> Any:
+            try:
+                return compiled(*arguments)
+            except TorchDynamoException as error:
+                reason = str(error).strip().splitlines()[0]
+                raise BenchError(f"--jit on: torch.compile fails for {self.model.name} ({reason}).") from error
+
+        return run
+
+    def _loss_step(self, images: torch.Tensor, labels: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+        images, labels = self.transform(images, labels, draws)
+        outputs = self.training_model(images, training=True)
+        return training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
 
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> torch.Tensor:
         self.optimizer.learning_rate = lr
-        images, labels = self.transform(self.put(images), self.put(labels), self.put(draws))
         self.training_model.zero_grad()
-        outputs = self.training_model(images, training=True)
-        loss = training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
+        loss = self._loss(self.put(images), self.put(labels), self.put(draws))
         self.optimizer.scale_loss(loss).backward()
         variables = self.training_model.trainable_variables
         gradients = [v.value.grad for v in variables]
@@ -34,7 +62,7 @@ class TorchEngine(Engine):
 
     def logits(self, images: Any) -> torch.Tensor:
         with torch.no_grad():
-            return self.model(to_float(self.put(images)), training=False)
+            return self._logits(self.put(images))
 
     def update_statistics(self, images: Any) -> None:
         with torch.no_grad():

@@ -45,9 +45,9 @@ def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: s
         backend: instead of the trial's own; the weights are the same on all.
     """
     config = TrialConfig.from_dict(trial.record.config)
-    # Its weights come from one file now, whatever they started from.
+    # Its weights come from one file now, whatever they started from, and how its steps ran is over.
     config = replace(config, weights="none", init_from=None, plugin=str(plugin.resolve()) if plugin else config.plugin)
-    config = replace(config, backend=backend or config.backend)
+    config = replace(config, backend=backend or config.backend, jit="auto")
     checks.backend(config, catalog.architecture(config))
     return config
 

@@ -142,6 +142,32 @@ MEASURED = (
         high_is_better=False,
     ),
     Column(
+        name="gflops",
+        heading="operations",
+        unit="GFLOP",
+        meaning="Of a forward pass of one image: twice the multiplications with additions of convolutions and other "
+        "products, by the layers' shapes.",
+        optional=True,
+        high_is_better=False,
+    ),
+    Column(
+        name="activations",
+        heading="activations",
+        unit="M",
+        meaning="Elements of all layers' outputs for one image, in millions.",
+        write=_millions,
+        optional=True,
+        high_is_better=False,
+    ),
+    Column(
+        name="file_mib",
+        heading="file",
+        unit="MiB",
+        meaning="The weights on disk.",
+        optional=True,
+        high_is_better=False,
+    ),
+    Column(
         name="train_seconds",
         heading="training",
         unit="s",

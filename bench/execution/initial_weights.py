@@ -1,0 +1,60 @@
+"""Random initial weights that are the same on every backend.
+
+Keras gives each initializer a seed of its own, from Python's random numbers, which are the same on every backend; only
+the numbers that a backend then draws from that seed differ. So it is enough to draw them with NumPy: every weight keeps
+its own initializer's distribution, and weights that come from a file stay what they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend import random as backend_random
+from keras.src.initializers import random_initializers
+
+Shape = Sequence[int]
+
+
+@contextmanager
+def shared_draws() -> Iterator[None]:
+    """Keras's initializers draw with NumPy while the context lasts."""
+    random_initializers.random = _Draws()
+    try:
+        yield
+    finally:
+        random_initializers.random = backend_random
+
+
+class _Draws:
+    """What initializers use of `keras.src.backend.random`; `seed` is an integer or a keras.random.SeedGenerator."""
+
+    SeedGenerator = backend_random.SeedGenerator
+    make_default_seed = staticmethod(backend_random.make_default_seed)
+
+    def uniform(self, shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None):
+        return _tensor(_generator(seed).uniform(minval, maxval, shape), dtype)
+
+    def normal(self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None):
+        return _tensor(_generator(seed).normal(mean, stddev, shape), dtype)
+
+    def truncated_normal(
+        self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+    ):
+        """No further than two standard deviations from the mean, as Keras's: what is gets drawn again."""
+        rng = _generator(seed)
+        values = rng.normal(size=shape)
+        while (far := np.abs(values) > 2).any():
+            values[far] = rng.normal(size=np.count_nonzero(far))
+        return _tensor(mean + stddev * values, dtype)
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    if isinstance(seed, keras.random.SeedGenerator):
+        seed = keras.ops.convert_to_numpy(seed.next()).astype(np.uint32).tolist()
+    return np.random.default_rng(seed)
+
+
+def _tensor(values: np.ndarray, dtype: Any) -> Any:
+    return keras.ops.convert_to_tensor(values.astype(np.float32), dtype or keras.config.floatx())
