@@ -1,0 +1,110 @@
+"""tests/peers: the plain PyTorch loop, how it is measured, and the ratios."""
+
+import json
+
+import pytest
+import scripts
+
+from bench import grid
+
+compare = scripts.load("tests/peers/compare.py")
+CONFIG = {
+    "peer": "unet", "variant": "eager", "batch_size": 2, "image_size": 16, "precision": "float32", "quick": True,
+}  # fmt: skip
+
+
+def own(train, latency, **changes):
+    """A record of `bench speed`."""
+    config = {"arch": "unet", "backend": "jax", "batch_size": 2, "image_size": [16, 16], "precision": "float32"}
+    speed = {"train_images_per_second": train, "inference_images_per_second": 2 * train, "latency_ms_p50": latency}
+    return {"status": "ok", "device": "GPU", "config": {**config, **changes}, "speed": speed}
+
+
+def peer(train, latency, status="ok", device="GPU", **changes):
+    """A record of tests/peers/measure.py."""
+    record = {**own(train, latency), "status": status, "device": device, "config": {**CONFIG, **changes}}
+    return record if status == "ok" else {**record, "speed": None, "reason": "RuntimeError: no compiler"}
+
+
+def test_the_faster_variant_counts_and_above_one_we_are_faster():
+    peers = [peer(100.0, 4.0), peer(125.0, 8.0, variant="compiled")]
+    (row,) = compare.ratios([own(150.0, 5.0)], peers)
+    assert (row["arch"], row["backend"], row["device"]) == ("unet", "jax", "GPU")
+    assert row["train_images_per_second"] == {"ours": 150.0, "peer": 125.0, "variant": "compiled", "ratio": 1.2}
+    assert row["inference_images_per_second"]["ratio"] == 1.2
+    assert row["latency_ms_p50"] == {"ours": 5.0, "peer": 4.0, "variant": "eager", "ratio": 0.8}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"device": "CPU"}, {"precision": "mixed_bfloat16"}, {"batch_size": 4}, {"image_size": 32}, {"peer": "deeplab"}],
+)
+def test_nothing_is_compared_across_devices_and_settings(other):
+    (row,) = compare.ratios([own(150.0, 5.0)], [peer(100.0, 4.0, **other)])
+    assert set(row) == {"arch", "backend", "device"}
+
+
+def test_a_variant_that_failed_is_left_out_and_named():
+    peers = [peer(100.0, 4.0), peer(0.0, 0.0, "failed", variant="compiled")]
+    found = compare.ratios([own(150.0, 5.0)], peers)
+    assert found[0]["train_images_per_second"]["ratio"] == 1.5
+    text = compare.table(found, peers)
+    assert "| unet | jax | train_images_per_second | 150 | 100 | eager | 1.50 |" in text
+    assert "unet, compiled: failed, RuntimeError: no compiler" in text
+
+
+def test_our_counterparts_are_the_peers_architectures():
+    trials = grid.configs({"measure": "speed", "backend": "jax"}, scripts.ROOT / "tests" / "peers" / "ours.toml")
+    assert {trial.arch for trial in trials} == set(compare.PEERS)
+    assert {(trial.pair, trial.augment) for trial in trials} == {
+        ("unet:resnet50", "none"),
+        ("deeplab:resnet50", "none"),
+    }
+    assert trials[0].params == {"upsampling": "nearest"}
+
+
+@pytest.fixture(scope="module")
+def measure():
+    pytest.importorskip("torch")
+    return scripts.load("tests/peers/measure.py")
+
+
+def small_net():
+    """Images (B, 3, H, W) -> logits (B, 3, H, W)."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
+
+
+def test_the_loop_learns_and_predicts(measure):
+    import torch
+
+    loop = measure.Loop(small_net(), device="cpu", precision="mixed_bfloat16", compiled=False)
+    assert loop.model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    images = torch.randint(0, 256, (2, 16, 16, 3), dtype=torch.uint8)
+    labels = (images[..., 0] > 127).to(torch.uint8)
+    losses = [float(loop.train_step(images, labels)) for _ in range(60)]
+    assert losses[-1] < 0.9 * losses[0]
+    classes = loop.predict(images)
+    assert (classes.dtype, tuple(classes.shape)) == (torch.uint8, (2, 16, 16))
+
+
+def test_a_peer_leaves_the_record_that_bench_speed_leaves(measure):
+    record = measure.measure(CONFIG, small_net())
+    speed = record["speed"]
+    assert speed["train_images_per_second"] > 0 and speed["latency_ms_p50"] > 0
+    assert [size for size, _ in speed["inference_sweep"]][:2] == [1, 2]
+    assert record["model"]["params"] == 3 * 4 * 9 + 4 + 2 * 4 + 4 * 3 + 3
+    assert record["model"]["gflops"] == 2 * 16 * 16 * (3 * 4 * 9 + 4 * 3) / 1e9
+    assert record["memory"]["peak_memory_mib"] > 0
+    json.dumps(record)
+
+
+def test_a_peer_that_throws_while_it_is_timed_is_a_record_with_its_reason(measure, capsys):
+    net = small_net()
+    net.register_forward_hook(lambda *_: 1 / 0)
+    found = measure.outcome(CONFIG, lambda: net)
+    assert found == {"status": "failed", "reason": "ZeroDivisionError: division by zero"}
+    assert "ZeroDivisionError" in capsys.readouterr().err
