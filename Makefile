@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 GATE := build/gate
+WHEELS_FOR := 3.12
 # Of the slow tests, a process each: compiled steps stay in a process's memory, 11 GiB for all of them.
 PIECES := 40
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: help demo test test-all benchmark lint type gate baseline install dev backends clean
+.PHONY: help demo test test-all benchmark lint type gate baseline wheels gpu install dev backends clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,12 @@ baseline: backends dev  ## Make results/baseline.json anew: make baseline REASON
 	rm -rf $(GATE)
 	$(BIN)/bench run --config gate --results $(GATE)
 	$(BIN)/bench check $(GATE) --update --reason "$(REASON)"
+
+wheels: dev  ## Collect wheels for a GPU machine without a network: make wheels [WHEELS_FOR=3.12] [HAVE=its-pip-freeze.txt]
+	$(BIN)/python .ci/wheels.py build/wheels --python $(WHEELS_FOR) $(if $(HAVE),--have $(HAVE))
+
+gpu:  ## Measure the stored grid on this machine's GPU: make gpu [LIMIT=minutes] [PETS=folder] [SMALL=1]
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) .ci/gpu.py $(if $(LIMIT),--limit $(LIMIT)) $(if $(PETS),--pets $(PETS)) $(if $(SMALL),--small)
 
 install: $(VENV)/.installed  ## Install segbench with TensorFlow
 dev: $(VENV)/.dev  ## Install what the tests need as well

@@ -1,0 +1,101 @@
+"""`.ci/gpu.py`: the stored grid, what is left of it, and its end when time is over."""
+
+import json
+import sys
+from itertools import pairwise
+
+import pytest
+import scripts
+from typer.testing import CliRunner
+
+from bench.cli import app
+
+gpu = scripts.load(".ci/gpu.py")
+
+
+def names(pieces):
+    return [piece.name for piece in pieces]
+
+
+def test_the_most_worth_comes_first(tmp_path):
+    grid = gpu.pieces(gpu.Scale(), tmp_path)
+    assert names(grid)[:3] == ["speed-jax-bfloat16", "peers", "train-pets"]
+    assert names(gpu.pieces(gpu.Scale(), None)) == [name for name in names(grid) if name != "train-pets"]
+
+
+def test_every_command_of_the_rehearsal_is_understood(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    commands = [piece.arguments[2:] for piece in gpu.pieces(gpu.SMALL, None) if piece.arguments[:2] == gpu.BENCH]
+    assert len(commands) == 4
+    for words in commands:
+        done = CliRunner().invoke(app, [*words, "--dry-run"])
+        assert done.exit_code == 0, done.output
+
+
+def test_the_real_grid_is_of_all_families_and_large():
+    words = gpu.pieces(gpu.Scale(), None)[0].arguments
+    assert {("--arch", "all"), ("--image-size", "256"), ("--batch-size", "64")} <= set(pairwise(words))
+
+
+def test_what_failed_is_tried_again_after_the_others():
+    first, second, third = grid = [gpu.Piece(name, (name,)) for name in "abc"]
+    done = {"a": {"arguments": ["a"], "exit_code": 1}, "b": {"arguments": ["b"], "exit_code": 0}}
+    assert gpu.open_pieces(grid, {}) == grid
+    assert gpu.open_pieces(grid, done) == [third, first]
+    other = {"b": {"arguments": ["another"], "exit_code": 0}}
+    assert gpu.open_pieces(grid, other) == [first, second, third]
+
+
+def test_a_piece_s_end_is_its_exit_code(tmp_path):
+    piece = gpu.Piece("quits", ("-c", "import pathlib, sys; pathlib.Path('here').touch(); sys.exit(3)"))
+    assert gpu.run(piece, tmp_path, {}, 60.0) == 3
+    assert (tmp_path / "here").is_file()  # pieces run in the results' folder
+
+
+def test_a_piece_is_interrupted_as_by_ctrl_c_when_time_is_over(tmp_path):
+    sleeper = (
+        "import pathlib, time\n"
+        "try:\n    pathlib.Path('started').touch(); time.sleep(600)\n"
+        "except KeyboardInterrupt:\n    pathlib.Path('recorded').touch()"
+    )
+    assert gpu.run(gpu.Piece("sleeps", ("-c", sleeper)), tmp_path, {}, 5.0) is None
+    if (tmp_path / "started").is_file():  # on a machine so busy that Python did not start, there is nothing to see
+        assert (tmp_path / "recorded").is_file()
+
+
+def test_pieces_that_ended_are_noted_and_not_run_again(tmp_path, monkeypatch, capsys):
+    script = "import pathlib, sys; file = pathlib.Path('ran'); file.open('a').write('x'); sys.exit(int(sys.argv[1]))"
+    grid = [gpu.Piece("good", ("-c", script, "0")), gpu.Piece("bad", ("-c", script, "1"))]
+    monkeypatch.setattr(gpu, "ROOT", tmp_path)
+    monkeypatch.setattr(gpu, "pieces", lambda *_, **__: grid)
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--small"])
+    for runs in ("xx", "xxx"):
+        with pytest.raises(SystemExit) as end:
+            gpu.main()
+        assert end.value.code == 1
+        assert (tmp_path / "build" / "gpu-small" / "ran").read_text() == runs
+    noted = json.loads((tmp_path / "build" / "gpu-small" / gpu.DONE).read_text())
+    assert {name: piece["exit_code"] for name, piece in noted.items()} == {"good": 0, "bad": 1}
+    assert "== bad: " in capsys.readouterr().out
+
+
+def test_without_segbench_and_wheels_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"no wheels in .* Run `make wheels`"):
+        gpu._environment(tmp_path, tmp_path)
+
+
+def test_the_wheels_are_unpacked_once_and_stand_on_the_path(tmp_path, monkeypatch):
+    commands = []
+
+    def install(words, check):
+        commands.append(words)
+        (tmp_path / "site").mkdir()
+
+    (tmp_path / "segbench-0-py3-none-any.whl").write_bytes(b"wheel")
+    monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(gpu.subprocess, "run", install)
+    for _ in range(2):
+        assert gpu._environment(tmp_path, tmp_path)["PYTHONPATH"].startswith(str(tmp_path / "site"))
+    (command,) = commands
+    assert {"--no-index", "--no-deps", tmp_path / "site"} <= set(command)
