@@ -11,8 +11,17 @@ import numpy as np
 from bench import catalog
 from bench.backends.base import Engine
 from bench.execution.assemble import build_engine, build_model, trial_environment
+from bench.execution.batch_search import find_batch_size
 from bench.execution.describe import describe_model
-from bench.execution.measure import TRAIN_ENERGY, bare_steps, measure_inference, top_up, under_load
+from bench.execution.measure import (
+    TRAIN_ENERGY,
+    bare_steps,
+    measure_inference,
+    top_up,
+    trace_steps,
+    under_load,
+    utilisation,
+)
 from bench.execution.progress import Progress
 from bench.execution.throughput import Blocks, Effort, inference_sweep, steady
 from bench.pipeline import augment
@@ -41,10 +50,12 @@ class SpeedSession:
             fingerprint: of no data; what a session with data compares.
         """
         ledger, phase = self.ledger, self.progress.phase
+        with ledger.phase("profile"):
+            searched = self.search()
         self.instruments = Instruments(self.config.backend)
         phase("build")
         with ledger.phase("build"):
-            self.build()
+            self.engine, self.batch = build(self.config)
         phase("compile")
         with ledger.phase("compile"):
             self.instruments.note_state("device_before")
@@ -54,7 +65,7 @@ class SpeedSession:
             blocks, loss = self.train()
         phase("profile")
         with ledger.phase("profile"):
-            model = describe_model(self.model, self.folder)
+            model = describe_model(self.engine.model, self.folder)
             speed = measure_inference(self.engine, self.batch[0], self.instruments)
             memory = self.instruments.memory.summary()  # before batches of other sizes
             speed |= self.sweep()
@@ -77,19 +88,17 @@ class SpeedSession:
                 "train_blocks": len(rates),
                 **speed,
             },
-            "memory": memory,
+            "memory": {**memory, **searched},
             "energy": self.instruments.energy.summary(),
             "environment": trial_environment(self.config, self.engine, self.instruments),
             "ledger": ledger.close(),
         }
 
-    def build(self) -> None:
-        """Model, engine and a batch on the device, from the seed."""
-        config = self.config
-        self.classes = catalog.dataset(config).num_classes
-        self.model = build_model(config, self.classes)
-        self.engine = build_engine(config, self.model, keras.optimizers.Adam(config.lr))
-        self.batch = random_batch(self.engine, config, self.classes, config.batch_size)
+    def search(self) -> dict[str, Any]:
+        """The largest batch that trains, where that is asked for; before this process takes any of the device."""
+        if not self.config.find_batch_size:
+            return {}
+        return find_batch_size(self.config, self.folder, lambda size: self.progress.phase(f"batch of {size}"))
 
     def compile(self) -> float:
         """Run both functions once; seconds of the first training step."""
@@ -124,13 +133,20 @@ class SpeedSession:
 
     def prediction(self, size: int) -> Callable[[], None]:
         """An awaited call of the compiled prediction on a resident batch of that size."""
-        images = random_batch(self.engine, self.config, self.classes, size)[0]
+        images = random_batch(self.engine, self.config, size)[0]
         return lambda: self.engine.wait(self.engine.predict(images))
 
 
-def random_batch(engine: Engine, config: TrialConfig, classes: int, size: int) -> Batch:
+def build(config: TrialConfig) -> tuple[Engine, Batch]:
+    """Model and optimizer as an engine, and a batch on the device, from the seed."""
+    model = build_model(config, catalog.dataset(config).num_classes)
+    engine = build_engine(config, model, keras.optimizers.Adam(config.lr))
+    return engine, random_batch(engine, config, config.batch_size)
+
+
+def random_batch(engine: Engine, config: TrialConfig, size: int) -> Batch:
     """Random pixels, labels and draws of the augmentation, on the device; the same for the same seed."""
-    rng = np.random.default_rng(config.seed)
+    rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
     images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
     labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)
     return engine.put(images), engine.put(labels), engine.put(augment.draw(config.augment, rng, size))

@@ -26,7 +26,7 @@ def main() -> None:
     request = read_json(folder / REQUEST)
     if not request or os.getppid() != request["runner"]:
         sys.exit("The runner that asked for this trial is gone.")
-    threading.Thread(target=_end_with_parent, args=(request["runner"],), daemon=True).start()
+    end_with_parent(request["runner"])
     write_json(folder / OUTCOME, _outcome(request, folder))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -55,10 +55,15 @@ def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:
     return Session
 
 
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
+def end_with_parent(parent: int) -> None:
+    """Let this process end soon after its parent, whose number that is."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

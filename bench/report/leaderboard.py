@@ -25,10 +25,10 @@ _MAX_CLASSES = 30
 
 
 def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
-    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out, and so are
-    trials of speed alone, which have tables of their own (speed.py).
+    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out.
 
-    Each is ranked by `score`, or by mean IoU where none of its trials has that.
+    Each is ranked by `score`, or by mean IoU where none of its trials has that. Trials of speed alone have tables of
+    their own (speed.py).
     """
     trained = frame[frame["measure"] != "speed"]
     configurations = sorted(pool(trained), key=_group_key)

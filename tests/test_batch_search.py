@@ -1,0 +1,71 @@
+"""The search for the largest batch: doubling, bisection, the memory's line, and processes that are ended."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.execution import batch_search
+from bench.execution.batch_search import DoesNotTrain, search
+
+
+def device(most_mib, base=100.0, per_image=8.0):
+    """A probe on a device of that memory, and the sizes that it was asked for."""
+    asked = []
+
+    def probe(size):
+        asked.append(size)
+        peak = base + per_image * size
+        if peak > most_mib:
+            raise DoesNotTrain("out of memory")
+        return peak
+
+    return probe, asked
+
+
+def test_it_doubles_then_bisects_to_within_a_sixteenth():
+    probe, asked = device(100 + 8 * 77)  # 77 images fit
+    found = search(probe, 1024)
+    assert asked == [1, 2, 4, 8, 16, 32, 64, 128, 96, 80, 72, 76]  # 80 - 76 = 4 <= 76 // 16
+    assert (found["largest_batch"], found["largest_batch_limit"]) == (76, "out of memory")
+    assert found["memory_points"][0] == [1, 108.0] and found["memory_points"][-1] == [76, 708.0]
+    assert (found["memory_base_mib"], found["memory_per_image_mib"]) == (100.0, 8.0)
+
+
+@pytest.mark.parametrize(("fits", "largest"), [(0, 0), (1, 1), (2, 2), (3, 3), (7, 7), (17, 17), (40, 40)])
+def test_small_batches_are_found_exactly_or_nearly(fits, largest):
+    found = search(device(100 + 8 * fits)[0], 1024)
+    assert largest - largest // 16 <= found["largest_batch"] <= largest
+    assert found["largest_batch_limit"] == "out of memory"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 24, 64])
+def test_it_gives_up_at_the_limit_and_tries_it(limit):
+    probe, asked = device(1e9)
+    found = search(probe, limit)
+    assert (found["largest_batch"], found["largest_batch_limit"]) == (limit, f"limit {limit}")
+    assert asked[-1] == limit and len(asked) == len(set(asked))
+
+
+def test_one_point_makes_no_line():
+    assert "memory_per_image_mib" not in search(device(109)[0], 8)
+
+
+def test_a_process_that_takes_the_hosts_memory_is_ended(monkeypatch):
+    monkeypatch.setattr(batch_search, "free_memory", lambda: 60 * 2**20)
+    greedy = "import time; x = bytearray(200 * 2**20); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", greedy])
+    assert batch_search._watch(process) == "out of memory"
+    assert process.returncode is not None
+
+
+def test_a_process_that_takes_too_long_is_ended(monkeypatch):
+    monkeypatch.setattr(batch_search, "PROBE_SECONDS", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert batch_search._watch(process) == "limit 0.2 s"
+
+
+def test_how_a_process_ended_is_told():
+    assert batch_search._watch(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])).endswith("exit code 3")
+    killed = "import os; os.kill(os.getpid(), 9)"
+    assert batch_search._watch(subprocess.Popen([sys.executable, "-c", killed])) == "out of memory"
