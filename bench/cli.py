@@ -26,6 +26,7 @@ try:
     from bench.commands.run import run
     from bench.commands.show import show
     from bench.commands.speed import speed
+    from bench.commands.verify import verify
     from bench.errors import BenchError
 except KeyboardInterrupt:  # these take half a second, in which nobody wants a traceback either
     sys.exit(INTERRUPTED)
@@ -63,6 +64,7 @@ app.command()(report)
 app.command()(check)
 app.command()(recommend)
 app.command()(compare)
+app.command()(verify)
 app.command()(merge)
 app.command()(audit)
 app.command("list")(listing)

@@ -1,0 +1,134 @@
+"""`bench verify`: run a configuration again, and see whether the result is as its other seeds let expect."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.console import output, warn
+from bench.commands.run import DEFAULT_RESULTS, start
+from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.records.prediction import Verdict
+    from bench.records.statistics import Configuration
+    from bench.records.store import StoredTrial
+    from bench.spec import TrialConfig
+
+FOLDER = "verify"  # in the results folder, a results folder of its own: what is verified stays as it is
+
+
+def verify(
+    run: Annotated[str, typer.Argument(help="Id of a run, how it begins, or its folder's path.", show_default=False)],
+    results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the new run. Default: the first that the configuration hasn't had.", min=0)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Where the new run goes. Default: RESULTS/{FOLDER}.", show_default=False)
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data are now.", show_default=False)] = None,
+    plugin: Annotated[Path | None, typer.Option(help="Where the run's plug-in is now.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run it again although it was verified before.")] = False,
+) -> None:
+    """Run a configuration again and say whether the result falls inside the prediction interval of its seeds.
+
+    bench verify unet_pets_s0
+
+    Exit code 1: the quality falls outside, or the run did not end well.
+    """
+    from bench.records.find import find_run
+    from bench.records.prediction import ENOUGH, verdicts
+
+    trial = find_run(run, results)
+    known = _known(trial)
+    seeds = sorted(int(value) for value in known.ok["seed"].unique())
+    if len(seeds) < ENOUGH:
+        warn(f"{len(seeds)} seeds: the interval is wide, and a real change may hide in it. {ENOUGH} are enough.")
+    config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
+    folder = out or trial.folder.parents[1] / FOLDER
+    (record,) = start([config], folder, force) or [None]
+    if record is None or record.status != "ok":
+        raise BenchError(f"The new run did not end well: {record.reason if record else 'another runner has it now'}")
+    new = _pooled(folder, record.key)
+    if record.configuration != trial.record.configuration:
+        warn("The data, the plug-in or the weights file are no longer those of the run: another result is expected.")
+    found = list(verdicts(known, new))
+    _show(found, known, new, config.seed)
+    if not all(verdict.is_inside for verdict in found if _decides(verdict)):
+        raise typer.Exit(1)
+
+
+def again(
+    trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: Path | None, plugin: Path | None
+) -> "TrialConfig":
+    """The trial's configuration with the given seed, or the first that is not among `seeds`."""
+    from bench.spec import TrialConfig
+
+    config = TrialConfig.from_dict(trial.record.config)
+    chosen = seed if seed is not None else next(n for n in range(len(seeds) + 1) if n not in seeds)
+    data = str(data_dir) if data_dir else config.data_dir
+    code = str(plugin.resolve()) if plugin else config.plugin
+    return replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
+
+
+def _known(trial: "StoredTrial") -> "Configuration":
+    """All seeds of the trial's configuration; BenchError where they are too few to expect anything from."""
+    from bench.records.prediction import ENOUGH, FEWEST
+
+    if trial.record.status != "ok":
+        raise BenchError(f"The run '{trial.folder.name}' ended as {trial.record.status}: there is nothing to verify.")
+    if not trial.record.metrics:
+        raise BenchError(f"The run '{trial.folder.name}' measured speed alone: it has no quality to verify.")
+    member = _pooled(trial.folder.parents[1], trial.record.key)
+    if member.seeds < FEWEST:
+        raise BenchError(
+            f"The configuration of '{trial.folder.name}' has {member.seeds} seed that ended well: too few to say what "
+            f"one more should give. Run it with --seeds {ENOUGH} first ({FEWEST} at least)."
+        )
+    return member
+
+
+def _pooled(results: Path, key: str) -> "Configuration":
+    """The configuration that the trial of that key is one of."""
+    from bench.records.frame import trials_frame, without_doubles
+    from bench.records.statistics import pool
+    from bench.records.store import load
+
+    members = pool(trials_frame(without_doubles(load([results]).trials)[0]))
+    return next(member for member in members if key in set(member.ok["key"]))
+
+
+def _decides(verdict: "Verdict") -> bool:
+    from bench.records.prediction import QUALITY
+
+    return verdict.column in QUALITY
+
+
+def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuration", seed: int) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.records.compare import differences
+
+    console = output()
+    table = Table("", title=f"Seed {seed} against {known.seeds} seeds", title_justify="left")
+    for heading in ("new", "mean", "95 % of new seeds lie in"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for verdict in found:
+        expected, form = verdict.expected, ".4f" if _decides(verdict) else ",.1f"
+        span = f"{expected.low:{form}} to {expected.high:{form}}"
+        word = "as expected" if verdict.is_inside else "outside" if _decides(verdict) else "outside (speed: no failure)"
+        cells = (verdict.column.replace("_", " "), f"{verdict.value:{form}}", f"{expected.mean:{form}}", span, word)
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    if all(verdict.is_inside for verdict in found):
+        return
+    causes = Table("differs in", "", "before", "now", title="What differs, likely causes first", title_justify="left")
+    for one in differences(known, new):
+        if one.name not in ("seed", "keep_weights", "data_dir"):
+            causes.add_row(*(Text(part) for part in (one.kind, one.name.replace("_", " "), one.one, one.other)))
+    console.print(causes if causes.row_count else "Nothing that is recorded differs.")

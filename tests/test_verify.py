@@ -1,0 +1,122 @@
+"""`bench verify`: the prediction interval, and what is said of a new run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_results import fake_config, fake_record, fake_results, write_trial
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.commands import verify
+from bench.errors import BenchError
+from bench.records.prediction import predict
+from bench.spec import TrialConfig
+
+RUN = "unet_None_0_10epochs_128_0"  # the name that fake_results gives its folder
+
+
+def test_the_interval_by_hand():
+    found = predict([0.70, 0.72, 0.74])
+    # s = 0.02, t of 2 degrees of freedom 4.3027: 4.3027 * 0.02 * sqrt(4 / 3) = 0.09936
+    assert (found.mean, found.low, found.high) == pytest.approx((0.72, 0.62064, 0.81936), abs=1e-5)
+    assert found.holds(0.63) and not found.holds(0.62) and not found.holds(float("nan"))
+
+
+def test_one_value_is_too_few():
+    with pytest.raises(BenchError, match="needs 2 seeds or more, 1 ended well"):
+        predict([0.7])
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_one_more_lies_inside_as_often_as_it_says(seeds):
+    rng = np.random.default_rng(seeds)
+    inside = [
+        predict(list(map(float, values[1:]))).holds(values[0]) for values in rng.normal(0.7, 0.02, (2000, seeds + 1))
+    ]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """The command on five seeds, without training: `quality` of the new run, `changes` of its record."""
+    results = fake_results(tmp_path / "results", seeds=5, failures=False, samples=0)
+    asked: list[TrialConfig] = []
+
+    def call(*arguments, status="ok", shift=0.0, **changes):
+        def start(configs, folder, force):
+            asked.extend(configs)
+            record, table = fake_record(configs[0])
+            metrics = {**record.metrics, "mean_iou": record.metrics["mean_iou"] + shift}
+            record = replace(record, status=status, metrics=metrics, **changes)
+            write_trial(folder, record, table, samples=0)
+            return [record]
+
+        monkeypatch.setattr(verify, "start", start)
+        options = ["verify", *map(str, arguments), "--results", str(results)]
+        return CliRunner().invoke(app, options, env={"COLUMNS": "160"}), asked, results
+
+    return call
+
+
+def test_a_new_seed_that_is_as_expected(bench):
+    result, asked, results = bench(RUN)
+    assert result.exit_code == 0, result.output
+    assert [(config.seed, config.arch, config.repeat) for config in asked] == [(5, "unet", 0)]
+    assert "Seed 5 against 5 seeds" in result.stdout and "as expected" in result.stdout
+    assert "outside" not in result.stdout and "the interval is wide" not in result.output
+    assert len(list((results / "verify" / "trials").iterdir())) == 1  # what is verified stays as it is
+    assert len(list((results / "trials").iterdir())) == 25
+
+
+def test_quality_outside_fails_and_names_what_differs(bench):
+    result, _, _ = bench(RUN, shift=-0.2, environment={"versions": {"keras": "4.0"}})
+    assert result.exit_code == 1
+    assert "outside" in result.stdout
+    assert "What differs" in result.stdout and "4.0" in result.stdout and "3.15.1" in result.stdout
+
+
+def test_a_slower_run_is_told_but_no_failure(bench):
+    speed = {"train_images_per_second": 4.0}
+    result, _, _ = bench(RUN, speed=speed)
+    assert result.exit_code == 0, result.output
+    assert "outside (speed: no failure)" in result.stdout
+
+
+def test_speed_of_another_device_is_not_compared(bench):
+    result, _, _ = bench(RUN, speed={"train_images_per_second": 4000.0}, device="NVIDIA H200")
+    assert result.exit_code == 0, result.output
+    assert "train images" not in result.stdout and "mean iou" in result.stdout
+
+
+def test_the_seed_can_be_chosen(bench):
+    _, asked, _ = bench(RUN, "--seed", 3)
+    assert asked[0].seed == 3
+
+
+def test_a_run_that_ends_badly(bench):
+    result, _, _ = bench(RUN, status="failed", reason="ValueError: boom")
+    assert result.exit_code == 2
+    assert "did not end well: ValueError: boom" in result.output
+
+
+def test_too_few_seeds_are_said_before_anything_runs(tmp_path, monkeypatch):
+    results = fake_results(tmp_path / "one", seeds=1, nets=1, failures=False, samples=0)
+    monkeypatch.setattr(verify, "start", lambda *_: pytest.fail("it ran"))
+    result = CliRunner().invoke(app, ["verify", RUN, "--results", str(results)])
+    assert result.exit_code == 2
+    assert "has 1 seed that ended well: too few" in " ".join(result.output.split())
+
+
+def test_three_seeds_are_said_to_be_few(tmp_path, monkeypatch):
+    results = fake_results(tmp_path / "three", seeds=3, nets=1, failures=False, samples=0)
+    monkeypatch.setattr(verify, "start", lambda *_: [])
+    result = CliRunner().invoke(app, ["verify", RUN, "--results", str(results)])
+    assert "3 seeds: the interval is wide" in result.output
+    assert result.exit_code == 2 and "another runner has it now" in result.output
+
+
+def test_a_gap_in_the_seeds_is_filled():
+    record, _ = fake_record(fake_config(seed=3))
+    trial = type("Stored", (), {"record": record})()
+    assert verify.again(trial, [1, 3], seed=None, data_dir=None, plugin=None).seed == 0
