@@ -208,7 +208,9 @@ def test_loss_on_two_images_halves_within_30_steps(case):
     size = 2 * max(case.divisor, 16)
     keras.utils.set_random_seed(0)
     model = case.build_without_dropout(size, size)
-    model.compile(keras.optimizers.Adam(3e-3), _loss(), jit_compile=False)
+    normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers())
+    rate = 3e-3 if normalised else 3e-4  # FCN's loss jumps on VGG-16 from random weights
+    model.compile(keras.optimizers.Adam(rate), _loss(), jit_compile=False)
     side = size // 2  # FCN-32 scores blocks of 32 pixels, and can't tell smaller ones apart
     batch = contract.images(2, size, size, side=side), contract.blocks(2, size, size, side=side)
     losses = [float(model.train_on_batch(*batch)) for _ in range(30)]
