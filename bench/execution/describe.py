@@ -1,7 +1,8 @@
-"""What a model is: its `model` in the record, and a file of its layers."""
+"""What a record says of a trial's data, model and training, and a file of the model's layers."""
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,9 +11,42 @@ from typing import Any
 import keras
 import numpy as np
 
+from bench import catalog
+from bench.execution.progress import training_state
+from bench.pipeline.pack import Pack
 from bench.profiling.flops import costs_if_known
 from bench.profiling.memory import MIB
 from bench.records.store import LAYERS, WEIGHTS
+from bench.spec import TrialConfig
+from bench.training.convergence import convergence
+from bench.training.loop import Training
+
+
+def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The `dataset` of the record; `indexes` are the images of each split that the trial takes."""
+    return {
+        "name": config.dataset,
+        "fingerprint": pack.fingerprint,
+        "classes": list(pack.classes),
+        "images": {split: len(some) for split, some in indexes.items()},
+        "notes": list(pack.notes),
+        "may_show_pictures": catalog.dataset(config).may_show_pictures,
+    }
+
+
+def describe_training(
+    training: Training, validations: Sequence[Mapping[str, float]], class_weights: Mapping[str, float]
+) -> dict[str, Any]:
+    """The `training` of the record."""
+    state = training_state(training)
+    return {
+        **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
+        "first_loss": training.losses[0],
+        "final_loss": training.losses[-1],
+        "validations": len(validations),
+        **convergence([values["mean_iou"] for values in validations]),
+        **({"class_weights": dict(class_weights)} if class_weights else {}),
+    }
 
 
 def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:

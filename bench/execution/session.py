@@ -5,7 +5,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from bench import catalog
@@ -24,12 +23,13 @@ from bench.execution.assemble import (
     choose_indexes,
     resident_batch,
     training_batches,
+    trial_environment,
 )
-from bench.execution.describe import describe_model
-from bench.execution.measure import measure_speed
+from bench.execution.describe import describe_data, describe_model, describe_training
+from bench.execution.measure import measure_speed, trace_steps, utilisation
 from bench.execution.plan import prepare_pack
 from bench.execution.progress import Progress, training_state
-from bench.profiling.environment import actual_device, environment
+from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
 from bench.profiling.speed import seconds_of
@@ -90,31 +90,35 @@ class Session:
         with ledger.phase("profile"):
             model = describe_model(self.model, self.folder)
             speed = measure_speed(self.training, self.batch, self.instruments)
+            memory = self.instruments.memory.summary()
+            speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
+            trace_steps(self.config, self.training.engine, self.batch, self.folder)
         return {
             "device": actual_device(self.config.backend),
-            "dataset": self.describe_data(),
+            "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
-            "training": self.describe_training(),
+            "training": describe_training(self.training, self.validations, self.class_weights),
             "metrics": metrics,
             "validation": validation,
             "weights": self.weights,
             "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
-            "memory": self.instruments.memory.summary(),
+            "memory": memory,
             "energy": self.instruments.energy.summary(),
-            "environment": self.describe_environment(),
+            "environment": trial_environment(self.config, self.training.engine, self.instruments),
             "ledger": ledger.close(),
         }
 
     def build(self) -> None:
         """Model and training, from the seed."""
         train, classes = self.indexes["train"], len(self.pack.classes)
-        self.class_weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
+        weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
+        self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
         self.model = build_model(self.config, classes)
         if self.config.init_from:
             self.weights |= saved.initialise(self.config, self.model, self.pack.classes)
         if self.config.freeze_encoder:
             fine_tune.freeze(self.model)
-        self.training = build_training(self.config, self.model, self.pack, train, self.class_weights)
+        self.training = build_training(self.config, self.model, self.pack, train, weights)
         self.batch = resident_batch(self.config, self.training, self.pack, train)
         self.progress.training = self.training
         self.training.on_block = self.progress.update
@@ -218,35 +222,6 @@ class Session:
         count = max(1, min(statistics_batches, len(train) // size))
         source = islice(training_batches(self.config, self.pack, train, 0), count)
         reestimate(self.training.engine, (images for images, _ in source))
-
-    def describe_data(self) -> dict[str, Any]:
-        """The `dataset` of the record."""
-        return {
-            "name": self.config.dataset,
-            "fingerprint": self.pack.fingerprint,
-            "classes": list(self.pack.classes),
-            "images": {split: len(indexes) for split, indexes in self.indexes.items()},
-            "notes": list(self.pack.notes),
-            "may_show_pictures": catalog.dataset(self.config).may_show_pictures,
-        }
-
-    def describe_training(self) -> dict[str, Any]:
-        """The `training` of the record."""
-        losses, state, weights = self.training.losses, training_state(self.training), self.class_weights
-        return {
-            **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
-            "first_loss": losses[0],
-            "final_loss": losses[-1],
-            "validations": len(self.validations),
-            **({"class_weights": dict(zip(self.pack.classes, weights, strict=True))} if weights else {}),
-        }
-
-    def describe_environment(self) -> dict[str, Any]:
-        """The `environment` of the record."""
-        tf32 = False if keras.config.dtype_policy().name == "float32" else None
-        compiled = self.training.engine.compiled
-        seen = self.instruments.environment()
-        return {**environment(self.config.backend), "jit_compile": compiled, "tf32": tf32, **seen}
 
 
 def _weights(engine: Engine) -> list[np.ndarray]:
