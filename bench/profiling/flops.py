@@ -13,8 +13,10 @@ from typing import Any
 import keras
 from keras import layers
 
-_COUNTED = (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D)
-_COUNTED += (layers.Dense, layers.EinsumDense)
+_COUNTED = (
+    *(layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D, layers.SeparableConv2D),
+    *(layers.Dense, layers.EinsumDense),
+)
 _PRODUCTS = ("Matmul", "Einsum", "DotProductAttention")  # keras.ops does not export their classes
 
 
