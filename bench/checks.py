@@ -35,7 +35,7 @@ PIP_LINES = {
     "torch": "pip install 'segbench[torch]'",
 }
 NOT_OF_SPEED = (
-    *("dataset_params", "weights", "init_from", "initial_weights", "resize", "crop", "crop_foreground", "lr", "schedule", "class_weights"),
+    *("dataset_params", "weights", "init_from", "resize", "crop", "crop_foreground", "lr", "schedule", "class_weights"),
     *("budget", "eval_size", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "train_fraction"),
     *("initial_weights", "data_dir", "skip_corrupt", "keep_weights"),
 )
