@@ -155,7 +155,7 @@ def _environment(wheels: Path, folder: Path) -> dict[str, str]:
     note, unpacked = site / "wheels.txt", "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
     if not note.is_file() or note.read_text() != unpacked:
         shutil.rmtree(site, ignore_errors=True)
-        pip = ("-m", "pip", "-q", "install", "--no-index", "--no-deps", "--target", site)
+        pip = ("-m", "pip", "-q", "install", "--no-index", "--no-deps", "--no-compile", "--target", site)
         subprocess.run([sys.executable, *pip, *files], check=True)
         note.write_text(unpacked)
     paths = [str(site), os.environ.get("PYTHONPATH", "")]
