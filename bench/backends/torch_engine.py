@@ -69,9 +69,12 @@ class TorchEngine(Engine):
             self.model(to_float(self.put(images)), training=True)
 
     def put(self, array: Any) -> torch.Tensor:
-        if isinstance(array, np.ndarray):
-            array = np.array(array)  # a copy of its own: torch warns of read-only memory maps
-        return torch.as_tensor(array, device=get_device())
+        if not isinstance(array, np.ndarray):
+            return torch.as_tensor(array, device=get_device())
+        tensor = torch.from_numpy(np.array(array))  # a copy of its own: torch warns of read-only memory maps
+        if get_device().startswith("cuda"):  # a copy from pageable memory would await the steps before it
+            return tensor.pin_memory().to(get_device(), non_blocking=True)
+        return tensor.to(get_device())
 
     def wait(self, value: Any) -> None:
         if torch.cuda.is_available():
