@@ -139,6 +139,10 @@ def run(
         Text,
         _option(_RUN, "Whose final weights stay: all, none, or of each pair the best on validation.", default="best"),
     ] = None,
+    trace: Annotated[
+        bool | None,
+        _option(_RUN, "Write a profiler's trace of some training steps, for TensorBoard.", "--trace"),
+    ] = None,
     timeout: Annotated[Text, _option(_RUN, "Stop a trial after this wall time, such as 2h.")] = None,
     dry_run: Annotated[
         bool, _option(_RUN, "Show the planned trials and how long they take; run none.", "--dry-run")

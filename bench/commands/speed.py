@@ -58,6 +58,9 @@ def speed(
         Path | None, _option(_RUN, "A TOML file with the options' names, tables of trials, or a preset; options win.")
     ] = None,
     results: Annotated[Path | None, _option(_RUN, "Where the records go.", default=DEFAULT_RESULTS)] = None,
+    trace: Annotated[
+        bool | None, _option(_RUN, "Write a profiler's trace of some training steps, for TensorBoard.", "--trace")
+    ] = None,
     timeout: Annotated[Text, _option(_RUN, "Stop a trial after this wall time, such as 20m.")] = None,
     dry_run: Annotated[bool, _option(_RUN, "Show the planned trials; run none.", "--dry-run")] = False,
     force: Annotated[bool, _option(_RUN, "Measure again what is done.", "--force")] = False,

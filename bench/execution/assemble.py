@@ -15,7 +15,7 @@ from bench.execution.initial_weights import shared_draws
 from bench.pipeline import augment, batches
 from bench.pipeline.pack import Pack
 from bench.pipeline.splits import train_subset
-from bench.profiling.environment import environment
+from bench.profiling.environment import allows_tf32, environment
 from bench.profiling.instruments import Instruments
 from bench.spec import TrialConfig
 from bench.training.budget import Meter
@@ -98,7 +98,7 @@ def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes:
 
 def trial_environment(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
     """The `environment` of the record: machine, versions and code, compiled or not, TF32, the device's states."""
-    tf32 = False if keras.config.dtype_policy().name == "float32" else None
+    tf32 = allows_tf32(config.backend) if config.precision == "float32" else None
     compiled = {"jit_compile": engine.compiled, "tf32": tf32}
     return {**environment(config.backend), **compiled, **instruments.environment()}
 

@@ -1,18 +1,24 @@
 """The speeds of a model, measured in its own process with the functions that train it; memory and energy on the way.
 
 A trial calls `measure_speed`, a speed session the parts of it that need neither loader nor data set: `bare_steps`,
-`measure_inference`, `under_load`. All change the optimizer's state and batch norm's, so they come last.
+`measure_inference`, `under_load`, `utilisation`, `trace_steps`. All come last: they change the optimizer's state and
+batch norm's.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.backends.base import Engine
+from bench.execution.failures import is_out_of_memory
+from bench.profiling import peaks, trace
 from bench.profiling.energy import Window
+from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.speed import latency, paired_ratio, rate, rate_summary, seconds_of
+from bench.spec import TrialConfig
 from bench.training.loop import Training
 
 BLOCK_SECONDS = 0.5  # of each timed block of steps
@@ -95,6 +101,39 @@ def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
     """Milliseconds of a prediction of one image of that shape, which waits on the device."""
     one = engine.put(np.zeros((1, *shape), np.uint8))
     return latency(lambda: engine.wait(engine.predict(one)))
+
+
+def utilisation(
+    config: TrialConfig, speed: dict[str, Any], gflops: float | None, instruments: Instruments
+) -> dict[str, float]:
+    """The shares of the device's measured peak that training and inference reach; notes the peaks themselves.
+
+    Comes after everything whose memory is measured, for it takes some of its own; where there is none left for it,
+    nothing is said.
+    """
+    shares: dict[str, float] = {}
+    try:
+        for again in (False, True):
+            found = peaks.measured_peaks(config.backend, actual_device(config.backend), again=again)
+            instruments.peaks = found
+            shares = peaks.shares(speed, gflops, config.precision, found)
+            if max(shares.values(), default=0.0) <= 1:
+                return shares
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"The device's peaks could not be measured: {error}")
+        return {}
+    print("The model does more than the device's measured peak: other work must have disturbed that.")
+    return {}
+
+
+def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, folder: Path) -> None:
+    """Write a profiler's trace of some training steps to the trial's folder, where that is asked for."""
+    if config.trace:
+        step = bare_steps(engine, batch)
+        if problem := trace.write_trace(config.backend, lambda: step(1), folder / trace.FOLDER):
+            print(problem)
 
 
 def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:

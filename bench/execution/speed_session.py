@@ -71,6 +71,10 @@ class SpeedSession:
             speed |= self.sweep()
         rates = blocks.rates(self.config.batch_size)
         median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
+        with ledger.phase("profile"):
+            rated = {"train_images_per_second": median, **speed}
+            speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
+            trace_steps(self.config, self.engine, self.batch, self.folder)
         return {
             "device": actual_device(self.config.backend),
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},

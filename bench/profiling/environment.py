@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
@@ -15,7 +16,16 @@ PACKAGES = (
     *("segbench", "keras", "keras-cv", "keras-hub"),
     *("tensorflow", "jax", "jaxlib", "torch", "numpy", "pillow"),
 )
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+VARIABLES = (  # that change results, speed or memory; none that names a folder
+    *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_MAX_CONNECTIONS"),
+    *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+    *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "XLA_FLAGS", "XLA_PYTHON_CLIENT_PREALLOCATE"),
+    *("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_ALLOCATOR", "JAX_PLATFORMS", "JAX_DISABLE_JIT"),
+    *("JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "TF_XLA_FLAGS", "TF_FORCE_GPU_ALLOW_GROWTH"),
+    *("TF_GPU_ALLOCATOR", "TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_CUDNN_DETERMINISTIC"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("OPENBLAS_NUM_THREADS", "KMP_AFFINITY", "KMP_BLOCKTIME", "MALLOC_ARENA_MAX"),
+)
 
 
 @cache
@@ -46,7 +56,9 @@ def usable_cores() -> int:
 
 def environment(backend: str) -> dict[str, Any]:
     """What a record says about hardware, versions and code, once the backend has been imported."""
-    return host_environment(gpu=sees_gpu(backend))
+    gpu = sees_gpu(backend)
+    libraries = gpu_libraries(backend) if gpu else {"cuda": None, "cudnn": None}
+    return {**host_environment(gpu=gpu), **libraries}
 
 
 def host_environment(*, gpu: bool) -> dict[str, Any]:
@@ -67,6 +79,46 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         **_code(),
     }
+
+
+def gpu_libraries(backend: str) -> dict[str, str | None]:
+    """The versions of `cuda` and `cudnn` that the imported backend computes with; None where it doesn't say."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        build = tf.sysconfig.get_build_info()
+        return {"cuda": build.get("cuda_version"), "cudnn": build.get("cudnn_version")}
+    if backend == "torch":
+        import torch
+
+        cudnn = torch.backends.cudnn.version()
+        return {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
+    from jax.extend.backend import get_backend
+
+    found = re.search(r"cuda (\d+)", get_backend().platform_version)  # "PJRT C API\ncuda 12080"
+    cuda = None if found is None else f"{int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}"
+    return {"cuda": cuda, "cudnn": _version_of(r"nvidia-cudnn(-cu\d+)?")}
+
+
+def _version_of(pattern: str) -> str | None:
+    """Of the installed package whose name matches."""
+    matching = (d for d in metadata.distributions() if re.fullmatch(pattern, d.metadata["Name"] or ""))
+    return next((found.version for found in matching), None)
+
+
+def allows_tf32(backend: str) -> bool:
+    """Whether the imported backend may compute float32 as TF32 on a GPU, as it is set now."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.config.experimental.tensor_float_32_execution_enabled()
+    if backend == "jax":
+        import jax
+
+        return jax.config.jax_default_matmul_precision not in ("highest", "float32")
+    import torch
+
+    return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
 
 
 def versions() -> dict[str, str]:

@@ -26,6 +26,7 @@ class Instruments:
                 reason = str(error)
         self.memory = MemoryMeter(backend)
         self.energy = EnergyMeter(self._nvml, "" if self._nvml else reason)
+        self.peaks: dict[str, Any] = {}  # of the device, where they were measured
         self._states: dict[str, dict[str, Any]] = {}
 
     @property
@@ -39,5 +40,5 @@ class Instruments:
             self._states[when] = device_state(self._nvml)
 
     def environment(self) -> dict[str, dict[str, Any]]:
-        """What of the `environment` of a record is known here: the noted states."""
-        return self._states
+        """What of the `environment` of a record is known here: the noted states, the device's peaks."""
+        return {**self._states, **({"peaks": self.peaks} if self.peaks else {})}

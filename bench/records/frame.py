@@ -39,6 +39,7 @@ _LATER_OPTIONS = {
     "initial_weights": "own",
     "measure": "all",
     "find_batch_size": 0,
+    "trace": False,
 }
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
@@ -113,6 +114,7 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **{f"ledger_{k}_seconds": v for k, v in _numbers(record.ledger).items()},
         **_numbers(record.speed),
         **_numbers(record.memory, but=("method",)),
+        **_numbers(record.energy, but=("method",)),
         **_environment(record.environment),
         **_dataset(record.dataset),
         "memory_method": clean(_mapping(record.memory).get("method")),

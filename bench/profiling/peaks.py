@@ -1,0 +1,120 @@
+"""What the device can do at most, measured: matrix products and a copy; and the share of it that a model uses (MFU).
+
+Measured once for a device, backend and its version, and kept in the cache folder: datasheets promise more than any
+program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A machine that is busy then gives too little,
+so a model that does better has it measured again, and the greater figure stays.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.cache import cache_folder
+from bench.profiling.environment import versions
+from bench.profiling.speed import seconds_of, seconds_since
+from bench.whole import whole
+
+METHOD = "best of square matrix products of 512 to 8192; x + 1 over up to 256 MiB, read and written"
+SIZES = (512, 1024, 2048, 4096, 8192)
+LONGEST_SECONDS = 0.05  # of one call; a CPU needs no larger ones
+SECONDS = 1.0  # after which no larger size is tried
+BATCH_SECONDS = 0.02  # of products that are awaited together
+DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "bfloat16"}  # precision: peak
+TRAINING = 3  # forward passes that a training step is worth
+
+
+def measured_peaks(backend: str, device: str, *, again: bool = False) -> dict[str, Any]:
+    """`matmul_tflops` by dtype, `copy_gb_per_s` and `method`; from the cache where they were measured before.
+
+    Args:
+        again: measure them all the same; the greater of old and new stays.
+    """
+    packages = {name: version for name, version in versions().items() if name in (backend, "jaxlib", "keras")}
+    question = json.dumps([device, backend, packages, METHOD])
+    path = cache_folder("peaks") / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
+    old = json.loads(path.read_text()) if path.is_file() else {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
+    if path.is_file() and not again:
+        return old
+    products = {dtype: round(_matmul(dtype) / 1e12, 4) for dtype in ("float32", "bfloat16")}
+    peaks = {
+        "matmul_tflops": {dtype: max(new, old["matmul_tflops"].get(dtype, 0.0)) for dtype, new in products.items()},
+        "copy_gb_per_s": max(round(_copy() / 1e9, 3), old["copy_gb_per_s"]),
+        "method": METHOD,
+    }
+    with whole(path) as part:
+        part.write_text(json.dumps(peaks))
+    return peaks
+
+
+def shares(
+    speed: Mapping[str, Any], gflops: float | None, precision: str, peaks: Mapping[str, Any]
+) -> dict[str, float]:
+    """`train_mfu` and `inference_mfu`: operations a second over the measured peak; none where a part is not known.
+
+    Args:
+        gflops: of a forward pass of one image.
+    """
+    peak = peaks["matmul_tflops"][DTYPES[precision]]
+    work = {"train_mfu": ("train_images_per_second", TRAINING), "inference_mfu": ("inference_images_per_second", 1)}
+    return {
+        name: passes * gflops * 1e9 * speed[rate] / (peak * 1e12)
+        for name, (rate, passes) in work.items()
+        if gflops and peak and speed.get(rate)
+    }
+
+
+def _matmul(dtype: str) -> float:
+    """FLOP/s of the size at which it is greatest."""
+    product, started, best = _compiled(keras.ops.matmul), time.perf_counter(), 0.0
+    for size in SIZES:
+        matrix = keras.ops.convert_to_tensor(np.full((size, size), 1 / size, np.float32), dtype=dtype)
+        seconds = _fastest(lambda x, matrix=matrix: product(x, matrix), matrix)
+        best = max(best, 2 * size**3 / seconds)
+        if seconds > LONGEST_SECONDS or seconds_since(started) > SECONDS:
+            break
+    return best
+
+
+def _copy() -> float:
+    """Bytes/s, those read and those written, of the largest array that is tried: a small one stays in a cache."""
+    function, started = _compiled(lambda x: x + 1), time.perf_counter()
+    for side in (2048, 4096, 8192):
+        seconds = _fastest(function, keras.ops.zeros((side, side), "float32"))
+        rate = 2 * 4 * side**2 / seconds
+        if seconds > LONGEST_SECONDS or seconds_since(started) > SECONDS:
+            break
+    return rate
+
+
+def _fastest(function: Callable[[Any], Any], start: Any) -> float:
+    """Seconds of a call that takes what the one before returned; best of three batches of calls."""
+
+    def run(count: int) -> None:
+        value = start
+        for _ in range(count):
+            value = function(value)
+        keras.ops.convert_to_numpy(keras.ops.cast(value[:1, :1], "float32"))  # waits on every backend
+
+    run(1)
+    once = seconds_of(lambda: run(1))
+    count = max(1, min(200, int(BATCH_SECONDS / once)))
+    return min([once, *(seconds_of(lambda: run(count)) / count for _ in range(3))])
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As the engines compile: by XLA on JAX, as a graph on TensorFlow, not at all on PyTorch."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    return function
