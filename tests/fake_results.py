@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.records.store import HISTORY, IMAGES, LOG, SAMPLES, ResultsFolder
+from bench.records.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
 from bench.spec import Budget, TrialConfig, TrialRecord
 
 CLASSES = ("pet", "background", "border")
@@ -167,11 +167,14 @@ def write_trial(results: Path, record: TrialRecord, table: pd.DataFrame | None =
     running = folder.running_folder(identity)
     running.mkdir(parents=True, exist_ok=True)
     (running / LOG).write_text("\n".join(record.log_tail) + "\n", encoding="utf-8", errors="replace")
-    if record.status == "ok":
+    if record.status == "ok" and record.metrics:
         (running / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in fake_history(record)))
         (running / SAMPLES).mkdir(exist_ok=True)
         for number in range(samples):
             fake_sample(96, number).save(running / SAMPLES / f"{number}_image_{number}.png")
+        if samples:
+            (running / WORST).mkdir(exist_ok=True)
+            fake_sample(96, 9).save(running / WORST / "0_0.412_image_9.png")
     if table is not None:
         table.to_parquet(running / IMAGES, index=False)
     folder.finish(identity, record)

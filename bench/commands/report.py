@@ -34,6 +34,8 @@ def report(
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))
+    for board in made.speeds:
+        console.print(board.terminal_table())
     for problem in made.problems[:_MOST_PROBLEMS]:
         warn(f"Not in the tables: {problem}")
     if len(made.problems) > _MOST_PROBLEMS:

@@ -77,7 +77,8 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
     found: dict[str, Any] = {"memory_points": [[size, round(peak, 1)] for size, peak in points]}
     if len(points) < 2:
         return found
-    per_image, base = np.polyfit(*zip(*points, strict=True), deg=1)
+    sizes, peaks = zip(*points, strict=True)
+    per_image, base = np.polyfit(np.array(sizes, float), np.array(peaks), deg=1)
     return {**found, "memory_base_mib": round(float(base), 1), "memory_per_image_mib": round(float(per_image), 3)}
 
 

@@ -33,9 +33,10 @@ from bench.report.flags import MEANINGS
 from bench.report.leaderboard import groups
 from bench.report.limits import Choice, choose, limits_of
 from bench.report.plots import Plot, group_plots, remove_old_plots
-from bench.report.samples import Sample, group_samples, private_data
+from bench.report.samples import Sample, Worst, WorstImages, group_samples, private_data
 from bench.report.series import Series, all_series, crossing_text, near, value_name
 from bench.report.series_plots import series_plot
+from bench.report.speed import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.tables import across_markdown, markdown, series_markdown
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
@@ -63,6 +64,8 @@ class Part:
     plots: list[Plot]
     contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
+    worst: list[Worst]
+    worst_missed: int  # trials whose worst images the page has no room for
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Report:
     files: list[Path]  # index.html first
     groups: list[Group]
     problems: list[str]  # a line for each thing that is not in the tables
+    speeds: list[SpeedBoard]
 
 
 def write_report(
@@ -91,10 +95,13 @@ def write_report(
     trials, doubles = without_doubles(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *doubles]
     frame = trials_frame(trials)
+    frame.loc[frame["measure"] == "speed", "dataset"] = RANDOM_PIXELS
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
+    speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame, _score(rank_by, frame))
-    parts = [_part(number, group, by_folder, out, problems, public) for number, group in enumerate(boards, start=1)]
+    worst = WorstImages(by_folder, problems, public=public)
+    parts = [_part(n, group, by_folder, out, problems, public, worst) for n, group in enumerate(boards, start=1)]
     across = [
         (one, across_plot(one, out / PLOTS, f"{number}-{len(one.data_sets)}-data-sets"))
         for number, one in enumerate(all_across(boards), start=1)
@@ -108,20 +115,25 @@ def write_report(
     options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
     command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
     contents = {
-        "index.html": _page(parts, across, series, frame, failures, by_folder, problems, now, command, public),
+        "index.html": _page(parts, across, series, speeds, frame, failures, by_folder, problems, now, command, public),
         "LEADERBOARD.md": markdown(
             boards,
             failures,
             problems,
             now,
-            [*across_markdown([one for one, _ in across]), *series_markdown([one for one, _ in series])],
+            [
+                *across_markdown([one for one, _ in across]),
+                *series_markdown([one for one, _ in series]),
+                *(line for board in speeds for line in board.markdown()),
+            ],
         ),
     }
     files = [write_whole(out / name, text.encode()) for name, text in contents.items()]
-    files += [write_whole(out / name, content) for name, content in exports(boards).items()]
+    tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
+    files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(out / PLOTS, plots)
-    return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems)
+    return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems, speeds)
 
 
 def _score(name: str, frame: pd.DataFrame) -> Score:
@@ -159,14 +171,29 @@ def _unfinished(loaded: Loaded) -> list[str]:
 
 
 def _part(
-    number: int, group: Group, trials: dict[str, StoredTrial], out: Path, problems: list[str], public: bool
+    number: int,
+    group: Group,
+    trials: dict[str, StoredTrial],
+    out: Path,
+    problems: list[str],
+    public: bool,
+    worst: WorstImages,
 ) -> Part:
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{_file_part(group.fields['data set'])}"
     plots = group_plots(group, curves, images.scores, out / PLOTS, name)
     contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
-    return Part(f"group-{number}", group, choose(group, {}), _targets(group, curves), plots, contrasts, samples)
+    return Part(
+        f"group-{number}",
+        group,
+        choose(group, {}),
+        _targets(group, curves),
+        plots,
+        contrasts,
+        samples,
+        *worst.of(group),
+    )
 
 
 def _file_part(name: str) -> str:
@@ -186,6 +213,7 @@ def _page(
     parts: list[Part],
     across: list[tuple[Across, Plot]],
     series: list[tuple[Series, Plot]],
+    speeds: list[SpeedBoard],
     frame: pd.DataFrame,
     failures: pd.DataFrame,
     trials: dict[str, StoredTrial],
@@ -203,6 +231,7 @@ def _page(
         parts=parts,
         across=across,
         series=series,
+        speeds=speeds,
         value_name=value_name,
         near=near,
         crossing_text=crossing_text,
@@ -241,7 +270,7 @@ def _facts(parts: list[Part], frame: pd.DataFrame) -> dict[str, str]:
     return {
         "trials": f"{len(frame)}: {ok} ok, {len(frame) - ok} not",
         "configurations ranked": str(sum(len(part.group.ranked) for part in parts)),
-        "data sets": _listed(frame["dataset"]),
+        "data sets": _listed(frame.loc[frame["measure"] != "speed", "dataset"]),
         "devices": _listed(frame["device"]),
         "run": period,
     }

@@ -1,5 +1,6 @@
 """The tables of the trials of speed alone (`bench speed`): what was measured, no ranks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,30 +11,36 @@ from rich.text import Text
 
 from bench.records.statistics import Configuration, pool
 from bench.records.text import shorten
+from bench.report.columns import MISSING
+from bench.report.flags import MEANINGS, Flag, flags
 from bench.report.labels import value_text, varied_and_labels
-from bench.report.speed_columns import COLUMNS, cell_text
+from bench.report.speed_columns import COLUMNS, FITS, fits, number_text
 from bench.report.tables import markdown_cell
 
+RANDOM_PIXELS = "random pixels"  # where other trials name their data set
 _GROUP = ("device", "image_size", "protocol_version")
 _ALWAYS = ("batch_size", "backend", "precision")
+_OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing of a speed
 
 
 @dataclass(frozen=True)
 class SpeedRow:
     """A configuration that was measured."""
 
-    label: str
+    label: str  # tells it from the other rows
     cells: dict[str, str]  # by the names in SpeedBoard.columns
+    titles: dict[str, str]  # what is said when a cell is pointed at
     values: dict[str, float]  # of the columns of numbers, NaN where there is none
 
 
 @dataclass(frozen=True)
 class SpeedBoard:
-    """Configurations measured on one device at one image size."""
+    """Configurations measured on one device at one image size, the fastest training first."""
 
     title: str
     columns: dict[str, tuple[str, str]]  # name -> (heading with unit, definition), in order
     texts: frozenset[str]  # the names of the columns that hold no numbers
+    high: frozenset[str]  # those whose high values are good
     brief: tuple[str, ...]  # the names of the columns that fit a terminal
     rows: tuple[SpeedRow, ...]
 
@@ -41,8 +48,8 @@ class SpeedBoard:
         """For `rich.print`."""
         table = Table(title=Text(self.title), title_justify="left")
         for name in self.brief:
-            text = name in self.texts
-            table.add_column(Text(self.columns[name][0]), justify="left" if text else "right", overflow="fold")
+            justify = "left" if name in self.texts else "right"
+            table.add_column(Text(self.columns[name][0]), justify=justify, overflow="fold")  # type: ignore[arg-type]
         for row in self.rows:
             table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
         return table
@@ -57,10 +64,16 @@ class SpeedBoard:
 
 
 def speed_boards(frame: pd.DataFrame) -> list[SpeedBoard]:
-    """The tables of a frame of `load_results`: one a device and image size, the fastest training first."""
+    """The tables of a frame of `load_results`: one a device and image size; trials that failed are left out."""
     speeds = frame[(frame["measure"] == "speed") & (frame["status"] == "ok")]
     members = sorted(pool(speeds), key=_place)
     return [_board(list(some)) for _, some in groupby(members, key=_place)]
+
+
+def speed_csv(boards: Sequence[SpeedBoard]) -> bytes:
+    """A line a configuration; numbers unrounded."""
+    rows = [{"table": board.title, **row.cells, **row.values} for board in boards for row in board.rows]
+    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n").encode()
 
 
 def _place(member: Configuration) -> tuple[str, ...]:
@@ -72,19 +85,41 @@ def _board(members: list[Configuration]) -> SpeedBoard:
     varied, labels = varied_and_labels(members)
     fields = [*_ALWAYS, *(name for name in varied if name not in _ALWAYS)]
     shown = [column for column in COLUMNS if any(member.spread(column.name).n for member in members)]
-    rows = [_row(member, label, fields) for member, label in zip(members, labels, strict=True)]
+    rows = tuple(_row(member, label, fields) for member, label in zip(members, labels, strict=True))
     columns = {"arch": ("architecture", "What was measured.")}
     columns |= {name: (name.replace("_", " "), "As it was asked for.") for name in fields}
     columns |= {column.name: (column.heading_with_unit, column.meaning) for column in shown}
+    if any(row.cells["fits"] != MISSING for row in rows):
+        columns["fits"] = FITS
+    if any(row.cells["flags"] for row in rows):
+        columns["flags"] = ("flags", "What should make you careful with the row; its evidence stands in its title.")
     device, size, _ = _place(members[0])
-    brief = ("arch", *fields, *(column.name for column in shown if column.brief))
-    texts = frozenset({"arch", *fields} - {"batch_size"})
-    return SpeedBoard(f"Speed at {size} on {device}", columns, texts, brief, tuple(rows))
+    return SpeedBoard(
+        title=f"Speed at {size} on {device}",
+        columns=columns,
+        texts=frozenset({"arch", "fits", "flags", *fields} - {"batch_size"}),
+        high=frozenset(column.name for column in shown if column.high_is_better),
+        brief=("arch", *fields, *(column.name for column in shown if column.brief)),
+        rows=rows,
+    )
 
 
 def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
     values = member.values
+    found = [flag for flag in flags(member, None) if flag.name not in _OF_TRAINING]
     cells = {"arch": ":".join(filter(None, map(value_text, (values["arch"], values["backbone"]))))}
     cells |= {name: value_text(values[name]) for name in fields}
-    cells |= {column.name: cell_text(column, member) for column in COLUMNS}
-    return SpeedRow(label, cells, {column.name: member.spread(column.name).mean for column in COLUMNS})
+    cells |= {column.name: number_text(column, member) for column in COLUMNS}
+    cells |= {"fits": fits(member), "flags": ", ".join(flag.name for flag in found)}
+    numbers = {column.name: member.spread(column.name).mean for column in COLUMNS}
+    return SpeedRow(label, cells, _titles(member, found), {**numbers, "batch_size": float(str(values["batch_size"]))})
+
+
+def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
+    titles = {"arch": f"{member.seeds} seeds"} if member.seeds > 1 else {}
+    iqr = member.spread("train_images_per_second_iqr").mean
+    if math.isfinite(iqr):
+        titles["train_images_per_second"] = f"interquartile range over the blocks {iqr:.3g}"
+    if found:
+        titles["flags"] = "; ".join(f"{flag.name}: {flag.evidence} ({MEANINGS[flag.name]})" for flag in found)
+    return titles

@@ -5,6 +5,11 @@ import math
 from bench.records.statistics import Configuration
 from bench.report.columns import MISSING, PARAMS, Column
 
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
 COLUMNS = (
     Column(
         name="train_images_per_second",
@@ -55,6 +60,7 @@ COLUMNS = (
         heading="at batch",
         unit="",
         meaning="The batch size of the highest throughput.",
+        write=_whole,
     ),
     Column(
         name="peak_memory_mib",
@@ -77,6 +83,7 @@ COLUMNS = (
         heading="largest batch",
         unit="images",
         meaning="The largest batch that trains, to within a sixteenth (--find-batch-size).",
+        write=_whole,
     ),
     Column(
         name="memory_base_mib",
@@ -94,8 +101,23 @@ COLUMNS = (
     ),
 )
 
+_MEMORIES_GIB = (8, 16, 24)
+FITS = (
+    "batch in 8 / 16 / 24 GiB",
+    "The largest batch that trains in so much memory, by the line: (memory - a) / b. On a CPU of the process's "
+    "resident memory.",
+)
 
-def cell_text(column: Column, member: Configuration) -> str:
+
+def fits(member: Configuration) -> str:
+    """`51 / 118 / 190`: batch sizes by the fitted line; a dash where there is none, or where it doesn't rise."""
+    base, per_image = (member.spread(name).mean for name in ("memory_base_mib", "memory_per_image_mib"))
+    if not (math.isfinite(base) and per_image > 0):
+        return MISSING
+    return " / ".join(str(max(0, int((1024 * memory - base) / per_image))) for memory in _MEMORIES_GIB)
+
+
+def number_text(column: Column, member: Configuration) -> str:
     """A number in its column's form."""
     value = member.spread(column.name).mean
     return column.write(value) if math.isfinite(value) else MISSING
