@@ -57,7 +57,7 @@ class Followed(keras.Model):
 
 def test_a_model_that_can_t_be_followed_loses_no_trial(tmp_path, capsys):
     model = Followed()
-    model.build((1, 8, 8, 3))
+    model(keras.ops.zeros((1, 8, 8, 3)))
     facts = describe_model(model, tmp_path)
     assert (facts["params"], facts["gflops"], facts["activations"]) == (8, None, None)
     assert not (tmp_path / LAYERS).exists()
