@@ -37,7 +37,19 @@ def test_a_good_row_has_none(tmp_path):
     ("parts", "flag", "evidence"),
     [
         ({"speed": {"harness_efficiency": 0.8}}, "input-bound", "0.8"),
-        ({"speed": {"train_images_per_second_iqr": 40.0}}, "unsteady speed", "%"),
+        ({"speed": {"train_images_per_second_iqr": 20.0}}, "noisy", "% of the median training speed"),
+        ({"environment": {"jit_compile": False, "gpu": "NVIDIA H200"}}, "not compiled", "2 of 2 trials ran tensorflow"),
+        ({"training": {"val_mean_iou_rise": 0.034}}, "not converged", "rose by 0.034 over the last fifth"),
+        (
+            {"environment": {"device_after": {"throttle_reasons": ["idle", "power cap"], "sm_clock_mhz": 1200}}},
+            "throttled",
+            "power cap in 1 of 2 trials; SM clock 1200 MHz",
+        ),
+        (
+            {"environment": {"device_before": {"other_processes": 2}, "device_after": {"other_processes": 0}}},
+            "shared device",
+            "2 other processes",
+        ),
         ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "commonest class 0.99"),
         ({"environment": {"dirty": True}}, "changed code", "1 of 2 trials"),
         ({"environment": {"commit": "abc"}}, "mixed versions", "commit abc, df01bb0"),
@@ -49,6 +61,19 @@ def test_a_cause_raises_its_flag(tmp_path, parts, flag, evidence):
     write(tmp_path, **parts)
     assert evidence in raised(tmp_path)[flag]
     assert flag in MEANINGS
+
+
+def test_harmless_states_raise_none(tmp_path):
+    state = {"throttle_reasons": ["idle", "application clocks setting"], "other_processes": 0}
+    environment = {"device_before": state, "device_after": state}
+    write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004})
+    assert raised(tmp_path) == {}
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_steps_that_run_one_operation_after_the_other_are_said(tmp_path, backend):
+    write_trial(tmp_path, *fake_record(fake_config(seed=0, backend=backend)), samples=0)
+    assert raised(tmp_path)["not compiled"] == f"1 of 1 trials ran {backend} operation by operation"
 
 
 def test_seeds(tmp_path):

@@ -101,7 +101,7 @@ def _execute(
     folder.mkdir(parents=True)
     started, clock = _now(), time.monotonic()
     request = {"config": trial.config.to_dict(), "fingerprint": trial.fingerprint}
-    write_json(folder / REQUEST, {**request, "runner": os.getpid(), "time": time.time()})
+    write_json(folder / REQUEST, {**request, **_now_and_here()})
     handle = executor.start(folder, trial.config.backend)
     ending = _watch(trial, folder, observer, handle)
     wall = time.monotonic() - clock
@@ -156,6 +156,10 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 def _log_tail(path: Path) -> tuple[str, ...]:
     return tuple(path.read_text(errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
+
+
+def _now_and_here() -> dict[str, Any]:
+    return {"device": expected_device(), "runner": os.getpid(), "time": time.time()}
 
 
 def _now() -> str:

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.execution.executor import OUTCOME
 from bench.execution.failures import reason_of, status_of
+from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
 from bench.records.store import REQUEST, read_json, write_json
 from bench.spec import TrialConfig
@@ -38,11 +40,18 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     try:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
+            check_device(request["device"])
             session = _session(config)  # imports keras, which takes its time and may fail
         return {"status": "ok", **session(config, folder, ledger).run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
         traceback.print_exc()
         return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close()}
+
+
+def check_device(planned: str) -> None:
+    """BenchError when the device is no longer the one that the trial was planned for: no GPU's trial runs on a CPU."""
+    if (found := expected_device()) != planned:
+        raise BenchError(f"The trial was planned for {planned}, but {found} is what there is now. Has the GPU gone?")
 
 
 def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:

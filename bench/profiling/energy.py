@@ -22,7 +22,7 @@ class Window:
 
     open: bool  # whether anything is measured at all
     images: int = 0
-    started: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=lambda: time.perf_counter())
 
     @property
     def seconds(self) -> float:

@@ -26,6 +26,7 @@ _CONFIG_NUMBERS = (
     "repeat",
     "timeout",
     "find_batch_size",
+    "sweep_seconds",
 )
 # Options that the first records don't name, with the value that those trials had.
 _LATER_OPTIONS = {
@@ -39,17 +40,20 @@ _LATER_OPTIONS = {
     "initial_weights": "own",
     "measure": "all",
     "find_batch_size": 0,
+    "sweep_seconds": 120.0,
     "trace": False,
 }
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
-_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "folder")
+_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "folder")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
     *("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "peak_memory_mib", "params"),
     *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
 )
+_DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
+_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks")  # that have columns of their own
 _NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
 
@@ -118,6 +122,7 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **_environment(record.environment),
         **_dataset(record.dataset),
         "memory_method": clean(_mapping(record.memory).get("method")),
+        "energy_method": clean(_mapping(record.energy).get("method")),
         **_config(record.config),
         **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},
         **{name: _number(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
@@ -157,8 +162,27 @@ def _metrics(metrics: Any) -> dict[str, float]:
 
 def _environment(environment: Any) -> dict[str, Any]:
     values = _mapping(environment)
-    row = {clean(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in values.items() if k != "versions"}
-    return row | {f"version_{clean(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
+    plain = {k: v for k, v in values.items() if k not in _OF_THE_ENVIRONMENT}
+    row = {clean(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in plain.items()}
+    row |= {f"version_{clean(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
+    return {**row, **_device(values), **_peaks(_mapping(values.get("peaks")))}
+
+
+def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The GPU's state under load, and how many others used it before or then; nothing on a CPU."""
+    before, after = (_mapping(environment.get(name)) for name in ("device_before", "device_after"))
+    state = _numbers({k: v for k, v in after.items() if k in _DEVICE_NUMBERS})
+    others = [n for n in (_number(s.get("other_processes")) for s in (before, after)) if n == n]
+    if others:
+        state["other_processes"] = max(others)
+    reasons = after.get("throttle_reasons")
+    return {**state, "throttle_reasons": ", ".join(map(clean, reasons)) if isinstance(reasons, list) else ""}
+
+
+def _peaks(peaks: Mapping[str, Any]) -> dict[str, float]:
+    products = _numbers(peaks.get("matmul_tflops"))
+    copy = {"peak_copy_gb_per_s": _number(peaks["copy_gb_per_s"])} if "copy_gb_per_s" in peaks else {}
+    return {**{f"peak_tflops_{dtype}": value for dtype, value in products.items()}, **copy}
 
 
 def _dataset(dataset: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:
 def number_cell(spread: Spread, column: Column) -> Cell:
     """`0.742 ± 0.006`, or the mean alone with the spread in its title."""
     if not spread.n:
-        return Cell(MISSING, None, "not measured")
+        return Cell(column.missing, None, "not measured")
     text = column.write(spread.mean)
     title = "one seed: no spread"
     if spread.sd is not None:

@@ -44,6 +44,7 @@ class Column:
     optional: bool = False  # left out where no configuration has it
     brief: bool = False  # shown in a terminal
     high_is_better: bool = True
+    missing: str = MISSING  # what stands where there is no number
 
     @property
     def heading_with_unit(self) -> str:
@@ -168,6 +169,14 @@ MEASURED = (
         high_is_better=False,
     ),
     Column(
+        name="inference_peak_mib",
+        heading="peak memory, inference",
+        unit="MiB",
+        meaning="The most memory held while predicting in batches, told by the same method.",
+        high_is_better=False,
+        optional=True,
+    ),
+    Column(
         name="train_seconds",
         heading="training",
         unit="s",
@@ -181,6 +190,32 @@ MEASURED = (
         meaning="Speed of the training step with its input over that of the bare step on a batch that stays on the "
         f"device, timed in turn; below {EFFICIENCY_LIMIT} input or harness held the model up.",
         write=_share,
+    ),
+    Column(
+        name="train_mfu",
+        heading="MFU",
+        unit="",
+        meaning="Operations of training in a second (3 forward passes an image, counted from the layers' shapes) over "
+        "those of a matrix product in the same precision, measured on the same device.",
+        write=_significant,
+        optional=True,
+    ),
+    Column(
+        name="joules_per_1000_train_images",
+        heading="energy, training",
+        unit="J / 1,000 images",
+        meaning="Of the GPU by NVML's counter, idle power included, over 10 s of training steps or more.",
+        high_is_better=False,
+        missing="not measured",
+    ),
+    Column(
+        name="joules_per_1000_inferences",
+        heading="energy, inference",
+        unit="J / 1,000 images",
+        meaning="Of the GPU by NVML's counter, idle power included, over 10 s of predictions in batches or more.",
+        high_is_better=False,
+        optional=True,
+        missing="not measured",
     ),
 )
 TEXTS = {  # name: heading, definition

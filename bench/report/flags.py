@@ -1,13 +1,18 @@
 """What should make a reader careful with a row, each with its evidence."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import pandas as pd
 
 from bench.records.statistics import Configuration
 from bench.records.text import shorten
 from bench.report.columns import EFFICIENCY_LIMIT
 
-UNSTEADY = 0.2  # interquartile range over median of the training speed
+NOISY = 0.1  # interquartile range over median of the training speed
+RISING = 0.01  # of the validation's mean IoU over the last fifth of the budget: more training would help
+HARMLESS = ("", "idle", "application clocks setting", "display clock setting")  # of what sets a GPU's clocks
 _CODE = ("commit", "driver", "python")  # beside the versions of packages
 
 
@@ -24,7 +29,11 @@ MEANINGS = {
     "seeds failed": "the mean is over the seeds that ended well",
     "no interval": "the per-image tables don't give one, so nothing is told apart from the row",
     "input-bound": f"harness efficiency below {EFFICIENCY_LIMIT}: input or harness held the training up",
-    "unsteady speed": f"the training speed's interquartile range is above {UNSTEADY:.0%} of its median",
+    "noisy": f"the training speed's interquartile range is above {NOISY:.0%} of its median",
+    "throttled": "heat or power held the GPU's clocks down while it was measured",
+    "shared device": "other processes used the GPU before or while it was measured",
+    "not compiled": "the steps were run operation by operation, or on a GPU without XLA",
+    "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
     "learned nothing": "no better than predicting the commonest class everywhere",
     "changed code": "segbench's checkout had uncommitted changes",
     "mixed versions": "its trials ran with different code or packages",
@@ -46,13 +55,37 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     efficiency = member.spread("harness_efficiency").mean
     if efficiency < EFFICIENCY_LIMIT:
         yield Flag("input-bound", f"harness efficiency {efficiency:.2f}")
-    unsteady = member.spread("train_images_per_second_iqr").mean / (member.spread("train_images_per_second").mean or 1)
-    if unsteady > UNSTEADY:
-        yield Flag("unsteady speed", f"interquartile range {unsteady:.0%} of the median")
+    noise = member.spread("train_images_per_second_iqr").mean / (member.spread("train_images_per_second").mean or 1)
+    if noise > NOISY:
+        yield Flag("noisy", f"interquartile range {noise:.0%} of the median training speed")
+    yield from _device_flags(member)
+    rise = member.spread("val_mean_iou_rise").mean
+    if rise > RISING:
+        yield Flag("not converged", f"validation mean IoU rose by {rise:.3f} over the last fifth of the budget")
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:
         yield Flag("learned nothing", f"mean IoU {score:.3f}, that of the commonest class {floor:.3f}")
     yield from _code_flags(member)
+
+
+def _device_flags(member: Configuration) -> Iterator[Flag]:
+    ok = member.ok
+    reasons = Counter(r for text in _texts(ok, "throttle_reasons") for r in text.split(", ") if r not in HARMLESS)
+    if reasons:
+        listed = ", ".join(f"{reason} in {count} of {len(ok)} trials" for reason, count in reasons.items())
+        clock = member.spread("sm_clock_mhz").mean
+        yield Flag("throttled", listed + (f"; SM clock {clock:.0f} MHz" if clock == clock else ""))
+    if (others := member.spread("other_processes").mean) > 0:
+        yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
+    backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))
+    uncompiled = _texts(ok, "jit_compile").count("False")
+    if uncompiled and not (backend == "tensorflow" and not on_gpu):  # there a graph without XLA is the usual way
+        how = "as a graph without XLA" if backend == "tensorflow" else "operation by operation"
+        yield Flag("not compiled", f"{uncompiled} of {len(ok)} trials ran {backend} {how}")
+
+
+def _texts(ok: pd.DataFrame, name: str) -> list[str]:
+    return [str(value) for value in ok[name]] if name in ok else []
 
 
 def _code_flags(member: Configuration) -> Iterator[Flag]:

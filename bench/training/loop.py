@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.backends.base import Engine
 from bench.pipeline import augment
+from bench.profiling.speed import seconds_since
 from bench.training.budget import Meter
 from bench.training.schedule import rate
 
@@ -90,7 +91,7 @@ class Training:
     def _block(self, count: int) -> None:
         start = time.perf_counter()
         losses = self.steps(count)
-        seconds = time.perf_counter() - start
+        seconds = seconds_since(start)
         self.meter.steps += count
         self.meter.seconds += seconds
         self.block_rates.append(count * self.meter.batch_size / seconds)

@@ -1,0 +1,158 @@
+"""Energy and the GPU's state by NVML, with a fake library: figures by hand, and the ways in which it can be missing."""
+
+import os
+import sys
+
+import pytest
+from fake_nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, NOT_SUPPORTED, FakeNvml, NVMLError, OldNvml
+
+from bench.profiling import device_state, energy, instruments
+from bench.profiling.energy import EnergyMeter
+from bench.profiling.nvml import Nvml, Unreadable
+
+
+@pytest.fixture
+def nvml(monkeypatch):
+    """Installs a fake library and returns it."""
+
+    def install(kind=FakeNvml, **values):
+        library = kind(**values)
+        monkeypatch.setitem(sys.modules, "pynvml", library)
+        return library
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return install
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until it is moved."""
+    now = [100.0]
+    monkeypatch.setattr(energy.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def test_joules_by_hand(nvml, clock):
+    library = nvml()
+    meter = EnergyMeter(Nvml())
+    with meter.window("joules_per_1000_train_images") as window:
+        assert window.short
+        window.images += 500
+        clock[0] += 12.5
+        assert not window.short
+        library.values["nvmlDeviceGetTotalEnergyConsumption"] += 5_000_000
+    # 5,000,000 mJ for 500 images: 10 J an image, 10,000 J for 1,000.
+    assert meter.summary() == {
+        "joules_per_1000_train_images": 10_000.0,
+        "idle_watts": 71.5,
+        "method": "NVML total energy",
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counter", "reason"),
+    [
+        (3.0, 2_000_000, "the counter went from 1000000 to 2000000 mJ in 3.0 s"),
+        (12.0, 500_000, "the counter went from 1000000 to 500000 mJ in 12.0 s"),  # the driver was loaded anew
+        (12.0, NVMLError(GPU_IS_LOST), "NVML: GPU is lost"),
+    ],
+)
+def test_a_window_without_a_figure_says_why(nvml, clock, seconds, counter, reason):
+    library = nvml()
+    meter = EnergyMeter(Nvml())
+    with meter.window("joules_per_1000_inferences") as window:
+        window.images += 100
+        clock[0] += seconds
+        library.values["nvmlDeviceGetTotalEnergyConsumption"] = counter
+    assert meter.summary() == {"method": f"not measured: {reason}", "idle_watts": 71.5}
+
+
+def test_one_figure_of_two_stays(nvml, clock):
+    library = nvml()
+    meter = EnergyMeter(Nvml())
+    with meter.window("joules_per_1000_train_images") as window:
+        window.images, clock[0] = 1000, 120.0
+        library.values["nvmlDeviceGetTotalEnergyConsumption"] += 1_000_000
+    library.values["nvmlDeviceGetTotalEnergyConsumption"] = NVMLError(GPU_IS_LOST)
+    with meter.window("joules_per_1000_inferences") as window:
+        assert not window.short  # nothing is measured, so nothing waits for 10 seconds
+    found = meter.summary()
+    assert (found["joules_per_1000_train_images"], found["problem"]) == (1000.0, "not measured: NVML: GPU is lost")
+
+
+def test_a_gpu_without_the_counter(nvml):
+    nvml(nvmlDeviceGetTotalEnergyConsumption=NVMLError(NOT_SUPPORTED))
+    meter = EnergyMeter(Nvml())
+    with meter.window("joules_per_1000_inferences") as window:
+        assert not window.short
+    assert meter.summary() == {"method": "not measured: NVML: Not Supported", "idle_watts": 71.5}
+
+
+@pytest.mark.parametrize(
+    ("backend_sees_gpu", "library", "reason"),
+    [
+        (False, None, "no NVIDIA GPU is used"),
+        (True, None, "nvidia-ml-py is not installed (pip install 'segbench[gpu]')"),
+        (True, FakeNvml(nvmlInit=NVMLError(LIBRARY_NOT_FOUND)), "NVML: NVML Shared Library Not Found"),
+    ],
+)
+def test_without_nvml_a_trial_is_measured_all_the_same(monkeypatch, backend_sees_gpu, library, reason):
+    import keras
+
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    monkeypatch.setattr(instruments, "sees_gpu", lambda backend: backend_sees_gpu)
+    found = instruments.Instruments(keras.backend.backend())
+    found.note_state("device_before")
+    with found.energy.window("joules_per_1000_train_images") as window:
+        assert not window.short
+    assert found.energy.summary() == {"method": f"not measured: {reason}"}
+    assert (found.environment(), found.reads_gpu) == ({}, False)
+
+
+def test_the_state_of_a_gpu(nvml):
+    # 0x4 power cap, 0x40 hardware thermal slowdown, 0x1000 is not known: 0x1044
+    pids = [os.getpid(), 17, 18]
+    nvml(nvmlDeviceGetCurrentClocksEventReasons=0x1044, nvmlDeviceGetComputeRunningProcesses=pids)
+    assert device_state.device_state(Nvml()) == {
+        "sm_clock_mhz": 1980,
+        "memory_clock_mhz": 3201,
+        "power_limit_watts": 700.0,
+        "temperature_c": 41,
+        "throttle_reasons": ["power cap", "hardware thermal slowdown", "0x1000"],
+        "other_processes": 2,
+    }
+
+
+def test_what_a_gpu_does_not_tell_is_left_out(nvml):
+    nvml(OldNvml, nvmlDeviceGetTemperature=NVMLError(NOT_SUPPORTED), nvmlDeviceGetCurrentClocksEventReasons=1)
+    found = device_state.device_state(Nvml())
+    assert "temperature_c" not in found
+    assert (found["problem"], found["throttle_reasons"]) == ("NVML: Not Supported", ["idle"])
+
+
+@pytest.mark.parametrize(
+    ("container", "pids", "others"),
+    [(True, [4711], 0), (True, [4711, 4712], 1), (False, [4711], 1), (True, [], 0), (True, [os.getpid(), 4711], 1)],
+)
+def test_in_a_container_one_process_is_taken_to_be_ours(nvml, monkeypatch, container, pids, others):
+    nvml(nvmlDeviceGetComputeRunningProcesses=pids)
+    monkeypatch.setattr(device_state, "_in_container", lambda: container)
+    assert device_state.device_state(Nvml())["other_processes"] == others
+
+
+@pytest.mark.parametrize(
+    ("visible", "asked"),
+    [(None, "index 0"), ("2,3", "index 2"), ("GPU-8a1b", "UUID GPU-8a1b"), ("MIG-77f0", "UUID MIG-77f0")],
+)
+def test_the_gpu_is_the_first_visible_one(nvml, monkeypatch, visible, asked):
+    library = nvml()
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    Nvml()
+    assert library.asked == [asked]
+
+
+def test_a_function_that_an_old_package_lacks_is_unreadable(nvml):
+    nvml()
+    with pytest.raises(Unreadable, match="nvidia-ml-py has no nvmlDeviceGetNothing"):
+        Nvml().read("nvmlDeviceGetNothing")

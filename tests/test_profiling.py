@@ -1,0 +1,194 @@
+"""Memory by phases, rates, peaks and traces."""
+
+import json
+from itertools import count
+
+import keras
+import numpy as np
+import pytest
+
+from bench.errors import BenchError
+from bench.profiling import environment, memory, peaks, speed, trace
+from bench.profiling.memory import MIB, Gauge, JaxAllocator, MemoryMeter, Resettable, ResidentSet
+from bench.training.convergence import convergence
+
+BACKEND = keras.backend.backend()
+
+
+class Allocator(Resettable):
+    """Bytes are taken and given back by hand."""
+
+    held = highest = 0
+
+    def use(self, size):
+        self.held += size
+        self.highest = max(self.highest, self.held)
+
+    def peak(self):
+        return self.highest
+
+    def reset(self):
+        self.highest = self.held
+
+
+class OnlyRises(JaxAllocator):
+    """JAX's, with a peak set by hand."""
+
+    highest = 0
+
+    def overall(self):
+        return self.highest
+
+
+def test_peaks_of_phases_and_of_the_whole():
+    gauge = Allocator()
+    meter = MemoryMeter("none", gauge)
+    gauge.use(100 * MIB)
+    with meter.phase("first_step"):
+        gauge.use(400 * MIB)
+        gauge.use(-400 * MIB)
+    gauge.use(900 * MIB)  # between phases: evaluation, such as at native size
+    gauge.use(-900 * MIB)
+    with meter.phase("train"):
+        gauge.use(200 * MIB)
+        gauge.use(-200 * MIB)
+    with meter.phase("first_step"):  # compiled again, for fine-tuning
+        gauge.use(50 * MIB)
+    assert meter.summary() == {
+        "peak_memory_mib": 1000.0,
+        "method": "device allocator",
+        "first_step_peak_mib": 500.0,
+        "train_peak_mib": 300.0,
+    }
+
+
+def test_a_phase_under_a_peak_that_can_not_be_reset_has_no_figure():
+    gauge = OnlyRises()
+    meter = MemoryMeter("none", gauge)
+    with meter.phase("first_step"):
+        gauge.highest = 300 * MIB
+    with meter.phase("train"):
+        gauge.highest = 310 * MIB
+    with meter.phase("inference"):
+        pass
+    found = meter.summary()
+    assert [found[f"{name}_peak_mib"] for name in memory.PHASES] == [300.0, 310.0, None]
+    assert found["notes"] == [f"inference: {JaxAllocator.note}"]
+
+
+def test_a_phase_that_throws_ends_its_thread():
+    gauge = ResidentSet()
+    with pytest.raises(MemoryError), MemoryMeter("none", gauge).phase("train"):
+        raise MemoryError
+    assert not gauge._thread.is_alive()
+
+
+def test_sampling_sees_memory_that_is_given_back():
+    def peak(size):
+        meter = MemoryMeter("none", ResidentSet())
+        with meter.phase("train"):
+            held = np.ones(size * MIB, np.uint8)
+            del held
+        return meter.summary()["train_peak_mib"]
+
+    before = peak(0)
+    assert peak(200) > before + 150  # NumPy maps and unmaps so much at once; the thread looks every 5 ms
+
+
+def test_this_machine_has_a_gauge():
+    assert isinstance(memory.gauge_of(BACKEND), Gauge)
+
+
+def test_a_clock_that_goes_backwards_ends_the_timing(monkeypatch):
+    times = iter([10.0, 9.5])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
+    with pytest.raises(BenchError, match=r"clock went back by 0\.5 s"):
+        speed.seconds_of(lambda: None)
+
+
+def test_a_clock_that_stands_gives_no_infinite_rate(monkeypatch):
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: 10.0)
+    assert speed.seconds_of(lambda: None) > 0
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.001, 334), (0.1, 20), (1.0, 5), (4.0, 3)])
+def test_a_rate_is_over_enough_calls(monkeypatch, seconds, calls):
+    made = count()
+    monkeypatch.setattr(speed, "seconds_of", lambda call: next(made) * 0 + seconds)
+    assert speed.rate(lambda: None, 8) == pytest.approx(8 / seconds)
+    assert next(made) == calls  # 1/3 s and 20 calls; no more than 5 s; 3 at least
+
+
+def test_shares_by_hand():
+    speeds = {"train_images_per_second": 1369.0, "inference_images_per_second": 4000.0}
+    peak = {"matmul_tflops": {"float32": 50.0, "bfloat16": 790.0}}
+    # U-Net 64..1024 at 256 px, 96.4 GFLOP forward: 3 x 96.4e9 x 1369 = 395.9e12, of 790e12 50.1 %
+    found = peaks.shares(speeds, 96.4, "mixed_bfloat16", peak)
+    assert found == {"train_mfu": pytest.approx(0.5012, abs=1e-4), "inference_mfu": pytest.approx(0.4881, abs=1e-4)}
+    assert peaks.shares(speeds, None, "float32", peak) == {}
+    assert peaks.shares({**speeds, "train_images_per_second": None}, 1.0, "float32", peak).keys() == {"inference_mfu"}
+
+
+def test_peaks_are_measured_once_and_the_greater_one_stays(monkeypatch):
+    products, copies = iter([4e12, 8e12, 6e12, 7e12]), iter([2e9, 1e9])
+    monkeypatch.setattr(peaks, "_matmul", lambda dtype: next(products))
+    monkeypatch.setattr(peaks, "_copy", lambda: next(copies))
+    first = peaks.measured_peaks(BACKEND, "a device of this test")
+    assert first == {
+        "matmul_tflops": {"float32": 4.0, "bfloat16": 8.0},
+        "copy_gb_per_s": 2.0,
+        "method": peaks.METHOD,
+    }
+    assert peaks.measured_peaks(BACKEND, "a device of this test") == first
+    again = peaks.measured_peaks(BACKEND, "a device of this test", again=True)
+    assert (again["matmul_tflops"], again["copy_gb_per_s"]) == ({"float32": 6.0, "bfloat16": 8.0}, 2.0)
+
+
+def test_peaks_of_this_machine(monkeypatch):
+    monkeypatch.setattr(peaks, "SIZES", (64,))
+    found = peaks.measured_peaks(BACKEND, "another device of this test")
+    assert min(*found["matmul_tflops"].values(), found["copy_gb_per_s"]) >= 0
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_trace_holds_the_steps(tmp_path):
+    matrix = keras.ops.ones((16, 16))
+    taken = []
+
+    def step():
+        taken.append(keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)))
+
+    assert trace.write_trace(BACKEND, step, tmp_path / "trace") == ""
+    assert len(taken) == trace.STEPS
+    assert sum(path.stat().st_size for path in (tmp_path / "trace").rglob("*") if path.is_file()) > 0
+
+
+def test_a_trace_that_fails_is_a_line(tmp_path):
+    def step():
+        raise RuntimeError("CUPTI is not there\nand more")
+
+    assert trace.write_trace(BACKEND, step, tmp_path / "trace") == "The trace was not written: CUPTI is not there"
+
+
+def test_tf32_is_read_as_it_is_set():
+    assert isinstance(environment.allows_tf32(BACKEND), bool)
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"), [("PJRT C API\ncuda 12080", "12.8"), ("cuda 13000", "13.0"), ("cpu", None)]
+)
+def test_cuda_of_jax(monkeypatch, answer, version):
+    jax = pytest.importorskip("jax.extend.backend")
+    monkeypatch.setattr(jax, "get_backend", lambda: type("Backend", (), {"platform_version": answer}))
+    assert environment.gpu_libraries("jax")["cuda"] == version
+
+
+def test_the_variables_name_no_folders():
+    assert not [name for name in environment.VARIABLES if name.endswith(("_DIR", "_PATH", "_HOME"))]
+
+
+def test_the_rise_at_the_end():
+    # (0.7 + 0.6) / 2 - (0.5 + 0.4) / 2 = 0.2
+    assert convergence([0.1, 0.4, 0.5, 0.6, 0.7]) == {"val_mean_iou_rise": 0.2}
+    assert convergence([0.1, 0.4, 0.5]) == {}
+    assert convergence([0.5] * 4) == {"val_mean_iou_rise": 0.0}
