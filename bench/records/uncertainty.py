@@ -34,6 +34,7 @@ class Score:
     name: str  # of the frame's column
     values: Callable[[ImageTable], Values]  # (images, K)
     of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
+    own: bool = False  # made of a column of its own, not of the counts
 
 
 def _counts(table: ImageTable) -> Values:
@@ -88,7 +89,7 @@ SCORES = {
 
 def score_named(name: str) -> Score:
     """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
-    return SCORES.get(name) or Score(name, lambda table: _known(table.extra[name]), _mean_of_images)
+    return SCORES.get(name) or Score(name, lambda table: _known(table.extra[name]), _mean_of_images, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +175,7 @@ def _read(member: Configuration, score: Score) -> _Tables | str:
         if math.isnan(seed):
             continue
         try:
-            table = read_table(Path(folder) / IMAGES)
+            table = read_table(Path(folder) / IMAGES, counts_only=not score.own)
         except BenchError:
             return NO_TABLE
         if images not in (None, (table.names, table.groups)) or not table.names:
