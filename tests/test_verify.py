@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.commands import verify
 from bench.errors import BenchError
-from bench.records.prediction import predict
+from bench.records.prediction import predict, predict_positive
 from bench.spec import TrialConfig
 
 RUN = "unet_None_0_10epochs_128_0"  # the name that fake_results gives its folder
@@ -120,3 +120,10 @@ def test_a_gap_in_the_seeds_is_filled():
     record, _ = fake_record(fake_config(seed=3))
     trial = type("Stored", (), {"record": record})()
     assert verify.again(trial, [1, 3], seed=None, data_dir=None, plugin=None).seed == 0
+
+
+def test_speeds_differ_by_factors():
+    found = predict_positive([10.0, 40.0])
+    # of log(20) = the mean: s = 0.980, t of 1 degree of freedom 12.706: exp(12.706 * 0.980 * sqrt(1.5)) = 4.22e6
+    assert found.mean == pytest.approx(20)
+    assert found.high / found.mean == pytest.approx(found.mean / found.low) == pytest.approx(4.22e6, rel=0.01)

@@ -65,6 +65,12 @@ def predict(values: Sequence[float]) -> Prediction:
     return Prediction(mean, mean - half, mean + half, n)
 
 
+def predict_positive(values: Sequence[float]) -> Prediction:
+    """As `predict`, of the logarithms: of speeds, which differ by factors and are never below 0."""
+    found = predict([math.log(value) for value in values])
+    return Prediction(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.seeds)
+
+
 def by_seed(member: Configuration, column: str) -> pd.Series:
     """The column's value of each seed that ended well; repeats of a seed count as one. Empty where there is none."""
     if column not in member.ok:
@@ -80,5 +86,8 @@ def verdicts(known: Configuration, new: Configuration) -> Iterator[Verdict]:
     same_device = known.values["device"] == new.values["device"]
     for column in (*QUALITY, *(SPEED if same_device else ())):
         values, found = by_seed(known, column), new.spread(column)
+        if column in SPEED:
+            values = values[values > 0]
         if len(values) >= FEWEST and found.n:
-            yield Verdict(column, found.mean, predict([float(value) for value in values]))
+            expected = predict_positive if column in SPEED else predict
+            yield Verdict(column, found.mean, expected([float(value) for value in values]))
