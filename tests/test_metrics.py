@@ -249,3 +249,9 @@ def test_empty_table_and_no_table(tmp_path):
 
 def test_thresholds_are_nineteen_twentieths():
     assert [math.isclose(t, k / 20) for k, t in enumerate(THRESHOLDS, 1)] == [True] * 19
+
+
+def test_each_images_own_mean_iou():
+    counts = np.array([[[2, 1, 1], [0, 0, 0]], [[3, 0, 1], [1, 1, 0]], [[0, 0, 0], [0, 0, 0]]])
+    # an absent class is left out: 2 / 4; (3 / 4 + 1 / 2) / 2; nothing there
+    np.testing.assert_allclose(scores.image_means(counts), [0.5, 0.625, np.nan])

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from bench.evaluation.summary import summarise
 from bench.evaluation.table import read_table
 from bench.execution.observer import Observer
 from bench.execution.runner import run
+from bench.metrics.scores import image_means
 from bench.records.store import load
 from bench.spec import Budget, TrialConfig
 from tests.conftest import installed_backends
@@ -66,6 +68,11 @@ def test_samples_are_pictures_of_image_truth_and_prediction(trial):
     assert len(trial.samples()) == 6
     with Image.open(trial.samples()[0]) as picture:
         assert picture.size == (3 * 32 + 2 * 4, 32)
+
+
+def test_the_worst_images_are_kept_with_their_scores(trial):
+    scores = np.sort(image_means(read_table(trial.folder / "images.parquet").counts))
+    assert [float(file.name.split("_")[1]) for file in trial.worst()] == pytest.approx(scores[:4], abs=6e-4)
 
 
 def test_a_trial_on_parts_of_images_is_scored_on_whole_ones(tmp_path, quick_backend):
@@ -144,6 +151,7 @@ def test_a_killed_trial_is_a_row_and_is_run_again(tmp_path, quick_backend):
 RUN = """
 import sys
 from bench.execution.runner import run
+from bench.metrics.scores import image_means
 from bench.spec import Budget, TrialConfig
 run([TrialConfig("unet", "shapes", image_size=(32, 32), batch_size=4, params={"filters": [4, 8]},
                  budget=Budget(600, "seconds"), backend=sys.argv[1])], results=sys.argv[2])

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import Task, evaluate
 from bench.evaluation.predict import Predictor
-from bench.evaluation.samples import write_samples
+from bench.evaluation.samples import write_samples, write_worst
 from bench.evaluation.table import write_table
 from bench.evaluation.thresholds import tune
 from bench.execution import fine_tune, saved
@@ -34,7 +34,7 @@ from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
 from bench.profiling.speed import seconds_of
 from bench.records.kept import keep
-from bench.records.store import HISTORY, IMAGES, SAMPLES
+from bench.records.store import HISTORY, IMAGES, SAMPLES, WORST
 from bench.spec import TrialConfig
 from bench.training.class_weights import class_weights
 from bench.training.loop import Diverged
@@ -195,6 +195,7 @@ class Session:
         result = evaluate(predictor, self.task, test, full=True, point=point)
         write_table(self.folder / IMAGES, *result.table)
         write_samples(predictor, self.pack, test, self.folder / SAMPLES)
+        write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)
         self.save_weights()
         return result.metrics(), validation
 

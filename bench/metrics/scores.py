@@ -63,6 +63,12 @@ def mean_iou_per_image(counts: Counts) -> float | None:
     return mean_per_image(iou(counts))
 
 
+def image_means(counts: Counts) -> Scores:
+    """Each image's own mean IoU over the classes in its labels or its predictions: (N, C, 3) -> (N,), NaN for none."""
+    scores = iou(counts)
+    return _ratio(np.nansum(scores, axis=1), (~np.isnan(scores)).sum(axis=1))
+
+
 def mean_per_image(scores: Scores) -> float | None:
     """Mean over images of each image's mean over classes, (N, C); NaN is left out of both."""
     return mean_of(np.nanmean(scores[~np.isnan(scores).all(axis=1)], axis=1))

@@ -5,6 +5,7 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  history.jsonl               a line at each evaluation
                  images.parquet              the per-image table of the test split
                  samples/*.png               image, truth and prediction side by side
+                 worst/*.png                 the same of the test images with the lowest mean IoU, which is in the name
                  weights.weights.h5          the tested weights, where they are kept (see bench/records/kept.py)
                  weights.keep                empty: these weights are never removed
                  evaluations/                what `bench evaluate` found
@@ -33,6 +34,7 @@ HISTORY = "history.jsonl"
 IMAGES = "images.parquet"
 LAYERS = "layers.json"
 SAMPLES = "samples"
+WORST = "worst"
 WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
 EVALUATIONS = "evaluations"
@@ -57,6 +59,10 @@ class StoredTrial:
     def samples(self) -> list[Path]:
         """The overlays, in order."""
         return sorted((self.folder / SAMPLES).glob("*.png"))
+
+    def worst(self) -> list[Path]:
+        """The overlays of the test images with the lowest mean IoU, the worst first."""
+        return sorted((self.folder / WORST).glob("*.png"))
 
     @property
     def weights(self) -> Path | None:

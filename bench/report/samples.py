@@ -2,9 +2,10 @@
 
 import base64
 import io
+import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +17,10 @@ from bench.report.board import Group, Row
 MAX_CONFIGURATIONS = 12  # of a group, best first
 MAX_IMAGES = 3  # of a configuration
 _MAX_SIZE = (576, 288)  # pixels; three panels side by side
+_SMALL_SIZE = (312, 156)
+WORST_TRIALS = 200  # whose worst images are shown, best configurations first
+WORST_IMAGES = 2  # of a trial
+_MOST_BYTES = 4_000_000  # of all worst images in the page
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,57 @@ def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = Fals
     return next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
 
 
+@dataclass(frozen=True)
+class Worst:
+    """The worst images of one trial."""
+
+    label: str  # of its row
+    seed: str
+    samples: tuple[Sample, ...]  # their names begin with the image's mean IoU
+
+
+class WorstImages:
+    """Reads the worst images of the trials of one page, as long as they fit it."""
+
+    def __init__(self, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool = False):
+        self.trials, self.problems, self.public = trials, problems, public
+        self.left, self.bytes = WORST_TRIALS, _MOST_BYTES
+
+    def of(self, group: Group) -> tuple[list[Worst], int]:
+        """Those of a group's trials, best configurations first, and of how many trials they can't be shown."""
+        shown, missed = [], 0
+        for row in group.ranked:
+            for seed, folder in zip(row.configuration.ok["seed"], row.configuration.ok["folder"], strict=True):
+                if not self.left or self.bytes <= 0:
+                    missed += 1
+                elif samples := self._read(self.trials[folder]):
+                    shown.append(Worst(row.label, f"{seed:g}", samples))
+        return shown, missed
+
+    def _read(self, trial: StoredTrial) -> tuple[Sample, ...]:
+        files = [] if self.public and _is_private(trial) else trial.worst()[:WORST_IMAGES]
+        samples = tuple(
+            sample for file in files if (sample := read_sample(file, self.problems, size=_SMALL_SIZE, quality=70))
+        )
+        self.left -= bool(samples)
+        self.bytes -= sum(len(sample.uri) for sample in samples)
+        return tuple(replace(sample, name=re.sub(r"^\d+_", "", sample.name)) for sample in samples)
+
+
 def private_data(trials: Iterable[StoredTrial]) -> list[str]:
     """The data sets with samples that may not be published, or whose records don't say that they may."""
-    return sorted({clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and t.samples()})
+    return sorted(
+        {clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and (t.samples() or t.worst())}
+    )
 
 
 def _is_private(trial: StoredTrial) -> bool:
     return trial.record.dataset.get("may_show_pictures") is not True
 
 
-def read_sample(file: Path, problems: list[str]) -> Sample | None:
+def read_sample(
+    file: Path, problems: list[str], *, size: tuple[int, int] = _MAX_SIZE, quality: int = 82
+) -> Sample | None:
     """A picture made small enough; None, and a line in `problems`, where it can't be read."""
     try:
         with warnings.catch_warnings():
@@ -74,8 +120,8 @@ def read_sample(file: Path, problems: list[str]) -> Sample | None:
             f"{clean(file.parent.parent.name)}: the sample {clean(file.name)} can't be read ({clean(str(error))})."
         )
         return None
-    image.thumbnail(_MAX_SIZE)
+    image.thumbnail(size)
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=82)
+    image.save(out, "WEBP", quality=quality)
     uri = f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
     return Sample(shorten(clean(file.stem)), uri, *image.size)
