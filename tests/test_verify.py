@@ -89,9 +89,11 @@ def test_speed_of_another_device_is_not_compared(bench):
     assert "train images" not in result.stdout and "mean iou" in result.stdout
 
 
-def test_the_seed_can_be_chosen(bench):
-    _, asked, _ = bench(RUN, "--seed", 3)
-    assert asked[0].seed == 3
+def test_the_seed_can_be_chosen_and_earlier_verifications_do_not_count(bench):
+    bench(RUN, shift=-0.3)
+    result, asked, _ = bench(RUN, "--seed", 3)
+    assert asked[-1].seed == 3
+    assert result.exit_code == 0, result.output
 
 
 def test_a_run_that_ends_badly(bench):

@@ -52,7 +52,7 @@ def verify(
     (record,) = start([config], folder, force) or [None]
     if record is None or record.status != "ok":
         raise BenchError(f"The new run did not end well: {record.reason if record else 'another runner has it now'}")
-    new = _pooled(folder, record.key)
+    new = _pooled(folder, record.key, alone=True)
     if record.configuration != trial.record.configuration:
         warn("The data, the plug-in or the weights file are no longer those of the run: another result is expected.")
     found = list(verdicts(known, new))
@@ -91,13 +91,14 @@ def _known(trial: "StoredTrial") -> "Configuration":
     return member
 
 
-def _pooled(results: Path, key: str) -> "Configuration":
-    """The configuration that the trial of that key is one of."""
+def _pooled(results: Path, key: str, *, alone: bool = False) -> "Configuration":
+    """The configuration that the trial of that key is one of, of all its trials or of that one alone."""
     from bench.records.frame import trials_frame, without_doubles
     from bench.records.statistics import pool
     from bench.records.store import load
 
-    members = pool(trials_frame(without_doubles(load([results]).trials)[0]))
+    frame = trials_frame(without_doubles(load([results]).trials)[0])
+    members = pool(frame[frame["key"] == key] if alone else frame)
     return next(member for member in members if key in set(member.ok["key"]))
 
 
@@ -132,3 +133,6 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
         if one.name not in ("seed", "keep_weights", "data_dir"):
             causes.add_row(*(Text(part) for part in (one.kind, one.name.replace("_", " "), one.one, one.other)))
     console.print(causes if causes.row_count else "Nothing that is recorded differs.")
+    console.print(
+        "By chance alone one new seed in 20 falls outside: verify with another --seed before looking further."
+    )

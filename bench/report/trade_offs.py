@@ -16,6 +16,8 @@ COSTS = {  # column: what it is called, whether more of it is better; parameters
     "inference_images_per_second": ("inference speed (images/s)", True),
     "latency_ms_p95": ("latency p95 (ms)", False),
     "peak_memory_mib": ("peak memory (MiB)", False),
+    "joules_per_1000_inferences": ("energy (J per 1,000 images of inference)", False),
+    "joules_per_1000_train_images": ("energy (J per 1,000 images of training)", False),
     "params": ("parameters (M)", False),
     "gflops": ("GFLOPs of a forward pass of one image", False),
 }
