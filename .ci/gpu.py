@@ -29,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 DONE = "pieces.json"  # what has come to its end, with its seconds and exit code
 GRACE_SECONDS = 30.0  # for a piece to record what it was at when time is over
+SWEEP_SECONDS = "15"  # of compiling for larger and larger batches, which would take most of the time on JAX
 BENCH = ("-c", "from bench.cli import main; main()")
 
 
@@ -107,7 +108,8 @@ def pieces(scale: Scale, pets: Path | None, quick: bool = False) -> list[Piece]:
 
 def _speed(scale: Scale, backend: str, precision: str, size: int, batch: int) -> tuple[str, ...]:
     words = ("speed", "--arch", scale.arch, "--backend", backend, "--precision", precision, "--image-size", str(size))
-    return (*BENCH, *words, "--batch-size", str(batch), *scale.options, "--results", "speed")
+    words += ("--batch-size", str(batch), "--sweep-seconds", SWEEP_SECONDS)
+    return (*BENCH, *words, *scale.options, "--results", "speed")
 
 
 def _train(scale: Scale, pets: Path) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ def numbers(config: TrialConfig) -> None:
         ("seed", config.seed, lambda v: 0 <= v < 2**31, "a whole number from 0 to 2147483647"),
         ("repeat", config.repeat, lambda v: v >= 0, "0 or more"),
         ("limit of the batch size", config.find_batch_size, lambda v: v >= 0, "1 or more images, 0 for none"),
+        ("seconds of the sweep", config.sweep_seconds, lambda v: v >= 0, "0 seconds or more"),
         ("timeout", config.timeout, lambda v: v is None or v > 0, "more than 0 seconds"),
     )
     for name, value, accepts, accepted in limits:

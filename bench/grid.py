@@ -27,7 +27,7 @@ AXES = (
 )  # fmt: skip
 SINGLE = (
     *("data_dir", "skip_corrupt", "plugin", "timeout", "keep_weights", "init_from", "measure", "find_batch_size"),
-    "trace",
+    *("trace", "sweep_seconds"),
 )
 ALL = "all"  # of --arch: every architecture that the rest of the options suits
 # Said only of the trials that have what comes before it.

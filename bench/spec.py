@@ -218,6 +218,7 @@ class TrialConfig:
     data_dir: str | None = None  # not in the key
     skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
     find_batch_size: int = 0  # not in the key: the largest batch that trains is sought up to it; 0: not sought
+    sweep_seconds: float = 120.0  # not in the key: after which the sweep of inference tries no larger batch
     trace: bool = False  # not in the key: a profiler's trace of some training steps is written beside the record
     timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
     keep_weights: str = "best"  # whose weights stay in the results folder: one of KEPT_WEIGHTS; not in the key

@@ -135,6 +135,7 @@ _KINDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "repeat": (_whole, "how many times, such as 2"),
     "timeout": (_seconds, "a time above 0, such as 90s, 10m or 2h"),
     "find_batch_size": (_whole, "the largest batch size that is tried, such as 1024"),
+    "sweep_seconds": (_number, "seconds, such as 20; 0: batches of one image only"),
     "trace": (_flag, "true or false, without quotes"),
     "skip_corrupt": (_flag, "true or false, without quotes"),
     "balance_ships": (_whole, "a whole number of images"),

@@ -2,13 +2,19 @@
 
 import json
 import sys
+import time
 from itertools import pairwise
 
 import pytest
 import scripts
 from typer.testing import CliRunner
 
+from bench import grid
 from bench.cli import app
+from bench.errors import BenchError
+from bench.execution.identity import trial_key
+from bench.execution.throughput import Effort, inference_sweep
+from bench.spec import NO_DATASET
 
 gpu = scripts.load(".ci/gpu.py")
 
@@ -18,9 +24,9 @@ def names(pieces):
 
 
 def test_the_most_worth_comes_first(tmp_path):
-    grid = gpu.pieces(gpu.Scale(), tmp_path)
-    assert names(grid)[:3] == ["speed-jax-bfloat16", "peers", "train-pets"]
-    assert names(gpu.pieces(gpu.Scale(), None)) == [name for name in names(grid) if name != "train-pets"]
+    every = names(gpu.pieces(gpu.Scale(), tmp_path))
+    assert every[:3] == ["speed-jax-bfloat16", "peers", "train-pets"]
+    assert names(gpu.pieces(gpu.Scale(), None)) == [name for name in every if name != "train-pets"]
 
 
 def test_every_command_of_the_rehearsal_is_understood(tmp_path, monkeypatch):
@@ -37,13 +43,29 @@ def test_the_real_grid_is_of_all_families_and_large():
     assert {("--arch", "all"), ("--image-size", "256"), ("--batch-size", "64")} <= set(pairwise(words))
 
 
+def test_the_sweep_s_limit_is_no_part_of_a_trial_s_identity():
+    usual, short = (
+        grid.expand({"arch": "unet", "measure": "speed", "backend": "jax", **limit})[0]
+        for limit in ({}, {"sweep_seconds": gpu.SWEEP_SECONDS})
+    )
+    assert (usual.sweep_seconds, short.sweep_seconds) == (120.0, 15.0)
+    assert trial_key(usual, NO_DATASET) == trial_key(short, NO_DATASET)
+    with pytest.raises(BenchError, match="The seconds of the sweep is -1"):
+        grid.expand({"arch": "unet", "measure": "speed", "backend": "jax", "sweep_seconds": -1})
+
+
+def test_after_the_sweep_s_seconds_no_larger_batch_is_tried():
+    points, end = inference_sweep(lambda size: lambda: time.sleep(0.02), Effort(sweep_seconds=0.0))
+    assert ([size for size, _ in points], end) == ([1], "limit")
+
+
 def test_what_failed_is_tried_again_after_the_others():
-    first, second, third = grid = [gpu.Piece(name, (name,)) for name in "abc"]
+    first, second, third = pieces = [gpu.Piece(name, (name,)) for name in "abc"]
     done = {"a": {"arguments": ["a"], "exit_code": 1}, "b": {"arguments": ["b"], "exit_code": 0}}
-    assert gpu.open_pieces(grid, {}) == grid
-    assert gpu.open_pieces(grid, done) == [third, first]
+    assert gpu.open_pieces(pieces, {}) == pieces
+    assert gpu.open_pieces(pieces, done) == [third, first]
     other = {"b": {"arguments": ["another"], "exit_code": 0}}
-    assert gpu.open_pieces(grid, other) == [first, second, third]
+    assert gpu.open_pieces(pieces, other) == [first, second, third]
 
 
 def test_a_piece_s_end_is_its_exit_code(tmp_path):
@@ -65,9 +87,9 @@ def test_a_piece_is_interrupted_as_by_ctrl_c_when_time_is_over(tmp_path):
 
 def test_pieces_that_ended_are_noted_and_not_run_again(tmp_path, monkeypatch, capsys):
     script = "import pathlib, sys; file = pathlib.Path('ran'); file.open('a').write('x'); sys.exit(int(sys.argv[1]))"
-    grid = [gpu.Piece("good", ("-c", script, "0")), gpu.Piece("bad", ("-c", script, "1"))]
+    pieces = [gpu.Piece("good", ("-c", script, "0")), gpu.Piece("bad", ("-c", script, "1"))]
     monkeypatch.setattr(gpu, "ROOT", tmp_path)
-    monkeypatch.setattr(gpu, "pieces", lambda *_, **__: grid)
+    monkeypatch.setattr(gpu, "pieces", lambda *_, **__: pieces)
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--small"])
     for runs in ("xx", "xxx"):
         with pytest.raises(SystemExit) as end:

@@ -53,6 +53,14 @@ def speed(
     largest_batch: Annotated[
         int, _option(_RUN, "Where --find-batch-size gives up.", default=LARGEST_BATCH)
     ] = LARGEST_BATCH,
+    sweep_seconds: Annotated[
+        Text,
+        _option(
+            _RUN,
+            "After which the sweep over inference batches tries no larger one; compiling counts.",
+            default=f"{_DEFAULT.sweep_seconds:g}",
+        ),
+    ] = None,
     plugin: Annotated[Path | None, _option(_RUN, "A Python file with your architectures.")] = None,
     config: Annotated[
         Path | None, _option(_RUN, "A TOML file with the options' names, tables of trials, or a preset; options win.")

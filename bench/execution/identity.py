@@ -12,7 +12,10 @@ from bench.hashing import file_hash
 from bench.records.store import WEIGHTS
 from bench.spec import PROTOCOL_VERSION, TrialConfig
 
-NOT_IN_KEY = {"data_dir", "timeout", "skip_corrupt", "keep_weights", "dataset_params", "find_batch_size", "trace"}
+NOT_IN_KEY = {
+    *("data_dir", "timeout", "skip_corrupt", "keep_weights", "dataset_params"),
+    *("find_batch_size", "sweep_seconds", "trace"),
+}
 BY_CONTENT = {"plugin", "weights", "init_from", "params"}  # in the key, but not as they are written
 
 

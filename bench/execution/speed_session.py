@@ -41,7 +41,7 @@ class SpeedSession:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
-        self.effort = Effort()
+        self.effort = Effort(sweep_seconds=config.sweep_seconds)
 
     def run(self, fingerprint: str) -> dict[str, Any]:
         """Build, compile and measure; the parts of the record, by name.
@@ -66,7 +66,7 @@ class SpeedSession:
         phase("profile")
         with ledger.phase("profile"):
             model = describe_model(self.engine.model, self.folder)
-            speed = measure_inference(self.engine, self.batch[0], self.instruments)
+            speed = measure_inference(self.engine, self.batch, self.instruments)
             memory = self.instruments.memory.summary()  # before batches of other sizes
             speed |= self.sweep()
         rates = blocks.rates(self.config.batch_size)
@@ -118,6 +118,7 @@ class SpeedSession:
             run = bare_steps(self.engine, self.batch, window)
             blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update)
             top_up(window, run, blocks.steps)
+        self.instruments.memory.plan("train", self.engine.planned_bytes("train", self.batch))
         under_load(self.engine, self.batch, blocks.steps, self.instruments)
         loss = float(self.engine.train_step(*self.batch, 0.0))
         if not math.isfinite(loss):

@@ -7,7 +7,10 @@ import pandas as pd
 
 from bench.records.frame import CONFIG
 
-_NOT_IDENTITY = ("seed", "repeat", "data_dir", "skip_corrupt", "timeout", "keep_weights", "find_batch_size", "trace")
+_NOT_IDENTITY = (
+    *("seed", "repeat", "data_dir", "skip_corrupt", "timeout", "keep_weights"),
+    *("find_batch_size", "sweep_seconds", "trace"),
+)
 SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
 """The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
