@@ -46,6 +46,13 @@ def share_weights(engine, path: Path) -> None:
         np.savez(path, **{f"w{i}": w for i, w in enumerate(engine.model.get_weights())})
 
 
+def _planned(engine, *batch) -> list[int | None]:
+    batch = tuple(map(engine.put, batch))
+    engine.wait(engine.train_step(*batch, 0.0))
+    engine.wait(engine.predict(batch[0]))
+    return [engine.planned_bytes(program, batch) for program in ("train", "inference")]
+
+
 def main() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
@@ -93,7 +100,9 @@ def main() -> None:
         "logits_dtype": str(logits.dtype),
         "logits_decide": bool((logits.argmax(-1) == classes).all()),
         "half_losses": half_losses,
+        "backend": keras.backend.backend(),
         "compiled": engine.compiled,
+        "planned_bytes": [_planned(engine, images[:n], labels[:n], draws[:n]) for n in (1, BATCH)],
         "other_compiled": other.compiled,
         "other_losses": other_losses,
         "other_classes_shape": list(other_classes.shape),

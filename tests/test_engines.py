@@ -74,6 +74,15 @@ def test_compiled_or_not_the_steps_are_the_same(found):
     assert found["other_classes_shape"] == found["classes_shape"]
 
 
+def test_jax_says_what_memory_its_programs_take(found):
+    one, four = found["planned_bytes"]
+    if found["backend"] != "jax":
+        assert one == four == [None, None]
+        return
+    assert all(1.5 * small < large < 4.5 * small for small, large in zip(one, four, strict=True))
+    assert one[0] > one[1] > 0  # training takes more than predicting
+
+
 def test_half_precision_trains_every_loss_with_loss_scaling(found):
     assert found["half_losses"][-1] < 0.8 * found["half_losses"][0]
 

@@ -39,6 +39,9 @@ class OnlyRises(JaxAllocator):
     def overall(self):
         return self.highest
 
+    def held(self):
+        return 40 * MIB
+
 
 def test_peaks_of_phases_and_of_the_whole():
     gauge = Allocator()
@@ -71,9 +74,24 @@ def test_a_phase_under_a_peak_that_can_not_be_reset_has_no_figure():
         gauge.highest = 310 * MIB
     with meter.phase("inference"):
         pass
+    meter.plan("train", 5 * MIB)  # known already
     found = meter.summary()
     assert [found[f"{name}_peak_mib"] for name in memory.PHASES] == [300.0, 310.0, None]
-    assert found["notes"] == [f"inference: {JaxAllocator.note}"]
+    assert found["notes"] == ["inference: at most the peak of what came before; JAX can't reset its allocator's peak"]
+
+
+def test_a_plan_stands_for_a_peak_that_is_not_known():
+    gauge = OnlyRises()
+    gauge.highest = 300 * MIB
+    meter = MemoryMeter("none", gauge)
+    with meter.phase("inference"):
+        pass
+    meter.plan("inference", None)
+    assert meter.summary()["inference_peak_mib"] is None
+    meter.plan("inference", 80 * MIB)
+    found = meter.summary()
+    assert found["inference_peak_mib"] == 120.0  # 40 MiB at rest
+    assert found["notes"] == ["inference: what was held at rest and XLA's plan; JAX can't reset its allocator's peak"]
 
 
 def test_a_phase_that_throws_ends_its_thread():

@@ -74,6 +74,18 @@ class Engine(ABC):
     def wait(self, value: Any) -> None:
         """Return when `value` has been computed."""
 
+    def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
+        """Bytes of temporaries and results that a compiled program takes beside what it is given.
+
+        Args:
+            program: "train" or "inference", which has run on this batch before.
+            batch: images, labels and draws on the device.
+
+        Returns:
+            None where the backend doesn't say, or doesn't compile.
+        """
+        return None
+
     def pull(self) -> None:  # noqa: B027 - most backends keep the state in the variables
         """Bring the variables of model and optimizer up to date."""
 

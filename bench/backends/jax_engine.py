@@ -72,6 +72,16 @@ class JaxEngine(Engine):
         trainable, rest, slots = self._state
         self._state = (trainable, self._forward(trainable, rest, images), slots)
 
+    def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
+        if not self.compiled:
+            return None
+        if program == "train":
+            compiled = self._train.lower(self._state, *batch, jnp.float32(0)).compile()
+        else:
+            compiled = self._predict.lower(*self._state[:2], batch[0]).compile()
+        plan = compiled.memory_analysis()
+        return plan.temp_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes if plan else None
+
     def put(self, array: np.ndarray) -> jax.Array:
         return jax.device_put(array)
 

@@ -42,7 +42,7 @@ def measure_speed(training: Training, batch: Batch, instruments: Instruments) ->
         "train_blocks": len(training.block_rates),
         "loader_images_per_second": rate(training.load, size),
         **_harness(training, batch, instruments),
-        **measure_inference(training.engine, batch[0], instruments),
+        **measure_inference(training.engine, batch, instruments),
     }
 
 
@@ -75,13 +75,9 @@ def under_load(engine: Engine, batch: Batch, count: int, instruments: Instrument
         engine.wait(pending)
 
 
-def measure_inference(engine: Engine, images: Any, instruments: Instruments) -> dict[str, Any]:
-    """Throughput and latency of the compiled prediction.
-
-    Args:
-        images: uint8 (B, H, W, 3), resident on the device.
-    """
-    size = len(images)
+def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+    """Throughput and latency of the compiled prediction of a batch's images."""
+    images, size = batch[0], len(batch[0])
     with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
 
         def run(count: int = 1) -> None:
@@ -90,6 +86,7 @@ def measure_inference(engine: Engine, images: Any, instruments: Instruments) -> 
 
         throughput = rate(run, size)
         top_up(window, run, _steps(size / throughput))
+    instruments.memory.plan("inference", engine.planned_bytes("inference", batch))
     return {
         "inference_images_per_second": throughput,
         "inference_batch_size": size,
@@ -152,6 +149,7 @@ def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict
         pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
         seconds, _, ratio = paired_ratio(lambda: bare(steps), through, pairs=pairs)
         top_up(window, bare, steps)
+    instruments.memory.plan("train", engine.planned_bytes("train", batch))
     under_load(engine, batch, steps, instruments)
     return {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}
 

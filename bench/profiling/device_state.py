@@ -45,10 +45,10 @@ def device_state(nvml: Nvml) -> dict[str, Any]:
 
 def _reasons(nvml: Nvml) -> list[str]:
     """In words; a bit that is not known as its number."""
-    name = "nvmlDeviceGetCurrentClocksEventReasons"  # since nvidia-ml-py 12.535
-    if not hasattr(nvml.library, name):
-        name = "nvmlDeviceGetCurrentClocksThrottleReasons"
-    bits = nvml.read(name)
+    try:
+        bits = nvml.read("nvmlDeviceGetCurrentClocksEventReasons")
+    except Unreadable:  # an older package or driver has it under its old name
+        bits = nvml.read("nvmlDeviceGetCurrentClocksThrottleReasons")
     return [_REASONS.get(1 << place, hex(1 << place)) for place in range(bits.bit_length()) if bits >> place & 1]
 
 

@@ -1,7 +1,8 @@
 """Peak memory, as a whole and by phase: what the backend's allocator gave out on a GPU, else the resident set.
 
 A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it.
-JAX's peak can't be reset, so a phase has a figure there only where it goes beyond everything before it.
+JAX's peak can't be reset. Where a phase doesn't go beyond everything before it, its figure is what was held at rest and
+XLA's own plan of the compiled program.
 """
 
 import resource
@@ -17,13 +18,13 @@ import psutil
 MIB = 2**20
 PHASES = ("first_step", "train", "inference")
 SAMPLE_SECONDS = 0.005
+_NO_RESET = "JAX can't reset its allocator's peak"
 
 
 class Gauge(ABC):
     """Tells the peak of a stretch of work, in bytes."""
 
     method: str
-    note = ""  # what to say of a stretch whose peak is not known
 
     @abstractmethod
     def start(self) -> None:
@@ -37,6 +38,10 @@ class Gauge(ABC):
     def overall(self) -> int:
         """The peak since the process began."""
 
+    def held(self) -> int:
+        """What is held now, where a stretch's peak may not be known."""
+        raise NotImplementedError
+
 
 class MemoryMeter:
     """The peaks of a trial's phases.
@@ -49,6 +54,7 @@ class MemoryMeter:
     def __init__(self, backend: str, gauge: Gauge | None = None):
         self._gauge = gauge or gauge_of(backend)
         self._peaks: dict[str, int | None] = {}
+        self._planned: dict[str, int] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -61,15 +67,26 @@ class MemoryMeter:
             peak = self._gauge.stop()
             self._peaks[name] = max(filter(None, (peak, self._peaks.get(name))), default=None)
 
+    def plan(self, name: str, size: int | None) -> None:
+        """Say what the phase's program takes beside what is held at rest, as it is now; used where no peak is known.
+
+        Args:
+            size: bytes, or None where that isn't known either.
+        """
+        if self._peaks.get(name) is None and size is not None:
+            self._planned[name] = self._gauge.held() + size
+
     def summary(self) -> dict[str, object]:
         """The `memory` of a record, in MiB."""
-        peaks = {f"{name}_peak_mib": _mib(self._peaks.get(name)) for name in PHASES if name in self._peaks}
-        unknown = [name.replace("_", " ") for name in PHASES if name in self._peaks and self._peaks[name] is None]
+        peaks = {**self._peaks, **self._planned}
+        unknown = [name for name in self._peaks if peaks[name] is None]
+        notes = [f"{name}: what was held at rest and XLA's plan; {_NO_RESET}" for name in self._planned]
+        notes += [f"{name}: at most the peak of what came before; {_NO_RESET}" for name in unknown]
         return {
             "peak_memory_mib": _mib(self._gauge.overall()),
             "method": self._gauge.method,
-            **peaks,
-            **({"notes": [f"{', '.join(unknown)}: {self._gauge.note}"]} if unknown else {}),
+            **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
+            **({"notes": notes} if notes else {}),
         }
 
 
@@ -180,7 +197,6 @@ class JaxAllocator(Gauge):
     """Of the first device; its peak only ever rises."""
 
     method = "device allocator"
-    note = "not known, but at most the peak of what came before; JAX can't reset its peak"
 
     def start(self) -> None:
         self._before = self.overall()
@@ -193,6 +209,11 @@ class JaxAllocator(Gauge):
         import jax
 
         return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
+
+    def held(self) -> int:
+        import jax
+
+        return jax.devices()[0].memory_stats()["bytes_in_use"]
 
 
 def _tensorflow() -> Gauge | None:
