@@ -8,7 +8,8 @@ pooling indices pass from encoder to decoder. The classifier is a 1x1 convolutio
 
 Departures: He initialisation from scratch; with the backbone vgg16 the encoder is keras.applications' (no batch norm
 in it, so that its ImageNet weights fit). mobilenet, mobilenet_v2 and resnet50 halve by strided convolutions and have no
-pooling indices: their decoder is the same with plain (nearest) upsampling, which is no longer SegNet's idea.
+pooling indices: their decoder is the same with plain (nearest) upsampling, which is no longer SegNet's idea. Its finest
+stage has as many channels as the encoder's first convolution: 32 of the MobileNets.
 
 | stride | 1 | 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -39,6 +40,7 @@ _VGG16_TAPS = {
     16: "block5_conv3",
     32: "block5_pool",
 }
+_MOBILENET_WIDTH = 32  # channels of their first convolution
 _conv = partial(conv_norm_relu, kernel_initializer="he_normal")
 
 
@@ -73,6 +75,8 @@ def build_segnet(
         *features, x = stages.values()  # (B, H/32, W/32, 512)
         indices = [PoolingIndices(name=f"indices{i}")(f) for i, f in enumerate(features)]
     else:
+        if backbone.startswith("mobilenet"):
+            levels[0] = (_MOBILENET_WIDTH, levels[0][1])
         x, indices = feature_pyramid(inputs, backbone, weights=weights)[32], [None] * 5  # (B, H/32, W/32, C)
 
     # === Decoder ===
