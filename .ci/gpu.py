@@ -160,6 +160,8 @@ def _environment(wheels: Path, folder: Path) -> dict[str, str]:
         pip = ("-m", "pip", "-q", "install", "--no-index", "--no-deps", "--no-compile", "--target", site)
         subprocess.run([sys.executable, *pip, *files], check=True)
         note.write_text(unpacked)
+    if (commit := wheels / "commit.txt").is_file():
+        environment["SEGBENCH_COMMIT"] = commit.read_text()
     paths = [str(site), os.environ.get("PYTHONPATH", "")]
     return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 

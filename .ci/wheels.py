@@ -35,6 +35,7 @@ def main() -> None:
         old.unlink()
     shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)  # of an earlier build, with modules that are gone
     _pip("wheel", "--no-deps", "-w", options.folder, ROOT)
+    _note_commit(options.folder)
     target = _target(options)
     wanted, alone = _requirements()
     _pip("download", "--no-deps", *target, *map(str, alone))
@@ -72,12 +73,20 @@ def _target(options: argparse.Namespace) -> list[str]:
 def _requirements() -> tuple[list[Requirement], list[Requirement]]:
     """What segbench needs beside the backends, and the packages that would draw TensorFlow or PyTorch in."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needs = [Requirement(line) for line in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    needs = [Requirement(line) for line in (*project["dependencies"], *extras["gpu"])]
     lines = [line.partition("#")[0].strip() for line in PEERS.read_text().splitlines()]
-    alone = [Requirement(line) for line in (*project["optional-dependencies"]["keras-hub"], *filter(None, lines))]
+    alone = [Requirement(line) for line in (*extras["keras-hub"], *filter(None, lines))]
     return [need for need in needs if need.name not in NOT_THERE], [
         need for need in alone if need.name not in OF_THE_MACHINE
     ]
+
+
+def _note_commit(folder: Path) -> None:
+    """What segbench's wheel was made of, for its records; nothing where this is no checkout."""
+    words = ["git", "-C", ROOT, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    (folder / "commit.txt").write_text(done.stdout.strip())
 
 
 def _needs(wheel: Path) -> list[Requirement]:

@@ -117,7 +117,10 @@ def test_the_wheels_are_unpacked_once_and_stand_on_the_path(tmp_path, monkeypatc
     (tmp_path / "segbench-0-py3-none-any.whl").write_bytes(b"wheel")
     monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(gpu.subprocess, "run", install)
+    (tmp_path / "commit.txt").write_text("df01bb0-dirty")
     for _ in range(2):
-        assert gpu._environment(tmp_path, tmp_path)["PYTHONPATH"].startswith(str(tmp_path / "site"))
+        environment = gpu._environment(tmp_path, tmp_path)
+        assert environment["PYTHONPATH"].startswith(str(tmp_path / "site"))
+        assert environment["SEGBENCH_COMMIT"] == "df01bb0-dirty"
     (command,) = commands
     assert {"--no-index", "--no-deps", tmp_path / "site"} <= set(command)

@@ -2,8 +2,11 @@
 
 import zipfile
 
+import pytest
 import scripts
 from packaging.requirements import Requirement
+
+from bench.profiling import environment
 
 wheels = scripts.load(".ci/wheels.py")
 
@@ -20,7 +23,7 @@ def make_wheel(folder, name, *needs):
 def test_tensorflow_is_not_wanted_and_the_backends_are_the_machine_s():
     wanted, alone = wheels._requirements()
     names = {need.name for need in wanted}
-    assert {"keras", "pandas", "typer"} <= names
+    assert {"keras", "pandas", "typer", "nvidia-ml-py"} <= names
     assert not names & {"tensorflow", "tensorflow-datasets", "jax", "torch"}
     # Resolved, they would draw in TensorFlow and another PyTorch.
     assert {need.name for need in alone} == {"keras-hub", "segmentation-models-pytorch", "timm"}
@@ -39,3 +42,12 @@ def test_what_the_machine_has_is_left_out_unless_it_is_too_old(tmp_path):
     wheels._leave_out(tmp_path, wheels._freeze(freeze), [Requirement("pandas>=2.2"), Requirement("keras>=3.15")])
     left = {file.name.split("-")[0] for file in tmp_path.glob("*.whl")}
     assert left == {"keras", "namex"}
+
+
+@pytest.mark.parametrize(
+    ("said", "commit", "dirty"), [("df01bb0", "df01bb0", False), ("df0-dirty", "df0", True), ("", None, None)]
+)
+def test_a_record_made_with_the_wheel_names_its_commit(tmp_path, monkeypatch, said, commit, dirty):
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "bench" / "profiling" / "environment.py"))
+    monkeypatch.setenv("SEGBENCH_COMMIT", said)
+    assert environment._code.__wrapped__() == {"commit": commit, "dirty": dirty}

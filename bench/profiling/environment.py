@@ -181,10 +181,11 @@ def _cpu_model() -> str:
 
 @cache
 def _code() -> dict[str, Any]:
-    """Commit and whether the tree has changes, when this package runs from a checkout of its own."""
+    """Commit and whether the tree has changes: of the checkout that runs; of a wheel what SEGBENCH_COMMIT says."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return {"commit": None, "dirty": None}
+        commit, _, changes = os.environ.get("SEGBENCH_COMMIT", "").partition("-")
+        return {"commit": commit or None, "dirty": bool(changes) if commit else None}
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
