@@ -29,6 +29,8 @@ def why_no_weights(record: TrialRecord) -> str:
     again = "Run it again with --keep-weights all --force."
     if record.status != "ok":
         return f"it ended as {record.status}."
+    if record.config.get("measure") == "speed":
+        return "it measured the speed alone. Train one with bench run."
     if "problem" in record.weights:
         return f"{record.weights['problem']}. {again}"
     if "file" not in record.weights:
