@@ -1,0 +1,268 @@
+"""`bench speed`: trials without training and data in real processes, how they end badly, and how rates are taken."""
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from typer.testing import CliRunner
+
+from bench import catalog, grid
+from bench.cli import app
+from bench.errors import BenchError
+from bench.execution import throughput
+from bench.execution.identity import trial_key
+from bench.execution.plan import PlannedTrial
+from bench.execution.runner import run
+from bench.execution.throughput import Effort, inference_sweep, steady
+from bench.records.store import load
+from bench.spec import NO_DATASET, Budget, TrialConfig
+from tests.conftest import installed_backends
+from tests.test_runner import FakeExecutor
+
+TINY = {"image_size": (32, 32), "batch_size": 2, "params": {"filters": [4, 8]}, "measure": "speed"}
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory, quick_backend):
+    """A trial of speed that went well, with the search for the largest batch."""
+    folder = tmp_path_factory.mktemp("speed")
+    config = TrialConfig("unet", NO_DATASET, backend=quick_backend, **TINY, find_batch_size=2)
+    (record,) = run([config], results=folder)
+    (stored,) = load([folder]).trials
+    assert stored.record == record
+    return stored
+
+
+def test_a_trial_of_speed_measures_everything_without_data(trial):
+    record = trial.record
+    assert (record.status, record.reason) == ("ok", "")
+    speed = record.speed
+    for name in ("train_images_per_second", "first_step_seconds", "latency_ms_p99", "inference_images_per_second"):
+        assert math.isfinite(speed[name]) and speed[name] > 0, name
+    assert "loader_images_per_second" not in speed and "harness_efficiency" not in speed
+    assert record.training["images"] == 2 * record.training["steps"] > 0
+    assert record.training["steps"] % speed["train_blocks"] == 0
+    assert not record.metrics and not record.validation and not record.weights
+    assert sorted(p.name for p in trial.folder.iterdir()) == ["layers.json", "log.txt", "record.json"]
+
+
+def test_the_sweep_goes_over_powers_of_two_and_says_why_it_ended(trial):
+    sizes, rates = zip(*trial.record.speed["inference_sweep"], strict=True)
+    assert sizes == tuple(2**k for k in range(len(sizes)))
+    assert trial.record.speed["sweep_end"] in ("gain below 5 %", "out of memory", "limit")
+    best = trial.record.speed["best_inference_images_per_second"]
+    assert best == pytest.approx(max(rates), abs=0.001)
+    assert sizes[rates.index(max(rates))] == trial.record.speed["best_inference_batch_size"]
+
+
+def test_the_search_stands_beside_the_memory_of_the_trial(trial):
+    memory = trial.record.memory
+    assert (memory["largest_batch"], memory["largest_batch_limit"]) == (2, "limit 2")
+    assert [size for size, _ in memory["memory_points"]] == [1, 2]
+    assert memory["peak_memory_mib"] > 0 and math.isfinite(memory["memory_per_image_mib"])
+
+
+def test_the_ledger_of_a_trial_of_speed_adds_up(trial):
+    seconds = sum(trial.record.ledger.values())
+    assert seconds == pytest.approx(trial.record.wall_seconds, rel=0.01, abs=1.0)
+    assert trial.record.ledger["train"] >= trial.record.training["train_seconds"]
+
+
+def test_a_finished_trial_is_measured_again_only_for_what_it_lacks(trial):
+    config = TrialConfig.from_dict(trial.record.config)
+    planned = partial(PlannedTrial, key="", configuration="", fingerprint=NO_DATASET, identity="")
+    assert planned(config, record=trial.record).done
+    lacks = replace(trial.record, memory={"peak_memory_mib": 1.0})
+    assert not planned(config, record=lacks).done
+    assert planned(replace(config, find_batch_size=0), record=lacks).done
+    assert planned(config, record=replace(lacks, status="out_of_memory")).done
+
+
+PLUGIN = """
+import keras
+from bench.plugin import architecture
+
+CALLS = {"one": 0}
+
+class Falls(keras.layers.Layer):
+    def __init__(self, words, **options):
+        super().__init__(**options)
+        self.words = words
+
+    def call(self, images):
+        CALLS["one"] += 1
+        if CALLS["one"] > 15:
+            raise RuntimeError(self.words)
+        return images
+
+@architecture(name="falling_net", compiles=False)
+def build_falling_net(input_shape, num_classes, *, words="the probe fell off"):
+    inputs = keras.Input(input_shape)
+    return keras.Model(inputs, keras.layers.Conv2D(num_classes, 1)(Falls(words)(inputs)))
+"""
+
+
+@pytest.mark.skipif("torch" not in installed_backends(), reason="a compiled model can't throw between steps")
+def test_a_model_that_throws_in_the_middle_of_timing_is_a_row_and_so_is_a_batch_that_does_not_fit(tmp_path):
+    plugin = tmp_path / "falling_net.py"
+    plugin.write_text(PLUGIN)
+    common = {**TINY, "backend": "torch", "plugin": str(plugin)}
+    words = ("the probe fell off", "CUDA out of memory. Tried to allocate 80.00 GiB.")
+    configs = [TrialConfig("falling_net", NO_DATASET, **{**common, "params": {"words": w}}) for w in words]
+    thrown, full = run(configs, results=tmp_path / "r")
+    assert (thrown.status, thrown.reason) == ("failed", "RuntimeError: the probe fell off")
+    assert thrown.training["phase"] == "train" and thrown.speed == {}
+    assert any("RuntimeError: the probe fell off" in line for line in thrown.log_tail)
+    assert (full.status, full.reason) == ("out_of_memory", f"RuntimeError: {words[1]}")
+
+
+class Clock:
+    """Time that passes only where work says so."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr("time.perf_counter", lambda: self.now)
+
+    def work(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("step", "gpu", "warm_up", "steps", "blocks"),
+    [
+        (0.001, False, 20, 500, 10),  # 20 steps warm up; ten blocks of half a second
+        (0.001, True, 5000, 500, 10),  # a GPU: also five seconds
+        (0.1, False, 20, 5, 20),  # a hundred steps in blocks of five
+        (20.0, False, 2, 1, 3),  # five seconds are over at once; three blocks of a step are all that 30 s allow
+    ],
+)
+def test_how_long_a_steady_rate_is_measured(monkeypatch, step, gpu, warm_up, steps, blocks):
+    clock, counts = Clock(monkeypatch), []
+
+    def take(count):
+        counts.append(count)
+        clock.work(step * count)
+
+    measured = steady(take, Effort(), gpu=gpu)
+    assert sum(counts[: -len(measured.seconds)]) == pytest.approx(warm_up, abs=2)
+    assert (measured.steps, len(measured.seconds)) == (steps, blocks)
+    assert measured.rates(8) == pytest.approx([8 / step] * blocks)
+
+
+def sweep(monkeypatch, rates, **options):
+    """The sweep over a model of those images/s by batch size; an exception is thrown."""
+    clock = Clock(monkeypatch)
+
+    def predict(size):
+        if isinstance(rates[size], Exception):
+            raise rates[size]
+        return lambda: clock.work(size / rates[size])
+
+    return inference_sweep(predict, Effort(), **options)
+
+
+def test_the_sweep_ends_where_a_larger_batch_gains_too_little(monkeypatch):
+    points, end = sweep(monkeypatch, {1: 100.0, 2: 180.0, 4: 188.0, 8: 900.0})  # 188 / 180 = 1.044
+    assert [size for size, _ in points] == [1, 2, 4] and end == "gain below 5 %"
+    assert [rate for _, rate in points] == pytest.approx([100, 180, 188])
+
+
+def test_the_sweep_ends_where_memory_does(monkeypatch):
+    full = RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")
+    points, end = sweep(monkeypatch, {1: 100.0, 2: 180.0, 4: full})
+    assert [size for size, _ in points] == [1, 2] and end == "out of memory"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), RuntimeError("out of memory")])
+def test_the_sweep_hides_no_error(monkeypatch, error):
+    rates = {1: error} if "memory" in str(error) else {1: 10.0, 2: error}  # no batch fits; another error
+    with pytest.raises(RuntimeError, match=str(error)):
+        sweep(monkeypatch, rates)
+
+
+def test_the_sweep_has_limits(monkeypatch):
+    rates = {2**k: 10.0 * 2**k for k in range(12)}
+    points, end = sweep(monkeypatch, rates, largest=4)
+    assert [size for size, _ in points] == [1, 2, 4] and end == "limit"
+    monkeypatch.setattr(throughput, "rate", lambda call, images: call() or float(images))
+    slow = {size: size / 50.0 for size in rates}  # 50 s each, so that 120 s allow three
+    points, end = sweep(monkeypatch, slow)
+    assert [size for size, _ in points] == [1, 2, 4] and end == "limit"
+
+
+def speed_configs(**options):
+    return grid.configs({"measure": "speed", "backend": "jax", **options})
+
+
+def test_what_a_speed_has_no_use_for_is_left_out():
+    plain = speed_configs(arch="unet")
+    assert speed_configs(arch="unet", dataset="shapes", budget="5m,10m", lr="0.1", weights="imagenet") == plain
+    (config,) = plain
+    assert (config.dataset, config.measure) == (NO_DATASET, "speed")
+    assert trial_key(config, NO_DATASET) == trial_key(replace(config, find_batch_size=8), NO_DATASET)
+    assert trial_key(config, NO_DATASET) != trial_key(replace(config, augment="none"), NO_DATASET)
+
+
+def test_a_table_of_trials_may_mix_speeds_and_trainings(tmp_path):
+    file = tmp_path / "grid.toml"
+    text = 'arch = "unet"\ndataset = "shapes"\nbudget = "5steps"\nbackend = "jax"\n'
+    file.write_text(f'{text}[[trials]]\nmeasure = "speed"\nbatch_size = [1, 4]\n')
+    configs = grid.configs({}, file)
+    assert [(c.dataset, c.measure, c.batch_size) for c in configs] == [
+        ("shapes", "all", 16),
+        (NO_DATASET, "speed", 1),
+        (NO_DATASET, "speed", 4),
+    ]
+    assert {c.budget for c in configs if c.measure == "speed"} == {Budget(600.0, "seconds")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": NO_DATASET}, "Training needs a data set"),
+        ({"find_batch_size": 8}, "bench speed --find-batch-size"),
+        ({"measure": "sped"}, "Did you mean 'speed'?"),
+        ({"measure": "speed", "find_batch_size": -1}, "The limit of the batch size is -1"),
+    ],
+)
+def test_what_can_not_be_measured(monkeypatch, changes, words):
+    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    with pytest.raises(BenchError, match=words.replace("?", r"\?")):
+        catalog.resolve(TrialConfig(**{"arch": "unet", "dataset": "shapes", **changes}))
+
+
+def test_all_means_every_architecture_that_the_options_suit(monkeypatch):
+    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    left_out: list[str] = []
+    options = {"arch": "all", "measure": "speed", "backend": "jax"}
+    found = grid.configs({**options, "image_size": "48"}, left_out=left_out)  # 48 = 3 x 16: no multiple of 32
+    names = {config.arch for config in found}
+    assert "unet" in names and "segnet" not in names
+    assert any(line.startswith("segnet is left out: segnet can't take images of 48x48") for line in left_out)
+    assert len(names) + len(left_out) == len(catalog.architectures().names())
+    with pytest.raises(BenchError, match="filtres"):
+        grid.configs({**options, "param": "filtres=3"})
+
+
+def test_the_command_says_the_pip_line_of_a_backend_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr("bench.checks.installed", lambda name: name != "torch")
+    result = CliRunner().invoke(app, ["speed", "--arch", "unet", "--backend", "jax,torch"])
+    assert result.exit_code == 2
+    assert "pip install 'segbench[torch]'" in result.output
+
+
+def test_the_command_runs_no_trial_for_a_plan(monkeypatch, tmp_path):
+    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    command = ["speed", "--arch", "unet", "--batch-size", "1,8", "--dry-run", "--results", str(tmp_path / "r")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "Planned trials: 2" in result.output and not (tmp_path / "r").exists()
+
+
+def test_a_speed_is_neither_prepared_nor_pruned(tmp_path):
+    ok = {"status": "ok", "speed": {"train_images_per_second": 5.0}, "dataset": {"fingerprint": NO_DATASET}}
+    config = TrialConfig("unet", NO_DATASET, backend="jax", measure="speed")
+    (record,) = run([config], results=tmp_path, executor=FakeExecutor(ok))
+    assert record.status == "ok" and record.config["dataset"] == NO_DATASET
+    assert run([config], results=tmp_path, executor=FakeExecutor()) == [record]
