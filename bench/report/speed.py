@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.records.statistics import Configuration, pool
 from bench.records.text import shorten
-from bench.report.columns import MISSING
+from bench.report.columns import MISSING, Column
 from bench.report.flags import MEANINGS, Flag, flags
 from bench.report.labels import value_text, varied_and_labels
 from bench.report.speed_columns import COLUMNS, FITS, fits, number_text
@@ -84,7 +84,7 @@ def _board(members: list[Configuration]) -> SpeedBoard:
     members.sort(key=lambda member: -member.spread("train_images_per_second").mean)
     varied, labels = varied_and_labels(members)
     fields = [*_ALWAYS, *(name for name in varied if name not in _ALWAYS)]
-    shown = [column for column in COLUMNS if any(member.spread(column.name).n for member in members)]
+    shown = [c for c in COLUMNS if _is_always_shown(c) or any(member.spread(c.name).n for member in members)]
     rows = tuple(_row(member, label, fields) for member, label in zip(members, labels, strict=True))
     columns = {"arch": ("architecture", "What was measured.")}
     columns |= {name: (name.replace("_", " "), "As it was asked for.") for name in fields}
@@ -102,6 +102,11 @@ def _board(members: list[Configuration]) -> SpeedBoard:
         brief=("arch", *fields, *(column.name for column in shown if column.brief)),
         rows=rows,
     )
+
+
+def _is_always_shown(column: Column) -> bool:
+    """Energy: that it was not measured is to be read."""
+    return column.missing != MISSING and not column.optional
 
 
 def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:

@@ -3,13 +3,16 @@
 import math
 
 from bench.records.statistics import Configuration
-from bench.report.columns import MISSING, PARAMS, Column
+from bench.report.columns import MEASURED, MISSING, PARAMS, Column
 
 
 def _whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
+_AS_IN_THE_LEADERBOARD = {
+    *("inference_peak_mib", "train_mfu", "joules_per_1000_train_images", "joules_per_1000_inferences"),
+}
 COLUMNS = (
     Column(
         name="train_images_per_second",
@@ -70,6 +73,7 @@ COLUMNS = (
         brief=True,
         high_is_better=False,
     ),
+    *(column for column in MEASURED if column.name in _AS_IN_THE_LEADERBOARD),
     Column(
         name="gflops",
         heading="forward",
@@ -120,4 +124,4 @@ def fits(member: Configuration) -> str:
 def number_text(column: Column, member: Configuration) -> str:
     """A number in its column's form."""
     value = member.spread(column.name).mean
-    return column.write(value) if math.isfinite(value) else MISSING
+    return column.write(value) if math.isfinite(value) else column.missing
