@@ -67,6 +67,9 @@ def _same(config: TrialConfig, record: TrialRecord) -> bool:
 
 
 def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float | None:
+    if config.measure == "speed":
+        measured = [record.training["train_seconds"] for record in alike if record.training.get("train_seconds")]
+        return median(measured) if measured else None
     if config.budget.unit == "seconds":
         return config.budget.amount
     rates = [
@@ -92,7 +95,8 @@ def table(estimates: Sequence[Estimate]) -> Table:
         config, seconds = estimate.config, estimate.train_seconds
         values = config.to_dict()
         differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
-        cells = (config.pair, config.dataset, str(config.budget), *differs, _seed(config), _state(estimate))
+        budget = "speed alone" if config.measure == "speed" else str(config.budget)
+        cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
         table.add_row(*map(Text, cells), time)
     return table

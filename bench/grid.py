@@ -7,6 +7,7 @@ commas on the command line, a list in a TOML file. The order puts every pair's f
 import itertools
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,21 @@ def _override(table: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
 
 def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     """Equal trials once, and every pair's first seed before anyone's second."""
-    once = {repr(sorted(config.to_dict().items())): config for config in configs}
-    return sorted(once.values(), key=lambda config: (config.repeat, config.seed))
+    once = {_text_of(config): config for config in configs}
+    return _search_once(sorted(once.values(), key=lambda config: (config.repeat, config.seed)))
+
+
+def _search_once(configs: list[TrialConfig]) -> list[TrialConfig]:
+    """The largest batch is sought by the first of the trials that differ in batch size, seed and repeat alone."""
+    first: dict[str, TrialConfig] = {}
+    for config in configs:
+        first.setdefault(_text_of(replace(config, batch_size=1, seed=0, repeat=0)), config)
+    seeking = list(map(id, first.values()))
+    return [config if id(config) in seeking else replace(config, find_batch_size=0) for config in configs]
+
+
+def _text_of(config: TrialConfig) -> str:
+    return repr(sorted(config.to_dict().items()))
 
 
 def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], used: set[str]) -> TrialConfig:

@@ -174,11 +174,12 @@ def test_the_sweep_ends_where_memory_does(monkeypatch):
     assert [size for size, _ in points] == [1, 2] and end == "out of memory"
 
 
-@pytest.mark.parametrize("error", [RuntimeError("boom"), RuntimeError("out of memory")])
-def test_the_sweep_hides_no_error(monkeypatch, error):
-    rates = {1: error} if "memory" in str(error) else {1: 10.0, 2: error}  # no batch fits; another error
-    with pytest.raises(RuntimeError, match=str(error)):
-        sweep(monkeypatch, rates)
+def test_the_sweep_hides_no_error(monkeypatch):
+    points, end = sweep(monkeypatch, {1: 10.0, 2: RuntimeError("no kernel for so many elements")})
+    assert points == [(1, pytest.approx(10.0))] and end == "at batch 2: RuntimeError: no kernel for so many elements"
+    for words in ("boom", "out of memory"):
+        with pytest.raises(RuntimeError, match=words):
+            sweep(monkeypatch, {1: RuntimeError(words)})
 
 
 def test_the_sweep_has_limits(monkeypatch):
@@ -232,6 +233,13 @@ def test_what_can_not_be_measured(monkeypatch, changes, words):
         catalog.resolve(TrialConfig(**{"arch": "unet", "dataset": "shapes", **changes}))
 
 
+def test_the_largest_batch_is_sought_once_for_all_batch_sizes_and_seeds():
+    options = {"arch": "unet,fcn8", "image_size": "64", "batch_size": "8,1", "seeds": 2, "find_batch_size": 64}
+    configs = speed_configs(**options)
+    sought = [(c.arch, c.batch_size, c.seed) for c in configs if c.find_batch_size]
+    assert sought == [("unet", 8, 0), ("fcn8", 8, 0)] and len(configs) == 8
+
+
 def test_all_means_every_architecture_that_the_options_suit(monkeypatch):
     monkeypatch.setattr("bench.checks.installed", lambda name: True)
     left_out: list[str] = []
@@ -257,7 +265,7 @@ def test_the_command_runs_no_trial_for_a_plan(monkeypatch, tmp_path):
     command = ["speed", "--arch", "unet", "--batch-size", "1,8", "--dry-run", "--results", str(tmp_path / "r")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
-    assert "Planned trials: 2" in result.output and not (tmp_path / "r").exists()
+    assert "Planned trials: 2" in result.output and "10m" not in result.output and not (tmp_path / "r").exists()
 
 
 def test_a_speed_is_neither_prepared_nor_pruned(tmp_path):

@@ -4,7 +4,7 @@ from bench.errors import BenchError
 
 _OUT_OF_MEMORY = (
     *("RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "out of memory", "OOM when allocating"),
-    *("DefaultCPUAllocator: can't allocate memory", "bad_alloc"),
+    *("OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory", "bad_alloc"),
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.execution.failures import is_out_of_memory
+from bench.execution.failures import is_out_of_memory, reason_of
 from bench.profiling.speed import rate, seconds_of
 
 ENOUGH_GAIN = 1.05  # of one batch size over the last, for a larger one to be tried
@@ -84,7 +84,8 @@ def inference_sweep(
         predict: a batch size -> an awaited call on a resident batch of that size.
 
     Returns:
-        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory" or "limit".
+        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit", or the error
+        that a batch size led to (kernels have limits of their own); what fails with one image is thrown.
     """
     points: list[tuple[int, float]] = []
     spent = 0.0
@@ -95,9 +96,9 @@ def inference_sweep(
         try:
             points.append((size, rate(predict(size), size)))
         except Exception as error:
-            if not points or not is_out_of_memory(error):
+            if not points:
                 raise
-            return points, "out of memory"
+            return points, "out of memory" if is_out_of_memory(error) else f"at batch {size}: {reason_of(error)}"
         spent += time.perf_counter() - start
         if len(points) > 1 and points[-1][1] < ENOUGH_GAIN * points[-2][1]:
             return points, "gain below 5 %"
