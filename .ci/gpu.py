@@ -93,7 +93,7 @@ def pieces(scale: Scale, pets: Path | None, quick: bool = False) -> list[Piece]:
         quick: whether the peers' timings are short.
     """
     peers = (str(ROOT / "tests" / "peers" / "compare.py"), "peers", "--image-size", str(scale.image_size))
-    peers += ("--batch-size", str(scale.batch_size), *(("--quick",) if quick else ()))
+    peers += ("--batch-size", str(scale.batch_size), "--sweep-seconds", SWEEP_SECONDS, *(("--quick",) if quick else ()))
     found = [
         Piece("speed-jax-bfloat16", _speed(scale, "jax", "mixed_bfloat16", scale.image_size, scale.batch_size)),
         Piece("peers", (*peers, "--backend", "jax")),

@@ -6,7 +6,7 @@
 Both run on this machine in this command, a process each, timed by the same functions (`bench.execution.throughput`):
 the same encoder (ResNet-50, random weights), batch, size and precision, the batch resident on the device, without
 augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured both as it is and through
-torch.compile; the faster of the two counts. What is there is not measured again.
+torch.compile; the faster of the two counts. What is there is not measured again, but what failed is.
 
 Writes DIR/peers/*.json, DIR/ours (a results folder) and DIR/ratios.json, and prints a table. A ratio above 1: segbench
 is faster.
@@ -57,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--precision", default="mixed_bfloat16")
+    parser.add_argument("--sweep-seconds", type=float, default=120.0, help="As of bench speed; of both sides.")
     parser.add_argument("--timeout", type=float, default=600.0, help="Seconds for one peer.")
     parser.add_argument("--quick", action="store_true", help="Short timings of the peers, to see that they work.")
     return parser.parse_args()
@@ -69,17 +70,26 @@ def _measure_peer(options: argparse.Namespace, peer: str, variant: str) -> None:
         "batch_size": options.batch_size,
         "image_size": options.image_size,
         "precision": options.precision,
+        "sweep_seconds": options.sweep_seconds,
         "quick": options.quick,
     }
     name = f"{peer}_{variant}_{options.image_size}_{options.batch_size}_{options.precision}.json"
     out = options.folder / "peers" / name
-    if out.is_file() and json.loads(out.read_text())["config"] == config:
+    if out.is_file() and _is_final(json.loads(out.read_text()), config):
         return
+    out.unlink(missing_ok=True)
     print(f"{peer}, {variant}", flush=True)
     try:
-        subprocess.run([sys.executable, HERE / "measure.py", out, json.dumps(config)], timeout=options.timeout)
+        done = subprocess.run([sys.executable, HERE / "measure.py", out, json.dumps(config)], timeout=options.timeout)
+        ending = {"status": "failed", "reason": f"The process ended with exit code {done.returncode} and no record."}
     except subprocess.TimeoutExpired:
-        print(f"{peer}, {variant}: stopped after {options.timeout:g} s", flush=True)
+        ending = {"status": "timed_out", "reason": f"Stopped after {options.timeout:g} s."}
+    if not out.is_file():
+        out.write_text(json.dumps({"config": config, "device": None, **ending}))
+
+
+def _is_final(record: Record, config: Record) -> bool:
+    return record["config"] == config and record["status"] in FINAL
 
 
 def _measure_ours(options: argparse.Namespace) -> bool:
@@ -90,6 +100,7 @@ def _measure_ours(options: argparse.Namespace) -> bool:
         "--batch-size": options.batch_size,
         "--image-size": options.image_size,
         "--precision": options.precision,
+        "--sweep-seconds": options.sweep_seconds,
         "--results": options.folder / "ours",
     }
     words = [str(word) for pair in arguments.items() for word in pair]

@@ -62,7 +62,7 @@ def measure(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
     facts = {"params": sum(p.numel() for p in model.parameters()), "gflops": _gflops(model, config["image_size"])}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loop = Loop(model, device=device, precision=config["precision"], compiled=config["variant"] == "compiled")
-    effort, memory = QUICK if config["quick"] else Effort(), MemoryMeter("torch")
+    effort, memory = QUICK if config["quick"] else Effort(sweep_seconds=config["sweep_seconds"]), MemoryMeter("torch")
     with memory.phase("train"):
         speed = _training(loop, config, effort)
     with memory.phase("inference"):
