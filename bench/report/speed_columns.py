@@ -10,9 +10,7 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
-_AS_IN_THE_LEADERBOARD = {
-    *("inference_peak_mib", "train_mfu", "joules_per_1000_train_images", "joules_per_1000_inferences"),
-}
+_SHARED = {column.name: column for column in MEASURED}
 COLUMNS = (
     Column(
         name="train_images_per_second",
@@ -29,21 +27,8 @@ COLUMNS = (
         meaning="The first training step: tracing and compiling.",
         high_is_better=False,
     ),
-    Column(
-        name="latency_ms_p50",
-        heading="latency p50",
-        unit="ms",
-        meaning="One image through the compiled model: half of the calls were faster.",
-        brief=True,
-        high_is_better=False,
-    ),
-    Column(
-        name="latency_ms_p95",
-        heading="latency p95",
-        unit="ms",
-        meaning="One image through the compiled model: 95 % of the calls were faster.",
-        high_is_better=False,
-    ),
+    _SHARED["latency_ms_p50"],
+    _SHARED["latency_ms_p95"],
     Column(
         name="latency_ms_p99",
         heading="latency p99",
@@ -65,22 +50,8 @@ COLUMNS = (
         meaning="The batch size of the highest throughput.",
         write=_whole,
     ),
-    Column(
-        name="peak_memory_mib",
-        heading="peak memory",
-        unit="MiB",
-        meaning="The most memory held: the device allocator's peak on a GPU, the process's resident memory on a CPU.",
-        brief=True,
-        high_is_better=False,
-    ),
-    *(column for column in MEASURED if column.name in _AS_IN_THE_LEADERBOARD),
-    Column(
-        name="gflops",
-        heading="forward",
-        unit="GFLOP",
-        meaning="Operations of one image's forward pass, 2 for each multiply and add.",
-        high_is_better=False,
-    ),
+    *(_SHARED[name] for name in ("peak_memory_mib", "inference_peak_mib", "train_mfu")),
+    *(_SHARED[name] for name in ("joules_per_1000_train_images", "joules_per_1000_inferences", "gflops")),
     PARAMS,
     Column(
         name="largest_batch",
@@ -104,7 +75,6 @@ COLUMNS = (
         high_is_better=False,
     ),
 )
-
 _MEMORIES_GIB = (8, 16, 24)
 FITS = (
     "batch in 8 / 16 / 24 GiB",

@@ -24,7 +24,7 @@ def markdown(
         f"Made {date}. [ ] is a 95 % interval, ± a sample standard deviation over the seeds.",
         "",
     ]
-    if not groups:
+    if not groups and not more:
         lines += ["No trial has ended well yet, so there is nothing to rank.", ""]
     for group in groups:
         lines += [f"## {markdown_cell(group.title)}", ""]
