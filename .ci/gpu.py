@@ -130,7 +130,8 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
         return None
     except KeyboardInterrupt:
         _stop(process)
-        raise
+        print("Interrupted. The same command goes on with what is missing.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _stop(process: subprocess.Popen) -> None:

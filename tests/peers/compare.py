@@ -159,4 +159,7 @@ def table(found: Iterable[Record], peers: Iterable[Record]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
