@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.backends import create_engine
 from bench.backends.base import to_numpy
+from bench.errors import BenchError
 from bench.evaluation.batch_norm import reestimate
 from bench.pipeline import augment
 from bench.spec import LOSS_TERMS
@@ -51,6 +52,48 @@ def _planned(engine, *batch) -> list[int | None]:
     engine.wait(engine.train_step(*batch, 0.0))
     engine.wait(engine.predict(batch[0]))
     return [engine.planned_bytes(program, batch) for program in ("train", "inference")]
+
+
+def graphs() -> int:
+    """Into how many graphs torch.compile has cut what it was given so far."""
+    from torch._dynamo.utils import counters
+
+    return counters["stats"]["unique_graphs"]
+
+
+class Unfit(keras.layers.Layer):
+    """A layer that XLA can't compile, as outside models have."""
+
+    def __init__(self):
+        super().__init__(name="unfit")
+        self.supports_jit = False
+
+    def call(self, images):
+        return images
+
+
+def refusal() -> str:
+    """What is said where `jit` is "on" and can't be; empty on JAX, which compiles everything."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1)(Unfit()(inputs)), name="small")
+    if keras.backend.backend() == "jax":
+        return ""
+    if keras.backend.backend() == "torch":
+        import torch
+        from torch._dynamo.exc import TorchDynamoException
+
+        def fail(*_):
+            raise TorchDynamoException("no way")
+
+        torch.compile = lambda function: fail
+    try:
+        engine = create_engine(
+            model, keras.optimizers.SGD(0.1), loss=loss_function("ce"), transform=augment.apply, jit="on"
+        )
+        engine.predict(np.zeros((1, SIZE, SIZE, 3), np.uint8))
+    except BenchError as error:
+        return str(error)
+    return "nothing"
 
 
 def main() -> None:
@@ -105,6 +148,8 @@ def main() -> None:
         "planned_bytes": [_planned(engine, images[:n], labels[:n], draws[:n]) for n in (1, BATCH)],
         "other_compiled": other.compiled,
         "other_losses": other_losses,
+        "other_graphs": graphs() if keras.backend.backend() == "torch" else None,
+        "refusal": refusal(),
         "other_classes_shape": list(other_classes.shape),
     }
     print(json.dumps(found))

@@ -83,6 +83,22 @@ def test_jax_says_what_memory_its_programs_take(found):
     assert one[0] > one[1] > 0  # training takes more than predicting
 
 
+def test_torch_compiles_the_training_step_and_the_prediction_as_one_graph_each(shared_weights):
+    if "torch" not in installed_backends():
+        pytest.skip("torch is not installed")
+    assert checks("torch", shared_weights)["other_graphs"] == 2
+
+
+def test_what_can_t_be_compiled_is_one_line(shared_weights):
+    refusals = {backend: checks(backend, shared_weights)["refusal"] for backend in installed_backends()}
+    known = {
+        "tensorflow": "--jit on: TensorFlow can't compile small for its layer unfit.",
+        "jax": "",
+        "torch": "--jit on: torch.compile fails for small (no way).",
+    }
+    assert refusals == {backend: known[backend] for backend in refusals}
+
+
 def test_half_precision_trains_every_loss_with_loss_scaling(found):
     assert found["half_losses"][-1] < 0.8 * found["half_losses"][0]
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 from keras.src.backend.torch.core import get_device
-from torch._dynamo.exc import TorchDynamoException
 
 from bench.backends.auxiliary import training_loss
 from bench.backends.base import Engine, decide
@@ -21,6 +21,8 @@ class TorchEngine(Engine):
 
     def __init__(self, model: Any, optimizer: Any, **options: Any):
         super().__init__(model, optimizer, **options)
+        if self.compiled:
+            _use_tuples(self.training_model)
         self._loss = self._compile(self._loss_step)
         self._logits = self._compile(lambda images: model(to_float(images), training=False))
 
@@ -30,6 +32,8 @@ class TorchEngine(Engine):
     def _compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if not self.compiled:
             return function
+        from torch._dynamo.exc import TorchDynamoException  # takes seconds, and most trials run eagerly
+
         compiled = torch.compile(function)
 
         def run(*arguments: Any) -> Any:
@@ -79,3 +83,10 @@ class TorchEngine(Engine):
     def wait(self, value: Any) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
+
+
+def _use_tuples(model: keras.Model) -> None:
+    """Make tuples of the lists that Keras tracks in batch norm: torch.compile would cut its graph at each of them."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer._reduction_axes = tuple(layer._reduction_axes)
