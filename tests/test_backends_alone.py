@@ -28,7 +28,9 @@ RUN = [sys.executable, "-c", "from bench.cli import main; main()", "run", "--arc
 RUN += ["--param", "filters=[4,8]", "--image-size", "32", "--batch-size", "4", "--budget", "4steps"]
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", pytest.param("tensorflow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "backend", ["jax", *(pytest.param(b, marks=pytest.mark.slow) for b in ("torch", "tensorflow"))]
+)
 def test_a_backend_trains_without_the_others(backend, tmp_path):
     if backend not in installed_backends():
         pytest.skip(f"{backend} is not installed")

@@ -19,7 +19,6 @@ from tests.architecture_contract import small_cases
 from tests.conftest import installed_backends
 
 SCRIPT = Path(__file__).with_name("shared_weights_checks.py")
-FEW = ("unet:small", "deeplab:tiny")
 
 
 def draw(initializer, shape):
@@ -82,7 +81,7 @@ def assert_agreement(names):
 
 
 def test_every_backend_starts_from_the_same_weights_and_has_the_same_first_loss():
-    assert_agreement(FEW)
+    assert_agreement(["unet:small"])
 
 
 @pytest.mark.slow
