@@ -11,6 +11,7 @@ from bench import catalog, grid
 from bench.cli import app
 from bench.errors import BenchError
 from bench.execution import throughput
+from bench.execution.failures import reason_of, status_of
 from bench.execution.identity import trial_key
 from bench.execution.plan import PlannedTrial
 from bench.execution.runner import run
@@ -111,10 +112,30 @@ def test_a_model_that_throws_in_the_middle_of_timing_is_a_row_and_so_is_a_batch_
     words = ("the probe fell off", "CUDA out of memory. Tried to allocate 80.00 GiB.")
     configs = [TrialConfig("falling_net", NO_DATASET, **{**common, "params": {"words": w}}) for w in words]
     thrown, full = run(configs, results=tmp_path / "r")
-    assert (thrown.status, thrown.reason) == ("failed", "RuntimeError: the probe fell off")
+    where = "RuntimeError: Exception encountered when calling Falls.call():"
+    assert (thrown.status, thrown.reason) == ("failed", f"{where} {words[0]}")
     assert thrown.training["phase"] == "train" and thrown.speed == {}
-    assert any("RuntimeError: the probe fell off" in line for line in thrown.log_tail)
-    assert (full.status, full.reason) == ("out_of_memory", f"RuntimeError: {words[1]}")
+    assert thrown.log_tail
+    assert (full.status, full.reason) == ("out_of_memory", f"{where} {words[1]}")
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "reason"),
+    [
+        ("boom\nsecond line", "failed", "RuntimeError: boom"),
+        ("", "failed", "RuntimeError"),
+        (
+            "Exception encountered when calling Conv2D.call().\n\n\x1b[1mCUDA out of memory.\x1b[0m\n\nArguments: ...",
+            "out_of_memory",
+            "RuntimeError: Exception encountered when calling Conv2D.call(): CUDA out of memory.",
+        ),
+        ("CUDA_ERROR_OUT_OF_MEMORY", "out_of_memory", "RuntimeError: CUDA_ERROR_OUT_OF_MEMORY"),
+        ("CUDNN_STATUS_ALLOC_FAILED", "out_of_memory", "RuntimeError: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_what_an_exception_means(message, status, reason):
+    error = RuntimeError(message)
+    assert (status_of(error), reason_of(error)) == (status, reason)
 
 
 class Clock:
