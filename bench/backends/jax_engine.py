@@ -30,7 +30,7 @@ class JaxEngine(Engine):
     def _is_compiled(self, jit: str) -> bool:
         return jit != "off"
 
-    def _compile(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    def _compile(self, function: Callable[..., Any], **options: Any) -> Any:
         return jax.jit(function, **options) if self.compiled else function
 
     def _train_step(self, state: State, images: Any, labels: Any, draws: Any, lr: Any) -> tuple[Any, State]:
