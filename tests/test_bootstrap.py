@@ -6,6 +6,7 @@ import pytest
 from bench.errors import BenchError
 from bench.metrics.scores import iou
 from bench.records.bootstrap import Uncertainty, bootstrap, ranks, tie_groups
+from bench.report.coverage import COVERAGE
 
 IMAGES = 120
 
@@ -55,6 +56,9 @@ def test_the_intervals_cover_the_truth(seeds, seed_sd, repeats, monkeypatch):
     assert held > 0.95 - max(chance, 0.03)
     assert tied > 0.95 - chance
     assert held < 0.99, "intervals that are too wide say nothing"
+    dominant = 0 if seed_sd < 0.01 else 1
+    stated = COVERAGE[seeds]  # what the page says
+    assert [held, tied] == pytest.approx([stated[dominant], stated[2 + dominant]], abs=max(chance, 0.01))
 
 
 def test_groups_are_drawn_whole():

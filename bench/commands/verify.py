@@ -49,9 +49,11 @@ def verify(
         warn(f"{len(seeds)} seeds: the interval is wide, and a real change may hide in it. {ENOUGH} are enough.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
     folder = out or trial.folder.parents[1] / FOLDER
-    (record,) = start([config], folder, force) or [None]
-    if record is None or record.status != "ok":
-        raise BenchError(f"The new run did not end well: {record.reason if record else 'another runner has it now'}")
+    records = start([config], folder, force)
+    if not records or records[0].status != "ok":
+        reason = records[0].reason if records else "another runner has it now"
+        raise BenchError(f"The new run did not end well: {reason}")
+    record = records[0]
     new = _pooled(folder, record.key, alone=True)
     if record.configuration != trial.record.configuration:
         warn("The data, the plug-in or the weights file are no longer those of the run: another result is expected.")

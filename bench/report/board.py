@@ -1,6 +1,7 @@
 """The leaderboard's shapes: a cell, a row, and a group of rows that may be compared."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class Group:
         bits = self.apart[place]
         return np.packbits(bits).tobytes().hex() if bits.any() else ""
 
-    @property
+    @cached_property
     def ranked(self) -> tuple[Row, ...]:
         """The rows with a rank, best first."""
         return tuple(row for row in self.rows if row.rank is not None)

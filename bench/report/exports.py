@@ -13,6 +13,7 @@ from bench.records.text import shorten
 from bench.report.board import Group, Row
 from bench.report.columns import MEASURED, PARAMS
 
+_MOST_TEX_ROWS = 40  # what a page holds
 _TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -100,9 +101,12 @@ def latex(groups: Sequence[Group]) -> str:
         lines += [_line(headings), r"\midrule"]
         lines += [
             _line([row.cells["rank"].text, row.label, *(row.cells[name].text for name in names)])
-            for row in group.ranked
+            for row in group.ranked[:_MOST_TEX_ROWS]
         ]
-        notes = " ".join(group.notes)
+        more = len(group.ranked) - _MOST_TEX_ROWS
+        notes = " ".join(
+            [*([f"The best {_MOST_TEX_ROWS} of {len(group.ranked)} rows."] if more > 0 else []), *group.notes]
+        )
         lines += [
             r"\bottomrule",
             r"\end{tabular}",

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
@@ -19,6 +20,7 @@ from bench.report.files import write_whole
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
 SIZE = (5.3, 4.1)  # inches
+_DPI = 130  # of the PNG files
 _INK, _LINE, _PAPER, GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
 # In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
 COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
@@ -102,8 +104,9 @@ def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
         # Names that are too long for the figure: the plot is still made, the legend is cut.
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        figure.set_layout_engine("none")  # it stays as it was laid out
-        figure.savefig(picture, format="png", dpi=130, metadata={"Software": None})
+        figure.set_layout_engine("none")  # it stays as it was laid out, so it need not be drawn twice, as savefig would
+        figure.set_dpi(_DPI)
+        FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
     svg = write_whole(folder / f"{name}.svg", text.getvalue().encode())
     png = write_whole(folder / f"{name}.png", picture.getvalue())
     return Plot(title, _for_page(text.getvalue(), name), (svg, png))

@@ -26,6 +26,7 @@ from bench.report.across_plots import across_plot
 from bench.report.board import Group
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
 from bench.report.contrasts import Contrast, group_contrasts, group_images
+from bench.report.coverage import COVERAGE, REPEATS
 from bench.report.curves import curves_frame, points, time_to, usual_target
 from bench.report.exports import exports
 from bench.report.files import write_whole
@@ -248,6 +249,8 @@ def _page(
             *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts)),
         ],
         environments=_environments(frame),
+        coverage=COVERAGE,
+        coverage_repeats=REPEATS,
         now=now,
         command=command,
         version=__version__,

@@ -72,8 +72,9 @@ def _legend(figure: Figure, lines: Sequence[Line], sure: bool, unsure: bool) -> 
     ]
     if len(lines) > HIGHLIGHTED:
         handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=f"{len(lines) - HIGHLIGHTED} more"))
-    for shown, style, label in ((sure, "--", "the lead changes"), (unsure, ":", "the lead may change by chance")):
-        if shown:
-            handles.append(Line2D([], [], color=GREY, linestyle=style, label=label))
+    if sure:
+        handles.append(Line2D([], [], color=GREY, linestyle="--", label="the lead changes"))
+    if unsure:
+        handles.append(Line2D([], [], color=GREY, linestyle=":", label="the lead may change by chance"))
     longest = max(len(str(handle.get_label())) for handle in handles)
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if longest > 32 else 2)
