@@ -25,7 +25,7 @@ TINY = {"image_size": (32, 32), "batch_size": 4, "params": {"filters": [4, 8]}, 
 def trial(tmp_path_factory, quick_backend):
     """A small trial that went well, and the record that `run` returned."""
     folder = tmp_path_factory.mktemp("results")
-    (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, **TINY)], results=folder)
+    (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, trace=True, **TINY)], results=folder)
     (stored,) = load([folder]).trials
     assert stored.record == record
     return stored
@@ -40,6 +40,28 @@ def test_a_trial_measures_everything(trial):
     assert record.speed["harness_efficiency"] > 0
     assert record.speed["latency_ms_p50"] <= record.speed["latency_ms_p95"] <= record.speed["latency_ms_p99"]
     assert record.dataset["images"]["test"] == len(read_table(trial.folder / "images.parquet").names)
+
+
+def test_a_trial_tells_memory_by_phases_and_why_there_is_no_energy(trial):
+    memory = trial.record.memory
+    phases = [memory[f"{name}_peak_mib"] for name in ("first_step", "train", "inference")]
+    if memory["method"] == "process RSS":
+        assert "joules_per_1000_train_images" not in trial.record.energy
+        assert trial.record.energy["method"].startswith("not measured: ")
+    assert 0 < max(filter(None, phases)) <= memory["peak_memory_mib"] + 0.1
+    assert 0 < trial.record.speed["train_mfu"] <= 1
+    assert min(trial.record.environment["peaks"]["matmul_tflops"].values()) > 0
+
+
+def test_the_trace_of_a_trial_stands_beside_its_record(trial):
+    assert [path for path in (trial.folder / "trace").rglob("*") if path.is_file()]
+
+
+def test_a_trial_does_not_go_on_without_its_gpu(tmp_path, quick_backend, monkeypatch):
+    monkeypatch.setattr("bench.execution.runner.expected_device", lambda: "NVIDIA H200")
+    (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, **TINY)], results=tmp_path)
+    assert record.status == "failed"
+    assert record.reason.startswith("The trial was planned for NVIDIA H200, but ")
 
 
 def test_the_ledger_adds_up_to_the_wall_time_that_the_runner_saw(trial):

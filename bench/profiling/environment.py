@@ -115,7 +115,8 @@ def allows_tf32(backend: str) -> bool:
     if backend == "jax":
         import jax
 
-        return jax.config.jax_default_matmul_precision not in ("highest", "float32")
+        settings: Any = jax.config  # which has its names at run time only
+        return settings.jax_default_matmul_precision not in ("highest", "float32")
     import torch
 
     return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32

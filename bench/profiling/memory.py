@@ -83,7 +83,8 @@ class MemoryMeter:
         notes = [f"{name}: what was held at rest and XLA's plan; {_NO_RESET}" for name in self._planned]
         notes += [f"{name}: at most the peak of what came before; {_NO_RESET}" for name in unknown]
         return {
-            "peak_memory_mib": _mib(self._gauge.overall()),
+            # Linux keeps the resident set's highest mark less exactly than its present value.
+            "peak_memory_mib": _mib(max(self._gauge.overall(), *filter(None, self._peaks.values()), 0)),
             "method": self._gauge.method,
             **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
             **({"notes": notes} if notes else {}),

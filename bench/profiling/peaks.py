@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -37,10 +38,12 @@ def measured_peaks(backend: str, device: str, *, again: bool = False) -> dict[st
     packages = {name: version for name, version in versions().items() if name in (backend, "jaxlib", "keras")}
     question = json.dumps([device, backend, packages, METHOD])
     path = cache_folder("peaks") / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
-    old = json.loads(path.read_text()) if path.is_file() else {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
-    if path.is_file() and not again:
-        return old
-    products = {dtype: round(_matmul(dtype) / 1e12, 4) for dtype in ("float32", "bfloat16")}
+    old: dict[str, Any] = {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
+    if path.is_file():
+        old = json.loads(path.read_text())
+        if not again:
+            return old
+    products = {dtype: round(_matmul(dtype) / 1e12, 6) for dtype in ("float32", "bfloat16")}
     peaks = {
         "matmul_tflops": {dtype: max(new, old["matmul_tflops"].get(dtype, 0.0)) for dtype, new in products.items()},
         "copy_gb_per_s": max(round(_copy() / 1e9, 3), old["copy_gb_per_s"]),
@@ -73,7 +76,7 @@ def _matmul(dtype: str) -> float:
     product, started, best = _compiled(keras.ops.matmul), time.perf_counter(), 0.0
     for size in SIZES:
         matrix = keras.ops.convert_to_tensor(np.full((size, size), 1 / size, np.float32), dtype=dtype)
-        seconds = _fastest(lambda x, matrix=matrix: product(x, matrix), matrix)
+        seconds = _fastest(partial(product, matrix), matrix)
         best = max(best, 2 * size**3 / seconds)
         if seconds > LONGEST_SECONDS or seconds_since(started) > SECONDS:
             break
