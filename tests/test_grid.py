@@ -128,7 +128,10 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop, the size of the parts that are trained on"),
         ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
         ({"jit": "yes"}, "Unknown choice of compilation (--jit) 'yes'. Available: auto, on, off"),
-        ({"initial_weights": "same"}, "Unknown choice of initial weights 'same'. Did you mean 'shared'? Available: own, shared"),
+        (
+            {"initial_weights": "same"},
+            "Unknown choice of initial weights 'same'. Did you mean 'shared'? Available: own, shared",
+        ),
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
         ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),
