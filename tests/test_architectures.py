@@ -295,10 +295,10 @@ def _check_parity(found: dict[str, dict], cases: list[Case]) -> None:
     for case in cases:
         here, there = found[f"{case.name} here"], found[case.name]
         scale = np.abs(here["logits"]).max()
-        assert scale > 1e-2, "the logits are too small to compare"
-        assert here["logits"].std() > 1e-3 * scale, "the logits don't depend on the image"
-        assert np.abs(there["logits"] - here["logits"]).max() / scale < 1e-4
-        assert abs(there["loss"] - here["loss"]) < 1e-5 * here["loss"]
+        assert scale > 1e-2, f"{case.name}: the logits are too small to compare"
+        assert here["logits"].std() > 1e-3 * scale, f"{case.name}: the logits don't depend on the image"
+        assert np.abs(there["logits"] - here["logits"]).max() / scale < 1e-4, case.name
+        assert abs(there["loss"] - here["loss"]) < 1e-5 * here["loss"], case.name
 
 
 def _skip_unless_other(backend: str) -> None:
