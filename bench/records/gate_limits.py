@@ -54,7 +54,7 @@ class Limit:
 DEFAULTS = (
     Limit("mean_iou", "lower", 0.01),
     Limit("params", "any", 0.0),
-    Limit("flops", "any", 0.0, built_in=True),
+    Limit("gflops", "any", 0.0, built_in=True),
     Limit("peak_memory_mib", "higher", 0.10, relative=True),
     Limit(STEP_TIME, "higher", 0.10, relative=True),
     Limit(LATENCY, "higher", 0.10, relative=True),
