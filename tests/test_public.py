@@ -17,7 +17,7 @@ LEFT_OUT = "Left out, since they may not be published: pictures of"
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch):
     """Plots take seconds and hold no pictures."""
-    monkeypatch.setattr("bench.report.render.group_plots", lambda *_, **__: [])
+    monkeypatch.setattr("bench.report.parts.group_plots", lambda *_, **__: [])
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def pictures(folder):
 def test_a_local_page_shows_all_and_says_that_it_may_not_be_published(results, tmp_path):
     write_report([results], tmp_path / "out")
     count, _, page = pictures(tmp_path / "out")
-    assert count == 3 * 2
+    assert count == 3 * 3  # two samples and a worst image of each
     assert LOCAL in page and LEFT_OUT not in page
     assert "pictures of carvana, older may not be published" in page
 
@@ -51,7 +51,7 @@ def test_a_public_page_has_only_what_may_be_published_and_says_so(results, tmp_p
     ran = CliRunner().invoke(app, ["report", str(results), "--out", str(tmp_path / "out"), "--public"])
     assert ran.exit_code == 0, ran.output
     count, files, page = pictures(tmp_path / "out")
-    assert count == 1 * 2
+    assert count == 1 * 3
     assert f"{LEFT_OUT} carvana, older." in page and LOCAL not in page
     assert "--public" in page.rpartition("This page again")[2]
     assert files == []
@@ -65,7 +65,7 @@ def test_a_page_without_such_pictures_says_nothing(tmp_path):
     for public in (False, True):
         write_report([tmp_path / "r"], tmp_path / "out", public=public)
         count, _, page = pictures(tmp_path / "out")
-        assert (count, LOCAL in page, LEFT_OUT in page) == (2, False, False)
+        assert (count, LOCAL in page, LEFT_OUT in page) == (3, False, False)
 
 
 def test_a_public_page_does_not_go_where_the_pictures_stand(results):

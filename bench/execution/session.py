@@ -50,6 +50,7 @@ class Session:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
+        self.instruments = Instruments(config.backend)
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
         self.best_phase = ""  # the phase that they are of
@@ -64,7 +65,6 @@ class Session:
         """
         ledger, phase = self.ledger, self.progress.phase
         phase("prepare")
-        self.instruments = Instruments(self.config.backend)
         with ledger.phase("prepare"):
             self.pack = prepare_pack(self.config)
             if self.pack.fingerprint != fingerprint:
