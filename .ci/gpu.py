@@ -122,7 +122,14 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
     """The piece's exit code; None when it was interrupted because the seconds were over."""
     # In the results' folder: from a checkout's root, -m would find its `bench`, which lacks bench.architectures.
     words = [sys.executable, *piece.arguments]
-    process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+        # A job in the background ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:

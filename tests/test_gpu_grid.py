@@ -56,7 +56,7 @@ def test_the_sweep_s_limit_is_no_part_of_a_trial_s_identity():
 
 def test_after_the_sweep_s_seconds_no_larger_batch_is_tried():
     points, end = inference_sweep(lambda size: lambda: time.sleep(0.02), Effort(sweep_seconds=0.0))
-    assert ([size for size, _ in points], end) == ([1], "limit")
+    assert ([size for size, _ in points], end) == ([1], "0 s")
 
 
 def test_what_failed_is_tried_again_after_the_others():

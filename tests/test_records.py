@@ -16,6 +16,7 @@ from bench.records.statistics import pool
 from bench.records.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
 from bench.records.text import clean, shorten
 from bench.spec import SCHEMA_VERSION
+from bench.whole import whole
 
 README = Path(__file__).parents[1] / "results" / "README.md"
 
@@ -303,3 +304,13 @@ def test_a_part_of_a_data_set_is_a_column_that_older_records_leave_empty(tmp_pat
         write_trial(tmp_path, replace(record, config={**config, **(given or {})}), table, samples=0)
     frame = load_results(tmp_path).sort_values("seed")
     assert frame["dataset_params"].tolist() == ['{"balance_ships": 200}', "", ""]
+
+
+def test_a_folder_that_another_process_is_making_is_no_foreign_one(tmp_path):
+    with whole(tmp_path / MARKER) as part:
+        part.touch()
+        ResultsFolder(tmp_path)
+    (tmp_path / MARKER).unlink()
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(BenchError, match="is not empty"):
+        ResultsFolder(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 from fake_results import fake_config, fake_record, write_trial
 
 from bench.records.frame import load_results
+from bench.report import series as series_module
 from bench.report.leaderboard import groups
 from bench.report.series import all_series, crossing_text, near
 from bench.report.series_plots import series_plot
@@ -112,3 +113,18 @@ def test_the_plot_marks_the_change_of_the_lead(budgets, tmp_path):
     assert [file.name for file in plot.files] == ["1-pets-by-budget.svg", "1-pets-by-budget.png"]
     assert "the lead changes" in plot.svg
     assert "budget (epochs)" in plot.svg
+
+
+def test_a_tie_in_the_middle_or_a_missing_budget_hides_no_crossing(tmp_path, monkeypatch):
+    scores = {UNET: {5: 0.80, 10: 0.86, 20: 0.93}, DEEPLAB: {5: 0.84, 20: 0.90}}
+    for net, by_epochs in scores.items():
+        for epochs, quality in by_epochs.items():
+            write(tmp_path, monkeypatch, net, quality, budget=Budget(epochs, "epochs"))
+    (series,) = found(tmp_path)
+    (crossing,) = series.crossings
+    assert (crossing.after.label, crossing.leads) == ("unet", True)
+    unet, deeplab = series.lines
+    equal = replace(deeplab, points=(deeplab.points[0], unet.at(10), deeplab.points[1]))
+    winners = [series_module._winner(value, [unet, equal]) for value in (5, 10, 20)]
+    (same,) = series_module._crossings([unet, equal], winners)
+    assert same.value == pytest.approx(crossing.value)

@@ -1,6 +1,7 @@
 """`bench speed`: trials without training and data in real processes, how they end badly, and how rates are taken."""
 
 import math
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +12,13 @@ from bench import catalog, grid
 from bench.cli import app
 from bench.errors import BenchError
 from bench.execution import throughput
+from bench.execution import trial as trial_process
 from bench.execution.failures import reason_of, status_of
 from bench.execution.identity import trial_key
 from bench.execution.plan import PlannedTrial
 from bench.execution.runner import run
 from bench.execution.throughput import Effort, inference_sweep, steady
+from bench.profiling.environment import expected_device
 from bench.records.store import load
 from bench.spec import NO_DATASET, Budget, TrialConfig
 from tests.conftest import installed_backends
@@ -77,7 +80,29 @@ def test_a_finished_trial_is_measured_again_only_for_what_it_lacks(trial):
     lacks = replace(trial.record, memory={"peak_memory_mib": 1.0})
     assert not planned(config, record=lacks).done
     assert planned(replace(config, find_batch_size=0), record=lacks).done
-    assert planned(config, record=replace(lacks, status="out_of_memory")).done
+    full = replace(lacks, status="out_of_memory")
+    assert not planned(config, record=full).done
+    assert planned(config, record=replace(full, memory={"largest_batch": 4})).done
+
+
+def test_what_was_found_before_a_failure_stands_in_the_record(monkeypatch, tmp_path):
+    class Falls:
+        def __init__(self, *_):
+            self.found = {}
+
+        def run(self, _):
+            self.found["memory"] = {"largest_batch": 24}
+            raise MemoryError
+
+    monkeypatch.setattr(trial_process, "_session", lambda config: Falls)
+    request = {
+        "config": TrialConfig("unet", NO_DATASET, **TINY).to_dict(),
+        "device": expected_device(),
+        "fingerprint": "none",
+        "time": time.time(),
+    }
+    outcome = trial_process._outcome(request, tmp_path)
+    assert (outcome["status"], outcome["memory"]) == ("out_of_memory", {"largest_batch": 24})
 
 
 PLUGIN = """
@@ -210,7 +235,7 @@ def test_the_sweep_has_limits(monkeypatch):
     monkeypatch.setattr(throughput, "rate", lambda call, images: call() or float(images))
     slow = {size: size / 50.0 for size in rates}  # 50 s each, so that 120 s allow three
     points, end = sweep(monkeypatch, slow)
-    assert [size for size, _ in points] == [1, 2, 4] and end == "limit"
+    assert [size for size, _ in points] == [1, 2, 4] and end == "120 s"
 
 
 def speed_configs(**options):

@@ -49,6 +49,13 @@ def test_a_table_stands_for_each_image_size_the_fastest_first():
     assert "largest_batch" not in first.columns and "fits" not in first.columns
 
 
+def test_a_sweep_that_time_ended_gives_a_lower_bound():
+    record = speed_record()
+    (board,) = boards(replace(record, speed={**record.speed, "sweep_end": "15 s"}))
+    assert board.rows[0].cells["best_inference_images_per_second"] == "\N{GREATER-THAN OR EQUAL TO} 400"
+    assert board.rows[0].cells["train_images_per_second"] == "100"
+
+
 def test_seeds_are_pooled_and_what_differs_has_a_column():
     (board,) = boards(
         *(speed_record(rate=rate, seed=seed) for seed, rate in enumerate((90, 110))),

@@ -129,3 +129,10 @@ def test_speeds_differ_by_factors():
     # of log(20) = the mean: s = 0.980, t of 1 degree of freedom 12.706: exp(12.706 * 0.980 * sqrt(1.5)) = 4.22e6
     assert found.mean == pytest.approx(20)
     assert found.high / found.mean == pytest.approx(found.mean / found.low) == pytest.approx(4.22e6, rel=0.01)
+
+
+@pytest.mark.parametrize("value", [0.1, 1234.5])
+def test_the_same_value_is_as_expected_where_seeds_do_not_differ(value):
+    assert predict([value] * 3).holds(value)
+    assert predict_positive([value] * 3).holds(value)
+    assert not predict([value] * 3).holds(value * 1.001)

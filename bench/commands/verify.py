@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.records.prediction import Verdict
     from bench.records.statistics import Configuration
     from bench.records.store import StoredTrial
-    from bench.spec import TrialConfig
+    from bench.spec import TrialConfig, TrialRecord
 
 FOLDER = "verify"  # in the results folder, a results folder of its own: what is verified stays as it is
 
@@ -54,7 +54,7 @@ def verify(
         reason = records[0].reason if records else "another runner has it now"
         raise BenchError(f"The new run did not end well: {reason}")
     record = records[0]
-    new = _pooled(folder, record.key, alone=True)
+    new = _pooled(folder, record, alone=True)
     if record.configuration != trial.record.configuration:
         warn("The data, the plug-in or the weights file are no longer those of the run: another result is expected.")
     found = list(verdicts(known, new))
@@ -84,7 +84,7 @@ def _known(trial: "StoredTrial") -> "Configuration":
         raise BenchError(f"The run '{trial.folder.name}' ended as {trial.record.status}: there is nothing to verify.")
     if not trial.record.metrics:
         raise BenchError(f"The run '{trial.folder.name}' measured speed alone: it has no quality to verify.")
-    member = _pooled(trial.folder.parents[1], trial.record.key)
+    member = _pooled(trial.folder.parents[1], trial.record)
     if member.seeds < FEWEST:
         raise BenchError(
             f"The configuration of '{trial.folder.name}' has {member.seeds} seed that ended well: too few to say what "
@@ -93,15 +93,16 @@ def _known(trial: "StoredTrial") -> "Configuration":
     return member
 
 
-def _pooled(results: Path, key: str, *, alone: bool = False) -> "Configuration":
-    """The configuration that the trial of that key is one of, of all its trials or of that one alone."""
+def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
+    """The configuration that the trial is one of on its device, of all its trials or of that one alone."""
     from bench.records.frame import trials_frame, without_doubles
     from bench.records.statistics import pool
     from bench.records.store import load
 
     frame = trials_frame(without_doubles(load([results]).trials)[0])
-    members = pool(frame[frame["key"] == key] if alone else frame)
-    return next(member for member in members if key in set(member.ok["key"]))
+    frame = frame[frame["device"] == record.device]
+    members = pool(frame[frame["key"] == record.key] if alone else frame)
+    return next(member for member in members if record.key in set(member.ok["key"]))
 
 
 def _decides(verdict: "Verdict") -> bool:

@@ -133,6 +133,9 @@ def free_memory() -> int:
     group = Path("/sys/fs/cgroup")
     try:
         most, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return min(free, int(most) - int(used)) if most != "max" else free
-    except (OSError, ValueError):
+        if most == "max":
+            return free
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return min(free, int(most) - int(used) + int(kept["inactive_file"]))  # file pages make room
+    except (OSError, ValueError, KeyError):
         return free

@@ -62,6 +62,7 @@ def environment(backend: str) -> dict[str, str]:
     """Memory is taken as needed, so that its peak means something, and all of it if need be; logs are quiet."""
     return {
         "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML and nvidia-smi count
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",  # JAX leaves a quarter alone, the other backends do not
         **os.environ,
         "KERAS_BACKEND": backend,

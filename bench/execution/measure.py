@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bench.backends.base import Engine
-from bench.execution.failures import is_out_of_memory
 from bench.profiling import peaks, trace
 from bench.profiling.energy import Window
 from bench.profiling.environment import actual_device
@@ -81,7 +80,8 @@ def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) ->
     with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
 
         def run(count: int = 1) -> None:
-            engine.wait([engine.predict(images) for _ in range(count)])
+            for _ in range(count):  # each awaited, so that no more than one output is held
+                engine.wait(engine.predict(images))
             window.images += count * size
 
         throughput = rate(run, size)
@@ -105,7 +105,7 @@ def utilisation(
 ) -> dict[str, float]:
     """The shares of the device's measured peak that training and inference reach; notes the peaks themselves.
 
-    Comes after everything whose memory is measured, for it takes some of its own; where there is none left for it,
+    Comes after everything whose memory is measured, for it takes some of its own; where the peaks can't be measured,
     nothing is said.
     """
     shares: dict[str, float] = {}
@@ -116,9 +116,7 @@ def utilisation(
             shares = peaks.shares(speed, gflops, config.precision, found)
             if max(shares.values(), default=0.0) <= 1:
                 return shares
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
+    except Exception as error:  # noqa: BLE001 - no trial is lost for it: a full cache, no memory, no such product
         print(f"The device's peaks could not be measured: {error}")
         return {}
     print("The model does more than the device's measured peak: other work must have disturbed that.")

@@ -51,6 +51,7 @@ class Session:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
         self.instruments = Instruments(config.backend)
+        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails: none
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
         self.best_phase = ""  # the phase that they are of

@@ -42,6 +42,7 @@ class SpeedSession:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
         self.effort = Effort(sweep_seconds=config.sweep_seconds)
+        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails
 
     def run(self, fingerprint: str) -> dict[str, Any]:
         """Build, compile and measure; the parts of the record, by name.
@@ -52,6 +53,7 @@ class SpeedSession:
         ledger, phase = self.ledger, self.progress.phase
         with ledger.phase("profile"):
             searched = self.search()
+            self.found.update({"memory": searched} if searched else {})
         self.instruments = Instruments(self.config.backend)
         phase("build")
         with ledger.phase("build"):

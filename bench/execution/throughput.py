@@ -84,14 +84,15 @@ def inference_sweep(
         predict: a batch size -> an awaited call on a resident batch of that size.
 
     Returns:
-        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit", or the error
-        that a batch size led to (kernels have limits of their own); what fails with one image is thrown.
+        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit" (the largest), the
+        seconds that were over ("120 s"), or the error that a batch size led to (kernels have limits of their own); what
+        fails with one image is thrown.
     """
     points: list[tuple[int, float]] = []
     spent = 0.0
     for size in _doubling(largest):
         if spent > effort.sweep_seconds:
-            break
+            return points, f"{effort.sweep_seconds:g} s"
         start = time.perf_counter()
         try:
             points.append((size, rate(predict(size), size)))

@@ -37,15 +37,18 @@ def main() -> None:
 
 def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     ledger = Ledger(request["time"])
+    found: dict[str, Any] = {}
     try:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
             check_device(request["device"])
-            session = _session(config)  # imports keras, which takes its time and may fail
-        return {"status": "ok", **session(config, folder, ledger).run(request["fingerprint"])}
+            kind = _session(config)  # imports keras, which takes its time and may fail
+        session = kind(config, folder, ledger)
+        found = session.found
+        return {"status": "ok", **session.run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
         traceback.print_exc()
-        return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close()}
+        return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
 
 
 def check_device(planned: str) -> None:

@@ -1,12 +1,14 @@
 """What the device can do at most, measured: matrix products and a copy; and the share of it that a model uses (MFU).
 
-Measured once for a device, backend and its version, and kept in the cache folder: datasheets promise more than any
-program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A machine that is busy then gives too little,
-so a model that does better has it measured again, and the greater figure stays.
+Measured once for a device, backend, its version and the environment variables that matter, and kept in the cache
+folder: datasheets promise more than any program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A
+machine that is busy then gives too little, so a model that does better has it measured again, and the greater figure
+stays.
 """
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +18,7 @@ import keras
 import numpy as np
 
 from bench.cache import cache_folder
-from bench.profiling.environment import versions
+from bench.profiling.environment import VARIABLES, versions
 from bench.profiling.speed import seconds_of, seconds_since
 from bench.whole import whole
 
@@ -36,7 +38,8 @@ def measured_peaks(backend: str, device: str, *, again: bool = False) -> dict[st
         again: measure them all the same; the greater of old and new stays.
     """
     packages = {name: version for name, version in versions().items() if name in (backend, "jaxlib", "keras")}
-    question = json.dumps([device, backend, packages, METHOD])
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    question = json.dumps([device, backend, packages, variables, METHOD])
     path = cache_folder("peaks") / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
     old: dict[str, Any] = {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
     if path.is_file():
@@ -75,12 +78,17 @@ def _matmul(dtype: str) -> float:
     """FLOP/s of the size at which it is greatest."""
     product, started, best = _compiled(keras.ops.matmul), time.perf_counter(), 0.0
     for size in SIZES:
-        matrix = keras.ops.convert_to_tensor(np.full((size, size), 1 / size, np.float32), dtype=dtype)
+        matrix = keras.ops.convert_to_tensor(_random_matrix(size), dtype=dtype)
         seconds = _fastest(partial(product, matrix), matrix)
         best = max(best, 2 * size**3 / seconds)
         if seconds > LONGEST_SECONDS or seconds_since(started) > SECONDS:
             break
     return best
+
+
+def _random_matrix(size: int) -> np.ndarray:
+    """float32, whose powers stay of its size; a GPU at its power limit is faster with equal numbers than with these."""
+    return np.random.default_rng(0).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
 
 
 def _copy() -> float:

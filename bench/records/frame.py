@@ -45,7 +45,8 @@ _LATER_OPTIONS = {
 }
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
-_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "folder")
+_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
+_TEXTS += ("folder",)
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
@@ -122,6 +123,7 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **_environment(record.environment),
         **_dataset(record.dataset),
         "memory_method": clean(_mapping(record.memory).get("method")),
+        "sweep_end": clean(_mapping(record.speed).get("sweep_end")),
         "energy_method": clean(_mapping(record.energy).get("method")),
         **_config(record.config),
         **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},

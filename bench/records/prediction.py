@@ -32,8 +32,9 @@ class Prediction:
     seeds: int
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies inside; NaN does not."""
-        return self.low <= value <= self.high
+        """Whether a value lies inside, rounding aside; NaN does not."""
+        rounding = 1e-9 * max(1.0, abs(self.mean))
+        return self.low - rounding <= value <= self.high + rounding
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import BenchError
 from bench.spec import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
-from bench.whole import whole
+from bench.whole import is_part, whole
 
 MARKER = "segbench.json"
 RECORD = "record.json"
@@ -165,7 +165,7 @@ def check_writable(path: Path) -> None:
     """Raise BenchError unless `path` is empty, absent, or a results folder of this schema or older."""
     if path.exists() and not path.is_dir():
         raise BenchError(f"The results folder '{path}' is a file. Give a folder with --results.")
-    if not path.exists() or not any(path.iterdir()):
+    if not path.exists() or all(map(is_part, path.iterdir())):  # another process may be making it now
         return
     if not (path / MARKER).is_file():
         raise BenchError(

@@ -115,8 +115,8 @@ class Series:
 
     @property
     def target(self) -> float:
-        """A score that is worth asking for, to two digits."""
-        return round(_TARGET * max(point.score for line in self.lines for point in line.points), 2)
+        """A score that is worth asking for, to two digits; rounded down, so that one gets there."""
+        return math.floor(100 * _TARGET * max(point.score for line in self.lines for point in line.points)) / 100
 
     @property
     def score(self) -> str:
@@ -198,17 +198,19 @@ def _winner(value: float, lines: Sequence[Line]) -> Winner:
 
 
 def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossing]:
-    leaders = {(a.value, b.value): (a.best, b.best) for a, b in pairwise(winners)}
+    leaders = {winner.value: winner.best for winner in winners}
     looked_at = dict.fromkeys([*(winner.best for winner in winners), *lines[:_MOST_CROSSED]])
     found = []
     for one, two in combinations(looked_at, 2):
-        common = [point.value for point in one.points if two.at(point.value)]
+        # Where two are equal neither is ahead.
+        common = [a.value for a in one.points if (b := two.at(a.value)) and a.score != b.score]
         for low, high in pairwise(common):
             ends = [(one.at(value), two.at(value)) for value in (low, high)]
             gaps = [a.score - b.score for a, b in ends if a and b]
             if gaps[0] * gaps[1] < 0:
                 before, after = (one, two) if gaps[0] > 0 else (two, one)
-                found.append(_crossing(before, after, low, high, leaders.get((low, high)) == (before, after)))
+                leads = leaders[low] is before and leaders[high] is after
+                found.append(_crossing(before, after, low, high, leads))
     return sorted(found, key=lambda crossing: (not crossing.leads, not crossing.sure, crossing.value))
 
 

@@ -32,7 +32,7 @@ class Loop:
 
     def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One step of the optimizer on images uint8 (B, H, W, 3) and labels uint8 (B, H, W); the loss, not awaited."""
-        self.model.train()
+        self._set_mode(training=True)
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             loss = functional.cross_entropy(self.model(_to_float(images)).float(), labels.long())
@@ -43,7 +43,7 @@ class Loop:
 
     def predict(self, images: Tensor) -> Tensor:
         """Classes uint8 (B, H, W) of images uint8 (B, H, W, 3), not awaited."""
-        self.model.eval()
+        self._set_mode(training=False)
         with torch.inference_mode(), self._autocast():
             return self.model(_to_float(images)).argmax(1).to(torch.uint8)
 
@@ -51,6 +51,10 @@ class Loop:
         """Return when the device has done everything."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+    def _set_mode(self, *, training: bool) -> None:
+        if self.model.training != training:  # it walks through all modules
+            self.model.train(training)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._type, enabled=self._type is not None)
