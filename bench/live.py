@@ -48,6 +48,8 @@ def ending(record: TrialRecord) -> str:
     parts = [f"ok: mean IoU {_number(record.metrics['mean_iou'], '.3f')}"] if "mean_iou" in record.metrics else ["ok"]
     if speed := record.speed.get("train_images_per_second"):
         parts.append(f"{speed:.0f} images/s")
+    if problem := record.memory.get("search_problem"):
+        parts.append(f"the largest batch was not found ({problem})")
     return ", ".join([*parts, duration(record.wall_seconds or 0.0)])
 
 

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from bench.errors import BenchError
 from bench.execution import batch_search
-from bench.execution.batch_search import DoesNotTrain, search
+from bench.execution.batch_search import DoesNotTrain, find_batch_size, search
+from bench.spec import NO_DATASET, TrialConfig
 
 
 def device(most_mib, base=100.0, per_image=8.0):
@@ -49,6 +51,31 @@ def test_it_gives_up_at_the_limit_and_tries_it(limit):
 
 def test_one_point_makes_no_line():
     assert "memory_per_image_mib" not in search(device(109)[0], 8)
+
+
+def test_an_error_ends_the_search_and_what_was_found_stands():
+    def probe(size):
+        if size == 8:
+            raise OSError(28, "No space left on device")
+        return 100.0 + 8 * size
+
+    assert search(probe, 64) == {
+        "search_problem": "OSError: [Errno 28] No space left on device",
+        "memory_points": [[1, 108.0], [2, 116.0], [4, 132.0]],
+        "memory_base_mib": 100.0,
+        "memory_per_image_mib": 8.0,
+    }
+
+
+def test_a_search_that_can_not_begin_leaves_the_trial_to_measure_the_rest(monkeypatch, tmp_path):
+    def probe(config, folder):
+        raise BenchError("One image doesn't train: ValueError: a batch norm of one")
+
+    monkeypatch.setattr(batch_search, "_probe", probe)
+    asked = []
+    found = find_batch_size(TrialConfig("unet", NO_DATASET, find_batch_size=8), tmp_path, asked.append)
+    assert found.pop("search_seconds") >= 0 and asked == [1]
+    assert found == {"search_problem": "One image doesn't train: ValueError: a batch norm of one", "memory_points": []}
 
 
 def test_a_process_that_takes_the_hosts_memory_is_ended(monkeypatch):

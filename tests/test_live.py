@@ -8,7 +8,7 @@ from fake_results import failed_record, fake_config, fake_record
 from rich.console import Console
 
 from bench.execution.plan import PlannedTrial
-from bench.live import LiveView, PlainLines, view
+from bench.live import LiveView, PlainLines, ending, view
 from bench.spec import Budget
 
 CONFIG = fake_config("unet", "resnet50", budget=Budget(100, "seconds"))
@@ -32,6 +32,11 @@ def test_the_observer_suits_the_console():
         assert isinstance(plain, PlainLines)
     with view(console(terminal=True)) as live:
         assert isinstance(live, LiveView)
+
+
+def test_a_search_that_failed_is_told_at_the_end():
+    record = replace(fake_record(CONFIG)[0], memory={"search_problem": "One image doesn't train: boom"})
+    assert ", the largest batch was not found (One image doesn't train: boom), " in ending(record)
 
 
 def test_plain_lines_tell_start_each_validation_and_end():

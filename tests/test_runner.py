@@ -6,7 +6,7 @@ import pytest
 
 from bench import catalog
 from bench.errors import BenchError
-from bench.execution.executor import OUTCOME
+from bench.execution.executor import IF_KILLED, OUTCOME
 from bench.execution.observer import Observer
 from bench.execution.runner import run
 from bench.records.store import LOG, MARKER, RETRY_LOG, ResultsFolder, load
@@ -46,6 +46,7 @@ class FakeExecutor:
 
 
 OK = {"status": "ok", "metrics": {"mean_iou": 0.5}}
+SWEPT = {"speed": {"sweep_end": "out of memory"}}
 
 
 def test_a_finished_trial_is_not_run_again(tmp_path):
@@ -78,6 +79,29 @@ def test_a_trial_that_leaves_no_outcome_is_a_row_and_the_rest_go_on(tmp_path):
     assert (bad.status, bad.reason) == ("failed", "The process was killed by SIGKILL.")
     assert bad.log_tail == ("first line", "last line")
     assert good.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "found", "kept"),
+    [
+        ("out_of_memory", {"status": "ok", "reason": "", **SWEPT}, ("ok", "", SWEPT["speed"])),
+        ("out_of_memory", {"memory": {"largest_batch": 8}}, ("out_of_memory", "Killed.", {})),
+        ("failed", {"status": "ok", "reason": "", **SWEPT}, ("failed", "Killed.", {})),  # not for want of memory
+    ],
+)
+def test_what_a_trial_had_measured_stands_where_the_system_killed_it_for_memory(tmp_path, status, found, kept):
+    class Killed(FakeExecutor):
+        def start(self, folder, backend):
+            (folder / IF_KILLED).write_text(json.dumps(found))
+            trial = super().start(folder, backend)
+            trial.reason = lambda: (status, "Killed.")
+            return trial
+
+    (record,) = run([CONFIG], results=tmp_path / "r", executor=Killed(None))
+    assert (record.status, record.reason, record.speed) == kept
+    assert record.memory == found.get("memory", {})
+    (trial,) = load([tmp_path / "r"]).trials
+    assert not (trial.folder / IF_KILLED).exists()
 
 
 def test_a_trial_past_its_timeout_is_stopped(tmp_path):

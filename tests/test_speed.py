@@ -1,5 +1,6 @@
 """`bench speed`: trials without training and data in real processes, how they end badly, and how rates are taken."""
 
+import json
 import math
 import time
 from dataclasses import replace
@@ -13,13 +14,16 @@ from bench.cli import app
 from bench.errors import BenchError
 from bench.execution import throughput
 from bench.execution import trial as trial_process
+from bench.execution.executor import IF_KILLED
 from bench.execution.failures import reason_of, status_of
 from bench.execution.identity import trial_key
 from bench.execution.plan import PlannedTrial
 from bench.execution.runner import run
+from bench.execution.speed_session import SpeedSession
 from bench.execution.throughput import Effort, inference_sweep, steady
 from bench.profiling.environment import expected_device
-from bench.records.store import load
+from bench.profiling.ledger import Ledger
+from bench.records.store import load, read_json
 from bench.spec import NO_DATASET, Budget, TrialConfig
 from tests.conftest import installed_backends
 from tests.test_runner import FakeExecutor
@@ -236,6 +240,26 @@ def test_the_sweep_has_limits(monkeypatch):
     slow = {size: size / 50.0 for size in rates}  # 50 s each, so that 120 s allow three
     points, end = sweep(monkeypatch, slow)
     assert [size for size, _ in points] == [1, 2, 4] and end == "120 s"
+
+
+def test_before_each_larger_batch_the_sweep_notes_what_stands_if_it_is_killed(monkeypatch, tmp_path):
+    session = SpeedSession(TrialConfig("unet", NO_DATASET, **TINY), tmp_path, Ledger(time.time()))
+    session.found = {"speed": {"train_images_per_second": 5.0}, "memory": {"largest_batch": 4}}
+    noted = []
+
+    def predict(size):
+        noted.append(read_json(tmp_path / IF_KILLED))
+        if size == 4:
+            raise MemoryError
+        return lambda: time.sleep(0.01)
+
+    session.prediction = predict
+    swept = session.with_sweep(session.sweep())
+    assert [len(note.get("speed", {}).get("inference_sweep", [])) for note in noted] == [0, 1, 2]
+    for outcome in (noted[-1], swept):
+        outcome.pop("ledger")
+    assert noted[-1] == {"status": "ok", "reason": "", **json.loads(json.dumps(swept))}
+    assert (swept["speed"]["sweep_end"], swept["speed"]["train_images_per_second"]) == ("out of memory", 5.0)
 
 
 def speed_configs(**options):

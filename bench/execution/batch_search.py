@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import psutil
 
 from bench.errors import BenchError
+from bench.execution.failures import reason_of
+from bench.profiling.speed import seconds_since
 from bench.records.store import read_json, write_json
 from bench.spec import TrialConfig
 
@@ -36,29 +39,42 @@ def find_batch_size(config: TrialConfig, folder: Path, on_probe: Callable[[int],
         folder: where requests and answers pass.
         on_probe: called with each batch size before it is tried.
 
-    Raises:
-        BenchError: not even one image trains, for another reason than memory.
+    Returns:
+        That of `search`, and its `search_seconds`.
     """
+    started = time.perf_counter()
 
     def probe(size: int) -> float:
         on_probe(size)
         return _probe(replace(config, batch_size=size), folder)
 
-    return search(probe, config.find_batch_size)
+    found = search(probe, config.find_batch_size)
+    return {**found, "search_seconds": round(seconds_since(started), 1)}
 
 
 def search(probe: Callable[[int], float], limit: int) -> dict[str, Any]:
     """Double the batch size until one doesn't train, then bisect to within a sixteenth.
 
     Args:
-        probe: a batch size -> its peak in MiB; DoesNotTrain.
+        probe: a batch size -> its peak in MiB; DoesNotTrain. Anything else that it throws ends the search, but not
+            the trial.
 
     Returns:
-        `largest_batch` (0: not even one image), `largest_batch_limit` (why no more), `memory_points`
-        ([batch size, MiB], sorted) and, from two points on, the line through them: `memory_base_mib` and
-        `memory_per_image_mib`.
+        `largest_batch` (0: not even one image) and `largest_batch_limit` (why no more), or of a search that an error
+        ended `search_problem` in their place; `memory_points` ([batch size, MiB], sorted) and, from two points on, the
+        line through them: `memory_base_mib` and `memory_per_image_mib`.
     """
     points: dict[int, float] = {}
+    try:
+        found = _largest(probe, limit, points)
+    except Exception as error:  # noqa: BLE001 - the trial measures the rest, and what was found so far stands
+        traceback.print_exc()
+        found = {"search_problem": reason_of(error)}
+    return {**found, **_line(sorted(points.items()))}
+
+
+def _largest(probe: Callable[[int], float], limit: int, points: dict[int, float]) -> dict[str, Any]:
+    """The batch size that was sought and why it is no larger; the peaks go to `points` on the way."""
     largest, too_large, reason = 0, limit + 1, f"limit {limit}"
     while too_large - largest > max(1, largest // 16 if too_large <= limit else 0):
         doubled = min(max(1, 2 * largest), limit)
@@ -68,8 +84,7 @@ def search(probe: Callable[[int], float], limit: int) -> dict[str, Any]:
             largest = size
         except DoesNotTrain as error:
             too_large, reason = size, str(error)
-    found = {"largest_batch": largest, "largest_batch_limit": reason}
-    return {**found, **_line(sorted(points.items()))}
+    return {"largest_batch": largest, "largest_batch_limit": reason}
 
 
 def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def _probe(config: TrialConfig, folder: Path) -> float:
     problem = problem or answer.get("problem", "its process ended without an answer")
     if problem in ("out of memory", f"limit {PROBE_SECONDS:g} s") or config.batch_size > 1:
         raise DoesNotTrain(problem)
-    raise BenchError(f"The largest batch can't be sought, for one image doesn't train: {problem}")
+    raise BenchError(f"One image doesn't train: {problem}")
 
 
 def _watch(process: subprocess.Popen[bytes]) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 OUTCOME = "outcome.json"  # what a trial's process leaves in its folder: the parts of a record, with its status
+IF_KILLED = "if-killed.json"  # what of the outcome stands if the system kills the process for want of memory
 
 
 class Handle(Protocol):

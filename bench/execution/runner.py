@@ -11,7 +11,7 @@ from typing import Any
 from filelock import Timeout
 
 from bench import catalog
-from bench.execution.executor import OUTCOME, Executor, Handle
+from bench.execution.executor import IF_KILLED, OUTCOME, Executor, Handle
 from bench.execution.local import LocalExecutor
 from bench.execution.observer import Observer
 from bench.execution.plan import PlannedTrial, plan
@@ -106,10 +106,12 @@ def _execute(
     ending = _watch(trial, folder, observer, handle)
     wall = time.monotonic() - clock
     outcome = read_json(folder / OUTCOME)  # there also when the end was called for just too late
-    (folder / OUTCOME).unlink(missing_ok=True)
     if not outcome:
         status, reason = ending or handle.reason()
-        outcome = {"status": status, "reason": reason}
+        found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
+        outcome = {"status": status, "reason": reason, **found}
+    for name in (OUTCOME, IF_KILLED):
+        (folder / name).unlink(missing_ok=True)
     if outcome["status"] != "ok":
         outcome["log_tail"] = _log_tail(folder / LOG)
         outcome.setdefault("training", _progress(folder))

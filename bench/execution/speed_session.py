@@ -1,7 +1,7 @@
 """A trial of speed alone: the compiled steps of a model on random pixels, without training and without data."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from bench.backends.base import Engine
 from bench.execution.assemble import build_engine, build_model, trial_environment
 from bench.execution.batch_search import find_batch_size
 from bench.execution.describe import describe_model
+from bench.execution.executor import IF_KILLED
 from bench.execution.measure import (
     TRAIN_ENERGY,
     bare_steps,
@@ -29,6 +30,7 @@ from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
 from bench.profiling.speed import rate_summary, seconds_of
+from bench.records.store import write_json
 from bench.spec import TrialConfig
 from bench.training.loop import Diverged
 
@@ -54,6 +56,7 @@ class SpeedSession:
         with ledger.phase("profile"):
             searched = self.search()
             self.found.update({"memory": searched} if searched else {})
+            write_json(self.folder / IF_KILLED, self.found)
         self.instruments = Instruments(self.config.backend)
         phase("build")
         with ledger.phase("build"):
@@ -69,15 +72,14 @@ class SpeedSession:
         with ledger.phase("profile"):
             model = describe_model(self.engine.model, self.folder)
             speed = measure_inference(self.engine, self.batch, self.instruments)
-            memory = self.instruments.memory.summary()  # before batches of other sizes
-            speed |= self.sweep()
+            memory = self.instruments.memory.summary()
         rates = blocks.rates(self.config.batch_size)
         median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
         with ledger.phase("profile"):
             rated = {"train_images_per_second": median, **speed}
             speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
             trace_steps(self.config, self.engine, self.batch, self.folder)
-        return {
+        self.found |= {
             "device": actual_device(self.config.backend),
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
             "model": model,
@@ -97,8 +99,10 @@ class SpeedSession:
             "memory": {**memory, **searched},
             "energy": self.instruments.energy.summary(),
             "environment": trial_environment(self.config, self.engine, self.instruments),
-            "ledger": ledger.close(),
         }
+        with ledger.phase("profile"):
+            swept = self.sweep()  # last, for the system may kill a process of so large batches
+        return self.with_sweep(swept)
 
     def search(self) -> dict[str, Any]:
         """The largest batch that trains, where that is asked for; before this process takes any of the device."""
@@ -129,19 +133,32 @@ class SpeedSession:
 
     def sweep(self) -> dict[str, Any]:
         """Inference throughput over batch sizes, and the best of them."""
-        points, end = inference_sweep(self.prediction, self.effort)
-        size, rate = max(points, key=lambda point: point[1])
-        return {
-            "inference_sweep": [[size, round(rate, 3)] for size, rate in points],
-            "sweep_end": end,
-            "best_inference_images_per_second": rate,
-            "best_inference_batch_size": size,
-        }
+
+        def note(points: Sequence[tuple[int, float]]) -> None:
+            ended_here = self.with_sweep(_swept(points, "out of memory"))
+            write_json(self.folder / IF_KILLED, {"status": "ok", "reason": "", **ended_here})
+
+        return _swept(*inference_sweep(self.prediction, self.effort, on_point=note))
+
+    def with_sweep(self, swept: dict[str, Any]) -> dict[str, Any]:
+        """The parts of the record, those of the sweep among them."""
+        return {**self.found, "speed": {**self.found["speed"], **swept}, "ledger": self.ledger.close()}
 
     def prediction(self, size: int) -> Callable[[], None]:
         """An awaited call of the compiled prediction on a resident batch of that size."""
         images = random_batch(self.engine, self.config, size)[0]
         return lambda: self.engine.wait(self.engine.predict(images))
+
+
+def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
+    """What of the record's `speed` a sweep gives."""
+    size, rate = max(points, key=lambda point: point[1])
+    return {
+        "inference_sweep": [[size, round(rate, 3)] for size, rate in points],
+        "sweep_end": end,
+        "best_inference_images_per_second": rate,
+        "best_inference_batch_size": size,
+    }
 
 
 def build(config: TrialConfig) -> tuple[Engine, Batch]:

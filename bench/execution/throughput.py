@@ -76,12 +76,16 @@ def _enough(blocks: int, steps: int, seconds: float, effort: Effort) -> bool:
 
 
 def inference_sweep(
-    predict: Callable[[int], Callable[[], object]], effort: Effort, largest: int = LARGEST_BATCH
+    predict: Callable[[int], Callable[[], object]],
+    effort: Effort,
+    largest: int = LARGEST_BATCH,
+    on_point: Callable[[list[tuple[int, float]]], None] = lambda points: None,
 ) -> tuple[list[tuple[int, float]], str]:
     """Images/s at batch sizes 1, 2, 4, ... until one gains less than 5 %, memory ends, or the limit is reached.
 
     Args:
         predict: a batch size -> an awaited call on a resident batch of that size.
+        on_point: called with what has been measured, before a larger batch is tried.
 
     Returns:
         Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit" (the largest), the
@@ -103,6 +107,7 @@ def inference_sweep(
         spent += time.perf_counter() - start
         if len(points) > 1 and points[-1][1] < ENOUGH_GAIN * points[-2][1]:
             return points, "gain below 5 %"
+        on_point(points)
     return points, "limit"
 
 
