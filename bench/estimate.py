@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.execution.identity import trial_key
+from bench.execution.plan import is_done
 from bench.profiling.environment import expected_device
 from bench.records.store import StoredTrial
-from bench.spec import FINAL_STATUSES, TrialConfig, TrialRecord
+from bench.spec import TrialConfig, TrialRecord
 
 # What decides how fast a trial trains; the rest of the configuration may differ.
 _ALIKE = (
@@ -28,14 +29,10 @@ class Estimate:
 
     config: TrialConfig
     status: str | None  # of the earlier record of the same trial
-    force: bool  # whether it runs again although it is done
+    done: bool  # whether `bench run` would leave it out
     train_seconds: float | None  # None: unknown until one has run
     other_seconds: float | None  # compiling, evaluating and so on
-
-    @property
-    def done(self) -> bool:
-        """Whether `bench run` would leave it out."""
-        return self.status in FINAL_STATUSES and not self.force
+    search_seconds: float | None  # for the largest batch, where that is asked for
 
 
 def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
@@ -52,12 +49,19 @@ def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[
     wanted = config.to_dict()
     alike = [record for record in ended if _is_alike(record, wanted)]
     others = [_other_seconds(record) for record in (alike or ended)]
-    status = next((record.status for record in here if _same(config, record)), None)
-    return Estimate(config, status, force, _train_seconds(config, alike), median(others) if others else None)
+    earlier = next((record for record in here if _same(config, record)), None)
+    return Estimate(
+        config,
+        status=earlier.status if earlier else None,
+        done=earlier is not None and is_done(config, earlier) and not force,
+        train_seconds=_train_seconds(config, alike),
+        other_seconds=median(others) if others else None,
+        search_seconds=_search_seconds(wanted, ended) if config.find_batch_size else None,
+    )
 
 
-def _is_alike(record: TrialRecord, wanted: Mapping[str, Any]) -> bool:
-    return all(record.config.get(name, _DEFAULTS[name]) == wanted[name] for name in _ALIKE)
+def _is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _ALIKE) -> bool:
+    return all(record.config.get(name, _DEFAULTS[name]) == wanted[name] for name in names)
 
 
 def _same(config: TrialConfig, record: TrialRecord) -> bool:
@@ -80,8 +84,17 @@ def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float |
     return config.budget.amount * median(rates) if rates else None
 
 
+def _search_seconds(wanted: Mapping[str, Any], ended: Sequence[TrialRecord]) -> float | None:
+    """By the searches of the same model, whatever its trial's batch size; else by those of all models."""
+    searches = [record for record in ended if record.memory.get("search_seconds")]
+    names = [name for name in _ALIKE if name != "batch_size"]
+    alike = [record for record in searches if _is_alike(record, wanted, names)]
+    return median(record.memory["search_seconds"] for record in alike or searches) if searches else None
+
+
 def _other_seconds(record: TrialRecord) -> float:
-    return max(0.0, (record.wall_seconds or 0.0) - record.training.get("train_seconds", 0.0))
+    apart = record.training.get("train_seconds", 0.0) + record.memory.get("search_seconds", 0.0)
+    return max(0.0, (record.wall_seconds or 0.0) - apart)
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
@@ -96,6 +109,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
         values = config.to_dict()
         differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
         budget = "speed alone" if config.measure == "speed" else str(config.budget)
+        budget += ", largest batch" if config.find_batch_size else ""
         cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
         table.add_row(*map(Text, cells), time)
@@ -104,7 +118,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
 
 def _varied(configs: Sequence[TrialConfig]) -> list[str]:
     """The fields that are not the same in all trials, but for those that have a column."""
-    shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat"}
+    shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
     values = [config.to_dict() for config in configs]
     return [name for name in values[0] if name not in shown and any(v[name] != values[0][name] for v in values)]
 
@@ -128,8 +142,24 @@ def _state(estimate: Estimate) -> str:
 
 
 def summary(estimates: Sequence[Estimate]) -> str:
-    """`Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`"""
+    """`Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`, and of a search to come."""
     left = [estimate for estimate in estimates if not estimate.done]
+    return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left))))
+
+
+def _searches(left: Sequence[Estimate]) -> str:
+    """`The largest batch is sought for 2 of them, about 5 min more.`"""
+    searching = [estimate for estimate in left if estimate.config.find_batch_size]
+    if not searching:
+        return ""
+    start = f"The largest batch is sought for {len(searching)} of them"
+    known = [e.search_seconds for e in searching if e.search_seconds is not None]
+    if len(known) == len(searching):
+        return f"{start}, about {duration(sum(known))} more."
+    return f"{start}, a process for each batch size: its time is unknown until one has run."
+
+
+def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> str:
     counts = f"Done: {len(estimates) - len(left)}, to run: {len(left)}."
     if not left:
         return counts

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from typer.testing import CliRunner
 
-from bench import catalog, grid
+from bench import catalog, estimate, grid
 from bench.cli import app
 from bench.errors import BenchError
 from bench.execution import throughput
@@ -336,6 +336,44 @@ def test_the_command_runs_no_trial_for_a_plan(monkeypatch, tmp_path):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "Planned trials: 2" in result.output and "10m" not in result.output and not (tmp_path / "r").exists()
+
+
+def test_a_plan_tells_of_a_search_to_come(trial, tmp_path):
+    config, stored = TrialConfig.from_dict(trial.record.config), [trial]
+    (done,), (lacks,) = (
+        estimate.estimates([config], trials)
+        for trials in (stored, [replace(trial, record=replace(trial.record, memory={"peak_memory_mib": 1.0}))])
+    )
+    assert done.done and not lacks.done
+    (other,) = estimate.estimates([replace(config, batch_size=4)], stored)
+    assert other.search_seconds == trial.record.memory["search_seconds"] > 0
+    assert trial.record.wall_seconds == pytest.approx(
+        other.other_seconds + other.search_seconds + trial.record.training["train_seconds"]
+    )
+    seconds = estimate.duration(other.search_seconds)
+    assert estimate.summary([done, other]).endswith(f"The largest batch is sought for 1 of them, about {seconds} more.")
+    assert "The largest batch" not in estimate.summary([done])
+    command = ["speed", "--arch", "unet", "--batch-size", "1,8", "--dry-run", "--backend", config.backend]
+    plain, searching = (
+        CliRunner().invoke(app, [*command, "--results", str(tmp_path / "r"), *more]).output
+        for more in ([], ["--find-batch-size"])
+    )
+    assert "largest batch" not in plain
+    assert "speed alone, largest batch" in " ".join(searching.split())
+    assert "The largest batch is sought for 1 of them, a process for each" in " ".join(searching.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--largest-batch", "64"], "Give --find-batch-size too"),
+        (["--find-batch-size", "--largest-batch", "0"], "1 or more"),
+    ],
+)
+def test_where_a_search_ends_needs_a_search(tmp_path, options, words):
+    result = CliRunner().invoke(app, ["speed", "--arch", "unet", "--results", str(tmp_path / "r"), *options])
+    assert result.exit_code == 2 and words in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_a_speed_is_neither_prepared_nor_pruned(tmp_path):

@@ -7,6 +7,7 @@ import typer
 
 from bench.commands.console import warn
 from bench.commands.run import DEFAULT_RESULTS, print_tables, show_plan, start
+from bench.errors import BenchError
 from bench.spec import AUGMENTS, BACKENDS, JITS, LOSS_TERMS, PRECISIONS, TrialConfig
 
 _DEFAULT = TrialConfig(arch="", dataset="")
@@ -51,8 +52,8 @@ def speed(
         bool, _option(_RUN, "Also find the largest batch that trains, and the memory of an image.", "--find-batch-size")
     ] = False,
     largest_batch: Annotated[
-        int, _option(_RUN, "Where --find-batch-size gives up.", default=LARGEST_BATCH)
-    ] = LARGEST_BATCH,
+        int | None, _option(_RUN, "Where --find-batch-size gives up.", default=LARGEST_BATCH)
+    ] = None,
     sweep_seconds: Annotated[
         Text,
         _option(
@@ -83,8 +84,7 @@ def speed(
     of_command = ("config", "dry_run", "force", "find_batch_size", "largest_batch")
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
     options = {name: value for name, value in given.items() if name not in of_command} | {"measure": "speed"}
-    if find_batch_size:
-        options["find_batch_size"] = largest_batch
+    options |= _search(find_batch_size, largest_batch)
     file = grid.read_toml(config)[0] if config else {}
     folder = Path(options.pop("results", None) or file.get("results") or DEFAULT_RESULTS)
     left_out: list[str] = []
@@ -98,3 +98,12 @@ def speed(
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
+
+
+def _search(wanted: bool, largest: int | None) -> dict[str, int]:
+    """The option of the grid, where the largest batch is sought."""
+    if largest is not None and not wanted:
+        raise BenchError(f"--largest-batch {largest} says where a search ends. Give --find-batch-size too, or neither.")
+    if largest is not None and largest < 1:
+        raise BenchError(f"--largest-batch is {largest}. Accepted: 1 or more images.")
+    return {"find_batch_size": largest or LARGEST_BATCH} if wanted else {}

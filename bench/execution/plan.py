@@ -30,9 +30,13 @@ class PlannedTrial:
     @property
     def done(self) -> bool:
         """Whether the earlier run's status is final, and nothing is asked for that it didn't measure."""
-        if self.record is None or self.record.status not in FINAL_STATUSES:
-            return False
-        return not self.config.find_batch_size or "largest_batch" in self.record.memory
+        return self.record is not None and is_done(self.config, self.record)
+
+
+def is_done(config: TrialConfig, record: TrialRecord) -> bool:
+    """Whether the record of an earlier run answers all that the configuration asks for."""
+    lacks_search = config.find_batch_size and "largest_batch" not in record.memory
+    return record.status in FINAL_STATUSES and not lacks_search
 
 
 def plan(
