@@ -146,19 +146,21 @@ def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     draws = np.array([row.draws for row in rows])
     draws -= draws.mean(axis=1, keepdims=True)
     own, groups = (draws**2).mean(axis=1), rows[0].groups
+    part = by_seed**2 / (seeds - 1)
     found = np.zeros((len(rows), len(rows)), bool)
     for begin in range(0, len(rows), _BLOCK):  # a square of thousands several times over fills the memory
-        some = slice(begin, begin + _BLOCK)
-        covariance = draws[some] @ draws.T / draws.shape[1]
-        by_image = np.maximum(own[some, None] + own - 2 * covariance, 0) * groups / (groups - 1)
-        total = by_image + by_seed[some, None] + by_seed
-        part = by_seed**2 / (seeds - 1)
-        inverse = by_image**2 / (groups - 1) + part[some, None] + part
-        difference = np.abs(mean[some, None] - mean)
+        some, rest = slice(begin, begin + _BLOCK), slice(begin, None)
+        covariance = draws[some] @ draws[rest].T / draws.shape[1]
+        by_image = np.maximum(own[some, None] + own[rest] - 2 * covariance, 0) * groups / (groups - 1)
+        total = by_image + by_seed[some, None] + by_seed[rest]
+        inverse = by_image**2 / (groups - 1) + part[some, None] + part[rest]
+        difference = np.abs(mean[some, None] - mean[rest])
         open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
-        found[some] = (difference > 0) & (total <= _NEVER)
+        sure = (difference > 0) & (total <= _NEVER)
         freedom = total[open_] ** 2 / inverse[open_]
-        found[some][open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+        sure[open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+        found[some, rest] = sure
+        found[rest, some] = sure.T
     return found
 
 

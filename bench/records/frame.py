@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import pandas as pd
@@ -93,19 +94,23 @@ def _merit(trial: StoredTrial) -> tuple[bool, bool, str]:
 
 def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
     """The rows of `load_results` for trials that are loaded already."""
-    frame = pd.DataFrame([_row(trial) for trial in trials])
+    frame = pd.DataFrame([_row(trial) for trial in trials], dtype=object)
     first = list(dict.fromkeys((*_TEXTS, *_NUMBERS)))
     frame = frame.reindex(columns=[*first, *(c for c in frame.columns if c not in first)])
-    for name in frame.columns:
-        if name in _TEXTS or (name not in _NUMBERS and not _is_numeric(frame[name])):
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype(str)
-        else:
-            frame[name] = pd.to_numeric(frame[name], errors="coerce")
-    return frame
+    return pd.DataFrame({name: _column(frame[name]) for name in frame.columns})
+
+
+def _column(column: pd.Series) -> pd.Series:
+    """Numbers, or texts as plain objects: thousands of frames are cut out of this one, which Arrow's take long for."""
+    if column.name in _NUMBERS or (column.name not in _TEXTS and _is_numeric(column)):
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    texts = ["" if missing else intern(str(value)) for value, missing in zip(column, column.isna(), strict=True)]
+    return pd.Series(texts, column.index, dtype=object)
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    found = column.infer_objects()
+    return pd.api.types.is_numeric_dtype(found) and not pd.api.types.is_bool_dtype(found)
 
 
 def _row(trial: StoredTrial) -> dict[str, Any]:

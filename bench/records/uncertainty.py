@@ -19,6 +19,7 @@ from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
 
 _AT_ONCE = 64  # tables in memory
+_READERS = 4  # threads; more wait for each other
 _CLOSE = 1e-6  # a table's score to its record's
 
 NO_TABLE = "no readable per-image table"
@@ -42,36 +43,38 @@ def _counts(table: ImageTable) -> Values:
 
 
 def _macro(score: Callable[[NDArray], NDArray], sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _mean_of_known(score(sums.reshape(*sums.shape[:-1], -1, 3)))
+    return mean_of_known(score(sums.reshape(*sums.shape[:-1], -1, 3)))
 
 
-def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean over the last axis without NaN; NaN where nothing is known."""
     known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
-def _ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+def ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
+    """part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 
 def _accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     tp, _, fn = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3).sum(axis=-2), -1, 0)
-    return _ratio(tp, tp + fn)
+    return ratio(tp, tp + fn)
 
 
 def image_scores(table: ImageTable) -> NDArray[np.float64]:
     """Each image's own mean IoU over the classes in its labels or predictions: (N,), NaN where there is none."""
-    return _mean_of_known(scores.iou(table.counts))
+    return mean_of_known(scores.iou(table.counts))
 
 
-def _known(values: NDArray[np.float64]) -> Values:
+def with_number(values: NDArray[np.float64]) -> Values:
     """What a mean over the images with a value is made of: (N,) -> (N, 2)."""
     return np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=-1)
 
 
-def _mean_of_images(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _ratio(sums[..., 0], sums[..., 1])
+def mean_of_images(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean that sums of `with_number` make: (..., 2) -> (...)."""
+    return ratio(sums[..., 0], sums[..., 1])
 
 
 MEAN_IOU = Score("mean_iou", _counts, partial(_macro, scores.iou))
@@ -79,7 +82,7 @@ SCORES = {
     score.name: score
     for score in (
         MEAN_IOU,
-        Score("mean_iou_per_image", lambda table: _known(image_scores(table)), _mean_of_images),
+        Score("mean_iou_per_image", lambda table: with_number(image_scores(table)), mean_of_images),
         Score("dice", _counts, partial(_macro, scores.dice)),
         Score("f2", _counts, partial(_macro, scores.f2)),
         Score("pixel_accuracy", _counts, _accuracy),
@@ -89,7 +92,7 @@ SCORES = {
 
 def score_named(name: str) -> Score:
     """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
-    return SCORES.get(name) or Score(name, lambda table: _known(table.extra[name]), _mean_of_images, True)
+    return SCORES.get(name) or Score(name, lambda table: with_number(table.extra[name]), mean_of_images, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,23 +149,28 @@ def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.floa
 
 
 def _of_images(counts: Values) -> NDArray[np.float64]:
-    return _mean_of_known(scores.iou(np.reshape(counts, (len(counts), -1, 3))))
+    return mean_of_known(scores.iou(np.reshape(counts, (len(counts), -1, 3))))
 
 
 def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
-    """Bootstrap configurations on the same images; repeats of a seed count as one."""
+    """Bootstrap configurations on the same images."""
     drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], score.of_sums)
     for (number, tables), one in zip(some, drawn, strict=True):
-        seeds = np.array(tables.seeds)
-        by_seed = np.array([one.scores[seeds == seed].mean() for seed in dict.fromkeys(tables.seeds)])
-        whole = Uncertainty(by_seed, one.draws, one.groups)
+        whole = by_seed(one, tables.seeds)
         found[number] = whole if math.isfinite(whole.interval.low) else ONE_GROUP
+
+
+def by_seed(found: Uncertainty, seeds: Sequence[float]) -> Uncertainty:
+    """The same with repeats of a seed counted as one; `seeds` are those of its scores."""
+    numbers = np.array(seeds)
+    means = np.array([found.scores[numbers == seed].mean() for seed in dict.fromkeys(seeds)])
+    return Uncertainty(means, found.draws, found.groups)
 
 
 def _read_all(members: Sequence[Configuration], score: Score) -> Iterator[_Tables | str]:
     """In order, a few at once: ten thousand tables don't fit the memory."""
     todo = iter(members)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(_READERS) as pool:
         while some := list(islice(todo, _AT_ONCE)):
             yield from pool.map(partial(_read, score=score), some)
 

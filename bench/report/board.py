@@ -57,6 +57,15 @@ class Group:
         return np.packbits(bits).tobytes().hex() if bits.any() else ""
 
     @cached_property
+    def looks(self) -> dict[str, str]:
+        """The style of each column's cells on the page."""
+        own = {"rank", "arch", "mean_iou"}
+        parts = {
+            name: (name.replace("_", "-") * (name in own), "number" * (name not in self.texts)) for name in self.columns
+        }
+        return {name: " ".join(filter(None, some)) for name, some in parts.items()}
+
+    @cached_property
     def ranked(self) -> tuple[Row, ...]:
         """The rows with a rank, best first."""
         return tuple(row for row in self.rows if row.rank is not None)

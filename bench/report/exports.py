@@ -83,12 +83,12 @@ def _csv_cell(value: object) -> object:
 
 
 def json_text(frame: pd.DataFrame) -> str:
-    """A list of objects, null for what is not known."""
+    """A list of objects, one a line, null for what is not known."""
     rows = [
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in frame.astype(object).to_dict("records")
     ]
-    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
+    return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
 
 
 def latex(groups: Sequence[Group]) -> str:
