@@ -2,10 +2,14 @@
 
 import os
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from fake_nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, NOT_SUPPORTED, FakeNvml, NVMLError, OldNvml
 
+from bench.execution import measure
 from bench.profiling import device_state, energy, instruments
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.nvml import Nvml, Unreadable
@@ -86,6 +90,41 @@ def test_a_gpu_without_the_counter(nvml):
     with meter.window("joules_per_1000_inferences") as window:
         assert not window.short
     assert meter.summary() == {"method": "not measured: NVML: Not Supported", "idle_watts": 71.5}
+
+
+def test_idle_power_that_is_not_told_is_a_line_of_its_own(nvml, clock):
+    library = nvml(nvmlDeviceGetPowerUsage=NVMLError(NOT_SUPPORTED))
+    meter = EnergyMeter(Nvml())
+    with meter.window("joules_per_1000_inferences") as window:
+        window.images, clock[0] = 1000, 120.0
+        library.values["nvmlDeviceGetTotalEnergyConsumption"] += 1_000_000
+    assert meter.summary() == {
+        "joules_per_1000_inferences": 1000.0,
+        "method": "NVML total energy",
+        "idle_problem": "not measured: NVML: Not Supported",
+    }
+
+
+def test_the_energy_of_a_trial_is_that_of_bare_steps(nvml, clock):
+    library = nvml()
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+
+    def spend(seconds, millijoules):
+        clock[0] += seconds
+        library.values["nvmlDeviceGetTotalEnergyConsumption"] += millijoules
+
+    engine = SimpleNamespace(
+        train_step=lambda *batch: spend(0.1, 4 * 10), wait=lambda values: None, planned_bytes=lambda *_: None
+    )
+    training = SimpleNamespace(
+        engine=engine, meter=SimpleNamespace(batch_size=4), steps=lambda count: spend(0.4 * count, 4 * 99 * count)
+    )
+    phases = SimpleNamespace(phase=lambda name: nullcontext(), plan=lambda *_: None)
+    found = SimpleNamespace(memory=phases, energy=EnergyMeter(Nvml()), reads_gpu=False)
+    speed = measure._harness(training, (images, None, None), found)
+    assert speed == {"bare_images_per_second": pytest.approx(40), "harness_efficiency": pytest.approx(0.25)}
+    # 10 mJ an image by the bare step; the 99 mJ of a step through the loader are of another stretch
+    assert found.energy.summary()["joules_per_1000_train_images"] == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize(

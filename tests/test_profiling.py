@@ -147,24 +147,55 @@ def test_shares_by_hand():
     assert peaks.shares({**speeds, "train_images_per_second": None}, 1.0, "float32", peak).keys() == {"inference_mfu"}
 
 
-def test_peaks_are_measured_once_and_the_greater_one_stays(monkeypatch):
-    products, copies = iter([4e12, 8e12, 6e12, 7e12]), iter([2e9, 1e9])
-    monkeypatch.setattr(peaks, "_matmul", lambda dtype: next(products))
-    monkeypatch.setattr(peaks, "_copy", lambda: next(copies))
-    first = peaks.measured_peaks(BACKEND, "a device of this test")
+@pytest.fixture
+def rates(monkeypatch):
+    """The FLOP/s and bytes/s that are measured, one after the other, and the machine's load."""
+    found = {"products": [], "copies": [], "load": 0.5}
+    monkeypatch.setattr(peaks, "_matmul", lambda dtype: found["products"].pop(0))
+    monkeypatch.setattr(peaks, "_copy", lambda: found["copies"].pop(0))
+    monkeypatch.setattr(peaks, "load_per_core", lambda: found["load"])
+    return found
+
+
+def test_peaks_are_measured_once_and_the_greater_one_stays(rates):
+    device, rates["products"], rates["copies"] = "a device of this test", [4e12, 8e12, 6e12, 7e12], [2e9, 1e9]
+    first = peaks.measured_peaks(BACKEND, device, "float32")
     assert first == {
         "matmul_tflops": {"float32": 4.0, "bfloat16": 8.0},
         "copy_gb_per_s": 2.0,
+        "load": 0.5,
         "method": peaks.METHOD,
     }
-    assert peaks.measured_peaks(BACKEND, "a device of this test") == first
-    again = peaks.measured_peaks(BACKEND, "a device of this test", again=True)
+    assert peaks.measured_peaks(BACKEND, device, "mixed_bfloat16") == first
+    again = peaks.measured_peaks(BACKEND, device, "float32", again=True)
     assert (again["matmul_tflops"], again["copy_gb_per_s"]) == ({"float32": 6.0, "bfloat16": 8.0}, 2.0)
+
+
+def test_float16_has_a_peak_of_its_own_where_it_is_asked_for(rates):
+    device, rates["products"], rates["copies"] = "a device for float16", [4e12, 8e12, 7e12], [2e9]
+    peaks.measured_peaks(BACKEND, device, "float32")
+    found = peaks.measured_peaks(BACKEND, device, "mixed_float16")
+    assert found["matmul_tflops"] == {"float32": 4.0, "bfloat16": 8.0, "float16": 7.0}
+    speeds = {"train_images_per_second": 1000.0}
+    # 3 x 1 GFLOP x 1,000 images/s = 3e12 of 7e12
+    assert peaks.shares(speeds, 1.0, "mixed_float16", found) == {"train_mfu": pytest.approx(3 / 7)}
+
+
+def test_peaks_of_a_busy_machine_are_measured_again_once_it_is_not(rates):
+    device, rates["products"], rates["copies"] = "a busy device", [1e12, 2e12, 4e12, 8e12], [1e9, 2e9]
+    for load, expected, noted in ((8.0, 1.0, 8.0), (5.0, 1.0, 8.0), (1.0, 4.0, 1.0), (0.1, 4.0, 1.0)):
+        rates["load"] = load
+        found = peaks.measured_peaks(BACKEND, device, "float32")
+        assert (found["matmul_tflops"]["float32"], found["load"]) == (expected, noted)
+
+
+def test_the_load_of_this_machine():
+    assert peaks.load_per_core() >= 0
 
 
 def test_peaks_of_this_machine(monkeypatch):
     monkeypatch.setattr(peaks, "SIZES", (64,))
-    found = peaks.measured_peaks(BACKEND, "another device of this test")
+    found = peaks.measured_peaks(BACKEND, "another device of this test", "mixed_float16")
     assert min(*found["matmul_tflops"].values(), found["copy_gb_per_s"]) >= 0
     assert json.loads(json.dumps(found)) == found
 

@@ -111,7 +111,7 @@ def utilisation(
     shares: dict[str, float] = {}
     try:
         for again in (False, True):
-            found = peaks.measured_peaks(config.backend, actual_device(config.backend), again=again)
+            found = peaks.measured_peaks(config.backend, actual_device(config.backend), config.precision, again=again)
             instruments.peaks = found
             shares = peaks.shares(speed, gflops, config.precision, found)
             if max(shares.values(), default=0.0) <= 1:
@@ -132,21 +132,20 @@ def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, folder: Path)
 
 
 def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:
-    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn."""
+    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn.
+
+    The energy is that of further bare steps, without what the loader lets the device wait, as in a trial of speed.
+    """
     engine, size = training.engine, training.meter.batch_size
-    with instruments.memory.phase("train"), instruments.energy.window(TRAIN_ENERGY) as window:
-        bare = bare_steps(engine, batch, window)
-
-        def through() -> None:
-            training.steps(steps)
-            window.images += steps * size
-
+    bare = bare_steps(engine, batch)
+    with instruments.memory.phase("train"):
         bare(1)
         per_step = seconds_of(lambda: bare(1))
         steps = _steps(per_step)
         pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
-        seconds, _, ratio = paired_ratio(lambda: bare(steps), through, pairs=pairs)
-        top_up(window, bare, steps)
+        seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs)
+    with instruments.energy.window(TRAIN_ENERGY) as window:
+        top_up(window, bare_steps(engine, batch, window), steps)
     instruments.memory.plan("train", engine.planned_bytes("train", batch))
     under_load(engine, batch, steps, instruments)
     return {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}

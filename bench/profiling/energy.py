@@ -45,8 +45,8 @@ class EnergyMeter:
 
     def __init__(self, nvml: Nvml | None, reason: str = ""):
         self._nvml, self._reason = nvml, reason
-        self._joules: dict[str, float | None] = {}
-        self._idle = self._watts()
+        self._joules: dict[str, float] = {}
+        self._idle = self._idle_power()
 
     @contextmanager
     def window(self, name: str) -> Iterator[Window]:
@@ -64,26 +64,27 @@ class EnergyMeter:
 
     def summary(self) -> dict[str, object]:
         """The `energy` of a record."""
-        idle = {} if self._idle is None else {"idle_watts": self._idle}
-        problem = NOT_MEASURED + self._reason if self._reason else ""
+        reason = NOT_MEASURED + self._reason if self._reason else ""
         if not self._joules:
-            return {"method": problem or f"{NOT_MEASURED}nothing ran long enough", **idle}
-        known = {name: round(joules, 3) for name, joules in self._joules.items() if joules is not None}
-        return {**known, **idle, "method": METHOD, **({"problem": problem} if problem else {})}
+            return {"method": reason or f"{NOT_MEASURED}nothing ran long enough", **self._idle}
+        known = {name: round(joules, 3) for name, joules in self._joules.items()}
+        return {**known, "method": METHOD, **self._idle, **({"problem": reason} if reason else {})}
 
     def _counter(self) -> int | None:
         """Millijoules; None where they can't be read."""
-        return self._read("nvmlDeviceGetTotalEnergyConsumption")
-
-    def _watts(self) -> float | None:
-        milliwatts = self._read("nvmlDeviceGetPowerUsage")
-        return None if milliwatts is None else milliwatts / 1000
-
-    def _read(self, function: str) -> int | None:
         if self._nvml is None:
             return None
         try:
-            return self._nvml.read(function)
+            return self._nvml.read("nvmlDeviceGetTotalEnergyConsumption")
         except Unreadable as error:
             self._reason = str(error)
             return None
+
+    def _idle_power(self) -> dict[str, object]:
+        """`idle_watts`, or `idle_problem`: why they are not known; neither where nothing is measured at all."""
+        if self._nvml is None:
+            return {}
+        try:
+            return {"idle_watts": self._nvml.read("nvmlDeviceGetPowerUsage") / 1000}
+        except Unreadable as error:
+            return {"idle_problem": f"{NOT_MEASURED}{error}"}

@@ -2,8 +2,8 @@
 
 Measured once for a device, backend, its version and the environment variables that matter, and kept in the cache
 folder: datasheets promise more than any program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A
-machine that is busy then gives too little, so a model that does better has it measured again, and the greater figure
-stays.
+machine that is busy then gives too little, so it is measured again by a model that does better, or once the machine is
+far less busy; the greater figure stays.
 """
 
 import hashlib
@@ -27,16 +27,19 @@ SIZES = (512, 1024, 2048, 4096, 8192)
 LONGEST_SECONDS = 0.05  # of one call; a CPU needs no larger ones
 SECONDS = 1.0  # after which no larger size is tried
 BATCH_SECONDS = 0.02  # of products that are awaited together
-DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "bfloat16"}  # precision: peak
+DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}  # precision: peak
+BUSY = 1.5  # load a core, this process included, above which figures are doubted once it has halved
 TRAINING = 3  # forward passes that a training step is worth
 
 
-def measured_peaks(backend: str, device: str, *, again: bool = False) -> dict[str, Any]:
-    """`matmul_tflops` by dtype, `copy_gb_per_s` and `method`; from the cache where they were measured before.
+def measured_peaks(backend: str, device: str, precision: str, *, again: bool = False) -> dict[str, Any]:
+    """`matmul_tflops` by dtype, `copy_gb_per_s`, `load` and `method`; from the cache where they were measured before.
 
     Args:
+        precision: whose dtype is measured beside float32 and bfloat16.
         again: measure them all the same; the greater of old and new stays.
     """
+    dtypes = dict.fromkeys(("float32", "bfloat16", DTYPES[precision]))
     packages = {name: version for name, version in versions().items() if name in (backend, "jaxlib", "keras")}
     variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     question = json.dumps([device, backend, packages, variables, METHOD])
@@ -44,17 +47,26 @@ def measured_peaks(backend: str, device: str, *, again: bool = False) -> dict[st
     old: dict[str, Any] = {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
     if path.is_file():
         old = json.loads(path.read_text())
-        if not again:
-            return old
-    products = {dtype: round(_matmul(dtype) / 1e12, 6) for dtype in ("float32", "bfloat16")}
+    known, load = old["matmul_tflops"], round(load_per_core(), 2)
+    again = again or not known or old.get("load", 0.0) > max(BUSY, 2 * load)
+    wanted = [dtype for dtype in dtypes if again or dtype not in known]
+    if not wanted:
+        return old
+    products = {dtype: round(_matmul(dtype) / 1e12, 6) for dtype in wanted}
     peaks = {
-        "matmul_tflops": {dtype: max(new, old["matmul_tflops"].get(dtype, 0.0)) for dtype, new in products.items()},
-        "copy_gb_per_s": max(round(_copy() / 1e9, 3), old["copy_gb_per_s"]),
+        "matmul_tflops": {**known, **{dtype: max(new, known.get(dtype, 0.0)) for dtype, new in products.items()}},
+        "copy_gb_per_s": max(round(_copy() / 1e9, 3), old["copy_gb_per_s"]) if again else old["copy_gb_per_s"],
+        "load": load if again else max(load, old.get("load", 0.0)),
         "method": METHOD,
     }
     with whole(path) as part:
         part.write_text(json.dumps(peaks))
     return peaks
+
+
+def load_per_core() -> float:
+    """Processes that ran or waited over the last minute, by the cores; 0 where the system doesn't count them."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def shares(

@@ -204,7 +204,8 @@ MEASURED = (
         name="joules_per_1000_train_images",
         heading="energy, training",
         unit="J / 1,000 images",
-        meaning="Of the GPU by NVML's counter, idle power included, over 10 s of training steps or more.",
+        meaning="Of the GPU by NVML's counter, idle power included, over 10 s or more of training steps on one "
+        "batch that stays on the device.",
         high_is_better=False,
         missing="not measured",
     ),
