@@ -9,6 +9,7 @@ from bench.records.frame import load_results
 from bench.records.store import load
 from bench.report.contrasts import group_contrasts, group_images, picture_name
 from bench.report.curves import curves_frame, points, time_to, usual_target
+from bench.report.figures import HIGHLIGHTED, shared_looks
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.trade_offs import pareto
@@ -26,6 +27,22 @@ def curves(*trials: list[tuple[float, float]], label: str = "a") -> pd.DataFrame
         for trial, steps in enumerate(trials)
         for seconds, score in steps
     )
+
+
+def test_a_configuration_keeps_its_look_in_every_plot():
+    first, second, third = shared_looks([["a", "b"], ["b", "c"], ["c", "a", "b"]])
+    assert first["b"] == second["b"] == third["b"]
+    assert (first["a"], second["c"]) == (third["a"], third["c"])
+    assert len(set(third.values())) == 3
+
+
+def test_looks_are_told_apart_in_a_plot_even_where_there_are_more_names_than_looks():
+    boards = [[f"{name}{i}" for i in range(HIGHLIGHTED + 2)] for name in "ab"]
+    first, second, both = shared_looks([*boards, ["a0", "b0", "a1", "b1"]])
+    assert len(first) == len(set(first.values())) == len(second) == HIGHLIGHTED
+    assert "a10" not in first
+    assert len(set(both.values())) == 4
+    assert both["a0"] == first["a0"]
 
 
 def test_time_to_a_score_is_the_mean_over_the_seeds_that_got_there():

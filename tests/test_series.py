@@ -9,6 +9,7 @@ from fake_results import fake_config, fake_record, write_trial
 
 from bench.records.frame import load_results
 from bench.report import series as series_module
+from bench.report.figures import shared_looks
 from bench.report.leaderboard import groups
 from bench.report.series import all_series, crossing_text, near
 from bench.report.series_plots import series_plot
@@ -109,7 +110,8 @@ def test_a_configuration_at_one_budget_is_left_out(budgets, monkeypatch):
 
 def test_the_plot_marks_the_change_of_the_lead(budgets, tmp_path):
     (series,) = found(budgets)
-    plot = series_plot(series, tmp_path / "plots", "1-pets")
+    (looks,) = shared_looks([[line.label for line in series.lines]])
+    plot = series_plot(series, looks, tmp_path / "plots", "1-pets")
     assert [file.name for file in plot.files] == ["1-pets-by-budget.svg", "1-pets-by-budget.png"]
     assert "the lead changes" in plot.svg
     assert "budget (epochs)" in plot.svg

@@ -1,6 +1,6 @@
 """Learning curves: validation score and loss on the way, and how soon a score is reached."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 import seaborn as sns
@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from bench.records.store import StoredTrial
-from bench.report.board import Group, Row
-from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, RING, SIZE, legend
+from bench.report.board import Group
+from bench.report.figures import GREY, RING, SIZE, Looks, legend
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
 OWN = {"val_airbus_f2": "validation Airbus F2", "val_carvana_dice": "validation Carvana dice"}  # of data sets
@@ -36,14 +36,14 @@ def curves_frame(group: Group, trials: Mapping[str, StoredTrial]) -> pd.DataFram
     return frame.dropna(subset=["train_seconds", "val_mean_iou"]) if rows else frame
 
 
-def draw_curves(rows: Sequence[Row], curves: pd.DataFrame, x: str, y: str) -> Figure:
+def draw_curves(looks: Looks, curves: pd.DataFrame, x: str, y: str) -> Figure:
     """Mean over the seeds with a band of one standard deviation; x is the mean over the seeds at each validation."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     curves = curves.dropna(subset=[x, y])
     curves = curves.assign(**{x: curves.groupby(["label", "validation"])[x].transform("mean")})
     known = set(curves["label"])
-    labels = [row.label for row in rows[:HIGHLIGHTED] if row.label in known]
+    labels = [label for label in looks if label in known]
     _draw_grey(axes, curves[~curves["label"].isin(labels)], x, y)
     sns.lineplot(
         curves[curves["label"].isin(labels)],
@@ -51,10 +51,10 @@ def draw_curves(rows: Sequence[Row], curves: pd.DataFrame, x: str, y: str) -> Fi
         y=y,
         hue="label",
         hue_order=labels,
-        palette={row.label: color for row, color in zip(rows, COLORS, strict=False) if row.label in known},
+        palette={label: looks[label].color for label in labels},
         style="label",
         style_order=labels,
-        markers={row.label: marker for row, marker in zip(rows, MARKERS, strict=False) if row.label in known},
+        markers={label: looks[label].marker for label in labels},
         dashes=False,
         errorbar="sd",
         err_kws={"alpha": 0.15, "linewidth": 0},
@@ -65,7 +65,7 @@ def draw_curves(rows: Sequence[Row], curves: pd.DataFrame, x: str, y: str) -> Fi
         ax=axes,
     )
     axes.set(xlabel=ACROSS[x], ylabel=UP[y], xlim=(0, None))
-    legend(figure, rows, known, "-", rings=_ring_frozen(axes, rows, curves, x, y))
+    legend(figure, looks, known, "-", rings=_ring_frozen(axes, looks, curves, x, y))
     return figure
 
 
@@ -75,14 +75,14 @@ def _draw_grey(axes: Axes, curves: pd.DataFrame, x: str, y: str) -> None:
     axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.8, alpha=0.6, zorder=1))
 
 
-def _ring_frozen(axes: Axes, rows: Sequence[Row], curves: pd.DataFrame, x: str, y: str) -> bool:
+def _ring_frozen(axes: Axes, looks: Looks, curves: pd.DataFrame, x: str, y: str) -> bool:
     """A ring around each highlighted validation at which the encoder was frozen; whether there is one."""
     frozen = curves[curves["frozen"].astype(bool)].groupby(["label", "validation"])[[x, y]].mean()
     known = frozen.index.unique("label")
-    for row, color in zip(rows, COLORS, strict=False):
-        if row.label in known:
-            points = frozen.loc[row.label]
-            axes.plot(points[x], points[y], color=color, **RING)
+    for label, look in looks.items():
+        if label in known:
+            points = frozen.loc[label]
+            axes.plot(points[x], points[y], color=look.color, **RING)
     return len(frozen) > 0
 
 

@@ -3,11 +3,11 @@
 import io
 import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,7 +15,6 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 
 from bench.records.text import shorten
-from bench.report.board import Row
 from bench.report.files import write_whole
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
@@ -24,7 +23,7 @@ _DPI = 130  # of the PNG files
 _INK, _LINE, _PAPER, GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
 # In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
 COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 RING: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -61,23 +60,52 @@ class Plot:
     files: tuple[Path, ...]
 
 
+class Look(NamedTuple):
+    """How a configuration is drawn."""
+
+    color: str
+    marker: str
+
+
+Looks = Mapping[str, Look]  # by label, best first; configurations without one are grey
+
+
+def shared_looks(boards: Sequence[Sequence[str]]) -> list[Looks]:
+    """The looks of the first labels of each board; a label that stands in several keeps its look where it can."""
+    wished: dict[str, int] = {}
+    used = [0] * HIGHLIGHTED
+    found: list[Looks] = []
+    for labels in boards:
+        places: dict[str, int] = {}
+        for label in labels[:HIGHLIGHTED]:
+            if label in wished and wished[label] not in places.values():
+                places[label] = wished[label]
+        for label in labels[:HIGHLIGHTED]:
+            if label not in places:
+                free = set(range(HIGHLIGHTED)) - set(places.values())
+                places[label] = min(free, key=lambda place: (used[place], place))
+                wished.setdefault(label, places[label])
+                used[places[label]] += 1
+        found.append({label: Look(COLORS[places[label]], _MARKERS[places[label]]) for label in labels[:HIGHLIGHTED]})
+    return found
+
+
 def legend(
     figure: Figure,
-    rows: Sequence[Row],
+    looks: Looks,
     shown: Collection[str],
     line: Literal["-", ""],
     *,
     rings: bool = False,
     more: Sequence[Line2D] = (),
 ) -> None:
-    """Below the plot, best first, so that names never cover points."""
-    look = zip(rows, COLORS, MARKERS, strict=False)
+    """Below the plot, best first, so that names never cover points; `shown`: the labels in the plot."""
     handles = [
-        Line2D([], [], color=color, marker=marker, linestyle=line, markeredgecolor="none", label=plot_text(row.label))
-        for row, color, marker in look
-        if row.label in shown
+        Line2D([], [], **look._asdict(), linestyle=line, markeredgecolor="none", label=plot_text(label))
+        for label, look in looks.items()
+        if label in shown
     ]
-    others = sum(row.label in shown for row in rows[HIGHLIGHTED:])
+    others = len(set(shown) - set(looks))
     if others:
         handles.append(Line2D([], [], color=GREY, marker=".", linestyle=line, label=f"{others} more"))
     if rings:

@@ -10,6 +10,7 @@ from bench.records.store import StoredTrial
 from bench.report.board import Group
 from bench.report.contrasts import Contrast, group_contrasts, group_images
 from bench.report.curves import curves_frame, points, time_to, usual_target
+from bench.report.figures import Looks
 from bench.report.limits import Choice, choose
 from bench.report.plots import Plot, group_plots
 from bench.report.samples import Sample, Worst, WorstImages, group_samples
@@ -43,6 +44,7 @@ class Part:
 def part_of(
     number: int,
     group: Group,
+    looks: Looks,
     trials: dict[str, StoredTrial],
     plots: Path,
     problems: list[str],
@@ -52,7 +54,7 @@ def part_of(
     """The part of the group with that number; its plots are written to `plots`, what can't be read joins `problems`."""
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{file_part(group.fields['data set'])}"
-    drawn = group_plots(group, curves, images.scores, plots, name)
+    drawn = group_plots(group, looks, curves, images.scores, plots, name)
     contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
     return Part(

@@ -16,7 +16,7 @@ from bench.report.across_plots import KIND
 from bench.report.bars import draw_classes, draw_images, draw_ledger, has_ledger
 from bench.report.board import Group
 from bench.report.curves import ACROSS, OWN, draw_curves
-from bench.report.figures import STYLE, Plot, save
+from bench.report.figures import STYLE, Looks, Plot, save
 from bench.report.files import remove_others
 from bench.report.series_plots import KINDS
 from bench.report.trade_offs import COSTS, draw_trade_off
@@ -35,20 +35,23 @@ _KINDS = (
 
 
 def group_plots(
-    group: Group, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]], folder: Path, name: str
+    group: Group, looks: Looks, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]], folder: Path, name: str
 ) -> list[Plot]:
     """Curves, trade-offs, classes, images and the ledger of a group, written to `folder` as NAME-KIND.svg and .png.
 
     Args:
+        looks: of its labels.
         curves: from `curves_frame`.
         images: the scores of the images by label, see `draw_images`.
     """
     with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
-        return [save(draw(), title, folder, f"{name}-{kind}") for kind, title, draw in _wanted(group, curves, images)]
+        return [
+            save(draw(), title, folder, f"{name}-{kind}") for kind, title, draw in _wanted(group, looks, curves, images)
+        ]
 
 
 def _wanted(
-    group: Group, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]]
+    group: Group, looks: Looks, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[tuple[str, str, Callable[[], Figure]]]:
     """Kind, title and drawing of each plot that there are numbers for."""
     rows = group.ranked
@@ -58,24 +61,24 @@ def _wanted(
                 yield (
                     f"curves-{x}",
                     f"Validation mean IoU against {text}",
-                    partial(draw_curves, rows, curves, x, "val_mean_iou"),
+                    partial(draw_curves, looks, curves, x, "val_mean_iou"),
                 )
         for name, text in OWN.items():
             if curves[name].notna().any():
                 yield (
                     f"{name}-train_seconds",
                     f"V{text[1:]} against {ACROSS['train_seconds']}",
-                    partial(draw_curves, rows, curves, "train_seconds", name),
+                    partial(draw_curves, looks, curves, "train_seconds", name),
                 )
         if curves["loss"].notna().any():
             yield (
                 "loss-train_seconds",
                 f"Training loss against {ACROSS['train_seconds']}",
-                partial(draw_curves, rows, curves, "train_seconds", "loss"),
+                partial(draw_curves, looks, curves, "train_seconds", "loss"),
             )
     for column, (text, _) in COSTS.items():
         if any(row.configuration.spread(column).n for row in rows):
-            yield column, f"Test quality against {text}", partial(draw_trade_off, group, column)
+            yield column, f"Test quality against {text}", partial(draw_trade_off, group, looks, column)
     if group.classes and rows:
         yield "classes", "IoU of each class (darker is better)", partial(draw_classes, group)
     if images:

@@ -11,20 +11,21 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.records.frame import trials_frame, without_doubles
-from bench.records.store import MARKER, PROGRESS, Loaded, check_writable, load, read_json
+from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
 from bench.report.across import all_across
 from bench.report.across_plots import across_plot
 from bench.report.board import Group
 from bench.report.exports import exports
+from bench.report.figures import Looks, shared_looks
 from bench.report.files import write_whole
 from bench.report.leaderboard import groups
 from bench.report.page import Contents, page
-from bench.report.parts import file_part, part_of
+from bench.report.parts import Part, file_part, part_of
 from bench.report.plots import remove_old_plots
 from bench.report.samples import WorstImages
-from bench.report.series import all_series
+from bench.report.series import Series, all_series
 from bench.report.series_plots import series_plot
 from bench.report.speed import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.tables import across_markdown, markdown, series_markdown
@@ -64,16 +65,17 @@ def write_report(
     speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
     boards = groups(frame, _score(rank_by, frame))
-    worst = WorstImages(by_folder, problems, public=public)
-    drawn = out / PLOTS
-    parts = [part_of(n, group, by_folder, drawn, problems, public, worst) for n, group in enumerate(boards, start=1)]
+    folder = out / PLOTS
+    lines = all_series(boards)
+    looks = shared_looks(_labels(boards, lines))
+    parts = _parts(boards, looks, by_folder, folder, problems, public=public)
     across = [
-        (one, across_plot(one, drawn, f"{n}-{len(one.data_sets)}-data-sets"))
+        (one, across_plot(one, folder, f"{n}-{len(one.data_sets)}-data-sets"))
         for n, one in enumerate(all_across(boards), start=1)
     ]
     series = [
-        (one, series_plot(one, drawn, f"{n}-{file_part(one.fields['data set'])}"))
-        for n, one in enumerate(all_series(boards), start=1)
+        (one, series_plot(one, look, folder, f"{n}-{file_part(one.fields['data set'])}"))
+        for n, (one, look) in enumerate(zip(lines, looks[len(boards) :], strict=True), start=1)
     ]
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -81,7 +83,7 @@ def write_report(
     command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
     further = [
         *across_markdown([one for one, _ in across]),
-        *series_markdown([one for one, _ in series]),
+        *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
     ]
     contents = Contents(parts, across, series, speeds, frame, failures, by_folder, problems, now, command, public)
@@ -90,8 +92,32 @@ def write_report(
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in [*across, *series])]
-    remove_old_plots(drawn, plots)
+    remove_old_plots(folder, plots)
     return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems, speeds)
+
+
+def _labels(boards: Sequence[Group], lines: Sequence[Series]) -> list[list[str]]:
+    """Of what stands in each board's plots, then in each series'; best first."""
+    return [
+        *([row.label for row in group.ranked] for group in boards),
+        *([line.label for line in one.lines] for one in lines),
+    ]
+
+
+def _parts(
+    boards: Sequence[Group],
+    looks: Sequence[Looks],
+    trials: dict[str, StoredTrial],
+    folder: Path,
+    problems: list[str],
+    *,
+    public: bool,
+) -> list[Part]:
+    worst = WorstImages(trials, problems, public=public)
+    return [
+        part_of(number, group, look, trials, folder, problems, public, worst)
+        for number, (group, look) in enumerate(zip(boards, looks, strict=False), start=1)
+    ]
 
 
 def _score(name: str, frame: pd.DataFrame) -> Score:

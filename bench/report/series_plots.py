@@ -1,7 +1,7 @@
 """Scores against the budget, or against the number of training images, with the points where the lead changes."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -11,34 +11,35 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, SIZE, STYLE, Plot, plot_text, save
+from bench.report.figures import GREY, SIZE, STYLE, Looks, Plot, legend, save
 from bench.report.series import Line, Point, Series, value_name
 
 KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # a series' field: how its files are named
 _MOST_TICKS = 8
 
 
-def series_plot(series: Series, folder: Path, name: str) -> Plot:
+def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
     """Written to `folder` as NAME-by-budget.svg and .png, or NAME-by-labels."""
     with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
-        return save(_draw(series), series.title, folder, f"{name}-{KINDS[series.axis.field]}")
+        return save(_draw(series, looks), series.title, folder, f"{name}-{KINDS[series.axis.field]}")
 
 
-def _draw(series: Series) -> Figure:
+def _draw(series: Series, looks: Looks) -> Figure:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    for line in series.lines[HIGHLIGHTED:]:
-        axes.plot(*_xy(line), color=GREY, linewidth=0.8, alpha=0.6, zorder=1)
-    for line, color, marker in zip(series.lines, COLORS, MARKERS, strict=False):
-        low_high = np.array([_half(point) for point in line.points])
-        axes.errorbar(*_xy(line), yerr=low_high, color=color, marker=marker, markeredgecolor="none", elinewidth=1.1)
+    for line in series.lines:
+        if look := looks.get(line.label):
+            halves = np.array([_half(point) for point in line.points])
+            axes.errorbar(*_xy(line), yerr=halves, **look._asdict(), markeredgecolor="none", elinewidth=1.1)
+        else:
+            axes.plot(*_xy(line), color=GREY, linewidth=0.8, alpha=0.6, zorder=1)
     crossed = [crossing for crossing in series.crossings if crossing.leads]
     for crossing in crossed:
         axes.axvline(crossing.value, color=GREY, linestyle=":" if not crossing.sure else "--", linewidth=1.1, zorder=1)
     _scale(axes, series)
     score = series.lines[0].points[0].group.columns[series.score][0]
     axes.set(xlabel=series.heading, ylabel=f"test {score}")
-    _legend(figure, series.lines, any(c.sure for c in crossed), any(not c.sure for c in crossed))
+    legend(figure, looks, {line.label for line in series.lines}, "-", more=_leads({c.sure for c in crossed}))
     return figure
 
 
@@ -65,16 +66,14 @@ def _scale(axes: Axes, series: Series) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: value_name(series, value).removesuffix(f" {series.unit}"))
 
 
-def _legend(figure: Figure, lines: Sequence[Line], sure: bool, unsure: bool) -> None:
-    handles = [
-        Line2D([], [], color=color, marker=marker, markeredgecolor="none", label=plot_text(line.label))
-        for line, color, marker in zip(lines, COLORS, MARKERS, strict=False)
+def _leads(sure: set[bool]) -> list[Line2D]:
+    """What the vertical lines mean, of those that there are."""
+    meanings: dict[bool, tuple[Literal["--", ":"], str]] = {
+        True: ("--", "the lead changes"),
+        False: (":", "the lead may change by chance"),
+    }
+    return [
+        Line2D([], [], color=GREY, linestyle=style, label=text)
+        for kind, (style, text) in meanings.items()
+        if kind in sure
     ]
-    if len(lines) > HIGHLIGHTED:
-        handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=f"{len(lines) - HIGHLIGHTED} more"))
-    if sure:
-        handles.append(Line2D([], [], color=GREY, linestyle="--", label="the lead changes"))
-    if unsure:
-        handles.append(Line2D([], [], color=GREY, linestyle=":", label="the lead may change by chance"))
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    figure.legend(handles=handles, loc="outside lower center", ncols=1 if longest > 32 else 2)

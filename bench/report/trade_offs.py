@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.report.board import Group, Row
-from bench.report.figures import COLORS, GREY, HIGHLIGHTED, MARKERS, SIZE, legend
+from bench.report.figures import GREY, SIZE, Looks, legend
 
 COSTS = {  # column: what it is called, whether more of it is better; parameters are drawn in millions
     "train_images_per_second": ("training speed (images/s)", True),
@@ -23,7 +23,7 @@ COSTS = {  # column: what it is called, whether more of it is better; parameters
 }
 
 
-def draw_trade_off(group: Group, column: str) -> Figure:
+def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
     """A point a configuration, with the score's 95 % interval where there is one and the cost's spread."""
     text, high_is_better = COSTS[column]
     rows = [row for row in group.ranked if row.configuration.spread(column).n]
@@ -34,7 +34,7 @@ def draw_trade_off(group: Group, column: str) -> Figure:
     axes = figure.subplots()
     _draw_front(axes, x, y, high_is_better)
     across = [(row.configuration.spread(column).sd or 0.0) / scale or None for row in rows]
-    _draw_points(axes, group, rows, x, y, across)
+    _draw_points(axes, group.score, looks, rows, x, y, across)
     if x.min() > 0 and x.max() > 10 * x.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -43,7 +43,7 @@ def draw_trade_off(group: Group, column: str) -> Figure:
     axes.margins(0.12)
     axes.set(xlabel=text, ylabel=f"test {group.columns[group.score][0]}")
     front = Line2D([], [], color=GREY, linestyle="--", linewidth=1.1, label="Pareto front")
-    legend(figure, group.ranked, {row.label for row in rows}, "", more=[front])
+    legend(figure, looks, {row.label for row in rows}, "", more=[front])
     return figure
 
 
@@ -61,21 +61,26 @@ def _draw_front(axes: Axes, x: np.ndarray, y: np.ndarray, high_is_better: bool) 
 
 
 def _draw_points(
-    axes: Axes, group: Group, rows: Sequence[Row], x: np.ndarray, y: np.ndarray, spreads: Sequence[float | None]
+    axes: Axes,
+    score: str,
+    looks: Looks,
+    rows: Sequence[Row],
+    x: np.ndarray,
+    y: np.ndarray,
+    spreads: Sequence[float | None],
 ) -> None:
-    places = {row.label: place for place, row in enumerate(group.ranked[:HIGHLIGHTED])}
-    grey = [place for place, row in enumerate(rows) if row.label not in places]
+    grey = [place for place, row in enumerate(rows) if row.label not in looks]
     axes.plot(x[grey], y[grey], ".", color=GREY, markersize=7, markeredgecolor="none", zorder=2)
-    for row, across, score, spread in zip(rows, x, y, spreads, strict=True):
-        if (place := places.get(row.label)) is None:
+    for row, across, height, spread in zip(rows, x, y, spreads, strict=True):
+        if (look := looks.get(row.label)) is None:
             continue
         axes.errorbar(
             across,
-            score,
+            height,
             xerr=spread,
-            yerr=_half_interval(row, group.score),
-            fmt=MARKERS[place],
-            color=COLORS[place],
+            yerr=_half_interval(row, score),
+            fmt=look.marker,
+            color=look.color,
             markersize=8,
             markeredgecolor="none",
             elinewidth=1.1,
