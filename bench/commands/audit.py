@@ -1,6 +1,7 @@
 """`bench audit`: whether the ranking depends on how the score is defined."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from bench.report.board import Group
 
 _MOST_MISMATCHES = 10
+_MOST_REVERSALS = 8
+_MOST_NAMED = 6  # definitions
+_COLUMNS = ("table", "configuration", "definition", "score", "interval_low", "interval_high", "rank")
+_CAPTION = (
+    "Another order than by the first definition; surely: both definitions tell the two apart (the 95 % interval of the "
+    "difference leaves out 0)."
+)
 
 
 def audit(
@@ -40,10 +48,8 @@ def audit(
     boards = groups(trials_frame(without_doubles(loaded.trials)[0]))
     if not boards:
         raise BenchError("No trial has ended well yet, so there is nothing to audit.")
-    found = [
-        (group, audit_group([row.configuration for row in group.ranked], list(group.classes.values())))
-        for group in boards
-    ]
+    records = {str(trial.folder): trial.record for trial in loaded.trials}
+    found = [(group, audit_group([row.configuration for row in group.ranked], records)) for group in boards]
     for group, audited in found:
         _show(group, audited)
     if out:
@@ -64,38 +70,60 @@ def _show(group: "Group", audited: "Audit") -> None:
 
     from bench.records.text import shorten
 
-    table = Table(title=Text(group.title), title_justify="left")
+    console = output()
+    if not audited.definitions:
+        console.print(f"{group.title}: no per-image table can be read.", markup=False, highlight=False)
+        return
+    table = Table(title=Text(group.title), title_justify="left", caption=_CAPTION, caption_justify="left")
     table.add_column("definition")
     table.add_column("best", overflow="fold")
-    for heading in ("its score", "pairs in another order", "of them told apart"):
+    for heading in ("its score", "pairs in another order", "surely"):
         table.add_column(heading, justify="right")
-    swapped = audited.swapped()
-    for name, values, pairs in zip(audited.definitions, audited.values, swapped, strict=True):
+    swapped, surely = audited.swapped(), audited.surely_swapped()
+    for number, (name, values) in enumerate(zip(audited.definitions, audited.values, strict=True)):
         best = int(np.nanargmax(values))
-        count, sure = int(np.triu(pairs).sum()), int(np.triu(pairs & group.apart).sum())
+        count, sure = (int(np.triu(pairs[number]).sum()) for pairs in (swapped, surely))
         label = Text(shorten(group.ranked[best].label, 40))
         table.add_row(Text(name), label, f"{values[best]:.4f}", str(count or ""), str(sure or ""))
-    console = output()
     console.print(table)
-    if not len(audited.definitions):
-        console.print("No per-image table can be read.")
-        return
+    for line in told(group, audited):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def told(group: "Group", audited: "Audit") -> Iterator[str]:
+    """What of the ranking depends on the definition, in sentences."""
+    import numpy as np
+
+    from bench.records.text import shorten
+
     leaders = {int(np.nanargmax(values)) for values in audited.values}
-    told = "The leader depends on the definition." if len(leaders) > 1 else "Every definition has the same leader."
-    moved = int(np.triu(swapped.any(axis=0)).sum())
-    total = len(group.ranked) * (len(group.ranked) - 1) // 2
-    console.print(f"{told} {moved} of {total} pairs stand in another order by some definition.", highlight=False)
+    reversals, total = audited.reversals(), len(group.ranked) * (len(group.ranked) - 1) // 2
+    lead = "The leader depends on the definition." if len(leaders) > 1 else "Every definition has the same leader."
+    yield f"{lead} {len(reversals)} of {total} pairs stand in another order by some definition."
+    for reversal in reversals[:_MOST_REVERSALS]:
+        above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
+        others = [name for name in reversal.definitions if name not in reversal.surely]
+        names = [*(f"{name} (surely)" for name in reversal.surely), *others]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        yield f"- {below} is better than {above} by: {'; '.join(names[:_MOST_NAMED])}{more}."
+    if len(reversals) > _MOST_REVERSALS:
+        yield f"- and {len(reversals) - _MOST_REVERSALS} pairs more; --out writes all values."
 
 
 def _write(path: Path, found: "list[tuple[Group, Audit]]") -> None:
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["table", "configuration", "definition", "score", "rank"])
+            writer.writerow(_COLUMNS)
             for group, audited in found:
-                for name, values, ranks in zip(audited.definitions, audited.values, audited.ranks(), strict=True):
-                    for row, value, rank in zip(group.ranked, values, ranks, strict=True):
+                for place, name in enumerate(audited.definitions):
+                    columns = audited.values[place], audited.intervals[place], audited.ranks()[place]
+                    for row, value, (low, high), rank in zip(group.ranked, *columns, strict=True):
                         if value == value:
-                            writer.writerow([group.title, row.label, name, value, int(rank)])
+                            writer.writerow([group.title, row.label, name, value, *_known(low, high), int(rank)])
     except OSError as error:
         raise BenchError(f"'{path}' can't be written ({error.strerror}). Give another file with --out.") from error
+
+
+def _known(low: float, high: float) -> tuple[float | str, float | str]:
+    return (low, high) if low == low else ("", "")

@@ -3,40 +3,46 @@
 What the per-image tables allow: nothing is predicted again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
+from bench.evaluation.summary import summarise
 from bench.evaluation.table import ImageTable, read_table
-from bench.metrics import scores
-from bench.metrics.confusion import THRESHOLDS
+from bench.records.bootstrap import Uncertainty, bootstrap, separable
+from bench.records.definitions import definitions
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
-from bench.records.uncertainty import SCORES, image_scores
+from bench.records.uncertainty import Score, by_seed
+from bench.spec import TrialRecord
 
 _CLOSE = 1e-6
-RECORDED = "mean IoU of the split"
-_THRESHOLDS = (0.3, 0.5, 0.7)
+_MOST_DRAWN = 200  # configurations with intervals, best first: a second or less each
 
 
 @dataclass(frozen=True)
-class Definition:
-    """A score of a whole table; None where the table doesn't allow it."""
+class Reversal:
+    """Two configurations whose order depends on the definition."""
 
-    name: str
-    value: Callable[[ImageTable], float | None]
+    above: int  # place of the one that is better by the first definition
+    below: int
+    definitions: tuple[str, ...]  # by which the other one is better
+    surely: tuple[str, ...]  # those of them where both orders are told apart
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Every definition for every configuration, mean over its trials."""
+    """Every definition for every configuration, mean over its seeds."""
 
     definitions: tuple[str, ...]
     values: NDArray[np.float64]  # (definitions, configurations), NaN where a table doesn't allow it
+    intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %, NaN where they are not known
+    apart: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that each one can tell apart
     mismatches: tuple[str, ...]  # records whose values are not those of their tables
 
     def ranks(self) -> NDArray[np.float64]:
@@ -50,123 +56,141 @@ class Audit:
         difference = self.values[:, :, None] - self.values[:, None, :]
         return difference * difference[0] < 0
 
+    def surely_swapped(self) -> NDArray[np.bool_]:
+        """Those of them that both the definition and the first one can tell apart."""
+        return self.swapped() & self.apart & self.apart[0]
 
-def audit(members: Sequence[Configuration], classes: Sequence[str]) -> Audit:
+    def reversals(self) -> list[Reversal]:
+        """The pairs whose order depends on the definition: those that surely do first, then by how many say so."""
+        swapped, sure = self.swapped(), self.surely_swapped()
+        found = []
+        for one, other in np.argwhere(np.triu(swapped.any(axis=0))):
+            above, below = (one, other) if self.values[0, one] > self.values[0, other] else (other, one)
+            names = [name for name, is_so in zip(self.definitions, swapped[:, one, other], strict=True) if is_so]
+            surely = [name for name, is_so in zip(self.definitions, sure[:, one, other], strict=True) if is_so]
+            found.append(Reversal(int(above), int(below), tuple(names), tuple(surely)))
+        return sorted(found, key=lambda reversal: (-len(reversal.surely), -len(reversal.definitions)))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a definition gives for a configuration."""
+
+    mean: float
+    drawn: Uncertainty | None  # None: beyond those that are drawn
+
+
+_Table = tuple[ImageTable, float, tuple[str, ...]]  # with its seed and its classes
+
+
+def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) -> Audit:
     """Score the tables of configurations under every definition.
 
     Args:
-        members: with at least one trial that ended well.
-        classes: the classes' names, in their order.
+        members: with at least one trial that ended well, of one data set; the best first.
+        records: by the trials' folders.
     """
-    names = [definition.name for definition in definitions(classes)]
-    columns, mismatches = [], []
-    for member in members:
-        tables = [(folder, _table(folder)) for folder in member.ok["folder"]]
-        rows = [_values(table, classes) for _, table in tables if table]
-        columns.append(np.mean(rows, axis=0) if rows else np.full(len(names), np.nan))
-        for (folder, table), (_, row) in zip(tables, member.ok.iterrows(), strict=True):
-            mismatches += [f"{Path(folder).name}: {text}" for text in _mismatches(table, row)]
-    values = np.array(columns).T
-    some = np.isfinite(values).any(axis=1)
-    return Audit(tuple(name for name, kept in zip(names, some, strict=True) if kept), values[some], tuple(mismatches))
+    names: dict[str, None] = {}  # of the definitions, in order
+    rows, mismatches = [], []
+    images = None
+    for place, member in enumerate(members):
+        tables, problems = _tables(member, records)
+        mismatches += problems
+        images = images or (tables[0][0].names if tables else None)
+        if any(table.names != images for table, *_ in tables):
+            mismatches.append(f"{Path(member.ok['folder'].iloc[0]).name}: other test images than the best one's")
+            tables = []
+        rows.append(_scored(tables, is_drawn=place < _MOST_DRAWN))
+        names |= dict.fromkeys(rows[-1])
+    return _audited(tuple(names), rows, tuple(mismatches))
 
 
-def definitions(classes: Sequence[str]) -> list[Definition]:
-    """All definitions for a data set with these classes; the first is the one that is ranked by."""
-    found = [
-        Definition(RECORDED, lambda table: scores.mean_iou(table.counts)),
-        Definition("mean IoU of each image, absent classes left out", lambda table: _mean(image_scores(table))),
-        Definition("mean IoU of each image, absent classes count 1", _absent_is_one),
-        Definition("IoU of each image by class, then over classes", _by_class),
-        Definition("mean dice of the split", lambda table: scores.macro_mean(scores.dice, table.counts)),
-        Definition("mean F2 of the split", lambda table: scores.macro_mean(scores.f2, table.counts)),
-        Definition("pixel accuracy of the split", lambda table: scores.pixel_accuracy(table.counts)),
-        Definition("IoU weighted by the classes' pixels", _weighted),
-        Definition("mean boundary IoU of the split", _boundary),
-    ]
-    if len(classes) > 2:
-        found += [_without(place, name) for place, name in enumerate(classes) if name in ("background", "border")]
-    if len(classes) == 2:
-        found += [
-            Definition(f"IoU of {classes[1]}, split", lambda table: float(scores.iou(table.counts.sum(axis=0))[1])),
-            Definition(
-                f"dice of {classes[1]}, each image, empty counts 1", lambda table: _foreground(table, empty=1.0)
-            ),
-            Definition(
-                f"dice of {classes[1]}, each image, empty left out", lambda table: _foreground(table, empty=np.nan)
-            ),
-            *(_at(threshold, classes[1]) for threshold in _THRESHOLDS),
-            Definition(f"IoU of {classes[1]} at its best threshold", lambda table: _thresholds(table, max)),
-        ]
+def _audited(names: tuple[str, ...], rows: Sequence[dict[str, _Found]], mismatches: tuple[str, ...]) -> Audit:
+    found = [[row[name].mean if name in row else np.nan for row in rows] for name in names]
+    values = np.array(found).reshape(len(names), len(rows))
+    intervals = np.full((*values.shape, 2), np.nan)
+    apart = np.zeros((len(names), len(rows), len(rows)), bool)
+    for number, name in enumerate(names):
+        drawn = {place: row[name].drawn for place, row in enumerate(rows) if name in row}
+        sure = {place: found for place, found in drawn.items() if found}
+        for place, one in sure.items():
+            intervals[number, place] = one.interval.low, one.interval.high
+        apart[number][np.ix_([*sure], [*sure])] = separable([*sure.values()])
+    return Audit(names, values, intervals, apart, mismatches)
+
+
+def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str]]:
+    """The tables of the trials that ended well, and what is wrong with them."""
+    tables, problems = [], []
+    for folder, seed in zip(member.ok["folder"], member.ok["seed"], strict=True):
+        record, name = records[folder], Path(folder).name
+        classes = _classes(record)
+        try:
+            table = read_table(Path(folder) / IMAGES)
+        except BenchError:
+            problems.append(f"{name}: no readable per-image table")
+            continue
+        if len(classes) != table.counts.shape[1] or not table.names:
+            problems.append(f"{name}: a table that is not of its {len(classes)} classes")
+            continue
+        problems += [f"{name}: {text}" for text in _mismatches(record, table, classes)]
+        tables.append((table, seed, classes))
+    return tables, problems
+
+
+def _classes(record: TrialRecord) -> tuple[str, ...]:
+    classes = record.dataset.get("classes") if isinstance(record.dataset, dict) else None
+    return tuple(map(str, classes)) if isinstance(classes, list) else ()
+
+
+def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> dict[str, _Found]:
+    """All definitions that all tables allow, drawn at once: (images, K) of all of them side by side."""
+    if not tables:
+        return {}
+    seeds = [seed for _, seed, _ in tables]
+    found = [_values(table, classes) for table, _, classes in tables]
+    kept = [score for score, _ in found[0] if all(score.name in {s.name for s, _ in some} for some in found[1:])]
+    names = [score.name for score in kept]
+    values = [[array for score, array in some if score.name in names] for some in found]
+    ends = np.cumsum([array.shape[1] for array in values[0]])
+
+    def scores(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        parts = np.split(sums, ends[:-1], axis=-1)
+        return np.stack([score.of_sums(part) for score, part in zip(kept, parts, strict=True)], axis=-1)
+
+    arrays = [np.concatenate(some, axis=1, dtype=np.float64) for some in values]
+    if not is_drawn:
+        means = np.mean([scores(array.sum(axis=0)) for array in arrays], axis=0)
+        return {name: _Found(float(mean), None) for name, mean in zip(names, means, strict=True)}
+    (drawn,) = bootstrap([arrays], tables[0][0].groups, scores)
+    each = [by_seed(Uncertainty(drawn.scores[:, n], drawn.draws[:, n], drawn.groups), seeds) for n in range(len(names))]
+    return {name: _Found(one.mean, one) for name, one in zip(names, each, strict=True) if np.isfinite(one.mean)}
+
+
+def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Score, NDArray]]:
+    found = []
+    for score in definitions(classes):
+        try:
+            found.append((score, score.values(table)))
+        except KeyError:
+            continue
     return found
 
 
-def _mean(values: NDArray[np.float64]) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else None
+def _mismatches(record: TrialRecord, table: ImageTable, classes: Sequence[str]) -> Iterator[str]:
+    """Values of the record that the table gives otherwise; what the record doesn't have is no mismatch."""
+    recorded = _flat(record.metrics)
+    for name, found in _flat(summarise(table, classes, {})).items():
+        if name in recorded and not abs(recorded[name] - found) <= _CLOSE:
+            yield f"{name} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
 
 
-def _absent_is_one(table: ImageTable) -> float | None:
-    return _mean(np.nan_to_num(scores.iou(table.counts), nan=1.0).mean(axis=1))
-
-
-def _by_class(table: ImageTable) -> float | None:
-    values = scores.iou(table.counts)
-    return _mean(np.array([np.nan if (found := _mean(column)) is None else found for column in values.T]))
-
-
-def _weighted(table: ImageTable) -> float | None:
-    sums = table.counts.sum(axis=0)
-    pixels = sums[:, 0] + sums[:, 2]
-    return float((np.nan_to_num(scores.iou(sums)) * pixels).sum() / pixels.sum()) if pixels.any() else None
-
-
-def _boundary(table: ImageTable) -> float | None:
-    counts = table.extra.get("boundary")
-    return None if counts is None else scores.mean_iou(counts)
-
-
-def _without(place: int, name: str) -> Definition:
-    return Definition(
-        f"mean IoU of the split, without {name}", lambda table: scores.mean_iou(np.delete(table.counts, place, axis=1))
-    )
-
-
-def _foreground(table: ImageTable, *, empty: float) -> float | None:
-    return _mean(np.nan_to_num(scores.dice(table.counts)[:, 1], nan=empty))
-
-
-def _at(threshold: float, name: str) -> Definition:
-    place = THRESHOLDS.index(threshold)
-    return Definition(
-        f"IoU of {name} at threshold {threshold}", lambda table: _thresholds(table, lambda values: values[place])
-    )
-
-
-def _thresholds(table: ImageTable, choose: Callable[[list[float]], float]) -> float | None:
-    if table.threshold_counts is None:
-        return None
-    return choose(scores.iou(table.threshold_counts.sum(axis=0)).tolist())
-
-
-def _table(folder: str) -> ImageTable | None:
-    try:
-        return read_table(Path(folder) / IMAGES)
-    except BenchError:
-        return None
-
-
-def _values(table: ImageTable, classes: Sequence[str]) -> list[float]:
-    found = (definition.value(table) for definition in definitions(classes))
-    return [np.nan if value is None else value for value in found]
-
-
-def _mismatches(table: ImageTable | None, row: object) -> Iterator[str]:
-    """Values of the record that the table gives otherwise."""
-    if table is None:
-        yield "no readable per-image table"
-        return
-    for name, score in SCORES.items():
-        recorded, found = row[name], float(score.of_sums(score.values(table).sum(axis=0)))  # type: ignore[index]
-        if abs(recorded - found) > _CLOSE:
-            yield f"{name} is {recorded:.6f} in the record and {found:.6f} by its table"
+def _flat(metrics: Any, prefix: str = "") -> dict[str, float]:
+    """`{"iou": {"pet": 0.8}}` as `{"iou.pet": 0.8}`; numbers alone."""
+    flat: dict[str, float] = {}
+    for name, value in metrics.items() if isinstance(metrics, dict) else ():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            flat[f"{prefix}{name}"] = float(value)
+    return flat
