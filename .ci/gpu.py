@@ -13,6 +13,7 @@ results, without a network.
 """
 
 import argparse
+import hashlib
 import importlib.util
 import json
 import os
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 DONE = "pieces.json"  # what has come to its end, with its seconds and exit code
 GRACE_SECONDS = 30.0  # for a piece to record what it was at when time is over
 SWEEP_SECONDS = "15"  # of compiling for larger and larger batches, which would take most of the time on JAX
+INTERRUPTED = 130  # as `bench` ends then
 BENCH = ("-c", "from bench.cli import main; main()")
 
 
@@ -58,8 +60,21 @@ class Piece:
 
 
 def main() -> None:
-    """Run what is not done; exit code 0 when all went well, 1 when something failed or time was over before."""
-    options = _options()
+    """Run what is not done; exit code 0 when all went well, 1 when something failed or time was over before.
+
+    130 after Ctrl-C, SIGTERM or the loss of the terminal: the piece that ran is ended with it.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores the terminal's loss
+            signal.signal(number, signal.default_int_handler)
+    try:
+        _run_pieces(_options())
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on with what is missing.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _run_pieces(options: argparse.Namespace) -> None:
     deadline = time.monotonic() + 60 * options.limit - GRACE_SECONDS if options.limit else None
     folder = ROOT / "build" / ("gpu-small" if options.small else "gpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +89,7 @@ def main() -> None:
         seconds = round(time.monotonic() - clock, 1)
         print(f"== {piece.name}: {seconds:.0f} s, exit code {code}", flush=True)
         ended = {"arguments": list(piece.arguments), "seconds": seconds, "exit_code": code}
-        (folder / DONE).write_text(json.dumps({**_done(folder), piece.name: ended}, indent=1))
+        _note(folder, {**_done(folder), piece.name: ended})
     sys.exit(int(any(ended["exit_code"] for ended in _done(folder).values())))
 
 
@@ -137,16 +152,17 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
         return None
     except KeyboardInterrupt:
         _stop(process)
-        print("Interrupted. The same command goes on with what is missing.", file=sys.stderr)
-        sys.exit(130)
+        raise
 
 
 def _stop(process: subprocess.Popen) -> None:
     """As Ctrl-C does in a terminal: to the piece and all that it has started in its session."""
+    if process.poll() is not None:
+        return
     os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):  # too slow, for the piece or for who asked again
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -162,7 +178,7 @@ def _environment(wheels: Path, folder: Path) -> dict[str, str]:
             f"segbench is not installed and there are no wheels in '{wheels}'. Run `make wheels` (CONTRIBUTING.md)."
         )
     site = folder / "site"
-    note, unpacked = site / "wheels.txt", "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
+    note, unpacked = site / "wheels.txt", "\n".join(f"{file.name} {_hash(file)}" for file in files)
     if not note.is_file() or note.read_text() != unpacked:
         shutil.rmtree(site, ignore_errors=True)
         pip = ("-m", "pip", "-q", "install", "--no-index", "--no-deps", "--no-compile", "--target", site)
@@ -172,6 +188,17 @@ def _environment(wheels: Path, folder: Path) -> dict[str, str]:
         environment["SEGBENCH_COMMIT"] = commit.read_text()
     paths = [str(site), os.environ.get("PYTHONPATH", "")]
     return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _hash(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _note(folder: Path, done: Mapping[str, Any]) -> None:
+    part = folder / f"{DONE}.part"
+    part.write_text(json.dumps(done, indent=1))
+    part.replace(folder / DONE)  # whole, or as it was
 
 
 def _done(folder: Path) -> dict[str, Any]:

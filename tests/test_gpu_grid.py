@@ -1,10 +1,13 @@
 """`.ci/gpu.py`: the stored grid, what is left of it, and its end when time is over."""
 
 import json
+import signal
+import subprocess
 import sys
 import time
 from itertools import pairwise
 
+import psutil
 import pytest
 import scripts
 from typer.testing import CliRunner
@@ -112,9 +115,10 @@ def test_the_wheels_are_unpacked_once_and_stand_on_the_path(tmp_path, monkeypatc
 
     def install(words, check):
         commands.append(words)
-        (tmp_path / "site").mkdir()
+        (tmp_path / "site").mkdir()  # that of other wheels has been removed
 
-    (tmp_path / "segbench-0-py3-none-any.whl").write_bytes(b"wheel")
+    wheel = tmp_path / "segbench-0-py3-none-any.whl"
+    wheel.write_bytes(b"wheel")
     monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(gpu.subprocess, "run", install)
     (tmp_path / "commit.txt").write_text("df01bb0-dirty")
@@ -124,3 +128,32 @@ def test_the_wheels_are_unpacked_once_and_stand_on_the_path(tmp_path, monkeypatc
         assert environment["SEGBENCH_COMMIT"] == "df01bb0-dirty"
     (command,) = commands
     assert {"--no-index", "--no-deps", tmp_path / "site"} <= set(command)
+    wheel.write_bytes(b"whole")  # built anew, of the same size
+    gpu._environment(tmp_path, tmp_path)
+    assert len(commands) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_piece_that_runs_and_the_next_run_goes_on(tmp_path, number):
+    driver = """
+import pathlib, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+gpu = runpy.run_path(sys.argv[1], run_name="gpu")
+space = gpu["main"].__globals__
+space["ROOT"] = pathlib.Path.cwd()
+sleeps = "import os, pathlib, time; pathlib.Path('started').write_text(str(os.getpid())); time.sleep(600)"
+space["pieces"] = lambda *_, **__: [space["Piece"]("sleeps", ("-c", sleeps))]
+sys.argv = ["gpu.py", "--small"]
+gpu["main"]()
+"""
+    words = [sys.executable, "-c", driver, str(scripts.ROOT / ".ci" / "gpu.py")]
+    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    started = tmp_path / "build" / "gpu-small" / "started"
+    deadline = time.monotonic() + 60
+    while not (started.is_file() and started.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert "The same command goes on with what is missing." in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert not psutil.pid_exists(int(started.read_text()))
+    assert not (tmp_path / "build" / "gpu-small" / gpu.DONE).exists()
