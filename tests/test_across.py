@@ -71,6 +71,7 @@ def test_mean_ranks(results, tmp_path):
     assert across.friedman == pytest.approx(math.exp(-4.6667 / 2), rel=1e-3)
     assert across.cliques == ((0, 2),)  # with three data sets 1.91 ranks may be chance
     assert across.note == ""
+    assert across.title == "Average rank across 3 data sets, 10 epochs, at 128x128"
     assert "1.33" in "\n".join(across_markdown([across]))
     assert "critical difference 1.91" in across_plot(across, tmp_path / "plots", "1-3-data-sets").svg
 
@@ -95,5 +96,6 @@ def test_other_budgets_are_told_where_each_data_set_has_one(results):
     (across,) = all_across(groups(frame[frame["dataset"] != "data2"]))
     assert across.data_sets == ("data0", "data1", "data3")
     assert across.note == "The data sets differ in budget too."
+    assert across.title == "Average rank across 3 data sets, at 128x128"
     assert [place.label for place in across.places] == ["unet", "deeplab:resnet50"]
     assert across.friedman is None

@@ -30,12 +30,15 @@ def report(
     """Write the page, Markdown, CSV, Parquet, JSON, LaTeX and plots from the records of results folders."""
     from bench.report.render import write_report
     from bench.report.tables import terminal_table
+    from bench.report.terminal import across_table, series_table
 
     gc.disable()  # ten thousand records are millions of objects that all live to the end: a fifth of the time
     made = write_report(results or [DEFAULT_RESULTS], out, public=public, rank_by=rank_by)
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))
+    for table in (*map(series_table, made.series), *map(across_table, made.across)):
+        console.print(table)
     for board in made.speeds:
         console.print(board.terminal_table())
     for problem in made.problems[:_MOST_PROBLEMS]:

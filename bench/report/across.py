@@ -46,11 +46,12 @@ class Across:
     critical_difference: float
     cliques: tuple[tuple[int, int], ...]  # first and last place of those that can't be told apart
     note: str  # what differs between the data sets beside the data; empty: nothing
+    setting: str  # budget and evaluation size, where all data sets have the same
 
     @property
     def title(self) -> str:
-        """`Average rank across 3 data sets`."""
-        return f"Average rank across {len(self.data_sets)} data sets"
+        """`Average rank across 3 data sets, 10 epochs, at 128x128`."""
+        return f"Average rank across {len(self.data_sets)} data sets{self.setting}"
 
 
 def all_across(groups: Sequence[Group]) -> list[Across]:
@@ -118,7 +119,14 @@ def _across(groups: Sequence[Group], same: Sequence[str], note: str) -> Across |
     difference = critical_difference(len(shared), len(groups))
     data_sets = tuple(group.fields["data set"] for group in groups)
     found = cliques([place.mean for place in places], difference)
-    return Across(groups[0].fields["device"], data_sets, places, _friedman(scores), difference, found, note)
+    device, setting = groups[0].fields["device"], _setting(groups)
+    return Across(device, data_sets, places, _friedman(scores), difference, found, note, setting)
+
+
+def _setting(groups: Sequence[Group]) -> str:
+    """`, 10 epochs, at 128x128`: what of it is the same everywhere."""
+    budgets, sizes = ({group.fields[name] for group in groups} for name in ("budget", "evaluation size"))
+    return (f", {budgets.pop()}" if len(budgets) == 1 else "") + (f", at {sizes.pop()}" if len(sizes) == 1 else "")
 
 
 def _by_values(group: Group, same: Sequence[str]) -> dict[tuple[str, ...], Row]:

@@ -21,7 +21,7 @@ from bench.report.limits import limits_of
 from bench.report.parts import Part
 from bench.report.plots import Plot
 from bench.report.samples import private_data
-from bench.report.series import Series, crossing_text, near, value_name
+from bench.report.series import Series, crossing_text, needs_text, value_name
 from bench.report.speed import SpeedBoard
 
 _HERE = Path(__file__).parent
@@ -58,7 +58,7 @@ def page(contents: Contents) -> str:
         series=contents.series,
         speeds=contents.speeds,
         value_name=value_name,
-        near=near,
+        needs_text=needs_text,
         crossing_text=crossing_text,
         limits=limits_of([part.group for part in parts]),
         high_is_better=HIGH_IS_BETTER,

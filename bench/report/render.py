@@ -14,7 +14,7 @@ from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean
 from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
-from bench.report.across import all_across
+from bench.report.across import Across, all_across
 from bench.report.across_plots import across_plot
 from bench.report.board import Group
 from bench.report.exports import exports
@@ -41,6 +41,8 @@ class Report:
     groups: list[Group]
     problems: list[str]  # a line for each thing that is not in the tables
     speeds: list[SpeedBoard]
+    series: list[Series]
+    across: list[Across]
 
 
 def write_report(
@@ -93,7 +95,8 @@ def write_report(
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(folder, plots)
-    return Report([*files, *(file for plot in plots for file in plot.files)], boards, problems, speeds)
+    files += [file for plot in plots for file in plot.files]
+    return Report(files, boards, problems, speeds, lines, [one for one, _ in across])
 
 
 def _labels(boards: Sequence[Group], lines: Sequence[Series]) -> list[list[str]]:

@@ -244,6 +244,14 @@ def near(series: Series, value: float) -> str:
     return value_name(series, float(f"{value:.2g}"))
 
 
+def needs_text(series: Series, line: Line) -> str:
+    """What the line needs for the series' target: `about 140 steps`, `at most 50 steps`, `not reached`."""
+    needed = line.needs(series.target)
+    if needed is None:
+        return "not reached"
+    return f"{'at most' if needed == line.points[0].value else 'about'} {near(series, needed)}"
+
+
 def crossing_text(series: Series, crossing: Crossing) -> str:
     """One line: who overtakes whom, where, and how sure that is."""
     span = f"{near(series, crossing.low)} to {near(series, crossing.high)}"
