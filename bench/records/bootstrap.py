@@ -11,6 +11,7 @@ What is drawn are groups of images: the images themselves, or the cars of Carvan
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -107,22 +108,29 @@ def bootstrap(
     arrays = [array for seeds in configurations for array in seeds]
     if any(array.shape != (len(groups), arrays[0].shape[1]) for array in arrays):
         raise BenchError("The per-image tables are not of the same images and classes: they can't be compared.")
-    names, number = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.stack([_sums(array, number, len(names)) for array in arrays], axis=1)  # (G, trials, K)
-    scores = score(sums.sum(axis=0))
-    weights = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=REPEATS)
-    drawn = score((weights.astype(np.float64) @ sums.reshape(len(names), -1)).reshape(REPEATS, *sums.shape[1:]))
+    order, starts = _order(groups)
+    sums = np.stack([np.add.reduceat(array[order], starts, axis=0) for array in arrays], axis=1)  # (G, trials, K)
+    scores = score(sums.sum(axis=0).astype(np.float64))
+    drawn = _weights(len(starts), seed) @ sums.reshape(len(starts), -1).astype(np.float64)
+    drawn = score(drawn.reshape(REPEATS, *sums.shape[1:]))
     ends = np.cumsum([0, *map(len, configurations)])
     return [
-        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(names)) for begin, end in pairwise(ends)
+        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(starts)) for begin, end in pairwise(ends)
     ]
 
 
-def _sums(array: Values, number: NDArray[np.intp], count: int) -> NDArray[np.float64]:
-    """Sums over each group's images: (images, K) -> (groups, K)."""
-    sums = np.zeros((count, array.shape[1]))
-    np.add.at(sums, number, array)
-    return sums
+def _order(groups: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The images sorted by group, and where each group begins: (images,), (groups,)."""
+    names = np.asarray(groups)
+    order = np.argsort(names, kind="stable")
+    return order, np.unique(names[order], return_index=True)[1]
+
+
+@lru_cache(maxsize=2)
+def _weights(groups: int, seed: int) -> NDArray[np.float64]:
+    """How often each draw has each group: (REPEATS, groups). Made once for all trials on the same images."""
+    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=REPEATS)
+    return drawn.astype(np.float64)
 
 
 def separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
