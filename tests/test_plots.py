@@ -1,5 +1,9 @@
 """What the plots and lists of a report are made of: fronts, times to a score, images that set two rows apart."""
 
+import re
+from dataclasses import replace
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +13,30 @@ from bench.records.frame import load_results
 from bench.records.store import load
 from bench.report.contrasts import group_contrasts, group_images, picture_name
 from bench.report.curves import curves_frame, points, time_to, usual_target
-from bench.report.figures import HIGHLIGHTED, shared_looks
+from bench.report.figures import HIGHLIGHTED, save, shared_looks
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.report.trade_offs import pareto
+from bench.report.trade_offs import draw_trade_off, pareto
 
 
 def test_the_front_is_what_none_beats_in_both():
     cost, score = np.array([1.0, 2, 2, 3, 4, 5]), np.array([0.5, 0.7, 0.6, 0.7, 0.9, 0.8])
     assert pareto(cost, score, high_is_better=False).tolist() == [0, 1, 4]
     assert pareto(-cost, score, high_is_better=True).tolist() == [0, 1, 4]
+
+
+def test_a_point_says_which_configuration_it_is(tmp_path):
+    (group,) = groups(load_results(fake_results(tmp_path)))
+    group = replace(group, rows=tuple(replace(row, label=f'{row.label} "<b>&"') for row in group.rows))
+    (looks,) = shared_looks([[row.label for row in group.ranked[:2]]])  # the others are grey
+    plot = save(draw_trade_off(group, looks, "latency_ms_p95"), "title", tmp_path, "plot")
+    tips = re.findall("<title>(.*?)</title>", plot.svg)
+    assert sorted(map(unescape, tips)) == sorted(
+        f"{row.label}: {row.cells['mean_iou'].text}; latency p95 (ms) "
+        f"{row.configuration.spread('latency_ms_p95').mean:,.4g}"
+        for row in group.ranked
+    )
+    assert plot.files[0].read_text().count("<title>") == len(group.ranked)
 
 
 def curves(*trials: list[tuple[float, float]], label: str = "a") -> pd.DataFrame:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -20,6 +21,7 @@ from bench.report.files import write_whole
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
 SIZE = (5.3, 4.1)  # inches
 _DPI = 130  # of the PNG files
+_TIP = "tip:"  # in front of a tip where SVG files have an identifier
 _INK, _LINE, _PAPER, GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
 # In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
 COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
@@ -126,6 +128,11 @@ def _characters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())
 
 
+def add_tip(artist: Artist, text: str) -> None:
+    """What the page says when the artist is pointed at."""
+    artist.set_gid(_TIP + shorten(text, 160))
+
+
 def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
     text, picture = io.StringIO(), io.BytesIO()
     with warnings.catch_warnings():
@@ -135,9 +142,10 @@ def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
         figure.set_layout_engine("none")  # it stays as it was laid out, so it need not be drawn twice, as savefig would
         figure.set_dpi(_DPI)
         FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
-    svg = write_whole(folder / f"{name}.svg", text.getvalue().encode())
+    drawn = re.sub(rf"""<g id=(["']){_TIP}(.*?)\1>""", r"<g><title>\2</title>", text.getvalue())
+    svg = write_whole(folder / f"{name}.svg", drawn.encode())
     png = write_whole(folder / f"{name}.png", picture.getvalue())
-    return Plot(title, _for_page(text.getvalue(), name), (svg, png))
+    return Plot(title, _for_page(drawn, name), (svg, png))
 
 
 def _for_page(svg: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """Quality against what it costs, with the configurations that no other beats in both."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.report.board import Group, Row
-from bench.report.figures import GREY, SIZE, Looks, legend
+from bench.report.figures import GREY, SIZE, Looks, add_tip, legend
 
 COSTS = {  # column: what it is called, whether more of it is better; parameters are drawn in millions
     "train_images_per_second": ("training speed (images/s)", True),
@@ -21,10 +22,14 @@ COSTS = {  # column: what it is called, whether more of it is better; parameters
     "params": ("parameters (M)", False),
     "gflops": ("GFLOPs of a forward pass of one image", False),
 }
+_MOST_TIPS = 200  # grey points that say which they are, best first
 
 
 def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
-    """A point a configuration, with the score's 95 % interval where there is one and the cost's spread."""
+    """A point a configuration, with the score's 95 % interval where there is one and the cost's spread.
+
+    On the page the point under the pointer says which it is.
+    """
     text, high_is_better = COSTS[column]
     rows = [row for row in group.ranked if row.configuration.spread(column).n]
     scale = 1e6 if column == "params" else 1.0
@@ -34,13 +39,15 @@ def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
     axes = figure.subplots()
     _draw_front(axes, x, y, high_is_better)
     across = [(row.configuration.spread(column).sd or 0.0) / scale or None for row in rows]
-    _draw_points(axes, group.score, looks, rows, x, y, across)
+    tips = [f"{row.label}: {row.cells[group.score].text}; {text} {at:,.4g}" for row, at in zip(rows, x, strict=True)]
+    _draw_points(axes, group.score, looks, rows, x, y, across, tips)
     if x.min() > 0 and x.max() > 10 * x.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(0.12)
+    axes.set_xlim(left=max(axes.get_xlim()[0], 0.0) if axes.get_xscale() == "linear" else None)
     axes.set(xlabel=text, ylabel=f"test {group.columns[group.score][0]}")
     front = Line2D([], [], color=GREY, linestyle="--", linewidth=1.1, label="Pareto front")
     legend(figure, looks, {row.label for row in rows}, "", more=[front])
@@ -68,16 +75,20 @@ def _draw_points(
     x: np.ndarray,
     y: np.ndarray,
     spreads: Sequence[float | None],
+    tips: Sequence[str],
 ) -> None:
     grey = [place for place, row in enumerate(rows) if row.label not in looks]
-    axes.plot(x[grey], y[grey], ".", color=GREY, markersize=7, markeredgecolor="none", zorder=2)
-    for row, across, height, spread in zip(rows, x, y, spreads, strict=True):
+    plain: dict[str, Any] = {"color": GREY, "markersize": 7, "markeredgecolor": "none", "zorder": 2}
+    for place in grey[:_MOST_TIPS]:
+        add_tip(axes.plot(x[place], y[place], ".", **plain)[0], tips[place])
+    axes.plot(x[grey[_MOST_TIPS:]], y[grey[_MOST_TIPS:]], ".", **plain)
+    for row, across, height, spread, tip in zip(rows, x, y, spreads, tips, strict=True):
         if (look := looks.get(row.label)) is None:
             continue
-        axes.errorbar(
+        drawn = axes.errorbar(
             across,
             height,
-            xerr=spread,
+            xerr=spread and [[min(spread, across)], [spread]],  # a cost is never below 0
             yerr=_half_interval(row, score),
             fmt=look.marker,
             color=look.color,
@@ -86,6 +97,7 @@ def _draw_points(
             elinewidth=1.1,
             zorder=3,
         )
+        add_tip(drawn.lines[0], tip)
 
 
 def _half_interval(row: Row, score: str) -> float | None:
