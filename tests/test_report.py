@@ -30,7 +30,7 @@ from bench.report.exports import exports
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.tables import markdown_cell, terminal_table
-from bench.spec import SCHEMA_VERSION
+from bench.spec import SCHEMA_VERSION, Budget
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -202,12 +202,53 @@ def test_csv_holds_numbers_and_spreads(report):
     assert (rows[4]["seeds"], rows[4]["failed"]) == ("2", "1")
 
 
-def test_terminal_table_fits(tmp_path):
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_table_fits(tmp_path, width):
     (group,) = groups(load_results(fake_results(tmp_path / "results")))
-    console = Console(width=120, file=io.StringIO(), record=True)
+    console = Console(width=width, file=io.StringIO(), record=True)
     console.print(terminal_table(group))
     text = console.export_text()
-    assert "deeplab:resnet50" in text and re.search(r"0\.769 \[0\.\d{3}, \d\.\d{3}\]", text) and "latency p50" in text
+    last = [row.cells["peak_memory_mib"].text for row in group.rows]
+    assert all(word in text for word in ("p50", "(1 failed)", "memory", "(MiB)", *last))  # no column is cut off
+    if width == 120:
+        assert "deeplab:resnet50" in text and re.search(r"0\.769 \[0\.\d{3}, \d\.\d{3}\]", text)
+
+
+def labels(path, *configs):
+    for config in configs:
+        record, table = fake_record(config, key=f"{config.arch}-{config.weights}-{config.params}")
+        write_trial(path, record, table, samples=0)
+    (group,) = groups(load_results(path))
+    return sorted(row.label for row in group.rows)
+
+
+def test_labels_say_no_more_than_tells_rows_apart(tmp_path):
+    unet, deeplab = fake_config(params={"filters": [8, 16]}), fake_config("deeplab", "resnet50")
+    assert labels(tmp_path / "a", unet, deeplab) == ["deeplab:resnet50", "unet"]
+    deeper = replace(unet, params={"filters": [8, 16, 32], "convs_per_block": 1})
+    assert labels(tmp_path / "b", unet, deeper, deeplab) == [
+        "deeplab:resnet50",
+        "unet, with convs_per_block=1, filters=[8,16,32]",
+        "unet, with filters=[8,16]",
+    ]
+    pretrained = replace(deeplab, weights="imagenet")
+    assert labels(tmp_path / "c", pretrained) == ["deeplab:resnet50"]
+    assert labels(tmp_path / "d", pretrained, unet) == ["deeplab:resnet50, imagenet", "unet"]
+
+
+def test_tables_stand_in_the_order_of_their_budgets_and_sizes(tmp_path):
+    for steps in (50, 150, 1000):
+        for size in (64, 128):
+            config = fake_config(budget=Budget(steps, "steps"), image_size=(size, size))
+            write_trial(tmp_path, *fake_record(config), samples=0)
+    titles = [group.title.partition(", on")[0] for group in groups(load_results(tmp_path))]
+    assert titles == [f"pets at {size}x{size}, {steps} steps" for size in (64, 128) for steps in (50, 150, 1000)]
+
+
+def test_the_score_stands_before_the_flags(tmp_path):
+    (group,) = groups(load_results(fake_results(tmp_path, seeds=1)))
+    names = list(group.columns)
+    assert names.index("seeds") < names.index("mean_iou") < names.index("flags") < names.index("params")
 
 
 def test_nothing_incomparable_is_ranked_together(tmp_path):

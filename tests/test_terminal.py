@@ -77,10 +77,10 @@ def test_average_ranks_say_of_which_budget(tmp_path, monkeypatch):
     found = all_across(groups(load_results(write(tmp_path, monkeypatch, ("a", "b", "c")))))
     texts = [shown(across_table(one)) for one in found]
     assert [" ".join(text.partition("┏")[0].split()).partition(", on")[0] for text in texts] == [
-        "Average rank across 3 data sets, 20 epochs, at 128x128",
         "Average rank across 3 data sets, 5 epochs, at 128x128",
+        "Average rank across 3 data sets, 20 epochs, at 128x128",
     ]
-    row = next(line for line in texts[0].splitlines() if "unet" in line)
+    row = next(line for line in texts[1].splitlines() if "unet" in line)
     assert [cell.strip() for cell in row.split("│")[2:-1]] == ["1.00", "1", "1", "1"]
     assert "Mean ranks closer than 1.13 may be chance" in texts[0]
 

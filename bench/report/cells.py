@@ -9,7 +9,7 @@ from bench.records.text import shorten
 from bench.report.board import Cell, Row
 from bench.report.columns import EFFICIENCY_LIMIT, MEASURED, MISSING, PARAMS, Column
 from bench.report.flags import Flag
-from bench.report.labels import value_text, weights_name
+from bench.report.labels import setting_text, value_text, weights_name
 
 
 def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:
@@ -22,8 +22,9 @@ def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[C
         "seeds": _seeds(member),
     }
     for name in varied:
-        known = value[name] if name != "configuration" else value_text(value[name])[:6]
-        cells[name] = Cell(value_text(known) or MISSING, known if isinstance(known, float | int) else str(known))
+        known = value[name]
+        text = setting_text(name, member) if name != "configuration" else value_text(known)[:6]
+        cells[name] = Cell(text or MISSING, known if isinstance(known, float | int) else text)
     for column in (PARAMS, *measured):
         cells[column.name] = number_cell(member.spread(column.name), column)
     return cells

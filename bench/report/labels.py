@@ -1,5 +1,6 @@
 """What a group and its rows are called: titles, what tells the rows apart, values as text."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -15,6 +16,8 @@ GROUP = {  # column of the frame: what it is called
     "device": "device",
     "protocol_version": "protocol",
 }
+_BUILT = "builder_params"
+_WORDS = {_BUILT: "with"}
 _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
@@ -46,7 +49,7 @@ def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list
     first digits of the configuration's hash, which then is a field of its own.
     """
     varied, told_apart = _varied(members), _varied([m for m in members if m.seeds])
-    labels = [_label(m, told_apart if m.seeds else varied) for m in members]
+    labels = _labels(members, [told_apart if m.seeds else varied for m in members])
     often = Counter(labels)
     for place, (label, member) in enumerate(zip(labels, members, strict=True)):
         if often[label] > 1 and member.values["configuration"]:
@@ -62,7 +65,7 @@ def _varied(members: Sequence[Configuration]) -> list[str]:
 def labels_without(members: Sequence[Configuration], fields: Collection[str]) -> list[str]:
     """What tells configurations apart beside the fields in which they may differ."""
     varied = [name for name in _varied(members) if name not in fields]
-    return _numbered([_label(member, varied) for member in members])
+    return _numbered(_labels(members, [varied] * len(members)))
 
 
 def _numbered(labels: Sequence[str]) -> list[str]:
@@ -79,11 +82,36 @@ def _numbered(labels: Sequence[str]) -> list[str]:
     return found
 
 
-def _label(member: Configuration, varied: Sequence[str]) -> str:
-    pair = ":".join(filter(None, (value_text(member.values["arch"]), value_text(member.values["backbone"]))))
-    extra = [f"{name.replace('_', ' ')} {value_text(member.values[name]) or 'none'}" for name in varied]
-    weights = shorten(weights_name(member), 24)
+def _labels(members: Sequence[Configuration], fields: Sequence[Sequence[str]]) -> list[str]:
+    """Pair, weights where they differ, the fields given for each; the builder's parameters where a pair has several."""
+    pairs = [":".join(filter(None, (value_text(m.values["arch"]), value_text(m.values["backbone"])))) for m in members]
+    built = {(pair, str(m.values[_BUILT])) for pair, m in zip(pairs, members, strict=True)}
+    often = Counter(pair for pair, _ in built)
+    weighed = len({weights_name(member) for member in members}) > 1
+    return [
+        _label(pair, member, [name for name in names if name != _BUILT or often[pair] > 1], weighed=weighed)
+        for pair, member, names in zip(pairs, members, fields, strict=True)
+    ]
+
+
+def _label(pair: str, member: Configuration, fields: Sequence[str], *, weighed: bool) -> str:
+    extra = [f"{_WORDS.get(name, name.replace('_', ' '))} {setting_text(name, member) or 'none'}" for name in fields]
+    weights = shorten(weights_name(member), 24) if weighed else ""
     return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra])
+
+
+def setting_text(name: str, member: Configuration) -> str:
+    """A field of the configuration; parameters as `--param` takes them: `filters=[8,16], depth=2`."""
+    text = value_text(member.values[name])
+    if name != _BUILT or not text:
+        return text
+    try:
+        values = json.loads(text)
+    except ValueError:  # a record that somebody edited
+        return text
+    if not isinstance(values, dict):
+        return text
+    return ", ".join(f"{key}={json.dumps(value, separators=(',', ':'))}" for key, value in values.items())
 
 
 def value_text(value: object) -> str:

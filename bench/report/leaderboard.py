@@ -5,12 +5,14 @@ device and protocol. Rows that can't be told apart by the paired bootstrap over 
 """
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
+from bench.errors import BenchError
 from bench.records.bootstrap import Uncertainty, ranks, separable, tie_groups
 from bench.records.statistics import Configuration, Spread, pool
 from bench.records.uncertainty import MEAN_IOU, Score, measure
@@ -20,6 +22,7 @@ from bench.report.columns import MEASURED, PARAMS, RANKED_BY, TEXTS, Column, sco
 from bench.report.flags import flags
 from bench.report.labels import GROUP, field_text, group_title, varied_and_labels
 from bench.report.notes import differences, sureness
+from bench.spec import Budget
 
 _MAX_CLASSES = 30
 
@@ -31,7 +34,7 @@ def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
     their own (speed.py).
     """
     trained = frame[frame["measure"] != "speed"]
-    configurations = sorted(pool(trained), key=_group_key)
+    configurations = sorted(pool(trained), key=_place)
     members = [list(some) for _, some in groupby(configurations, key=_group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
     titles = [group_title(some[0]) for some in members]
@@ -47,6 +50,26 @@ def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
 
 def _group_key(configuration: Configuration) -> tuple[str, ...]:
     return tuple(str(configuration.values[name]) for name in GROUP)
+
+
+def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
+    """Where the group stands on the page: sizes and budgets by their amount, `50steps` before `150steps`."""
+    return tuple(_in_order(name, text) for name, text in zip(GROUP, _group_key(configuration), strict=True))
+
+
+def _in_order(name: str, text: str) -> tuple[str, float, str]:
+    if name == "budget" and (budget := _budget(text)):
+        return budget.unit, budget.amount, text
+    if name == "evaluation_size" and (height := re.match("[0-9]{1,9}", text)):
+        return "", float(height[0]), text
+    return text, 0.0, text
+
+
+def _budget(text: str) -> Budget | None:
+    try:
+        return Budget.parse(text)
+    except BenchError:  # a record that somebody edited
+        return None
 
 
 def _group(members: list[Configuration], title: str, score: Score) -> Group:
@@ -128,9 +151,11 @@ def _columns(
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
     for name in varied:
         columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
-    for column in (PARAMS, *measured):
-        if column is measured[0]:
-            columns |= {name: TEXTS[name] for name in ("weights", "seeds", *(["flags"] if flagged else []))}
+    columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
+    first = next(column for column in measured if column.name == score)  # what the rank rests on, before the flags
+    for column in (first, PARAMS, *(column for column in measured if column is not first)):
+        if column is PARAMS and flagged:
+            columns["flags"] = TEXTS["flags"]
         ranked_by = RANKED_BY if column.name == score else ""
         columns[column.name] = (column.heading_with_unit, column.meaning + ranked_by)
     return columns

@@ -254,8 +254,8 @@ def needs_text(series: Series, line: Line) -> str:
 
 def crossing_text(series: Series, crossing: Crossing) -> str:
     """One line: who overtakes whom, where, and how sure that is."""
-    span = f"{near(series, crossing.low)} to {near(series, crossing.high)}"
-    sure = f"95 % interval {span}" if crossing.sure else f"between {span}, and it may be chance"
+    low, high = near(series, crossing.low), near(series, crossing.high)
+    sure = f"95 % interval {low} to {high}" if crossing.sure else f"between {low} and {high}, and it may be chance"
     lead = ", and leads" if crossing.leads else ""
     names = f"{shorten(crossing.after.label, 60)} overtakes {shorten(crossing.before.label, 60)}"
     return f"{names} at about {near(series, crossing.value)} ({sure}){lead}."

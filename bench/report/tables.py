@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +13,8 @@ from bench.records.text import shorten
 from bench.report.across import Across
 from bench.report.board import Group
 from bench.report.series import Series, crossing_text, value_name
+
+_LABEL_WIDTH = 10  # of a terminal's columns, at least
 
 
 def markdown(
@@ -101,14 +104,28 @@ def markdown_cell(text: str) -> str:
 def terminal_table(group: Group) -> Table:
     """The leaderboard of one group for `rich.print`: what fits 80 characters, the configuration in one column."""
     table = Table(
-        title=Text(group.title), title_justify="left", caption=Text("\n".join(group.notes)), caption_justify="left"
+        title=Text(group.title),
+        title_justify="left",
+        caption=Text("\n".join(group.notes)),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="fold", ratio=1)
+    table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
     names = [name for name in group.columns if name in group.brief]
-    for name in names:
-        table.add_column(Text(group.columns[name][0]), justify="right", min_width=len(group.rows[0].cells[name].text))
-    for row in group.rows:
-        cells = [row.cells[name] for name in names]
-        table.add_row(row.cells["rank"].text, Text(shorten(row.label, 80)), *(Text(shorten(c.text, 24)) for c in cells))
+    cells = {name: [_terminal_text(name, row.cells[name].text) for row in group.rows] for name in names}
+    for name, texts in cells.items():
+        heading = group.columns[name][0]
+        # Headings are broken before the configuration is.
+        width = max(len(line) for text in (heading.replace(" ", "\n"), *texts) for line in text.split("\n"))
+        table.add_column(Text(heading), justify="right", max_width=width)
+    for row, *texts in zip(group.rows, *cells.values(), strict=True):
+        table.add_row(row.cells["rank"].text, Text(shorten(row.label, 120)), *map(Text, texts))
     return table
+
+
+def _terminal_text(name: str, text: str) -> str:
+    """`3` above `(1 failed)`, and no value longer than any that a report makes."""
+    return shorten(text, 24).replace(" (", "\n(") if name == "seeds" else shorten(text, 24)

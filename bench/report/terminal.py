@@ -28,7 +28,7 @@ def series_table(series: Series) -> Table:
     table.add_column(f"needs for {series.target:.2f}", justify="right")
     for line in series.lines[:_MOST_ROWS]:
         scores = [Text(_score(line, winner)) for winner in series.winners]
-        table.add_row(Text(shorten(line.label, 80)), *scores, Text(needs_text(series, line)))
+        table.add_row(Text(shorten(line.label, 120)), *scores, Text(needs_text(series, line)))
     return table
 
 
@@ -53,7 +53,7 @@ def across_table(across: Across) -> Table:
         table.add_column(Text(shorten(heading, 24)), justify="right")
     for place in across.places[:_MOST_ROWS]:
         ranks = (Text(f"{rank:g}") for rank in place.ranks)
-        table.add_row(Text(shorten(place.label, 80)), f"{place.mean:.2f}", *ranks)
+        table.add_row(Text(shorten(place.label, 120)), f"{place.mean:.2f}", *ranks)
     return table
 
 
