@@ -79,6 +79,8 @@ def _run_pieces(options: argparse.Namespace) -> None:
     folder = ROOT / "build" / ("gpu-small" if options.small else "gpu")
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(options.wheels.resolve(), folder)
+    if options.small:
+        environment.setdefault("OMP_NUM_THREADS", "1")  # on a busy CPU PyTorch's threads wait for each other
     grid = pieces(SMALL if options.small else Scale(), options.pets and options.pets.resolve(), quick=options.small)
     for piece in open_pieces(grid, _done(folder)):
         print(f"== {piece.name}", flush=True)
@@ -90,6 +92,8 @@ def _run_pieces(options: argparse.Namespace) -> None:
         print(f"== {piece.name}: {seconds:.0f} s, exit code {code}", flush=True)
         ended = {"arguments": list(piece.arguments), "seconds": seconds, "exit_code": code}
         _note(folder, {**_done(folder), piece.name: ended})
+    for results in filter(Path.is_dir, (folder / "speed", folder / "train", folder / "peers" / "ours")):
+        print(f"bench report {results.relative_to(ROOT)}")
     sys.exit(int(any(ended["exit_code"] for ended in _done(folder).values())))
 
 

@@ -91,6 +91,7 @@ def test_a_piece_is_interrupted_as_by_ctrl_c_when_time_is_over(tmp_path):
 def test_pieces_that_ended_are_noted_and_not_run_again(tmp_path, monkeypatch, capsys):
     script = "import pathlib, sys; file = pathlib.Path('ran'); file.open('a').write('x'); sys.exit(int(sys.argv[1]))"
     pieces = [gpu.Piece("good", ("-c", script, "0")), gpu.Piece("bad", ("-c", script, "1"))]
+    (tmp_path / "build" / "gpu-small" / "speed").mkdir(parents=True)
     monkeypatch.setattr(gpu, "ROOT", tmp_path)
     monkeypatch.setattr(gpu, "pieces", lambda *_, **__: pieces)
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--small"])
@@ -101,7 +102,8 @@ def test_pieces_that_ended_are_noted_and_not_run_again(tmp_path, monkeypatch, ca
         assert (tmp_path / "build" / "gpu-small" / "ran").read_text() == runs
     noted = json.loads((tmp_path / "build" / "gpu-small" / gpu.DONE).read_text())
     assert {name: piece["exit_code"] for name, piece in noted.items()} == {"good": 0, "bad": 1}
-    assert "== bad: " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "== bad: " in told and told.endswith("\nbench report build/gpu-small/speed\n")
 
 
 def test_without_segbench_and_wheels_it_says_what_to_do(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import scripts
@@ -110,6 +111,13 @@ def test_a_peer_that_throws_while_it_is_timed_is_a_record_with_its_reason(measur
     found = measure.outcome(CONFIG, lambda: net)
     assert found == {"status": "failed", "reason": "ZeroDivisionError: division by zero"}
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_without_the_peers_packages_the_record_says_what_to_install(measure, monkeypatch):
+    monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
+    found = measure.outcome(CONFIG)
+    assert found["status"] == "failed" and found["reason"].startswith("The peers can't be imported (")
+    assert found["reason"].endswith("): pip install -r tests/peers/requirements.txt")
 
 
 @pytest.mark.parametrize(

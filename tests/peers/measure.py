@@ -19,6 +19,7 @@ from loop import Loop
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.errors import BenchError
 from bench.execution.failures import reason_of, status_of
 from bench.execution.throughput import Effort, inference_sweep, steady
 from bench.profiling.environment import actual_device, environment
@@ -27,6 +28,7 @@ from bench.profiling.speed import latency, rate, rate_summary, seconds_of
 from bench.whole import whole
 
 BUILDERS = {"unet": "Unet", "deeplab": "DeepLabV3Plus"}  # of segmentation_models_pytorch
+REQUIREMENTS = "tests/peers/requirements.txt"
 PACKAGES = ("segmentation-models-pytorch", "timm", "torchvision")
 NUM_CLASSES = 3
 QUICK = Effort(
@@ -113,8 +115,10 @@ def _inference(loop: Loop, config: dict[str, Any], effort: Effort) -> dict[str, 
 
 
 def _build(peer: str) -> nn.Module:
-    import segmentation_models_pytorch as smp
-
+    try:
+        import segmentation_models_pytorch as smp
+    except ImportError as error:
+        raise BenchError(f"The peers can't be imported ({error}): pip install -r {REQUIREMENTS}") from error
     return getattr(smp, BUILDERS[peer])("resnet50", encoder_weights=None, classes=NUM_CLASSES)
 
 
