@@ -8,6 +8,7 @@ import pytest
 from fake_results import fake_config, fake_record, write_trial
 
 from bench.records.frame import load_results
+from bench.report import across_plots
 from bench.report.across import all_across, cliques, critical_difference
 from bench.report.across_plots import across_plot
 from bench.report.leaderboard import groups
@@ -74,6 +75,10 @@ def test_mean_ranks(results, tmp_path):
     assert across.title == "Average rank across 3 data sets, 10 epochs, at 128x128"
     assert "1.33" in "\n".join(across_markdown([across]))
     assert "critical difference 1.91" in across_plot(across, tmp_path / "plots", "1-3-data-sets").svg
+    (axes,) = across_plots._draw(across).axes
+    assert [list(line.get_ydata()) for line in axes.lines if line.get_linewidth() == 3.5] == [
+        [-0.25, 2.25]
+    ]  # all three
 
 
 def test_two_data_sets_are_too_few(results):
