@@ -1,15 +1,20 @@
 """Two configurations or two results folders: the difference with its interval, the ratios, what differs."""
 
+import json
+import shutil
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 from fake_results import fake_config, fake_record, fake_results, write_trial
+from scipy import stats
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.records.compare import compare, pairs
 from bench.records.frame import load_results
-from bench.records.statistics import pool
+from bench.records.statistics import Configuration, pool
 
 
 def write(folder, arch="unet", seeds=3, rate=1.0, **environment):
@@ -30,7 +35,8 @@ def test_the_same_in_two_folders(tmp_path):
     new = write(tmp_path / "new", rate=2.0, commit="abc", versions={"keras": "4.0", "tensorflow": "2.21.0"})
     ((one, other),) = pairs(*(pool(load_results(path)) for path in (old, new)))
     found = compare("unet", one, other)
-    assert found.ratios["train_images_per_second"] == pytest.approx(2)
+    ratio = found.ratios["train_images_per_second"]
+    assert ratio.mean == pytest.approx(2) and ratio.low < 2 < ratio.high
     assert found.change.mean == 0 and not found.is_apart
     assert [(d.kind, d.name, d.one, d.other) for d in found.differences] == [
         ("code", "commit", "df01bb0", "abc"),
@@ -38,7 +44,7 @@ def test_the_same_in_two_folders(tmp_path):
     ]
     result = bench(old, new)
     assert result.exit_code == 0, result.output
-    assert "they can't be told apart" in result.stdout and "train images per second: x 2" in result.stdout
+    assert "they can't be told apart" in result.stdout and "train images per second: x 2 (1." in result.stdout
     assert "3.15.1" in result.stdout and "abc" in result.stdout
 
 
@@ -53,6 +59,93 @@ def test_two_configurations_of_a_table(tmp_path):
 def test_one_seed_is_said(tmp_path):
     result = bench("unet", "deeplab:resnet50", "--results", fake_results(tmp_path / "r", seeds=1))
     assert "not separable by seed: a side has one seed" in result.stdout
+    line = next(line for line in result.stdout.splitlines() if line.startswith("train images per second"))
+    assert line.count("x ") == 1 and "to" not in line  # one seed gives no interval
+
+
+def test_the_interval_of_a_ratio_is_welchs():
+    logs = {"one": np.log([100.0, 110.0, 121.0]), "other": np.log([300.0, 330.0])}
+    frames = {
+        side: pd.DataFrame({"seed": range(len(v)), "status": "ok", "train_images_per_second": np.exp(v)})
+        for side, v in logs.items()
+    }
+    one, other = (Configuration({"backend": "jax", "measure": "speed"}, {}, frame) for frame in frames.values())
+    ratio = compare("x", one, other).ratios["train_images_per_second"]
+    expected = stats.ttest_ind(logs["other"], logs["one"], equal_var=False).confidence_interval()
+    assert [ratio.low, ratio.high] == pytest.approx([np.exp(expected.low), np.exp(expected.high)])
+    assert ratio.mean == pytest.approx(np.sqrt(300 * 330) / 110)
+
+
+def test_likely_causes_come_first(tmp_path):
+    for name, changes in (
+        ("a", {}),
+        ("b", {"versions": {"keras": "4", "numpy": "3", "tensorflow": "3"}, "commit": "b" * 40, "cuda": "13"}),
+    ):
+        record, table = fake_record(fake_config(seed=len(changes)))
+        data = {**record.dataset, "fingerprint": name}
+        environment = {**record.environment, "variables": {"OMP_NUM_THREADS": name}, **changes}
+        record = replace(record, dataset=data, environment=environment, protocol_version=1 + len(changes))
+        write_trial(tmp_path / name, record, table, samples=0)
+    ((one, other),) = pairs(*(pool(load_results(tmp_path / name)) for name in "ab"))
+    found = compare("", one, other).differences
+    assert [(d.kind, d.name) for d in found] == [
+        *(("data", "data_fingerprint"), ("protocol", "protocol_version"), ("configuration", "seed")),
+        *(("code", "commit"), ("packages", "tensorflow"), ("packages", "keras"), ("packages", "numpy")),
+        *(("packages", "cuda"), ("machine", "variables")),
+    ]
+    assert next(d for d in found if d.name == "commit").other == "b" * 12
+
+
+def test_speed_alone_has_no_quality(tmp_path):
+    for name, factor in (("a", 1), ("b", 3)):
+        for seed in (0, 1):
+            record, _ = fake_record(fake_config(seed=seed, measure="speed", dataset="none"), metrics={}, validation={})
+            speed = {"train_images_per_second": 100.0 * factor * (1 + 0.01 * seed)}
+            write_trial(tmp_path / name, replace(record, speed=speed), samples=0)
+    result = bench(tmp_path / "a", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert "no quality: speed alone was measured" in result.stdout and "nan" not in result.stdout
+    assert "train images per second: x 3 (2." in result.stdout
+
+
+def test_two_folders_with_several_pairs_are_one_table(tmp_path):
+    old = fake_results(tmp_path / "old", seeds=3, nets=2, failures=False)
+    new = shutil.copytree(old, tmp_path / "new")
+    for path in (new / "trials").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        record["environment"]["versions"]["keras"] = "4.0"
+        record["speed"]["train_images_per_second"] *= 1.5
+        path.write_text(json.dumps(record))
+    result = bench(old, new)
+    assert result.exit_code == 0, result.output
+    rows = [line for line in result.stdout.splitlines() if " on pets, 10 epochs" in line]
+    assert [row.split()[0] for row in rows] == ["unet", "unet:mobilenet_v2"]
+    assert all("x 1.5" in row and "+0.0000 [" in row for row in rows)
+    assert "2 pairs: 0 surely better, 0 surely worse, 2 not to be told apart." in result.stdout
+    (cause,) = (line.split() for line in result.stdout.splitlines() if "keras" in line)
+    assert cause == ["packages", "keras", "3.15.1", "4.0", "2", "of", "2"]
+
+
+def test_another_score(tmp_path):
+    results = fake_results(tmp_path / "r", seeds=3)
+    result = bench("unet", "deeplab:resnet50", "--results", results, "--rank-by", "pixel_accuracy")
+    assert "\npixel accuracy 0." in result.stdout and "mean IoU" not in result.stdout
+    result = bench("unet", "deeplab:resnet50", "--results", results, "--rank-by", "nonsense")
+    assert result.exit_code == 2 and "no score 'nonsense' to compare by. Available: mean_iou" in result.stderr
+
+
+def test_rows_that_were_trained_alike_are_paired(tmp_path):
+    for arch in ("unet", "segnet"):
+        for share in (0.5, 1.0):
+            for seed in (0, 1):
+                record, table = fake_record(fake_config(arch, seed=seed, train_fraction=share))
+                write_trial(tmp_path, replace(record, key=f"{record.key}-{share}"), table, samples=0)
+    result = bench("unet", "segnet", "--results", tmp_path)
+    assert result.exit_code == 0, result.output
+    for share in ("0.5", "1"):
+        assert f"unet, train fraction {share} -> segnet, train fraction {share}" in " ".join(result.stdout.split())
+    result = bench("unet", "segnet, train fraction 1", "--results", tmp_path)
+    assert result.exit_code == 0 and "2 pairs" not in result.stdout
 
 
 def test_other_images_are_said(tmp_path):

@@ -11,11 +11,20 @@ from bench.commands.run import DEFAULT_RESULTS
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.records.compare import Comparison
-    from bench.records.statistics import Configuration
+    import pandas as pd
+    from rich.table import Table
+
+    from bench.records.bootstrap import Interval
+    from bench.records.compare import Comparison, Difference
+    from bench.records.uncertainty import Score
     from bench.report.board import Group, Row
 
 _MOST_NAMED = 12
+_BRIEF = {"train_images_per_second": "train", "latency_ms_p95": "p95", "peak_memory_mib": "memory"}
+_CAPTION = (
+    "[ ]: 95 % interval; *: told apart; ?: not separable by seed. train, p95, memory: second / first, of images/s, "
+    "latency and peak memory. A pair alone: bench compare LABEL LABEL."
+)
 
 
 def compare(
@@ -24,6 +33,9 @@ def compare(
     results: Annotated[
         Path, typer.Option(help="Where the trials of two configurations are; not used for two folders.")
     ] = DEFAULT_RESULTS,
+    rank_by: Annotated[
+        str, typer.Option(help="Score that is compared: mean_iou, dice, ... or a data set's own metric.")
+    ] = "mean_iou",
 ) -> None:
     """Say how much better and faster the second is, with an interval, and in what the two differ.
 
@@ -31,10 +43,14 @@ def compare(
 
     bench compare last-week/results results
     """
-    folders = [Path(text) for text in (one, other)]
-    comparisons = _of_folders(*folders) if all(map(_is_results, folders)) else _of_labels(one, other, results)
-    for comparison in comparisons:
-        _show(comparison)
+    if _is_results(Path(one)) and _is_results(Path(other)):
+        comparisons = _of_folders(Path(one), Path(other), rank_by)
+    else:
+        comparisons = _of_labels(one, other, results, rank_by)
+    if len(comparisons) > 1:
+        show_all(comparisons)
+    else:
+        _show(comparisons[0])
 
 
 def _is_results(path: Path) -> bool:
@@ -43,45 +59,54 @@ def _is_results(path: Path) -> bool:
     return (path / MARKER).is_file()
 
 
-def _pool(path: Path) -> "list[Configuration]":
+def _frame(path: Path) -> "pd.DataFrame":
     from bench.records.frame import trials_frame, without_doubles
-    from bench.records.statistics import pool
     from bench.records.store import load
 
     loaded = load([path])
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
-    return pool(trials_frame(without_doubles(loaded.trials)[0]))
+    return trials_frame(without_doubles(loaded.trials)[0])
 
 
-def _of_folders(one: Path, other: Path) -> "list[Comparison]":
+def _score(name: str, *frames: "pd.DataFrame") -> "Score":
+    from bench.records.uncertainty import SCORES, score_named
+
+    if name not in SCORES and not all(name in frame and frame[name].dtype.kind == "f" for frame in frames):
+        raise BenchError(f"The trials have no score '{name}' to compare by. Available: {', '.join(SCORES)}.")
+    return score_named(name)
+
+
+def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     from bench.records.compare import compare, pairs
-    from bench.records.text import clean
+    from bench.records.statistics import pool
+    from bench.report.labels import pair_titles
 
-    first, second = _pool(one), _pool(other)
+    frames = _frame(one), _frame(other)
+    score = _score(rank_by, *frames)
+    first, second = map(pool, frames)
     found = pairs(first, second)
     if not found:
         raise BenchError(f"'{one}' and '{other}' have no configuration in common that ended well in both.")
     alone = [sum(m.seeds > 0 for m in some) - len(found) for some in (first, second)]
     if any(alone):
         warn(f"Not compared, for they are in one folder only: {alone[0]} of '{one}', {alone[1]} of '{other}'.")
-    label = "{arch} {backbone} on {dataset}, budget {budget}"
-    return [compare(clean(" ".join(label.format(**a.values).split())), a, b) for a, b in found]
+    titles = pair_titles([pair[0] for pair in found])
+    return [compare(title, *pair, score) for title, pair in zip(titles, found, strict=True)]
 
 
-def _of_labels(one: str, other: str, results: Path) -> "list[Comparison]":
+def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Comparison]":
     from bench.records.compare import compare
-    from bench.records.frame import trials_frame, without_doubles
-    from bench.records.store import load
     from bench.report.leaderboard import groups
 
-    boards = groups(trials_frame(without_doubles(load([results]).trials)[0]))
+    frame = _frame(results)
+    score = _score(rank_by, frame)
+    boards = groups(frame, score)
     found = []
     for group in boards:
-        first, second = _row(one, group), _row(other, group)
-        if first and second:
+        for first, second in _rows(one, other, group):
             title = f"{first.label} -> {second.label} ({group.title})"
-            found.append(compare(title, first.configuration, second.configuration))
+            found.append(compare(title, first.configuration, second.configuration, score))
     if not found:
         labels = list(dict.fromkeys(row.label for group in boards for row in group.ranked))
         more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
@@ -92,42 +117,118 @@ def _of_labels(one: str, other: str, results: Path) -> "list[Comparison]":
     return found
 
 
-def _row(text: str, group: "Group") -> "Row | None":
-    """The row of that label, or the only one that begins with it."""
+def _rows(one: str, other: str, group: "Group") -> "list[tuple[Row, Row]]":
+    """The rows of the two labels; where several are meant, those that agree in all but architecture and weights."""
+    sides = [_begin(text, group) for text in (one, other)]
+    if not all(sides) or all(len(side) == 1 for side in sides):
+        return list(zip(*sides, strict=False))
+    alike = [(a, b) for a in sides[0] for b in sides[1] if a is not b and _training(a) == _training(b)]
+    if len({id(a) for a, _ in alike}) == len({id(b) for _, b in alike}) == len(alike) > 0:
+        return alike
+    text, side = next((text, side) for text, side in zip((one, other), sides, strict=True) if len(side) > 1)
+    raise BenchError(f"'{text}' may be {'; '.join(row.label for row in side[:_MOST_NAMED])}. Give a whole label.")
+
+
+def _begin(text: str, group: "Group") -> "list[Row]":
+    """The row of that label, or all that begin with it."""
     exact = [row for row in group.ranked if row.label == text]
-    begins = exact or [
-        row for row in group.ranked if row.label.startswith(f"{text},") or row.label.startswith(f"{text}:")
-    ]
-    if len(begins) > 1:
-        raise BenchError(f"'{text}' may be {'; '.join(row.label for row in begins[:_MOST_NAMED])}. Give a whole label.")
-    return begins[0] if begins else None
+    return exact or [row for row in group.ranked if row.label.startswith((f"{text},", f"{text}:"))]
+
+
+def _training(row: "Row") -> list[str]:
+    """How the row was trained, whatever the model."""
+    from bench.records.statistics import SAME
+
+    model = ("arch", "backbone", "builder_params", "weights")
+    return [str(row.configuration.values[name]) for name in SAME if name not in model]
 
 
 def _show(comparison: "Comparison") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     console = output()
     console.print(f"\n{comparison.label}", style="bold", markup=False, highlight=False)
     for line in lines(comparison):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if not comparison.differences:
-        console.print("They differ in nothing that is recorded.")
-        return
-    table = Table("differs in", "", "first", "second", title="What differs, likely causes first", title_justify="left")
-    for found in comparison.differences:
-        table.add_row(*(Text(part) for part in (found.kind, found.name.replace("_", " "), found.one, found.other)))
-    console.print(table)
+    console.print(_causes([comparison]))
 
 
 def lines(comparison: "Comparison") -> Sequence[str]:
     """The quality with its interval, then the ratios."""
     before, after = comparison.scores
-    told = f"mean IoU {before:.4f} -> {after:.4f} ({after - before:+.4f}"
+    ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
+    if before != before or after != after:
+        return [comparison.reason, *ratios]
+    told = f"{_score_name(comparison)} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
     if comparison.change:
         verdict = "they can be told apart" if comparison.is_apart else "they can't be told apart"
         told += f", 95 % interval {comparison.change.low:+.4f} to {comparison.change.high:+.4f}): {verdict}"
     else:
         told += f"): {comparison.reason}"
-    names = {name: name.replace("_", " ") for name in comparison.ratios}
-    return [told, *(f"{names[name]}: x {ratio:.3g}" for name, ratio in comparison.ratios.items())]
+    return [told, *ratios]
+
+
+def _score_name(comparison: "Comparison") -> str:
+    return "mean IoU" if comparison.score == "mean_iou" else comparison.score.replace("_", " ")
+
+
+def _times(ratio: "Interval") -> str:
+    """`x 1.24 (1.19 to 1.3)`; the ratio alone for one seed, or where nothing varies."""
+    span = f" ({ratio.low:.3g} to {ratio.high:.3g})" if ratio.high > ratio.low else ""
+    return f"x {ratio.mean:.3g}{span}"
+
+
+def show_all(comparisons: "Sequence[Comparison]") -> None:
+    """A row a pair, then what differs, each thing once."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=_CAPTION, caption_justify="left")
+    table.add_column("configuration", overflow="fold", min_width=16)
+    for heading in ("first", "second", f"change of {_score_name(comparisons[0])}", *_BRIEF.values()):
+        table.add_column(heading, justify="right")
+    for comparison in comparisons:
+        scores = [f"{score:.4f}" if score == score else "" for score in comparison.scores]
+        ratios = [f"x {comparison.ratios[name].mean:.3g}" if name in comparison.ratios else "" for name in _BRIEF]
+        table.add_row(Text(comparison.label), *scores, _change(comparison), *ratios)
+    console = output()
+    console.print(table)
+    apart = [comparison for comparison in comparisons if comparison.is_apart]
+    better = sum(comparison.change.mean > 0 for comparison in apart if comparison.change)
+    console.print(
+        f"{len(comparisons)} pairs: {better} surely better, {len(apart) - better} surely worse, "
+        f"{len(comparisons) - len(apart)} not to be told apart.",
+        highlight=False,
+    )
+    console.print(_causes(comparisons))
+
+
+def _change(comparison: "Comparison") -> str:
+    """`+0.012 [-0.003, 0.027]`, with a mark where the two can be told apart."""
+    before, after = comparison.scores
+    if not comparison.change:
+        return f"{after - before:+.4f} ?" if after - before == after - before else ""
+    mark = "*" if comparison.is_apart else " "
+    return f"{after - before:+.4f} [{comparison.change.low:.4f}, {comparison.change.high:.4f}]{mark}"
+
+
+def _causes(comparisons: "Sequence[Comparison]") -> "Table | str":
+    """What differs, likely causes first; with several pairs, in how many of them."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from bench.records.compare import KINDS
+
+    times: dict[Difference, int] = {}
+    for comparison in comparisons:
+        for found in comparison.differences:
+            times[found] = times.get(found, 0) + 1
+    if not times:
+        return "They differ in nothing that is recorded."
+    headings = ["differs in", "", "first", "second", *(["pairs"] if len(comparisons) > 1 else [])]
+    title = "What differs, likely causes first"
+    table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for found in sorted(times, key=lambda found: KINDS.index(found.kind)):
+        cells = [found.kind, found.name.replace("_", " "), found.one, found.other]
+        table.add_row(*map(Text, cells), *([f"{times[found]} of {len(comparisons)}"] if len(comparisons) > 1 else []))
+    return table

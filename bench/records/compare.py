@@ -1,11 +1,14 @@
 """Two configurations, or the same one in two results folders: how much better, how much faster, and what differs."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
-from bench.records.bootstrap import Interval, Uncertainty
+from bench.records.bootstrap import LEVEL, Interval, Uncertainty
 from bench.records.statistics import SAME, Configuration
 from bench.records.text import shorten
 from bench.records.uncertainty import MEAN_IOU, Score, measure
@@ -13,22 +16,32 @@ from bench.records.uncertainty import MEAN_IOU, Score, measure
 RATIOS = (  # columns whose ratio is told
     "train_images_per_second",
     "inference_images_per_second",
+    "best_inference_images_per_second",
     "latency_ms_p95",
     "peak_memory_mib",
+    "joules_per_1000_train_images",
     "params",
     "train_seconds",
 )
-_DATA = ("data_fingerprint", "train_images", "val_images", "test_images")
-_CODE = ("commit", "dirty", "protocol_version", "plugin")
-_MACHINE = ("device", "gpu", "driver", "cpu", "cores", "memory_gib", "platform", "jit_compile", "tf32", "memory_method")
+_PROTOCOL = ("protocol_version",)
+_DATA, _COUNTS = ("data_fingerprint",), ("train_images", "val_images", "test_images")
+_CODE = ("commit", "dirty", "plugin")
+_MACHINE = (
+    *("device", "gpu", "driver", "cpu", "cores", "memory_gib", "platform", "variables"),
+    *("jit_compile", "tf32", "memory_method"),
+)
+_LIBRARIES = ("python", "cuda", "cudnn")
+_BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _MOST_VALUES = 3
+KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
+SPEED_ALONE = "no quality: speed alone was measured"
 
 
 @dataclass(frozen=True)
 class Difference:
     """Something in which the two differ."""
 
-    kind: str  # data, configuration, code, packages, machine
+    kind: str  # data, protocol, configuration, code, packages, machine
     name: str
     one: str
     other: str
@@ -39,10 +52,11 @@ class Comparison:
     """The second against the first."""
 
     label: str
-    scores: tuple[float, float]
+    score: str  # the column's name
+    scores: tuple[float, float]  # NaN where a side has none
     change: Interval | None  # of the score, second - first; None: it can't be told
     reason: str  # why there is no interval; empty where there is one
-    ratios: dict[str, float]  # second / first
+    ratios: dict[str, Interval]  # second / first, with 95 % over the seeds; low and high are NaN for one seed
     differences: tuple[Difference, ...]  # the likely cause of another score first
 
     @property
@@ -55,12 +69,37 @@ def compare(label: str, one: Configuration, other: Configuration, score: Score =
     """Compare two configurations that have at least one trial that ended well."""
     scores = one.spread(score.name).mean, other.spread(score.name).mean
     change, reason = _change(one, other, score)
-    ratios = {name: other.spread(name).mean / one.spread(name).mean for name in RATIOS if one.spread(name).mean}
-    ratios = {name: ratio for name, ratio in ratios.items() if ratio == ratio}
-    return Comparison(label, scores, change, reason, ratios, tuple(differences(one, other)))
+    ratios = {name: ratio for name in RATIOS if (ratio := _ratio(one, other, name))}
+    return Comparison(label, score.name, scores, change, reason, ratios, tuple(differences(one, other)))
+
+
+def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
+    """Of geometric means over the seeds; Welch's interval on the logarithms. None where a side has no value above 0."""
+    sides = [_logarithms(member, name) for member in (one, other)]
+    if any(not len(side) for side in sides):
+        return None
+    change = sides[1].mean() - sides[0].mean()
+    if any(len(side) < 2 for side in sides):
+        return Interval(math.exp(change), math.nan, math.nan)
+    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
+    if not (total := sum(parts)):
+        return Interval(math.exp(change), math.exp(change), math.exp(change))
+    freedom = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total)
+    return Interval(math.exp(change), math.exp(change - half), math.exp(change + half))
+
+
+def _logarithms(member: Configuration, name: str) -> np.ndarray:
+    """Of a column's mean for each seed that has it above 0: (seeds,)."""
+    if name not in member.ok:
+        return np.array([])
+    values = member.ok.groupby("seed")[name].mean()
+    return np.log(values[values > 0].to_numpy(dtype=float))
 
 
 def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Interval | None, str]:
+    if any(member.values["measure"] == "speed" for member in (one, other)):
+        return None, SPEED_ALONE
     rows = measure([one, other], score).rows
     for name, row in zip(("the first", "the second"), rows, strict=True):
         if isinstance(row, str):
@@ -71,26 +110,40 @@ def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Int
 
 
 def differences(one: Configuration, other: Configuration) -> Iterator[Difference]:
-    """What differs between the trials that ended well: data, configuration, code, packages, machine."""
-    named: dict[str, Sequence[str]] = {"data": _DATA, "configuration": _configuration_columns(), "code": _CODE}
-    named["packages"] = sorted(
-        {c for member in (one, other) for c in member.ok.columns if c.startswith("version_")} | {"python"}
+    """What differs between the trials that ended well, what is likelier to change a score first."""
+    named = (
+        ("data", _DATA),
+        ("protocol", _PROTOCOL),
+        ("configuration", (*_configuration_columns(), "seed")),
+        ("data", _COUNTS),  # other counts of the same data come of the configuration
+        ("code", _CODE),
+        ("packages", _packages(one, other)),
+        ("machine", _MACHINE),
     )
-    for kind, names in (named | {"machine": _MACHINE}).items():
+    for kind, names in named:
         for name in names:
             first, second = _values(one.ok, name), _values(other.ok, name)
             if first != second:
                 yield Difference(kind, name.removeprefix("version_"), _listed(first), _listed(second))
 
 
+def _packages(one: Configuration, other: Configuration) -> list[str]:
+    """What computes first: the backend, Keras, then the rest."""
+    found = {c.removeprefix("version_") for m in (one, other) for c in m.ok.columns if c.startswith("version_")}
+    backend = {name for m in (one, other) for name in _BACKENDS.get(str(m.values["backend"]), ())}
+    order = sorted(found, key=lambda name: (name not in backend, name != "keras", name))
+    return [*(f"version_{name}" for name in order), *_LIBRARIES]
+
+
 def _configuration_columns() -> tuple[str, ...]:
-    return tuple(c for c in SAME if c not in (*_DATA, *_CODE, *_MACHINE))
+    return tuple(c for c in SAME if c not in (*_DATA, *_PROTOCOL, *_CODE, *_MACHINE))
 
 
 def _values(rows: pd.DataFrame, name: str) -> list[str]:
     if name not in rows:
         return []
-    return sorted({f"{value:g}" if isinstance(value, float) else str(value) for value in rows[name]} - {"", "nan"})
+    texts = {f"{value:g}" if isinstance(value, float) else str(value) for value in rows[name]} - {"", "nan"}
+    return sorted({text[:12] for text in texts} if name == "commit" else texts)
 
 
 def _listed(values: Sequence[str]) -> str:

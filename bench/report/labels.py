@@ -68,6 +68,15 @@ def labels_without(members: Sequence[Configuration], fields: Collection[str]) ->
     return _numbered(_labels(members, [varied] * len(members)))
 
 
+def pair_titles(members: Sequence[Configuration]) -> list[str]:
+    """`unet:resnet50 on pets, 10 epochs`: what tells configurations of several tables apart."""
+    told = labels_without(members, (*GROUP, "evaluation_size"))
+    return [
+        f"{shorten(label, 80)} on {value_text(member.values['dataset'])}, {budget_text(str(member.values['budget']))}"
+        for label, member in zip(told, members, strict=True)
+    ]
+
+
 def _numbered(labels: Sequence[str]) -> list[str]:
     """`a`, `a (2)`, `a (3)`: no label twice."""
     times: Counter[str] = Counter()
