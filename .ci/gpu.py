@@ -45,10 +45,11 @@ class Scale:
     large_size: int = 512
     large_batch_size: int = 16
     epochs: int = 40
+    sweep_seconds: str = SWEEP_SECONDS
     options: tuple[str, ...] = ()
 
 
-SMALL = Scale("unet", 32, 2, 64, 1, 1, ("--param", "filters=[4,8]"))
+SMALL = Scale("unet", 32, 2, 64, 1, 1, "1", ("--param", "filters=[4,8]"))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def pieces(scale: Scale, pets: Path | None, quick: bool = False) -> list[Piece]:
         quick: whether the peers' timings are short.
     """
     peers = (str(ROOT / "tests" / "peers" / "compare.py"), "peers", "--image-size", str(scale.image_size))
-    peers += ("--batch-size", str(scale.batch_size), "--sweep-seconds", SWEEP_SECONDS, *(("--quick",) if quick else ()))
+    peers += ("--batch-size", str(scale.batch_size), "--sweep-seconds", scale.sweep_seconds)
+    peers += ("--quick",) if quick else ()
     found = [
         Piece("speed-jax-bfloat16", _speed(scale, "jax", "mixed_bfloat16", scale.image_size, scale.batch_size)),
         Piece("peers", (*peers, "--backend", "jax")),
@@ -127,7 +129,7 @@ def pieces(scale: Scale, pets: Path | None, quick: bool = False) -> list[Piece]:
 
 def _speed(scale: Scale, backend: str, precision: str, size: int, batch: int) -> tuple[str, ...]:
     words = ("speed", "--arch", scale.arch, "--backend", backend, "--precision", precision, "--image-size", str(size))
-    words += ("--batch-size", str(batch), "--sweep-seconds", SWEEP_SECONDS)
+    words += ("--batch-size", str(batch), "--sweep-seconds", scale.sweep_seconds)
     return (*BENCH, *words, *scale.options, "--results", "speed")
 
 
