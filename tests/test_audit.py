@@ -190,6 +190,14 @@ def test_the_command_shows_where_the_ranking_depends_on_it(results, tmp_path):
     assert float(row["interval_low"]) < float(row["score"]) < float(row["interval_high"])
 
 
+def test_a_formula_in_a_name_is_text_in_the_csv(tmp_path):
+    write(tmp_path / "r", "=HYPERLINK(1)", 0, by_border(80, 16, 0))
+    result = bench(tmp_path / "r", "--out", tmp_path / "audit.csv")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((tmp_path / "audit.csv").read_text().splitlines()))
+    assert {row["configuration"] for row in rows} == {"'=HYPERLINK(1)"}
+
+
 def test_one_seed_is_never_sure(tmp_path):
     write(tmp_path, "fine", 0, by_border(80, 16, 0))
     write(tmp_path, "coarse", 0, by_border(95, 6, 0))

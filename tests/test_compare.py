@@ -131,7 +131,7 @@ def test_another_score(tmp_path):
     result = bench("unet", "deeplab:resnet50", "--results", results, "--rank-by", "pixel_accuracy")
     assert "\npixel accuracy 0." in result.stdout and "mean IoU" not in result.stdout
     result = bench("unet", "deeplab:resnet50", "--results", results, "--rank-by", "nonsense")
-    assert result.exit_code == 2 and "no score 'nonsense' to compare by. Available: mean_iou" in result.stderr
+    assert result.exit_code == 2 and "no score 'nonsense' to rank by. Available: mean_iou" in result.stderr
 
 
 def test_rows_that_were_trained_alike_are_paired(tmp_path):

@@ -33,6 +33,19 @@ def test_limits_leave_what_keeps_them(results):
     assert "resnet50" not in result.stdout and "2 of 5 keep the limits" in result.stdout
 
 
+def test_another_score_chooses_another_best(tmp_path):
+    for arch, iou, own in (("unet", 0.8, 0.1), ("segnet", 0.7, 0.9)):
+        for seed in (0, 1):
+            record, _ = fake_record(fake_config(arch, seed=seed))
+            metrics = {**record.metrics, "mean_iou": iou, "airbus_f2": own}
+            write_trial(tmp_path, replace(record, metrics=metrics), samples=0)
+    rows = [line for line in bench(tmp_path, "--rank-by", "airbus_f2").stdout.splitlines() if "net" in line]
+    assert "segnet" in rows[0] and "0.900" in rows[0] and "unet" in rows[1]
+    assert "unet" in next(line for line in bench(tmp_path).stdout.splitlines() if "net" in line)
+    result = bench(tmp_path, "--rank-by", "nonsense")
+    assert result.exit_code == 2 and "no score 'nonsense' to rank by" in result.stderr
+
+
 @pytest.mark.parametrize("text", ["3M", "3000000", "3e6", "3000k", "0.003G"])
 def test_parameters_are_given_as_they_are_said(results, text):
     assert "Take deeplab:mobilenet_v2: 1 of 5" in bench(results, "--max-params", text).stdout

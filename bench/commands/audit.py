@@ -1,6 +1,5 @@
 """`bench audit`: whether the ranking depends on how the score is defined."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,19 +110,16 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
 
 
 def _write(path: Path, found: "list[tuple[Group, Audit]]") -> None:
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
-            for group, audited in found:
-                for place, name in enumerate(audited.definitions):
-                    columns = audited.values[place], audited.intervals[place], audited.ranks()[place]
-                    for row, value, (low, high), rank in zip(group.ranked, *columns, strict=True):
-                        if value == value:
-                            writer.writerow([group.title, row.label, name, value, *_known(low, high), int(rank)])
-    except OSError as error:
-        raise BenchError(f"'{path}' can't be written ({error.strerror}). Give another file with --out.") from error
+    import pandas as pd
 
+    from bench.report.exports import csv_text
+    from bench.report.files import write_whole
 
-def _known(low: float, high: float) -> tuple[float | str, float | str]:
-    return (low, high) if low == low else ("", "")
+    rows = [
+        (group.title, row.label, name, value, low, high, rank)
+        for group, audited in found
+        for name, *columns in zip(audited.definitions, audited.values, audited.intervals, audited.ranks(), strict=True)
+        for row, value, (low, high), rank in zip(group.ranked, *columns, strict=True)
+        if value == value
+    ]
+    write_whole(path, csv_text(pd.DataFrame(rows, columns=_COLUMNS).astype({"rank": int})).encode())

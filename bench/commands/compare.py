@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from bench.records.bootstrap import Interval
     from bench.records.compare import Comparison, Difference
-    from bench.records.uncertainty import Score
     from bench.report.board import Group, Row
 
 _MOST_NAMED = 12
@@ -69,21 +68,14 @@ def _frame(path: Path) -> "pd.DataFrame":
     return trials_frame(without_doubles(loaded.trials)[0])
 
 
-def _score(name: str, *frames: "pd.DataFrame") -> "Score":
-    from bench.records.uncertainty import SCORES, score_named
-
-    if name not in SCORES and not all(name in frame and frame[name].dtype.kind == "f" for frame in frames):
-        raise BenchError(f"The trials have no score '{name}' to compare by. Available: {', '.join(SCORES)}.")
-    return score_named(name)
-
-
 def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     from bench.records.compare import compare, pairs
     from bench.records.statistics import pool
+    from bench.records.uncertainty import score_of
     from bench.report.labels import pair_titles
 
     frames = _frame(one), _frame(other)
-    score = _score(rank_by, *frames)
+    score = score_of(rank_by, *frames)
     first, second = map(pool, frames)
     found = pairs(first, second)
     if not found:
@@ -97,10 +89,11 @@ def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
 
 def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Comparison]":
     from bench.records.compare import compare
+    from bench.records.uncertainty import score_of
     from bench.report.leaderboard import groups
 
     frame = _frame(results)
-    score = _score(rank_by, frame)
+    score = score_of(rank_by, frame)
     boards = groups(frame, score)
     found = []
     for group in boards:

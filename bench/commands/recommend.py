@@ -41,6 +41,9 @@ def recommend(
     max_train_minutes: Annotated[
         float | None, typer.Option(min=0, help="Most minutes on the budget's clock.", rich_help_panel=_LIMITS)
     ] = None,
+    rank_by: Annotated[
+        str, typer.Option(help="Score that the best is chosen by: mean_iou, dice, ... or a data set's own metric.")
+    ] = "mean_iou",
 ) -> None:
     """Say which configurations keep the limits, and which of them can't be told apart from the best.
 
@@ -50,6 +53,7 @@ def recommend(
     """
     from bench.records.frame import trials_frame, without_doubles
     from bench.records.store import load
+    from bench.records.uncertainty import score_of
     from bench.report.leaderboard import groups
     from bench.report.limits import choose
 
@@ -64,7 +68,8 @@ def recommend(
     loaded = load(results or [DEFAULT_RESULTS])
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
-    boards = _of_dataset(groups(trials_frame(without_doubles(loaded.trials)[0])), dataset)
+    frame = trials_frame(without_doubles(loaded.trials)[0])
+    boards = _of_dataset(groups(frame, score_of(rank_by, frame)), dataset)
     choices = [(group, choose(group, limits)) for group in boards]
     for group, choice in choices:
         _show(group, choice, limits)
@@ -117,18 +122,20 @@ def verdict(group: "Group", choice: "Choice") -> str:
 
 
 def _table(group: "Group", choice: "Choice") -> "Table":
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from bench.records.text import shorten
 
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("architecture", overflow="fold", ratio=1)
-    for name in _COLUMNS:
+    table.add_column("architecture", overflow="fold", min_width=10)
+    names = list(dict.fromkeys([group.score, *_COLUMNS]))
+    for name in names:
         table.add_column(Text(group.columns[name][0]), justify="right")
     for row in choice.kept:
         mark = "*" if row in choice.tied else ""
-        cells = [Text(shorten(row.cells[name].text, 24)) for name in _COLUMNS]
-        table.add_row(mark, Text(shorten(row.label, 80)), *cells)
+        cells = [Text(shorten(row.cells[name].text, 24)) for name in names]
+        table.add_row(mark, Text(shorten(row.label, 120)), *cells)
     return table

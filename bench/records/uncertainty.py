@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from bench.errors import BenchError
 from bench.evaluation.table import ImageTable, read_table
@@ -93,6 +95,17 @@ SCORES = {
 def score_named(name: str) -> Score:
     """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
     return SCORES.get(name) or Score(name, lambda table: with_number(table.extra[name]), mean_of_images, True)
+
+
+def score_of(name: str, *frames: pd.DataFrame) -> Score:
+    """`score_named` of what stands in the frames of `load_results`.
+
+    Raises:
+        BenchError: a frame has no such column of numbers.
+    """
+    if name not in SCORES and not all(name in frame and is_numeric_dtype(frame[name]) for frame in frames):
+        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(SCORES)}.")
+    return score_named(name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pandas as pd
-
 from bench.errors import BenchError
 from bench.records.frame import trials_frame, without_doubles
 from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 from bench.records.text import clean
-from bench.records.uncertainty import MEAN_IOU, SCORES, Score, score_named
+from bench.records.uncertainty import MEAN_IOU, score_of
 from bench.report.across import Across, all_across
 from bench.report.across_plots import across_plot
 from bench.report.board import Group
@@ -66,7 +64,7 @@ def write_report(
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
     speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
-    boards = groups(frame, _score(rank_by, frame))
+    boards = groups(frame, score_of(rank_by, frame))
     folder = out / PLOTS
     lines = all_series(boards)
     looks = shared_looks(_labels(boards, lines))
@@ -121,12 +119,6 @@ def _parts(
         part_of(number, group, look, trials, folder, problems, public, worst)
         for number, (group, look) in enumerate(zip(boards, looks, strict=False), start=1)
     ]
-
-
-def _score(name: str, frame: pd.DataFrame) -> Score:
-    if name not in SCORES and (name not in frame or not pd.api.types.is_numeric_dtype(frame[name])):
-        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(SCORES)}.")
-    return score_named(name)
 
 
 def _first_usable(paths: Sequence[Path]) -> Path:
