@@ -11,6 +11,7 @@ from bench import catalog, grid
 from bench.errors import BenchError
 from bench.execution.identity import trial_key
 from bench.spec import Budget, TrialConfig
+from bench.values import axis
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,10 @@ def test_without_options_the_defaults_of_the_protocol_hold():
         Budget(600, "seconds"),
         0,
     )
+
+
+def test_a_path_with_a_comma_stands_in_a_list():
+    assert axis("dataset", ["folder:a,b", "pets"]) == [("dataset", "folder:a,b"), ("dataset", "pets")]
 
 
 def test_commas_are_axes_and_every_pair_gets_its_first_seed_first():

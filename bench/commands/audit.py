@@ -19,8 +19,8 @@ _MOST_REVERSALS = 8
 _MOST_NAMED = 6  # definitions
 _COLUMNS = ("table", "configuration", "definition", "score", "interval_low", "interval_high", "rank")
 _CAPTION = (
-    "Another order than by the first definition; surely: both definitions tell the two apart (the 95 % interval of the "
-    "difference leaves out 0)."
+    "reversed: pairs in another order than by the first definition; surely: both definitions tell the two apart (the "
+    "95 % interval of the difference leaves out 0)."
 )
 
 
@@ -64,6 +64,7 @@ def audit(
 
 def _show(group: "Group", audited: "Audit") -> None:
     import numpy as np
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -73,10 +74,18 @@ def _show(group: "Group", audited: "Audit") -> None:
     if not audited.definitions:
         console.print(f"{group.title}: no per-image table can be read.", markup=False, highlight=False)
         return
-    table = Table(title=Text(group.title), title_justify="left", caption=_CAPTION, caption_justify="left")
+    table = Table(
+        title=Text(group.title),
+        title_justify="left",
+        caption=_CAPTION,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_column("definition")
     table.add_column("best", overflow="fold")
-    for heading in ("its score", "pairs in another order", "surely"):
+    for heading in ("score", "reversed", "surely"):
         table.add_column(heading, justify="right")
     swapped, surely = audited.swapped(), audited.surely_swapped()
     for number, (name, values) in enumerate(zip(audited.definitions, audited.values, strict=True)):
