@@ -203,6 +203,7 @@ def test_one_seed_is_never_sure(tmp_path):
     write(tmp_path, "coarse", 0, by_border(95, 6, 0))
     result = bench(tmp_path)
     assert "- coarse is better than fine by: " in result.stdout and "(surely)" not in result.stdout
+    assert "The leader depends on the definition, though by none surely." in result.stdout
 
 
 def test_classes_are_the_records_own_in_their_order(results):

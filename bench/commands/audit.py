@@ -106,7 +106,10 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
 
     leaders = {int(np.nanargmax(values)) for values in audited.values}
     reversals, total = audited.reversals(), len(group.ranked) * (len(group.ranked) - 1) // 2
-    lead = "The leader depends on the definition." if len(leaders) > 1 else "Every definition has the same leader."
+    lead = "Every definition has the same leader."
+    if len(leaders) > 1:
+        sure = any(reversal.surely for reversal in reversals if reversal.above == int(np.nanargmax(audited.values[0])))
+        lead = f"The leader depends on the definition{'' if sure else ', though by none surely'}."
     yield f"{lead} {len(reversals)} of {total} pairs stand in another order by some definition."
     for reversal in reversals[:_MOST_REVERSALS]:
         above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
