@@ -10,7 +10,6 @@ from bench.report.columns import ENOUGH_SEEDS
 _MOST_NAMED = 5
 _MIXED = {  # column: what its values are, said when a group has several
     "commit": "segbench's commit",
-    "dirty": "uncommitted changes of segbench's code",
     "version_keras": "Keras's version",
     "version_tensorflow": "TensorFlow's version",
     "version_jax": "JAX's version",
