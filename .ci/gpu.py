@@ -32,6 +32,7 @@ DONE = "pieces.json"  # what has come to its end, with its seconds and exit code
 GRACE_SECONDS = 30.0  # for a piece to record what it was at when time is over
 SWEEP_SECONDS = "15"  # of compiling for larger and larger batches, which would take most of the time on JAX
 INTERRUPTED = 130  # as `bench` ends then
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BENCH = ("-c", "from bench.cli import main; main()")
 
 
@@ -65,7 +66,7 @@ def main() -> None:
 
     130 after Ctrl-C, SIGTERM or the loss of the terminal: the piece that ran is ended with it.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS[1:]:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores the terminal's loss
             signal.signal(number, signal.default_int_handler)
     try:
@@ -143,15 +144,10 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
     """The piece's exit code; None when it was interrupted because the seconds were over."""
     # In the results' folder: from a checkout's root, -m would find its `bench`, which lacks bench.architectures.
     words = [sys.executable, *piece.arguments]
-    process = subprocess.Popen(
-        words,
-        cwd=folder,
-        env=environment,
-        start_new_session=True,
-        # A job in the background ignores SIGINT, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # between a process's start and the knowledge of it
+    process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True, preexec_fn=_hear_signals)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
         _stop(process)
@@ -159,6 +155,12 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
     except KeyboardInterrupt:
         _stop(process)
         raise
+
+
+def _hear_signals() -> None:
+    """In the new process: a job in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _stop(process: subprocess.Popen) -> None:

@@ -88,6 +88,23 @@ def test_a_piece_is_interrupted_as_by_ctrl_c_when_time_is_over(tmp_path):
         assert (tmp_path / "recorded").is_file()
 
 
+def test_ctrl_c_while_a_piece_is_started_leaves_no_process_behind(tmp_path, monkeypatch):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0)  # where Python looks for signals
+
+    monkeypatch.setattr(gpu.subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gpu.run(gpu.Piece("sleeps", ("-c", "import time; time.sleep(600)")), tmp_path, {}, 60.0)
+    (process,) = started
+    assert process.returncode is not None
+
+
 def test_pieces_that_ended_are_noted_and_not_run_again(tmp_path, monkeypatch, capsys):
     script = "import pathlib, sys; file = pathlib.Path('ran'); file.open('a').write('x'); sys.exit(int(sys.argv[1]))"
     pieces = [gpu.Piece("good", ("-c", script, "0")), gpu.Piece("bad", ("-c", script, "1"))]
