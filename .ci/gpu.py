@@ -183,7 +183,8 @@ def _environment(wheels: Path, folder: Path) -> dict[str, str]:
     files = sorted(wheels.glob("*.whl"))
     if not files:
         sys.exit(
-            f"segbench is not installed and there are no wheels in '{wheels}'. Run `make wheels` (CONTRIBUTING.md)."
+            f"segbench is not installed and there are no wheels in '{wheels}'. Run `make wheels` (CONTRIBUTING.md), "
+            "or where there is a network `make backends`."
         )
     site = folder / "site"
     note, unpacked = site / "wheels.txt", "\n".join(f"{file.name} {_hash(file)}" for file in files)
