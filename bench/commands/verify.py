@@ -44,7 +44,7 @@ def verify(
 
     trial = find_run(run, results)
     known = _known(trial)
-    seeds = sorted(int(value) for value in known.ok["seed"].unique())
+    seeds = [int(seed) for seed in known.good_seeds]
     if len(seeds) < ENOUGH:
         warn(f"{len(seeds)} seeds: the interval is wide, and a real change may hide in it. {ENOUGH} are enough.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -139,13 +140,18 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4096)
+def _name(key: str) -> str:
+    return clean(key)
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
 def _number(value: Any) -> float:
     """A finite number, or NaN for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     try:
         number = float(value)
@@ -156,7 +162,7 @@ def _number(value: Any) -> float:
 
 def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
     return {
-        clean(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)
+        _name(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)
     }
 
 
@@ -170,8 +176,8 @@ def _metrics(metrics: Any) -> dict[str, float]:
 def _environment(environment: Any) -> dict[str, Any]:
     values = _mapping(environment)
     plain = {k: v for k, v in values.items() if k not in _OF_THE_ENVIRONMENT}
-    row = {clean(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in plain.items()}
-    row |= {f"version_{clean(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
+    row = {_name(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in plain.items()}
+    row |= {f"version_{_name(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
     return {**row, **_device(values), **_peaks(_mapping(values.get("peaks")))}
 
 

@@ -1,5 +1,6 @@
 """Trials that differ in nothing but seed and repeat, pooled: mean and sample standard deviation over the seeds."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,9 +43,14 @@ class Configuration:
         return self.trials[self.trials["status"] == "ok"]
 
     @cached_property
+    def good_seeds(self) -> tuple[float, ...]:
+        """The different seeds that ended well, in order."""
+        return tuple(sorted({seed for seed in self.ok["seed"].tolist() if not math.isnan(seed)}))
+
+    @property
     def seeds(self) -> int:
         """How many different seeds ended well."""
-        return int(self.ok["seed"].nunique())
+        return len(self.good_seeds)
 
     @property
     def failed(self) -> int:

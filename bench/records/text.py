@@ -18,9 +18,9 @@ def clean(value: Any, *, keep: str = "") -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-    text = _ANSI.sub("", text)
     if text.isascii() and text.isprintable():
         return text
+    text = _ANSI.sub("", text)
     return "".join(c if c in keep else _visible(c) for c in text)
 
 

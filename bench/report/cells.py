@@ -75,7 +75,7 @@ def number_cell(spread: Spread, column: Column) -> Cell:
 
 
 def _seeds(member: Configuration) -> Cell:
-    listed = ", ".join(f"{seed:g}" for seed in sorted(member.ok["seed"].dropna().unique()))
+    listed = ", ".join(f"{seed:g}" for seed in member.good_seeds)
     title = f"seeds {listed}" if listed else "no seed ended well"
     if not member.failed:
         return Cell(str(member.seeds), float(member.seeds), title)

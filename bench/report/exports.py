@@ -70,7 +70,7 @@ def csv_text(frame: pd.DataFrame) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_csv_cell, frame.columns))
-    for row in frame.astype(object).itertuples(index=False):
+    for row in _plain(frame).itertuples(index=False):
         writer.writerow(map(_csv_cell, row))
     return out.getvalue()
 
@@ -79,16 +79,18 @@ def _csv_cell(value: object) -> object:
     """Text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection)."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
-    return "" if pd.isna(value) else value
+    return "" if value is None else value
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The values as Python's own, None for what is not known."""
+    return frame.astype(object).where(frame.notna(), None)
 
 
 def json_text(frame: pd.DataFrame) -> str:
     """A list of objects, one a line, null for what is not known."""
-    rows = [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in frame.astype(object).to_dict("records")
-    ]
-    return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
+    rows = [json.dumps(row, allow_nan=False) for row in _plain(frame).to_dict("records")]
+    return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
 def latex(groups: Sequence[Group]) -> str:
