@@ -119,7 +119,7 @@ def test_limits_leave_what_keeps_them(page, tmp_path):
     assert after == ["unet:mobilenet_v2", "deeplab:mobilenet_v2"]
     assert len(latencies) == 2 and all(float(value) <= float(number) for value in latencies)
     assert address == f"#max_latency_ms={number}"
-    assert command == f"bench recommend --max-latency-ms {number}"
+    assert command == f"bench recommend {page.parents[1] / 'results'} --max-latency-ms {number}"
     assert nothing.startswith("Nothing keeps the limits")
     assert reset == 7
 

@@ -171,6 +171,7 @@ class View {
     this.limits = Array.from(document.querySelectorAll(".limit"), (element) => new Limit(element, boards));
     this.sorted = { column: "", descending: false };
     this.hidden = new Set();
+    this.command = byId("command").textContent;
     this.style = document.head.appendChild(document.createElement("style"));
     this.listColumns();
   }
@@ -217,7 +218,7 @@ class View {
     const hide = (board, name) => `#${board.table.closest("article").id} .main tr > :nth-child(${board.columns.indexOf(name) + 1})`;
     const rules = this.boards.flatMap((board) => [...this.hidden].filter((name) => board.columns.includes(name)).map((name) => hide(board, name)));
     this.style.textContent = rules.length ? `${rules.join(",")} { display: none; }` : "";
-    byId("command").textContent = ["bench recommend", ...set.map((limit) => `--${limit.number.id.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`)].join(" ");
+    byId("command").textContent = [this.command, ...set.map((limit) => `--${limit.number.id.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`)].join(" ");
   }
 
   write() {

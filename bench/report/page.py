@@ -41,6 +41,7 @@ class Contents:
     problems: list[str]
     now: str
     command: str  # that makes the page again
+    recommend: str  # that has the page's choice in a terminal, without limits
     public: bool
 
 
@@ -77,6 +78,7 @@ def page(contents: Contents) -> str:
         coverage_repeats=REPEATS,
         now=contents.now,
         command=contents.command,
+        recommend=contents.recommend,
         version=__version__,
         svg=Markup,  # the plots are our own, their texts escaped by matplotlib
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),

@@ -79,14 +79,13 @@ def write_report(
     ]
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    options = [*(["--public"] if public else []), *(["--rank-by", rank_by] if rank_by != MEAN_IOU.name else [])]
-    command = clean(shlex.join(["bench", "report", *map(str, paths), "--out", str(out), *options]))
+    commands = _commands(paths, out, public, rank_by)
     further = [
         *across_markdown([one for one, _ in across]),
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
     ]
-    contents = Contents(parts, across, series, speeds, frame, failures, by_folder, problems, now, command, public)
+    contents = Contents(parts, across, series, speeds, frame, failures, by_folder, problems, now, *commands, public)
     texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
     files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
@@ -95,6 +94,14 @@ def write_report(
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(files, boards, problems, speeds, lines, [one for one, _ in across])
+
+
+def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:
+    """That make the page again, and that choose from its rows in a terminal."""
+    ranked = ["--rank-by", rank_by] if rank_by != MEAN_IOU.name else []
+    options = ["--out", str(out), *(["--public"] if public else []), *ranked]
+    report = shlex.join(["bench", "report", *map(str, paths), *options])
+    return clean(report), clean(shlex.join(["bench", "recommend", *map(str, paths), *ranked]))
 
 
 def _labels(boards: Sequence[Group], lines: Sequence[Series]) -> list[list[str]]:
