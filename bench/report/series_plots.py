@@ -16,6 +16,7 @@ from bench.report.series import Line, Point, Series, value_name
 
 KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # a series' field: how its files are named
 _MOST_TICKS = 8
+_APART = 1.015  # from line to line, so that no bar hides another
 
 
 def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
@@ -27,10 +28,12 @@ def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
 def _draw(series: Series, looks: Looks) -> Figure:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    for line in series.lines:
+    for place, line in enumerate(series.lines):
         if look := looks.get(line.label):
             halves = np.array([_half(point) for point in line.points])
-            axes.errorbar(*_xy(line), yerr=halves, **look._asdict(), markeredgecolor="none", elinewidth=1.1)
+            values, scores = _xy(line)
+            beside = np.array(values) * _APART ** (place - (len(looks) - 1) / 2)
+            axes.errorbar(beside, scores, yerr=halves, **look._asdict(), markeredgecolor="none", elinewidth=1.1)
         else:
             axes.plot(*_xy(line), color=GREY, linewidth=0.8, alpha=0.6, zorder=1)
     crossed = [crossing for crossing in series.crossings if crossing.leads]
