@@ -144,10 +144,16 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
     """The piece's exit code; None when it was interrupted because the seconds were over."""
     # In the results' folder: from a checkout's root, -m would find its `bench`, which lacks bench.architectures.
     words = [sys.executable, *piece.arguments]
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # between a process's start and the knowledge of it
-    process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True, preexec_fn=_hear_signals)
+    # A signal waits until the process is known. A new process has the default in place of such a function, and in place
+    # of a background job's deafness to SIGINT too.
+    heard: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in SIGNALS}
+    process = subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if heard:
+            raise KeyboardInterrupt
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
         _stop(process)
@@ -155,12 +161,6 @@ def run(piece: Piece, folder: Path, environment: dict[str, str], seconds: float 
     except KeyboardInterrupt:
         _stop(process)
         raise
-
-
-def _hear_signals() -> None:
-    """In the new process: a job in the background ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _stop(process: subprocess.Popen) -> None:
