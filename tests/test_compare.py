@@ -15,6 +15,7 @@ from bench.cli import app
 from bench.records.compare import compare, pairs
 from bench.records.frame import load_results
 from bench.records.statistics import Configuration, pool
+from bench.report.labels import pair_titles
 
 
 def write(folder, arch="unet", seeds=3, rate=1.0, **environment):
@@ -157,6 +158,59 @@ def test_other_images_are_said(tmp_path):
     assert "other test images than most" in result.stdout
     first = next(line for line in result.stdout.splitlines() if "data fingerprint" in line)
     assert "data" in first
+
+
+def table_lines(text):
+    """The words of each line."""
+    return [line.split() for line in text.splitlines()]
+
+
+def test_other_counts_of_the_same_data_come_of_the_configuration(tmp_path):
+    for arch in ("unet", "segnet"):
+        for share, images in ((0.5, 73), (1.0, 243)):
+            record, table = fake_record(fake_config(arch, train_fraction=share))
+            data = {**record.dataset, "images": {"train": images, "val": 27, "test": 12}}
+            write_trial(tmp_path, replace(record, key=f"{arch}-{share}", dataset=data), table, samples=0)
+    one = bench("unet, train fraction 0.5", "unet, train fraction 1", "--results", tmp_path)
+    both = bench("unet, train fraction 0.5", "segnet, train fraction 1", "--results", tmp_path)
+    for result in (one, both):
+        assert result.exit_code == 0, result.output
+        kinds = [words[:3] for words in table_lines(result.stdout) if words[-2:] in (["0.5", "1"], ["73", "243"])]
+        assert kinds == [["configuration", "train", "fraction"], ["data", "train", "images"]]
+
+
+def test_the_causes_of_several_pairs_stand_as_those_of_one(tmp_path):
+    """The pairs differ in other things each, and in an order of their own."""
+    for name, changes, images in (("a", {}, 243), ("b", {"commit": "abc", "tf32": True}, 73)):
+        for arch, seed in (("deeplab", 0), ("unet", len(changes))):
+            record, table = fake_record(fake_config(arch, seed=seed))
+            data = {**record.dataset, "images": {"train": images, "val": 27, "test": 12}}
+            record = replace(record, dataset=data, environment={**record.environment, **changes})
+            write_trial(tmp_path / name, record, table, samples=0)
+    result = bench(tmp_path / "a", tmp_path / "b")
+    causes = [words for words in table_lines(result.stdout) if words[-2:] == ["of", "2"]]
+    assert [words[1] for words in causes] == ["seed", "train", "commit", "tf32"], result.stdout
+    assert [words[-3] for words in causes] == ["1", "2", "2", "2"]
+
+
+def test_titles_say_what_tells_the_pairs_apart(tmp_path):
+    for name in ("pets", "carvana"):
+        for device in ("GPU 1", "GPU 2"):
+            record, table = fake_record(fake_config(dataset=name))
+            data = {**record.dataset, "name": name, "fingerprint": name}
+            record = replace(record, key=f"{name}-{device}", device=device, dataset=data)
+            write_trial(tmp_path, record, table, samples=0)
+    for size in (8, 16):
+        record, _ = fake_record(fake_config(measure="speed", batch_size=size), metrics={}, validation={})
+        write_trial(tmp_path, replace(record, key=f"speed-{size}", device="GPU 1"), samples=0)
+    assert sorted(pair_titles(pool(load_results(tmp_path)))) == [
+        "unet on carvana, 10 epochs, device GPU 1",
+        "unet on carvana, 10 epochs, device GPU 2",
+        "unet on pets, 10 epochs, device GPU 1",
+        "unet on pets, 10 epochs, device GPU 2",
+        "unet, batch size 16, speed alone",
+        "unet, batch size 8, speed alone",
+    ]
 
 
 def test_mistakes(tmp_path):

@@ -210,7 +210,7 @@ def _causes(comparisons: "Sequence[Comparison]") -> "Table | str":
     from rich.table import Table
     from rich.text import Text
 
-    from bench.records.compare import KINDS
+    from bench.records.compare import cause_order
 
     times: dict[Difference, int] = {}
     for comparison in comparisons:
@@ -221,7 +221,7 @@ def _causes(comparisons: "Sequence[Comparison]") -> "Table | str":
     headings = ["differs in", "", "first", "second", *(["pairs"] if len(comparisons) > 1 else [])]
     title = "What differs, likely causes first"
     table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for found in sorted(times, key=lambda found: KINDS.index(found.kind)):
+    for found in sorted(times, key=cause_order):
         cells = [found.kind, found.name.replace("_", " "), found.one, found.other]
         table.add_row(*map(Text, cells), *([f"{times[found]} of {len(comparisons)}"] if len(comparisons) > 1 else []))
     return table

@@ -33,7 +33,7 @@ _MACHINE = (
 _LIBRARIES = ("python", "cuda", "cudnn")
 _BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _MOST_VALUES = 3
-KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
+_KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
 SPEED_ALONE = "no quality: speed alone was measured"
 
 
@@ -125,6 +125,12 @@ def differences(one: Configuration, other: Configuration) -> Iterator[Difference
             first, second = _values(one.ok, name), _values(other.ok, name)
             if first != second:
                 yield Difference(kind, name.removeprefix("version_"), _listed(first), _listed(second))
+
+
+def cause_order(difference: Difference) -> tuple[int, bool]:
+    """Sorts what several pairs differ in as `differences` does for one."""
+    is_count = difference.name in _COUNTS
+    return _KINDS.index("configuration" if is_count else difference.kind), is_count
 
 
 def _packages(one: Configuration, other: Configuration) -> list[str]:

@@ -18,6 +18,8 @@ GROUP = {  # column of the frame: what it is called
 }
 _BUILT = "builder_params"
 _WORDS = {_BUILT: "with"}
+_TELLING = tuple(name for name in GROUP if name not in ("dataset", "budget"))  # beside what each title says
+_SPEED = ", speed alone"
 _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
@@ -69,12 +71,29 @@ def labels_without(members: Sequence[Configuration], fields: Collection[str]) ->
 
 
 def pair_titles(members: Sequence[Configuration]) -> list[str]:
-    """`unet:resnet50 on pets, 10 epochs`: what tells configurations of several tables apart."""
-    told = labels_without(members, (*GROUP, "evaluation_size"))
-    return [
-        f"{shorten(label, 80)} on {value_text(member.values['dataset'])}, {budget_text(str(member.values['budget']))}"
-        for label, member in zip(told, members, strict=True)
-    ]
+    """`unet:resnet50 on pets, 10 epochs, device NVIDIA H200`: what tells configurations of several tables apart.
+
+    Speed alone needs no data set and no budget: `unet, batch size 8, speed alone`.
+    """
+    titles = [""] * len(members)
+    of_table: dict[str, list[int]] = {}
+    for place, member in enumerate(members):
+        of_table.setdefault(_table_name(member), []).append(place)
+    for table, places in of_table.items():
+        some = [members[place] for place in places]
+        varied = [name for name in _varied(some) if name != "measure"]  # speed alone is said, all else is the same
+        apart = [name for name in _TELLING if len({str(member.values[name]) for member in some}) > 1]
+        labels = _labels(some, [varied] * len(some))
+        for place, member, label in zip(places, some, labels, strict=True):
+            budget = [] if table == _SPEED else [field_text("budget", member)]
+            more = [f"{GROUP[name]} {shorten(field_text(name, member), 40)}" for name in apart]
+            titles[place] = ", ".join([f"{shorten(label, 80)}{table}", *budget, *more])
+    return _numbered(titles)
+
+
+def _table_name(member: Configuration) -> str:
+    value = member.values
+    return _SPEED if value["measure"] == "speed" else f" on {shorten(value_text(value['dataset']), 40)}"
 
 
 def _numbered(labels: Sequence[str]) -> list[str]:
