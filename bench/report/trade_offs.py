@@ -41,13 +41,14 @@ def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
     across = [(row.configuration.spread(column).sd or 0.0) / scale or None for row in rows]
     tips = [f"{row.label}: {row.cells[group.score].text}; {text} {at:,.4g}" for row, at in zip(rows, x, strict=True)]
     _draw_points(axes, group.score, looks, rows, x, y, across, tips)
+    axes.margins(0.12)
     if x.min() > 0 and x.max() > 10 * x.min():
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.margins(0.12)
-    axes.set_xlim(left=max(axes.get_xlim()[0], 0.0) if axes.get_xscale() == "linear" else None)
+    elif x.min() >= 0:
+        axes.set_xlim(left=max(axes.get_xlim()[0], 0.0))
     axes.set(xlabel=text, ylabel=f"test {group.columns[group.score][0]}")
     front = Line2D([], [], color=GREY, linestyle="--", linewidth=1.1, label="Pareto front")
     legend(figure, looks, {row.label for row in rows}, "", more=[front])
@@ -88,7 +89,7 @@ def _draw_points(
         drawn = axes.errorbar(
             across,
             height,
-            xerr=spread and [[min(spread, across)], [spread]],  # a cost is never below 0
+            xerr=spread and [[min(spread, max(across, 0.0))], [spread]],  # a cost is never below 0
             yerr=_half_interval(row, score),
             fmt=look.marker,
             color=look.color,
