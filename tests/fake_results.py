@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bench.metrics.scores import summary
 from bench.records.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
 from bench.spec import Budget, TrialConfig, TrialRecord
 
@@ -52,20 +53,8 @@ def fake_table(config: TrialConfig, quality: float, images: int = TEST_IMAGES) -
 
 def table_metrics(table: pd.DataFrame) -> dict[str, Any]:
     """The metrics of a record, from its table."""
-    tp, fp, fn = (np.array([table[f"{k}_{c}"].sum() for c in range(len(CLASSES))], float) for k in ("tp", "fp", "fn"))
-    scores = {"iou": tp / (tp + fp + fn), "dice": 2 * tp / (2 * tp + fp + fn), "f2": 5 * tp / (5 * tp + 4 * fn + fp)}
-    per_class = {k: dict(zip(CLASSES, map(float, v), strict=True)) for k, v in scores.items()}
-    return {
-        "mean_iou": float(scores["iou"].mean()),
-        "dice": float(scores["dice"].mean()),
-        "f2": float(scores["f2"].mean()),
-        "pixel_accuracy": float(tp.sum() / (tp + fn).sum()),
-        "mean_iou_per_image": float(scores["iou"].mean()) - 0.01,
-        "iou": per_class["iou"],
-        "dice_per_class": per_class["dice"],
-        "f2_per_class": per_class["f2"],
-        "majority_class_mean_iou": 0.193,
-    }
+    columns = [table[f"{kind}_{c}"] for c in range(len(CLASSES)) for kind in ("tp", "fp", "fn")]
+    return summary(np.stack(columns, axis=1).reshape(len(table), len(CLASSES), 3), CLASSES)
 
 
 def fake_record(config: TrialConfig, **changes: Any) -> tuple[TrialRecord, pd.DataFrame]:
