@@ -148,9 +148,9 @@ def table_of(counts) -> pd.DataFrame:
     return pd.DataFrame({"name": names, "group": names, **columns})
 
 
-def write(results, arch, seed, counts, classes=CLASSES):
+def write(results, arch, seed, counts, classes=CLASSES, repeat=0):
     """A trial whose metrics are all those of its table."""
-    record, _ = fake_record(fake_config(arch, seed=seed))
+    record, _ = fake_record(fake_config(arch, seed=seed, repeat=repeat))
     data = {**record.dataset, "classes": list(classes)}
     record = replace(record, metrics=summary(counts, classes), dataset=data, model={"params": 1})
     return write_trial(results, record, table_of(counts), samples=0)
@@ -244,8 +244,82 @@ def test_other_images_are_not_compared(results):
         path = results / "trials" / f"fine_None_{seed}_10epochs_128_0" / "images.parquet"
         pd.read_parquet(path).assign(name=[f"other_{n}" for n in range(20)]).to_parquet(path)
     result = bench(results)
-    assert result.exit_code == 1 and "other test images than the best one's" in result.stderr
-    assert "0 of 1 pairs stand in another order" in result.stdout
+    assert result.exit_code == 1 and "other test images than most" in result.stderr
+    assert "0 of 0 pairs stand in another order" in result.stdout
+
+
+def test_the_best_one_on_other_images_leaves_the_rest_comparable(results):
+    path = write(results, "best", 0, by_border(99, 19, 0)[:19])
+    record = json.loads((path / "record.json").read_text())
+    record["metrics"]["dice"] += 0.01
+    (path / "record.json").write_text(json.dumps(record))
+    result = bench(results)
+    first, second = result.stderr.splitlines()
+    assert first == f"Mismatch: {path.name}: other test images than most" and "dice is 0." in second
+    assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
+    assert "Left out, for want of a usable table: 1 of 3 configurations." in result.stdout
+
+
+def test_a_record_without_a_seed_leaves_the_others(results):
+    folder = next((results / "trials").glob("coarse_None_0*"))
+    record = json.loads((folder / "record.json").read_text())
+    del record["config"]["seed"]
+    record["metrics"]["dice"] += 0.01
+    (folder / "record.json").write_text(json.dumps(record))
+    result = bench(results)
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert first == f"Mismatch: {folder.name}: no seed in the record, so its table is not used" and "dice" in second
+    assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
+
+
+def test_a_record_without_classes_goes_by_those_of_its_metrics(results):
+    whole = bench(results)
+    for path in (results / "trials").glob("*/record.json"):
+        record = json.loads(path.read_text())
+        del record["dataset"]["classes"]
+        path.write_text(json.dumps(record))
+    assert (bench(results).exit_code, bench(results).stdout) == (0, whole.stdout)
+
+
+def test_a_records_names_reach_the_terminal_clean_and_short(tmp_path):
+    name = "\x1b[2J\x1b[31mship\u202e" + "x" * 300
+    for arch, pet in (("fine", 90), ("coarse", 80)):
+        folder = write(tmp_path, arch, 0, by_border(pet, 16, 0)[:, :2], ("no", name))
+    record = json.loads((folder / "record.json").read_text())
+    record["metrics"]["iou"][name] += 0.01
+    (folder / "record.json").write_text(json.dumps(record))
+    result = bench(tmp_path)
+    assert "IoU of ship" in result.stdout and "iou.ship" in result.stderr
+    assert "\x1b[2J" not in result.output and "\u202e" not in result.output
+    assert "x" * 60 not in result.output
+
+
+@pytest.mark.parametrize("most", [200, 1, 0])
+def test_configurations_beyond_those_that_are_drawn_go_by_the_same_rules(tmp_path, monkeypatch, most):
+    """A repeat of a seed counts within its seed, and a definition without a value is none."""
+    for arch, pets in (("fine", (80, 90, 70)), ("coarse", (60, 70, 50))):
+        for repeat, (seed, pet) in enumerate(zip((0, 0, 1), pets, strict=True)):
+            counts = by_border(pet, 0, repeat)[:, [1, 0]]
+            counts[:, 1] = counts[:, 1] * [0, 1, 0] + [0, repeat + 1, 0]  # no image truly has it
+            counts[:, 0, 2] = counts[:, 1, 1]
+            write(tmp_path, arch, seed, counts, ("no", "yes"), repeat)
+    monkeypatch.setattr("bench.records.audit._MOST_DRAWN", most)
+    loaded = load([tmp_path])
+    members = pool(trials_frame(loaded.trials))
+    members.sort(key=lambda member: -member.spread("mean_iou").mean)
+    audited = audit(members, {str(trial.folder): trial.record for trial in loaded.trials})
+    assert audited.values[0] == pytest.approx([member.spread("mean_iou").mean for member in members])
+    assert np.isfinite(audited.values).all() and not any("truly" in name for name in audited.definitions)
+    assert np.isfinite(audited.intervals[0, :, 0]).sum() == min(most, 2)
+    assert bench(tmp_path).exit_code == 0
+
+
+def test_the_fakes_are_sound(tmp_path):
+    """Else their mismatches hide what other tests look for."""
+    result = bench(fake_results(tmp_path / "r", samples=0))
+    assert result.exit_code == 0, result.output
+    assert not result.stderr
 
 
 def test_nothing_to_audit(tmp_path):

@@ -1,5 +1,6 @@
 """`bench audit`: whether the ranking depends on how the score is defined."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +35,8 @@ def audit(
 ) -> None:
     """Compute every definition of the score that the per-image tables allow, and show where the ranking depends on it.
 
-    Exit code 1: a record's values are not those of its table.
+    Exit code 1: a record's values are not those of its table, or a table is not used (unreadable, of other classes, of
+    other images than most, of a record without a seed).
     """
     from bench.records.audit import audit as audit_group
     from bench.records.frame import trials_frame, without_doubles
@@ -72,7 +74,7 @@ def _show(group: "Group", audited: "Audit") -> None:
 
     console = output()
     if not audited.definitions:
-        console.print(f"{group.title}: no per-image table can be read.", markup=False, highlight=False)
+        console.print(f"{group.title}: no per-image table can be used.", markup=False, highlight=False)
         return
     table = Table(
         title=Text(group.title),
@@ -105,12 +107,14 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
     from bench.records.text import shorten
 
     leaders = {int(np.nanargmax(values)) for values in audited.values}
-    reversals, total = audited.reversals(), len(group.ranked) * (len(group.ranked) - 1) // 2
+    reversals, known = audited.reversals(), int(np.isfinite(audited.values[0]).sum())
     lead = "Every definition has the same leader."
     if len(leaders) > 1:
         sure = any(reversal.surely for reversal in reversals if reversal.above == int(np.nanargmax(audited.values[0])))
         lead = f"The leader depends on the definition{'' if sure else ', though by none surely'}."
-    yield f"{lead} {len(reversals)} of {total} pairs stand in another order by some definition."
+    yield f"{lead} {len(reversals)} of {math.comb(known, 2)} pairs stand in another order by some definition."
+    if left_out := len(group.ranked) - known:
+        yield f"Left out, for want of a usable table: {left_out} of {len(group.ranked)} configurations."
     for reversal in reversals[:_MOST_REVERSALS]:
         above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
         others = [name for name in reversal.definitions if name not in reversal.surely]

@@ -3,6 +3,7 @@
 What the per-image tables allow: nothing is predicted again.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ from bench.records.bootstrap import Uncertainty, bootstrap, separable
 from bench.records.definitions import definitions
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
-from bench.records.uncertainty import Score, by_seed
+from bench.records.text import clean, shorten
+from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, Score, by_seed
 from bench.spec import TrialRecord
 
 _CLOSE = 1e-6
+_NAME_LENGTH = 40  # of a class
 _MOST_DRAWN = 200  # configurations with intervals, best first: a second or less each
 
 
@@ -43,7 +46,7 @@ class Audit:
     values: NDArray[np.float64]  # (definitions, configurations), NaN where a table doesn't allow it
     intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %, NaN where they are not known
     apart: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that each one can tell apart
-    mismatches: tuple[str, ...]  # records whose values are not those of their tables
+    mismatches: tuple[str, ...]  # tables that are not used, then records whose values are not those of their tables
 
     def ranks(self) -> NDArray[np.float64]:
         """The place of each configuration under each definition, 1 the best; NaN where it has no value."""
@@ -72,81 +75,91 @@ class Audit:
         return sorted(found, key=lambda reversal: (-len(reversal.surely), -len(reversal.definitions)))
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What a definition gives for a configuration."""
-
-    mean: float
-    drawn: Uncertainty | None  # None: beyond those that are drawn
-
-
 _Table = tuple[ImageTable, float, tuple[str, ...]]  # with its seed and its classes
+_Row = dict[str, Uncertainty]  # by definition; without draws beyond those that are drawn
 
 
 def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) -> Audit:
     """Score the tables of configurations under every definition.
 
+    Configurations on other images than most are left out, as in `measure`.
+
     Args:
         members: with at least one trial that ended well, of one data set; the best first.
         records: by the trials' folders.
     """
-    names: dict[str, None] = {}  # of the definitions, in order
-    rows, mismatches = [], []
-    images = None
+    rows: list[_Row] = []
+    unused, mismatches = [], []
+    of_images: dict[frozenset, list[int]] = {}  # places of the configurations
     for place, member in enumerate(members):
-        tables, problems = _tables(member, records)
-        mismatches += problems
-        images = images or (tables[0][0].names if tables else None)
-        if any(table.names != images for table, *_ in tables):
-            mismatches.append(f"{Path(member.ok['folder'].iloc[0]).name}: other test images than the best one's")
-            tables = []
-        rows.append(_scored(tables, is_drawn=place < _MOST_DRAWN))
-        names |= dict.fromkeys(rows[-1])
-    return _audited(tuple(names), rows, tuple(mismatches))
+        tables, without, differing = _tables(member, records)
+        unused += without
+        mismatches += differing
+        images = frozenset((table.names, table.groups, table.counts.shape) for table, *_ in tables)
+        of_images.setdefault(images, []).append(place)
+        rows.append(_scored(tables, is_drawn=place < _MOST_DRAWN) if len(images) == 1 else {})
+    most = max((key for key in of_images if len(key) == 1), key=lambda key: len(of_images[key]), default=None)
+    for place in (place for key, places in of_images.items() if key and key != most for place in places):
+        rows[place] = {}
+        unused.append(f"{_folder_name(members[place].ok['folder'].iloc[0])}: {OTHER_IMAGES}")
+    return _audited(rows, (*unused, *mismatches))
 
 
-def _audited(names: tuple[str, ...], rows: Sequence[dict[str, _Found]], mismatches: tuple[str, ...]) -> Audit:
+def _audited(rows: Sequence[_Row], mismatches: tuple[str, ...]) -> Audit:
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
     found = [[row[name].mean if name in row else np.nan for row in rows] for name in names]
     values = np.array(found).reshape(len(names), len(rows))
     intervals = np.full((*values.shape, 2), np.nan)
     apart = np.zeros((len(names), len(rows), len(rows)), bool)
     for number, name in enumerate(names):
-        drawn = {place: row[name].drawn for place, row in enumerate(rows) if name in row}
-        sure = {place: found for place, found in drawn.items() if found}
-        for place, one in sure.items():
+        drawn = {place: row[name] for place, row in enumerate(rows) if name in row and row[name].draws.size}
+        for place, one in drawn.items():
             intervals[number, place] = one.interval.low, one.interval.high
-        apart[number][np.ix_([*sure], [*sure])] = separable([*sure.values()])
+        apart[number][np.ix_([*drawn], [*drawn])] = separable([*drawn.values()])
     return Audit(names, values, intervals, apart, mismatches)
 
 
-def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str]]:
-    """The tables of the trials that ended well, and what is wrong with them."""
-    tables, problems = [], []
+def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str], list[str]]:
+    """The tables of the trials that ended well, why others are not used, and what differs from the records."""
+    tables, unused, mismatches = [], [], []
     for folder, seed in zip(member.ok["folder"], member.ok["seed"], strict=True):
-        record, name = records[folder], Path(folder).name
+        record, name = records[folder], _folder_name(folder)
         classes = _classes(record)
         try:
             table = read_table(Path(folder) / IMAGES)
         except BenchError:
-            problems.append(f"{name}: no readable per-image table")
+            unused.append(f"{name}: {NO_TABLE}")
             continue
         if len(classes) != table.counts.shape[1] or not table.names:
-            problems.append(f"{name}: a table that is not of its {len(classes)} classes")
+            unused.append(f"{name}: a table that is not of its {len(classes)} classes")
             continue
-        problems += [f"{name}: {text}" for text in _mismatches(record, table, classes)]
-        tables.append((table, seed, classes))
-    return tables, problems
+        mismatches += [f"{name}: {text}" for text in _mismatches(record, table, classes)]
+        if math.isnan(seed):
+            unused.append(f"{name}: no seed in the record, so its table is not used")
+            continue
+        tables.append((table, seed, tuple(map(_shown, classes))))
+    return tables, unused, mismatches
+
+
+def _folder_name(folder: str) -> str:
+    return clean(Path(folder).name)
+
+
+def _shown(name: str) -> str:
+    return shorten(clean(name), _NAME_LENGTH)
 
 
 def _classes(record: TrialRecord) -> tuple[str, ...]:
-    classes = record.dataset.get("classes") if isinstance(record.dataset, dict) else None
-    return tuple(map(str, classes)) if isinstance(classes, list) else ()
+    """As the record spells them; of the metrics, in the same order, where the data set has none."""
+    for values, name in ((record.dataset, "classes"), (record.metrics, "iou")):
+        found = values.get(name) if isinstance(values, dict) else None
+        if isinstance(found, list | dict) and found:
+            return tuple(map(str, found))
+    return ()
 
 
-def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> dict[str, _Found]:
+def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
     """All definitions that all tables allow, drawn at once: (images, K) of all of them side by side."""
-    if not tables:
-        return {}
     seeds = [seed for _, seed, _ in tables]
     found = [_values(table, classes) for table, _, classes in tables]
     kept = [score for score, _ in found[0] if all(score.name in {s.name for s, _ in some} for some in found[1:])]
@@ -159,12 +172,12 @@ def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> dict[str, _Found]:
         return np.stack([score.of_sums(part) for score, part in zip(kept, parts, strict=True)], axis=-1)
 
     arrays = [np.concatenate(some, axis=1, dtype=np.float64) for some in values]
-    if not is_drawn:
-        means = np.mean([scores(array.sum(axis=0)) for array in arrays], axis=0)
-        return {name: _Found(float(mean), None) for name, mean in zip(names, means, strict=True)}
-    (drawn,) = bootstrap([arrays], tables[0][0].groups, scores)
-    each = [by_seed(Uncertainty(drawn.scores[:, n], drawn.draws[:, n], drawn.groups), seeds) for n in range(len(names))]
-    return {name: _Found(one.mean, one) for name, one in zip(names, each, strict=True) if np.isfinite(one.mean)}
+    if is_drawn:
+        (whole,) = bootstrap([arrays], tables[0][0].groups, scores)
+    else:
+        whole = Uncertainty(scores(np.stack([array.sum(axis=0) for array in arrays])), np.empty((0, len(names))), 0)
+    each = [by_seed(Uncertainty(whole.scores[:, n], whole.draws[:, n], whole.groups), seeds) for n in range(len(names))]
+    return {name: one for name, one in zip(names, each, strict=True) if np.isfinite(one.mean)}
 
 
 def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Score, NDArray]]:
@@ -182,7 +195,7 @@ def _mismatches(record: TrialRecord, table: ImageTable, classes: Sequence[str]) 
     recorded = _flat(record.metrics)
     for name, found in _flat(summarise(table, classes, {})).items():
         if name in recorded and not abs(recorded[name] - found) <= _CLOSE:
-            yield f"{name} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
+            yield f"{_shown(name)} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
 
 
 def _flat(metrics: Any, prefix: str = "") -> dict[str, float]:
