@@ -167,8 +167,9 @@ def test_a_data_sets_own_metric_may_be_ranked_by(results):
     assert group.ranked[0].cells["carvana_dice"].text.startswith(f"{means[0]:.3f} [")
     assert "The rank follows it" in group.columns["carvana_dice"][1]
     assert "The rank follows it" not in group.columns["mean_iou"][1]
-    with pytest.raises(BenchError, match=r"no score 'mean_iuo' to rank by\. Available: mean_iou, "):
-        write_report([results], results / "out", rank_by="mean_iuo")
+    for wrong in ("mean_iuo", "latency_ms_p95"):  # a number, but no score
+        with pytest.raises(BenchError, match=rf"no score '{wrong}' to rank by\. Available: mean_iou, .*carvana_dice"):
+            write_report([results], results / "out", rank_by=wrong)
 
 
 def test_a_group_without_the_score_is_ranked_by_mean_iou(results):

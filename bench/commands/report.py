@@ -10,7 +10,7 @@ from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
 
 _MOST_PROBLEMS = 10  # in the terminal
-_ALLOCATIONS = 50_000  # between garbage collections: millions of objects live to the end, and 700 cost a fifth of the time
+_ALLOCATIONS = 50_000  # between garbage collections: what is read lives to the end, and 700 cost a fifth of the time
 
 
 def report(

@@ -19,6 +19,7 @@ from bench.metrics import scores
 from bench.records.bootstrap import Uncertainty, Values, bootstrap
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
+from bench.spec import DATASET_METRICS
 
 _AT_ONCE = 64  # tables in memory
 _READERS = 4  # threads; more wait for each other
@@ -101,10 +102,11 @@ def score_of(name: str, *frames: pd.DataFrame) -> Score:
     """`score_named` of what stands in the frames of `load_results`.
 
     Raises:
-        BenchError: a frame has no such column of numbers.
+        BenchError: it is none of `SCORES`, nor a data set's own metric that every frame has.
     """
-    if name not in SCORES and not all(name in frame and is_numeric_dtype(frame[name]) for frame in frames):
-        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(SCORES)}.")
+    own = [c for c in DATASET_METRICS if all(c in frame and is_numeric_dtype(frame[c]) for frame in frames)]
+    if name not in (*SCORES, *own):
+        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join((*SCORES, *own))}.")
     return score_named(name)
 
 
