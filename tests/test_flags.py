@@ -37,6 +37,7 @@ def test_a_good_row_has_none(tmp_path):
     ("parts", "flag", "evidence"),
     [
         ({"speed": {"harness_efficiency": 0.8}}, "input-bound", "0.8"),
+        ({"memory": {"search_problem": "OSError: boom"}}, "search failed", "OSError: boom"),
         ({"speed": {"train_images_per_second_iqr": 20.0}}, "noisy", "% of the median training speed"),
         ({"environment": {"jit_compile": False, "gpu": "NVIDIA H200"}}, "not compiled", "2 of 2 trials ran tensorflow"),
         ({"training": {"val_mean_iou_rise": 0.034}}, "not converged", "rose by 0.034 over the last fifth"),

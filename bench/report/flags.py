@@ -35,6 +35,7 @@ MEANINGS = {
     "not compiled": "the steps were run operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
     "learned nothing": "no better than predicting the commonest class everywhere",
+    "search failed": "the largest batch that trains could not be found",
     "changed code": "segbench's checkout had uncommitted changes",
     "mixed versions": "its trials ran with different code or packages",
 }
@@ -65,6 +66,8 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:
         yield Flag("learned nothing", f"mean IoU {score:.3f}, that of the commonest class {floor:.3f}")
+    if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
+        yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)
 
 
