@@ -17,10 +17,11 @@ from bench.evaluation.summary import summarise
 from bench.evaluation.table import ImageTable, read_table
 from bench.records.bootstrap import Uncertainty, bootstrap, separable
 from bench.records.definitions import definitions
+from bench.records.formulas import Score
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
 from bench.records.text import clean, shorten
-from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, Score, by_seed
+from bench.records.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
 from bench.spec import TrialRecord
 
 _CLOSE = 1e-6

@@ -15,8 +15,22 @@ from bench.evaluation.table import ImageTable
 from bench.metrics import boundary, scores
 from bench.records.bootstrap import Values
 from bench.records.definitions_binary import binary_definitions
-from bench.records.formulas import Counts, Formula, macro, of_class, of_images, of_split
-from bench.records.uncertainty import Score, image_scores, mean_of_images, mean_of_known, ratio, with_number
+from bench.records.formulas import (
+    Counts,
+    Formula,
+    Score,
+    accuracy,
+    image_scores,
+    macro,
+    mean_of_images,
+    mean_of_known,
+    of_class,
+    of_images,
+    of_split,
+    ratio,
+    recall,
+    with_number,
+)
 
 RECORDED = "mean IoU of the split"
 _NO_CLASSES = ("background", "border")  # names of classes that are no thing of their own
@@ -39,18 +53,10 @@ def _pixels() -> Iterator[Score]:
     yield of_split(RECORDED, macro(scores.iou))
     yield of_split("mean dice of the split", macro(scores.dice))
     yield of_split("mean F2 of the split", macro(scores.f2))
-    yield of_split("pixel accuracy of the split", _recall_of_all)
-    yield of_split("mean accuracy of the classes, split", macro(_recall))
+    yield of_split("pixel accuracy of the split", accuracy)
+    yield of_split("mean accuracy of the classes, split", macro(recall))
     yield of_split("IoU of all classes' pixels together, split", lambda sums: scores.iou(sums.sum(axis=-2)))
     yield of_split("IoU weighted by the classes' pixels, split", _weighted)
-
-
-def _recall(counts: NDArray) -> NDArray[np.float64]:
-    return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
-
-
-def _recall_of_all(sums: NDArray) -> NDArray[np.float64]:
-    return _recall(sums.sum(axis=-2))
 
 
 def _weighted(sums: NDArray) -> NDArray[np.float64]:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from bench.evaluation.table import ImageTable
 from bench.metrics import objects, scores
 from bench.metrics.confusion import THRESHOLDS
-from bench.records.formulas import Formula, macro, of_class, of_images, of_split
-from bench.records.uncertainty import Score
+from bench.records.formulas import Formula, Score, macro, of_class, of_images, of_split
 
 _THRESHOLDS = (0.3, 0.5, 0.7)
 _EMPTY = (("left out", np.nan), ("counts 1", 1.0), ("counts 0", 0.0))
@@ -44,8 +43,8 @@ def _where_true(formula: Formula, table: ImageTable) -> NDArray[np.float64]:
 
 def _thresholds(name: str) -> Iterator[Score]:
     for threshold in _THRESHOLDS:
-        formula = of_class(scores.iou, THRESHOLDS.index(threshold))
-        yield of_split(f"IoU of {name} at threshold {threshold}", formula, _threshold_counts)
+        counts = partial(_threshold_counts, only=THRESHOLDS.index(threshold))
+        yield of_split(f"IoU of {name} at threshold {threshold}", of_class(scores.iou, 0), counts)
     yield of_split(
         f"IoU of {name} at its best threshold", lambda sums: scores.iou(sums).max(axis=-1), _threshold_counts
     )
@@ -56,10 +55,11 @@ def _thresholds(name: str) -> Iterator[Score]:
     )
 
 
-def _threshold_counts(table: ImageTable) -> NDArray[np.int64]:
+def _threshold_counts(table: ImageTable, only: int | None = None) -> NDArray[np.int64]:
+    """(N, 19, 3), or (N, 1, 3) of one threshold alone."""
     if table.threshold_counts is None:
         raise KeyError("threshold counts")
-    return table.threshold_counts
+    return table.threshold_counts if only is None else table.threshold_counts[:, [only]]
 
 
 def _objects() -> Iterator[Score]:

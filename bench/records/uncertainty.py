@@ -1,7 +1,7 @@
 """How sure the scores of a group's configurations are, from the per-image tables in their trials' folders."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from bench.errors import BenchError
-from bench.evaluation.table import ImageTable, read_table
+from bench.evaluation.table import read_table
 from bench.metrics import scores
 from bench.records.bootstrap import Uncertainty, Values, bootstrap
+from bench.records.formulas import Score, accuracy, image_scores, macro, of_images, of_split
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
 from bench.spec import DATASET_METRICS
@@ -31,71 +32,22 @@ ONE_GROUP = "test images of one group alone"
 OTHER_IMAGES = "other test images than most"
 
 
-@dataclass(frozen=True)
-class Score:
-    """A score of a split, made of sums over its images so that images can be drawn again."""
-
-    name: str  # of the frame's column
-    values: Callable[[ImageTable], Values]  # (images, K)
-    of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
-    own: bool = False  # made of a column of its own, not of the counts
-
-
-def _counts(table: ImageTable) -> Values:
-    return table.counts.reshape(len(table.names), -1)
-
-
-def _macro(score: Callable[[NDArray], NDArray], sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return mean_of_known(score(sums.reshape(*sums.shape[:-1], -1, 3)))
-
-
-def mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the last axis without NaN; NaN where nothing is known."""
-    known = ~np.isnan(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
-
-
-def ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
-    """part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
-
-
-def _accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    tp, _, fn = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 3).sum(axis=-2), -1, 0)
-    return ratio(tp, tp + fn)
-
-
-def image_scores(table: ImageTable) -> NDArray[np.float64]:
-    """Each image's own mean IoU over the classes in its labels or predictions: (N,), NaN where there is none."""
-    return mean_of_known(scores.iou(table.counts))
-
-
-def with_number(values: NDArray[np.float64]) -> Values:
-    """What a mean over the images with a value is made of: (N,) -> (N, 2)."""
-    return np.stack([np.nan_to_num(values), ~np.isnan(values)], axis=-1)
-
-
-def mean_of_images(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean that sums of `with_number` make: (..., 2) -> (...)."""
-    return ratio(sums[..., 0], sums[..., 1])
-
-
-MEAN_IOU = Score("mean_iou", _counts, partial(_macro, scores.iou))
+MEAN_IOU = of_split("mean_iou", macro(scores.iou))
 SCORES = {
     score.name: score
     for score in (
         MEAN_IOU,
-        Score("mean_iou_per_image", lambda table: with_number(image_scores(table)), mean_of_images),
-        Score("dice", _counts, partial(_macro, scores.dice)),
-        Score("f2", _counts, partial(_macro, scores.f2)),
-        Score("pixel_accuracy", _counts, _accuracy),
+        of_images("mean_iou_per_image", image_scores),
+        of_split("dice", macro(scores.dice)),
+        of_split("f2", macro(scores.f2)),
+        of_split("pixel_accuracy", accuracy),
     )
 }
 
 
 def score_named(name: str) -> Score:
     """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
-    return SCORES.get(name) or Score(name, lambda table: with_number(table.extra[name]), mean_of_images, True)
+    return SCORES.get(name) or of_images(name, lambda table: table.extra[name], own=True)
 
 
 def score_of(name: str, *frames: pd.DataFrame) -> Score:
@@ -164,7 +116,7 @@ def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.floa
 
 
 def _of_images(counts: Values) -> NDArray[np.float64]:
-    return mean_of_known(scores.iou(np.reshape(counts, (len(counts), -1, 3))))
+    return macro(scores.iou)(np.reshape(counts, (len(counts), -1, 3)))
 
 
 def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
