@@ -228,6 +228,16 @@ def test_every_value_of_the_record_is_compared_with_the_table(results):
     assert result.stderr.count("Mismatch") == 1
 
 
+def test_a_value_beyond_all_numbers_is_a_mismatch(results):
+    folder = next((results / "trials").glob("fine_None_0*"))
+    text = json.loads((folder / "record.json").read_text())
+    text["metrics"] |= {"dice": 10**400, "of_its_own": 10**400}
+    (folder / "record.json").write_text(json.dumps(text))
+    result = bench(results)
+    assert result.exit_code == 1 and "dice is nan in the record" in result.stderr
+    assert result.stderr.count("Mismatch") == 1
+
+
 def test_tables_that_are_no_use_are_named(results):
     missing, cut = (results / "trials" / f"fine_None_{seed}_10epochs_128_0" for seed in (0, 1))
     (missing / "images.parquet").unlink()

@@ -18,6 +18,7 @@ from bench.evaluation.table import ImageTable, read_table
 from bench.records.bootstrap import Uncertainty, bootstrap, separable
 from bench.records.definitions import definitions
 from bench.records.formulas import Score
+from bench.records.frame import finite
 from bench.records.statistics import Configuration
 from bench.records.store import IMAGES
 from bench.records.text import clean, shorten
@@ -206,5 +207,5 @@ def _flat(metrics: Any, prefix: str = "") -> dict[str, float]:
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}.")
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            flat[f"{prefix}{name}"] = float(value)
+            flat[f"{prefix}{name}"] = finite(value)
     return flat

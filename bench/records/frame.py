@@ -134,8 +134,8 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         "energy_method": clean(_mapping(record.energy).get("method")),
         **_config(record.config),
         **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},
-        **{name: _number(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
-        "repeat": _number(record.repeat),
+        **{name: finite(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
+        "repeat": finite(record.repeat),
         "configuration": clean(getattr(record, "configuration", "")),
         "folder": str(trial.folder),
     }
@@ -150,7 +150,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _number(value: Any) -> float:
+def finite(value: Any) -> float:
     """A finite number, or NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
@@ -162,9 +162,7 @@ def _number(value: Any) -> float:
 
 
 def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
-    return {
-        _name(k): _number(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)
-    }
+    return {_name(k): finite(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)}
 
 
 def _metrics(metrics: Any) -> dict[str, float]:
@@ -186,7 +184,7 @@ def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The GPU's state under load, and how many others used it before or then; nothing on a CPU."""
     before, after = (_mapping(environment.get(name)) for name in ("device_before", "device_after"))
     state = _numbers({k: v for k, v in after.items() if k in _DEVICE_NUMBERS})
-    others = [n for n in (_number(s.get("other_processes")) for s in (before, after)) if n == n]
+    others = [n for n in (finite(s.get("other_processes")) for s in (before, after)) if n == n]
     if others:
         state["other_processes"] = max(others)
     reasons = after.get("throttle_reasons")
@@ -195,7 +193,7 @@ def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _peaks(peaks: Mapping[str, Any]) -> dict[str, float]:
     products = _numbers(peaks.get("matmul_tflops"))
-    copy = {"peak_copy_gb_per_s": _number(peaks["copy_gb_per_s"])} if "copy_gb_per_s" in peaks else {}
+    copy = {"peak_copy_gb_per_s": finite(peaks["copy_gb_per_s"])} if "copy_gb_per_s" in peaks else {}
     return {**{f"peak_tflops_{dtype}": value for dtype, value in products.items()}, **copy}
 
 
@@ -213,7 +211,7 @@ def _config(config: Any) -> dict[str, Any]:
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
     values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # the folder is this machine's
-    row = {k: _number(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
+    row = {k: finite(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
     return {**row, "evaluation_size": _evaluation_size(row)}
 
 
