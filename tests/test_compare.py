@@ -1,6 +1,7 @@
 """Two configurations or two results folders: the difference with its interval, the ratios, what differs."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -121,7 +122,7 @@ def test_two_folders_with_several_pairs_are_one_table(tmp_path):
     assert result.exit_code == 0, result.output
     rows = [line for line in result.stdout.splitlines() if " on pets, 10 epochs" in line]
     assert [row.split()[0] for row in rows] == ["unet", "unet:mobilenet_v2"]
-    assert all("x 1.5" in row and "+0.0000 [" in row for row in rows)
+    assert all("1.5x" in row and "+0.0000 [" in row for row in rows)
     assert "2 pairs: 0 surely better, 0 surely worse, 2 not to be told apart." in result.stdout
     (cause,) = (line.split() for line in result.stdout.splitlines() if "keras" in line)
     assert cause == ["packages", "keras", "3.15.1", "4.0", "2", "of", "2"]
@@ -191,6 +192,80 @@ def test_the_causes_of_several_pairs_stand_as_those_of_one(tmp_path):
     causes = [words for words in table_lines(result.stdout) if words[-2:] == ["of", "2"]]
     assert [words[1] for words in causes] == ["seed", "train", "commit", "tf32"], result.stdout
     assert [words[-3] for words in causes] == ["1", "2", "2", "2"]
+
+
+@pytest.fixture
+def of_all_kinds(tmp_path):
+    """Pairs with an interval, of one seed, without tables, without metrics, and of speed alone, in two folders."""
+    for name, factor in (("a", 1.0), ("b", 1.1)):
+        write(tmp_path / name)
+        write_trial(tmp_path / name, *fake_record(fake_config("segnet")), samples=0)
+        for seed in range(3):
+            write_trial(tmp_path / name, fake_record(fake_config("deeplab", seed=seed))[0], samples=0)
+        write_trial(tmp_path / name, fake_record(fake_config("fcn"), metrics={}, validation={})[0], samples=0)
+        record, _ = fake_record(fake_config(measure="speed", dataset="none"), metrics={}, validation={})
+        speed = {"best_inference_images_per_second": 100 * factor}
+        write_trial(tmp_path / name, replace(record, key="speed", speed=speed), samples=0)
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_each_reason_without_an_interval_is_said(of_all_kinds):
+    result = bench(*of_all_kinds)
+    assert result.exit_code == 0, result.output
+    notes = {line[:2]: line.strip() for line in result.stdout.splitlines() if line.startswith("?")}
+    rows = {line.split()[0]: line for line in result.stdout.splitlines() if " on pets" in line or "speed" in line[:30]}
+    for arch, note in (
+        ("deeplab", "the first: no readable per-image table."),
+        ("segnet", "not separable by seed: a side has one seed."),
+        ("fcn", "the first doesn't have the score."),
+    ):
+        mark = next(word for word in rows[arch].split() if word.startswith("?"))
+        assert notes[mark] == f"{mark}: {note}"
+    assert len(notes) == 3 and "[" in rows["unet"] and "?" not in rows["unet"]
+
+
+def test_pairs_without_a_score_are_counted_by_themselves(of_all_kinds):
+    result = bench(*of_all_kinds)
+    assert (
+        "5 pairs: 0 surely better, 0 surely worse, 3 not to be told apart, 1 of speed alone, 1 without a score"
+        in result.stdout
+    )
+    row = next(line for line in result.stdout.splitlines() if line.startswith(" unet, speed alone"))
+    assert "1.1x" in row and " inference " in result.stdout  # their inference is told too
+
+
+def test_pairs_of_speed_alone_have_no_columns_of_a_score(tmp_path):
+    for name in "ab":
+        for size in (8, 16):
+            record, _ = fake_record(fake_config(measure="speed", batch_size=size), metrics={}, validation={})
+            write_trial(tmp_path / name, replace(record, key=f"{size}"), samples=0)
+    result = bench(tmp_path / "a", tmp_path / "b")
+    assert "2 pairs: 2 of speed alone." in result.stdout
+    heading = next(line for line in result.stdout.splitlines() if "configuration" in line)
+    assert heading.split() == ["configuration", "train", "p95", "memory"]
+
+
+def test_where_no_side_has_the_score_mean_iou_is_compared(tmp_path):
+    for arch in ("unet", "segnet"):
+        for name in ("carvana", "pets"):
+            record, _ = fake_record(fake_config(arch, dataset=name))
+            own = {"carvana_dice": 0.5} if name == "carvana" else {}
+            data = {**record.dataset, "name": name, "fingerprint": name}
+            record = replace(record, key=f"{arch}-{name}", dataset=data, metrics={**record.metrics, **own})
+            write_trial(tmp_path, record, samples=0)
+    result = bench("unet", "segnet", "--results", tmp_path, "--rank-by", "carvana_dice")
+    assert result.exit_code == 0, result.output
+    assert "carvana dice  0.5000  0.5000" in result.stdout
+    assert re.search(r"mean IoU  0\.6\d+  0\.5\d+  -0\.", result.stdout), result.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_every_value_can_be_read(of_all_kinds, columns):
+    arguments = ["compare", *map(str, of_all_kinds)]
+    text = CliRunner().invoke(app, arguments, env={"COLUMNS": str(columns)}).stdout
+    assert "…" not in text and "memory" in text and max(map(len, text.splitlines())) <= columns
+    assert re.search(r"\[-0\.\d{4},0\.\d{4}\]", text)
+    assert ("+0.0000 [" in text) == (columns == 120)
 
 
 def test_titles_say_what_tells_the_pairs_apart(tmp_path):

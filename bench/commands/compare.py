@@ -12,18 +12,11 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
-    from bench.records.bootstrap import Interval
-    from bench.records.compare import Comparison, Difference
+    from bench.records.compare import Comparison
     from bench.report.board import Group, Row
 
 _MOST_NAMED = 12
-_BRIEF = {"train_images_per_second": "train", "latency_ms_p95": "p95", "peak_memory_mib": "memory"}
-_CAPTION = (
-    "[ ]: 95 % interval; *: told apart; ?: not separable by seed. train, p95, memory: second / first, of images/s, "
-    "latency and peak memory. A pair alone: bench compare LABEL LABEL."
-)
 
 
 def compare(
@@ -46,10 +39,7 @@ def compare(
         comparisons = _of_folders(Path(one), Path(other), rank_by)
     else:
         comparisons = _of_labels(one, other, results, rank_by)
-    if len(comparisons) > 1:
-        show_all(comparisons)
-    else:
-        _show(comparisons[0])
+    _show(comparisons)
 
 
 def _is_results(path: Path) -> bool:
@@ -136,92 +126,15 @@ def _training(row: "Row") -> list[str]:
     return [str(row.configuration.values[name]) for name in SAME if name not in model]
 
 
-def _show(comparison: "Comparison") -> None:
+def _show(comparisons: "Sequence[Comparison]") -> None:
+    from bench.report.comparison import causes, comparison_lines, comparison_table, summary
+
     console = output()
-    console.print(f"\n{comparison.label}", style="bold", markup=False, highlight=False)
-    for line in lines(comparison):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(_causes([comparison]))
-
-
-def lines(comparison: "Comparison") -> Sequence[str]:
-    """The quality with its interval, then the ratios."""
-    before, after = comparison.scores
-    ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
-    if before != before or after != after:
-        return [comparison.reason, *ratios]
-    told = f"{_score_name(comparison)} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
-    if comparison.change:
-        verdict = "they can be told apart" if comparison.is_apart else "they can't be told apart"
-        told += f", 95 % interval {comparison.change.low:+.4f} to {comparison.change.high:+.4f}): {verdict}"
+    if len(comparisons) > 1:
+        console.print(comparison_table(comparisons, console.width))
+        console.print(summary(comparisons), highlight=False)
     else:
-        told += f"): {comparison.reason}"
-    return [told, *ratios]
-
-
-def _score_name(comparison: "Comparison") -> str:
-    return "mean IoU" if comparison.score == "mean_iou" else comparison.score.replace("_", " ")
-
-
-def _times(ratio: "Interval") -> str:
-    """`x 1.24 (1.19 to 1.3)`; the ratio alone for one seed, or where nothing varies."""
-    span = f" ({ratio.low:.3g} to {ratio.high:.3g})" if ratio.high > ratio.low else ""
-    return f"x {ratio.mean:.3g}{span}"
-
-
-def show_all(comparisons: "Sequence[Comparison]") -> None:
-    """A row a pair, then what differs, each thing once."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=_CAPTION, caption_justify="left")
-    table.add_column("configuration", overflow="fold", min_width=16)
-    for heading in ("first", "second", f"change of {_score_name(comparisons[0])}", *_BRIEF.values()):
-        table.add_column(heading, justify="right")
-    for comparison in comparisons:
-        scores = [f"{score:.4f}" if score == score else "" for score in comparison.scores]
-        ratios = [f"x {comparison.ratios[name].mean:.3g}" if name in comparison.ratios else "" for name in _BRIEF]
-        table.add_row(Text(comparison.label), *scores, _change(comparison), *ratios)
-    console = output()
-    console.print(table)
-    apart = [comparison for comparison in comparisons if comparison.is_apart]
-    better = sum(comparison.change.mean > 0 for comparison in apart if comparison.change)
-    console.print(
-        f"{len(comparisons)} pairs: {better} surely better, {len(apart) - better} surely worse, "
-        f"{len(comparisons) - len(apart)} not to be told apart.",
-        highlight=False,
-    )
-    console.print(_causes(comparisons))
-
-
-def _change(comparison: "Comparison") -> str:
-    """`+0.012 [-0.003, 0.027]`, with a mark where the two can be told apart."""
-    before, after = comparison.scores
-    if not comparison.change:
-        return f"{after - before:+.4f} ?" if after - before == after - before else ""
-    mark = "*" if comparison.is_apart else " "
-    return f"{after - before:+.4f} [{comparison.change.low:.4f}, {comparison.change.high:.4f}]{mark}"
-
-
-def _causes(comparisons: "Sequence[Comparison]") -> "Table | str":
-    """What differs, likely causes first; with several pairs, in how many of them."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from bench.records.compare import cause_order
-
-    times: dict[Difference, int] = {}
-    for comparison in comparisons:
-        for found in comparison.differences:
-            times[found] = times.get(found, 0) + 1
-    if not times:
-        return "They differ in nothing that is recorded."
-    headings = ["differs in", "", "first", "second", *(["pairs"] if len(comparisons) > 1 else [])]
-    title = "What differs, likely causes first"
-    table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for found in sorted(times, key=cause_order):
-        cells = [found.kind, found.name.replace("_", " "), found.one, found.other]
-        table.add_row(*map(Text, cells), *([f"{times[found]} of {len(comparisons)}"] if len(comparisons) > 1 else []))
-    return table
+        console.print(f"\n{comparisons[0].label}", style="bold", markup=False, highlight=False)
+        for line in comparison_lines(comparisons[0]):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(causes(comparisons))

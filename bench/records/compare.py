@@ -33,6 +33,7 @@ _MACHINE = (
 _LIBRARIES = ("python", "cuda", "cudnn")
 _BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _MOST_VALUES = 3
+_SIDES = ("the first", "the second")
 _KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
 SPEED_ALONE = "no quality: speed alone was measured"
 
@@ -52,12 +53,17 @@ class Comparison:
     """The second against the first."""
 
     label: str
-    score: str  # the column's name
+    score: str  # the column's name; mean IoU where neither side has the one that was asked for
     scores: tuple[float, float]  # NaN where a side has none
     change: Interval | None  # of the score, second - first; None: it can't be told
     reason: str  # why there is no interval; empty where there is one
     ratios: dict[str, Interval]  # second / first, with 95 % over the seeds; low and high are NaN for one seed
     differences: tuple[Difference, ...]  # the likely cause of another score first
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether both sides have the score."""
+        return not any(map(math.isnan, self.scores))
 
     @property
     def is_apart(self) -> bool:
@@ -66,7 +72,12 @@ class Comparison:
 
 
 def compare(label: str, one: Configuration, other: Configuration, score: Score = MEAN_IOU) -> Comparison:
-    """Compare two configurations that have at least one trial that ended well."""
+    """Compare two configurations that have at least one trial that ended well.
+
+    Where neither has the score, as one that another data set has of its own, mean IoU is compared, as in the tables.
+    """
+    if not any(member.spread(score.name).n for member in (one, other)):
+        score = MEAN_IOU
     scores = one.spread(score.name).mean, other.spread(score.name).mean
     change, reason = _change(one, other, score)
     ratios = {name: ratio for name in RATIOS if (ratio := _ratio(one, other, name))}
@@ -100,8 +111,11 @@ def _logarithms(member: Configuration, name: str) -> np.ndarray:
 def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Interval | None, str]:
     if any(member.values["measure"] == "speed" for member in (one, other)):
         return None, SPEED_ALONE
+    for name, member in zip(_SIDES, (one, other), strict=True):
+        if not member.spread(score.name).n:
+            return None, f"{name} doesn't have the score"
     rows = measure([one, other], score).rows
-    for name, row in zip(("the first", "the second"), rows, strict=True):
+    for name, row in zip(_SIDES, rows, strict=True):
         if isinstance(row, str):
             return None, f"{name}: {row}"
     first, second = (row for row in rows if isinstance(row, Uncertainty))
