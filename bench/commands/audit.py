@@ -66,25 +66,16 @@ def audit(
 
 def _show(group: "Group", audited: "Audit") -> None:
     import numpy as np
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from bench.records.text import shorten
+    from bench.report.plain import plain_table
 
     console = output()
     if not audited.definitions:
         console.print(f"{group.title}: no per-image table can be used.", markup=False, highlight=False)
         return
-    table = Table(
-        title=Text(group.title),
-        title_justify="left",
-        caption=_CAPTION,
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = plain_table(group.title, (_CAPTION,))
     table.add_column("definition")
     table.add_column("best", overflow="fold")
     for heading in ("score", "reversed", "surely"):
