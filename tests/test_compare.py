@@ -194,6 +194,19 @@ def test_the_causes_of_several_pairs_stand_as_those_of_one(tmp_path):
     assert [words[-3] for words in causes] == ["1", "2", "2", "2"]
 
 
+def test_two_configurations_of_a_speed_table(tmp_path):
+    for size, rate in ((8, 50.0), (16, 100.0)):
+        record, _ = fake_record(fake_config(measure="speed", batch_size=size), metrics={}, validation={})
+        record = replace(record, key=f"{size}", speed={"train_images_per_second": rate})
+        write_trial(tmp_path, record, samples=0)
+    result = bench("unet, batch size 8", "unet, batch size 16", "--results", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "unet, batch size 8 -> unet, batch size 16 (Speed at 128x128" in result.stdout
+    assert "train images per second: x 2" in result.stdout and "batch size" in result.stdout
+    result = bench("unet", "segnet", "--results", tmp_path)
+    assert result.exit_code == 2 and "It has: unet, batch size 16; unet, batch size 8." in result.stderr
+
+
 @pytest.fixture
 def of_all_kinds(tmp_path):
     """Pairs with an interval, of one seed, without tables, without metrics, and of speed alone, in two folders."""

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.records.compare import Comparison
-    from bench.report.board import Group, Row
+    from bench.records.uncertainty import Score
+    from bench.report.board import Row
+    from bench.report.speed import SpeedRow
+
+    Tables = Sequence[tuple[str, Sequence[Row | SpeedRow]]]  # a title and its rows
 
 _MOST_NAMED = 12
 
@@ -78,20 +82,18 @@ def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
 
 
 def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Comparison]":
-    from bench.records.compare import compare
     from bench.records.uncertainty import score_of
     from bench.report.leaderboard import groups
+    from bench.report.speed import speed_boards
 
     frame = _frame(results)
     score = score_of(rank_by, frame)
-    boards = groups(frame, score)
-    found = []
-    for group in boards:
-        for first, second in _rows(one, other, group):
-            title = f"{first.label} -> {second.label} ({group.title})"
-            found.append(compare(title, first.configuration, second.configuration, score))
+    tables: Tables = [(group.title, group.ranked) for group in groups(frame, score)]
+    speeds: Tables = [(board.title, board.rows) for board in speed_boards(frame)]
+    # The same label may stand in both kinds: quality is what is asked for where there is any.
+    found = _of_tables(one, other, tables, score) or _of_tables(one, other, speeds, score)
     if not found:
-        labels = list(dict.fromkeys(row.label for group in boards for row in group.ranked))
+        labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
         more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
         raise BenchError(
             f"'{one}' and '{other}' are no two results folders, nor two configurations of one table in '{results}'. "
@@ -100,9 +102,19 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     return found
 
 
-def _rows(one: str, other: str, group: "Group") -> "list[tuple[Row, Row]]":
+def _of_tables(one: str, other: str, tables: "Tables", score: "Score") -> "list[Comparison]":
+    from bench.records.compare import compare
+
+    return [
+        compare(f"{first.label} -> {second.label} ({title})", first.configuration, second.configuration, score)
+        for title, rows in tables
+        for first, second in _pairs(one, other, rows)
+    ]
+
+
+def _pairs(one: str, other: str, rows: "Sequence[Row | SpeedRow]") -> "list[tuple[Row | SpeedRow, Row | SpeedRow]]":
     """The rows of the two labels; where several are meant, those that agree in all but architecture and weights."""
-    sides = [_begin(text, group) for text in (one, other)]
+    sides = [_begin(text, rows) for text in (one, other)]
     if not all(sides) or all(len(side) == 1 for side in sides):
         return list(zip(*sides, strict=False))
     alike = [(a, b) for a in sides[0] for b in sides[1] if a is not b and _training(a) == _training(b)]
@@ -112,13 +124,13 @@ def _rows(one: str, other: str, group: "Group") -> "list[tuple[Row, Row]]":
     raise BenchError(f"'{text}' may be {'; '.join(row.label for row in side[:_MOST_NAMED])}. Give a whole label.")
 
 
-def _begin(text: str, group: "Group") -> "list[Row]":
+def _begin(text: str, rows: "Sequence[Row | SpeedRow]") -> "list[Row | SpeedRow]":
     """The row of that label, or all that begin with it."""
-    exact = [row for row in group.ranked if row.label == text]
-    return exact or [row for row in group.ranked if row.label.startswith((f"{text},", f"{text}:"))]
+    exact = [row for row in rows if row.label == text]
+    return exact or [row for row in rows if row.label.startswith((f"{text},", f"{text}:"))]
 
 
-def _training(row: "Row") -> list[str]:
+def _training(row: "Row | SpeedRow") -> list[str]:
     """How the row was trained, whatever the model."""
     from bench.records.statistics import SAME
 

@@ -27,6 +27,7 @@ _OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say
 class SpeedRow:
     """A configuration that was measured."""
 
+    configuration: Configuration
     label: str  # tells it from the other rows
     cells: dict[str, str]  # by the names in SpeedBoard.columns
     titles: dict[str, str]  # what is said when a cell is pointed at
@@ -117,7 +118,8 @@ def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
     cells |= {column.name: number_text(column, member) for column in COLUMNS}
     cells |= {"fits": fits(member), "flags": ", ".join(flag.name for flag in found)}
     numbers = {column.name: member.spread(column.name).mean for column in COLUMNS}
-    return SpeedRow(label, cells, _titles(member, found), {**numbers, "batch_size": float(str(values["batch_size"]))})
+    numbers["batch_size"] = float(str(values["batch_size"]))
+    return SpeedRow(member, label, cells, _titles(member, found), numbers)
 
 
 def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
