@@ -122,13 +122,12 @@ def verdict(group: "Group", choice: "Choice") -> str:
 
 
 def _table(group: "Group", choice: "Choice") -> "Table":
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from bench.records.text import shorten
+    from bench.report.plain import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = plain_table()
     table.add_column("", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=10)
     names = list(dict.fromkeys([group.score, *_COLUMNS]))

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from bench.records.gate import BETTER, NOTED, OK, REGRESSION, UNJUDGED, Line
 from bench.records.gate_limits import SPEEDS
+from bench.report.plain import plain_table
 from bench.report.tables import markdown_cell
 
 _STYLES = {REGRESSION: "bold red", BETTER: "green", UNJUDGED: "yellow", NOTED: "yellow", OK: ""}
@@ -32,7 +32,7 @@ def summary(lines: Sequence[Line]) -> str:
 
 def terminal_table(lines: Sequence[Line]) -> Table:
     """A row a line, with its reason below the change."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = plain_table()
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in ("baseline", "now") else "left", overflow="fold")
     for line in lines:

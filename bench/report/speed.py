@@ -14,6 +14,7 @@ from bench.records.text import shorten
 from bench.report.columns import MISSING, Column
 from bench.report.flags import MEANINGS, Flag, flags
 from bench.report.labels import value_text, varied_and_labels
+from bench.report.plain import plain_table
 from bench.report.speed_columns import COLUMNS, FITS, fits, number_text
 from bench.report.tables import markdown_cell
 
@@ -47,10 +48,13 @@ class SpeedBoard:
 
     def terminal_table(self) -> Table:
         """For `rich.print`."""
-        table = Table(title=Text(self.title), title_justify="left")
+        table = plain_table(self.title)
         for name in self.brief:
-            justify = "left" if name in self.texts else "right"
-            table.add_column(Text(self.columns[name][0]), justify=justify, overflow="fold")  # type: ignore[arg-type]
+            heading = self.columns[name][0]
+            if name in self.texts:
+                table.add_column(Text(heading), overflow="fold")
+            else:  # their headings are broken between words alone
+                table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
         for row in self.rows:
             table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
         return table

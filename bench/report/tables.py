@@ -5,13 +5,13 @@ import re
 from collections.abc import Sequence
 
 import pandas as pd
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from bench.records.text import shorten
 from bench.report.across import Across
 from bench.report.board import Group
+from bench.report.plain import plain_table
 from bench.report.series import Series, crossing_text, value_name
 
 _LABEL_WIDTH = 10  # of a terminal's columns, at least
@@ -103,15 +103,7 @@ def markdown_cell(text: str) -> str:
 
 def terminal_table(group: Group) -> Table:
     """The leaderboard of one group for `rich.print`: what fits 80 characters, the configuration in one column."""
-    table = Table(
-        title=Text(group.title),
-        title_justify="left",
-        caption=Text("\n".join(group.notes)),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    table = plain_table(group.title, group.notes)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
     names = [name for name in group.columns if name in group.brief]
