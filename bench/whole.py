@@ -1,6 +1,6 @@
 """Files that are written whole: a reader never sees half of one, and a process that dies leaves the old one."""
 
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,7 @@ MARK = ".part."
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A file beside `path` to write to, hidden and with the same suffix, renamed to `path` if the context ends well."""
-    part = path.with_name(f".{os.getpid()}{MARK}{path.name}")
+    part = path.with_name(f".{secrets.token_hex(4)}{MARK}{path.name}")  # its own in every thread of every machine
     try:
         yield part
         part.replace(path)
