@@ -1,11 +1,8 @@
 """How sure the scores of a group's configurations are, from the per-image tables in their trials' folders."""
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,6 @@ from bench.records.store import IMAGES
 from bench.spec import DATASET_METRICS
 
 _AT_ONCE = 64  # tables in memory
-_READERS = 4  # threads; more wait for each other
 _CLOSE = 1e-6  # a table's score to its record's
 
 NO_TABLE = "no readable per-image table"
@@ -88,7 +84,8 @@ def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measur
     found: list[Uncertainty | str] = [NO_TABLE] * len(members)
     of_images: dict[object, list[int]] = {}
     pending: dict[object, list[tuple[int, _Tables]]] = {}
-    for number, tables in enumerate(_read_all(members, score)):
+    for number, member in enumerate(members):
+        tables = _read(member, score)  # ten thousand tables don't fit the memory at once
         if isinstance(tables, str):
             found[number] = tables
             continue
@@ -132,14 +129,6 @@ def by_seed(found: Uncertainty, seeds: Sequence[float]) -> Uncertainty:
     numbers = np.array(seeds)
     means = np.array([found.scores[numbers == seed].mean() for seed in dict.fromkeys(seeds)])
     return Uncertainty(means, found.draws, found.groups)
-
-
-def _read_all(members: Sequence[Configuration], score: Score) -> Iterator[_Tables | str]:
-    """In order, a few at once: ten thousand tables don't fit the memory."""
-    todo = iter(members)
-    with ThreadPoolExecutor(_READERS) as pool:
-        while some := list(islice(todo, _AT_ONCE)):
-            yield from pool.map(partial(_read, score=score), some)
 
 
 def _read(member: Configuration, score: Score) -> _Tables | str:
