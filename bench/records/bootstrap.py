@@ -11,7 +11,7 @@ What is drawn are groups of images: the images themselves, or the cars of Carvan
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +51,7 @@ class Uncertainty:
         """Over the seeds."""
         return float(self.scores.mean())
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """Of the mean; of the images alone where there is one seed."""
         return _interval(self.mean, self.draws, self.groups, [self])
