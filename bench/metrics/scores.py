@@ -18,19 +18,19 @@ Scores = NDArray[np.float64]
 def iou(counts: Counts) -> Scores:
     """Intersection over union (Jaccard index), tp / (tp + fp + fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
-    return _ratio(tp, tp + fp + fn)
+    return ratio(tp, tp + fp + fn)
 
 
 def dice(counts: Counts) -> Scores:
     """Dice coefficient (F1), 2 tp / (2 tp + fp + fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
-    return _ratio(2 * tp, 2 * tp + fp + fn)
+    return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def f2(counts: Counts) -> Scores:
     """F-beta with beta 2, which weighs a miss more than a false alarm, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
-    return _ratio(5 * tp, 5 * tp + fp + 4 * fn)
+    return ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
 
 def carvana_dice(counts: Counts) -> Scores:
@@ -45,7 +45,7 @@ def carvana_dice(counts: Counts) -> Scores:
 def pixel_accuracy(counts: Counts) -> float | None:
     """Share of the counted pixels that have the right class."""
     tp, _, fn = counts.sum(axis=(0, 1))
-    return _value(_ratio(tp, tp + fn))
+    return _value(ratio(tp, tp + fn))
 
 
 def macro_mean(score: Callable[[Counts], Scores], counts: Counts) -> float | None:
@@ -65,8 +65,7 @@ def mean_iou_per_image(counts: Counts) -> float | None:
 
 def image_means(counts: Counts) -> Scores:
     """Each image's own mean IoU over the classes in its labels or its predictions: (N, C, 3) -> (N,), NaN for none."""
-    scores = iou(counts)
-    return _ratio(np.nansum(scores, axis=1), (~np.isnan(scores)).sum(axis=1))
+    return mean_of_known(iou(counts))
 
 
 def mean_per_image(scores: Scores) -> float | None:
@@ -116,7 +115,13 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _ratio(part: Counts, whole: Counts) -> Scores:
+def mean_of_known(values: Scores) -> Scores:
+    """Mean over the last axis without NaN; NaN where nothing is known."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
+
+
+def ratio(part: NDArray, whole: NDArray) -> Scores:
     """part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation.table import ImageTable
 from bench.metrics import boundary, scores
+from bench.metrics.scores import mean_of_known, ratio
 from bench.records.bootstrap import Values
 from bench.records.definitions_binary import binary_definitions
 from bench.records.formulas import (
@@ -23,11 +24,9 @@ from bench.records.formulas import (
     image_scores,
     macro,
     mean_of_images,
-    mean_of_known,
     of_class,
     of_images,
     of_split,
-    ratio,
     recall,
     with_number,
 )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation.table import ImageTable
 from bench.metrics import scores
+from bench.metrics.scores import mean_of_known, ratio
 from bench.records.bootstrap import Values
 
 Counts = Callable[[ImageTable], NDArray[np.int64]]  # (N, C, 3); KeyError: the table has none
@@ -66,7 +67,7 @@ def accuracy(counts: NDArray) -> NDArray[np.float64]:
 
 def image_scores(table: ImageTable) -> NDArray[np.float64]:
     """Each image's own mean IoU over the classes in its labels or predictions: (N,), NaN where there is none."""
-    return mean_of_known(scores.iou(table.counts))
+    return scores.image_means(table.counts)
 
 
 def with_number(values: NDArray[np.float64]) -> Values:
@@ -77,14 +78,3 @@ def with_number(values: NDArray[np.float64]) -> Values:
 def mean_of_images(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean that sums of `with_number` make: (..., 2) -> (...)."""
     return ratio(sums[..., 0], sums[..., 1])
-
-
-def mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the last axis without NaN; NaN where nothing is known."""
-    known = ~np.isnan(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
-
-
-def ratio(part: NDArray, whole: NDArray) -> NDArray[np.float64]:
-    """part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
