@@ -17,8 +17,8 @@ from bench.architectures.outside import (
     SEGFORMER_HEADS,
     SEGFORMER_HIDDEN_DIMS,
 )
-from bench.errors import BenchError
-from bench.spec import ArchitectureSpec, BackboneSpec, Param
+from bench.core.errors import BenchError
+from bench.core.specs import ArchitectureSpec, BackboneSpec, Param
 
 BACKBONES = (
     BackboneSpec(

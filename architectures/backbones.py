@@ -37,8 +37,8 @@ from pathlib import Path
 import keras
 
 from bench.architectures import BACKBONES
-from bench.errors import BenchError
-from bench.registry import unknown
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
 
 PREFIX = "backbone_"  # of the names of a backbone's layers in a model
 

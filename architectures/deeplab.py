@@ -40,7 +40,7 @@ from keras import KerasTensor, layers
 from bench.architectures import DEEPLAB_OUTPUT_STRIDES
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 _LOW_LEVEL_FILTERS = 48  # table 1 of the paper
 

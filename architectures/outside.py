@@ -5,7 +5,7 @@ import importlib.util
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     import keras

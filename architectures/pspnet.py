@@ -18,7 +18,7 @@ and at any size; windows follow torch's adaptive pooling where the bins don't di
 | 1 | logits, bilinear | classes | classes |
 
 The model that is returned has one output and no auxiliary head: neither its parameters nor its saved file have it.
-`model.auxiliary_logits` is the head's tensor, which bench/backends/auxiliary.py adds for training.
+`model.auxiliary_logits` is the head's tensor, which bench/training/engines/engine.py adds for training.
 
 Parameters, resnet50, 21 classes: 46.7 million; semseg's PSPNet-50 differs by its three-convolution stem.
 segmentation_models.pytorch's PSPNet has 24,393,173 trainable ones: it pools the 512 channels of stride 8 without
@@ -36,7 +36,7 @@ from keras import KerasTensor, layers, ops
 from bench.architectures import PSPNET_BINS, PSPNET_OUTPUT_STRIDES
 from bench.architectures.backbones import feature_stages
 from bench.architectures.layers import conv_norm_relu, head
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 _AUXILIARY_FILTERS = 256  # the authors' code
 

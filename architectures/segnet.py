@@ -30,7 +30,7 @@ from keras import KerasTensor, layers, ops
 from bench.architectures import SEGNET_CONVS, SEGNET_FILTERS, segnet_levels
 from bench.architectures.backbones import feature_pyramid, feature_stages
 from bench.architectures.layers import conv_norm_relu, head
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 _VGG16_TAPS = {
     1: "block1_conv2",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.errors import BenchError
-from bench.spec import ArchitectureSpec
+from bench.core.errors import BenchError
+from bench.core.specs import ArchitectureSpec
 
 
 def check_image_size(

@@ -31,7 +31,7 @@ from keras import KerasTensor, layers
 from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS, UNET_UPSAMPLING, unet_levels
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 
 def build_unet(

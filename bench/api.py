@@ -7,20 +7,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from bench import catalog, checks
 from bench.architectures.sizes import check_image_size
+from bench.config import catalog, checks
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig, TrialRecord
 from bench.datasets.rle import rle_decode, rle_encode
-from bench.errors import BenchError
-from bench.metrics.confusion import confusion_counts
-from bench.metrics.objects import airbus_f2
-from bench.spec import Budget, TrialConfig, TrialRecord
+from bench.evaluation.confusion import confusion_counts
+from bench.evaluation.objects import airbus_f2
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     import pandas as pd
 
-    from bench.samples import Dataset, Sample
+    from bench.core.dataset_protocol import Dataset, Sample
 
 __all__ = [
     "BenchError",
@@ -119,7 +119,7 @@ def load_dataset(
     Raises:
         BenchError: an unknown data set or split, or files that are missing.
     """
-    from bench.pipeline.source import SPLITS, open_source
+    from bench.data.source import SPLITS, open_source
 
     checks.one_of("split", split, SPLITS)
     spec, data_dir = catalog.find_dataset(name, data_dir)
@@ -133,7 +133,7 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
     Raises:
         BenchError: a configuration or the folder can't be used; nothing has been run then.
     """
-    from bench.execution import runner
+    from bench.trials import runner
 
     configs = [configs] if isinstance(configs, TrialConfig) else list(configs)
     return runner.run(configs, results=results, force=force)
@@ -141,6 +141,6 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":
     """One row a trial of one results folder or several; results/README.md explains the columns."""
-    from bench.records import frame
+    from bench.results import dataframe
 
-    return frame.load_results(path)
+    return dataframe.load_results(path)

@@ -27,7 +27,7 @@ try:
     from bench.commands.show import show
     from bench.commands.speed import speed
     from bench.commands.verify import verify
-    from bench.errors import BenchError
+    from bench.core.errors import BenchError
 except KeyboardInterrupt:  # these take half a second, in which nobody wants a traceback either
     sys.exit(INTERRUPTED)
 

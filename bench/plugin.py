@@ -6,7 +6,7 @@
     def build_my_net(input_shape, num_classes, *, filters=32): ...
 
 A plug-in imports keras, so the planning process never imports it: `python -m bench.plugin FILE` does,
-in a child process, and prints the specs as JSON (bench/catalog.py starts it and keeps the answer).
+in a child process, and prints the specs as JSON (bench/config/catalog.py starts it and keeps the answer).
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from bench.errors import BenchError
-from bench.resolve import load_file
-from bench.spec import ArchitectureSpec, DatasetSpec, KaggleSource, Param
+from bench.core.errors import BenchError
+from bench.core.import_by_name import load_file
+from bench.core.specs import ArchitectureSpec, DatasetSpec, KaggleSource, Param
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,7 +35,7 @@ def architecture(*, name: str, **fields: Any) -> Callable[[Function], Function]:
 
     Args:
         name: what `--arch` takes.
-        fields: any other field of bench.spec.ArchitectureSpec (summary, paper, aliases, backbones,
+        fields: any other field of bench.core.specs.ArchitectureSpec (summary, paper, aliases, backbones,
             size_divisor, ...) but `build` and `params`, which the function itself gives. `size_divisor` is a number.
     """
 
@@ -56,7 +56,7 @@ def dataset(*, name: str, classes: tuple[str, ...], **fields: Any) -> Callable[[
     Args:
         name: what `--dataset` takes.
         classes: names of the label values 0, 1, ...
-        fields: any other field of bench.spec.DatasetSpec but `adapter`.
+        fields: any other field of bench.core.specs.DatasetSpec but `adapter`.
     """
 
     def mark(load: Function) -> Function:

@@ -3,8 +3,8 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
+from bench.core.specs import NO_DATASET, DatasetSpec, Param
 from bench.datasets.kaggle import AIRBUS, CARVANA
-from bench.spec import NO_DATASET, DatasetSpec, Param
 
 NO_DATA = DatasetSpec(
     name=NO_DATASET,

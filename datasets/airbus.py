@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.core.errors import BenchError
+from bench.core.files import share
 from bench.datasets.base import (
     DataFault,
     Sample,
@@ -39,8 +41,6 @@ from bench.datasets.kaggle import AIRBUS
 from bench.datasets.rle import pixels, unflatten
 from bench.datasets.rle_table import Row, place, read_table
 from bench.datasets.tiles import overlapping
-from bench.errors import BenchError
-from bench.hashing import share
 
 CORRUPT = ("6384c3e78.jpg",)
 _IMAGES, _TABLE = "train_v2", "train_ship_segmentations_v2.csv"

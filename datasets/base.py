@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.errors import BenchError
-from bench.hashing import share
-from bench.samples import DataFault, Dataset, Sample
+from bench.core.dataset_protocol import DataFault, Dataset, Sample
+from bench.core.errors import BenchError
+from bench.core.files import share
 
 __all__ = [
     "DataFault",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import BenchError
 from bench.datasets.base import (
     DataFault,
     Sample,
@@ -31,7 +32,6 @@ from bench.datasets.base import (
 from bench.datasets.kaggle import CARVANA
 from bench.datasets.rle import rle_decode
 from bench.datasets.rle_table import Row, place, read_table
-from bench.errors import BenchError
 
 _IMAGES, _MASKS, _TABLE = "train", "train_masks", "train_masks.csv"
 

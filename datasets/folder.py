@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
 from bench.datasets.base import DataFault, Sample, check_folder, check_size, hashed_splits, read_rgb
 from bench.datasets.mask_values import BINARY, read_mask, values_of
-from bench.errors import BenchError
-from bench.spec import IGNORE_INDEX
 
 SPLITS = ("train", "val", "test")
 _IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")

@@ -1,6 +1,6 @@
 """What of Kaggle's competitions is needed, and how a person gets it."""
 
-from bench.spec import KaggleSource
+from bench.core.specs import KaggleSource
 
 CARVANA = KaggleSource(
     competition="carvana-image-masking-challenge",

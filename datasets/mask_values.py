@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cache import cache_folder
+from bench.core.files import cache_folder, whole
 from bench.datasets.base import DataFault, read_labels, read_rgb
-from bench.whole import whole
 
 BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light and dark: they don't keep values, or number colours
 _LIGHT = 128  # grey value from which a binary mask is class 1

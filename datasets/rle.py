@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 Order = Literal["column", "row"]
 _NUMBERS = re.compile(r"[0-9 \t\r\n]*")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 _LARGEST_FIELD = 2**30  # characters; csv's own limit of 131,072 is less than a ragged mask of a large picture needs
 

@@ -27,8 +27,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.cache import cache_folder
-from bench.whole import whole
+from bench.core.files import cache_folder, whole
 
 GRID = 3  # cells along each side of a tile
 MOST_TILES = 9  # that one cell of a scene can lie in; a hash in more of them is no place but a pattern

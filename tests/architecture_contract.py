@@ -16,8 +16,8 @@ import numpy as np
 from keras import layers
 
 from bench.architectures import ARCHITECTURES, backbones
-from bench.catalog import load_builder
-from bench.spec import ArchitectureSpec
+from bench.config.catalog import load_builder
+from bench.core.specs import ArchitectureSpec
 
 NUM_CLASSES = 3
 _RESNETS = ("kerascv_deeplab_v3_plus", "kerashub_deeplab_v3")

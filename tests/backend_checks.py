@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from bench.pipeline import augment
+from bench.training import augment
 from bench.training.losses import loss_function
 
 BACKENDS = ("tensorflow", "jax", "torch")

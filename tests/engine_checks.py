@@ -11,12 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from bench.backends import create_engine
-from bench.backends.base import to_numpy
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.specs import LOSS_TERMS
 from bench.evaluation.batch_norm import reestimate
-from bench.pipeline import augment
-from bench.spec import LOSS_TERMS
+from bench.training import augment
+from bench.training.engines import create_engine
+from bench.training.engines.engine import to_numpy
 from bench.training.losses import loss_function
 
 SIZE, BATCH, CLASSES = 16, 4, 3

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.metrics.scores import summary
-from bench.records.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
-from bench.spec import Budget, TrialConfig, TrialRecord
+from bench.core.specs import Budget, TrialConfig, TrialRecord
+from bench.evaluation.scores import summary
+from bench.results.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
 
 CLASSES = ("pet", "background", "border")
 DEVICE = "AMD EPYC 9654, 2 cores"

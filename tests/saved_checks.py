@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 
-from bench.backends.base import to_numpy
 from bench.cli import app
-from bench.execution.assemble import build_model
-from bench.execution.saved import initialise, restore
-from bench.execution.stored import trained_config
-from bench.records.store import StoredTrial, read_record
+from bench.results.store import StoredTrial, read_record
+from bench.training.build import build_model
+from bench.training.engines.engine import to_numpy
+from bench.trials.saved.checkpoints import initialise, restore
+from bench.trials.saved.stored_trials import trained_config
 
 
 def command(arguments: list[str]) -> dict:

@@ -11,10 +11,10 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from bench.backends.base import to_numpy
-from bench.execution.assemble import build_model, build_training, choose_indexes
-from bench.execution.plan import prepare_pack
-from bench.spec import TrialConfig
+from bench.core.specs import TrialConfig
+from bench.training.build import build_model, build_training, choose_indexes
+from bench.training.engines.engine import to_numpy
+from bench.trials.plan import prepare_pack
 from tests.architecture_contract import case
 
 SIDE, BATCH = 64, 4

@@ -7,13 +7,13 @@ import fake_results
 import pytest
 from fake_results import fake_config, fake_record, write_trial
 
-from bench.records.frame import load_results
-from bench.report import across_plots
-from bench.report.across import all_across, cliques, critical_difference
-from bench.report.across_plots import across_plot
+from bench.core.specs import Budget
+from bench.report.findings.across import all_across, cliques, critical_difference
 from bench.report.leaderboard import groups
-from bench.report.tables import across_markdown
-from bench.spec import Budget
+from bench.report.plots import across_plots
+from bench.report.plots.across_plots import across_plot
+from bench.report.text.tables import across_markdown
+from bench.results.dataframe import load_results
 
 NETS = {
     ("unet", None): (0.93, 0.93, 0.80),

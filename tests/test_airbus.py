@@ -11,10 +11,10 @@ from fakes import write_fake_airbus, write_table
 from PIL import Image
 from scipy import ndimage
 
-from bench.cache import VARIABLE
+from bench.core.dataset_protocol import DataFault
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE
 from bench.datasets import airbus, tiles
-from bench.errors import BenchError
-from bench.samples import DataFault
 
 TABLE = "train_ship_segmentations_v2.csv"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import api
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 
 def test_importing_it_imports_neither_keras_nor_pandas():

@@ -20,9 +20,9 @@ from architecture_contract import NUM_CLASSES, Case
 
 from bench.architectures import ARCHITECTURES, BACKBONES
 from bench.architectures.sizes import check_image_size
-from bench.errors import BenchError
-from bench.resolve import resolve
-from bench.spec import BACKENDS, PRECISIONS
+from bench.core.errors import BenchError
+from bench.core.import_by_name import resolve
+from bench.core.specs import BACKENDS, PRECISIONS
 
 pytestmark = [
     # Keras 3.15's variables and torch's tensors have no copy keyword in __array__ yet

@@ -11,13 +11,13 @@ from fake_results import fake_config, fake_record, fake_results, write_trial
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.evaluation.table import ImageTable
-from bench.metrics.scores import summary
-from bench.records.audit import Audit, Reversal, audit
-from bench.records.definitions import definitions
-from bench.records.frame import trials_frame
-from bench.records.statistics import pool
-from bench.records.store import load
+from bench.evaluation.image_table import ImageTable
+from bench.evaluation.scores import summary
+from bench.results.analysis.configurations import pool
+from bench.results.analysis.definition_audit import Audit, Reversal, audit
+from bench.results.analysis.metric_definitions import definitions
+from bench.results.dataframe import trials_frame
+from bench.results.store import load
 
 
 def value(name: str, counts, classes, groups=None, thresholds=None, **extra) -> float | None:
@@ -314,7 +314,7 @@ def test_configurations_beyond_those_that_are_drawn_go_by_the_same_rules(tmp_pat
             counts[:, 1] = counts[:, 1] * [0, 1, 0] + [0, repeat + 1, 0]  # no image truly has it
             counts[:, 0, 2] = counts[:, 1, 1]
             write(tmp_path, arch, seed, counts, ("no", "yes"), repeat)
-    monkeypatch.setattr("bench.records.audit._MOST_DRAWN", most)
+    monkeypatch.setattr("bench.results.analysis.definition_audit._MOST_DRAWN", most)
     loaded = load([tmp_path])
     members = pool(trials_frame(loaded.trials))
     members.sort(key=lambda member: -member.spread("mean_iou").mean)

@@ -6,9 +6,9 @@ from backend_checks import BACKENDS, augment_inputs, results
 from keras import ops
 from scipy import ndimage
 
-from bench.errors import BenchError
-from bench.pipeline import augment
-from bench.spec import AUGMENTS
+from bench.core.errors import BenchError
+from bench.core.specs import AUGMENTS
+from bench.training import augment
 
 
 def apply(images, labels, draws):

@@ -8,7 +8,7 @@ import pytest
 
 from bench.architectures import BACKBONES, backbones
 from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages, normalize
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(
     # Keras 3.15's variables and torch's tensors have no copy keyword in __array__ yet

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.checks import PIP_LINES
+from bench.config.checks import PIP_LINES
 from tests.conftest import BACKENDS, installed_backends
 
 # Read by every Python process whose path it is on: there the named packages can't be found, as if not installed.

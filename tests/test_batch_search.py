@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from bench.errors import BenchError
-from bench.execution import batch_search
-from bench.execution.batch_search import DoesNotTrain, find_batch_size, search
-from bench.spec import NO_DATASET, TrialConfig
+from bench.core.errors import BenchError
+from bench.core.specs import NO_DATASET, TrialConfig
+from bench.trials import batch_search
+from bench.trials.batch_search import DoesNotTrain, find_batch_size, search
 
 
 def device(most_mib, base=100.0, per_image=8.0):

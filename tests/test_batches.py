@@ -7,9 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
-from bench.pipeline import batches
-from bench.spec import IGNORE_INDEX
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
+from bench.data import batches
 
 
 @dataclass

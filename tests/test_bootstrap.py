@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
-from bench.metrics.scores import iou
-from bench.records.bootstrap import Uncertainty, bootstrap, ranks, tie_groups
-from bench.report.coverage import COVERAGE
+from bench.core.errors import BenchError
+from bench.evaluation.scores import iou
+from bench.report.page import COVERAGE
+from bench.results.analysis.bootstrap import Uncertainty, bootstrap, ranks, tie_groups
 
 IMAGES = 120
 
@@ -33,7 +33,7 @@ def true_iou(quality: float) -> float:
 
 def coverage(seeds: int, repeats: int, *, seed_sd: float, monkeypatch) -> tuple[float, float]:
     """Shares of repeats whose interval holds the truth: of a score, and of the difference of two equal ones."""
-    monkeypatch.setattr("bench.records.bootstrap.REPEATS", 200)
+    monkeypatch.setattr("bench.results.analysis.bootstrap.REPEATS", 200)
     rng = np.random.default_rng(seeds)
     groups = [str(i) for i in range(IMAGES)]
     held = tied = 0

@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from sklearn.metrics import f1_score, jaccard_score
 
-from bench.metrics import boundary
-from bench.metrics.boundary import boundary_counts, boundary_f, contour_counts
-from bench.metrics.scores import iou
+from bench.evaluation import boundary
+from bench.evaluation.boundary import boundary_counts, boundary_f, contour_counts
+from bench.evaluation.scores import iou
 
 
 def square(top: int, left: int, side: int = 10, size=(40, 30)) -> np.ndarray:

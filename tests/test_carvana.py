@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench.core.dataset_protocol import DataFault
+from bench.core.errors import BenchError
 from bench.datasets import carvana
 from bench.datasets.base import hashed_splits
-from bench.errors import BenchError
-from bench.samples import DataFault
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import catalog, probe
-from bench.errors import BenchError
-from bench.hashing import file_hash
-from bench.resolve import resolve as resolve_function
-from bench.spec import AUGMENTS, LOSS_TERMS, TrialConfig
+from bench.config import catalog, plugin_specs
+from bench.core.errors import BenchError
+from bench.core.files import file_hash
+from bench.core.import_by_name import resolve as resolve_function
+from bench.core.specs import AUGMENTS, LOSS_TERMS, TrialConfig
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = Path(__file__).parent / "plugins"
@@ -85,7 +85,7 @@ def test_what_can_not_be_run_is_said_in_one_line(config, change, message):
 
 
 def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeypatch):
-    monkeypatch.setattr("bench.checks.installed", lambda name: False)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: False)
     with pytest.raises(BenchError, match=re.escape("pip install 'segbench[torch]'")):
         catalog.resolve(replace(config, backend="torch"))
 
@@ -114,7 +114,7 @@ def test_the_loss_is_stored_in_one_spelling_that_training_takes(config, loss, st
 
 
 def test_the_names_in_the_spec_are_those_of_the_implementations():
-    from bench.pipeline.augment import PRESETS
+    from bench.training.augment import PRESETS
     from bench.training.losses import TERMS
 
     assert set(LOSS_TERMS) == set(TERMS)
@@ -178,7 +178,7 @@ def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
 )
 def test_a_plugin_that_can_not_be_used_ends_in_one_line(tmp_path, monkeypatch, text, message):
     if "sleep" in text:
-        monkeypatch.setattr(probe, "PROBE_SECONDS", 1.0)
+        monkeypatch.setattr(plugin_specs, "PROBE_SECONDS", 1.0)
     file = tmp_path / "plugin.py"
     file.write_text(text)
     with pytest.raises(BenchError, match=re.escape(message)) as caught:
@@ -212,7 +212,7 @@ def test_an_installed_package_names_its_module(tmp_path, monkeypatch):
     (tmp_path / "their_net.py").write_text((PLUGINS / "small_net.py").read_text())
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(probe, "entry_points", lambda: ["their_net", "their_nets", "not_there"])
+    monkeypatch.setattr(plugin_specs, "entry_points", lambda: ["their_net", "their_nets", "not_there"])
     catalog._load.cache_clear()
     try:
         assert catalog.architectures().get("small_net").build == "their_net:build_small_net"

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from bench import grid
-from bench.errors import BenchError
-from bench.execution.identity import trial_key
-from bench.spec import TrialConfig
+from bench.config import grid
+from bench.core.errors import BenchError
+from bench.core.specs import TrialConfig
 from bench.training.class_weights import class_weights
+from bench.trials.identity import trial_key
 
 # Three images of four pixels; the last one does not train. Class 3 is nowhere.
 LABELS = np.array([[[0, 0], [0, 1]], [[0, 0], [2, 255]], [[1, 1], [1, 1]]], np.uint8)
@@ -48,7 +48,7 @@ def expand(**options):
 
 @pytest.fixture(autouse=True)
 def any_backend(monkeypatch):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
 
 
 @pytest.mark.parametrize(

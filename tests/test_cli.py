@@ -10,13 +10,14 @@ import pytest
 from fake_results import failed_record, fake_config, fake_record, fake_results, write_trial
 from typer.testing import CliRunner
 
-from bench import catalog, doctor
 from bench.cli import app
-from bench.execution.identity import trial_key
-from bench.execution.plan import PlannedTrial
+from bench.commands import doctor_facts
+from bench.config import catalog
+from bench.core.specs import Budget
 from bench.profiling.environment import expected_device
-from bench.records import store
-from bench.spec import Budget
+from bench.results import store
+from bench.trials.identity import trial_key
+from bench.trials.plan import PlannedTrial
 
 PLUGIN = str(Path(__file__).parent / "plugins" / "small_net.py")
 CONFIG = fake_config("unet", "resnet50", budget=Budget(60, "seconds"))
@@ -110,7 +111,7 @@ def fake_runner(monkeypatch, outcome):
             raise outcome
         return outcome
 
-    monkeypatch.setattr("bench.execution.runner.run", run)
+    monkeypatch.setattr("bench.trials.runner.run", run)
     return calls
 
 
@@ -196,7 +197,7 @@ def test_a_dry_run_writes_nothing(tmp_path):
 
 
 def test_a_dry_run_downloads_nothing_and_says_so(tmp_path, monkeypatch, quick_backend):
-    monkeypatch.setattr("bench.pipeline.source.fetch", lambda spec: pytest.fail("downloaded"))
+    monkeypatch.setattr("bench.data.source.fetch", lambda spec: pytest.fail("downloaded"))
     command = ("run", "--arch", "unet", "--dataset", "pets", "--backend", quick_backend, "--dry-run")
     result = bench(*command, "--results", tmp_path / "r")
     assert result.exit_code == 0, result.output
@@ -326,9 +327,9 @@ def test_doctor_asks_backends_in_child_processes_and_says_how_to_install_the_oth
             raise subprocess.TimeoutExpired(program, timeout)
         return subprocess.CompletedProcess(program, 0, stdout="noise\nGPU:0\n", stderr="")
 
-    monkeypatch.setattr(doctor, "installed", lambda name: name != "torch")
-    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "1.2")
-    monkeypatch.setattr(doctor, "_python", answer)
+    monkeypatch.setattr(doctor_facts, "installed", lambda name: name != "torch")
+    monkeypatch.setattr(doctor_facts.importlib.metadata, "version", lambda name: "1.2")
+    monkeypatch.setattr(doctor_facts, "_python", answer)
     result = bench("doctor")
     assert result.exit_code == 0, result.output
     assert len(asked) == 2

@@ -13,10 +13,10 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.records.compare import compare, pairs
-from bench.records.frame import load_results
-from bench.records.statistics import Configuration, pool
 from bench.report.labels import pair_titles
+from bench.results.analysis.comparing import compare, pairs
+from bench.results.analysis.configurations import Configuration, pool
+from bench.results.dataframe import load_results
 
 
 def write(folder, arch="unet", seeds=3, rate=1.0, **environment):

@@ -10,10 +10,10 @@ import pytest
 from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from PIL import Image
 
+from bench.core.errors import BenchError
+from bench.core.import_by_name import resolve
+from bench.core.specs import IGNORE_INDEX
 from bench.datasets import DATASETS, pets, shapes
-from bench.errors import BenchError
-from bench.resolve import resolve
-from bench.spec import IGNORE_INDEX
 
 SPECS = {spec.name: spec for spec in DATASETS}
 FAKES = {  # for data sets that need a folder

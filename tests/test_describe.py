@@ -6,8 +6,8 @@ import keras
 import pytest
 from keras import layers
 
-from bench.execution.describe import describe_model
-from bench.records.store import LAYERS, WEIGHTS
+from bench.results.store import LAYERS, WEIGHTS
+from bench.trials.record_sections import describe_model
 
 
 @pytest.fixture

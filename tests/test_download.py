@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from fakes import write_fake_pets
 
-from bench.cache import VARIABLE
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE
+from bench.core.specs import DatasetSpec
+from bench.data import download, pack
 from bench.datasets import DATASETS
-from bench.errors import BenchError
-from bench.pipeline import download, pack
-from bench.spec import DatasetSpec
 
 PETS = DATASETS[0]
 
@@ -133,7 +133,7 @@ def test_a_data_set_without_archives_asks_for_a_folder():
 
 def test_too_little_disk_is_said_before_downloading(monkeypatch):
     usage = type("Usage", (), {"free": 10**9})
-    monkeypatch.setattr("bench.cache.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("bench.core.files.shutil.disk_usage", lambda path: usage)
     with pytest.raises(BenchError, match=r"needs 1\.7 GiB .*0\.9 GiB are free"):  # 2.2 x 811,092,049 bytes
         download.fetch(PETS)
 

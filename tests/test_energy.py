@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from fake_nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, NOT_SUPPORTED, FakeNvml, NVMLError, OldNvml
 
-from bench.execution import measure
-from bench.profiling import device_state, energy, instruments
+from bench.profiling import energy, gpu, instruments
 from bench.profiling.energy import EnergyMeter
-from bench.profiling.nvml import Nvml, Unreadable
+from bench.profiling.gpu import Nvml, Unreadable
+from bench.trials import model_speed
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_the_energy_of_a_trial_is_that_of_bare_steps(nvml, clock):
     )
     phases = SimpleNamespace(phase=lambda name: nullcontext(), plan=lambda *_: None)
     found = SimpleNamespace(memory=phases, energy=EnergyMeter(Nvml()), reads_gpu=False)
-    speed = measure._harness(training, (images, None, None), found)
+    speed = model_speed._harness(training, (images, None, None), found)
     assert speed == {"bare_images_per_second": pytest.approx(40), "harness_efficiency": pytest.approx(0.25)}
     # 10 mJ an image by the bare step; the 99 mJ of a step through the loader are of another stretch
     assert found.energy.summary()["joules_per_1000_train_images"] == pytest.approx(10.0)
@@ -152,7 +152,7 @@ def test_the_state_of_a_gpu(nvml):
     # 0x4 power cap, 0x40 hardware thermal slowdown, 0x1000 is not known: 0x1044
     pids = [os.getpid(), 17, 18]
     nvml(nvmlDeviceGetCurrentClocksEventReasons=0x1044, nvmlDeviceGetComputeRunningProcesses=pids)
-    assert device_state.device_state(Nvml()) == {
+    assert gpu.device_state(Nvml()) == {
         "sm_clock_mhz": 1980,
         "memory_clock_mhz": 3201,
         "power_limit_watts": 700.0,
@@ -164,7 +164,7 @@ def test_the_state_of_a_gpu(nvml):
 
 def test_what_a_gpu_does_not_tell_is_left_out(nvml):
     nvml(OldNvml, nvmlDeviceGetTemperature=NVMLError(NOT_SUPPORTED), nvmlDeviceGetCurrentClocksEventReasons=1)
-    found = device_state.device_state(Nvml())
+    found = gpu.device_state(Nvml())
     assert "temperature_c" not in found
     assert (found["problem"], found["throttle_reasons"]) == ("NVML: Not Supported", ["idle"])
 
@@ -175,8 +175,8 @@ def test_what_a_gpu_does_not_tell_is_left_out(nvml):
 )
 def test_in_a_container_one_process_is_taken_to_be_ours(nvml, monkeypatch, container, pids, others):
     nvml(nvmlDeviceGetComputeRunningProcesses=pids)
-    monkeypatch.setattr(device_state, "_in_container", lambda: container)
-    assert device_state.device_state(Nvml())["other_processes"] == others
+    monkeypatch.setattr(gpu, "_in_container", lambda: container)
+    assert gpu.device_state(Nvml())["other_processes"] == others
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,19 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bench import catalog, grid
 from bench.api import airbus_f2
-from bench.errors import BenchError
+from bench.config import catalog, grid
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, DatasetSpec, TrialConfig
+from bench.evaluation.image_table import read_table
 from bench.evaluation.summary import summarise
-from bench.evaluation.table import read_table
-from bench.execution.identity import trial_key
-from bench.execution.plan import prepare_pack
-from bench.execution.runner import run
-from bench.records.frame import load_results
-from bench.records.store import load
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.spec import Budget, DatasetSpec, TrialConfig
+from bench.results.dataframe import load_results
+from bench.results.store import load
+from bench.trials.identity import trial_key
+from bench.trials.plan import prepare_pack
+from bench.trials.runner import run
 from tests.fake_results import fake_config, fake_record, write_trial
 from tests.fakes import write_fake_airbus
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.data import geometry
+from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.evaluate import OperatingPoint, Task, evaluate
-from bench.evaluation.predict import Predictor, decide
+from bench.evaluation.image_table import read_table, write_table
+from bench.evaluation.predictor import Predictor, decide
 from bench.evaluation.summary import summarise
-from bench.evaluation.table import read_table, write_table
 from bench.evaluation.thresholds import MIN_AREAS, best, tune
-from bench.metrics.confusion import THRESHOLDS
-from bench.pipeline import geometry
 from tests.test_predict import FakeEngine
 
 SIZE = (32, 32)

@@ -8,7 +8,7 @@ import pytest
 from bench.architectures import ARCHITECTURES
 from bench.architectures.fcn import build_fcn8, build_fcn16, build_fcn32
 from bench.architectures.sizes import check_image_size
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 
 def _numpy(tensor):

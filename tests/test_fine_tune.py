@@ -11,19 +11,19 @@ import keras
 import numpy as np
 import pytest
 
-from bench import grid
-from bench.backends.base import to_numpy
-from bench.errors import BenchError
+from bench.config import grid
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
 from bench.evaluation.evaluate import Task
-from bench.execution.assemble import choose_indexes
-from bench.execution.fine_tune import encoder_layers, first_unfrozen
-from bench.execution.identity import trial_key
-from bench.execution.plan import prepare_pack
-from bench.execution.session import Session
 from bench.profiling.ledger import Ledger
-from bench.records.store import HISTORY, WEIGHTS
-from bench.spec import Budget, TrialConfig
+from bench.results.store import HISTORY, WEIGHTS
+from bench.training.build import choose_indexes
+from bench.training.engines.engine import to_numpy
+from bench.training.fine_tune import encoder_layers, first_unfrozen
 from bench.training.optimizer import ResumedAdam
+from bench.trials.identity import trial_key
+from bench.trials.plan import prepare_pack
+from bench.trials.training_session import Session
 
 CONFIG = TrialConfig(
     "unet",
@@ -96,7 +96,7 @@ def trained(folder, net=small_net, **fields):
     session.indexes = choose_indexes(session.pack, 1.0)
     session.task = Task(session.pack, (), native=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.execution.session.build_model", net)
+        patch.setattr("bench.trials.training_session.build_model", net)
         session.build()
     with session.ledger.phase("compile"):
         session.compile()

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from fake_results import failed_record, fake_config, fake_record, write_trial
 
-from bench.records.frame import load_results
-from bench.records.store import IMAGES
 from bench.report.flags import MEANINGS
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
+from bench.results.dataframe import load_results
+from bench.results.store import IMAGES
 
 
 def raised(results) -> dict[str, str]:

@@ -10,16 +10,17 @@ import pytest
 from fakes import write_fake_folder
 from PIL import Image
 
-from bench import api, catalog
-from bench.cache import VARIABLE
+from bench import api
+from bench.config import catalog
+from bench.config.grid import expand
+from bench.core.dataset_protocol import DataFault
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE
+from bench.core.specs import TrialConfig
+from bench.data import pack
+from bench.data.source import open_source
 from bench.datasets import folder, mask_values
-from bench.errors import BenchError
-from bench.execution.identity import trial_key
-from bench.grid import expand
-from bench.pipeline import pack
-from bench.pipeline.source import open_source
-from bench.samples import DataFault
-from bench.spec import TrialConfig
+from bench.trials.identity import trial_key
 
 MASK = np.array([[0, 0, 1], [0, 1, 1]], np.uint8)
 
@@ -272,7 +273,7 @@ def config_of(path: Path, **fields) -> TrialConfig:
 
 @pytest.fixture
 def any_backend(monkeypatch):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
 
 
 def test_its_path_becomes_name_and_folder(here, any_backend, monkeypatch):

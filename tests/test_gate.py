@@ -11,12 +11,12 @@ from fake_results import failed_record, fake_config, fake_record, fake_table, ta
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import BenchError
-from bench.execution.interleaved import Effort
-from bench.records import baseline, gate
-from bench.records.gate import BETTER, NOTED, OK, REGRESSION, UNJUDGED
-from bench.records.gate_limits import Limit, read_limits
-from bench.records.gate_speed import Timings
+from bench.core.errors import BenchError
+from bench.results.gate import baseline, judge
+from bench.results.gate.judge import BETTER, NOTED, OK, REGRESSION, UNJUDGED
+from bench.results.gate.limits import Limit, read_limits
+from bench.results.gate.timings import Timings
+from bench.trials.children.revisions import Effort
 
 SEEDS = range(4)
 IMAGES = 40
@@ -40,7 +40,7 @@ def folder(path, trials):
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    monkeypatch.setattr("bench.records.bootstrap.REPEATS", 200)
+    monkeypatch.setattr("bench.results.analysis.bootstrap.REPEATS", 200)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def base(tmp_path):
 def lines(base, path, trials, limits=None):
     subjects, problems = baseline.from_results([folder(path, trials)])
     assert not problems
-    return gate.compare(baseline.read_baseline(base), subjects, limits or read_limits())
+    return judge.compare(baseline.read_baseline(base), subjects, limits or read_limits())
 
 
 def verdicts(found):
@@ -69,7 +69,7 @@ def test_the_same_records_change_nothing(base, tmp_path):
     found = lines(base, tmp_path / "new", [trial(seed) for seed in SEEDS])
     assert verdicts(found) == {"mean_iou": OK, "params": OK, "peak_memory_mib": OK}
     assert all(line.change == 0 for line in found)
-    assert gate.exit_code(found) == 0
+    assert judge.exit_code(found) == 0
 
 
 def test_a_baseline_file_gives_back_the_scores(base, tmp_path):
@@ -90,10 +90,10 @@ def test_other_seeds_are_no_regression_and_a_worse_model_is(base, tmp_path):
     (line,) = (line for line in found if line.metric == "mean_iou")
     assert line.low < line.change < line.high < 0
     assert line.change == pytest.approx(line.new - line.base)
-    assert gate.exit_code(found) == 1
+    assert judge.exit_code(found) == 1
     found = lines(base, tmp_path / "better", other_seeds(quality=0.92))
     assert verdicts(found)["mean_iou"] == BETTER
-    assert gate.exit_code(found) == 0
+    assert judge.exit_code(found) == 0
 
 
 def test_a_sure_drop_within_the_limit_passes(base, tmp_path):
@@ -115,7 +115,7 @@ def test_memory_is_not_judged_on_another_device_and_quality_is(base, tmp_path):
     assert verdicts(found) == {"mean_iou": OK, "params": OK, "peak_memory_mib": UNJUDGED}
     (line,) = (line for line in found if line.verdict == UNJUDGED)
     assert line.reason == "Another device: AMD EPYC 9654, 2 cores in the baseline, NVIDIA H200 now."
-    assert gate.exit_code(found) == 3
+    assert judge.exit_code(found) == 3
 
 
 def test_memory_read_in_another_way_is_not_judged(base, tmp_path):
@@ -142,7 +142,7 @@ def test_sets_that_cannot_be_compared_say_why(base, tmp_path, changes, reason):
     found = lines(base, tmp_path / "new", [trial(seed, **changes) for seed in SEEDS])
     assert [line.verdict for line in found] == [UNJUDGED, NOTED]
     assert reason in found[0].reason
-    assert gate.exit_code(found) == 3
+    assert judge.exit_code(found) == 3
 
 
 def test_other_images_and_too_few_seeds_are_not_judged(base, tmp_path):
@@ -194,8 +194,8 @@ def test_the_same_seeds_are_compared_seed_by_seed(base, tmp_path):
         return baseline.Subject("c", {"arch": "a", "dataset": "d"}, "f", 1, "cpu", "", "i", groups, tuple(trials))
 
     limits = [Limit("mean_iou", "lower", 0.01)]
-    (paired,) = gate.compare([subject(range(4), 0)], [subject(range(4), 0.03)], limits)
-    (apart,) = gate.compare([subject(range(4), 0)], [subject(range(4, 8), 0.03)], limits)
+    (paired,) = judge.compare([subject(range(4), 0)], [subject(range(4), 0.03)], limits)
+    (apart,) = judge.compare([subject(range(4), 0)], [subject(range(4, 8), 0.03)], limits)
     assert paired.change == pytest.approx(apart.change)
     assert (paired.verdict, apart.verdict) == (REGRESSION, OK)
     assert paired.high - paired.low < 0.3 * (apart.high - apart.low)
@@ -222,7 +222,7 @@ def test_a_new_configuration_is_named_and_harmless(base, tmp_path):
     more = [trial(seed) for seed in SEEDS] + [trial(seed, arch="deeplab") for seed in SEEDS]
     found = lines(base, tmp_path / "new", more)
     assert (found[-1].subject, found[-1].verdict) == ("deeplab:resnet50 on pets, budget 10epochs", NOTED)
-    assert gate.exit_code(found) == 0
+    assert judge.exit_code(found) == 0
 
 
 def test_repeats_of_a_seed_are_no_further_seeds(base, tmp_path):
@@ -235,7 +235,7 @@ def test_repeats_of_a_seed_are_no_further_seeds(base, tmp_path):
 def test_old_records_without_a_hash_are_matched_by_what_they_say(tmp_path):
     trials = [trial(seed, configuration="") for seed in SEEDS]
     subjects, _ = baseline.from_results([folder(tmp_path / "old", trials)])
-    found = gate.compare(subjects, subjects, read_limits())
+    found = judge.compare(subjects, subjects, read_limits())
     assert verdicts(found) == {"mean_iou": OK, "params": OK, "peak_memory_mib": OK}
 
 
@@ -255,8 +255,8 @@ def test_false_alarms_are_as_rare_as_promised():
         return baseline.Subject("c", {"arch": "a", "dataset": "d"}, "f", 1, "cpu", "", "i", groups, tuple(trials))
 
     limits = [Limit("mean_iou", "lower", 0.0)]
-    alarms = sum(gate.exit_code(gate.compare([subject(0.7)], [subject(0.7)], limits)) for _ in range(50))
-    caught = sum(gate.exit_code(gate.compare([subject(0.7)], [subject(0.6)], limits)) for _ in range(10))
+    alarms = sum(judge.exit_code(judge.compare([subject(0.7)], [subject(0.7)], limits)) for _ in range(50))
+    caught = sum(judge.exit_code(judge.compare([subject(0.7)], [subject(0.6)], limits)) for _ in range(10))
     assert alarms <= 1
     assert caught == 10
 
@@ -318,7 +318,7 @@ def test_speed_is_judged_from_the_pairs_of_both_revisions(tmp_path, monkeypatch,
         asked.append((revision, [(config.arch, config.seed) for config in configs], effort))
         return [(configs[0], found), (configs[1], "main can't be timed: no such net")]
 
-    monkeypatch.setattr("bench.execution.interleaved.time_against", fake)
+    monkeypatch.setattr("bench.trials.children.revisions.time_against", fake)
     comment = tmp_path / "speed.md"
     result = bench("check", "--against", "main", "--processes", 2, "--pairs", 5, "--markdown", comment)
     assert asked == [("main", [("unet", 0), ("segnet", 0)], Effort(2, 5))]

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
-from bench.pipeline.geometry import resize_image, resize_labels, restore
-from bench.spec import IGNORE_INDEX, RESIZES
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX, RESIZES
+from bench.data.geometry import resize_image, resize_labels, restore
 
 SIZES = ((20, 30), (37, 41), (120, 180), (60, 90), (64, 64), (90, 20))
 

@@ -12,12 +12,12 @@ import pytest
 import scripts
 from typer.testing import CliRunner
 
-from bench import grid
 from bench.cli import app
-from bench.errors import BenchError
-from bench.execution.identity import trial_key
-from bench.execution.throughput import Effort, inference_sweep
-from bench.spec import NO_DATASET
+from bench.config import grid
+from bench.core.errors import BenchError
+from bench.core.specs import NO_DATASET
+from bench.profiling.timing import Effort, inference_sweep
+from bench.trials.identity import trial_key
 
 gpu = scripts.load(".ci/gpu.py")
 

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import catalog, grid
-from bench.errors import BenchError
-from bench.execution.identity import trial_key
-from bench.spec import Budget, TrialConfig
-from bench.values import axis
+from bench.config import catalog, grid
+from bench.config.options import axis
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
+from bench.trials.identity import trial_key
 
 
 @pytest.fixture(autouse=True)
 def any_backend(monkeypatch):
     """The grid plans for backends that this machine need not have."""
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
 
 
 def expand(**options):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from bench import api
-from bench.execution.initial_weights import shared_draws
-from bench.spec import Budget, TrialConfig
+from bench.core.specs import Budget, TrialConfig
+from bench.training.initial_weights import shared_draws
 from tests.architecture_contract import small_cases
 from tests.conftest import installed_backends
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from fake_results import fake_config
 
-from bench import catalog
-from bench.errors import BenchError
-from bench.execution import interleaved, revision
-from bench.execution.interleaved import Effort, Revision, time_against
-from bench.records.gate import BETTER, OK, REGRESSION
-from bench.records.gate_limits import LATENCY, SPEEDS, STEP_TIME, Limit
-from bench.records.gate_speed import Timings, judge_speed, ratio_interval
-from bench.spec import Budget, TrialConfig
+from bench.config import catalog
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
+from bench.results.gate.judge import BETTER, OK, REGRESSION
+from bench.results.gate.limits import LATENCY, SPEEDS, STEP_TIME, Limit
+from bench.results.gate.timings import Timings, judge_speed, ratio_interval
+from bench.trials.children import revisions
+from bench.trials.children.revisions import Effort, Revision, time_against
 
 PROJECT = '[tool.setuptools.package-dir]\n"bench.architectures" = "architectures"\n'
 PACE = """
@@ -62,8 +62,8 @@ def repository(tmp_path, monkeypatch):
     git(root, "add", ".")
     git(root, "commit", "-qm", "first")
     (root / "bench" / "architectures").symlink_to(root / "architectures")  # as the installed package has it
-    monkeypatch.setattr(revision, "ROOT", root)
-    monkeypatch.setattr(interleaved, "ROOT", root)
+    monkeypatch.setattr(revisions, "ROOT", root)
+    monkeypatch.setattr(revisions, "ROOT", root)
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     return root
 
@@ -110,13 +110,13 @@ def test_a_revision_without_the_child_says_so(repository):
     write(repository, 0.002)
     ((_, found),) = time_against("HEAD", [CONFIG], EFFORT)
     assert found.startswith("HEAD can't be timed: its process ended: ")
-    assert "No module named bench.execution.pace" in found
+    assert "No module named bench.trials.children.timed_revision" in found
 
 
 def test_the_child_does_real_work(quick_backend):
     small = {"params": {"filters": [4, 4]}, "image_size": (32, 32), "batch_size": 2}
     config = catalog.resolve(TrialConfig("unet", "shapes", backend=quick_backend, budget=Budget(10, "steps"), **small))
-    with tempfile.TemporaryFile() as log, Revision("this code", revision.ROOT, config, {}, log) as side:
+    with tempfile.TemporaryFile() as log, Revision("this code", revisions.ROOT, config, {}, log) as side:
         side.start(config)
         assert all(0 < side.seconds(work, 3) < 60 for work in SPEEDS)
 
@@ -128,7 +128,7 @@ def test_ctrl_c_leaves_nothing_behind(repository, monkeypatch):
         started.extend(side._process for side in sides)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(interleaved, "_time_pairs", interrupt)
+    monkeypatch.setattr(revisions, "_time_pairs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         time_against("HEAD", [CONFIG], EFFORT)
     assert len(started) == 2
@@ -151,7 +151,7 @@ def test_a_revision_that_is_no_segbench_is_refused(repository):
 
 
 def test_an_installation_has_no_revisions(repository, monkeypatch):
-    monkeypatch.setattr(revision, "ROOT", Path("/nowhere"))
+    monkeypatch.setattr(revisions, "ROOT", Path("/nowhere"))
     with pytest.raises(BenchError, match="needs a checkout"):
         time_against("HEAD", [CONFIG], EFFORT)
 

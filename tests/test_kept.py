@@ -7,18 +7,18 @@ from dataclasses import replace
 import pytest
 from fake_results import fake_config, fake_record, write_trial
 
-from bench import catalog
-from bench.errors import BenchError
-from bench.execution.executor import OUTCOME
-from bench.execution.identity import trial_key
-from bench.execution.observer import Observer
-from bench.execution.runner import run
-from bench.execution.stored import find_trained, start_from
-from bench.records.find import find_run
-from bench.records.kept import COMPARABLE
-from bench.records.store import KEEP, WEIGHTS, ResultsFolder, load
+from bench.config import catalog
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
 from bench.report.labels import GROUP
-from bench.spec import Budget, TrialConfig
+from bench.results.find import find_run
+from bench.results.store import KEEP, WEIGHTS, ResultsFolder, load
+from bench.results.weight_retention import COMPARABLE
+from bench.trials.identity import trial_key
+from bench.trials.local_process import OUTCOME
+from bench.trials.progress import Observer
+from bench.trials.runner import run
+from bench.trials.saved.stored_trials import find_trained, start_from
 
 SHAPES = TrialConfig("unet", "shapes", image_size=(16, 16), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
 

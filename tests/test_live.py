@@ -7,9 +7,9 @@ import pytest
 from fake_results import failed_record, fake_config, fake_record
 from rich.console import Console
 
-from bench.execution.plan import PlannedTrial
-from bench.live import LiveView, PlainLines, ending, view
-from bench.spec import Budget
+from bench.commands.live import LiveView, PlainLines, ending, view
+from bench.core.specs import Budget
+from bench.trials.plan import PlannedTrial
 
 CONFIG = fake_config("unet", "resnet50", budget=Budget(100, "seconds"))
 TRIALS = [PlannedTrial(replace(CONFIG, seed=seed), f"key{seed}", "all", "data", f"id{seed}", None) for seed in range(3)]
@@ -68,7 +68,7 @@ def test_plain_lines_tell_start_each_validation_and_end():
 
 def test_the_live_view_counts_and_estimates(monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("bench.live.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bench.commands.live.time.monotonic", lambda: now[0])
     out = console()
     live = LiveView(out)
     live.preparing("pets", 30, 240)

@@ -5,8 +5,8 @@ import pytest
 from backend_checks import BACKENDS, LOSSES, NUM_CLASSES, loss_inputs, results
 from keras import ops
 
-from bench.errors import BenchError
-from bench.spec import LOSS_TERMS
+from bench.core.errors import BenchError
+from bench.core.specs import LOSS_TERMS
 from bench.training.losses import TERMS, loss_function
 
 

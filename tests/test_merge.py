@@ -7,10 +7,10 @@ from fake_results import failed_record, fake_config, fake_record, write_trial
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import BenchError
-from bench.records.frame import load_results
-from bench.records.merge import merge
-from bench.records.store import IMAGES, ResultsFolder
+from bench.core.errors import BenchError
+from bench.results.dataframe import load_results
+from bench.results.merging import merge
+from bench.results.store import IMAGES, ResultsFolder
 
 
 @pytest.fixture

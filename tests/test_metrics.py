@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import fbeta_score, jaccard_score
 
-from bench.errors import BenchError
-from bench.evaluation.table import read_table, write_table
-from bench.metrics import scores
-from bench.metrics.confusion import THRESHOLDS, confusion_counts, threshold_counts
+from bench.core.errors import BenchError
+from bench.evaluation import scores
+from bench.evaluation.confusion import THRESHOLDS, confusion_counts, threshold_counts
+from bench.evaluation.image_table import read_table, write_table
 
 # Two images of 2 x 3 pixels, three classes; the second's last row is ignored.
 LABELS = np.array([[[0, 0, 1], [1, 1, 2]], [[0, 0, 0], [255, 255, 255]]], np.uint8)

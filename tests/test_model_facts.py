@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench import catalog, grid
-from bench.errors import BenchError
-from bench.execution import model_facts
-from bench.execution.plan import plan
-from bench.records.store import ResultsFolder
+from bench.config import catalog, grid
+from bench.core.errors import BenchError
+from bench.results.store import ResultsFolder
+from bench.trials import preflight
+from bench.trials.plan import plan
 
 
 def one(**options):
@@ -17,13 +17,13 @@ def one(**options):
 @pytest.fixture
 def no_child(monkeypatch):
     """Answers must come from the cache."""
-    monkeypatch.setattr("bench.execution.model_facts._ask", None)
+    monkeypatch.setattr("bench.trials.preflight._ask", None)
 
 
 @pytest.fixture(scope="module")
 def small():
     config = one(param=["filters=[4,8]", "batch_norm=false"])
-    return config, model_facts.diagram(config)
+    return config, preflight.diagram(config)
 
 
 def test_the_diagram_goes_from_the_image_to_the_logits(small):
@@ -39,20 +39,20 @@ def test_the_diagram_goes_from_the_image_to_the_logits(small):
 
 def test_the_second_time_nothing_is_built(small, no_child):
     config, facts = small
-    assert model_facts.diagram(config) == facts
+    assert preflight.diagram(config) == facts
 
 
 def test_what_is_asked_for_nothing_is_built(no_child):
-    model_facts.check_model(one(backbone="mobilenet_v2", freeze_encoder=0.5))
-    model_facts.check_model(one(backbone="mobilenet_v2", weights="imagenet"))
+    preflight.check_model(one(backbone="mobilenet_v2", freeze_encoder=0.5))
+    preflight.check_model(one(backbone="mobilenet_v2", weights="imagenet"))
 
 
 def test_a_drawing_without_pydot_or_graphviz_is_one_line(monkeypatch, tmp_path, no_child):
     config = one()
-    monkeypatch.setattr("bench.execution.model_facts.importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr("bench.execution.model_facts.shutil.which", lambda name: None)
+    monkeypatch.setattr("bench.trials.preflight.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bench.trials.preflight.shutil.which", lambda name: None)
     with pytest.raises(BenchError, match=r"needs pydot and graphviz \(the program dot\). Install: pip install pydot"):
-        model_facts.plot(config, tmp_path / "unet.png")
+        preflight.plot(config, tmp_path / "unet.png")
 
 
 def refusal(tmp_path, **options):

@@ -11,9 +11,9 @@ from scipy import ndimage
 from sklearn.metrics import fbeta_score
 
 from bench.api import airbus_f2
-from bench.errors import BenchError
-from bench.metrics import objects
-from bench.metrics.objects import object_counts
+from bench.core.errors import BenchError
+from bench.evaluation import objects
+from bench.evaluation.objects import object_counts
 
 
 def boxes(*corners: tuple[int, int, int, int], size=(40, 40)) -> np.ndarray:

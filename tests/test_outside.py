@@ -4,13 +4,14 @@ import importlib.util
 
 import pytest
 
-from bench import doctor, grid
 from bench.architectures import ARCHITECTURES
 from bench.architectures.sizes import check_image_size
-from bench.errors import BenchError
-from bench.execution import model_facts
+from bench.commands import doctor_facts
+from bench.config import grid
+from bench.core.errors import BenchError
+from bench.core.import_by_name import resolve
 from bench.profiling.flops import forward_flops
-from bench.resolve import resolve
+from bench.trials import preflight
 
 OUTSIDE = [spec for spec in ARCHITECTURES if spec.package]
 every_outside = pytest.mark.parametrize("spec", OUTSIDE, ids=lambda spec: spec.name)
@@ -42,22 +43,22 @@ def test_a_missing_package_is_one_line_at_planning_and_at_building(spec, missing
 
 
 def test_doctor_says_which_outside_packages_are_there(monkeypatch):
-    assert set(doctor.outside_packages()) == {"keras-cv", "keras-hub"}
-    monkeypatch.setattr(doctor, "installed", lambda name: False)
-    lines = doctor.outside_packages()
+    assert set(doctor_facts.outside_packages()) == {"keras-cv", "keras-hub"}
+    monkeypatch.setattr(doctor_facts, "installed", lambda name: False)
+    lines = doctor_facts.outside_packages()
     assert lines["keras-hub"] == (
         "not installed, for kerashub_segformer and kerashub_deeplab_v3: pip install 'segbench[keras-hub]'"
     )
 
 
 def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, monkeypatch):
-    monkeypatch.setattr(model_facts, "_answers", lambda kind, configs: [{"params": 1} for _ in configs])
+    monkeypatch.setattr(preflight, "_answers", lambda kind, configs: [{"params": 1} for _ in configs])
     wanted = [grid.TrialConfig(name, "", image_size=(64, 64)) for name in ("unet", "kerascv_segformer")]
-    facts = model_facts.summaries(wanted)
+    facts = preflight.summaries(wanted)
     assert facts == [{"params": 1}, {"error": pip_line(OUTSIDE[1])}]
     monkeypatch.undo()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else True)
-    assert model_facts._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
+    assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
 
 
 def test_segformer_takes_square_images_only():

@@ -12,12 +12,12 @@ import pytest
 from fakes import write_fake_airbus, write_fake_pets, write_table
 from PIL import Image
 
-from bench.cache import VARIABLE
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE
+from bench.core.specs import RESIZES, DatasetSpec
+from bench.data import decode, pack, pack_writer
+from bench.data.geometry import resize_labels
 from bench.datasets import DATASETS
-from bench.errors import BenchError
-from bench.pipeline import build, decode, pack
-from bench.pipeline.geometry import resize_labels
-from bench.spec import RESIZES, DatasetSpec
 
 PETS, BINARY, SHAPES, AIRBUS = (
     next(s for s in DATASETS if s.name == name) for name in ("pets", "pets-binary", "shapes", "airbus")
@@ -45,7 +45,7 @@ def reads(monkeypatch):
         names.append(sample.name)
         return decode.read_row(source, sample, size, resize)
 
-    monkeypatch.setattr(build, "read_row", counting)
+    monkeypatch.setattr(pack_writer, "read_row", counting)
     return names
 
 
@@ -85,7 +85,7 @@ def test_the_policy_says_what_becomes_of_another_aspect_ratio(pets, reads):
     made = {policy: pack.prepare(PETS, (32, 32), resize=policy, data_dir=pets) for policy in RESIZES}
     for policy, one in made.items():
         np.testing.assert_array_equal(one.labels[4], resize_labels(one.truth(4), (32, 32), policy))
-        assert json.loads((one.path / build.MANIFEST).read_text())["aspect"] == policy
+        assert json.loads((one.path / pack_writer.MANIFEST).read_text())["aspect"] == policy
         # of 40 x 50, 26 rows of 32 are picture
         assert (one.labels == 255).all(axis=2).sum(axis=1).tolist() == [6 if policy == "letterbox" else 0] * 12
     assert len({one.path for one in made.values()}) == 3
@@ -143,8 +143,10 @@ def test_a_file_touched_without_a_change_keeps_the_fingerprint(pets, reads):
 
 @pytest.mark.parametrize(
     ("name", "harm"),
-    [(name, "removed") for name in build.DATA_FILES]
-    + [(name, "cut") for name in build.DATA_FILES if name != build.INSTANCES],  # pets have none: it is empty
+    [(name, "removed") for name in pack_writer.DATA_FILES]
+    + [
+        (name, "cut") for name in pack_writer.DATA_FILES if name != pack_writer.INSTANCES
+    ],  # pets have none: it is empty
 )
 def test_a_broken_pack_is_written_anew(pets, name, harm):
     made = pack.prepare(PETS, SIZE, data_dir=pets)
@@ -162,14 +164,14 @@ def test_a_broken_pack_is_written_anew(pets, name, harm):
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 0}'])
 def test_a_broken_manifest_is_written_anew(pets, reads, text):
     made = pack.prepare(PETS, SIZE, data_dir=pets)
-    (made.path / build.MANIFEST).write_text(text)
+    (made.path / pack_writer.MANIFEST).write_text(text)
     assert pack.prepare(PETS, SIZE, data_dir=pets).fingerprint == made.fingerprint
     assert len(reads) == 24
 
 
 def test_an_interrupted_preparation_leaves_nothing_that_counts(pets, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(build, "read_row", interrupt)
+        broken.setattr(pack_writer, "read_row", interrupt)
         with pytest.raises(KeyboardInterrupt):
             pack.prepare(PETS, SIZE, data_dir=pets)
     assert len(pack.prepare(PETS, SIZE, data_dir=pets).names) == 12
@@ -177,7 +179,7 @@ def test_an_interrupted_preparation_leaves_nothing_that_counts(pets, monkeypatch
 
 def test_two_processes_that_prepare_at_once_write_one_pack(pets, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from bench.datasets import DATASETS; from bench.pipeline import pack;"
+        "import sys; from pathlib import Path; from bench.datasets import DATASETS; from bench.data import pack;"
         "calls = [];"
         "made = pack.prepare(DATASETS[0], (64, 64), data_dir=Path(sys.argv[1]), progress=lambda *a: calls.append(a));"
         "print(made.fingerprint, int(made.images.sum()), len(calls))"
@@ -277,7 +279,7 @@ def test_labels_that_are_no_class_are_an_error(pets):
 
 def test_too_little_disk_is_said_before_writing(pets, monkeypatch, cache, reads):
     usage = type("Usage", (), {"free": 2**20})
-    monkeypatch.setattr("bench.cache.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("bench.core.files.shutil.disk_usage", lambda path: usage)
     # 12 x (4096 x 4096 x 4 + 16384) bytes = 0.75 GiB
     with pytest.raises(BenchError, match=r"'pets' at 4096x4096 needs 0\.8 GiB .* 0\.0 GiB are free.*SEGBENCH_CACHE"):
         pack.prepare(PETS, (4096, 4096), data_dir=pets)

@@ -22,11 +22,16 @@ def test_the_mapped_folders_have_no_subfolders():
         assert not [p for p in (ROOT / name).glob("*/*.py")]
 
 
-def test_templates_and_presets_are_package_data():
-    for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items():
-        folder = ROOT.joinpath(*package.split("."))
-        files = {p.suffix for p in folder.iterdir() if p.is_file() and p.suffix != ".py"}
-        assert files == {pattern.lstrip("*") for pattern in patterns}
+def test_every_file_that_is_not_code_is_package_data():
+    listed = {
+        path
+        for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    folders = ("bench", "architectures", "datasets")
+    files = {path for name in folders for path in (ROOT / name).rglob("*") if path.is_file()}
+    assert {path for path in files if path.suffix not in (".py", ".pyc")} == listed
 
 
 @pytest.mark.parametrize("name", ["architectures", "datasets"])

@@ -7,7 +7,7 @@ import sys
 import pytest
 import scripts
 
-from bench import grid
+from bench.config import grid
 
 compare = scripts.load("tests/peers/compare.py")
 CONFIG = {

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from fake_results import TEST_IMAGES, fake_config, fake_record, fake_results, write_trial
 
-from bench.records.frame import load_results
-from bench.records.store import load
-from bench.report.contrasts import group_contrasts, group_images, picture_name
-from bench.report.curves import curves_frame, points, time_to, usual_target
-from bench.report.figures import HIGHLIGHTED, save, shared_looks
+from bench.report.gallery import group_contrasts, group_images, picture_name
 from bench.report.leaderboard import groups
+from bench.report.plots.curves import curves_frame, points, time_to, usual_target
+from bench.report.plots.figures import HIGHLIGHTED, save, shared_looks
+from bench.report.plots.trade_offs import draw_trade_off, pareto
 from bench.report.render import write_report
-from bench.report.trade_offs import draw_trade_off, pareto
+from bench.results.dataframe import load_results
+from bench.results.store import load
 
 
 def test_the_front_is_what_none_beats_in_both():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.evaluation.predict import Predictor, decide, softmax
+from bench.evaluation.predictor import Predictor, decide, softmax
 
 
 class FakeEngine:
@@ -52,7 +52,7 @@ def test_tiles_cover_the_picture_and_agree_where_they_overlap(size):
 
 
 def test_tiles_overlap_by_a_quarter_at_least():
-    from bench.evaluation.predict import _starts
+    from bench.evaluation.predictor import _starts
 
     for side in range(8, 60):
         starts = _starts(side, 8)

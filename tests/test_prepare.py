@@ -12,13 +12,13 @@ from fakes import write_fake_airbus, write_fake_carvana, write_fake_folder, writ
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench.cache import VARIABLE
 from bench.cli import app
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE
+from bench.data import kaggle_download
+from bench.data.download import fetch
+from bench.data.source import open_source
 from bench.datasets import DATASETS, carvana
-from bench.errors import BenchError
-from bench.pipeline import kaggle
-from bench.pipeline.download import fetch
-from bench.pipeline.source import open_source
 
 CARVANA, AIRBUS = (next(s for s in DATASETS if s.name == name) for name in ("carvana", "airbus"))
 
@@ -253,7 +253,7 @@ def test_carvana_comes_in_archives_and_is_kept(kagglehub, tmp_path):
 
 
 def test_airbus_comes_whole(kagglehub, monkeypatch):
-    monkeypatch.setattr(kaggle, "check_space", lambda *arguments: None)
+    monkeypatch.setattr(kaggle_download, "check_space", lambda *arguments: None)
     write_fake_airbus(kagglehub.served)
     assert fetch(AIRBUS) == kagglehub.served
     assert kagglehub.asked == [("airbus-ship-detection", None)]
@@ -293,14 +293,14 @@ def test_without_library_or_credentials_one_message_says_what_to_do(kagglehub, m
 
 def test_room_on_the_disk_comes_first(kagglehub, monkeypatch):
     usage = types.SimpleNamespace(free=10**9)
-    monkeypatch.setattr("bench.cache.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("bench.core.files.shutil.disk_usage", lambda path: usage)
     with pytest.raises(BenchError, match=r"Downloading 'airbus' needs 61\.4 GiB"):
         fetch(AIRBUS)
     assert kagglehub.asked == []
 
 
 def test_a_run_says_what_it_would_download_and_fetches_nothing_yet(kagglehub, monkeypatch, tmp_path):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
     arguments = ("run", "--arch", "unet", "--dataset", "airbus", "--dry-run", "--results", tmp_path / "results")
     code, output = bench(*arguments)
     assert code == 0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import catalog, grid, presets
-from bench.errors import BenchError
+from bench.config import catalog, grid, presets
+from bench.core.errors import BenchError
 
 
 def planned(name, **options):

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from bench.errors import BenchError
-from bench.profiling import environment, memory, peaks, speed, trace
+from bench.core.errors import BenchError
+from bench.profiling import environment, memory, peaks, timing, trace
 from bench.profiling.memory import MIB, Gauge, JaxAllocator, MemoryMeter, Resettable, ResidentSet
-from bench.training.convergence import convergence
+from bench.trials.record_sections import convergence
 
 BACKEND = keras.backend.backend()
 
@@ -119,21 +119,21 @@ def test_this_machine_has_a_gauge():
 
 def test_a_clock_that_goes_backwards_ends_the_timing(monkeypatch):
     times = iter([10.0, 9.5])
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(times))
     with pytest.raises(BenchError, match=r"clock went back by 0\.5 s"):
-        speed.seconds_of(lambda: None)
+        timing.seconds_of(lambda: None)
 
 
 def test_a_clock_that_stands_gives_no_infinite_rate(monkeypatch):
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: 10.0)
-    assert speed.seconds_of(lambda: None) > 0
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: 10.0)
+    assert timing.seconds_of(lambda: None) > 0
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(0.001, 334), (0.1, 20), (1.0, 5), (4.0, 3)])
 def test_a_rate_is_over_enough_calls(monkeypatch, seconds, calls):
     made = count()
-    monkeypatch.setattr(speed, "seconds_of", lambda call: next(made) * 0 + seconds)
-    assert speed.rate(lambda: None, 8) == pytest.approx(8 / seconds)
+    monkeypatch.setattr(timing, "seconds_of", lambda call: next(made) * 0 + seconds)
+    assert timing.rate(lambda: None, 8) == pytest.approx(8 / seconds)
     assert next(made) == calls  # 1/3 s and 20 calls; no more than 5 s; 3 at least
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bench.architectures.pspnet import LinearResize, average_matrix, bilinear_matrix, build_pspnet
-from bench.backends import create_engine
-from bench.backends.auxiliary import training_loss, training_model
-from bench.errors import BenchError
-from bench.pipeline import augment
+from bench.core.errors import BenchError
+from bench.training import augment
+from bench.training.engines import create_engine
+from bench.training.engines.engine import training_loss, training_model
 from bench.training.losses import loss_function
 
 

@@ -7,7 +7,7 @@ from fake_results import fake_config, fake_record, write_trial
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.report.render import write_report
 
 LOCAL = "For local use only:"
@@ -17,7 +17,7 @@ LEFT_OUT = "Left out, since they may not be published: pictures of"
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch):
     """Plots take seconds and hold no pictures."""
-    monkeypatch.setattr("bench.report.parts.group_plots", lambda *_, **__: [])
+    monkeypatch.setattr("bench.report.sections.group_plots", lambda *_, **__: [])
 
 
 @pytest.fixture

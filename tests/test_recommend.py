@@ -7,9 +7,9 @@ from fake_results import fake_config, fake_record, fake_results, write_trial
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.records.frame import load_results
+from bench.report.constraints import LIMITS, choose, hindrances
 from bench.report.leaderboard import groups
-from bench.report.limits import LIMITS, choose, hindrances
+from bench.results.dataframe import load_results
 
 
 @pytest.fixture(scope="module")

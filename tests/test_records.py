@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from fake_results import CLASSES, failed_record, fake_config, fake_record, fake_results, table_metrics, write_trial
 
-from bench.errors import BenchError
-from bench.records.frame import load_results, trials_frame, without_doubles
-from bench.records.statistics import pool
-from bench.records.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
-from bench.records.text import clean, shorten
-from bench.spec import SCHEMA_VERSION
-from bench.whole import whole
+from bench.core.errors import BenchError
+from bench.core.files import whole
+from bench.core.specs import SCHEMA_VERSION
+from bench.results.analysis.configurations import pool
+from bench.results.clean_text import clean, shorten
+from bench.results.dataframe import load_results, trials_frame, without_doubles
+from bench.results.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
 
 README = Path(__file__).parents[1] / "results" / "README.md"
 

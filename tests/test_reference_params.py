@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from bench import catalog
+from bench.config import catalog
 
 CLASSES = 21
 MODELS = json.loads((Path(__file__).parent / "reference_params.json").read_text())["models"]

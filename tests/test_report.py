@@ -23,14 +23,14 @@ from PIL import Image
 from rich.console import Console
 
 from bench.commands.report import report as report_command
-from bench.errors import BenchError
-from bench.records.frame import load_results
-from bench.records.store import MARKER, ResultsFolder, write_json
-from bench.report.exports import exports
+from bench.core.errors import BenchError
+from bench.core.specs import SCHEMA_VERSION, Budget
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.report.tables import markdown_cell, terminal_table
-from bench.spec import SCHEMA_VERSION, Budget
+from bench.report.text.exports import exports
+from bench.report.text.tables import markdown_cell, terminal_table
+from bench.results.dataframe import load_results
+from bench.results.store import MARKER, ResultsFolder, write_json
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from bench import catalog
-from bench.errors import BenchError
-from bench.execution.executor import IF_KILLED, OUTCOME
-from bench.execution.observer import Observer
-from bench.execution.runner import run
-from bench.records.store import LOG, MARKER, RETRY_LOG, ResultsFolder, load
-from bench.spec import Budget, TrialConfig
+from bench.config import catalog
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
+from bench.results.store import LOG, MARKER, RETRY_LOG, ResultsFolder, load
+from bench.trials.local_process import IF_KILLED, OUTCOME
+from bench.trials.progress import Observer
+from bench.trials.runner import run
 
 CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
 
@@ -215,7 +215,7 @@ def test_a_folder_with_other_things_or_of_a_newer_schema_is_refused(tmp_path):
 
 
 def test_the_key_has_what_decides_the_result_and_nothing_else(tmp_path):
-    from bench.execution.identity import trial_key
+    from bench.trials.identity import trial_key
 
     def key(**changes):
         return trial_key(catalog.resolve(TrialConfig(**{**vars(CONFIG), **changes})), "fingerprint")

@@ -13,14 +13,14 @@ import pytest
 from fakes import write_fake_pets
 from PIL import Image
 
+from bench.core.files import file_hash
+from bench.core.specs import Budget, TrialConfig
 from bench.datasets.rle import rle_decode
+from bench.evaluation.image_table import read_table
+from bench.evaluation.objects import components
 from bench.evaluation.summary import summarise
-from bench.evaluation.table import read_table
-from bench.execution.runner import run
-from bench.hashing import file_hash
-from bench.metrics.objects import components
-from bench.records.store import KEEP, RECORD, WEIGHTS, load
-from bench.spec import Budget, TrialConfig
+from bench.results.store import KEEP, RECORD, WEIGHTS, load
+from bench.trials.runner import run
 
 SCRIPT = Path(__file__).with_name("saved_checks.py")
 SIZES = {"tall": (70, 30), "wide": (20, 90), "same": (32, 32)}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.errors import BenchError
-from bench.spec import SCHEDULES
+from bench.core.errors import BenchError
+from bench.core.specs import SCHEDULES
 from bench.training.schedule import SHAPES, rate
 
 

@@ -9,7 +9,7 @@ import pytest
 from bench.architectures import ARCHITECTURES
 from bench.architectures.segnet import MaxUnpooling2D, PoolingIndices, build_segnet
 from bench.architectures.sizes import check_image_size
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 
 def _numpy(tensor):

@@ -7,14 +7,14 @@ import fake_results
 import pytest
 from fake_results import fake_config, fake_record, write_trial
 
-from bench.records.frame import load_results
-from bench.report import series as series_module
-from bench.report.figures import shared_looks
+from bench.core.specs import Budget
+from bench.report.findings import series as series_module
+from bench.report.findings.series import all_series, crossing_text, near
 from bench.report.leaderboard import groups
-from bench.report.series import all_series, crossing_text, near
-from bench.report.series_plots import series_plot
-from bench.report.tables import series_markdown
-from bench.spec import Budget
+from bench.report.plots.figures import shared_looks
+from bench.report.plots.series_plots import series_plot
+from bench.report.text.tables import series_markdown
+from bench.results.dataframe import load_results
 
 UNET, DEEPLAB = ("unet", None), ("deeplab", "resnet50")
 QUALITY = {UNET: {5: 0.80, 10: 0.86, 20: 0.93}, DEEPLAB: {5: 0.84, 10: 0.88, 20: 0.90}}

@@ -7,8 +7,7 @@ from fakes import write_fake_airbus, write_fake_folder, write_fake_pets
 from PIL import Image
 from test_prepare import bench, cache, rows  # noqa: F401 - the fixture
 
-from bench.evaluation.contact_sheet import COLUMNS, SIDE, contact_sheet
-from bench.evaluation.overlay import PALETTE
+from bench.evaluation.pictures import COLUMNS, PALETTE, SIDE, contact_sheet
 
 
 def test_counts_balance_sizes_and_where_it_is_from(tmp_path):

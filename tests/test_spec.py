@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.errors import BenchError
-from bench.spec import Budget, TrialConfig
+from bench.core.errors import BenchError
+from bench.core.specs import Budget, TrialConfig
 
 
 @pytest.mark.parametrize(

@@ -9,22 +9,23 @@ from functools import partial
 import pytest
 from typer.testing import CliRunner
 
-from bench import catalog, estimate, grid
 from bench.cli import app
-from bench.errors import BenchError
-from bench.execution import throughput
-from bench.execution import trial as trial_process
-from bench.execution.executor import IF_KILLED
-from bench.execution.failures import reason_of, status_of
-from bench.execution.identity import trial_key
-from bench.execution.plan import PlannedTrial
-from bench.execution.runner import run
-from bench.execution.speed_session import SpeedSession
-from bench.execution.throughput import Effort, inference_sweep, steady
+from bench.config import catalog, grid
+from bench.core.errors import BenchError
+from bench.core.failures import reason_of, status_of
+from bench.core.specs import NO_DATASET, Budget, TrialConfig
+from bench.profiling import timing
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
-from bench.records.store import load, read_json
-from bench.spec import NO_DATASET, Budget, TrialConfig
+from bench.profiling.timing import Effort, inference_sweep, steady
+from bench.results.store import load, read_json
+from bench.trials import estimate
+from bench.trials import process as trial_process
+from bench.trials.identity import trial_key
+from bench.trials.local_process import IF_KILLED
+from bench.trials.plan import PlannedTrial
+from bench.trials.runner import run
+from bench.trials.speed_session import SpeedSession
 from tests.conftest import installed_backends
 from tests.test_runner import FakeExecutor
 
@@ -236,7 +237,7 @@ def test_the_sweep_has_limits(monkeypatch):
     rates = {2**k: 10.0 * 2**k for k in range(12)}
     points, end = sweep(monkeypatch, rates, largest=4)
     assert [size for size, _ in points] == [1, 2, 4] and end == "limit"
-    monkeypatch.setattr(throughput, "rate", lambda call, images: call() or float(images))
+    monkeypatch.setattr(timing, "rate", lambda call, images: call() or float(images))
     slow = {size: size / 50.0 for size in rates}  # 50 s each, so that 120 s allow three
     points, end = sweep(monkeypatch, slow)
     assert [size for size, _ in points] == [1, 2, 4] and end == "120 s"
@@ -298,7 +299,7 @@ def test_a_table_of_trials_may_mix_speeds_and_trainings(tmp_path):
     ],
 )
 def test_what_can_not_be_measured(monkeypatch, changes, words):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
     with pytest.raises(BenchError, match=words.replace("?", r"\?")):
         catalog.resolve(TrialConfig(**{"arch": "unet", "dataset": "shapes", **changes}))
 
@@ -311,7 +312,7 @@ def test_the_largest_batch_is_sought_once_for_all_batch_sizes_and_seeds():
 
 
 def test_all_means_every_architecture_that_the_options_suit(monkeypatch):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
     left_out: list[str] = []
     options = {"arch": "all", "measure": "speed", "backend": "jax"}
     found = grid.configs({**options, "image_size": "48"}, left_out=left_out)  # 48 = 3 x 16: no multiple of 32
@@ -324,14 +325,14 @@ def test_all_means_every_architecture_that_the_options_suit(monkeypatch):
 
 
 def test_the_command_says_the_pip_line_of_a_backend_that_is_not_installed(monkeypatch):
-    monkeypatch.setattr("bench.checks.installed", lambda name: name != "torch")
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: name != "torch")
     result = CliRunner().invoke(app, ["speed", "--arch", "unet", "--backend", "jax,torch"])
     assert result.exit_code == 2
     assert "pip install 'segbench[torch]'" in result.output
 
 
 def test_the_command_runs_no_trial_for_a_plan(monkeypatch, tmp_path):
-    monkeypatch.setattr("bench.checks.installed", lambda name: True)
+    monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
     command = ["speed", "--arch", "unet", "--batch-size", "1,8", "--dry-run", "--results", str(tmp_path / "r")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from bench.records.frame import trials_frame
-from bench.records.store import StoredTrial
-from bench.report.columns import MISSING
+from bench.core.specs import NO_DATASET
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.report.speed import speed_boards
-from bench.spec import NO_DATASET
+from bench.report.speed_tables import speed_boards
+from bench.results.dataframe import trials_frame
+from bench.results.quantities import MISSING
+from bench.results.store import StoredTrial
 from tests.fake_results import failed_record, fake_config, fake_record, write_trial
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.errors import BenchError
-from bench.pipeline.splits import cut_validation, train_subset
-from bench.samples import Sample
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError
+from bench.data.splits import cut_validation, train_subset
 
 TRAIN = [Sample(f"car{i // 4}_{i % 4}", "train", f"car{i // 4}") for i in range(800)]
 TEST = [Sample(f"test_{i}", "test", f"test_{i}") for i in range(10)]

@@ -11,14 +11,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.records.frame import load_results
+from bench.core.specs import Budget
 from bench.report import render
-from bench.report.across import all_across
+from bench.report.findings.across import all_across
+from bench.report.findings.series import all_series
 from bench.report.leaderboard import groups
 from bench.report.render import Report
-from bench.report.series import all_series
-from bench.report.terminal import across_table, series_table
-from bench.spec import Budget
+from bench.report.text.terminal import across_table, series_table
+from bench.results.dataframe import load_results
 
 UNET, DEEPLAB = ("unet", None), ("deeplab", "resnet50")
 QUALITY = {UNET: {5: 0.80, 20: 0.93}, DEEPLAB: {5: 0.84, 20: 0.90}}

@@ -5,16 +5,16 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from bench.core.specs import Budget, TrialConfig
+from bench.data import batches
 from bench.evaluation.batch_norm import reestimate
+from bench.evaluation.confusion import confusion_counts
 from bench.evaluation.evaluate import Evaluation, Task, evaluate
-from bench.evaluation.predict import Predictor
-from bench.execution.assemble import build_model, build_training, choose_indexes
-from bench.execution.plan import prepare_pack
-from bench.metrics.confusion import confusion_counts
-from bench.metrics.scores import mean_iou
-from bench.pipeline import batches
-from bench.spec import Budget, TrialConfig
+from bench.evaluation.predictor import Predictor
+from bench.evaluation.scores import mean_iou
 from bench.training.budget import Meter
+from bench.training.build import build_model, build_training, choose_indexes
+from bench.trials.plan import prepare_pack
 from tests.fakes import write_fake_pets
 
 

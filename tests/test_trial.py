@@ -9,13 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from bench.core.specs import Budget, TrialConfig
+from bench.evaluation.image_table import read_table
+from bench.evaluation.scores import image_means
 from bench.evaluation.summary import summarise
-from bench.evaluation.table import read_table
-from bench.execution.observer import Observer
-from bench.execution.runner import run
-from bench.metrics.scores import image_means
-from bench.records.store import load
-from bench.spec import Budget, TrialConfig
+from bench.results.store import load
+from bench.trials.progress import Observer
+from bench.trials.runner import run
 from tests.conftest import installed_backends
 
 TINY = {"image_size": (32, 32), "batch_size": 4, "params": {"filters": [4, 8]}, "budget": Budget(10, "steps")}
@@ -58,7 +58,7 @@ def test_the_trace_of_a_trial_stands_beside_its_record(trial):
 
 
 def test_a_trial_does_not_go_on_without_its_gpu(tmp_path, quick_backend, monkeypatch):
-    monkeypatch.setattr("bench.execution.runner.expected_device", lambda: "NVIDIA H200")
+    monkeypatch.setattr("bench.trials.runner.expected_device", lambda: "NVIDIA H200")
     (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, **TINY)], results=tmp_path)
     assert record.status == "failed"
     assert record.reason.startswith("The trial was planned for NVIDIA H200, but ")

@@ -8,16 +8,24 @@ import pandas as pd
 import pytest
 from fake_results import fake_config, fake_record, table_metrics, write_trial
 
-from bench.errors import BenchError
-from bench.evaluation.table import ImageTable
-from bench.metrics import scores
-from bench.records.bootstrap import Uncertainty, ranks, separable
-from bench.records.frame import load_results
-from bench.records.statistics import pool
-from bench.records.store import IMAGES, read_json, write_json
-from bench.records.uncertainty import NO_TABLE, ONE_GROUP, OTHER_IMAGES, OTHER_SCORE, SCORES, measure, score_named
+from bench.core.errors import BenchError
+from bench.evaluation import scores
+from bench.evaluation.image_table import ImageTable
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
+from bench.results.analysis.bootstrap import Uncertainty, ranks, separable
+from bench.results.analysis.configurations import pool
+from bench.results.analysis.uncertainty import (
+    NO_TABLE,
+    ONE_GROUP,
+    OTHER_IMAGES,
+    OTHER_SCORE,
+    SCORES,
+    measure,
+    score_named,
+)
+from bench.results.dataframe import load_results
+from bench.results.store import IMAGES, read_json, write_json
 
 IMAGES_COUNT = 150
 QUALITIES = {"unet": 0.85, "deeplab": 0.85, "segnet": 0.7}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bench.architectures.unet import build_unet
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(
     # Keras 3.15 variables and torch's tensors have no copy keyword in __array__ yet

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.commands import verify
-from bench.errors import BenchError
-from bench.records.prediction import predict, predict_positive
-from bench.spec import TrialConfig
+from bench.core.errors import BenchError
+from bench.core.specs import TrialConfig
+from bench.results.analysis.prediction_interval import predict, predict_positive
 
 RUN = "unet_None_0_10epochs_128_0"  # the name that fake_results gives its folder
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.whole import is_part, whole
+from bench.core.files import is_part, whole
 
 
 def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):

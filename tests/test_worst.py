@@ -3,11 +3,11 @@
 import pytest
 from fake_results import fake_config, fake_record, fake_results, write_trial
 
-from bench.records.frame import trials_frame
-from bench.records.store import load
-from bench.report import samples
+from bench.report import gallery
+from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
-from bench.report.samples import WorstImages
+from bench.results.dataframe import trials_frame
+from bench.results.store import load
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def test_every_trial_shows_its_worst_image_with_its_score(trials):
 
 
 def test_what_does_not_fit_is_counted(trials, monkeypatch):
-    monkeypatch.setattr(samples, "WORST_TRIALS", 3)
+    monkeypatch.setattr(gallery, "WORST_TRIALS", 3)
     shown, missed = worst(trials)
     assert (len(shown), missed) == (3, 1)
-    monkeypatch.setattr(samples, "_MOST_BYTES", 1)
+    monkeypatch.setattr(gallery, "_MOST_BYTES", 1)
     shown, missed = worst(trials)
     assert (len(shown), missed) == (1, 3)
 
@@ -52,7 +52,7 @@ def test_private_pictures_stay_out_of_a_public_page(trials):
 
 
 def test_trials_without_pictures_take_no_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(samples, "WORST_TRIALS", 1)
+    monkeypatch.setattr(gallery, "WORST_TRIALS", 1)
     write_trial(tmp_path, *fake_record(fake_config("deeplab", "resnet50")), samples=0)  # of an older version
     write_trial(tmp_path, *fake_record(fake_config()), samples=1)
     shown, missed = worst(load([tmp_path]).trials)

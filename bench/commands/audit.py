@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
-from bench.errors import BenchError
+from bench.commands.shared import output, warn
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.records.audit import Audit
-    from bench.report.board import Group
+    from bench.report.table_model import Group
+    from bench.results.analysis.definition_audit import Audit
 
 _MOST_MISMATCHES = 10
 _MOST_REVERSALS = 8
@@ -38,10 +38,10 @@ def audit(
     Exit code 1: a record's values are not those of its table, or a table is not used (unreadable, of other classes, of
     other images than most, of a record without a seed).
     """
-    from bench.records.audit import audit as audit_group
-    from bench.records.frame import trials_frame, without_doubles
-    from bench.records.store import load
     from bench.report.leaderboard import groups
+    from bench.results.analysis.definition_audit import audit as audit_group
+    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.store import load
 
     loaded = load(results or [DEFAULT_RESULTS])
     for problem in loaded.problems:
@@ -68,8 +68,8 @@ def _show(group: "Group", audited: "Audit") -> None:
     import numpy as np
     from rich.text import Text
 
-    from bench.records.text import shorten
-    from bench.report.plain import plain_table
+    from bench.report.text.terminal import plain_table
+    from bench.results.clean_text import shorten
 
     console = output()
     if not audited.definitions:
@@ -95,7 +95,7 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
     """What of the ranking depends on the definition, in sentences."""
     import numpy as np
 
-    from bench.records.text import shorten
+    from bench.results.clean_text import shorten
 
     leaders = {int(np.nanargmax(values)) for values in audited.values}
     reversals, known = audited.reversals(), int(np.isfinite(audited.values[0]).sum())
@@ -119,8 +119,8 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
 def _write(path: Path, found: "list[tuple[Group, Audit]]") -> None:
     import pandas as pd
 
-    from bench.report.exports import csv_text
-    from bench.report.files import write_whole
+    from bench.report.output_files import write_whole
+    from bench.report.text.exports import csv_text
 
     rows = [
         (group.title, row.label, name, value, low, high, rank)

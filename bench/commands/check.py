@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
-from bench.errors import BenchError
+from bench.commands.shared import output, warn
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.records.gate import Line
-    from bench.records.gate_limits import Limit
-    from bench.spec import TrialConfig
+    from bench.core.specs import TrialConfig
+    from bench.results.gate.judge import Line
+    from bench.results.gate.limits import Limit
 
 DEFAULT_BASELINE = DEFAULT_RESULTS / "baseline.json"
 DEFAULT_GRID = Path("gate")  # the preset that the stored baseline was made with
@@ -79,8 +79,8 @@ def check(
 
     bench run --config gate --results gate && bench check gate
     """
-    from bench.records.gate import exit_code
-    from bench.records.gate_limits import read_limits
+    from bench.results.gate.judge import exit_code
+    from bench.results.gate.limits import read_limits
 
     if update != bool(reason.strip()):
         raise BenchError("--update and --reason TEXT go together: the reason is written into the baseline.")
@@ -98,14 +98,14 @@ def check(
 def _records(results: Sequence[Path], file: Path, limits: "Sequence[Limit]", reason: str) -> "list[Line]":
     """Compare with the baseline, then replace it where a reason is given."""
     from bench.profiling.environment import host_environment
-    from bench.records import baseline, gate
+    from bench.results.gate import baseline, judge
 
     subjects, problems = baseline.from_results(results)
     for problem in problems:
         warn(problem)
     lines = []
     if file.exists() or not reason:
-        lines = gate.compare(baseline.read_baseline(file), subjects, limits)
+        lines = judge.compare(baseline.read_baseline(file), subjects, limits)
     if reason:
         time, commit = datetime.now(UTC).isoformat(timespec="seconds"), host_environment(gpu=False)["commit"] or ""
         baseline.write_baseline(file, subjects, {"time": time, "commit": commit, "reason": reason})
@@ -116,10 +116,10 @@ def _records(results: Sequence[Path], file: Path, limits: "Sequence[Limit]", rea
 def _speed(
     revision: str, configs: "Sequence[TrialConfig]", limits: "Sequence[Limit]", processes: int, pairs: int
 ) -> "list[Line]":
-    from bench.execution.interleaved import Effort, time_against
-    from bench.records.gate import UNJUDGED, Line, level_of
-    from bench.records.gate_limits import SPEEDS
-    from bench.records.gate_speed import judge_speed
+    from bench.results.gate.judge import UNJUDGED, Line, level_of
+    from bench.results.gate.limits import SPEEDS
+    from bench.results.gate.timings import judge_speed
+    from bench.trials.children.revisions import Effort, time_against
 
     judged = [limit for limit in limits if limit.metric in SPEEDS]
     with Console(stderr=True).status("timing") as status:
@@ -138,7 +138,7 @@ def _grid(file: Path, only: str | None, options: dict[str, Any]) -> "list[TrialC
     """The grid's configurations, each once: seeds don't change speed. `only`: architectures, with commas."""
     from dataclasses import replace
 
-    from bench import grid, presets
+    from bench.config import grid, presets
 
     configs = [replace(config, seed=0, repeat=0) for config in grid.configs(options, presets.find(file))]
     names = [name.strip() for name in (only or "").split(",") if name.strip()]
@@ -150,13 +150,13 @@ def _grid(file: Path, only: str | None, options: dict[str, Any]) -> "list[TrialC
 
 
 def _show(lines: "Sequence[Line]", markdown: Path | None, junit: Path | None) -> None:
-    from bench.report import gate
+    from bench.report.text import gate_report
 
     if lines:
         console = output()
-        console.print(gate.terminal_table(lines))
-        console.print(Text(gate.summary(lines)))
+        console.print(gate_report.terminal_table(lines))
+        console.print(Text(gate_report.summary(lines)))
     if markdown:
-        markdown.write_text(gate.markdown(lines), encoding="utf-8")
+        markdown.write_text(gate_report.markdown(lines), encoding="utf-8")
     if junit:
-        junit.write_bytes(gate.junit(lines))
+        junit.write_bytes(gate_report.junit(lines))

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
-from bench.errors import BenchError
+from bench.commands.shared import output, warn
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.records.compare import Comparison
-    from bench.records.uncertainty import Score
-    from bench.report.board import Row
-    from bench.report.speed import SpeedRow
+    from bench.report.speed_tables import SpeedRow
+    from bench.report.table_model import Row
+    from bench.results.analysis.comparing import Comparison
+    from bench.results.analysis.uncertainty import Score
 
     Tables = Sequence[tuple[str, Sequence[Row | SpeedRow]]]  # a title and its rows
 
@@ -47,14 +47,14 @@ def compare(
 
 
 def _is_results(path: Path) -> bool:
-    from bench.records.store import MARKER
+    from bench.results.store import MARKER
 
     return (path / MARKER).is_file()
 
 
 def _frame(path: Path) -> "pd.DataFrame":
-    from bench.records.frame import trials_frame, without_doubles
-    from bench.records.store import load
+    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.store import load
 
     loaded = load([path])
     for problem in loaded.problems:
@@ -63,10 +63,10 @@ def _frame(path: Path) -> "pd.DataFrame":
 
 
 def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
-    from bench.records.compare import compare, pairs
-    from bench.records.statistics import pool
-    from bench.records.uncertainty import score_of
     from bench.report.labels import pair_titles
+    from bench.results.analysis.comparing import compare, pairs
+    from bench.results.analysis.configurations import pool
+    from bench.results.analysis.uncertainty import score_of
 
     frames = _frame(one), _frame(other)
     score = score_of(rank_by, *frames)
@@ -82,9 +82,9 @@ def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
 
 
 def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Comparison]":
-    from bench.records.uncertainty import score_of
     from bench.report.leaderboard import groups
-    from bench.report.speed import speed_boards
+    from bench.report.speed_tables import speed_boards
+    from bench.results.analysis.uncertainty import score_of
 
     frame = _frame(results)
     score = score_of(rank_by, frame)
@@ -103,7 +103,7 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
 
 
 def _of_tables(one: str, other: str, tables: "Tables", score: "Score") -> "list[Comparison]":
-    from bench.records.compare import compare
+    from bench.results.analysis.comparing import compare
 
     return [
         compare(f"{first.label} -> {second.label} ({title})", first.configuration, second.configuration, score)
@@ -132,14 +132,14 @@ def _begin(text: str, rows: "Sequence[Row | SpeedRow]") -> "list[Row | SpeedRow]
 
 def _training(row: "Row | SpeedRow") -> list[str]:
     """How the row was trained, whatever the model."""
-    from bench.records.statistics import SAME
+    from bench.results.analysis.configurations import SAME
 
     model = ("arch", "backbone", "builder_params", "weights")
     return [str(row.configuration.values[name]) for name in SAME if name not in model]
 
 
 def _show(comparisons: "Sequence[Comparison]") -> None:
-    from bench.report.comparison import causes, comparison_lines, comparison_table, summary
+    from bench.report.text.comparison import causes, comparison_lines, comparison_table, summary
 
     console = output()
     if len(comparisons) > 1:

@@ -8,15 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
+from bench.commands.shared import output, warn
 
 
 def doctor(
     results: Annotated[Path, typer.Option(help="The results folder to check for room.")] = DEFAULT_RESULTS,
 ) -> None:
     """Show versions, backends with their devices, disk space, cache and data sets."""
-    from bench import doctor as checkup
+    from bench.commands import doctor_facts as checkup
 
     console = output()
     _print(console, "machine", checkup.machine())

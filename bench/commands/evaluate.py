@@ -9,8 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import number, output, warn
 from bench.commands.run import DEFAULT_RESULTS
+from bench.commands.shared import number, output, warn
 
 
 def evaluate(
@@ -34,10 +34,10 @@ def evaluate(
 
     bench evaluate unet_pets_s0 --split val
     """
-    from bench import catalog
-    from bench.checks import one_of
-    from bench.execution.stored import changed_code, choose_backend, find_trained, on_data, trained_config
-    from bench.pipeline.source import SPLITS
+    from bench.config import catalog
+    from bench.config.checks import one_of
+    from bench.data.source import SPLITS
+    from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, on_data, trained_config
 
     one_of("split", split, SPLITS)
     trial = find_trained(run, results)
@@ -48,7 +48,7 @@ def evaluate(
         warn(note)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     choose_backend(config.backend)
-    from bench.execution.evaluate_run import evaluate_run
+    from bench.trials.saved.evaluate_run import evaluate_run
 
     console = output()
     with console.status(f"{config.pair} on {config.dataset}"):

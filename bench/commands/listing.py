@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import number, output, warn
 from bench.commands.run import DEFAULT_RESULTS
+from bench.commands.shared import number, output, warn
 
 if TYPE_CHECKING:
-    from bench.records.store import Loaded
-    from bench.spec import ArchitectureSpec
+    from bench.core.specs import ArchitectureSpec
+    from bench.results.store import Loaded
 
 
 SHOWN_SIZE = 256  # pixels, of the models that are counted
@@ -42,7 +42,7 @@ def listing(
     if what is What.runs:
         _print_runs(console, results)
         return
-    from bench import catalog
+    from bench.config import catalog
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -59,7 +59,7 @@ def listing(
 
 def architectures_table() -> Table:
     """Name, default backbone, output stride, parameters, GFLOPs at 256 px, what it is and its paper."""
-    from bench import catalog
+    from bench.config import catalog
 
     specs = list(catalog.architectures())
     rows = []
@@ -86,15 +86,15 @@ def architectures_table() -> Table:
 
 def _facts(specs: "Sequence[ArchitectureSpec]") -> list[dict[str, Any]]:
     """What a child process finds when it builds each with its defaults; nothing for what can't be built here."""
-    from bench.execution import model_facts
-    from bench.spec import TrialConfig
+    from bench.core.specs import TrialConfig
+    from bench.trials import preflight
 
     configs = [
         TrialConfig(spec.name, "", backbone=spec.default_backbone, image_size=_legal_size(spec), plugin=_plugin(spec))
         for spec in specs
     ]
     with Console(stderr=True).status("building each architecture once, to count its parameters"):
-        facts = model_facts.summaries(configs)
+        facts = preflight.summaries(configs)
     for spec, answer in zip(specs, facts, strict=True):
         if "error" in answer:
             warn(f"{spec.name}: {answer['error']}")
@@ -122,7 +122,7 @@ def _names(spec: object) -> str:
 
 def backbones_table() -> Table:
     """Name, strides of the features, the coarsest ones that it can have, paper."""
-    from bench import catalog
+    from bench.config import catalog
 
     rows = [
         (_names(spec), ", ".join(map(str, spec.strides)), ", ".join(map(str, spec.output_strides)), spec.paper)
@@ -133,14 +133,14 @@ def backbones_table() -> Table:
 
 def presets_table() -> Table:
     """Name, and the first line of the file's head."""
-    from bench import presets
+    from bench.config import presets
 
     return _table(("preset", "what"), [(name, presets.summary(name)) for name in presets.names()])
 
 
 def datasets_table() -> Table:
     """Name, classes, whether it needs a folder, what it is."""
-    from bench import catalog
+    from bench.config import catalog
 
     rows = [
         (
@@ -171,7 +171,7 @@ def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: 
 
 
 def _print_runs(console: Console, results: Path) -> None:
-    from bench.records import store
+    from bench.results import store
 
     loaded = store.load([results])
     console.print(runs_table(loaded))
@@ -181,8 +181,8 @@ def _print_runs(console: Console, results: Path) -> None:
 
 def runs_table(loaded: "Loaded") -> Table:
     """A row a trial: id, pair, data set, seed, status, mean IoU, speed and time; also those running or interrupted."""
-    from bench.records import store
-    from bench.records.find import short_id
+    from bench.results import store
+    from bench.results.find import short_id
 
     rows = []
     for trial in loaded.trials:

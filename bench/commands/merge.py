@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.console import output, warn
+from bench.commands.shared import output, warn
 
 
 def merge(
@@ -16,7 +16,7 @@ def merge(
 
     bench merge machine1/results machine2/results --results all
     """
-    from bench.records.merge import merge as merge_results
+    from bench.results.merging import merge as merge_results
 
     merged = merge_results(sources, results)
     for problem in merged.problems:

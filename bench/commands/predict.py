@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
+from bench.commands.shared import output, warn
 
 
 def predict(
@@ -44,12 +44,12 @@ def predict(
 
     bench predict unet_pets_s0 photographs/ --out predicted
     """
-    from bench.checks import one_of
-    from bench.evaluation.outputs import PROBABILITIES
+    from bench.config.checks import one_of
+    from bench.evaluation.pictures import PROBABILITIES
     from bench.evaluation.submission import check_names, format_of
-    from bench.execution.decision import decide
-    from bench.execution.inputs import Picture, find_pictures
-    from bench.execution.stored import changed_code, choose_backend, find_trained, trained_config
+    from bench.evaluation.thresholds import decide
+    from bench.trials.saved.predict_run import Picture, find_pictures
+    from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
 
     if probabilities:
         one_of("form of probabilities", probabilities, PROBABILITIES)
@@ -63,8 +63,8 @@ def predict(
     if form:
         check_names([picture.path.name for picture in pictures])
     choose_backend(config.backend)
-    from bench.execution.predict_run import Wanted
-    from bench.execution.predict_run import predict as write
+    from bench.trials.saved.predict_run import Wanted
+    from bench.trials.saved.predict_run import predict as write
 
     wanted = Wanted(out, overlays, probabilities, (submission, form) if submission and form else None)
     problems: list[str] = []

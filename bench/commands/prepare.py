@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import counting, output
-from bench.commands.data import checked_params, opened
-from bench.errors import BenchError
-from bench.spec import RESIZES
+from bench.commands.shared import checked_params, counting, opened, output
+from bench.core.errors import BenchError
+from bench.core.specs import RESIZES
 
 if TYPE_CHECKING:
-    from bench.pipeline.health import Health
-    from bench.pipeline.source import Source
-    from bench.spec import DatasetSpec
+    from bench.core.specs import DatasetSpec
+    from bench.data.check import Health
+    from bench.data.source import Source
 
 _KINDS = {
     "missing": "unmatched or missing files",
@@ -56,7 +55,7 @@ def prepare(
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
     """Fetch a data set, check its files and decode it once for all trials of that size."""
-    from bench import catalog, checks
+    from bench.config import catalog, checks
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -86,8 +85,8 @@ def _pack(
     skip_corrupt: bool,
 ) -> None:
     """Write the packs of all sizes."""
-    from bench.pipeline import pack
-    from bench.values import axis
+    from bench.config.options import axis
+    from bench.data import pack
 
     for _, size in axis("image_size", image_size):
         name = f"{spec.name} {size[0]}x{size[1]}"
@@ -110,7 +109,7 @@ def _export(
     per_ship: bool,
     skip_corrupt: bool,
 ) -> None:
-    from bench.pipeline.export import export_masks
+    from bench.data.export import export_masks
 
     source = opened(console, spec, folder, params)
     with counting(console, f"masks of {spec.name}") as progress:
@@ -126,8 +125,8 @@ def _check(
 ) -> int:
     """Print the health report; exit code 1 where training on this would fail."""
     from bench.commands.show_dataset import print_balance, print_head
-    from bench.pipeline.health import examine
-    from bench.pipeline.source import SPLITS
+    from bench.data.check import examine
+    from bench.data.source import SPLITS
 
     source = opened(console, spec, folder, params)
     with counting(console, f"reading {spec.name}") as progress:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
-from bench.errors import BenchError
+from bench.commands.shared import output, warn
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bench.report.board import Group
-    from bench.report.limits import Choice
+    from bench.report.constraints import Choice
+    from bench.report.table_model import Group
 
 _LIMITS = "Limits"
 _COLUMNS = ("mean_iou", "latency_ms_p95", "peak_memory_mib", "params", "train_seconds")
@@ -51,11 +51,11 @@ def recommend(
 
     Exit code 1: nothing keeps the limits.
     """
-    from bench.records.frame import trials_frame, without_doubles
-    from bench.records.store import load
-    from bench.records.uncertainty import score_of
+    from bench.report.constraints import choose
     from bench.report.leaderboard import groups
-    from bench.report.limits import choose
+    from bench.results.analysis.uncertainty import score_of
+    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.store import load
 
     given = {
         "min_mean_iou": min_mean_iou,
@@ -97,7 +97,7 @@ def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
 
 
 def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None:
-    from bench.report.limits import hindrances
+    from bench.report.constraints import hindrances
 
     console = output()
     console.print(f"\n{group.title}", style="bold", markup=False, highlight=False)
@@ -124,8 +124,8 @@ def verdict(group: "Group", choice: "Choice") -> str:
 def _table(group: "Group", choice: "Choice") -> "Table":
     from rich.text import Text
 
-    from bench.records.text import shorten
-    from bench.report.plain import plain_table
+    from bench.report.text.terminal import plain_table
+    from bench.results.clean_text import shorten
 
     table = plain_table()
     table.add_column("", no_wrap=True)

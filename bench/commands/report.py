@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS
+from bench.commands.shared import output, warn
 
 _MOST_PROBLEMS = 10  # in the terminal
 _ALLOCATIONS = 50_000  # between garbage collections: what is read lives to the end, and 700 cost a fifth of the time
@@ -30,8 +30,8 @@ def report(
 ) -> None:
     """Write the page, Markdown, CSV, Parquet, JSON, LaTeX and plots from the records of results folders."""
     from bench.report.render import write_report
-    from bench.report.tables import terminal_table
-    from bench.report.terminal import across_table, series_table
+    from bench.report.text.tables import terminal_table
+    from bench.report.text.terminal import across_table, series_table
 
     gc.set_threshold(_ALLOCATIONS)
     made = write_report(results or [DEFAULT_RESULTS], out, public=public, rank_by=rank_by)

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.class_weights import FORMS as CLASS_WEIGHT_FORMS
-from bench.commands.console import output, warn
-from bench.commands.data import opened
-from bench.spec import AUGMENTS, BACKENDS, LOSS_TERMS, MEASURES, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
+from bench.commands.shared import opened, output, warn
+from bench.config.loss_text import FORMS as CLASS_WEIGHT_FORMS
+from bench.core.specs import AUGMENTS, BACKENDS, LOSS_TERMS, MEASURES, PRECISIONS, RESIZES, SCHEDULES, TrialConfig
 
 if TYPE_CHECKING:
-    from bench.spec import TrialRecord
+    from bench.core.specs import TrialRecord
 
 DEFAULT_RESULTS = Path("results")
 _DEFAULT = TrialConfig(arch="", dataset="")
@@ -153,8 +152,8 @@ def run(
 
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
-    from bench import grid, presets
-    from bench.execution.stored import new_head, start_from
+    from bench.config import grid, presets
+    from bench.trials.saved.stored_trials import new_head, start_from
 
     config = config and presets.find(config)
     given = {name: value for name, value in context.params.items() if value not in (None, (), [])}
@@ -191,8 +190,8 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
 
 def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
     """Print the trials as they would run, and how long they would take."""
-    from bench import estimate
-    from bench.records import store
+    from bench.results import store
+    from bench.trials import estimate
 
     store.check_writable(folder)
     trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
@@ -204,8 +203,8 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None
 
 def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
-    from bench import catalog
-    from bench.pipeline import kaggle
+    from bench.config import catalog
+    from bench.data import kaggle_download
 
     downloads = []
     seen = []
@@ -218,7 +217,7 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
         if data_dir is None and spec.needs_data_dir and spec.archives:
             size = sum(size for _, size, _ in spec.archives) / 2**20
             downloads.append(f"{spec.name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
-        elif data_dir is None and spec.kaggle and not kaggle.is_here(spec, spec.kaggle):
+        elif data_dir is None and spec.kaggle and not kaggle_download.is_here(spec, spec.kaggle):
             size = spec.kaggle.size / 2**30
             downloads.append(f"{spec.name}: {size:.1f} GiB are downloaded from Kaggle.")
         else:
@@ -228,8 +227,8 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
 
 def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
     """Run the trials with a view on them; the records of all."""
-    from bench.execution import runner
-    from bench.live import view
+    from bench.commands.live import view
+    from bench.trials import runner
 
     with view(output()) as observer:
         return runner.run(configs, results=folder, observer=observer, force=force)
@@ -237,11 +236,11 @@ def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[Tr
 
 def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
     """The rows of these trials alone; `bench report` has the whole folder."""
-    from bench.records.frame import trials_frame
-    from bench.records.store import ResultsFolder, StoredTrial
     from bench.report.leaderboard import groups
-    from bench.report.speed import speed_boards
-    from bench.report.tables import terminal_table
+    from bench.report.speed_tables import speed_boards
+    from bench.report.text.tables import terminal_table
+    from bench.results.dataframe import trials_frame
+    from bench.results.store import ResultsFolder, StoredTrial
 
     console, store = output(), ResultsFolder(folder)
     frame = trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)
@@ -253,6 +252,6 @@ def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
 
 
 def _identity(record: "TrialRecord") -> str:
-    from bench.execution.identity import trial_identity
+    from bench.trials.identity import trial_identity
 
     return trial_identity(TrialConfig.from_dict(record.config), record.key, record.device)

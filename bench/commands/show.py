@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import output
 from bench.commands.run import DEFAULT_RESULTS
-from bench.errors import BenchError
+from bench.commands.shared import output
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.records.store import StoredTrial
+    from bench.results.store import StoredTrial
 
 _PARTS = (
     "config",
@@ -89,8 +89,8 @@ def show(
             "`bench show` takes one run, or `arch` and an architecture, or `dataset` and a data set, "
             f"not '{run}' and '{name}'."
         )
-    from bench.records import store
-    from bench.records.find import find
+    from bench.results import store
+    from bench.results.find import find
 
     loaded, console = store.load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
@@ -104,7 +104,7 @@ def show(
 
 def _print_progress(console: Console, folder: Path, status: str) -> None:
     """What a trial that has no record yet last said, and what it was asked for."""
-    from bench.records import store
+    from bench.results import store
 
     console.print(Text(f"{folder.name.removesuffix('.running')}: {status}"), style="bold")
     progress, request = (store.read_json(folder / name) for name in (store.PROGRESS, store.REQUEST))

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import output
-from bench.errors import BenchError
-from bench.spec import ArchitectureSpec, TrialConfig
+from bench.commands.shared import output
+from bench.core.errors import BenchError
+from bench.core.specs import ArchitectureSpec, TrialConfig
 
 
 def show_architecture(
@@ -24,17 +24,17 @@ def show_architecture(
     plugin: Path | None,
 ) -> None:
     """Print the block diagram as a table and what can be chosen; with `file` write Keras's drawing too."""
-    from bench import catalog
-    from bench.execution import model_facts
+    from bench.config import catalog
+    from bench.trials import preflight
 
     spec, config = _resolved(name, backbone, params, image_size, plugin)
     if file is not None:
-        model_facts.plot(config, file)
+        preflight.plot(config, file)
     console = output()
     with Console(stderr=True).status("building the model"):
-        facts = model_facts.diagram(config)
+        facts = preflight.diagram(config)
     height, width = config.image_size
-    console.print(Text(f"{config.pair} at {height} x {width}, {model_facts.NUM_CLASSES} classes"), style="bold")
+    console.print(Text(f"{config.pair} at {height} x {width}, {preflight.NUM_CLASSES} classes"), style="bold")
     console.print(Text(". ".join(text for text in (spec.summary, spec.paper) if text)))
     console.print(stages_table(facts["stages"]))
     console.print(
@@ -56,9 +56,9 @@ def _resolved(
     name: str | None, backbone: str | None, params: Sequence[str] | None, image_size: str, plugin: Path | None
 ) -> tuple[ArchitectureSpec, TrialConfig]:
     """The spec, and a checked configuration of one model."""
-    from bench import catalog, checks
     from bench.architectures.sizes import check_image_size
-    from bench.values import axis, parameters
+    from bench.config import catalog, checks
+    from bench.config.options import axis, parameters
 
     if plugin:
         catalog.add_plugin(plugin)

@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.console import counting, output, warn
-from bench.commands.data import checked_params, opened
-from bench.errors import BenchError
-from bench.spec import IGNORE_INDEX
+from bench.commands.shared import checked_params, counting, opened, output, warn
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
 
 if TYPE_CHECKING:
-    from bench.pipeline.health import Health
-    from bench.pipeline.source import Source
+    from bench.data.check import Health
+    from bench.data.source import Source
 
 ON_A_SHEET = 12  # pictures
 _CANDIDATES = 4  # times as many are read for it, since those that show a class are taken first
@@ -33,8 +32,8 @@ def show_dataset(
     plugin: Path | None,
 ) -> None:
     """Print counts, class balance and sizes of the first `images` evenly spaced ones (0: of all); write the sheet."""
-    from bench import catalog
-    from bench.pipeline.health import evenly, examine
+    from bench.config import catalog
+    from bench.data.check import evenly, examine
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -103,8 +102,8 @@ def print_balance(console: Console, source: "Source", health: "Health") -> None:
 
 def _write_sheet(source: "Source", file: Path) -> None:
     """Twelve pictures, evenly spaced, of those that show more than one class first; objects in different colours."""
-    from bench.evaluation.contact_sheet import contact_sheet
-    from bench.pipeline.health import evenly
+    from bench.data.check import evenly
+    from bench.evaluation.pictures import contact_sheet
 
     read = []
     for sample in evenly(source.samples, _CANDIDATES * ON_A_SHEET):
@@ -129,7 +128,7 @@ def _write_sheet(source: "Source", file: Path) -> None:
 
 def _chosen(read: list[tuple[bool, Any, Any, Any]]) -> list[tuple[bool, Any, Any, Any]]:
     """Twelve of the pictures with several classes, evenly spaced, and of the others where there are not enough."""
-    from bench.pipeline.health import evenly
+    from bench.data.check import evenly
 
     several, plain = ([entry for entry in read if entry[0] == flat] for flat in (False, True))
     chosen = evenly(several, ON_A_SHEET)

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.console import warn
 from bench.commands.run import DEFAULT_RESULTS, print_tables, show_plan, start
-from bench.errors import BenchError
-from bench.spec import AUGMENTS, BACKENDS, JITS, LOSS_TERMS, PRECISIONS, TrialConfig
+from bench.commands.shared import warn
+from bench.core.errors import BenchError
+from bench.core.specs import AUGMENTS, BACKENDS, JITS, LOSS_TERMS, PRECISIONS, TrialConfig
 
 _DEFAULT = TrialConfig(arch="", dataset="")
 _TRIAL, _RUN = "What is compared (commas make a grid)", "The run"
@@ -78,7 +78,7 @@ def speed(
 
     bench speed --arch all --image-size 256 --precision mixed_bfloat16 --backend jax
     """
-    from bench import grid, presets
+    from bench.config import grid, presets
 
     config = config and presets.find(config)
     of_command = ("config", "dry_run", "force", "find_batch_size", "largest_batch")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.console import output, warn
 from bench.commands.run import DEFAULT_RESULTS, start
-from bench.errors import BenchError
+from bench.commands.shared import output, warn
+from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.records.prediction import Verdict
-    from bench.records.statistics import Configuration
-    from bench.records.store import StoredTrial
-    from bench.spec import TrialConfig, TrialRecord
+    from bench.core.specs import TrialConfig, TrialRecord
+    from bench.results.analysis.configurations import Configuration
+    from bench.results.analysis.prediction_interval import Verdict
+    from bench.results.store import StoredTrial
 
 FOLDER = "verify"  # in the results folder, a results folder of its own: what is verified stays as it is
 
@@ -39,8 +39,8 @@ def verify(
 
     Exit code 1: the quality falls outside, or the run did not end well.
     """
-    from bench.records.find import find_run
-    from bench.records.prediction import ENOUGH, verdicts
+    from bench.results.analysis.prediction_interval import ENOUGH, verdicts
+    from bench.results.find import find_run
 
     trial = find_run(run, results)
     known = _known(trial)
@@ -67,7 +67,7 @@ def again(
     trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: Path | None, plugin: Path | None
 ) -> "TrialConfig":
     """The trial's configuration with the given seed, or the first that is not among `seeds`."""
-    from bench.spec import TrialConfig
+    from bench.core.specs import TrialConfig
 
     config = TrialConfig.from_dict(trial.record.config)
     chosen = seed if seed is not None else next(n for n in range(len(seeds) + 1) if n not in seeds)
@@ -78,7 +78,7 @@ def again(
 
 def _known(trial: "StoredTrial") -> "Configuration":
     """All seeds of the trial's configuration; BenchError where they are too few to expect anything from."""
-    from bench.records.prediction import ENOUGH, FEWEST
+    from bench.results.analysis.prediction_interval import ENOUGH, FEWEST
 
     if trial.record.status != "ok":
         raise BenchError(f"The run '{trial.folder.name}' ended as {trial.record.status}: there is nothing to verify.")
@@ -95,9 +95,9 @@ def _known(trial: "StoredTrial") -> "Configuration":
 
 def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
     """The configuration that the trial is one of on its device, of all its trials or of that one alone."""
-    from bench.records.frame import trials_frame, without_doubles
-    from bench.records.statistics import pool
-    from bench.records.store import load
+    from bench.results.analysis.configurations import pool
+    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.store import load
 
     frame = trials_frame(without_doubles(load([results]).trials)[0])
     frame = frame[frame["device"] == record.device]
@@ -106,7 +106,7 @@ def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Co
 
 
 def _decides(verdict: "Verdict") -> bool:
-    from bench.records.prediction import QUALITY
+    from bench.results.analysis.prediction_interval import QUALITY
 
     return verdict.column in QUALITY
 
@@ -115,7 +115,7 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
     from rich.table import Table
     from rich.text import Text
 
-    from bench.records.compare import differences
+    from bench.results.analysis.comparing import differences
 
     console = output()
     table = Table("", title=f"Seed {seed} against {known.seeds} seeds", title_justify="left")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from bench.backends.base import Engine, to_numpy
+from bench.training.engines.engine import Engine, to_numpy
 
 
 def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:

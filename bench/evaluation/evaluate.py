@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import BenchError
-from bench.evaluation.predict import Predictor
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
+from bench.data import batches, geometry
+from bench.data.pack import Pack
+from bench.evaluation import boundary, objects
+from bench.evaluation.confusion import confusion_counts, threshold_counts
+from bench.evaluation.image_table import ImageTable
+from bench.evaluation.predictor import Predictor
+from bench.evaluation.scores import carvana_dice
 from bench.evaluation.summary import summarise
-from bench.evaluation.table import ImageTable
-from bench.metrics import boundary, objects
-from bench.metrics.confusion import confusion_counts, threshold_counts
-from bench.metrics.scores import carvana_dice
-from bench.pipeline import batches, geometry
-from bench.pipeline.pack import Pack
-from bench.spec import IGNORE_INDEX
 
 
 @dataclass(frozen=True)

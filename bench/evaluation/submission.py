@@ -14,10 +14,10 @@ from typing import TextIO
 
 import numpy as np
 
+from bench.core.errors import BenchError
+from bench.core.files import whole
 from bench.datasets.rle import Order, rle_encode
-from bench.errors import BenchError
-from bench.metrics.objects import components
-from bench.whole import whole
+from bench.evaluation.objects import components
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.table import ImageTable
-from bench.metrics import boundary, objects, scores
+from bench.evaluation import boundary, objects, scores
+from bench.evaluation.image_table import ImageTable
 
 
 def summarise(table: ImageTable, classes: Sequence[str], tuned: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from bench.profiling.nvml import Nvml, Unreadable
+from bench.profiling.gpu import Nvml, Unreadable
 
 SECONDS = 10.0  # of work at least
 METHOD = "NVML total energy"

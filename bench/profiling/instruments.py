@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from bench.profiling.device_state import device_state
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.environment import sees_gpu
+from bench.profiling.gpu import Nvml, Unreadable, device_state
 from bench.profiling.memory import MemoryMeter
-from bench.profiling.nvml import Nvml, Unreadable
 
 
 class Instruments:

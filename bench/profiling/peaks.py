@@ -17,10 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.cache import cache_folder
+from bench.core.files import cache_folder, whole
 from bench.profiling.environment import VARIABLES, versions
-from bench.profiling.speed import seconds_of, seconds_since
-from bench.whole import whole
+from bench.profiling.timing import seconds_of, seconds_since
 
 METHOD = "best of square matrix products of 512 to 8192; x + 1 over up to 256 MiB, read and written"
 SIZES = (512, 1024, 2048, 4096, 8192)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.records.bootstrap import Uncertainty
-from bench.records.statistics import Configuration, Spread
-from bench.records.text import shorten
-from bench.report.board import Cell, Row
-from bench.report.columns import EFFICIENCY_LIMIT, MEASURED, MISSING, PARAMS, Column
 from bench.report.flags import Flag
 from bench.report.labels import setting_text, value_text, weights_name
+from bench.report.table_model import Cell, Row
+from bench.results.analysis.bootstrap import Uncertainty
+from bench.results.analysis.configurations import Configuration, Spread
+from bench.results.clean_text import shorten
+from bench.results.quantities import EFFICIENCY_LIMIT, MEASURED, MISSING, PARAMS, Column
 
 
 def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.records.statistics import Configuration
-from bench.records.text import shorten
-from bench.report.columns import EFFICIENCY_LIMIT
+from bench.results.analysis.configurations import Configuration
+from bench.results.clean_text import shorten
+from bench.results.quantities import EFFICIENCY_LIMIT
 
 NOISY = 0.1  # interquartile range over median of the training speed
 RISING = 0.01  # of the validation's mean IoU over the last fifth of the budget: more training would help

@@ -5,8 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from bench.records.statistics import SAME, Configuration
-from bench.records.text import shorten
+from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.clean_text import shorten
 
 GROUP = {  # column of the frame: what it is called
     "dataset": "data set",

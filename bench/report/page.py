@@ -2,29 +2,29 @@
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench import __version__
-from bench.records.store import StoredTrial
-from bench.records.text import shorten
-from bench.report.across import Across
-from bench.report.columns import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
-from bench.report.coverage import COVERAGE, REPEATS
-from bench.report.facts import environments, facts, failure
+from bench.report.constraints import limits_of
+from bench.report.findings.across import Across
+from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
-from bench.report.limits import limits_of
-from bench.report.parts import Part
-from bench.report.plots import Plot
-from bench.report.samples import private_data
-from bench.report.series import Series, crossing_text, needs_text, value_name
-from bench.report.speed import SpeedBoard
+from bench.report.gallery import private_data
+from bench.report.plots.report_plots import Plot
+from bench.report.sections import Part
+from bench.report.speed_tables import SpeedBoard
+from bench.results.clean_text import clean, shorten
+from bench.results.quantities import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
+from bench.results.store import StoredTrial
 
-_HERE = Path(__file__).parent
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,14 @@ def page(contents: Contents) -> str:
     """The page as HTML."""
     parts = contents.parts
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         parts=parts,
         across=contents.across,
@@ -81,7 +85,7 @@ def page(contents: Contents) -> str:
         recommend=contents.recommend,
         version=__version__,
         svg=Markup,  # the plots are our own, their texts escaped by matplotlib
-        style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     )
@@ -89,3 +93,73 @@ def page(contents: Contents) -> str:
 
 def _shown(name: str, parts: list[Part]) -> bool:
     return any(name in part.group.columns for part in parts)
+
+
+_LOG_LINES, _LOG_LINE_LENGTH = 60, 500
+
+
+def facts(ranked: int, frame: pd.DataFrame) -> dict[str, str]:
+    """What the head of the page says; `ranked` configurations stand in its tables."""
+    ok = int((frame["status"] == "ok").sum())
+    dates = sorted(d[:10] for d in frame["started"] if re.match(r"\d{4}-\d\d-\d\d", d))
+    period = dates[0] if len(set(dates)) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "unknown"
+    return {
+        "trials": f"{len(frame)}: {ok} ok, {len(frame) - ok} not",
+        "configurations ranked": str(ranked),
+        "data sets": _listed(frame.loc[frame["measure"] != "speed", "dataset"]),
+        "devices": _listed(frame["device"]),
+        "run": period,
+    }
+
+
+def _listed(column: pd.Series, most: int = 6) -> str:
+    values = sorted(set(column) - {""})
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(shorten(v, 80) for v in values[:most]) + more or "none"
+
+
+def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
+    """One trial that did not end well: what it was, why, and the end of its log."""
+    lines = trial.record.log_tail[-_LOG_LINES:]
+    return {
+        "pair": shorten(":".join(filter(None, (row["arch"], row["backbone"]))) or "unknown"),
+        "dataset": shorten(row["dataset"]),
+        "what": ", ".join(
+            [
+                f"seed {row['seed']:g}",
+                row["image_size"],
+                f"batch {row['batch_size']:g}",
+                row["backend"],
+                row["precision"],
+            ]
+        ),
+        "status": shorten(row["status"].replace("_", " ")),
+        "reason": shorten(row["reason"], 600) or "no reason was recorded",
+        "log": "\n".join(shorten(clean(line, keep="\t"), _LOG_LINE_LENGTH) for line in lines),
+    }
+
+
+def environments(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """The different software and hardware that the ok trials ran on."""
+    names = ["device", "backend", "platform", "python", "commit", "driver"]
+    names += [c for c in frame.columns if c.startswith("version_")]
+    ok = frame[frame["status"] == "ok"].reindex(columns=names).astype(object)
+    ok["commit"] = ok["commit"].astype(str).str[:10]
+    counted = ok.where(ok.notna(), "").astype(str).value_counts(sort=False).reset_index()
+    rows = []
+    for values in counted.to_dict("records"):
+        trials = values.pop("count")
+        rows.append(
+            {shorten(k.removeprefix("version_")): shorten(v) for k, v in values.items() if v} | {"trials": str(trials)}
+        )
+    return rows
+
+
+REPEATS = 2000  # of the simulation, for each number of seeds
+# Seeds: share of the intervals that hold the truth where the images make most of the chance, and where the seeds do;
+# then the share of two equal configurations that are called tied, likewise.
+COVERAGE = {
+    3: (0.9585, 0.9370, 0.9855, 0.9560),
+    5: (0.9565, 0.9545, 0.9875, 0.9495),
+    10: (0.9465, 0.9470, 0.9885, 0.9605),
+}

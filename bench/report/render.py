@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.errors import BenchError
-from bench.records.frame import trials_frame, without_doubles
-from bench.records.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
-from bench.records.text import clean
-from bench.records.uncertainty import MEAN_IOU, score_of
-from bench.report.across import Across, all_across
-from bench.report.across_plots import across_plot
-from bench.report.board import Group
-from bench.report.exports import exports
-from bench.report.figures import Looks, shared_looks
-from bench.report.files import write_whole
+from bench.core.errors import BenchError
+from bench.report.findings.across import Across, all_across
+from bench.report.findings.series import Series, all_series
+from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
+from bench.report.output_files import write_whole
 from bench.report.page import Contents, page
-from bench.report.parts import Part, file_part, part_of
-from bench.report.plots import remove_old_plots
-from bench.report.samples import WorstImages
-from bench.report.series import Series, all_series
-from bench.report.series_plots import series_plot
-from bench.report.speed import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
-from bench.report.tables import across_markdown, markdown, series_markdown
+from bench.report.plots.across_plots import across_plot
+from bench.report.plots.figures import Looks, shared_looks
+from bench.report.plots.report_plots import remove_old_plots
+from bench.report.plots.series_plots import series_plot
+from bench.report.sections import Part, file_part, part_of
+from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
+from bench.report.table_model import Group
+from bench.report.text.exports import exports
+from bench.report.text.tables import across_markdown, markdown, series_markdown
+from bench.results.analysis.uncertainty import MEAN_IOU, score_of
+from bench.results.clean_text import clean
+from bench.results.dataframe import trials_frame, without_doubles
+from bench.results.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bench.spec import Budget
+from bench.core.specs import Budget
 
 VALIDATIONS = 10  # at even fractions of the budget
 

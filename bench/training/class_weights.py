@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.class_weights import parse_class_weights
+from bench.config.loss_text import parse_class_weights
 
 
 def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> tuple[float, ...] | None:

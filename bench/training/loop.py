@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.backends.base import Engine
-from bench.pipeline import augment
-from bench.profiling.speed import seconds_since
+from bench.profiling.timing import seconds_since
+from bench.training import augment
 from bench.training.budget import Meter
+from bench.training.engines.engine import Engine
 from bench.training.schedule import rate
 
 BLOCK_SECONDS = 0.5  # a block of steps is about this long, so that awaiting it costs nothing

@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import ops
 
-from bench.loss_name import parse_loss
+from bench.config.loss_text import parse_loss
 
 Tensor = Any  # of the backend
 Loss = Callable[[Tensor, Tensor], Tensor]  # labels (B, H, W) int, logits (B, H, W, C) float32 -> scalar

@@ -7,8 +7,8 @@ Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts; steps, He et al
 import math
 from collections.abc import Callable
 
-from bench.errors import BenchError
-from bench.registry import unknown
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
 
 
 def _steps(fraction: float) -> float:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from bench.pipeline import augment
+from bench.training import augment
 
 SHAPE = (16, 128, 128)
 

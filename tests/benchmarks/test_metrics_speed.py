@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.metrics.confusion import confusion_counts, threshold_counts
-from bench.metrics.scores import summary
+from bench.evaluation.confusion import confusion_counts, threshold_counts
+from bench.evaluation.scores import summary
 
 SHAPE = (16, 128, 128)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from bench.pipeline import batches
+from bench.data import batches
 
 COUNT, SIZE, BATCH = 256, 256, 32
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.execution.assemble import build_model, build_training, choose_indexes
-from bench.execution.plan import prepare_pack
-from bench.spec import TrialConfig
+from bench.core.specs import TrialConfig
+from bench.training.build import build_model, build_training, choose_indexes
+from bench.trials.plan import prepare_pack
 
 
 @pytest.fixture(scope="module")

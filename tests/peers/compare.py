@@ -3,7 +3,7 @@
     pip install -r tests/peers/requirements.txt
     python tests/peers/compare.py peers --backend jax,torch --image-size 256 --batch-size 64
 
-Both run on this machine in this command, a process each, timed by the same functions (`bench.execution.throughput`):
+Both run on this machine in this command, a process each, timed by the same functions (`bench.profiling.timing`):
 the same encoder (ResNet-50, random weights), batch, size and precision, the batch resident on the device, without
 augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured both as it is and through
 torch.compile; the faster of the two counts. What is there is not measured again, but what failed is.

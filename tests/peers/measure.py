@@ -19,13 +19,12 @@ from loop import Loop
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.errors import BenchError
-from bench.execution.failures import reason_of, status_of
-from bench.execution.throughput import Effort, inference_sweep, steady
+from bench.core.errors import BenchError
+from bench.core.failures import reason_of, status_of
+from bench.core.files import whole
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.memory import MemoryMeter
-from bench.profiling.speed import latency, rate, rate_summary, seconds_of
-from bench.whole import whole
+from bench.profiling.timing import Effort, inference_sweep, latency, rate, rate_summary, seconds_of, steady
 
 BUILDERS = {"unet": "Unet", "deeplab": "DeepLabV3Plus"}  # of segmentation_models_pytorch
 REQUIREMENTS = "tests/peers/requirements.txt"

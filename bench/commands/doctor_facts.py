@@ -1,0 +1,123 @@
+"""What this machine has: versions, backends and their devices, disk, cache, data sets."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.architectures.outside import pip_line
+from bench.config import catalog
+from bench.config.checks import PIP_LINES
+from bench.core.errors import BenchError
+from bench.core.files import cache_folder
+from bench.core.specs import BACKENDS
+from bench.profiling.environment import expected_device, installed, versions
+
+DEVICE_SECONDS = 90.0  # importing TensorFlow takes 20 on a small machine
+
+# Printed by a child process: importing a backend is slow and takes the GPU.
+_DEVICES = {
+    "tensorflow": "import tensorflow as tf; print(*(d.name for d in tf.config.list_physical_devices()), sep=', ')",
+    "jax": "import jax; print(*jax.devices(), sep=', ')",
+    "torch": "import torch; c = torch.cuda; "
+    "print(*[c.get_device_name(i) for i in range(c.device_count())] or ['cpu'], sep=', ')",
+}
+
+
+def machine() -> dict[str, str]:
+    """Python, platform, device and package versions."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": expected_device(),
+        **versions(),
+    }
+
+
+def backends(timeout: float = DEVICE_SECONDS) -> dict[str, str]:
+    """Each backend's version and devices, or the line that installs it."""
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(BACKENDS, pool.map(lambda name: _backend(name, timeout), BACKENDS), strict=True))
+
+
+def outside_packages() -> dict[str, str]:
+    """Version of each package that an architecture needs beyond segbench's own, or the line that installs it."""
+    users: dict[str, list[str]] = {}
+    for spec in catalog.architectures():
+        if spec.package:
+            users.setdefault(spec.package, []).append(spec.name)
+    return {
+        package.replace("_", "-"): importlib.metadata.version(package)
+        if installed(package)
+        else f"not installed, for {' and '.join(names)}: {pip_line(package)}"
+        for package, names in users.items()
+    }
+
+
+def _backend(name: str, timeout: float) -> str:
+    if not installed(name):
+        return f"not installed: {PIP_LINES[name]}"
+    version = importlib.metadata.version(name)
+    try:
+        child = _python(_DEVICES[name], timeout)
+    except subprocess.TimeoutExpired:
+        return f"{version}, no answer in {timeout:.0f} s"
+    lines = (child.stdout if child.returncode == 0 else child.stderr).strip().splitlines()
+    last = lines[-1] if lines else f"exit code {child.returncode}"
+    return f"{version}, {last}" if child.returncode == 0 else f"{version}, can't be imported: {last}"
+
+
+def _python(program: str, timeout: float) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
+
+
+def folders(results: Path) -> dict[str, str]:
+    """Where things stand, and how much room there is."""
+    cache = cache_folder("packs")
+    existing = next(p for p in (results.resolve(), *results.resolve().parents) if p.exists())
+    return {"cache": f"{cache.parent}, {_free(cache)}", "results": f"{results.resolve()}, {_free(existing)}"}
+
+
+def _free(path: Path) -> str:
+    return f"{shutil.disk_usage(path).free / 2**30:.1f} GiB free"
+
+
+def datasets() -> dict[str, str]:
+    """Each data set and the sizes at which it is packed already."""
+    packs = cache_folder("packs")
+    found = {}
+    for spec in catalog.datasets():
+        sizes = sorted(
+            {p.parent.name[len(spec.name) + 1 :].partition("-")[0] for p in packs.glob(f"{spec.name}-*/manifest.json")}
+        )
+        sizes = [size for size in sizes if size[:1].isdigit()]  # `pets-binary-...` is not `pets`
+        found[spec.name] = (
+            f"prepared at {', '.join(sizes)}"
+            if sizes
+            else _missing(spec.name, spec.needs_data_dir, bool(spec.archives))
+        )
+    return found
+
+
+def _missing(name: str, needs_data_dir: bool, can_be_fetched: bool) -> str:
+    if not needs_data_dir:
+        return "made by code when it is first used"
+    return f"not prepared: bench prepare {name}{' (downloads)' if can_be_fetched else ' --data-dir FOLDER'}"
+
+
+def problems() -> list[str]:
+    """A line for each thing that is broken."""
+    lines = catalog.problems()
+    if not any(map(installed, BACKENDS)):
+        lines = [*lines, f"No backend is installed: {PIP_LINES['tensorflow']}"]
+    try:
+        cache_folder("packs")
+    except BenchError as error:
+        lines = [*lines, str(error)]
+    return lines

@@ -1,0 +1,220 @@
+"""All architectures, backbones and data sets: built-in specs, entry points and a `--plugin` file.
+
+Nothing here imports keras: plugin_specs.py reads the specs of plug-ins and installed packages in a child process.
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bench.architectures.sizes import check_image_size
+from bench.config import checks, plugin_specs
+from bench.config.loss_text import canonical_class_weights, canonical_loss
+from bench.core.errors import BenchError
+from bench.core.files import file_hash
+from bench.core.import_by_name import resolve as resolve_function
+from bench.core.registry import Registry
+from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec, TrialConfig
+from bench.plugin import architecture_from, dataset_from
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The specs that a configuration's names are looked up in."""
+
+    architectures: Registry[ArchitectureSpec] = field(default_factory=lambda: Registry("architecture"))
+    backbones: Registry[BackboneSpec] = field(default_factory=lambda: Registry("backbone"))
+    datasets: Registry[DatasetSpec] = field(default_factory=lambda: Registry("data set"))
+    problems: list[str] = field(default_factory=list)  # a line for each entry point that can't be used
+
+    def add(self, answer: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Register what a probe printed."""
+        for values in answer["architectures"]:
+            self.architectures.add(architecture_from(values))
+        for values in answer["datasets"]:
+            self.datasets.add(dataset_from(values))
+
+
+_plugins: dict[Path, str] = {}  # files added in this process, and their hashes
+
+
+def architectures() -> Registry[ArchitectureSpec]:
+    """Every architecture that is built in, installed or added with a plug-in."""
+    return _current().architectures
+
+
+def backbones() -> Registry[BackboneSpec]:
+    """Every backbone."""
+    return _current().backbones
+
+
+def datasets() -> Registry[DatasetSpec]:
+    """Every data set that is built in, installed or added with a plug-in."""
+    return _current().datasets
+
+
+def problems() -> list[str]:
+    """A line for each entry point that can't be used."""
+    return _current().problems
+
+
+def add_plugin(plugin: Path | str) -> None:
+    """Add what a plug-in file defines; twice is once, a changed file is read again. BenchError if it can't be read."""
+    path = _plugin_path(plugin)
+    wanted = {**_plugins, path: file_hash(path)}
+    _load(tuple(wanted.items()))
+    _plugins.update(wanted)
+
+
+def architecture(config: TrialConfig) -> ArchitectureSpec:
+    """The spec of a configuration's architecture, plug-in included."""
+    if config.plugin:
+        add_plugin(config.plugin)
+    return architectures().get(config.arch)
+
+
+def dataset(config: TrialConfig) -> DatasetSpec:
+    """The spec of a configuration's data set, plug-in included."""
+    if config.plugin:
+        add_plugin(config.plugin)
+    return find_dataset(config.dataset, config.data_dir)[0]
+
+
+def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
+    """A data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
+
+    A folder's own name is `folder:` and the last part of its path; with that name `data_dir` has the path.
+    """
+    from bench.datasets import FOLDER, NO_DATA, folder_spec
+
+    if name == NO_DATA.name:
+        return NO_DATA, None
+    if not name.startswith(FOLDER):
+        return datasets().get(name), data_dir
+    text = name.removeprefix(FOLDER)
+    if not text:
+        raise BenchError("'folder:' names no folder. Give its path: folder:path/of/data.")
+    if data_dir is None or Path(data_dir).name != text:
+        data_dir = Path(text).expanduser().resolve()
+    return folder_spec(Path(data_dir).name), data_dir
+
+
+def source_hash(config: TrialConfig) -> str | None:
+    """The hash of the files that define the architecture and data set, as far as they are not built in.
+
+    A plug-in's file, or the module that an entry point names; None where both are built in.
+    """
+    locations = (architecture(config).build, dataset(config).adapter)
+    sources = {location.rpartition(":")[0] for location in locations}
+    files = {_source_file(source) for source in sources if not source.startswith("bench.")}
+    hashes = sorted(file_hash(file) for file in files)
+    if len(hashes) < 2:
+        return hashes[0] if hashes else None
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _source_file(source: str) -> Path:
+    return Path(source) if source.endswith(".py") else plugin_specs.module_file(source)
+
+
+def _current() -> Catalog:
+    return _load(tuple(_plugins.items()))
+
+
+@functools.cache
+def _load(plugins: tuple[tuple[Path, str], ...]) -> Catalog:
+    from bench.architectures import ARCHITECTURES, BACKBONES
+    from bench.datasets import DATASETS
+
+    catalog = Catalog()
+    for registry, specs in (
+        (catalog.architectures, ARCHITECTURES),
+        (catalog.backbones, BACKBONES),
+        (catalog.datasets, DATASETS),
+    ):
+        for spec in specs:
+            registry.add(spec)
+    for source in plugin_specs.entry_points():
+        try:
+            catalog.add(plugin_specs.module(source))
+        except BenchError as error:
+            catalog.problems.append(str(error))
+    for plugin, _ in plugins:
+        catalog.add(_probe_plugin(plugin))
+    return catalog
+
+
+def _probe_plugin(plugin: Path) -> dict[str, Any]:
+    answer = plugin_specs.file(plugin)
+    if not answer["architectures"] and not answer["datasets"]:
+        raise BenchError(
+            f"The plug-in '{plugin}' defines nothing. Put @architecture(name=...) or @dataset(...) of bench.plugin "
+            "on a function; CONTRIBUTING.md has an example."
+        )
+    return answer
+
+
+def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
+    """The builder, imported (with keras): `builder(input_shape, num_classes, *, backbone, weights, **params)`.
+
+    A plug-in without backbones need not take `backbone` and `weights`.
+    """
+    build = resolve_function(spec.build)
+    if spec.backbones:
+        return build
+
+    @functools.wraps(build)
+    def without_backbone(*args: Any, backbone: None = None, weights: None = None, **params: Any) -> Any:
+        if backbone is not None or weights not in (None, "none"):
+            raise BenchError(f"{spec.name} takes no backbone and no weights for one.")
+        return build(*args, **params)
+
+    return without_backbone
+
+
+def resolve(config: TrialConfig) -> TrialConfig:
+    """The configuration that runs: own names for aliases, defaults filled in, everything checked.
+
+    Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
+    """
+    config = checks.measure(config)
+    arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)
+    checks.numbers(config)
+    checks.backend(config, arch)
+    backbone = checks.backbone(config.backbone, arch, backbones())
+    checks.fine_tuning(config, arch, backbone)
+    params = checks.params(config.params, arch)
+    config = checks.crop(config)
+    check_image_size(arch, config.input_size, backbone, params)
+    return replace(
+        config,
+        arch=arch.name,
+        dataset=data.name,
+        dataset_params=checks.params(config.dataset_params, data),
+        backbone=backbone,
+        params=params,
+        loss=canonical_loss(config.loss),
+        class_weights=canonical_class_weights(config.class_weights, data.num_classes),
+        weights=checks.weights(config.weights, backbone),
+        plugin=_used_plugin(config.plugin, arch, data),
+        data_dir=str(Path(data_dir).expanduser().resolve()) if data_dir else None,
+    )
+
+
+def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpec) -> str | None:
+    """The plug-in's absolute path if the trial uses it: a built-in pair keeps its key beside a plug-in."""
+    if plugin is None:
+        return None
+    path = str(_plugin_path(plugin))
+    used = any(location.startswith(f"{path}:") for location in (arch.build, dataset.adapter))
+    return path if used else None
+
+
+def _plugin_path(plugin: Path | str) -> Path:
+    path = Path(plugin).expanduser().resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise BenchError(f"There is no plug-in '{plugin}'. Give --plugin the path of a Python file (.py).")
+    return path

@@ -1,0 +1,79 @@
+"""The name of a loss: "ce", "dice", "ce+dice", "0.5*ce+dice" - a term, or a sum of terms with weights."""
+
+import json
+import math
+
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
+from bench.core.specs import CLASS_WEIGHTS, LOSS_TERMS
+
+_FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 0.5*ce+dice."
+
+
+def parse_loss(name: str) -> dict[str, float]:
+    """The terms of a loss, by name, and their weights; BenchError for an unknown term, or no sum of terms."""
+    weights = dict.fromkeys(LOSS_TERMS, 0.0)
+    for text in name.split("+"):
+        weight, star, term = (part.strip() for part in text.rpartition("*"))
+        if term not in LOSS_TERMS:
+            raise BenchError(f"{unknown('loss', term or name, list(LOSS_TERMS), list(LOSS_TERMS))} {_FORMS}")
+        if star and not _is_weight(weight):
+            raise BenchError(f"The loss '{name}' has the weight '{weight}', which is no number above 0. {_FORMS}")
+        weights[term] += float(weight) if star else 1.0
+    return {term: weights[term] for term in sorted(weights) if weights[term]}
+
+
+def canonical_loss(name: str) -> str:
+    """The one spelling of all that mean the same: terms in order, no spaces, no weight of 1."""
+    return "+".join(term if weight == 1 else f"{_text(weight)}*{term}" for term, weight in parse_loss(name).items())
+
+
+def _text(weight: float) -> str:
+    return repr(weight).removesuffix(".0").replace("e+", "e")
+
+
+def _is_weight(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
+
+
+FORMS = f"{', '.join(CLASS_WEIGHTS)}, or a weight for each class in brackets, such as [0.3,0.7]"
+
+
+def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
+    """One of CLASS_WEIGHTS, or a weight for each class; BenchError for anything else.
+
+    Args:
+        num_classes: 0 where they are not known yet.
+    """
+    if not text.startswith("["):
+        if text not in CLASS_WEIGHTS:
+            near = unknown("choice of class weights", text, list(CLASS_WEIGHTS), list(CLASS_WEIGHTS))
+            raise BenchError(f"{near} Or a weight for each class in brackets, such as [0.3,0.7].")
+        return text
+    weights = _numbers(text)
+    if num_classes and len(weights) != num_classes:
+        raise BenchError(f"--class-weights {text} has {len(weights)} weights, but there are {num_classes} classes.")
+    if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+        raise BenchError(f"--class-weights is {text}. Accepted: numbers of 0 or more, at least one of them above 0.")
+    return weights
+
+
+def canonical_class_weights(text: str, num_classes: int) -> str:
+    """The one spelling of all that mean the same: no spaces, no decimals of a whole number."""
+    parsed = parse_class_weights(text, num_classes)
+    if isinstance(parsed, str):
+        return parsed
+    return "[" + ",".join(repr(weight).removesuffix(".0") for weight in parsed) + "]"
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        values = json.loads(text, parse_int=float)
+    except ValueError:
+        values = [None]
+    if not all(isinstance(value, float) for value in values):
+        raise BenchError(f"--class-weights is '{text}'. Accepted: {FORMS}.")
+    return tuple(values)

@@ -1,0 +1,46 @@
+"""From the text "module:function" of a spec to the function, in the process that needs it."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.files import file_hash
+
+
+def resolve(target: str) -> Callable[..., Any]:
+    """The function that "package.module:function" or "path/of/plugin.py:function" names."""
+    module_name, _, name = target.rpartition(":")
+    module = load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        raise BenchError(f"'{module_name}' has no '{name}', which the spec names.") from error
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a plug-in's file, once a process and state of the file; BenchError when there is none."""
+    path = path.resolve()
+    if not path.is_file():
+        raise BenchError(f"There is no plug-in file '{path}'.")
+    # By content: an edit in a notebook's session is imported anew, as the records' keys say.
+    digest = hashlib.sha256(f"{path} {file_hash(path)}".encode()).hexdigest()[:12]
+    name = f"bench_plugin_{path.stem}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"'{path}' is no Python file.")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        # Not exec_module: its bytecode cache goes by whole seconds and size and misses a quick edit.
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,293 @@
+"""What is registered, what is run and what is recorded: small frozen dataclasses.
+
+Nothing here imports keras, NumPy or pandas: the parent process plans a whole night with it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
+from typing import Any
+
+from bench.core.errors import BenchError
+
+PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results incomparable
+SCHEMA_VERSION = 1  # what a record looks like on disk
+IGNORE_INDEX = 255  # label value that neither trains nor counts
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+JITS = ("auto", "on", "off")  # whether the steps are compiled: backends/ says what that is on each
+INITIAL_WEIGHTS = ("own", "shared")  # the backend's own random numbers, or the same ones on every backend
+SCHEDULES = ("linear", "cosine", "constant", "steps")
+SELECTIONS = ("last", "best")
+KEPT_WEIGHTS = ("all", "best", "none")
+RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
+LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
+DATASET_METRICS = ("airbus_f2", "carvana_dice")  # that a data set may name as its own
+EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
+CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
+AUGMENTS = ("none", "light", "standard", "strong")
+MEASURES = ("all", "speed")  # "speed": no training and no data set, whose name is then NO_DATASET
+NO_DATASET = "none"
+FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
+RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of a builder or of a data set's adapter, as its signature has it."""
+
+    name: str
+    type: str  # "int", "float", "str", "bool", "list"
+    default: Any
+    help: str = ""
+    choices: tuple[Any, ...] = ()  # empty: any value of the type
+
+
+SizeDivisor = int | Callable[[str | None, Mapping[str, Any]], int]
+
+
+@dataclass(frozen=True)
+class ArchitectureSpec:
+    """Everything that the parent needs to know of an architecture; `build` is resolved in the trial."""
+
+    name: str
+    build: str  # "module:function"; a plug-in's module is the path of its file
+    summary: str = ""
+    paper: str = ""  # authors, year, arXiv number
+    aliases: tuple[str, ...] = ()
+    backbones: tuple[str, ...] = ()  # empty: takes none
+    default_backbone: str | None = None
+    needs_backbone: bool = False
+    size_divisor: SizeDivisor = 1  # height and width must be multiples; (backbone, params) -> int
+    params: tuple[Param, ...] = ()
+    backends: tuple[str, ...] = BACKENDS
+    precisions: tuple[str, ...] = PRECISIONS
+    compiles: bool = True  # under XLA
+    square: bool = False  # height and width must be equal
+    smallest_side: int = 1  # pixels, of height and width
+    package: str | None = None  # imported by the builder alone, such as "keras_hub", whose extra is keras-hub
+
+    def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
+        """The number that height and width must be multiples of, in pixels."""
+        if callable(self.size_divisor):
+            return self.size_divisor(backbone, params or {})
+        return self.size_divisor
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A pretrained feature network of keras.applications."""
+
+    name: str
+    paper: str = ""
+    weights_file: str = ""  # name of the ImageNet weights without top in Keras's cache
+    strides: tuple[int, ...] = (2, 4, 8, 16, 32)  # of its features
+    output_strides: tuple[int, ...] = (32, 16, 8)  # the coarsest ones that it can have; below 32 by dilation
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KaggleSource:
+    """What a data set needs of a Kaggle competition."""
+
+    competition: str  # its name in the address
+    files: tuple[str, ...]  # the archives; empty: all that the competition has
+    size: int  # bytes, about
+    by_hand: str  # how a person gets it
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Everything that the parent needs to know of a data set; `adapter` is resolved when it is read."""
+
+    name: str
+    adapter: str  # "module:function", called as adapter(data_dir, **params) -> Dataset
+    classes: tuple[str, ...]  # names of the label values 0, 1, ...
+    summary: str = ""
+    homepage: str = ""
+    licence: str = ""
+    aliases: tuple[str, ...] = ()
+    needs_data_dir: bool = True
+    params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
+    archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
+    kaggle: KaggleSource | None = None  # where a competition's data comes from
+    metrics: tuple[str, ...] = ()  # of DATASET_METRICS: the scores that its users know
+    may_show_pictures: bool = True  # whether samples may stand on a published page
+
+    def __post_init__(self) -> None:
+        if strange := [name for name in self.metrics if name not in DATASET_METRICS]:
+            raise BenchError(f"The data set {self.name} names {strange[0]}. Accepted: {', '.join(DATASET_METRICS)}.")
+        if self.metrics and self.num_classes != 2:
+            raise BenchError(f"The data set {self.name} names {self.metrics[0]}, which needs two classes.")
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, background included, ignored label not."""
+        return len(self.classes)
+
+
+_UNITS = {
+    "s": ("seconds", 1.0),
+    "m": ("seconds", 60.0),
+    "h": ("seconds", 3600.0),
+    "seconds": ("seconds", 1.0),
+    "steps": ("steps", 1.0),
+    "epochs": ("epochs", 1.0),
+    "samples": ("images", 1.0),
+    "images": ("images", 1.0),
+}
+_BUDGET_HELP = "Accepted: a number and a unit, such as 10m, 90s, 2h, 2000steps, 20epochs, 100ksamples."
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training a trial gets: an amount of seconds, steps, epochs or images."""
+
+    amount: float
+    unit: str  # "seconds", "steps", "epochs" or "images"
+
+    @classmethod
+    def parse(cls, text: str) -> "Budget":
+        """Read `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; BenchError otherwise."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
+        unit = match and _UNITS.get(match[3].rstrip("s") + "s" if len(match[3]) > 1 else match[3])
+        if not match or not unit:
+            raise BenchError(f"Unknown budget '{text}'. {_BUDGET_HELP}")
+        amount = float(match[1]) * (1000 if match[2] else 1) * unit[1]
+        if amount <= 0:
+            raise BenchError(f"The budget '{text}' is empty. {_BUDGET_HELP}")
+        return cls(amount, unit[0])
+
+    def __str__(self) -> str:
+        """The shortest text that `parse` reads back to the same budget."""
+        if self.unit == "seconds":
+            minutes = self.amount % 60 == 0
+            return f"{_plain(self.amount / 60)}m" if minutes else f"{_plain(self.amount)}s"
+        if self.unit == "images":
+            thousands = self.amount % 1000 == 0
+            return f"{_plain(self.amount / 1000)}ksamples" if thousands else f"{_plain(self.amount)}samples"
+        return f"{_plain(self.amount)}{self.unit}"
+
+
+def _plain(number: float) -> str:
+    """All digits of a number, without an exponent."""
+    return str(int(number)) if number == int(number) else format(Decimal(repr(float(number))), "f")
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One architecture on one data set with one seed, backend, precision and budget.
+
+    The defaults are the protocol's: the key is made of the fields that differ from them.
+    """
+
+    arch: str
+    dataset: str
+    backbone: str | None = None  # None: the architecture's default
+    params: Mapping[str, Any] = field(default_factory=dict)  # of the builder
+    dataset_params: Mapping[str, Any] = field(default_factory=dict)  # of the data set; in the key by the fingerprint
+    weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
+    init_from: str | None = None  # folder of a finished trial whose weights this one starts from
+    initial_weights: str = "own"  # one of INITIAL_WEIGHTS
+    image_size: tuple[int, int] = (128, 128)  # height, width in pixels
+    resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
+    crop: tuple[int, int] | None = None  # trained on random parts of that size, in pixels; None: on whole images
+    crop_foreground: float = 0.5  # chance that such a part is centred on a pixel of the foreground
+    batch_size: int = 16
+    lr: float = 1e-3  # Adam's, at the start of the schedule
+    schedule: str = "linear"
+    loss: str = "ce"
+    class_weights: str = "none"  # one of CLASS_WEIGHTS, or a weight for each class, "[0.3,0.7]"
+    augment: str = "standard"
+    budget: Budget = Budget(600.0, "seconds")
+    eval_size: str = "train"  # what predictions are compared at: one of EVAL_SIZES
+    select: str = "last"  # the weights that are tested: "last", or "best" on the validation split
+    freeze_encoder: float = 0.0  # share of the budget, from its start, in which the backbone is frozen
+    fine_tune_lr_factor: float = 0.1  # the learning rate is multiplied by it when the backbone is unfrozen
+    unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
+    train_fraction: float = 1.0
+    seed: int = 0
+    backend: str = "tensorflow"
+    precision: str = "float32"
+    jit: str = "auto"  # one of JITS
+    repeat: int = 0  # the same configuration again
+    measure: str = "all"  # one of MEASURES
+    plugin: str | None = None  # file that defines the architecture or data set
+    data_dir: str | None = None  # not in the key
+    skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
+    find_batch_size: int = 0  # not in the key: the largest batch that trains is sought up to it; 0: not sought
+    sweep_seconds: float = 120.0  # not in the key: after which the sweep of inference tries no larger batch
+    trace: bool = False  # not in the key: a profiler's trace of some training steps is written beside the record
+    timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
+    keep_weights: str = "best"  # whose weights stay in the results folder: one of KEPT_WEIGHTS; not in the key
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the images that the model takes."""
+        return self.crop or self.image_size
+
+    @property
+    def pair(self) -> str:
+        """`unet:resnet50`: architecture and backbone in one word."""
+        return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; the budget as text."""
+        sizes = {"image_size": list(self.image_size), "crop": list(self.crop) if self.crop else None}
+        return {**asdict(self), **sizes, "budget": str(self.budget)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
+        """The reverse of `to_dict`; unknown fields (of a later version) are left out."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in values.items() if k in known}
+        values["budget"] = Budget.parse(values.get("budget", "600s"))
+        values["image_size"] = tuple(values.get("image_size", (128, 128)))
+        values["crop"] = tuple(values["crop"]) if values.get("crop") else None
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What a trial left behind; one JSON file. results/README.md explains every value and unit."""
+
+    key: str  # hash of the configuration's identity
+    device: str  # "NVIDIA H200", "AMD EPYC 9654, 2 cores"
+    repeat: int
+    status: str  # one of FINAL_STATUSES or RETRIED_STATUSES
+    config: dict[str, Any]  # TrialConfig.to_dict(), whole
+    configuration: str = ""  # hash like the key, but without seed and repeat: equal for trials of one configuration
+    reason: str = ""  # one line for every status but ok
+    log_tail: tuple[str, ...] = ()  # the last lines of a failed trial's log
+    started: str = ""  # ISO 8601, UTC
+    finished: str = ""
+    wall_seconds: float | None = None
+    dataset: dict[str, Any] = field(default_factory=dict)  # fingerprint, classes, images per split, notes
+    model: dict[str, Any] = field(default_factory=dict)  # params, gflops, activations, file_mib, ...
+    ledger: dict[str, float] = field(default_factory=dict)  # phase -> seconds; adds up to wall_seconds
+    training: dict[str, Any] = field(default_factory=dict)  # steps, images, epochs, train_seconds, ...
+    metrics: dict[str, Any] = field(default_factory=dict)  # of the test split
+    validation: dict[str, Any] = field(default_factory=dict)  # of the tested weights
+    weights: dict[str, Any] = field(default_factory=dict)  # of the saved ones: file, size_mib; what they started from
+    speed: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    energy: dict[str, Any] = field(default_factory=dict)  # joules per 1,000 images, idle watts, method
+    environment: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "log_tail": list(self.log_tail)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrialRecord":
+        """The reverse of `to_dict`; unknown fields are left out, a missing one raises BenchError."""
+        known = {f.name for f in fields(cls)}
+        missing = {"key", "device", "repeat", "status", "config"} - set(values)
+        if missing:
+            raise BenchError(f"The record has no {', '.join(sorted(missing))}.")
+        values = {k: v for k, v in values.items() if k in known}
+        return cls(**{**values, "log_tail": tuple(values.get("log_tail", ()))})

@@ -1,0 +1,77 @@
+"""A look at every sample of a data set: what training would stumble over, and what it would see."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
+from bench.data.decode import check_labels
+from bench.data.source import Source
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Health:
+    """What was found in the samples that were read."""
+
+    read: int = 0
+    splits: Counter[str] = field(default_factory=Counter)  # images that can be read, by split
+    problems: list[tuple[str, str]] = field(default_factory=list)  # kind, message
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width of the pictures
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # of each label
+    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # that have the label
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many problems of each kind there are."""
+        return Counter(kind for kind, _ in self.problems)
+
+    def share(self, label: int) -> float:
+        """Of the pixels that count, those with a label."""
+        counted = int(self.pixels[:IGNORE_INDEX].sum())
+        return int(self.pixels[label]) / counted if counted else 0.0
+
+
+def examine(
+    source: Source, samples: Sequence[Sample], progress: Callable[[int, int], None] = lambda done, total: None
+) -> Health:
+    """Read the samples as training would, in parallel; nothing is written and no fault raises."""
+    health = Health()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
+        looks = pool.map(lambda sample: _look(source, sample), samples)
+        for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
+            if isinstance(found, tuple):
+                size, counts = found
+                health.read += 1
+                health.splits[sample.split] += 1
+                health.sizes[size] += 1
+                health.pixels += counts
+                health.images += counts > 0
+            else:
+                health.problems.append((getattr(found, "kind", "unreadable"), str(found)))
+            progress(done, len(samples))
+    return health
+
+
+def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray] | Exception:
+    """Size and pixels of each label, or what is wrong."""
+    try:
+        image, labels = source.dataset.read(sample)
+        check_labels(sample, image, labels, source.spec.num_classes)
+    except (BenchError, OSError) as error:
+        return error
+    return labels.shape, np.bincount(labels.ravel(), minlength=256)
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, evenly spaced."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]

@@ -1,0 +1,95 @@
+"""Archives fetched and verified by tensorflow-datasets' download manager, unpacked as their publishers made them.
+
+Only the manager is taken from there, not its decoded records: the data set's adapter reads the same
+files as with --data-dir, so pixels and splits don't depend on the way that the data came.
+
+    downloads/HASHES/            what the archives hold, in one folder; `.complete` is written last
+    downloads/HASHES.archives/   what the manager fetched, until all of it is unpacked
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from bench.core.errors import BenchError
+from bench.core.files import cache_folder, check_space
+from bench.core.specs import DatasetSpec
+from bench.data import kaggle_download
+
+_COMPLETE = ".complete"
+
+
+def fetch(spec: DatasetSpec) -> Path:
+    """The folder with a data set's unpacked archives, downloaded at the first call.
+
+    Competition data comes through Kaggle. BenchError when the data set can't be downloaded (it needs --data-dir
+    then), when tensorflow-datasets is not installed, without network, or when a checksum is wrong.
+    """
+    if spec.kaggle:
+        return kaggle_download.fetch(spec, spec.kaggle)
+    if not spec.archives:
+        raise BenchError(
+            f"The data set '{spec.name}' can't be downloaded. Get it from {spec.homepage or 'its publishers'} "
+            "and give its folder with --data-dir."
+        )
+    root = cache_folder("downloads")
+    folder = root / "-".join(sha256[:8] for _, _, sha256 in spec.archives)  # data sets may share archives
+    with FileLock(f"{folder}.lock"):
+        if not (folder / _COMPLETE).exists():
+            archives = folder.with_name(f"{folder.name}.archives")
+            _gather(_download(spec, archives), folder)
+            shutil.rmtree(archives)
+    return folder
+
+
+def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
+    """Fetch, verify and unpack; the folders of the unpacked archives. Whole archives of an earlier try are kept."""
+    for part in archives.glob("*.tmp.*"):  # half a file of a run that was broken off
+        shutil.rmtree(part)
+    # The archives, what they unpack to, and a little for the file system's blocks.
+    check_space(archives.parent, int(2.2 * sum(size for _, size, _ in spec.archives)), f"Downloading '{spec.name}'")
+    urls = [url for url, _, _ in spec.archives]
+    try:
+        _reach(urls[0])
+        return [Path(path) for path in _manager(spec, archives).download_and_extract(urls)]
+    except ImportError as error:
+        raise BenchError(
+            f"Downloading '{spec.name}' needs tensorflow-datasets ({error}); install it with "
+            f"`pip install tensorflow-datasets`. {_by_hand(spec)}"
+        ) from error
+    except Exception as error:  # the net, HTTP, TLS, checksums and tar each have their own
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BenchError(f"The archives of '{spec.name}' can't be downloaded ({lines[0]}). {_by_hand(spec)}") from error
+
+
+def _reach(url: str) -> None:
+    """Fail at once where there is no network: the manager would retry for minutes."""
+    import requests  # what the manager fetches with, so proxies and certificates are the same
+
+    requests.head(url, timeout=10)
+
+
+def _manager(spec: DatasetSpec, archives: Path) -> Any:
+    """The download manager, told what the archives must be."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.checksums import UrlInfo
+
+    infos = {url: UrlInfo(size=size, checksum=sha, filename=Path(url).name) for url, size, sha in spec.archives}
+    return tfds.download.DownloadManager(download_dir=archives, url_infos=infos, force_checksums_validation=True)
+
+
+def _by_hand(spec: DatasetSpec) -> str:
+    urls = " and ".join(url for url, _, _ in spec.archives)
+    return f"Or get {urls}, unpack into one folder and give it with --data-dir."
+
+
+def _gather(unpacked: list[Path], folder: Path) -> None:
+    """Move what the archives hold into one folder, and mark it complete at the end."""
+    folder.mkdir(exist_ok=True)
+    for archive in unpacked:
+        for item in archive.iterdir():
+            shutil.rmtree(folder / item.name, ignore_errors=True)  # of a run that was broken off
+            shutil.move(item, folder / item.name)
+    (folder / _COMPLETE).touch()

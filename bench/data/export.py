@@ -1,0 +1,98 @@
+"""Masks as PNG files, for tools that read no run-length text."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
+from bench.data.source import Source
+
+_TWO_CLASSES = np.zeros(256, np.uint8)  # black and white for any viewer, grey what is ignored
+_TWO_CLASSES[[1, IGNORE_INDEX]] = 255, 128
+
+
+def export_masks(
+    source: Source,
+    folder: Path,
+    *,
+    per_object: bool = False,
+    skip_corrupt: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[int, list[str]]:
+    """Write each image's labels as NAME.png, or each object as NAME_1.png, NAME_2.png, ...
+
+    Of two classes the second is 255, and ignored pixels are 128. The folder appears when all is written.
+
+    Returns:
+        How many files were written, and what was wrong with the samples that were left out.
+
+    Raises:
+        BenchError: the folder is not empty or can't be written, objects are not known, or samples can't be read.
+    """
+    if per_object and not hasattr(source.dataset, "instances"):
+        raise BenchError(f"The data set '{source.spec.name}' does not tell its objects apart: leave --per-ship out.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BenchError(f"'{folder}' is there already. Give --export-masks a new or empty folder.")
+    folder = folder.resolve()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        part.chmod(0o755)  # as any folder, where mkdtemp's are private
+    except OSError as error:
+        raise BenchError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
+    try:
+        written, problems = _write_all(source, part, per_object, progress)
+        if problems and not skip_corrupt:
+            raise BenchError(
+                f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read; leave "
+                f"them out with --skip-corrupt. The first: {problems[0]}"
+            )
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return written, problems
+
+
+def _write_all(
+    source: Source, folder: Path, per_object: bool, progress: Callable[[int, int], None]
+) -> tuple[int, list[str]]:
+    written, problems = 0, []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda sample: _write(source, sample, folder, per_object), source.samples)
+        for done, result in enumerate(made, 1):
+            if isinstance(result, int):
+                written += result
+            else:
+                problems.append(str(result))
+            progress(done, len(source.samples))
+    return written, problems
+
+
+def _write(source: Source, sample: Sample, folder: Path, per_object: bool) -> int | Exception:
+    """Number of files written for a sample, or what is wrong with it."""
+    try:
+        masks = list(_masks(source, sample, per_object))
+    except (BenchError, OSError) as error:
+        return error
+    for name, mask in masks:
+        Image.fromarray(mask).save(folder / f"{name}.png")
+    return len(masks)
+
+
+def _masks(source: Source, sample: Sample, per_object: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and mask uint8 (H, W) of each file."""
+    if per_object:
+        instances = source.dataset.instances(sample)  # type: ignore[attr-defined]
+        for number in range(1, int(instances.max()) + 1):
+            yield f"{sample.name}_{number}", np.where(instances == number, 255, 0).astype(np.uint8)
+    else:
+        labels = source.dataset.read(sample)[1]
+        yield sample.name, _TWO_CLASSES[labels] if source.spec.num_classes == 2 else labels

@@ -1,0 +1,156 @@
+"""The pack: a data set decoded once, at one size, in memory-mapped files that all trials share.
+
+packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE after HxW unless it is "stretch"
+packs/NAME-HxW-FOLDER/manifest.json
+                      images.u8  (N, H, W, 3)
+                      labels.u8  (N, H, W)
+                      truth.zlib labels at native size, one compressed block a sample
+                      instances.zlib  objects numbered at native size, likewise; empty where the data set has none
+"""
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from bench.core.errors import BenchError
+from bench.core.files import VARIABLE, cache_folder
+from bench.core.specs import DatasetSpec
+from bench.data import pack_writer
+from bench.data.source import Source, open_source
+
+
+@dataclass(frozen=True)
+class Pack:
+    """N samples of a data set at H x W pixels, read from the page cache."""
+
+    path: Path
+    fingerprint: str  # of names, splits and source bytes, whatever the size
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    splits: tuple[str, ...]
+    images: np.ndarray  # uint8 (N, H, W, 3), memory-mapped
+    labels: np.ndarray  # uint8 (N, H, W), memory-mapped
+    original_sizes: tuple[tuple[int, int], ...]  # height, width
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+    truth_offsets: tuple[int, ...]  # where each block of truth.zlib begins, and where the last ends
+    instance_offsets: tuple[int, ...]  # likewise of instances.zlib
+
+    def indexes(self, split: str) -> np.ndarray:
+        """Rows of "train", "val" or "test", int64, ascending."""
+        return np.flatnonzero([s == split for s in self.splits]).astype(np.int64)
+
+    def truth(self, index: int) -> np.ndarray:
+        """Labels of one row at native size, uint8 (h, w)."""
+        block = self._block(pack_writer.TRUTH, self.truth_offsets, index)
+        return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
+
+    def instances(self, index: int) -> np.ndarray | None:
+        """Objects of one row at native size, uint16 (h, w), numbered from 1; None where the data set has none."""
+        block = self._block(pack_writer.INSTANCES, self.instance_offsets, index)
+        return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
+
+    def _block(self, name: str, offsets: tuple[int, ...], index: int) -> bytes:
+        begin, end = offsets[index : index + 2]
+        if begin == end:
+            return b""
+        with (self.path / name).open("rb") as file:
+            file.seek(begin)
+            return zlib.decompress(file.read(end - begin))
+
+
+def prepare(
+    spec: DatasetSpec,
+    image_size: tuple[int, int],
+    *,
+    resize: str = "stretch",
+    data_dir: Path | str | None = None,
+    params: Mapping[str, Any] | None = None,
+    skip_corrupt: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Pack:
+    """The pack of a data set at one size; written when there is none, or when a source file has changed.
+
+    Safe when several processes call it at once: one writes, the others wait and read.
+
+    Args:
+        image_size: height, width in pixels.
+        resize: what becomes of another aspect ratio, a policy of geometry.py.
+        data_dir: the data set's folder; downloaded where it can be if None.
+        params: of the data set's adapter, such as {"balance_ships": 200}.
+        skip_corrupt: leave out samples that can't be read (the notes say how many) instead of raising.
+        progress: called with samples done and samples in all.
+
+    Raises:
+        BenchError: files are missing or broken (one message that lists them all), a split is
+            empty, or the disk is too full.
+    """
+    source = open_source(spec, data_dir, params)
+    stamps = pack_writer.stamps(source)
+    chosen = json.dumps(dict(params), sort_keys=True) if params else ""
+    place = hashlib.sha256(f"{source.data_dir or ''}{chosen}".encode()).hexdigest()[:8]
+    size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
+    path = cache_folder("packs") / f"{_file_name(spec.name)}-{size}-{place}"
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire()
+    except OSError as error:  # a cache that may only be read serves the packs that it has
+        if manifest := _current(path, source, stamps, skip_corrupt):
+            return _open(path, source, manifest)
+        raise BenchError(
+            f"The pack '{path}' can't be written ({error.strerror}). Give another cache folder in {VARIABLE}."
+        ) from error
+    try:
+        manifest = _current(path, source, stamps, skip_corrupt)
+        if manifest is None:
+            manifest = pack_writer.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
+        return _open(path, source, manifest)
+    finally:
+        lock.release()
+
+
+def _file_name(text: str) -> str:
+    """A data set's name as a part of a file's: `folder:my data` has what a file's name may not."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
+
+
+def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
+    """The manifest of a whole pack of just these files, or None."""
+    try:
+        manifest = json.loads((path / pack_writer.MANIFEST).read_text())
+        sizes = {name: (path / name).stat().st_size for name in pack_writer.DATA_FILES}
+    except (OSError, ValueError):
+        return None
+    expected = {"format": pack_writer.FORMAT, "adapter_hash": source.adapter_hash, "stamps": stamps, "sizes": sizes}
+    if not isinstance(manifest, dict) or any(manifest.get(name) != value for name, value in expected.items()):
+        return None
+    return manifest if skip_corrupt or not manifest["skipped"] else None
+
+
+def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
+    skipped = manifest["skipped"]
+    samples = [sample for sample in source.samples if sample.name not in skipped]
+    shape = (len(samples), *manifest["image_size"])
+    left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(skipped)}",) if skipped else ()
+    return Pack(
+        path=path,
+        fingerprint=manifest["fingerprint"],
+        names=tuple(sample.name for sample in samples),
+        groups=tuple(sample.group for sample in samples),
+        splits=tuple(sample.split for sample in samples),
+        images=np.memmap(path / pack_writer.IMAGES, np.uint8, "r", shape=(*shape, 3)),
+        labels=np.memmap(path / pack_writer.LABELS, np.uint8, "r", shape=shape),
+        original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
+        classes=source.spec.classes,
+        notes=(*source.notes, *left_out),
+        truth_offsets=tuple(manifest["truth_offsets"]),
+        instance_offsets=tuple(manifest["instance_offsets"]),
+    )

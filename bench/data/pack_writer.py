@@ -1,0 +1,171 @@
+"""Writing a pack: decode in parallel, write beside the place, rename when it is whole."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError
+from bench.core.files import check_space
+from bench.data.decode import Row, read_row
+from bench.data.source import SPLITS, Source
+
+FORMAT = 2  # what a pack looks like; another number is written anew
+MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
+TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
+DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
+_TRUTH_BYTES = 16_384  # what a sample's compressed truth may take, for the estimate of disk space
+_MISSING = [-1, -1]
+_MOST_LINES = 50  # problems that a message lists
+_NOTHING = np.zeros(0, np.uint8)
+
+Progress = Callable[[int, int], None]
+
+
+def stamps(source: Source) -> list[Any]:
+    """What is known of every sample without reading it: name, split, group, token, files with size and mtime."""
+    return [[s.name, s.split, s.group, s.token, [[str(p), *_stamp(p)] for p in s.files]] for s in source.samples]
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return _MISSING
+    return [status.st_size, status.st_mtime_ns]
+
+
+def write(
+    path: Path,
+    source: Source,
+    stamps: list[Any],
+    size: tuple[int, int],
+    resize: str,
+    skip_corrupt: bool,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Write the pack at `path`, replacing an old one, and return its manifest. The caller holds the lock."""
+    needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
+    check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
+    part = path.with_name(f"{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a process that died
+    part.mkdir()
+    try:
+        manifest = _fill(part, source, size, resize, skip_corrupt, progress)
+        manifest["stamps"] = stamps
+        manifest["sizes"] = {name: (part / name).stat().st_size for name in DATA_FILES}
+        (part / MANIFEST).write_text(json.dumps(manifest))
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return manifest
+
+
+def _fill(
+    part: Path, source: Source, size: tuple[int, int], resize: str, skip_corrupt: bool, progress: Progress | None
+) -> dict[str, Any]:
+    count = len(source.samples)
+    images = np.memmap(part / IMAGES, np.uint8, "w+", shape=(count, *size, 3))
+    labels = np.memmap(part / LABELS, np.uint8, "w+", shape=(count, *size))
+    problems: dict[int, str] = {}
+    rows: dict[int, Row] = {}  # without image and labels
+
+    def keep(index: int, row: Row) -> None:
+        images[index], labels[index] = row.image, row.labels
+        rows[index] = replace(row, image=_NOTHING, labels=_NOTHING)
+
+    _decode(source, size, resize, keep, problems, progress)
+    kept = _kept(source, problems, skip_corrupt)
+    _close_gaps(part, (images, labels), kept)
+    whole = [rows[index] for index in kept]
+    return {
+        "format": FORMAT,
+        "dataset": source.spec.name,
+        "adapter_hash": source.adapter_hash,
+        "fingerprint": fingerprint([source.samples[i] for i in kept], [row.digest for row in whole]),
+        "image_size": list(size),
+        "aspect": resize,
+        "original_sizes": [list(row.original_size) for row in whole],
+        "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
+        "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
+        "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
+    }
+
+
+def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
+    """Write one block after the other; where each begins, and where the last ends."""
+    with path.open("wb") as file:
+        file.writelines(blocks)
+    return np.cumsum([0, *map(len, blocks)]).tolist()
+
+
+def _decode(
+    source: Source,
+    size: tuple[int, int],
+    resize: str,
+    keep: Callable[[int, Row], None],
+    problems: dict[int, str],
+    progress: Progress | None,
+) -> None:
+    """Read all samples; what can't be read goes into `problems`. Threads, since Pillow frees the GIL."""
+
+    def one(index: int) -> None:
+        try:
+            keep(index, read_row(source, source.samples[index], size, resize))
+        except (BenchError, OSError) as error:
+            problems[index] = str(error)
+
+    count = len(source.samples)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        futures = [pool.submit(one, index) for index in range(count)]
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            if progress:
+                progress(done, count)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of pictures
+
+
+def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
+    """Positions of the samples that stay; BenchError for problems that may not be skipped or that empty a split."""
+    if problems and not skip_corrupt:
+        shown = [f"  {problems[index]}" for index in sorted(problems)[:_MOST_LINES]]
+        shown += [f"  and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
+        lines = "\n".join(shown)
+        raise BenchError(
+            f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Mend or "
+            f"replace these files, or leave them out with --skip-corrupt:\n{lines}"
+        )
+    kept = [index for index in range(len(source.samples)) if index not in problems]
+    left = {source.samples[index].split for index in kept}
+    if empty := [split for split in SPLITS if split not in left]:
+        raise BenchError(
+            f"Without its {len(problems)} corrupt samples '{source.spec.name}' has no {' and no '.join(empty)} images."
+        )
+    return kept
+
+
+def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> None:
+    """Move the kept rows together, in order, and cut the files after the last."""
+    for name, array in zip((IMAGES, LABELS), arrays, strict=True):
+        for new, old in enumerate(kept):
+            if new != old:
+                array[new] = array[old]
+        array.flush()
+        os.truncate(part / name, len(kept) * array[0].nbytes)
+
+
+def fingerprint(samples: Sequence[Sample], digests: Sequence[str]) -> str:
+    """Hash of name, split and source bytes of the samples, in whatever order: 16 hexadecimal digits."""
+    lines = sorted(f"{s.name}\t{s.split}\t{digest}\n" for s, digest in zip(samples, digests, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]

@@ -1,0 +1,77 @@
+"""A data set opened on this machine: its adapter called, its validation split cut, its samples checked."""
+
+import hashlib
+import inspect
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.core.dataset_protocol import Dataset, Sample
+from bench.core.errors import BenchError
+from bench.core.import_by_name import resolve
+from bench.core.specs import DatasetSpec
+from bench.data.download import fetch
+from bench.data.splits import cut_validation
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set and the samples of its three splits."""
+
+    spec: DatasetSpec
+    dataset: Dataset
+    samples: tuple[Sample, ...]
+    data_dir: Path | None
+    adapter_hash: str  # of the adapter's file: another adapter reads other pixels
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know."""
+        return tuple(self.dataset.notes)
+
+    def of_split(self, split: str) -> list[Sample]:
+        """The samples of "train", "val" or "test", in order."""
+        return [sample for sample in self.samples if sample.split == split]
+
+
+def open_source(
+    spec: DatasetSpec, data_dir: Path | str | None = None, params: Mapping[str, Any] | None = None
+) -> Source:
+    """Call a data set's adapter, downloading the archives first where no folder is given and it names some.
+
+    A spec without classes takes those that the data set finds in its folder. BenchError for a missing folder
+    (from the adapter), an empty split, or names that are not unique.
+    """
+    folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
+    if folder is None and spec.needs_data_dir:
+        folder = fetch(spec)
+    adapter = resolve(spec.adapter)
+    dataset = adapter(folder, **(params or {}))
+    if not spec.classes:
+        spec = replace(spec, classes=tuple(dataset.classes))
+    samples = cut_validation(dataset.samples)
+    _check(spec, samples, folder, params or {})
+    adapter_hash = hashlib.sha256(Path(inspect.getfile(adapter)).read_bytes()).hexdigest()[:16]
+    return Source(spec, dataset, samples, folder, adapter_hash)
+
+
+def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:
+    counts = Counter(sample.split for sample in samples)
+    empty = [split for split in SPLITS if not counts[split]]
+    if empty:
+        place = f" in '{folder}'" if folder else ""
+        place += f" with {', '.join(f'{name} {value}' for name, value in params.items())}" if params else ""
+        raise BenchError(
+            f"The data set '{spec.name}'{place} has no {' and no '.join(empty)} images "
+            f"({', '.join(f'{split} {counts[split]}' for split in SPLITS)}). "
+            "Each split needs at least one; without a val split of its own, training needs two groups of images."
+        )
+    if unknown := set(counts) - set(SPLITS):
+        raise BenchError(f"The data set '{spec.name}' has the splits {sorted(unknown)}. Accepted: {', '.join(SPLITS)}.")
+    twice = [name for name, count in Counter(sample.name for sample in samples).items() if count > 1]
+    if twice:
+        raise BenchError(f"The data set '{spec.name}' has names that are not unique: {', '.join(twice[:5])}.")

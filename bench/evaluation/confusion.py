@@ -1,0 +1,111 @@
+"""True positive, false positive and false negative pixels of every image: what all pixel scores are made of.
+
+Pure NumPy in int64: keras.metrics.MeanIoU keeps an int32 matrix that wraps after 2^31 pixels (Keras 3.15.1).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.core.errors import BenchError
+from bench.core.specs import IGNORE_INDEX
+
+THRESHOLDS = tuple(k / 20 for k in range(1, 20))  # 0.05, 0.10, ..., 0.95
+
+
+def confusion_counts(
+    labels: ArrayLike, predictions: ArrayLike, num_classes: int, ignore_index: int | None = IGNORE_INDEX
+) -> NDArray[np.int64]:
+    """Pixels of every image and class that are true positive, false positive and false negative.
+
+    Args:
+        labels: (N, ...) integers, 0 to num_classes - 1 or `ignore_index`.
+        predictions: the same shape, 0 to num_classes - 1; where the label is `ignore_index` anything.
+        num_classes: background included, ignored not.
+        ignore_index: label of the pixels that do not count; None: there is none.
+
+    Returns:
+        int64 (N, num_classes, 3): tp, fp, fn.
+
+    Raises:
+        BenchError: shapes differ, values are no integers or outside the classes.
+    """
+    true, predicted = _flat_integers(labels, "labels"), _flat_integers(predictions, "predictions")
+    _check_shapes(np.shape(labels), np.shape(predictions))
+    ignored = true == ignore_index if ignore_index is not None else np.zeros(true.shape, bool)
+    _check_range(true, ignored, num_classes, "labels")
+    _check_range(predicted, ignored, num_classes, "predictions")
+    cells = num_classes * num_classes
+    kind = np.min_scalar_type(cells)  # small numbers: pixels are many
+    cell = true.astype(kind) * kind.type(num_classes) + predicted.astype(kind)
+    cell[ignored] = cells  # whatever overflowed there
+    matrix = _histograms(cell, cells + 1)[:, :-1].reshape(-1, num_classes, num_classes)  # (N, label, prediction)
+    tp = np.diagonal(matrix, axis1=1, axis2=2)
+    return np.stack([tp, matrix.sum(axis=1) - tp, matrix.sum(axis=2) - tp], axis=-1)
+
+
+def threshold_counts(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    thresholds: tuple[float, ...] = THRESHOLDS,
+    ignore_index: int | None = IGNORE_INDEX,
+) -> NDArray[np.int64]:
+    """The counts of class 1 of a binary task at several thresholds: positive is probability > threshold.
+
+    Args:
+        labels: (N, ...) integers, 0, 1 or `ignore_index`.
+        probabilities: the same shape, float, of class 1. The thresholds are rounded to their dtype.
+            At 0.5 this is the argmax of two classes: a tie is class 0 in both. NaN is never positive.
+        thresholds: T ascending values.
+        ignore_index: label of the pixels that do not count; None: there is none.
+
+    Returns:
+        int64 (N, T, 3): tp, fp, fn.
+
+    Raises:
+        BenchError: shapes differ or a label is neither 0, 1 nor ignored.
+    """
+    true = _flat_integers(labels, "labels")
+    _check_shapes(np.shape(labels), np.shape(probabilities))
+    probability = np.asarray(probabilities).reshape(true.shape)
+    ignored = true == ignore_index if ignore_index is not None else np.zeros(true.shape, bool)
+    _check_range(true, ignored, 2, "labels")
+    bins = len(thresholds) + 1  # a pixel's bin is the number of thresholds that it passes
+    passed = np.zeros(true.shape, np.min_scalar_type(2 * bins))  # small numbers: four times as fast as int64
+    for threshold in thresholds:  # cheaper than a binary search per pixel for a few dozen thresholds
+        passed += probability > probability.dtype.type(threshold)
+    passed += true.astype(passed.dtype) * passed.dtype.type(bins)
+    passed[ignored] = 2 * bins
+    histogram = _histograms(passed, 2 * bins + 1)[:, :-1]
+    # Pixels that pass threshold k are those in the bins above k: a sum from the right.
+    above = histogram.reshape(-1, 2, bins)[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
+    fp, tp = above[:, 0, 1:], above[:, 1, 1:]
+    return np.stack([tp, fp, above[:, 1, :1] - tp], axis=-1)
+
+
+def _histograms(cell: NDArray[np.unsignedinteger], cells: int) -> NDArray[np.int64]:
+    """(N, P) values below `cells` -> int64 (N, cells)."""
+    rows = [np.bincount(row, minlength=cells) for row in cell]
+    return np.array(rows, np.int64).reshape(len(cell), cells)
+
+
+def _flat_integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biu" or array.ndim < 1:
+        raise BenchError(
+            f"The {what} are {array.dtype} of shape {array.shape}. Give integers of shape (N, height, width)."
+        )
+    return array.reshape(len(array), int(np.prod(array.shape[1:])))
+
+
+def _check_shapes(labels: tuple[int, ...], predictions: tuple[int, ...]) -> None:
+    if labels != predictions:
+        raise BenchError(f"Labels of shape {labels} and predictions of shape {predictions}: the shapes must be equal.")
+
+
+def _check_range(values: NDArray[np.integer], ignored: NDArray[np.bool_], num_classes: int, what: str) -> None:
+    outside = ((values < 0) | (values >= num_classes)) & ~ignored
+    if outside.any():
+        raise BenchError(
+            f"The {what} hold {int(values[outside][0])}, which is none of the {num_classes} classes "
+            f"(0 to {num_classes - 1}). Check the data set's label values and num_classes."
+        )

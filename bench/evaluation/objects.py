@@ -1,0 +1,181 @@
+"""Scores of objects, not pixels: how many ships were found, and how well, at ten thresholds of overlap.
+
+A predicted object hits at threshold t if its IoU with a true object is greater than t = 0.50, 0.55, ..., 0.95. Objects
+of one map don't overlap, so that at these thresholds no object can hit twice. The definition is that of the Airbus
+Ship Detection Challenge (Kaggle, 2018, "Evaluation"); compared in integers, since 0.6 has no exact float.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.core.errors import BenchError
+from bench.evaluation.scores import Counts, Scores, f2
+
+OVERLAPS = tuple(k / 20 for k in range(10, 20))  # 0.50, 0.55, ..., 0.95
+SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, None)}  # pixels, first in, last out: COCO's
+_TWENTIETHS = np.arange(10, 20)
+_LARGE = 2**16  # cells of a table that costs nothing
+_BOUNDS = np.array([low for low, _ in list(SIZES.values())[1:]])
+
+
+class Overlap(NamedTuple):
+    """The objects of one image: their areas, and the pixels that each pair shares."""
+
+    true: NDArray[np.int64]  # area of each true object in pixels
+    predicted: NDArray[np.int64]  # area of each predicted object
+    pairs: NDArray[np.int64]  # (M, 3): true object, predicted object, pixels they share
+
+
+def airbus_f2(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Scores:
+    """The F2 score of the Airbus Ship Detection Challenge, one for each image.
+
+    At each of ten thresholds 5 TP / (5 TP + 4 FN + FP) over the image's objects; the mean over the thresholds.
+    No object in either is 1, none in one of them 0. The score of a split is the mean over its images.
+
+    Args:
+        true: (N, H, W); an object is an 8-connected component of what is not 0.
+        predicted: the same, integers or booleans.
+        true_is_instances: `true` numbers its objects instead (1, 2, ...; 0 is none), so that touching ships stay apart.
+
+    Returns:
+        float64 (N,).
+
+    Raises:
+        BenchError: shapes differ, or values are no integers.
+    """
+    return image_f2(object_counts(true, predicted, true_is_instances=true_is_instances))
+
+
+def object_counts(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Counts:
+    """Objects found, made up and missed, by size and threshold; arguments and errors as of `airbus_f2`.
+
+    An object that was found or missed counts under the size of the true object, one that was made up under its own.
+
+    Returns:
+        int64 (N, 3, 10, 3): image, size (small, medium, large), threshold, then tp, fp, fn.
+    """
+    maps, guesses = _maps(true, "true objects"), _maps(predicted, "predicted objects")
+    if maps.shape != guesses.shape:
+        raise BenchError(f"True objects of shape {maps.shape}, predicted of {guesses.shape}: they must be equal.")
+    counts = np.zeros((len(maps), len(SIZES), len(OVERLAPS), 3), np.int64)
+    for row, (labels, guess) in enumerate(zip(maps, guesses, strict=True)):
+        counts[row] = count(overlap(labels if true_is_instances else components(labels), components(guess)))
+    return counts
+
+
+def image_f2(counts: Counts) -> Scores:
+    """`airbus_f2` of images from their `object_counts`: (..., 3, 10, 3) -> (...)."""
+    scores = f2(counts.sum(axis=-3))  # sizes together
+    return np.where(np.isnan(scores), 1.0, scores).mean(axis=-1)
+
+
+def summary(counts: Counts) -> dict[str, float | None]:
+    """The scores of a split from its `object_counts`, None where there is nothing to score.
+
+    Returns:
+        airbus_f2: mean over the images; airbus_f2_with_objects: over those that have a true object;
+        object_presence_accuracy: share of the images of which it is right whether there is any object;
+        airbus_f2_small, ..._medium, ..._large: of the split's sums for one size, mean over the thresholds.
+    """
+    scores = image_f2(counts)
+    tp, fp, fn = np.moveaxis(counts.sum(axis=1)[:, 0], -1, 0)  # (N,) each; whether there is any is no matter of overlap
+    has_true, has_predicted = tp + fn > 0, tp + fp > 0
+    values = {
+        "airbus_f2": _mean(scores),
+        "airbus_f2_with_objects": _mean(scores[has_true]),
+        "object_presence_accuracy": _mean(has_true == has_predicted),
+    }
+    for size, sums in zip(SIZES, counts.sum(axis=0), strict=True):
+        values[f"airbus_f2_{size}"] = float(f2(sums).mean()) if sums.any() else None
+    return values
+
+
+def components(mask: NDArray) -> NDArray[np.int32]:
+    """Number the 8-connected components of what is not 0: (H, W) to int32 (H, W), 0 where there is none."""
+    return cv2.connectedComponents((mask != 0).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1]
+
+
+def overlap(true: NDArray, predicted: NDArray) -> Overlap:
+    """Areas and shared pixels of the objects of two maps (H, W) that number them; a number without pixels is none."""
+    taken = np.flatnonzero((true != 0) | (predicted != 0))  # of 768 x 768 pixels a few thousand
+    true, predicted = (_compact(numbers.ravel()[taken]) for numbers in (true, predicted))
+    columns = int(predicted.max(initial=0)) + 1
+    cells = true * columns + predicted
+    size = (int(true.max(initial=0)) + 1) * columns
+    if size <= 4 * len(cells) + _LARGE:
+        shared = np.bincount(cells, minlength=size)
+        cells = np.flatnonzero(shared)
+        shared = shared[cells]
+    else:  # thousands of specks in both maps: a full matrix would not fit
+        cells, shared = np.unique(cells, return_counts=True)
+    pairs = np.stack([cells // columns - 1, cells % columns - 1, shared], axis=1)
+    return Overlap(_areas(true), _areas(predicted), pairs[(pairs[:, 0] >= 0) & (pairs[:, 1] >= 0)])
+
+
+def without_small(objects: Overlap, min_area: int) -> Overlap:
+    """As if predicted objects of fewer than `min_area` pixels had not been predicted."""
+    kept = objects.predicted >= min_area
+    number = np.cumsum(kept) - 1
+    pairs = objects.pairs[kept[objects.pairs[:, 1]]]
+    return Overlap(objects.true, objects.predicted[kept], np.stack([pairs[:, 0], number[pairs[:, 1]], pairs[:, 2]], 1))
+
+
+def drop_small(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
+    """A mask (H, W) without its 8-connected components of fewer than `min_area` pixels."""
+    if min_area <= 1:
+        return mask
+    numbers = components(mask)
+    kept = np.bincount(numbers.ravel()) >= min_area
+    kept[0] = False
+    return kept[numbers]
+
+
+def count(objects: Overlap) -> Counts:
+    """The `object_counts` of one image: int64 (3, 10, 3)."""
+    first, second, shared = objects.pairs.T
+    union = objects.true[first] + objects.predicted[second] - shared
+    hits = 20 * shared[:, None] > _TWENTIETHS * union[:, None]  # (M, 10)
+    found = np.zeros((len(objects.true), len(OVERLAPS)), bool)
+    right = np.zeros((len(objects.predicted), len(OVERLAPS)), bool)
+    pair, threshold = np.nonzero(hits)
+    found[first[pair], threshold] = True
+    right[second[pair], threshold] = True
+    by_size = [np.searchsorted(_BOUNDS, areas, side="right") for areas in (objects.true, objects.predicted)]
+    counts = np.zeros((len(SIZES), len(OVERLAPS), 3), np.int64)
+    np.add.at(counts[..., 0], by_size[0], found)
+    np.add.at(counts[..., 1], by_size[1], ~right)
+    np.add.at(counts[..., 2], by_size[0], ~found)
+    return counts
+
+
+def _compact(numbers: NDArray) -> NDArray[np.int64]:
+    """The same objects numbered 1, 2, ... without gaps."""
+    if numbers.max(initial=0) > _LARGE:
+        known, numbers = np.unique(numbers, return_inverse=True)
+        return numbers + int(known[0] != 0)
+    known = np.bincount(numbers, minlength=1) > 0
+    known[0] = False
+    return np.cumsum(known)[numbers]
+
+
+def _areas(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(numbers)[1:]
+
+
+def _maps(values: ArrayLike, what: str) -> NDArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biu" or array.ndim != 3:
+        raise BenchError(
+            f"The {what} are {array.dtype} of shape {array.shape}. Give integers or booleans of shape "
+            "(N, height, width)."
+        )
+    if array.size and array.min() < 0:
+        raise BenchError(f"The {what} hold {array.min()}. Accepted: 0, where there is none, and above.")
+    return array
+
+
+def _mean(values: NDArray) -> float | None:
+    return float(values.mean()) if len(values) else None

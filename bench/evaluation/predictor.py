@@ -1,0 +1,159 @@
+"""A trained model as a function of pictures: logits at its evaluation size, probabilities at a picture's own size.
+
+    predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
+    for probabilities in predictor.probabilities(images):  # uint8 (H, W, 3) of any sizes
+        ...                                                # float32 (H, W, C) at the picture's own size
+
+A model that was built for crops smaller than `image_size` sees overlapping tiles of its own size.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice, product
+
+import numpy as np
+from keras import ops
+
+from bench.data import geometry
+from bench.training.engines.engine import Engine
+
+OVERLAP = 0.25  # of a tile's side, at least; so much of its border a convolution sees less of
+
+
+class Predictor:
+    """Applies an engine's model to pictures of any size, `batch_size` at a time: the shape that is compiled.
+
+    Args:
+        engine: its model takes (B, h, w, 3); h and w are those of `image_size` or smaller.
+        image_size: height and width in pixels that pictures are resized to.
+        batch_size: pictures or tiles in one call of the model.
+        resize: the policy, see bench/data/geometry.py; "crop" has no way back to a picture's own size.
+    """
+
+    def __init__(self, engine: Engine, image_size: tuple[int, int], *, batch_size: int, resize: str = "stretch"):
+        self.engine, self.resize, self.batch_size = engine, resize, batch_size
+        self.image_size = (image_size[0], image_size[1])
+        self._tile = tuple(engine.model.input_shape[1:3])
+        starts = [_starts(side, tile) for side, tile in zip(self.image_size, self._tile, strict=True)]
+        self._places = list(product(*starts))
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the model sees parts of a picture, not the whole."""
+        return self._tile != self.image_size
+
+    def classes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Classes, and for two classes the probability of class 1, at the evaluation size.
+
+        Args:
+            images: uint8 (N, *image_size, 3).
+
+        Returns:
+            uint8 (N, *image_size), and float32 of the same shape; for more than two classes the second is empty.
+        """
+        if not self.tiled:  # the function that is compiled anyway, for latency and throughput
+            parts = [_numpy(self.engine.predict(batch)) for batch in self._batches(images)]
+            classes, foreground = (np.concatenate(part)[: len(images)] for part in zip(*parts, strict=True))
+            return classes, foreground
+        return decide(self.logits(images))
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Logits at the evaluation size: uint8 (N, *image_size, 3) to float32 (N, *image_size, C).
+
+        Where tiles overlap their logits are averaged, by weights that fall towards each tile's border.
+        """
+        if not self.tiled:
+            parts = [np.asarray(ops.convert_to_numpy(self.engine.logits(batch))) for batch in self._batches(images)]
+            return np.concatenate(parts)[: len(images)]
+        window = _window(self._tile)[..., None]
+        total = np.zeros((len(images), *self.image_size, self.engine.model.output_shape[-1]), np.float32)
+        weights = np.zeros((*self.image_size, 1), np.float32)
+        for place in self._places:
+            weights[self._inside(place)] += window
+        places = list(product(range(len(images)), self._places))
+        for start in range(0, len(places), self.batch_size):
+            some = places[start : start + self.batch_size]
+            tiles = np.stack([images[row][self._inside(place)] for row, place in some])
+            (batch,) = self._batches(tiles)
+            logits = ops.convert_to_numpy(self.engine.logits(batch))
+            for (row, place), values in zip(some, logits, strict=False):
+                total[row][self._inside(place)] += window * values
+        return total / weights
+
+    def restore(self, logits: np.ndarray, original_size: tuple[int, int]) -> np.ndarray:
+        """Logits of one picture at its own size: float32 (*image_size, C) to (*original_size, C)."""
+        return geometry.restore(logits, original_size, self.resize)
+
+    def restored_classes(
+        self, logits: np.ndarray, original_size: tuple[int, int], *, foreground: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`decide` on the logits of one picture at its own size; the same as `decide(restore(...))`, but faster."""
+        if logits.shape[-1] == 2:  # scaling is linear: only the difference is scaled
+            logits = logits[..., 1:] - logits[..., :1]
+        return decide(self.restore(logits, original_size), foreground=foreground)
+
+    def probabilities(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The probability of every class at each picture's own size, one picture after the other.
+
+        Args:
+            images: uint8 (H, W, 3), of any sizes; `batch_size` of them are read ahead.
+
+        Yields:
+            float32 (H, W, C); the classes of a pixel add up to 1.
+        """
+        waiting = iter(images)
+        while batch := list(islice(waiting, self.batch_size)):
+            resized = np.stack([geometry.resize_image(image, self.image_size, self.resize) for image in batch])
+            for image, logits in zip(batch, self.logits(resized), strict=True):
+                yield softmax(self.restore(logits, image.shape[:2]))
+
+    def _inside(self, place: tuple[int, ...]) -> tuple[slice, ...]:
+        return tuple(slice(start, start + side) for start, side in zip(place, self._tile, strict=True))
+
+    def _batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Parts of `batch_size`, the last one padded with black."""
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            missing = self.batch_size - len(batch)
+            yield np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch
+
+
+def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Classes uint8 (...) and, for two classes, the probability of class 1, else an empty array.
+
+    Args:
+        logits: float32 (..., C), or (..., 1): that of class 1 less that of class 0.
+        foreground: False: the probability is not needed, and the array is empty.
+    """
+    nothing = np.zeros(0, np.float32)
+    if logits.shape[-1] > 2:
+        return np.argmax(logits, axis=-1).astype(np.uint8), nothing
+    margin = logits[..., 0] if logits.shape[-1] == 1 else logits[..., 1] - logits[..., 0]
+    return (margin > 0).astype(np.uint8), sigmoid(margin) if foreground else nothing
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), float32, without overflow."""
+    return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis, float32."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _starts(side: int, tile: int) -> list[int]:
+    """Where the tiles of one axis begin: evenly, the first at 0 and the last at the end."""
+    step = max(1, int(tile * (1 - OVERLAP)))
+    count = 1 + -(-(side - tile) // step)
+    return [round(start) for start in np.linspace(0, side - tile, count)]
+
+
+def _window(tile: tuple[int, ...]) -> np.ndarray:
+    """Weights of a tile's pixels, float32 (h, w): the product of the distances to the nearest borders."""
+    rows, columns = (np.minimum(np.arange(1, side + 1), np.arange(side, 0, -1)) for side in tile)
+    return np.outer(rows, columns).astype(np.float32)
+
+
+def _numpy(values: tuple) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(ops.convert_to_numpy(value)) for value in values)

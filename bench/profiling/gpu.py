@@ -1,0 +1,120 @@
+"""The GPU that this process computes on, as NVIDIA's management library tells it; any part of it may be missing.
+
+The library comes with the driver, its Python side with the package nvidia-ml-py (`pip install 'segbench[gpu]'`). What
+can't be read is an `Unreadable` with the reason, never another exception: a GPU may vanish while a trial runs.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Unreadable(Exception):
+    """Why NVML gives no answer."""
+
+
+class Nvml:
+    """NVML and the first GPU that CUDA_VISIBLE_DEVICES leaves; Unreadable where there is none."""
+
+    def __init__(self) -> None:
+        self.library = _library()
+        self.read("nvmlInit", with_handle=False)
+        self.handle = _ask(self.library, lambda: _handle(self.library))
+
+    def read(self, function: str, *arguments: Any, with_handle: bool = True) -> Any:
+        """What a function of NVML answers; Unreadable when it raises, or when the installed version lacks it."""
+        if not hasattr(self.library, function):
+            raise Unreadable(f"nvidia-ml-py has no {function}")
+        called = (self.handle, *arguments) if with_handle else arguments
+        return _ask(self.library, lambda: getattr(self.library, function)(*called))
+
+
+def _library() -> ModuleType:
+    try:
+        import pynvml
+    except ImportError as error:
+        raise Unreadable("nvidia-ml-py is not installed (pip install 'segbench[gpu]')") from error
+    return pynvml
+
+
+def _ask(library: ModuleType, question: Callable[[], Value]) -> Value:
+    try:
+        return question()
+    except library.NVMLError as error:
+        raise Unreadable(f"NVML: {error}") from error
+
+
+def _handle(library: ModuleType) -> Any:
+    """By UUID (of a GPU or of a MIG part of one) or index, as CUDA_VISIBLE_DEVICES names it."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    if first.startswith(("GPU-", "MIG-")):
+        return library.nvmlDeviceGetHandleByUUID(first)
+    return library.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0)
+
+
+_REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
+    0x1: "idle",
+    0x2: "application clocks setting",
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "power brake",
+    0x100: "display clock setting",
+}
+_SM_CLOCK, _MEMORY_CLOCK, _GPU_TEMPERATURE = 1, 2, 0  # nvml.h: NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
+
+
+def device_state(nvml: Nvml) -> dict[str, Any]:
+    """MHz, watts, degrees Celsius, reasons, and the number of other processes that compute on the GPU.
+
+    What can't be read is left out, and `problem` says why.
+    """
+    state: dict[str, Any] = {}
+    readers = {
+        "sm_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _SM_CLOCK),
+        "memory_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _MEMORY_CLOCK),
+        "power_limit_watts": lambda: nvml.read("nvmlDeviceGetEnforcedPowerLimit") / 1000,
+        "temperature_c": lambda: nvml.read("nvmlDeviceGetTemperature", _GPU_TEMPERATURE),
+        "throttle_reasons": lambda: _reasons(nvml),
+        "other_processes": lambda: _others(nvml),
+    }
+    for name, read in readers.items():
+        try:
+            state[name] = read()
+        except Unreadable as error:
+            state["problem"] = str(error)
+    return state
+
+
+def _reasons(nvml: Nvml) -> list[str]:
+    """In words; a bit that is not known as its number."""
+    try:
+        bits = nvml.read("nvmlDeviceGetCurrentClocksEventReasons")
+    except Unreadable:  # an older package or driver has it under its old name
+        bits = nvml.read("nvmlDeviceGetCurrentClocksThrottleReasons")
+    return [_REASONS.get(1 << place, hex(1 << place)) for place in range(bits.bit_length()) if bits >> place & 1]
+
+
+def _others(nvml: Nvml) -> int:
+    """Processes on the GPU but this one.
+
+    In a container NVML may name processes by numbers of the host, so that ours can't be recognised: one is then taken
+    to be ours, since this is asked once the backend holds the GPU.
+    """
+    numbers = [process.pid for process in nvml.read("nvmlDeviceGetComputeRunningProcesses")]
+    others = [number for number in numbers if number != os.getpid()]
+    return max(0, len(others) - 1) if others == numbers and _in_container() else len(others)
+
+
+def _in_container() -> bool:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink()) != _INITIAL_PID_NAMESPACE
+    except OSError:
+        return False

@@ -1,0 +1,191 @@
+"""Rates and latencies: warmed up, awaited, medians over blocks."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Any
+
+import numpy as np
+
+from bench.core.errors import BenchError
+from bench.core.failures import is_out_of_memory, reason_of
+
+SECONDS = 5.0  # of measuring, for each figure
+ENOUGH_SECONDS = 1 / 3  # for calls of a millisecond
+MAX_CALLS = 100
+
+
+def seconds_since(start: float) -> float:
+    """Wall seconds since a `time.perf_counter`; BenchError when the clock has gone back."""
+    seconds = time.perf_counter() - start
+    if seconds < 0:
+        raise BenchError(f"The machine's clock went back by {-seconds:.3g} s while timing. Run the trial again.")
+    return max(seconds, 1e-9)
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Wall seconds of one call."""
+    start = time.perf_counter()
+    call()
+    return seconds_since(start)
+
+
+def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
+    """Median and interquartile range of the blocks' rates; the first block warms up and is left out."""
+    rates = rates[1:] or rates
+    if not rates:
+        return None, None
+    if len(rates) < 2:
+        return rates[0], None
+    low, _, high = quantiles(rates, n=4, method="inclusive")
+    return median(rates), high - low
+
+
+def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: int = 5) -> tuple[float, float, float]:
+    """Time two ways of doing the same work in turn, so that the machine's drift falls on both.
+
+    Returns:
+        Median seconds of `bare`, of `through`, and the median of bare / through pair by pair.
+    """
+    times = []
+    for i in range(pairs):
+        if i % 2:
+            after, before = seconds_of(through), seconds_of(bare)
+        else:
+            before, after = seconds_of(bare), seconds_of(through)
+        times.append((before, after))
+    return median(b for b, _ in times), median(t for _, t in times), median(b / t for b, t in times)
+
+
+def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
+    """Milliseconds of an awaited call: p50, p95 and p99 of up to 100 calls or 5 seconds, at least 10."""
+    for _ in range(warm_up):
+        call()
+    times: list[float] = []
+    while len(times) < 10 or (len(times) < MAX_CALLS and sum(times) < SECONDS):
+        times.append(seconds_of(call))
+    cuts = quantiles(times, n=100, method="inclusive")
+    return {"calls": len(times), **{f"latency_ms_p{p}": 1000 * cuts[p - 1] for p in (50, 95, 99)}}
+
+
+def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
+    """Median images/s of an awaited call that handles `images` images, after a warm-up.
+
+    At least 20 calls and a third of a second, but no more than 5 seconds, and at least 3 calls.
+    """
+    for _ in range(warm_up):
+        call()
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < SECONDS and (len(times) < 20 or sum(times) < ENOUGH_SECONDS)):
+        times.append(seconds_of(call))
+    return images / median(times)
+
+
+ENOUGH_GAIN = 1.05  # of one batch size over the last, for a larger one to be tried
+LARGEST_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a steady rate is measured: at least so many steps, unless they take too long."""
+
+    warm_up_steps: int = 20
+    warm_up_seconds: float = 5.0  # a GPU warms up at least so long, a CPU at most
+    steps: int = 100
+    blocks: int = 10
+    seconds: float = 30.0  # after which fewer steps are enough, but no fewer blocks than `least_blocks`
+    least_blocks: int = 3
+    block_seconds: float = 0.5
+    sweep_seconds: float = 120.0  # after which no larger batch is tried, compiling included
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What was timed: seconds of each block of `steps` steps."""
+
+    steps: int
+    seconds: tuple[float, ...]
+
+    def rates(self, batch_size: int) -> list[float]:
+        """Images/s of each block."""
+        return [self.steps * batch_size / seconds for seconds in self.seconds]
+
+
+def steady(
+    run: Callable[[int], None], effort: Effort, *, gpu: bool, on_block: Callable[[], None] = lambda: None
+) -> Blocks:
+    """Time blocks of steps once they are steady.
+
+    Args:
+        run: takes so many steps and awaits the last; has compiled already.
+        gpu: whether the device is a GPU, which also needs some seconds of load until its clocks are steady.
+        on_block: called after each block, off the clock.
+    """
+    per_step = _warm_up(run, effort, gpu)
+    steps = int(np.clip(effort.block_seconds / per_step, 1, 1000))
+    seconds: list[float] = []
+    while not _enough(len(seconds), steps, sum(seconds), effort):
+        seconds.append(seconds_of(lambda: run(steps)))
+        on_block()
+    return Blocks(steps, tuple(seconds))
+
+
+def _warm_up(run: Callable[[int], None], effort: Effort, gpu: bool) -> float:
+    """Seconds of a step, by the fastest piece of the warm-up."""
+    pieces: list[float] = []
+    while True:
+        pieces.append(seconds_of(lambda: run(2)))
+        steps_done = 2 * len(pieces) >= effort.warm_up_steps
+        time_over = sum(pieces) >= effort.warm_up_seconds
+        if (steps_done and time_over) or (not gpu and (steps_done or time_over)):
+            return min(pieces) / 2
+
+
+def _enough(blocks: int, steps: int, seconds: float, effort: Effort) -> bool:
+    if blocks >= effort.blocks and blocks * steps >= effort.steps:
+        return True
+    return blocks >= effort.least_blocks and seconds >= effort.seconds
+
+
+def inference_sweep(
+    predict: Callable[[int], Callable[[], object]],
+    effort: Effort,
+    largest: int = LARGEST_BATCH,
+    on_point: Callable[[list[tuple[int, float]]], None] = lambda points: None,
+) -> tuple[list[tuple[int, float]], str]:
+    """Images/s at batch sizes 1, 2, 4, ... until one gains less than 5 %, memory ends, or the limit is reached.
+
+    Args:
+        predict: a batch size -> an awaited call on a resident batch of that size.
+        on_point: called with what has been measured, before a larger batch is tried.
+
+    Returns:
+        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit" (the largest), the
+        seconds that were over ("120 s"), or the error that a batch size led to (kernels have limits of their own); what
+        fails with one image is thrown.
+    """
+    points: list[tuple[int, float]] = []
+    spent = 0.0
+    for size in _doubling(largest):
+        if spent > effort.sweep_seconds:
+            return points, f"{effort.sweep_seconds:g} s"
+        start = time.perf_counter()
+        try:
+            points.append((size, rate(predict(size), size)))
+        except Exception as error:
+            if not points:
+                raise
+            return points, "out of memory" if is_out_of_memory(error) else f"at batch {size}: {reason_of(error)}"
+        spent += time.perf_counter() - start
+        if len(points) > 1 and points[-1][1] < ENOUGH_GAIN * points[-2][1]:
+            return points, "gain below 5 %"
+        on_point(points)
+    return points, "limit"
+
+
+def _doubling(largest: int) -> Iterator[int]:
+    size = 1
+    while size <= largest:
+        yield size
+        size *= 2

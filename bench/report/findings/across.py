@@ -1,0 +1,173 @@
+"""Average ranks across data sets, with the critical difference of the Nemenyi test.
+
+Demšar 2006, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7: the data sets are the sample, so
+what is found is said of data sets like these. Mean ranks closer than the critical difference may be chance.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+from bench.report.labels import labels_without
+from bench.report.table_model import Group, Row
+from bench.results.analysis.configurations import SAME
+
+FEWEST = 3  # data sets
+LEVEL = 0.95
+_OF_DATA = ("dataset", "data_fingerprint", "dataset_params")
+_MAY_DIFFER = ("budget", "image_size", "evaluation_size", "crop")  # where no data set has several of them
+_WORDS = {"budget": "budget", "image_size": "image size", "evaluation_size": "evaluation size", "crop": "crop"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A configuration on all data sets."""
+
+    label: str
+    mean: float  # of its ranks
+    ranks: tuple[float, ...]  # one a data set; equal scores share the mean of theirs
+    scores: tuple[float, ...]
+    open: tuple[float, float]  # mean of the best and of the worst ranks that images and seeds leave open
+
+
+@dataclass(frozen=True)
+class Across:
+    """Configurations that were run on the same three data sets or more; the best mean rank first."""
+
+    device: str
+    data_sets: tuple[str, ...]
+    places: tuple[Place, ...]
+    friedman: float | None  # p that all are equal; None for two configurations
+    critical_difference: float
+    cliques: tuple[tuple[int, int], ...]  # first and last place of those that can't be told apart
+    note: str  # what differs between the data sets beside the data; empty: nothing
+    setting: str  # budget and evaluation size, where all data sets have the same
+
+    @property
+    def title(self) -> str:
+        """`Average rank across 3 data sets, 10 epochs, at 128x128`."""
+        return f"Average rank across {len(self.data_sets)} data sets{self.setting}"
+
+
+def all_across(groups: Sequence[Group]) -> list[Across]:
+    """Average ranks of each set of groups of one device and protocol, where three data sets or more are there."""
+    machines: dict[tuple[str, str], list[Group]] = defaultdict(list)
+    for group in groups:
+        machines[group.fields["device"], group.fields["protocol"]].append(group)
+    return [across for some in machines.values() for across in _of_machine(some)]
+
+
+def _of_machine(groups: Sequence[Group]) -> list[Across]:
+    """At the same budget and size where there are such, else over data sets that have one of them each."""
+    alike: dict[tuple[str, ...], list[Group]] = defaultdict(list)
+    for group in groups:
+        alike[group.fields["budget"], group.fields["evaluation size"]].append(group)
+    strict = [across for some in alike.values() if (across := _across(_largest(some), SAME_BUT_DATA, ""))]
+    if strict:
+        return strict
+    times = Counter(group.fields["data set"] for group in groups)
+    single = [group for group in groups if times[group.fields["data set"]] == 1]
+    different = [_WORDS[name] for name in _MAY_DIFFER if len(set(_values(single, name))) > 1]
+    note = f"The data sets differ in {', '.join(different)} too." if different else ""
+    across = _across(single, [name for name in SAME_BUT_DATA if name not in _MAY_DIFFER], note)
+    return [across] if across else []
+
+
+SAME_BUT_DATA = tuple(name for name in SAME if name not in _OF_DATA)
+
+
+def _largest(groups: Sequence[Group]) -> list[Group]:
+    """Of each data set the group with the most rows: a data set may have been read in several ways."""
+    by_data: dict[str, Group] = {}
+    for group in sorted(groups, key=lambda group: len(group.ranked)):
+        by_data[group.fields["data set"]] = group
+    return [by_data[name] for name in sorted(by_data)]
+
+
+def _values(groups: Sequence[Group], name: str) -> Iterator[str]:
+    return (str(row.configuration.values[name]) for group in groups for row in group.ranked[:1])
+
+
+def _across(groups: Sequence[Group], same: Sequence[str], note: str) -> Across | None:
+    if len(groups) < FEWEST:
+        return None
+    known = [_by_values(group, same) for group in groups]
+    shared = [key for key in known[0] if all(key in some for some in known)]
+    if len(shared) < 2:
+        return None
+    rows = [[some[key] for key in shared] for some in known]  # by data set
+    scores = np.array([_scores(group, some) for group, some in zip(groups, rows, strict=True)])  # (data sets, rows)
+    ranks = np.array([rankdata(-line) for line in scores])
+    spans = np.array([_open(group, some) for group, some in zip(groups, rows, strict=True)])  # (data sets, rows, 2)
+    labels = labels_without([row.configuration for row in rows[0]], _OF_DATA)
+    order = np.argsort(ranks.mean(axis=0), kind="stable")
+    places = tuple(
+        Place(
+            label=labels[i],
+            mean=float(ranks[:, i].mean()),
+            ranks=tuple(map(float, ranks[:, i])),
+            scores=tuple(map(float, scores[:, i])),
+            open=(float(spans[:, i, 0].mean()), float(spans[:, i, 1].mean())),
+        )
+        for i in order
+    )
+    difference = critical_difference(len(shared), len(groups))
+    data_sets = tuple(group.fields["data set"] for group in groups)
+    found = cliques([place.mean for place in places], difference)
+    device, setting = groups[0].fields["device"], _setting(groups)
+    return Across(device, data_sets, places, _friedman(scores), difference, found, note, setting)
+
+
+def _setting(groups: Sequence[Group]) -> str:
+    """`, 10 epochs, at 128x128`: what of it is the same everywhere."""
+    budgets, sizes = ({group.fields[name] for group in groups} for name in ("budget", "evaluation size"))
+    return (f", {budgets.pop()}" if len(budgets) == 1 else "") + (f", at {sizes.pop()}" if len(sizes) == 1 else "")
+
+
+def _by_values(group: Group, same: Sequence[str]) -> dict[tuple[str, ...], Row]:
+    """The ranked rows by what they agree in; not those that another row agrees with, as an edited plug-in does."""
+    keys = [tuple(str(row.configuration.values[name]) for name in same) for row in group.ranked]
+    often = Counter(keys)
+    return {key: row for key, row in zip(keys, group.ranked, strict=True) if often[key] == 1}
+
+
+def _scores(group: Group, rows: Sequence[Row]) -> list[float]:
+    return [row.configuration.spread(group.score).mean for row in rows]
+
+
+def _open(group: Group, rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Best and worst rank among these rows that images and seeds leave open."""
+    place = {id(row): number for number, row in enumerate(group.ranked)}
+    places = [place[id(row)] for row in rows]
+    apart = group.apart[np.ix_(places, places)]
+    order = np.array(places)
+    above, below = order[:, None] > order, order[:, None] < order  # [i, j]: row j is better, worse than row i
+    return [
+        (1 + int(better), len(rows) - int(worse))
+        for better, worse in zip((apart & above).sum(axis=1), (apart & below).sum(axis=1), strict=True)
+    ]
+
+
+def _friedman(scores: NDArray[np.float64]) -> float | None:
+    if scores.shape[1] < 3 or (scores == scores[:, :1]).all():
+        return None
+    return float(friedmanchisquare(*scores.T).pvalue)
+
+
+def critical_difference(rows: int, data_sets: int) -> float:
+    """Of mean ranks, at 5 % over all pairs: q sqrt(k (k + 1) / (6 N)), q from the studentized range over sqrt(2)."""
+    q = float(studentized_range.ppf(LEVEL, rows, np.inf)) / math.sqrt(2)
+    return q * math.sqrt(rows * (rows + 1) / (6 * data_sets))
+
+
+def cliques(means: Collection[float], difference: float) -> tuple[tuple[int, int], ...]:
+    """First and last place of each longest run of mean ranks (the best first) closer than the difference."""
+    values = np.array([*means])
+    last = [int(np.searchsorted(values, value + difference, side="left")) - 1 for value in values]
+    found = [(first, end) for first, end in enumerate(last) if end > first]
+    return tuple((first, end) for first, end in found if first == 0 or last[first - 1] < end)

@@ -1,0 +1,261 @@
+"""The same configurations at several budgets, or on several shares of the training images.
+
+Each value is a trial of its own, trained to the end of its own schedule: a learning curve can't give it, for its
+learning rate falls only at the end. Between two values the scores are joined by a straight line over the logarithm.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+from bench.core.errors import BenchError
+from bench.core.specs import Budget
+from bench.report.labels import GROUP, budget_text, labels_without
+from bench.report.table_model import Group, Row
+from bench.results.analysis.bootstrap import Interval
+from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.clean_text import shorten
+
+_TARGET = 0.9  # of the best score: what is worth asking for
+_MOST_CROSSED = 30  # lines whose crossings are looked for, best first, beside those that lead somewhere
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field of the configuration with several values."""
+
+    field: str  # column of the frame
+    title: str
+    heading: str
+    place: Callable[[Configuration], tuple[float, str] | None]  # where a configuration stands on it, and the unit
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One configuration at one value."""
+
+    value: float
+    row: Row
+    group: Group  # that the row is ranked in
+    place: int  # among the group's ranked rows
+
+    @property
+    def score(self) -> float:
+        """Mean over the seeds of what the group is ranked by."""
+        return self.row.configuration.spread(self.group.score).mean
+
+    def is_apart(self, other: "Point") -> bool:
+        """Whether the two, of one group, can be told apart."""
+        return bool(self.group.apart[self.place, other.place])
+
+    def minus(self, other: "Point") -> Interval | None:
+        """The difference with its 95 % interval; None where it can't be told."""
+        one, two = self.row.uncertainty, other.row.uncertainty
+        return one.minus(two) if one and two else None
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One configuration at its values, in order."""
+
+    label: str
+    points: tuple[Point, ...]
+
+    def at(self, value: float) -> Point | None:
+        """Its point at a value."""
+        return next((point for point in self.points if point.value == value), None)
+
+    def needs(self, target: float) -> float | None:
+        """The value at which the score is first reached, interpolated; None: at none. The first value: there or below.
+
+        What is interpolated is never said beyond the values that were run.
+        """
+        if self.points[0].score >= target:
+            return self.points[0].value
+        for one, two in pairwise(self.points):
+            if one.score < target <= two.score:
+                return _between(one.value, two.value, target - one.score, target - two.score)
+        return None
+
+
+@dataclass(frozen=True)
+class Winner:
+    """Who leads at one value."""
+
+    value: float
+    best: Line
+    tied: tuple[Line, ...]  # the others that can't be told apart from it
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where one configuration overtakes another, between two values that were run."""
+
+    before: Line  # better at the smaller value
+    after: Line
+    value: float
+    low: float  # the smallest and the largest value that the intervals of the differences leave open
+    high: float
+    sure: bool  # at both values the two can be told apart
+    leads: bool  # it changes who leads
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Lines that may be compared at each value."""
+
+    axis: Axis
+    unit: str
+    fields: dict[str, str]  # what the trials have in common, as in Group
+    lines: tuple[Line, ...]  # that are best at the largest value first
+    winners: tuple[Winner, ...]  # a row a value, in order
+    crossings: tuple[Crossing, ...]  # those that change who leads first
+
+    @property
+    def target(self) -> float:
+        """A score that is worth asking for, to two digits; rounded down, so that one gets there."""
+        return math.floor(100 * _TARGET * max(point.score for line in self.lines for point in line.points)) / 100
+
+    @property
+    def score(self) -> str:
+        """The column of the score."""
+        return self.lines[0].points[0].group.score
+
+    @property
+    def heading(self) -> str:
+        """The axis with its unit."""
+        return f"{self.axis.heading} ({self.unit})" if self.unit not in self.axis.heading else self.axis.heading
+
+    @property
+    def title(self) -> str:
+        """`Winner by budget: pets at 128x128`."""
+        return f"{self.axis.title}: {self.fields['data set']} at {self.fields['evaluation size']}"
+
+
+def _budget(member: Configuration) -> tuple[float, str] | None:
+    try:
+        budget = Budget.parse(str(member.values["budget"]))
+    except BenchError:  # a record that somebody edited
+        return None
+    return budget.amount, budget.unit
+
+
+def _images(member: Configuration) -> tuple[float, str] | None:
+    images = member.spread("train_images").mean
+    return (images, "images") if images > 0 else None
+
+
+AXES = (
+    Axis("budget", "Winner by budget", "budget", _budget),
+    Axis("train_fraction", "Label efficiency", "training images", _images),
+)
+
+
+def all_series(groups: Sequence[Group]) -> list[Series]:
+    """Every axis along which a group of configurations has two values or more."""
+    return [series for axis in AXES for series in _series(groups, axis)]
+
+
+def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
+    same: dict[tuple[str, ...], dict[tuple[str, ...], list[Point]]] = defaultdict(lambda: defaultdict(list))
+    units = {}
+    for group in groups:
+        for place, row in enumerate(group.ranked):
+            if (found := axis.place(row.configuration)) is None:
+                continue
+            values = row.configuration.values
+            together = (*(str(values[name]) for name in GROUP if name != axis.field), group.score, found[1])
+            alike = tuple(str(values[name]) for name in SAME if name != axis.field)
+            same[together][alike].append(Point(found[0], row, group, place))
+            units[together] = found[1]
+    for together, by_line in same.items():
+        lines = [sorted(points, key=lambda point: point.value) for points in by_line.values() if _is_line(points)]
+        if lines:
+            yield _made(axis, units[together], lines)
+
+
+def _is_line(points: Sequence[Point]) -> bool:
+    """Two values or more; two rows at one value differ in what no field tells, such as a plug-in's code."""
+    return len({point.value for point in points}) == len(points) > 1
+
+
+def _made(axis: Axis, unit: str, found: Sequence[Sequence[Point]]) -> Series:
+    labels = labels_without([points[-1].row.configuration for points in found], (axis.field,))
+    lines = [Line(label, tuple(points)) for label, points in zip(labels, found, strict=True)]
+    lines.sort(key=lambda line: (-line.points[-1].value, -line.points[-1].score))
+    values = sorted({point.value for line in lines for point in line.points})
+    fields = {name: text for name, text in lines[0].points[0].group.fields.items() if name != axis.heading}
+    winners = tuple(_winner(value, lines) for value in values)
+    return Series(axis, unit, fields, tuple(lines), winners, tuple(_crossings(lines, winners)))
+
+
+def _winner(value: float, lines: Sequence[Line]) -> Winner:
+    here = [(line, point) for line in lines if (point := line.at(value))]
+    best, top = max(here, key=lambda pair: pair[1].score)
+    return Winner(value, best, tuple(line for line, point in here if line is not best and not top.is_apart(point)))
+
+
+def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossing]:
+    leaders = {winner.value: winner.best for winner in winners}
+    looked_at = dict.fromkeys([*(winner.best for winner in winners), *lines[:_MOST_CROSSED]])
+    found = []
+    for one, two in combinations(looked_at, 2):
+        # Where two are equal neither is ahead.
+        common = [a.value for a in one.points if (b := two.at(a.value)) and a.score != b.score]
+        for low, high in pairwise(common):
+            ends = [(one.at(value), two.at(value)) for value in (low, high)]
+            gaps = [a.score - b.score for a, b in ends if a and b]
+            if gaps[0] * gaps[1] < 0:
+                before, after = (one, two) if gaps[0] > 0 else (two, one)
+                leads = leaders[low] is before and leaders[high] is after
+                found.append(_crossing(before, after, low, high, leads))
+    return sorted(found, key=lambda crossing: (not crossing.leads, not crossing.sure, crossing.value))
+
+
+def _crossing(before: Line, after: Line, low: float, high: float, leads: bool) -> Crossing:
+    ends = [(one, two) for value in (low, high) if (one := before.at(value)) and (two := after.at(value))]
+    gaps = [one.score - two.score for one, two in ends]
+    value = _between(low, high, *gaps)
+    sure = all(one.is_apart(two) for one, two in ends)
+    first, last = (one.minus(two) for one, two in ends)
+    if not (sure and first and last):
+        return Crossing(before, after, value, low, high, False, leads)
+    span = _between(low, high, first.low, last.low), _between(low, high, first.high, last.high)
+    return Crossing(before, after, value, min(span), max(span), True, leads)
+
+
+def _between(low: float, high: float, first: float, last: float) -> float:
+    """Where a line over log(value) from `first` at `low` to `last` at `high` is 0."""
+    share = first / (first - last)
+    return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+
+
+def value_name(series: Series, value: float) -> str:
+    """`100 steps`, `10m`, `27 images`."""
+    if series.axis.field == "budget":
+        return budget_text(str(Budget(value, series.unit)))
+    return f"{value:,.0f} {series.unit}"
+
+
+def near(series: Series, value: float) -> str:
+    """An interpolated value, to two digits: `140 steps`, `3.5m`."""
+    return value_name(series, float(f"{value:.2g}"))
+
+
+def needs_text(series: Series, line: Line) -> str:
+    """What the line needs for the series' target: `about 140 steps`, `at most 50 steps`, `not reached`."""
+    needed = line.needs(series.target)
+    if needed is None:
+        return "not reached"
+    return f"{'at most' if needed == line.points[0].value else 'about'} {near(series, needed)}"
+
+
+def crossing_text(series: Series, crossing: Crossing) -> str:
+    """One line: who overtakes whom, where, and how sure that is."""
+    low, high = near(series, crossing.low), near(series, crossing.high)
+    sure = f"95 % interval {low} to {high}" if crossing.sure else f"between {low} and {high}, and it may be chance"
+    lead = ", and leads" if crossing.leads else ""
+    names = f"{shorten(crossing.after.label, 60)} overtakes {shorten(crossing.before.label, 60)}"
+    return f"{names} at about {near(series, crossing.value)} ({sure}){lead}."

@@ -1,0 +1,233 @@
+"""The trials' sample overlays, made small enough to stand in the page."""
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bench.report.table_model import Group, Row
+from bench.results.analysis.uncertainty import image_means
+from bench.results.clean_text import clean, shorten
+from bench.results.store import StoredTrial
+
+MAX_CONFIGURATIONS = 12  # of a group, best first
+MAX_IMAGES = 3  # of a configuration
+_MAX_SIZE = (576, 288)  # pixels; three panels side by side
+_SMALL_SIZE = (312, 156)
+WORST_TRIALS = 200  # whose worst images are shown, best configurations first
+WORST_IMAGES = 2  # of a trial
+_MOST_BYTES = 4_000_000  # of all worst images in the page
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One overlay for the page."""
+
+    name: str
+    uri: str  # data:image/webp;base64,...
+    width: int
+    height: int
+
+
+def group_samples(
+    group: Group, trials: dict[str, StoredTrial], problems: list[str], *, public: bool = False
+) -> list[tuple[str, list[Sample]]]:
+    """Label and samples of the best configurations, each from its first seed that stored any.
+
+    Args:
+        trials: by folder.
+        problems: gets a line for each picture that can't be read.
+        public: only pictures that may be published.
+    """
+    shown = []
+    for row in group.ranked[:MAX_CONFIGURATIONS]:
+        files = pictures(row, trials, public=public)[:MAX_IMAGES]
+        samples = [sample for file in files if (sample := read_sample(file, problems))]
+        if samples:
+            shown.append((row.label, samples))
+    return shown
+
+
+def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = False) -> list[Path]:
+    """The overlays of a row's first trial that stored any; with `public` only such as may be published."""
+    some = [trials[folder] for folder in row.configuration.ok["folder"]]
+    return next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The worst images of one trial."""
+
+    label: str  # of its row
+    seed: str
+    samples: tuple[Sample, ...]  # their names begin with the image's mean IoU
+
+
+class WorstImages:
+    """Reads the worst images of the trials of one page, as long as they fit it."""
+
+    def __init__(self, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool = False):
+        self.trials, self.problems, self.public = trials, problems, public
+        self.left, self.bytes = WORST_TRIALS, _MOST_BYTES
+
+    def of(self, group: Group) -> tuple[list[Worst], int]:
+        """Those of a group's trials, best configurations first, and of how many trials they can't be shown."""
+        shown, missed = [], 0
+        for row in group.ranked:
+            for seed, folder in zip(row.configuration.ok["seed"], row.configuration.ok["folder"], strict=True):
+                if not self.left or self.bytes <= 0:
+                    missed += 1
+                elif samples := self._read(self.trials[folder]):
+                    shown.append(Worst(row.label, f"{seed:g}", samples))
+        return shown, missed
+
+    def _read(self, trial: StoredTrial) -> tuple[Sample, ...]:
+        files = [] if self.public and _is_private(trial) else trial.worst()[:WORST_IMAGES]
+        samples = tuple(
+            sample for file in files if (sample := read_sample(file, self.problems, size=_SMALL_SIZE, quality=70))
+        )
+        self.left -= bool(samples)
+        self.bytes -= sum(len(sample.uri) for sample in samples)
+        return tuple(replace(sample, name=re.sub(r"^\d+_", "", sample.name)) for sample in samples)
+
+
+def private_data(trials: Iterable[StoredTrial]) -> list[str]:
+    """The data sets with samples that may not be published, or whose records don't say that they may."""
+    return sorted(
+        {clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and (t.samples() or t.worst())}
+    )
+
+
+def _is_private(trial: StoredTrial) -> bool:
+    return trial.record.dataset.get("may_show_pictures") is not True
+
+
+def read_sample(
+    file: Path, problems: list[str], *, size: tuple[int, int] = _MAX_SIZE, quality: int = 82
+) -> Sample | None:
+    """A picture made small enough; None, and a line in `problems`, where it can't be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=["PNG"]) as opened:
+                image = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        problems.append(
+            f"{clean(file.parent.parent.name)}: the sample {clean(file.name)} can't be read ({clean(str(error))})."
+        )
+        return None
+    image.thumbnail(size)
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=quality)
+    uri = f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    return Sample(shorten(clean(file.stem)), uri, *image.size)
+
+
+MOST_ROWS = 8  # whose images are looked at, best first
+_PAIRS = 3  # the best row and the next ones
+_IMAGES = 5  # of a list
+_PICTURED = 2  # of a pair
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of the test split with their own mean IoU, mean over each row's trials."""
+
+    names: tuple[str, ...]
+    scores: dict[str, NDArray[np.float64]]  # by the row's label, (images,)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An image and the scores of some rows on it."""
+
+    name: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A list of images for the page, with pictures where there are some."""
+
+    title: str
+    labels: tuple[str, ...]  # of the rows, in the order of each line's scores
+    lines: tuple[Line, ...]
+    pictures: tuple[tuple[Line, tuple[Sample, ...]], ...] = ()
+
+
+def group_images(group: Group) -> Images:
+    """The images of the best rows' tables; rows on other images than the best one's are left out."""
+    names: tuple[str, ...] = ()
+    scores = {}
+    for row in group.ranked[:MOST_ROWS]:
+        found = image_means(row.configuration)
+        if found and found[0] == (names or found[0]):
+            names, scores[row.label] = found
+    return Images(names, scores)
+
+
+def group_contrasts(
+    group: Group, images: Images, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool
+) -> list[Contrast]:
+    """The images that are hardest for all, and those that set the best row and the next ones apart."""
+    rows = [row for row in group.ranked[:MOST_ROWS] if row.label in images.scores]
+    if not rows or len(images.names) < 2 * _IMAGES:
+        return []
+    all_scores = np.stack([images.scores[row.label] for row in rows])
+    hardest = _lines(images, rows, _lowest(np.nanmean(all_scores, axis=0) if len(rows) > 1 else all_scores[0]))
+    found = [Contrast("Hardest for all", tuple(row.label for row in rows), hardest)]
+    for other in rows[1 : 1 + _PAIRS]:
+        pair = (rows[0], other)
+        difference = images.scores[rows[0].label] - images.scores[other.label]
+        places = [*_lowest(-difference), *_lowest(difference)]
+        title = f"{shorten(rows[0].label, 60)} against {shorten(other.label, 60)}"
+        shown = _pictured(images, pair, difference, trials, problems, public)
+        found.append(Contrast(title, (rows[0].label, other.label), _lines(images, pair, places), shown))
+    return found
+
+
+def _lowest(values: NDArray[np.float64]) -> list[int]:
+    order = np.argsort(values, kind="stable")  # NaN comes last
+    return [int(place) for place in order[:_IMAGES] if np.isfinite(values[place])]
+
+
+def _lines(images: Images, rows: Sequence[Row], places: Sequence[int]) -> tuple[Line, ...]:
+    return tuple(
+        Line(shorten(clean(images.names[place])), tuple(float(images.scores[row.label][place]) for row in rows))
+        for place in places
+    )
+
+
+def _pictured(
+    images: Images,
+    pair: tuple[Row, Row],
+    difference: NDArray[np.float64],
+    trials: Mapping[str, StoredTrial],
+    problems: list[str],
+    public: bool,
+) -> tuple[tuple[Line, tuple[Sample, ...]], ...]:
+    """The images with the largest difference among those that both rows stored a picture of."""
+    files = [{re.sub(r"^\d+_", "", file.stem): file for file in pictures(row, trials, public=public)} for row in pair]
+    both = [
+        (place, name)
+        for place, name in ((place, picture_name(name)) for place, name in enumerate(images.names))
+        if all(name in some for some in files) and np.isfinite(difference[place])
+    ]
+    shown = []
+    for place, name in sorted(both, key=lambda found: -abs(difference[found[0]]))[:_PICTURED]:
+        samples = [read_sample(some[name], problems) for some in files]
+        if all(samples):
+            shown.append((_lines(images, pair, [place])[0], tuple(sample for sample in samples if sample)))
+    return tuple(shown)
+
+
+def picture_name(name: str) -> str:
+    """An image's name in the file of its picture, as bench/evaluation/pictures.py writes it."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]

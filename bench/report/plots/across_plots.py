@@ -1,0 +1,38 @@
+"""The critical-difference diagram: mean ranks, bars beside those that can't be told apart (Demšar 2006)."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench.report.findings.across import Across
+from bench.report.plots.figures import COLORS, GREY, SIZE, STYLE, Plot, plot_text, save
+
+KIND = "mean-ranks"
+_MOST = 30  # configurations, best first
+
+
+def across_plot(across: Across, folder: Path, name: str) -> Plot:
+    """Written to `folder` as NAME-mean-ranks.svg and .png."""
+    with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
+        return save(_draw(across), across.title, folder, f"{name}-{KIND}")
+
+
+def _draw(across: Across) -> Figure:
+    """A row a configuration: its rank on each data set, its mean, and at the right a bar a clique."""
+    places = across.places[:_MOST]
+    figure = Figure(figsize=(SIZE[0], max(2.6, 1.6 + 0.32 * len(places))), layout="constrained")
+    axes = figure.subplots()
+    for row, place in enumerate(places):
+        axes.plot(place.ranks, [row] * len(place.ranks), "|", color=GREY, markersize=9, zorder=2)
+        axes.plot(place.mean, row, "o", color=COLORS[0], markersize=8, markeredgecolor="none", zorder=3)
+    beside = axes.get_yaxis_transform()  # the axes' width across, rows down
+    for number, (first, last) in enumerate(pair for pair in across.cliques if pair[0] < len(places) - 1):
+        rows, at = [first - 0.25, min(last, len(places) - 1) + 0.25], 1.02 + 0.025 * number
+        axes.plot([at, at], rows, color=COLORS[1], linewidth=3.5, transform=beside, clip_on=False)
+    axes.set_yticks(range(len(places)), [plot_text(place.label, 34) for place in places])
+    axes.set(xlabel=f"mean rank (lines: each data set); critical difference {across.critical_difference:.2f}")
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    return figure

@@ -1,0 +1,114 @@
+"""Learning curves: validation score and loss on the way, and how soon a score is reached."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from bench.report.plots.figures import GREY, RING, SIZE, Looks, legend
+from bench.report.table_model import Group
+from bench.results.store import StoredTrial
+
+ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
+OWN = {"val_airbus_f2": "validation Airbus F2", "val_carvana_dice": "validation Carvana dice"}  # of data sets
+UP = {"val_mean_iou": "validation mean IoU", "loss": "training loss", **OWN}
+MOST = 200  # configurations with curves, best first
+
+
+def curves_frame(group: Group, trials: Mapping[str, StoredTrial]) -> pd.DataFrame:
+    """The histories of a group: a row a validation; `label`, `trial` (number in its row), `validation` (number).
+
+    `frozen`: whether the encoder was. Empty where no history can be read.
+    """
+    rows = [
+        {"label": row.label, "trial": trial, "validation": number, **{name: step.get(name) for name in (*ACROSS, *UP)}}
+        | {"frozen": step.get("phase") == "frozen"}
+        for row in group.ranked[:MOST]
+        for trial, folder in enumerate(row.configuration.ok["folder"])
+        for number, step in enumerate(trials[folder].history())
+    ]
+    frame = pd.DataFrame(rows)
+    for name in (*ACROSS, *UP) if rows else ():
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    return frame.dropna(subset=["train_seconds", "val_mean_iou"]) if rows else frame
+
+
+def draw_curves(looks: Looks, curves: pd.DataFrame, x: str, y: str) -> Figure:
+    """Mean over the seeds with a band of one standard deviation; x is the mean over the seeds at each validation."""
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    curves = curves.dropna(subset=[x, y])
+    curves = curves.assign(**{x: curves.groupby(["label", "validation"])[x].transform("mean")})
+    known = set(curves["label"])
+    labels = [label for label in looks if label in known]
+    _draw_grey(axes, curves[~curves["label"].isin(labels)], x, y)
+    sns.lineplot(
+        curves[curves["label"].isin(labels)],
+        x=x,
+        y=y,
+        hue="label",
+        hue_order=labels,
+        palette={label: looks[label].color for label in labels},
+        style="label",
+        style_order=labels,
+        markers={label: looks[label].marker for label in labels},
+        dashes=False,
+        errorbar="sd",
+        err_kws={"alpha": 0.15, "linewidth": 0},
+        markersize=5,
+        markeredgecolor="none",
+        linewidth=1.6,
+        legend=False,
+        ax=axes,
+    )
+    axes.set(xlabel=ACROSS[x], ylabel=UP[y], xlim=(0, None))
+    legend(figure, looks, known, "-", rings=_ring_frozen(axes, looks, curves, x, y))
+    return figure
+
+
+def _draw_grey(axes: Axes, curves: pd.DataFrame, x: str, y: str) -> None:
+    means = curves.groupby(["label", "validation"])[[x, y]].mean()
+    lines = [some.to_numpy() for _, some in means.groupby(level=0)]
+    axes.add_collection(LineCollection(lines, colors=GREY, linewidths=0.8, alpha=0.6, zorder=1))
+
+
+def _ring_frozen(axes: Axes, looks: Looks, curves: pd.DataFrame, x: str, y: str) -> bool:
+    """A ring around each highlighted validation at which the encoder was frozen; whether there is one."""
+    frozen = curves[curves["frozen"].astype(bool)].groupby(["label", "validation"])[[x, y]].mean()
+    known = frozen.index.unique("label")
+    for label, look in looks.items():
+        if label in known:
+            points = frozen.loc[label]
+            axes.plot(points[x], points[y], color=look.color, **RING)
+    return len(frozen) > 0
+
+
+def usual_target(curves: pd.DataFrame) -> float:
+    """A score that is worth asking for: nine tenths of the best validation, to two digits."""
+    return round(0.9 * float(curves["val_mean_iou"].max()), 2)
+
+
+def time_to(target: float, curves: pd.DataFrame) -> dict[str, tuple[float | None, int, int]]:
+    """For each label: mean training seconds until a validation is at `target`, seeds that got there, all seeds.
+
+    None where no seed got there. A curve ends where its own learning rate does: a longer budget may be later at the
+    target, never read a curve as the result of a shorter budget.
+    """
+    found: dict[str, tuple[float | None, int, int]] = {}
+    for label, some in curves.groupby("label", sort=False):
+        reached = some[some["val_mean_iou"] >= target].groupby("trial")["train_seconds"].min()
+        mean = float(reached.mean()) if len(reached) else None
+        found[str(label)] = (mean, len(reached), int(some["trial"].nunique()))
+    return found
+
+
+def points(curves: pd.DataFrame) -> dict[str, str]:
+    """Each label's curves for the page's script: `12.3:0.41 24.6:0.52;11.9:0.4`, seconds and score, seeds apart."""
+    texts: dict[str, list[str]] = {}
+    for (label, _), some in curves.groupby(["label", "trial"], sort=False):
+        pairs = zip(some["train_seconds"], some["val_mean_iou"], strict=True)
+        texts.setdefault(str(label), []).append(" ".join(f"{x:.4g}:{y:.4f}" for x, y in pairs))
+    return {label: ";".join(some) for label, some in texts.items()}

@@ -1,0 +1,82 @@
+"""Scores against the budget, or against the number of training images, with the points where the lead changes."""
+
+from pathlib import Path
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from bench.report.findings.series import Line, Point, Series, value_name
+from bench.report.plots.figures import GREY, SIZE, STYLE, Looks, Plot, legend, save
+
+KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # a series' field: how its files are named
+_MOST_TICKS = 8
+_APART = 1.015  # from line to line, so that no bar hides another
+
+
+def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
+    """Written to `folder` as NAME-by-budget.svg and .png, or NAME-by-labels."""
+    with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
+        return save(_draw(series, looks), series.title, folder, f"{name}-{KINDS[series.axis.field]}")
+
+
+def _draw(series: Series, looks: Looks) -> Figure:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    for place, line in enumerate(series.lines):
+        if look := looks.get(line.label):
+            halves = np.array([_half(point) for point in line.points])
+            values, scores = _xy(line)
+            beside = np.array(values) * _APART ** (place - (len(looks) - 1) / 2)
+            axes.errorbar(beside, scores, yerr=halves, **look._asdict(), markeredgecolor="none", elinewidth=1.1)
+        else:
+            axes.plot(*_xy(line), color=GREY, linewidth=0.8, alpha=0.6, zorder=1)
+    crossed = [crossing for crossing in series.crossings if crossing.leads]
+    for crossing in crossed:
+        axes.axvline(crossing.value, color=GREY, linestyle=":" if not crossing.sure else "--", linewidth=1.1, zorder=1)
+    _scale(axes, series)
+    score = series.lines[0].points[0].group.columns[series.score][0]
+    axes.set(xlabel=series.heading, ylabel=f"test {score}")
+    legend(figure, looks, {line.label for line in series.lines}, "-", more=_leads({c.sure for c in crossed}))
+    return figure
+
+
+def _xy(line: Line) -> tuple[list[float], list[float]]:
+    return [point.value for point in line.points], [point.score for point in line.points]
+
+
+def _half(point: Point) -> float:
+    """Half the 95 % interval; 0 where one seed gives none."""
+    uncertainty = point.row.uncertainty
+    if uncertainty is None or len(uncertainty.scores) < 2:
+        return 0.0
+    half = uncertainty.interval.high - uncertainty.mean
+    return half if np.isfinite(half) else 0.0
+
+
+def _scale(axes: Axes, series: Series) -> None:
+    """Logarithmic, with the values that were run at the ticks."""
+    values = [winner.value for winner in series.winners]
+    axes.set_xscale("log")
+    if len(values) <= _MOST_TICKS:
+        axes.xaxis.set_major_locator(FixedLocator(values))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, _: value_name(series, value).removesuffix(f" {series.unit}"))
+
+
+def _leads(sure: set[bool]) -> list[Line2D]:
+    """What the vertical lines mean, of those that there are."""
+    meanings: dict[bool, tuple[Literal["--", ":"], str]] = {
+        True: ("--", "the lead changes"),
+        False: (":", "the lead may change by chance"),
+    }
+    return [
+        Line2D([], [], color=GREY, linestyle=style, label=text)
+        for kind, (style, text) in meanings.items()
+        if kind in sure
+    ]

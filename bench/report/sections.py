@@ -1,0 +1,81 @@
+"""A group of comparable rows with everything that the page shows of it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.report.constraints import Choice, choose
+from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
+from bench.report.plots.curves import curves_frame, points, time_to, usual_target
+from bench.report.plots.figures import Looks
+from bench.report.plots.report_plots import Plot, group_plots
+from bench.report.table_model import Group
+from bench.results.store import StoredTrial
+
+_TARGETS = 50  # configurations, best first
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How soon a validation score is reached; the page's script does the same for any other."""
+
+    target: float
+    rows: list[tuple[str, str, float | None, int, int]]  # label, curve, seconds, seeds that got there, all seeds
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group with everything that the page shows of it."""
+
+    id: str
+    group: Group
+    choice: Choice  # without limits
+    targets: Targets | None
+    plots: list[Plot]
+    contrasts: list[Contrast]
+    samples: list[tuple[str, list[Sample]]]
+    worst: list[Worst]
+    worst_missed: int  # trials whose worst images the page has no room for
+
+
+def part_of(
+    number: int,
+    group: Group,
+    looks: Looks,
+    trials: dict[str, StoredTrial],
+    plots: Path,
+    problems: list[str],
+    public: bool,
+    worst: WorstImages,
+) -> Part:
+    """The part of the group with that number; its plots are written to `plots`, what can't be read joins `problems`."""
+    curves, images = curves_frame(group, trials), group_images(group)
+    name = f"{number}-{file_part(group.fields['data set'])}"
+    drawn = group_plots(group, looks, curves, images.scores, plots, name)
+    contrasts = group_contrasts(group, images, trials, problems, public=public)
+    samples = group_samples(group, trials, problems, public=public)
+    return Part(
+        f"group-{number}",
+        group,
+        choose(group, {}),
+        _targets(group, curves),
+        drawn,
+        contrasts,
+        samples,
+        *worst.of(group),
+    )
+
+
+def file_part(name: str) -> str:
+    """A data set's name as part of a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-") or "data"
+
+
+def _targets(group: Group, curves: pd.DataFrame) -> Targets | None:
+    if curves.empty:
+        return None
+    target, shown = usual_target(curves), curves[curves["label"].isin([row.label for row in group.ranked[:_TARGETS]])]
+    texts = points(shown)
+    return Targets(target, [(label, texts[label], *found) for label, found in time_to(target, shown).items()])

@@ -1,0 +1,136 @@
+"""The tables of the trials of speed alone (`bench speed`): what was measured, no ranks."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.flags import MEANINGS, Flag, flags
+from bench.report.labels import value_text, varied_and_labels
+from bench.report.text.tables import markdown_cell
+from bench.report.text.terminal import plain_table
+from bench.results.analysis.configurations import Configuration, pool
+from bench.results.clean_text import shorten
+from bench.results.quantities import MISSING, Column
+from bench.results.speed_columns import COLUMNS, FITS, fits, number_text
+
+RANDOM_PIXELS = "random pixels"  # where other trials name their data set
+_GROUP = ("device", "image_size", "protocol_version")
+_ALWAYS = ("batch_size", "backend", "precision")
+_OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing of a speed
+
+
+@dataclass(frozen=True)
+class SpeedRow:
+    """A configuration that was measured."""
+
+    configuration: Configuration
+    label: str  # tells it from the other rows
+    cells: dict[str, str]  # by the names in SpeedBoard.columns
+    titles: dict[str, str]  # what is said when a cell is pointed at
+    values: dict[str, float]  # of the columns of numbers, NaN where there is none
+
+
+@dataclass(frozen=True)
+class SpeedBoard:
+    """Configurations measured on one device at one image size, the fastest training first."""
+
+    title: str
+    columns: dict[str, tuple[str, str]]  # name -> (heading with unit, definition), in order
+    texts: frozenset[str]  # the names of the columns that hold no numbers
+    high: frozenset[str]  # those whose high values are good
+    brief: tuple[str, ...]  # the names of the columns that fit a terminal
+    rows: tuple[SpeedRow, ...]
+
+    def terminal_table(self) -> Table:
+        """For `rich.print`."""
+        table = plain_table(self.title)
+        for name in self.brief:
+            heading = self.columns[name][0]
+            if name in self.texts:
+                table.add_column(Text(heading), overflow="fold")
+            else:  # their headings are broken between words alone
+                table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
+        return table
+
+    def markdown(self) -> list[str]:
+        """The lines of a GitHub table under its title."""
+        heads = [markdown_cell(heading) for heading, _ in self.columns.values()]
+        marks = ["---" if name in self.texts else "---:" for name in self.columns]
+        rows = [[markdown_cell(row.cells[name]) for name in self.columns] for row in self.rows]
+        lines = [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
+        return [f"## {markdown_cell(self.title)}", "", *lines, ""]
+
+
+def speed_boards(frame: pd.DataFrame) -> list[SpeedBoard]:
+    """The tables of a frame of `load_results`: one a device and image size; trials that failed are left out."""
+    speeds = frame[(frame["measure"] == "speed") & (frame["status"] == "ok")]
+    members = sorted(pool(speeds), key=_place)
+    return [_board(list(some)) for _, some in groupby(members, key=_place)]
+
+
+def speed_csv(boards: Sequence[SpeedBoard]) -> bytes:
+    """A line a configuration; numbers unrounded."""
+    rows = [{"table": board.title, **row.cells, **row.values} for board in boards for row in board.rows]
+    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n").encode()
+
+
+def _place(member: Configuration) -> tuple[str, ...]:
+    return tuple(value_text(member.values[name]) for name in _GROUP)
+
+
+def _board(members: list[Configuration]) -> SpeedBoard:
+    members.sort(key=lambda member: -member.spread("train_images_per_second").mean)
+    varied, labels = varied_and_labels(members)
+    fields = [*_ALWAYS, *(name for name in varied if name not in _ALWAYS)]
+    shown = [c for c in COLUMNS if _is_always_shown(c) or any(member.spread(c.name).n for member in members)]
+    rows = tuple(_row(member, label, fields) for member, label in zip(members, labels, strict=True))
+    columns = {"arch": ("architecture", "What was measured.")}
+    columns |= {name: (name.replace("_", " "), "As it was asked for.") for name in fields}
+    columns |= {column.name: (column.heading_with_unit, column.meaning) for column in shown}
+    if any(row.cells["fits"] != MISSING for row in rows):
+        columns["fits"] = FITS
+    if any(row.cells["flags"] for row in rows):
+        columns["flags"] = ("flags", "What should make you careful with the row; its evidence stands in its title.")
+    device, size, _ = _place(members[0])
+    return SpeedBoard(
+        title=f"Speed at {size} on {device}",
+        columns=columns,
+        texts=frozenset({"arch", "fits", "flags", *fields} - {"batch_size"}),
+        high=frozenset(column.name for column in shown if column.high_is_better),
+        brief=("arch", *fields, *(column.name for column in shown if column.brief)),
+        rows=rows,
+    )
+
+
+def _is_always_shown(column: Column) -> bool:
+    """Energy: that it was not measured is to be read."""
+    return column.missing != MISSING and not column.optional
+
+
+def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
+    values = member.values
+    found = [flag for flag in flags(member, None) if flag.name not in _OF_TRAINING]
+    cells = {"arch": ":".join(filter(None, map(value_text, (values["arch"], values["backbone"]))))}
+    cells |= {name: value_text(values[name]) for name in fields}
+    cells |= {column.name: number_text(column, member) for column in COLUMNS}
+    cells |= {"fits": fits(member), "flags": ", ".join(flag.name for flag in found)}
+    numbers = {column.name: member.spread(column.name).mean for column in COLUMNS}
+    numbers["batch_size"] = float(str(values["batch_size"]))
+    return SpeedRow(member, label, cells, _titles(member, found), numbers)
+
+
+def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
+    titles = {"arch": f"{member.seeds} seeds"} if member.seeds > 1 else {}
+    iqr = member.spread("train_images_per_second_iqr").mean
+    if math.isfinite(iqr):
+        titles["train_images_per_second"] = f"interquartile range over the blocks {iqr:.3g}"
+    if found:
+        titles["flags"] = "; ".join(f"{flag.name}: {flag.evidence} ({MEANINGS[flag.name]})" for flag in found)
+    return titles

@@ -1,0 +1,118 @@
+"""What `bench compare` found, for the terminal: one pair as lines, several as a table, and what they differ in."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.text.terminal import plain_table
+from bench.results.analysis.bootstrap import Interval
+from bench.results.analysis.comparing import SPEED_ALONE, Comparison, Difference, cause_order
+
+_RATIOS = {  # column: its heading
+    "train_images_per_second": "train",
+    "best_inference_images_per_second": "inference",
+    "latency_ms_p95": "p95",
+    "peak_memory_mib": "memory",
+}
+_NOTE = (
+    "[ ]: 95 % interval; *: told apart. Ratios are second / first: of images/s (train, inference), latency (p95) and "
+    "peak memory."
+)
+_WIDE = 100  # columns of a terminal from which a change and its interval fit one line
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """The quality with its interval, then the ratios."""
+    before, after = comparison.scores
+    ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
+    if not comparison.has_scores:
+        return [comparison.reason, *ratios]
+    told = f"{_score_name(comparison)} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
+    if comparison.change:
+        verdict = "they can be told apart" if comparison.is_apart else "they can't be told apart"
+        told += f", 95 % interval {comparison.change.low:+.4f} to {comparison.change.high:+.4f}): {verdict}"
+    else:
+        told += f"): {comparison.reason}"
+    return [told, *ratios]
+
+
+def _score_name(comparison: Comparison) -> str:
+    return "mean IoU" if comparison.score == "mean_iou" else comparison.score.replace("_", " ")
+
+
+def _times(ratio: Interval) -> str:
+    """`x 1.24 (1.19 to 1.3)`; the ratio alone for one seed, or where nothing varies."""
+    span = f" ({ratio.low:.3g} to {ratio.high:.3g})" if ratio.high > ratio.low else ""
+    return f"x {ratio.mean:.3g}{span}"
+
+
+def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
+    """A row a pair, for a terminal of `width` columns; columns in which no pair has anything are left out."""
+    reasons = list(dict.fromkeys(found.reason for found in comparisons if found.reason not in ("", SPEED_ALONE)))
+    scores = [_score_name(found) if found.has_scores else "" for found in comparisons]
+    names = list(dict.fromkeys(filter(None, scores)))
+    columns = {
+        "score": scores if len(names) > 1 else [],
+        "first": [_score(found.scores[0]) for found in comparisons],
+        "second": [_score(found.scores[1]) for found in comparisons],
+        "change": [_change(found, reasons, " " if width >= _WIDE else "\n") for found in comparisons],
+    }
+    for name, heading in _RATIOS.items():
+        ratios = [found.ratios.get(name) for found in comparisons]
+        columns[heading] = [f"{ratio.mean:.3g}x" if ratio else "" for ratio in ratios]
+    shown = {heading: cells for heading, cells in columns.items() if any(cells)}
+    notes = [_NOTE, *(f"?{number}: {reason}." for number, reason in enumerate(reasons, 1))]
+    table = plain_table(f"Second against first: {', '.join(names) or 'speed alone'}", notes)
+    table.add_column("configuration", overflow="fold")
+    for heading in shown:
+        table.add_column(heading, justify="right", no_wrap=heading != "score")
+    for found, *cells in zip(comparisons, *shown.values(), strict=True):
+        table.add_row(Text(found.label), *map(Text, cells))
+    return table
+
+
+def _score(score: float) -> str:
+    return f"{score:.4f}" if score == score else ""
+
+
+def _change(comparison: Comparison, reasons: Sequence[str], gap: str) -> str:
+    """`+0.0120 [0.0031,0.0209]*`, the star where the two can be told apart; `+0.0120 ?1` for the first reason."""
+    before, after = comparison.scores
+    change = f"{after - before:+.4f}" if comparison.has_scores else ""
+    if comparison.change:
+        mark = "*" if comparison.is_apart else " "
+        return f"{change}{gap}[{comparison.change.low:.4f},{comparison.change.high:.4f}]{mark}"
+    return f"{change} ?{reasons.index(comparison.reason) + 1}".strip() if comparison.reason in reasons else ""
+
+
+def summary(comparisons: Sequence[Comparison]) -> str:
+    """`4 pairs: 1 surely better, 0 surely worse, 1 not to be told apart, 2 of speed alone.`"""
+    apart = [found.change for found in comparisons if found.change and found.is_apart]
+    scored = sum(found.has_scores for found in comparisons)
+    speed = sum(found.reason == SPEED_ALONE for found in comparisons)
+    counts = {"surely better": sum(change.mean > 0 for change in apart)}
+    counts["surely worse"] = len(apart) - counts["surely better"]
+    counts["not to be told apart"] = scored - len(apart)
+    told = [f"{count} {what}" for what, count in counts.items() if scored]
+    others = {"of speed alone": speed, "without a score on both sides": len(comparisons) - scored - speed}
+    told += [f"{count} {what}" for what, count in others.items() if count]
+    return f"{len(comparisons)} pairs: {', '.join(told)}."
+
+
+def causes(comparisons: Sequence[Comparison]) -> Table | str:
+    """What differs, likely causes first; with several pairs, in how many of them."""
+    times: dict[Difference, int] = {}
+    for comparison in comparisons:
+        for found in comparison.differences:
+            times[found] = times.get(found, 0) + 1
+    if not times:
+        return "They differ in nothing that is recorded."
+    several = len(comparisons) > 1
+    table = plain_table("What differs, likely causes first")
+    for heading in ("differs in", "", "first", "second", *(["pairs"] if several else [])):
+        table.add_column(heading)
+    for found in sorted(times, key=cause_order):
+        cells = [found.kind, found.name.replace("_", " "), found.one, found.other]
+        table.add_row(*map(Text, cells), *([f"{times[found]} of {len(comparisons)}"] if several else []))
+    return table

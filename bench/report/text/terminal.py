@@ -1,0 +1,103 @@
+"""Budgets, labels and average ranks as tables for the terminal; the leaderboards' own are in tables.py."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.findings.across import Across
+from bench.report.findings.series import Line, Series, Winner, crossing_text, needs_text, value_name
+from bench.results.clean_text import shorten
+from bench.results.quantities import score_column
+
+_MOST_ROWS = 12
+_MOST_CROSSINGS = 5
+_MOST_VALUES = 6  # of a series
+_LABEL_WIDTH = 10  # of a terminal's columns, at least
+_BEST, _TIED = "*", "="
+
+
+def series_table(series: Series) -> Table:
+    """Every configuration's score at each value, who leads there, and what a score needs; best at the largest first."""
+    leading = [crossing_text(series, crossing) for crossing in series.crossings if crossing.leads]
+    score = score_column(series.score).heading
+    shown = _spread(series.winners)
+    notes = [
+        f"{score}; {_BEST} leads, {_TIED} can't be told apart from it. Each value is a trial of its own.",
+        *_first(leading, _MOST_CROSSINGS, "crossings"),
+        *_left_out(len(series.lines), "configurations"),
+    ]
+    if len(shown) < len(series.winners):
+        notes.append(f"Shown: {len(shown)} of {len(series.winners)} values; the page tells of all.")
+    headings = [value_name(series, winner.value) for winner in shown]
+    unit = _common_unit(headings)
+    table = plain_table(f"{series.title}, in{unit}" if unit else series.title, notes)
+    table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
+    for heading in headings:
+        table.add_column(Text(heading.removesuffix(unit)), justify="right", no_wrap=True)
+    table.add_column(f"needs for {series.target:.2f}", justify="right", min_width=_LABEL_WIDTH)
+    for line in series.lines[:_MOST_ROWS]:
+        scores = [Text(_score(line, winner)) for winner in shown]
+        table.add_row(Text(shorten(line.label, 120)), *scores, Text(needs_text(series, line).removesuffix(unit)))
+    return table
+
+
+def _spread(winners: Sequence[Winner]) -> list[Winner]:
+    """At most so many as 80 columns hold, the first and the last among them."""
+    if len(winners) <= _MOST_VALUES:
+        return list(winners)
+    step = (len(winners) - 1) / (_MOST_VALUES - 1)
+    return [winners[round(step * place)] for place in range(_MOST_VALUES)]
+
+
+def _common_unit(names: Sequence[str]) -> str:
+    """` epochs` of `5 epochs` and `20 epochs`; empty for `90s` and `10m`."""
+    _, space, unit = names[0].rpartition(" ")
+    return f" {unit}" if space and all(name.endswith(f" {unit}") for name in names) else ""
+
+
+def _score(line: Line, winner: Winner) -> str:
+    """`0.512*`: the mark takes a place where there is none too, so that the digits stand in a column."""
+    point = line.at(winner.value)
+    if point is None:
+        return ""
+    mark = _BEST if line is winner.best else _TIED if line in winner.tied else " "
+    return f"{point.score:.3f}{mark}"
+
+
+def across_table(across: Across) -> Table:
+    """Mean rank and the rank on each data set, best first."""
+    notes = [f"Mean ranks closer than {across.critical_difference:.2f} may be chance (Nemenyi test, 5 %)."]
+    if across.friedman is not None:
+        notes.append(f"That all are equal has p = {across.friedman:.2g} (Friedman test).")
+    notes += [*([across.note] * bool(across.note)), *_left_out(len(across.places), "configurations")]
+    table = plain_table(f"{across.title}, on {across.device}", notes)
+    table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
+    for heading in ("mean rank", *across.data_sets):
+        table.add_column(Text(shorten(heading, 24)), justify="right")
+    for place in across.places[:_MOST_ROWS]:
+        ranks = (Text(f"{rank:g}") for rank in place.ranks)
+        table.add_row(Text(shorten(place.label, 120)), f"{place.mean:.2f}", *ranks)
+    return table
+
+
+def _first(texts: list[str], most: int, what: str) -> list[str]:
+    return texts[:most] + [f"and {len(texts) - most} {what} more"] * (len(texts) > most)
+
+
+def _left_out(count: int, what: str) -> list[str]:
+    return [f"Shown: {_MOST_ROWS} of {count} {what}, best first."] * (count > _MOST_ROWS)
+
+
+def plain_table(title: str = "", notes: Sequence[str] = ()) -> Table:
+    """An empty table for `rich.print`; the notes stand below it, a line each. Markup in either is plain text."""
+    return Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        caption=Text("\n".join(notes)) if notes else None,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )

@@ -1,0 +1,91 @@
+"""Definitions of the score of two classes, of which the second is looked for: empty images, thresholds, objects."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.evaluation import objects, scores
+from bench.evaluation.confusion import THRESHOLDS
+from bench.evaluation.image_table import ImageTable
+from bench.results.analysis.resampling import Formula, Score, macro, of_class, of_images, of_split
+
+_THRESHOLDS = (0.3, 0.5, 0.7)
+_EMPTY = (("left out", np.nan), ("counts 1", 1.0), ("counts 0", 0.0))
+
+
+def binary_definitions(name: str) -> Iterator[Score]:
+    """What the counts of a class with that name allow beside what any data set's do."""
+    yield from _foreground(name)
+    yield from _thresholds(name)
+    yield from _objects()
+
+
+def _foreground(name: str) -> Iterator[Score]:
+    """Class 1 of two, and what an image counts that has it neither in its labels nor in its prediction."""
+    for text, formula in (("IoU", scores.iou), ("dice", scores.dice), ("F2", scores.f2)):
+        yield of_split(f"{text} of {name}, split", of_class(formula))
+    for text, formula in (("IoU", scores.iou), ("dice", scores.dice)):
+        for policy, empty in _EMPTY:
+            yield of_images(f"{text} of {name}, each image, empty {policy}", partial(_filled, formula, empty))
+        yield of_images(f"{text} of {name}, each image that truly has it", partial(_where_true, formula))
+
+
+def _filled(formula: Formula, empty: float, table: ImageTable) -> NDArray[np.float64]:
+    return np.nan_to_num(formula(table.counts[:, 1]), nan=empty)
+
+
+def _where_true(formula: Formula, table: ImageTable) -> NDArray[np.float64]:
+    own = table.counts[:, 1]
+    return np.where(own[:, 0] + own[:, 2] > 0, formula(own), np.nan)
+
+
+def _thresholds(name: str) -> Iterator[Score]:
+    for threshold in _THRESHOLDS:
+        counts = partial(_threshold_counts, only=THRESHOLDS.index(threshold))
+        yield of_split(f"IoU of {name} at threshold {threshold}", of_class(scores.iou, 0), counts)
+    yield of_split(
+        f"IoU of {name} at its best threshold", lambda sums: scores.iou(sums).max(axis=-1), _threshold_counts
+    )
+    yield of_split(
+        f"IoU of {name} as tuned on validation",
+        of_class(scores.iou),
+        lambda table: table.extra["tuned"],
+    )
+
+
+def _threshold_counts(table: ImageTable, only: int | None = None) -> NDArray[np.int64]:
+    """(N, 19, 3), or (N, 1, 3) of one threshold alone."""
+    if table.threshold_counts is None:
+        raise KeyError("threshold counts")
+    return table.threshold_counts if only is None else table.threshold_counts[:, [only]]
+
+
+def _objects() -> Iterator[Score]:
+    """The Airbus challenge's F2 of objects, and what images without ships count in it."""
+    yield of_images("object F2 of each image, empty counts 1", lambda table: objects.image_f2(table.extra["objects"]))
+    yield of_images("object F2 of each image, empty left out", lambda table: _object_f2(table, left_out=_is_empty))
+    yield of_images("object F2 of each image that truly has one", lambda table: _object_f2(table, left_out=_has_none))
+    yield of_split("object F2 of the split", macro(scores.f2), _object_counts)
+    yield of_images(
+        "object F2 of each image, as tuned on validation", lambda table: objects.image_f2(table.extra["tuned_objects"])
+    )
+
+
+def _is_empty(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(~counts.any(axis=(1, 2, 3)))
+
+
+def _has_none(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(~counts[..., (0, 2)].any(axis=(1, 2, 3)))
+
+
+def _object_f2(table: ImageTable, left_out: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> NDArray[np.float64]:
+    counts = table.extra["objects"]
+    return np.where(left_out(counts), np.nan, objects.image_f2(counts))
+
+
+def _object_counts(table: ImageTable) -> NDArray[np.int64]:
+    """(N, 10, 3): sizes together."""
+    return table.extra["objects"].sum(axis=1)

@@ -1,0 +1,195 @@
+"""How sure a score is: a paired bootstrap over images, crossed with the spread over seeds.
+
+One draw of images serves all seeds of all configurations, so that a picture that is hard for everyone does not blur a
+difference. The variance of a configuration's mean is that over the draws of images plus that over its seeds; both
+have their small-sample correction (n / (n - 1)), and the interval takes Student's t with Satterthwaite's degrees of
+freedom, since three seeds say little about their own spread. tests/test_bootstrap.py measures the coverage.
+
+What is drawn are groups of images: the images themselves, or the cars of Carvana.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from bench.core.errors import BenchError
+
+REPEATS = 1000  # draws of images
+LEVEL = 0.95  # of the intervals
+_BLOCK = 256  # rows at once
+_NEVER = 1e-18  # a variance of rounding errors alone
+
+Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): what is summed over the images of a draw
+Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> scores (...)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and where it lies, with 95 % confidence unless another level was asked for."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """A configuration's score with what is known of its two sources of chance."""
+
+    scores: NDArray[np.float64]  # (seeds,) on the whole split
+    draws: NDArray[np.float64]  # (REPEATS,) mean over the seeds on each draw of images
+    groups: int  # that images were drawn by
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return float(self.scores.mean())
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Of the mean; of the images alone where there is one seed."""
+        return _interval(self.mean, self.draws, self.groups, [self])
+
+    def minus(self, other: "Uncertainty", *, level: float = LEVEL) -> Interval | None:
+        """The difference to another configuration on the same images; None with one seed: not separable by seed."""
+        if min(len(self.scores), len(other.scores)) < 2:
+            return None
+        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
+
+    def is_separable(self, other: "Uncertainty") -> bool:
+        """Whether the difference's interval leaves out 0."""
+        difference = self.minus(other)
+        return difference is not None and not difference.low <= 0 <= difference.high
+
+
+def _interval(
+    mean: float, draws: NDArray[np.float64], groups: int, parts: Sequence[Uncertainty], level: float = LEVEL
+) -> Interval:
+    variances, freedoms = [_image_variance(draws, groups)], [groups - 1]
+    for part in parts:
+        if (seeds := len(part.scores)) > 1:
+            variances.append(float(part.scores.var(ddof=1)) / seeds)
+            freedoms.append(seeds - 1)
+    total = sum(variances)
+    if not total:
+        return Interval(mean, mean, mean)
+    if not math.isfinite(total):
+        return Interval(mean, -math.inf, math.inf)
+    freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True) if v)
+    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(total)
+    return Interval(mean, mean - half, mean + half)
+
+
+def _image_variance(draws: NDArray[np.float64], groups: int) -> float:
+    """Over the draws; those without a score (no class that counts) are left out. One group says nothing: infinite."""
+    known = draws[np.isfinite(draws)]
+    return float(known.var()) * groups / (groups - 1) if groups > 1 and known.size else math.inf
+
+
+def bootstrap(
+    configurations: Sequence[Sequence[Values]], groups: Sequence[str], score: Score, *, seed: int = 0
+) -> list[Uncertainty]:
+    """The uncertainty of each configuration's score.
+
+    Args:
+        configurations: for each the arrays (images, K) of its seeds, the same images in the same order throughout.
+        groups: for each image the name of what is drawn together.
+        score: of the sums over a draw's images.
+
+    Raises:
+        BenchError: arrays of different images.
+    """
+    arrays = [array for seeds in configurations for array in seeds]
+    if any(array.shape != (len(groups), arrays[0].shape[1]) for array in arrays):
+        raise BenchError("The per-image tables are not of the same images and classes: they can't be compared.")
+    order, starts = _order(groups)
+    sums = np.stack([np.add.reduceat(array[order], starts, axis=0) for array in arrays], axis=1)  # (G, trials, K)
+    scores = score(sums.sum(axis=0).astype(np.float64))
+    drawn = _weights(len(starts), seed) @ sums.reshape(len(starts), -1).astype(np.float64)
+    drawn = score(drawn.reshape(REPEATS, *sums.shape[1:]))
+    ends = np.cumsum([0, *map(len, configurations)])
+    return [
+        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(starts)) for begin, end in pairwise(ends)
+    ]
+
+
+def _order(groups: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The images sorted by group, and where each group begins: (images,), (groups,)."""
+    names = np.asarray(groups)
+    order = np.argsort(names, kind="stable")
+    return order, np.unique(names[order], return_index=True)[1]
+
+
+@lru_cache(maxsize=2)
+def _weights(groups: int, seed: int) -> NDArray[np.float64]:
+    """How often each draw has each group: (REPEATS, groups). Made once for all trials on the same images."""
+    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=REPEATS)
+    return drawn.astype(np.float64)
+
+
+def separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """Symmetric (rows, rows): which pairs `is_separable`, all at once (two thousand rows in a second or two)."""
+    found = np.zeros((len(rows), len(rows)), bool)
+    several = [i for i, row in enumerate(rows) if len(row.scores) > 1]
+    whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1]
+    for i in set(several) - set(whole):  # a class that some draws don't have: pair by pair
+        for j in several:
+            found[i, j] = found[j, i] = rows[i].is_separable(rows[j])
+    if whole:
+        found[np.ix_(whole, whole)] = _separable([rows[i] for i in whole])
+    return found
+
+
+def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """As `is_separable`; the variance of a difference of draws comes from their covariances."""
+    seeds = np.array([len(row.scores) for row in rows])
+    by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
+    mean = np.array([row.mean for row in rows])
+    draws = np.array([row.draws for row in rows])
+    draws -= draws.mean(axis=1, keepdims=True)
+    own, groups = (draws**2).mean(axis=1), rows[0].groups
+    part = by_seed**2 / (seeds - 1)
+    found = np.zeros((len(rows), len(rows)), bool)
+    for begin in range(0, len(rows), _BLOCK):  # a square of thousands several times over fills the memory
+        some, rest = slice(begin, begin + _BLOCK), slice(begin, None)
+        covariance = draws[some] @ draws[rest].T / draws.shape[1]
+        by_image = np.maximum(own[some, None] + own[rest] - 2 * covariance, 0) * groups / (groups - 1)
+        total = by_image + by_seed[some, None] + by_seed[rest]
+        inverse = by_image**2 / (groups - 1) + part[some, None] + part[rest]
+        difference = np.abs(mean[some, None] - mean[rest])
+        open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
+        sure = (difference > 0) & (total <= _NEVER)
+        freedom = total[open_] ** 2 / inverse[open_]
+        sure[open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+        found[some, rest] = sure
+        found[rest, some] = sure.T
+    return found
+
+
+def ranks(sorted_rows: Sequence[Uncertainty], apart: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
+    """Best and worst rank of each row that the differences leave open, of rows sorted best first.
+
+    A row's rank is at least one more than the number of rows that are surely better, and so on from below. `apart`:
+    what `separable` says of them, where it is known already.
+    """
+    better = np.triu(separable(sorted_rows) if apart is None else apart)  # [i, j]: row i is surely better than row j
+    return [
+        (1 + int(above), len(better) - int(below)) for above, below in zip(better.sum(0), better.sum(1), strict=True)
+    ]
+
+
+def tie_groups(sorted_rows: Sequence[Uncertainty]) -> list[int]:
+    """The place of each row's tie group: that of its first row, from which no other of the group can be told apart."""
+    places: list[int] = []
+    first = 0
+    for place, row in enumerate(sorted_rows):
+        if place and sorted_rows[first].is_separable(row):
+            first = place
+        places.append(first + 1)
+    return places

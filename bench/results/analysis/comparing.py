@@ -1,0 +1,186 @@
+"""Two configurations, or the same one in two results folders: how much better, how much faster, and what differs."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
+from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.uncertainty import MEAN_IOU, Score, measure
+from bench.results.clean_text import shorten
+
+RATIOS = (  # columns whose ratio is told
+    "train_images_per_second",
+    "inference_images_per_second",
+    "best_inference_images_per_second",
+    "latency_ms_p95",
+    "peak_memory_mib",
+    "joules_per_1000_train_images",
+    "params",
+    "train_seconds",
+)
+_PROTOCOL = ("protocol_version",)
+_DATA, _COUNTS = ("data_fingerprint",), ("train_images", "val_images", "test_images")
+_CODE = ("commit", "dirty", "plugin")
+_MACHINE = (
+    *("device", "gpu", "driver", "cpu", "cores", "memory_gib", "platform", "variables"),
+    *("jit_compile", "tf32", "memory_method"),
+)
+_LIBRARIES = ("python", "cuda", "cudnn")
+_BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+_MOST_VALUES = 3
+_SIDES = ("the first", "the second")
+_KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
+SPEED_ALONE = "no quality: speed alone was measured"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something in which the two differ."""
+
+    kind: str  # data, protocol, configuration, code, packages, machine
+    name: str
+    one: str
+    other: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The second against the first."""
+
+    label: str
+    score: str  # the column's name; mean IoU where neither side has the one that was asked for
+    scores: tuple[float, float]  # NaN where a side has none
+    change: Interval | None  # of the score, second - first; None: it can't be told
+    reason: str  # why there is no interval; empty where there is one
+    ratios: dict[str, Interval]  # second / first, with 95 % over the seeds; low and high are NaN for one seed
+    differences: tuple[Difference, ...]  # the likely cause of another score first
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether both sides have the score."""
+        return not any(map(math.isnan, self.scores))
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the two can be told apart."""
+        return self.change is not None and not self.change.low <= 0 <= self.change.high
+
+
+def compare(label: str, one: Configuration, other: Configuration, score: Score = MEAN_IOU) -> Comparison:
+    """Compare two configurations that have at least one trial that ended well.
+
+    Where neither has the score, as one that another data set has of its own, mean IoU is compared, as in the tables.
+    """
+    if not any(member.spread(score.name).n for member in (one, other)):
+        score = MEAN_IOU
+    scores = one.spread(score.name).mean, other.spread(score.name).mean
+    change, reason = _change(one, other, score)
+    ratios = {name: ratio for name in RATIOS if (ratio := _ratio(one, other, name))}
+    return Comparison(label, score.name, scores, change, reason, ratios, tuple(differences(one, other)))
+
+
+def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
+    """Of geometric means over the seeds; Welch's interval on the logarithms. None where a side has no value above 0."""
+    sides = [_logarithms(member, name) for member in (one, other)]
+    if any(not len(side) for side in sides):
+        return None
+    change = sides[1].mean() - sides[0].mean()
+    if any(len(side) < 2 for side in sides):
+        return Interval(math.exp(change), math.nan, math.nan)
+    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
+    if not (total := sum(parts)):
+        return Interval(math.exp(change), math.exp(change), math.exp(change))
+    freedom = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total)
+    return Interval(math.exp(change), math.exp(change - half), math.exp(change + half))
+
+
+def _logarithms(member: Configuration, name: str) -> np.ndarray:
+    """Of a column's mean for each seed that has it above 0: (seeds,)."""
+    if name not in member.ok:
+        return np.array([])
+    values = member.ok.groupby("seed")[name].mean()
+    return np.log(values[values > 0].to_numpy(dtype=float))
+
+
+def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Interval | None, str]:
+    if any(member.values["measure"] == "speed" for member in (one, other)):
+        return None, SPEED_ALONE
+    for name, member in zip(_SIDES, (one, other), strict=True):
+        if not member.spread(score.name).n:
+            return None, f"{name} doesn't have the score"
+    rows = measure([one, other], score).rows
+    for name, row in zip(_SIDES, rows, strict=True):
+        if isinstance(row, str):
+            return None, f"{name}: {row}"
+    first, second = (row for row in rows if isinstance(row, Uncertainty))
+    change = second.minus(first)
+    return change, "" if change else "not separable by seed: a side has one seed"
+
+
+def differences(one: Configuration, other: Configuration) -> Iterator[Difference]:
+    """What differs between the trials that ended well, what is likelier to change a score first."""
+    named = (
+        ("data", _DATA),
+        ("protocol", _PROTOCOL),
+        ("configuration", (*_configuration_columns(), "seed")),
+        ("data", _COUNTS),  # other counts of the same data come of the configuration
+        ("code", _CODE),
+        ("packages", _packages(one, other)),
+        ("machine", _MACHINE),
+    )
+    for kind, names in named:
+        for name in names:
+            first, second = _values(one.ok, name), _values(other.ok, name)
+            if first != second:
+                yield Difference(kind, name.removeprefix("version_"), _listed(first), _listed(second))
+
+
+def cause_order(difference: Difference) -> tuple[int, bool]:
+    """Sorts what several pairs differ in as `differences` does for one."""
+    is_count = difference.name in _COUNTS
+    return _KINDS.index("configuration" if is_count else difference.kind), is_count
+
+
+def _packages(one: Configuration, other: Configuration) -> list[str]:
+    """What computes first: the backend, Keras, then the rest."""
+    found = {c.removeprefix("version_") for m in (one, other) for c in m.ok.columns if c.startswith("version_")}
+    backend = {name for m in (one, other) for name in _BACKENDS.get(str(m.values["backend"]), ())}
+    order = sorted(found, key=lambda name: (name not in backend, name != "keras", name))
+    return [*(f"version_{name}" for name in order), *_LIBRARIES]
+
+
+def _configuration_columns() -> tuple[str, ...]:
+    return tuple(c for c in SAME if c not in (*_DATA, *_PROTOCOL, *_CODE, *_MACHINE))
+
+
+def _values(rows: pd.DataFrame, name: str) -> list[str]:
+    if name not in rows:
+        return []
+    texts = {f"{value:g}" if isinstance(value, float) else str(value) for value in rows[name]} - {"", "nan"}
+    return sorted({text[:12] for text in texts} if name == "commit" else texts)
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
+    return ", ".join(shorten(value, 60) for value in values[:_MOST_VALUES]) + more or "none"
+
+
+def pairs(ones: Sequence[Configuration], others: Sequence[Configuration]) -> list[tuple[Configuration, Configuration]]:
+    """The same configuration in two sets: equal in all options; on several devices, on the same one where it can be."""
+    found = []
+    for one in ones:
+        alike = [other for other in others if _options(other) == _options(one) and other.seeds]
+        alike.sort(key=lambda other: other.values["device"] != one.values["device"])
+        if one.seeds and alike:
+            found.append((one, alike[0]))
+    return found
+
+
+def _options(member: Configuration) -> tuple[str, ...]:
+    return tuple(str(member.values[name]) for name in _configuration_columns())

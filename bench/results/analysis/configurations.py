@@ -1,0 +1,116 @@
+"""Trials that differ in nothing but seed and repeat, pooled: mean and sample standard deviation over the seeds."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from bench.results.dataframe import CONFIG
+
+_NOT_IDENTITY = (
+    *("seed", "repeat", "data_dir", "skip_corrupt", "timeout", "keep_weights"),
+    *("find_batch_size", "sweep_seconds", "trace"),
+)
+SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "evaluation_size")
+SAME += ("data_fingerprint", "device", "protocol_version")
+"""The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A value over the seeds of a configuration."""
+
+    mean: float  # NaN when no seed has the value
+    sd: float | None  # sample standard deviation (n - 1); None for fewer than two seeds: there is no spread to see
+    n: int  # seeds that have the value
+
+
+NOTHING = Spread(float("nan"), None, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """All trials of one configuration on one device."""
+
+    values: dict[str, object]  # of the columns in SAME and `configuration`, from the best of the trials
+    spreads: dict[str, Spread]  # of every number column, over the trials that are ok
+    trials: pd.DataFrame  # the rows of the frame, failed ones too
+
+    @cached_property
+    def ok(self) -> pd.DataFrame:
+        """The trials that ended well."""
+        return self.trials[self.trials["status"] == "ok"]
+
+    @cached_property
+    def good_seeds(self) -> tuple[float, ...]:
+        """The different seeds that ended well, in order."""
+        return tuple(sorted({seed for seed in self.ok["seed"].tolist() if not math.isnan(seed)}))
+
+    @property
+    def seeds(self) -> int:
+        """How many different seeds ended well."""
+        return len(self.good_seeds)
+
+    @property
+    def failed(self) -> int:
+        """How many trials did not end well."""
+        return len(self.trials) - len(self.ok)
+
+    def spread(self, column: str) -> Spread:
+        """Mean and spread of a column; a column that no trial has gives NaN, n = 0."""
+        return self.spreads.get(column, NOTHING)
+
+
+def pool(frame: pd.DataFrame) -> list[Configuration]:
+    """The configurations of a frame of `load_results`, in the order of their first trials.
+
+    Repeats of one seed are averaged first, so that n counts seeds. The record's `configuration`
+    decides, for it knows a plug-in and a weights file by content; a record without it goes by the
+    columns in SAME, and one that failed before its data had a fingerprint gets the only one known.
+    """
+    if frame.empty:
+        return []
+    frame = _with_fingerprints(frame)
+    number = _numbers(frame)
+    numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
+    ok = frame["status"] == "ok"
+    per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
+    over_seeds = per_seed.groupby(level=0)
+    means = over_seeds.mean()
+    tables = [table.to_numpy() for table in (means, over_seeds.std(ddof=1), over_seeds.count())]
+    place_of = {index: place for place, index in enumerate(means.index)}
+    frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # those that are ok first
+    configurations = []
+    groups = frame.groupby(number)
+    firsts = groups.head(1).sort_index(key=lambda index: number[index])[[*SAME, "configuration"]].to_dict("records")
+    for (index, rows), first in zip(groups, firsts, strict=True):
+        spreads = {}
+        if (place := place_of.get(index)) is not None:
+            values = zip(numeric, *(table[place].tolist() for table in tables), strict=True)
+            spreads = {c: Spread(m, s if n > 1 else None, int(n)) for c, m, s, n in values}
+        configurations.append(Configuration(first, spreads, rows))
+    return configurations
+
+
+def _numbers(frame: pd.DataFrame) -> pd.Series:
+    """The number of each row's configuration, in the order in which they appear."""
+    known = frame["configuration"] != ""
+    always = ["configuration", "device", "protocol_version"]
+    others = frame[[c for c in SAME if c not in always]].astype(object)
+    others[known] = ""  # the hash stands for them
+    return pd.concat([frame[always], others], axis=1).groupby([*always, *others], dropna=False, sort=False).ngroup()
+
+
+def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the fingerprint of trials that failed before they had one, where it can only be one."""
+    data = ["dataset", "image_size", "device", "protocol_version"]
+    known = (
+        frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])
+    )
+    only = known.loc[known["nunique"] == 1, "first"].to_dict()
+    filled = [
+        mark or only.get(tuple(place), "")
+        for mark, place in zip(frame["data_fingerprint"], frame[data].itertuples(index=False), strict=True)
+    ]
+    return frame.assign(data_fingerprint=filled)

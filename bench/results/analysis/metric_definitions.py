@@ -1,0 +1,140 @@
+"""The definitions of the score that a per-image table allows; nothing is predicted again.
+
+Each is made of sums over the images, so that images can be drawn again. Counts by class tell what is united with what,
+not what was taken for what: the border's pixels can be added to the pet or to the background, or its class be left out
+of a mean, but pixels can't be ignored afterwards.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.evaluation import boundary, scores
+from bench.evaluation.image_table import ImageTable
+from bench.evaluation.scores import mean_of_known, ratio
+from bench.results.analysis.binary_definitions import binary_definitions
+from bench.results.analysis.bootstrap import Values
+from bench.results.analysis.resampling import (
+    Counts,
+    Formula,
+    Score,
+    accuracy,
+    image_scores,
+    macro,
+    mean_of_images,
+    of_class,
+    of_images,
+    of_split,
+    recall,
+    with_number,
+)
+
+RECORDED = "mean IoU of the split"
+_NO_CLASSES = ("background", "border")  # names of classes that are no thing of their own
+
+
+def definitions(classes: Sequence[str]) -> list[Score]:
+    """All definitions for a data set with these classes; the first is the one that is ranked by.
+
+    Their `values` raise KeyError where a table lacks what they are made of.
+    """
+    found = [*_pixels(), *_by_image(), *_boundaries()]
+    if len(classes) == 2:
+        found += binary_definitions(classes[1])
+    else:
+        found += _united(classes)
+    return found
+
+
+def _pixels() -> Iterator[Score]:
+    yield of_split(RECORDED, macro(scores.iou))
+    yield of_split("mean dice of the split", macro(scores.dice))
+    yield of_split("mean F2 of the split", macro(scores.f2))
+    yield of_split("pixel accuracy of the split", accuracy)
+    yield of_split("mean accuracy of the classes, split", macro(recall))
+    yield of_split("IoU of all classes' pixels together, split", lambda sums: scores.iou(sums.sum(axis=-2)))
+    yield of_split("IoU weighted by the classes' pixels, split", _weighted)
+
+
+def _weighted(sums: NDArray) -> NDArray[np.float64]:
+    pixels = sums[..., 0] + sums[..., 2]
+    return ratio((np.nan_to_num(scores.iou(sums)) * pixels).sum(axis=-1), pixels.sum(axis=-1))
+
+
+def _by_image() -> Iterator[Score]:
+    yield of_images("mean IoU of each image, absent classes left out", image_scores)
+    yield of_images(
+        "mean IoU of each image, absent classes count 1",
+        lambda table: np.nan_to_num(scores.iou(table.counts), nan=1.0).mean(axis=1),
+    )
+    yield Score("IoU of each image by class, then over classes", _class_values, _over_classes)
+    yield of_images("mean dice of each image, absent classes left out", lambda t: macro(scores.dice)(t.counts))
+    yield Score("mean IoU of each group of images", _group_values, mean_of_images)
+
+
+def _class_values(table: ImageTable) -> Values:
+    """(N, 2 C): each class's IoU, and whether it has one."""
+    return with_number(scores.iou(table.counts)).reshape(len(table.counts), -1)
+
+
+def _over_classes(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return mean_of_known(mean_of_images(sums.reshape(*sums.shape[:-1], -1, 2)))
+
+
+def _group_values(table: ImageTable) -> Values:
+    """(N, 2), a group's score at its first image, since images are drawn by groups; KeyError where each is its own."""
+    names, first, number = np.unique(table.groups, return_index=True, return_inverse=True)
+    if len(names) == len(table.groups):
+        raise KeyError("groups")
+    sums = np.zeros((len(names), *table.counts.shape[1:]), np.int64)
+    np.add.at(sums, number, table.counts)
+    values = np.full(len(table.groups), np.nan)
+    values[first] = macro(scores.iou)(sums)
+    return with_number(values)
+
+
+def _boundaries() -> Iterator[Score]:
+    yield of_split("boundary IoU of the split", macro(scores.iou), lambda table: table.extra["boundary"])
+    yield of_images("boundary IoU of each image", lambda table: macro(scores.iou)(table.extra["boundary"]))
+    yield of_images("boundary F of each image", lambda table: macro(boundary.boundary_f)(table.extra["contour"]))
+
+
+def _united(classes: Sequence[str]) -> Iterator[Score]:
+    """What the background, the border and what lies between them may be counted as."""
+    for place, name in enumerate(classes):
+        if name in _NO_CLASSES:
+            formula = partial(_without, macro(scores.iou), place)
+            yield of_split(f"mean IoU of the split, {name} left out", formula)
+    things = [name for name in classes if name not in _NO_CLASSES]
+    if "background" in classes:
+        name = f"border as {things[0]}" if len(things) == 1 and "border" in classes else "all but background as one"
+        yield from _against_rest(name, partial(_rest, place=classes.index("background")))
+    if len(things) == 1 and set(_NO_CLASSES) <= set(classes):
+        yield from _against_rest("border as background", partial(_one, place=classes.index(things[0])))
+
+
+def _without(formula: Formula, place: int, counts: NDArray) -> NDArray[np.float64]:
+    return formula(np.delete(counts, place, axis=-2))
+
+
+def _one(table: ImageTable, place: int) -> NDArray[np.int64]:
+    """(N, 2, 3): all other classes as one, then the class at `place`: what is false of one is missing in the other."""
+    own = table.counts[:, place]
+    pixels = table.counts[..., 0].sum(axis=1) + table.counts[..., 2].sum(axis=1)
+    rest = np.stack([pixels - own.sum(axis=-1), own[:, 2], own[:, 1]], axis=-1)
+    return np.stack([rest, own], axis=1)
+
+
+def _rest(table: ImageTable, place: int) -> NDArray[np.int64]:
+    """(N, 2, 3): the class at `place`, then all other classes as one."""
+    return _one(table, place)[:, ::-1]
+
+
+def _against_rest(name: str, counts: Counts) -> Iterator[Score]:
+    """Scores of two classes, of which the second is the one that is looked for."""
+    yield of_split(f"{name}: mean IoU of both, split", macro(scores.iou), counts)
+    yield of_split(f"{name}: IoU, split", of_class(scores.iou), counts)
+    yield of_images(f"{name}: IoU of each image", lambda table: scores.iou(counts(table)[:, 1]))
+    yield of_images(f"{name}: dice of each image", lambda table: scores.dice(counts(table)[:, 1]))

@@ -1,0 +1,94 @@
+"""Where the result of one more seed is expected, from the seeds of the same configuration."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy.special import stdtrit
+
+from bench.core.errors import BenchError
+from bench.results.analysis.configurations import Configuration
+
+LEVEL = 0.95
+FEWEST = 2  # seeds: one has no spread
+ENOUGH = 5  # with fewer the interval is so wide that a real change may hide in it
+SPEED = (  # columns that are compared on the same device only
+    "train_images_per_second",
+    "latency_ms_p50",
+    "inference_images_per_second",
+    "peak_memory_mib",
+)
+QUALITY = ("mean_iou", "airbus_f2", "carvana_dice")  # columns that decide, where the data set has them
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Where a new seed's value lies with 95 % probability, if nothing but chance has changed."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies inside, rounding aside; NaN does not."""
+        rounding = 1e-9 * max(1.0, abs(self.mean))
+        return self.low - rounding <= value <= self.high + rounding
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A new value beside what was expected."""
+
+    column: str
+    value: float
+    expected: Prediction
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is as expected."""
+        return self.expected.holds(self.value)
+
+
+def predict(values: Sequence[float]) -> Prediction:
+    """Student's t prediction interval for one more value: mean +- t s sqrt(1 + 1 / n), with n - 1 degrees of freedom.
+
+    Raises:
+        BenchError: fewer than two values.
+    """
+    n = len(values)
+    if n < FEWEST:
+        raise BenchError(f"A prediction interval needs {FEWEST} seeds or more, {n} ended well. {ENOUGH} are enough.")
+    mean = math.fsum(values) / n
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance * (1 + 1 / n))
+    return Prediction(mean, mean - half, mean + half, n)
+
+
+def predict_positive(values: Sequence[float]) -> Prediction:
+    """As `predict`, of the logarithms: of speeds, which differ by factors and are never below 0."""
+    found = predict([math.log(value) for value in values])
+    return Prediction(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.seeds)
+
+
+def by_seed(member: Configuration, column: str) -> pd.Series:
+    """The column's value of each seed that ended well; repeats of a seed count as one. Empty where there is none."""
+    if column not in member.ok:
+        return pd.Series(dtype=float)
+    return member.ok.groupby("seed")[column].mean().dropna()
+
+
+def verdicts(known: Configuration, new: Configuration) -> Iterator[Verdict]:
+    """Each column of the new trials beside what the known seeds let expect; speed and memory on one device only.
+
+    The interval is for another seed: of one that is known already it is a mild test.
+    """
+    same_device = known.values["device"] == new.values["device"]
+    for column in (*QUALITY, *(SPEED if same_device else ())):
+        values, found = by_seed(known, column), new.spread(column)
+        if column in SPEED:
+            values = values[values > 0]
+        if len(values) >= FEWEST and found.n:
+            expected = predict_positive if column in SPEED else predict
+            yield Verdict(column, found.mean, expected([float(value) for value in values]))

@@ -1,0 +1,222 @@
+"""Records as a pandas DataFrame, one row a trial; results/README.md says what each column means."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+import pandas as pd
+
+from bench.core.specs import FINAL_STATUSES, TrialConfig
+from bench.results.clean_text import clean
+from bench.results.store import StoredTrial, load
+
+# A configuration's fields under their column names; `params` alone is the number of the model's parameters.
+CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
+_CONFIG_NUMBERS = (
+    "crop_foreground",
+    "batch_size",
+    "lr",
+    "freeze_encoder",
+    "fine_tune_lr_factor",
+    "train_fraction",
+    "seed",
+    "repeat",
+    "timeout",
+    "find_batch_size",
+    "sweep_seconds",
+)
+# Options that the first records don't name, with the value that those trials had.
+_LATER_OPTIONS = {
+    "freeze_encoder": 0.0,
+    "fine_tune_lr_factor": 0.1,
+    "resize": "stretch",
+    "crop_foreground": 0.5,
+    "class_weights": "none",
+    "eval_size": "train",
+    "jit": "auto",
+    "initial_weights": "own",
+    "measure": "all",
+    "find_batch_size": 0,
+    "sweep_seconds": 120.0,
+    "trace": False,
+}
+
+_TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
+_TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
+_TEXTS += ("search_problem", "folder")
+_NUMBERS = (
+    *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
+    *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
+    *("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "peak_memory_mib", "params"),
+    *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
+)
+_DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
+_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks")  # that have columns of their own
+_NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
+
+
+def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
+    """All trials of one results folder or several, one row each, with every column that any of them has.
+
+    Text columns are empty and number columns NaN where a record says nothing. A path that is no
+    results folder raises BenchError where no other is one; a record that can't be read has no row
+    (`store.load` names both). A trial that stands in several folders has one row.
+    """
+    return trials_frame(without_doubles(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
+
+
+def without_doubles(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
+    """Each identity (key, device, repeat) once, and a line for each trial left out: no second seed.
+
+    The one that ended well stays, else the one that need not run again, else the latest.
+    """
+    same: dict[str, list[StoredTrial]] = {}
+    for trial in trials:
+        record = trial.record
+        same.setdefault(repr((record.key, record.device, record.repeat)), []).append(trial)
+    best = [max(some, key=_merit) for some in same.values()]
+    return best, [
+        f"{clean(str(trial.folder))}: the same trial as {clean(str(kept.folder))}, left out."
+        for kept, some in zip(best, same.values(), strict=True)
+        for trial in some
+        if trial is not kept
+    ]
+
+
+def _merit(trial: StoredTrial) -> tuple[bool, bool, str]:
+    record = trial.record
+    return record.status == "ok", record.status in FINAL_STATUSES, clean(record.finished)
+
+
+def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
+    """The rows of `load_results` for trials that are loaded already."""
+    frame = pd.DataFrame([_row(trial) for trial in trials], dtype=object)
+    first = list(dict.fromkeys((*_TEXTS, *_NUMBERS)))
+    frame = frame.reindex(columns=[*first, *(c for c in frame.columns if c not in first)])
+    return pd.DataFrame({name: _column(frame[name]) for name in frame.columns})
+
+
+def _column(column: pd.Series) -> pd.Series:
+    """Numbers, or texts as plain objects: thousands of frames are cut out of this one, which Arrow's take long for."""
+    if column.name in _NUMBERS or (column.name not in _TEXTS and _is_numeric(column)):
+        return pd.to_numeric(column, errors="coerce").astype(float)
+    texts = ["" if missing else intern(str(value)) for value, missing in zip(column, column.isna(), strict=True)]
+    return pd.Series(texts, column.index, dtype=object)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    found = column.infer_objects()
+    return pd.api.types.is_numeric_dtype(found) and not pd.api.types.is_bool_dtype(found)
+
+
+def _row(trial: StoredTrial) -> dict[str, Any]:
+    """One record, flat. What identifies the trial comes last: no metric's name can replace it."""
+    record = trial.record
+    return {
+        **_metrics(record.metrics),
+        **{f"val_{k}": v for k, v in _numbers(record.validation).items()},
+        **_numbers(record.model),
+        **_numbers(record.training),
+        **{f"ledger_{k}_seconds": v for k, v in _numbers(record.ledger).items()},
+        **_numbers(record.speed),
+        **_numbers(record.memory, but=("method", "search_problem")),
+        **_numbers(record.energy, but=("method",)),
+        **_environment(record.environment),
+        **_dataset(record.dataset),
+        "memory_method": clean(_mapping(record.memory).get("method")),
+        "search_problem": clean(_mapping(record.memory).get("search_problem")),
+        "sweep_end": clean(_mapping(record.speed).get("sweep_end")),
+        "energy_method": clean(_mapping(record.energy).get("method")),
+        **_config(record.config),
+        **{name: clean(getattr(record, name)) for name in ("status", "reason", "device", "key", "started", "finished")},
+        **{name: finite(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
+        "repeat": finite(record.repeat),
+        "configuration": clean(getattr(record, "configuration", "")),
+        "folder": str(trial.folder),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _name(key: str) -> str:
+    return clean(key)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def finite(value: Any) -> float:
+    """A finite number, or NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
+    return {_name(k): finite(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)}
+
+
+def _metrics(metrics: Any) -> dict[str, float]:
+    row = _numbers(metrics)
+    for name, prefix in _NESTED.items():
+        row |= {f"{prefix}_{k}": v for k, v in _numbers(_mapping(metrics).get(name)).items()}
+    return row
+
+
+def _environment(environment: Any) -> dict[str, Any]:
+    values = _mapping(environment)
+    plain = {k: v for k, v in values.items() if k not in _OF_THE_ENVIRONMENT}
+    row = {_name(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in plain.items()}
+    row |= {f"version_{_name(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
+    return {**row, **_device(values), **_peaks(_mapping(values.get("peaks")))}
+
+
+def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The GPU's state under load, and how many others used it before or then; nothing on a CPU."""
+    before, after = (_mapping(environment.get(name)) for name in ("device_before", "device_after"))
+    state = _numbers({k: v for k, v in after.items() if k in _DEVICE_NUMBERS})
+    others = [n for n in (finite(s.get("other_processes")) for s in (before, after)) if n == n]
+    if others:
+        state["other_processes"] = max(others)
+    reasons = after.get("throttle_reasons")
+    return {**state, "throttle_reasons": ", ".join(map(clean, reasons)) if isinstance(reasons, list) else ""}
+
+
+def _peaks(peaks: Mapping[str, Any]) -> dict[str, float]:
+    products = _numbers(peaks.get("matmul_tflops"))
+    copy = {"peak_copy_gb_per_s": finite(peaks["copy_gb_per_s"])} if "copy_gb_per_s" in peaks else {}
+    return {**{f"peak_tflops_{dtype}": value for dtype, value in products.items()}, **copy}
+
+
+def _dataset(dataset: Any) -> dict[str, Any]:
+    values = _mapping(dataset)
+    images = {f"{k}_images": v for k, v in _numbers(values.get("images")).items()}
+    return {**images, "data_fingerprint": clean(values.get("fingerprint"))}
+
+
+def _config(config: Any) -> dict[str, Any]:
+    values = {**(_LATER_OPTIONS if config else {}), **_mapping(config)}
+    values["builder_params"] = clean(values.pop("params", None) or None)
+    values["dataset_params"] = values.get("dataset_params") or None  # older records have none
+    for name in ("image_size", "crop"):
+        size = values.get(name)
+        values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
+    values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # the folder is this machine's
+    row = {k: finite(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
+    return {**row, "evaluation_size": _evaluation_size(row)}
+
+
+def _evaluation_size(config: Mapping[str, Any]) -> str:
+    """What predictions were compared at: the same text for trials whose scores may be compared."""
+    if config["eval_size"] == "native":
+        return "native"
+    return config["image_size"] if config["resize"] in ("", "stretch") else f"{config['image_size']} {config['resize']}"

@@ -1,0 +1,47 @@
+"""From what a user types to one stored trial."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.core.errors import BenchError
+from bench.results.store import MARKER, RECORD, StoredTrial, load, read_record
+
+
+def short_id(folder: Path) -> str:
+    """What tells a trial from all others: the last parts of its folder's name (key, device, repeat)."""
+    return folder.name.removesuffix(".running").split("_", 3)[-1]
+
+
+def find(folders: Sequence[Path], text: str) -> Path:
+    """The one folder whose name or trial's id is `text` or begins with it; BenchError for none or several."""
+    if not text:
+        raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or how it begins.")
+    names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
+    exact = [folder for folder, both in names if text in both]
+    found = exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        near = difflib.get_close_matches(text, [name for _, both in names for name in both], n=2, cutoff=0.7)
+        hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+        raise BenchError(f"There is no run '{text}'.{hint} `bench list runs` shows all {len(folders)}.")
+    some = ", ".join(folder.name for folder in found[:5])
+    raise BenchError(f"'{text}' begins {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
+
+
+def find_run(text: str, results: Path) -> StoredTrial:
+    """The trial that ended whose folder's path is `text`, or whose id in a results folder is, or begins with it."""
+    path = Path(text).expanduser()
+    if (path / MARKER).is_file():
+        raise BenchError(f"'{text}' is a results folder. Give one of its runs: `bench list runs --results {text}`.")
+    if text and (path / RECORD).is_file():
+        return StoredTrial(read_record(path), path.resolve())
+    if len(path.parts) > 1:
+        raise BenchError(f"'{text}' is no trial's folder (it has no {RECORD}). `bench list runs` shows the ids.")
+    loaded = load([results])
+    stored = {trial.folder: trial for trial in loaded.trials}
+    found = find([*stored, *(f for f in loaded.running if f.with_suffix("") not in stored)], text)
+    if found not in stored:
+        raise BenchError(f"The run '{found.stem}' has not ended yet: `bench show {text}` says how far it is.")
+    return StoredTrial(stored[found].record, found.resolve())

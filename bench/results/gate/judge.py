@@ -1,0 +1,225 @@
+"""The regression gate: a new set of records against a baseline, value by value.
+
+Scores that are sums over images go through the bootstrap of bootstrap.py, paired by image, and by seed where both sides
+have the same seeds; a regression is a difference whose interval leaves out 0 and that is greater than the limit. The
+intervals are as wide as it takes for all of them together to raise a false alarm in one comparison of a hundred.
+Everything else is compared by its mean.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
+from bench.core.specs import DATASET_METRICS
+from bench.evaluation.image_table import ImageTable
+from bench.results.analysis.bootstrap import Interval, Uncertainty, bootstrap
+from bench.results.analysis.uncertainty import SCORES, Score, score_named
+from bench.results.gate.baseline import Measured, Subject
+from bench.results.gate.limits import SPEEDS, Limit
+
+ALARMS = 0.01  # false ones a comparison, over all its intervals together
+OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
+EXIT_CODES = {REGRESSION: 1, UNJUDGED: 3}  # the first that is found, in this order; else 0
+TRIALS = "trials"  # the metric of the line that says whether they ran
+_BROKEN = ("failed", "diverged", "out_of_memory")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One judged value, or what could not be judged."""
+
+    subject: str  # the configuration's label
+    metric: str
+    verdict: str  # OK, REGRESSION, BETTER, UNJUDGED, NOTED
+    base: float | None = None
+    new: float | None = None
+    change: float | None = None  # new - base; of speeds head / base - 1
+    low: float | None = None  # of the change's interval, where there is one
+    high: float | None = None
+    limit: str = ""
+    reason: str = ""
+
+
+def exit_code(lines: Sequence[Line]) -> int:
+    """1 with a regression, 3 when something can't be judged, else 0."""
+    verdicts = {line.verdict for line in lines}
+    return next((code for verdict, code in EXIT_CODES.items() if verdict in verdicts), 0)
+
+
+def level_of(lines: int) -> float:
+    """The level of each of so many two-sided intervals, of which only one side is an alarm."""
+    return 1 - 2 * ALARMS / max(1, lines)
+
+
+def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Limit]) -> list[Line]:
+    """Judge every configuration of the baseline, and name those that it doesn't have.
+
+    Raises:
+        BenchError: a limit for a metric that no trial of either side has.
+    """
+    limits = _recorded(limits, [*base, *new])
+    pairs = [(old, _counterpart(old, new)) for old in base]
+    level = level_of(len(pairs) * sum(_is_score(limit.metric) for limit in limits))
+    lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
+    known = {id(found) for _, found in pairs}
+    reason = "Not in the baseline: --update takes it in."
+    taken = {subject.configuration for subject in base}
+    extra = [subject for subject in new if id(subject) not in known and subject.configuration not in taken]
+    return lines + [Line(subject.label, TRIALS, NOTED, reason=reason) for subject in extra]
+
+
+def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limit]:
+    names = {name for subject in subjects for trial in subject.trials for name in trial.values}
+    kept = []
+    for limit in limits:
+        if limit.metric in names:
+            kept.append(limit)
+        elif limit.metric not in SPEEDS and not limit.built_in:
+            raise BenchError(unknown("metric", limit.metric, sorted(names), sorted(names)))
+    return kept
+
+
+def _counterpart(old: Subject, new: Sequence[Subject]) -> Subject | None:
+    """The same configuration, on the same device where it ran on several."""
+    found = [subject for subject in new if subject.configuration == old.configuration]
+    return max(found, key=lambda subject: (subject.device == old.device, len(subject.ok)), default=None)
+
+
+def _judge(
+    old: Subject, found: Subject | None, new: Sequence[Subject], limits: Sequence[Limit], level: float
+) -> Iterator[Line]:
+    if found is None:
+        yield Line(old.label, TRIALS, UNJUDGED, reason=_why_missing(old, new))
+        return
+    broken = [trial for trial in found.trials if trial.status in _BROKEN]
+    count = float(len(old.ok)), float(len(found.ok))
+    if broken:
+        reason = f"{len(broken)} of {len(found.trials)} trials ended badly: {broken[0].status}: {broken[0].reason}"
+        yield Line(old.label, TRIALS, REGRESSION, *count, reason=reason)
+    elif not found.ok:
+        statuses = ", ".join(sorted({trial.status for trial in found.trials}))
+        yield Line(old.label, TRIALS, UNJUDGED, *count, reason=f"No trial ended well ({statuses}). Run them again.")
+    if found.ok:
+        for limit in limits:
+            yield _score_line(old, found, limit, level) if _is_score(limit.metric) else _value_line(old, found, limit)
+
+
+def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
+    alike = next((subject for subject in new if subject.config == old.config), None)
+    if alike is None:
+        return "No trial of this configuration among the new records. Run it, or take it out with --update."
+    if alike.protocol != old.protocol:
+        return f"Other protocol: {old.protocol} in the baseline, {alike.protocol} now."
+    if alike.fingerprint != old.fingerprint:
+        was, now = (repr(subject.fingerprint[:12]) for subject in (old, alike))
+        return f"Other data: fingerprint {was} in the baseline, {now} now."
+    return "The code or file that the configuration names has other contents than in the baseline."
+
+
+def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Line:
+    reason = _unpaired(old, found, limit.metric)
+    if reason:
+        return _unjudged(old, found, limit, reason)
+    base, new = _uncertainties(old, found, score_named(limit.metric))
+    difference = _difference(base, new, paired=_seeds(old) == _seeds(found), level=level)
+    if difference is None or not np.isfinite([difference.mean, difference.low, difference.high]).all():
+        return _unjudged(old, found, limit, "The per-image tables give no interval: too few images or classes.")
+    sure = difference.low > 0 or difference.high < 0
+    verdict = _verdict(limit, base.mean, difference.mean) if sure else OK
+    return Line(
+        old.label,
+        limit.metric,
+        verdict,
+        base.mean,
+        new.mean,
+        difference.mean,
+        difference.low,
+        difference.high,
+        str(limit),
+    )
+
+
+def _is_score(metric: str) -> bool:
+    return metric in SCORES or metric in DATASET_METRICS
+
+
+def _unpaired(old: Subject, found: Subject, metric: str) -> str:
+    """Why the two can't be paired by image and compared over seeds; empty when they can."""
+    if not old.images or not found.images:
+        return "There are no readable per-image tables."
+    if metric in DATASET_METRICS and any(metric not in t.own for side in (old, found) for t in _with_counts(side)):
+        return f"Some per-image tables have no column {metric}."
+    if old.images != found.images:
+        return "Other test images than in the baseline."
+    seeds = [len(_seeds(side)) for side in (old, found)]
+    if min(seeds) < 2:
+        return f"Seeds: {seeds[0]} in the baseline, {seeds[1]} now; 2 are needed on both sides, 3 or more are better."
+    return ""
+
+
+def _with_counts(side: Subject) -> list[Measured]:
+    return [trial for trial in side.ok if trial.counts is not None]
+
+
+def _seeds(side: Subject) -> list[int]:
+    return sorted({trial.seed for trial in _with_counts(side)})
+
+
+def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertainty]:
+    """Of base and new, drawn on the same images, by ascending seed; repeats of a seed count as one."""
+    sides = [_with_counts(side) for side in (old, found)]
+    values = [[score.values(_table(trial, found.groups)) for trial in side] for side in sides]
+    drawn = bootstrap(values, found.groups, score.of_sums)
+    return [_by_seed(one, [trial.seed for trial in side]) for one, side in zip(drawn, sides, strict=True)]
+
+
+def _table(trial: Measured, groups: tuple[str, ...]) -> ImageTable:
+    if trial.counts is None:
+        raise BenchError("A trial without a per-image table has no scores by image.")
+    return ImageTable(groups, groups, trial.counts, None, trial.own)
+
+
+def _by_seed(one: Uncertainty, seeds: Sequence[int]) -> Uncertainty:
+    scores = [one.scores[np.array(seeds) == seed].mean() for seed in sorted(set(seeds))]
+    return Uncertainty(np.array(scores), one.draws, one.groups)
+
+
+def _difference(base: Uncertainty, new: Uncertainty, *, paired: bool, level: float) -> Interval | None:
+    """New - base; with the same seeds seed by seed, for a seed's luck with its initial weights is in both."""
+    if not paired:
+        return new.minus(base, level=level)
+    changes = Uncertainty(new.scores - base.scores, new.draws - base.draws, new.groups)
+    nothing = Uncertainty(np.zeros_like(base.scores), np.zeros_like(base.draws), base.groups)
+    return changes.minus(nothing, level=level)
+
+
+def _value_line(old: Subject, found: Subject, limit: Limit) -> Line:
+    base, new = old.mean(limit.metric), found.mean(limit.metric)
+    if base is None or new is None:
+        side = "the baseline" if base is None else "the new records"
+        return _unjudged(old, found, limit, f"Not recorded in {side}.")
+    if "memory" in limit.metric and (reason := _other_memory(old, found)):
+        return _unjudged(old, found, limit, reason)
+    return Line(old.label, limit.metric, _verdict(limit, base, new - base), base, new, new - base, limit=str(limit))
+
+
+def _other_memory(old: Subject, found: Subject) -> str:
+    if old.device != found.device:
+        return f"Another device: {old.device} in the baseline, {found.device} now."
+    if old.memory_method != found.memory_method:
+        return f"Measured otherwise: {old.memory_method} in the baseline, {found.memory_method} now."
+    return ""
+
+
+def _unjudged(old: Subject, found: Subject, limit: Limit, reason: str) -> Line:
+    values = old.mean(limit.metric), found.mean(limit.metric)
+    return Line(old.label, limit.metric, UNJUDGED, *values, limit=str(limit), reason=reason)
+
+
+def _verdict(limit: Limit, base: float, change: float) -> str:
+    if not limit.allows(base, change):
+        return REGRESSION
+    return OK if limit.allows(base, -change) else BETTER

@@ -1,0 +1,120 @@
+"""How much worse a value may get before `bench check` calls it a regression: built in, or from a TOML file.
+
+A file has a table for each metric that it changes or adds, and `false` for one that is not to be judged:
+
+    peak_memory_mib = false
+
+    [mean_iou]
+    worse = "lower"    # "lower", "higher", or "any": every change counts
+    limit = 0.01       # in the metric's own unit; "10%" is a share of the baseline's value
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
+
+DIRECTIONS = ("lower", "higher", "any")
+STEP_TIME, LATENCY = "train_step_time", "inference_time"
+SPEEDS = (STEP_TIME, LATENCY)  # judged by --against alone, as head's seconds over base's
+_STORED_SECONDS = re.compile(r"_per_second|latency|seconds|harness_efficiency")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Which way a metric gets worse, and by how much it may."""
+
+    metric: str
+    worse: str  # one of DIRECTIONS
+    amount: float
+    relative: bool = False  # a share of the baseline's value
+    built_in: bool = False  # then a metric that nobody recorded is passed over
+
+    def allows(self, base: float, change: float) -> bool:
+        """Whether a value that was `base` may change by `change`."""
+        return self.excess(change) <= self.amount * (abs(base) if self.relative else 1.0)
+
+    def excess(self, change: float) -> float:
+        """How far a change goes in the direction that is worse; negative: better."""
+        return {"lower": -change, "higher": change, "any": abs(change)}[self.worse]
+
+    def __str__(self) -> str:
+        if not self.amount:
+            return "exact" if self.worse == "any" else f"not {self.worse}"
+        amount = f"{100 * self.amount:g}%" if self.relative else f"{self.amount:g}"
+        return f"{amount} {self.worse}" if self.worse != "any" else f"{amount} either way"
+
+
+DEFAULTS = (
+    Limit("mean_iou", "lower", 0.01),
+    Limit("params", "any", 0.0),
+    Limit("gflops", "any", 0.0, built_in=True),
+    Limit("peak_memory_mib", "higher", 0.10, relative=True),
+    Limit(STEP_TIME, "higher", 0.10, relative=True),
+    Limit(LATENCY, "higher", 0.10, relative=True),
+)
+
+
+def read_limits(file: Path | None = None) -> list[Limit]:
+    """The built-in limits, changed by a TOML file; BenchError names what is wrong in it."""
+    limits = {limit.metric: limit for limit in DEFAULTS}
+    for metric, given in _read(file).items() if file else ():
+        if given is False:
+            limits.pop(metric, None)
+        elif isinstance(given, dict):
+            limits[metric] = _limit(metric, given, limits.get(metric), file)
+        else:
+            raise BenchError(f"'{metric}' in '{file}' is {given!r}. Accepted: a table, or false for not judged.")
+    return list(limits.values())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise BenchError(f"The limits '{file}' can't be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise BenchError(f"'{file}' is no valid TOML: {error}.") from error
+
+
+def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path | None) -> Limit:
+    if metric not in SPEEDS and _STORED_SECONDS.search(metric):
+        raise BenchError(
+            f"'{metric}' in '{file}': speed is never judged against stored seconds. `bench check --against REV` "
+            f"times both revisions in turn; its limits are {' and '.join(SPEEDS)}."
+        )
+    for name in given:
+        if name not in ("worse", "limit"):
+            raise BenchError(
+                unknown(f"name under [{metric}] in '{file}'", name, ["worse", "limit"], ["limit", "worse"])
+            )
+    limit = old or Limit(metric, "", 0.0)
+    worse = given.get("worse", limit.worse)
+    if worse not in DIRECTIONS:
+        raise BenchError(f"'worse' of [{metric}] in '{file}' is {worse!r}. Accepted: {', '.join(DIRECTIONS)}.")
+    limit = replace(limit, worse=worse, built_in=False)
+    if "limit" not in given:
+        return limit
+    amount, relative = _amount(given["limit"], f"'limit' of [{metric}] in '{file}'")
+    if metric in SPEEDS and not relative:
+        raise BenchError(f"'limit' of [{metric}] in '{file}' is {amount:g}. Accepted: a share, such as \"10%\".")
+    return replace(limit, amount=amount, relative=relative)
+
+
+def _amount(given: Any, where: str) -> tuple[float, bool]:
+    """The number, and whether it is a share."""
+    relative = isinstance(given, str) and given.endswith("%")
+    text = given.removesuffix("%") if isinstance(given, str) else given
+    try:
+        amount = math.nan if isinstance(text, bool) or (isinstance(given, str) and not relative) else float(text)
+    except (TypeError, ValueError):
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise BenchError(f'{where} is {given!r}. Accepted: a number from 0, such as 0.01, or a share, such as "10%".')
+    return (amount / 100, True) if relative else (amount, False)

@@ -1,0 +1,278 @@
+"""The records on disk: a results folder, one folder a trial, written whole and then renamed.
+
+results/segbench.json                        the marker: {"schema_version": 1}
+results/trials/ID/record.json                the record; a folder without `.running` always has one
+                 history.jsonl               a line at each evaluation
+                 images.parquet              the per-image table of the test split
+                 samples/*.png               image, truth and prediction side by side
+                 worst/*.png                 the same of the test images with the lowest mean IoU, which is in the name
+                 weights.weights.h5          the tested weights, where they are kept (see weight_retention.py)
+                 weights.keep                empty: these weights are never removed
+                 evaluations/                what `bench evaluate` found
+                 log.txt                     what the trial printed
+results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
+results/trials/ID.lock                       held by the runner that runs the trial
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from bench.core.errors import BenchError
+from bench.core.files import is_part, whole
+from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
+
+MARKER = "segbench.json"
+RECORD = "record.json"
+HISTORY = "history.jsonl"
+IMAGES = "images.parquet"
+LAYERS = "layers.json"
+SAMPLES = "samples"
+WORST = "worst"
+WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
+KEEP = "weights.keep"
+EVALUATIONS = "evaluations"
+LOG = "log.txt"
+RETRY_LOG = "log-of-failed-retry.txt"  # of a --force that failed where the old record stays
+REQUEST = "trial.json"
+PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A record and the folder that it stands in."""
+
+    record: TrialRecord
+    folder: Path
+
+    def history(self) -> list[dict[str, Any]]:
+        """One row an evaluation, in order; a line cut short by a crash is left out."""
+        path = self.folder / HISTORY
+        return list(_json_lines(path.read_text(errors="replace"))) if path.is_file() else []
+
+    def samples(self) -> list[Path]:
+        """The overlays, in order."""
+        return sorted((self.folder / SAMPLES).glob("*.png"))
+
+    def worst(self) -> list[Path]:
+        """The overlays of the test images with the lowest mean IoU, the worst first."""
+        return sorted((self.folder / WORST).glob("*.png"))
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of the tested weights, or None where they were not kept."""
+        path = self.folder / WEIGHTS
+        return path if path.is_file() else None
+
+
+@dataclass
+class Loaded:
+    """What reading results folders gave: trials, and a line for everything that could not be read."""
+
+    trials: list[StoredTrial] = field(default_factory=list)
+    running: list[Path] = field(default_factory=list)  # folders of trials that run now
+    abandoned: list[Path] = field(default_factory=list)  # folders of trials whose runner died
+    problems: list[str] = field(default_factory=list)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file whole, then rename it: a reader never sees half of it."""
+    with whole(path) as part:
+        part.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n")
+
+
+class ResultsFolder:
+    """A results folder that this version may write to.
+
+    Args:
+        path: need not exist. A folder with other things in it, or one of a newer schema, raises
+            BenchError.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        check_writable(self.path)
+        self.trials = self.path / "trials"
+
+    def create(self) -> None:
+        """Make the folder and its marker, where they are not there yet; BenchError if nothing can be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (self.path / MARKER).exists():
+                write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION})
+            self.trials.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.trials):
+                pass
+        except OSError as error:
+            raise BenchError(
+                f"The results folder '{self.path}' can't be written ({error.strerror}). Give another with --results."
+            ) from error
+
+    def folder(self, identity: str) -> Path:
+        """Where the trial of that identity stands once it has ended."""
+        return self.trials / identity
+
+    def running_folder(self, identity: str) -> Path:
+        """Where the trial of that identity stands while it runs."""
+        return self.trials / f"{identity}.running"
+
+    def claim(self, identity: str) -> FileLock:
+        """The lock of a trial; the operating system frees it when its holder dies."""
+        return FileLock(self.trials / f"{identity}.lock")
+
+    def finishing(self) -> FileLock:
+        """A lock for what must see all ended trials as they are: whose weights stay."""
+        return FileLock(self.trials / ".finishing.lock")
+
+    def find(self, identity: str) -> TrialRecord | None:
+        """The record of a trial that has ended, or None; an unreadable record counts as none."""
+        try:
+            return read_record(self.folder(identity))
+        except BenchError:
+            return None
+
+    def finish(self, identity: str, record: TrialRecord) -> None:
+        """Put a record into its running folder and the folder in its place.
+
+        A final record is never replaced by one that is to be retried: of that one only the log is kept.
+        """
+        running, final = self.running_folder(identity), self.folder(identity)
+        running.mkdir(parents=True, exist_ok=True)
+        old = self.find(identity)
+        if old and old.status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
+            if (running / LOG).exists():
+                (running / LOG).replace(final / RETRY_LOG)
+            shutil.rmtree(running)
+            return
+        write_json(running / RECORD, record.to_dict())
+        for name in (REQUEST, PROGRESS):
+            (running / name).unlink(missing_ok=True)
+        replaced = self.trials / f"{identity}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if final.exists():
+            final.rename(replaced)
+        running.rename(final)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise BenchError unless `path` is empty, absent, or a results folder of this schema or older."""
+    if path.exists() and not path.is_dir():
+        raise BenchError(f"The results folder '{path}' is a file. Give a folder with --results.")
+    if not path.exists() or all(map(is_part, path.iterdir())):  # another process may be making it now
+        return
+    if not (path / MARKER).is_file():
+        raise BenchError(
+            f"'{path}' is not empty and is no results folder (it has no {MARKER}). Give --results an empty folder."
+        )
+    version = _marker_version(path)
+    if version > SCHEMA_VERSION:
+        raise BenchError(
+            f"'{path}' was written by a newer segbench (schema {version}, this one writes {SCHEMA_VERSION}). "
+            "Update segbench, or give --results another folder."
+        )
+
+
+def _marker_version(path: Path) -> int:
+    try:
+        return int(json.loads((path / MARKER).read_text())["schema_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"'{path / MARKER}' can't be read ({error}). Give --results another folder.") from error
+
+
+def read_record(folder: Path) -> TrialRecord:
+    """The record in a trial's folder; BenchError when it is missing, broken or of a newer schema."""
+    try:
+        values = json.loads((folder / RECORD).read_text())
+        version = int(values.get("schema_version", 1))
+        if version > SCHEMA_VERSION:
+            raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
+        return TrialRecord.from_dict(values)
+    except BenchError as error:
+        raise BenchError(f"{folder.name}: {error}") from error
+    except OSError as error:
+        raise BenchError(f"{folder.name}: no readable {RECORD} ({error.strerror}).") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BenchError(f"{folder.name}: {RECORD} is broken ({error}).") from error
+
+
+def load(paths: Iterable[Path | str]) -> Loaded:
+    """Read all trials of some results folders; what can't be read is named, the rest is returned.
+
+    A folder that is none of ours or of a newer schema is named too; BenchError only when no folder is left.
+    """
+    loaded, usable = Loaded(), 0
+    for path in map(Path, paths):
+        if problem := _unreadable(path):
+            loaded.problems.append(problem)
+            continue
+        usable += 1
+        for folder in sorted(p for p in (path / "trials").glob("*") if p.is_dir()):
+            _load_trial(folder, loaded)
+    if not usable:
+        raise BenchError(" ".join(loaded.problems) or "No results folder was given.")
+    return loaded
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a path can't be read as a results folder of this schema or older."""
+    if not (path / MARKER).is_file():
+        return f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
+    try:
+        version = _marker_version(path)
+    except BenchError as error:
+        return str(error)
+    if version > SCHEMA_VERSION:
+        return f"'{path}' was written by a newer segbench (schema {version}). Update segbench to see it."
+    return None
+
+
+def _load_trial(folder: Path, loaded: Loaded) -> None:
+    if folder.suffix == ".running":
+        target = loaded.running if is_claimed(folder) else loaded.abandoned
+        target.append(folder)
+        return
+    if folder.suffix == ".replaced":  # a crash between two renames: the old record, if the new one is not there
+        if folder.with_suffix("").exists():
+            return
+    try:
+        loaded.trials.append(StoredTrial(read_record(folder), folder))
+    except BenchError as error:
+        loaded.problems.append(str(error))
+
+
+def is_claimed(running: Path) -> bool:
+    """Whether a runner holds the lock of that running folder."""
+    lock = FileLock(running.with_suffix(".lock"))
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read: nobody here runs in it
+        return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or {} where there is none yet."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _json_lines(text: str) -> Iterable[dict[str, Any]]:
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield row

@@ -1,0 +1,151 @@
+"""Augmentation on the device: flip, rotation, zoom, shift and colours, of images and labels together.
+
+The randomness is drawn on the host, the same on every backend; `apply` is a pure function of its inputs that is
+traced into the train step. It computes where each pixel comes from and gathers flat rows, four for the image (bilinear)
+and one for the labels (nearest), which XLA compiles on every backend: Keras's RandomRotation turns XLA off for the
+whole model, and ops.image.affine_transform fails under XLA with TensorFlow 2.21.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
+
+Tensor = Any  # of the backend
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How far images are changed; each draw is uniform between minus and plus the value."""
+
+    flip: float = 0.0  # probability of a horizontal flip
+    rotation: float = 0.0  # degrees
+    brightness: float = 0.0  # added to values in [0, 1]
+    contrast: float = 0.0  # share by which the distance to mid-grey (0.5) is stretched
+    zoom: float = 1.0  # largest factor; as likely in as out
+    shift: float = 0.0  # share of height and of width
+    saturation: float = 0.0  # share by which the distance to the pixel's own grey is stretched
+
+    def spans(self) -> list[float]:
+        """Largest draws, in the order of `draw`'s columns; the last four only where they do something."""
+        first = [1.0, math.radians(self.rotation), self.brightness, self.contrast]
+        more = [math.log(self.zoom), self.shift, self.shift, self.saturation]
+        return [*first, *more] if any(more) else first
+
+
+PRESETS: dict[str, Preset | None] = {
+    "none": None,
+    "light": Preset(flip=0.5, brightness=0.1),
+    "standard": Preset(flip=0.5, rotation=8.0, brightness=0.2, contrast=0.2),
+    "strong": Preset(flip=0.5, rotation=20.0, brightness=0.3, contrast=0.3, zoom=1.25, shift=0.1, saturation=0.5),
+}
+
+
+def draw(preset: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
+    """The random numbers of a batch, on the host.
+
+    Returns:
+        float32 (batch_size, 4): flip (0 or 1), rotation (radians), brightness, contrast; or (batch_size, 8): these,
+        zoom (logarithm of the factor), shift down and to the right (shares of the sides), saturation. All zeros
+        change nothing. For "none" (batch_size, 0), for which `apply` leaves out all the work.
+
+    Raises:
+        BenchError: an unknown preset.
+    """
+    if preset not in PRESETS:
+        raise BenchError(unknown("augmentation", preset, list(PRESETS), list(PRESETS)))
+    limits = PRESETS[preset]
+    if limits is None:
+        return np.zeros((batch_size, 0), np.float32)
+    spans = limits.spans()
+    draws = rng.uniform(-1, 1, (batch_size, len(spans))) * spans
+    draws[:, 0] = rng.uniform(size=batch_size) < limits.flip
+    return draws.astype(np.float32)
+
+
+def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Augment a batch by its draws.
+
+    Args:
+        images: uint8 (B, H, W, 3).
+        labels: uint8 (B, H, W).
+        draws: float32 (B, 0), (B, 4) or (B, 8), from `draw`.
+
+    Returns:
+        Images float32 (B, H, W, 3) in [0, 1] and labels int32 (B, H, W) with values of the given ones only; what
+        comes from outside the image is reflected at its border.
+    """
+    if draws.shape[1] == 0:
+        return to_float(images), ops.cast(labels, "int32")
+    y, x = _sources(labels.shape, draws)
+    return _colour(_bilinear(images, y, x), draws), _nearest(labels, y, x)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Images uint8 (..., 3) -> float32 in [0, 1], as models take them."""
+    return ops.cast(images, "float32") * (1 / 255)
+
+
+def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the pixels come from: y and x, float32 (B, H, W), in pixels of the image, also outside of it.
+
+    Coordinates are taken from the centre, so that at zero draws every one is exactly a whole number.
+    """
+    _, height, width = shape
+    flip, angle = draws[:, 0], draws[:, 1]
+    y0, x0 = (height - 1) / 2, (width - 1) / 2
+    y = ops.reshape(ops.arange(height, dtype="float32") - y0, (1, height, 1))
+    x = ops.reshape(ops.arange(width, dtype="float32") - x0, (1, 1, width))
+    cos, sin, sign = (ops.reshape(v, (-1, 1, 1)) for v in (ops.cos(angle), ops.sin(angle), 1 - 2 * flip))
+    rows, columns = cos * y - sin * x, sign * (sin * y + cos * x)
+    if draws.shape[1] > 4:
+        zoom, down, right = (ops.reshape(draws[:, i], (-1, 1, 1)) for i in (4, 5, 6))
+        rows, columns = rows * ops.exp(-zoom) - down * height, columns * ops.exp(-zoom) - sign * right * width
+    return rows + y0, columns + x0
+
+
+def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Values uint8 (B, H, W, 3) between pixels -> float32 (B, H, W, 3) in [0, 1]."""
+    top, left = ops.floor(y), ops.floor(x)
+    down, right = (y - top)[..., None], (x - left)[..., None]
+    rows = [_reflect(top + i, images.shape[1]) for i in (0, 1)]
+    columns = [_reflect(left + i, images.shape[2]) for i in (0, 1)]
+    flat = ops.reshape(images, (-1, images.shape[3]))
+    taps = [[ops.cast(ops.take(flat, _index(r, c), axis=0), "float32") for c in columns] for r in rows]
+    above, below = (one + (other - one) * right for one, other in taps)
+    return (above + (below - above) * down) * (1 / 255)
+
+
+def _nearest(labels: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Labels uint8 (B, H, W) of the nearest pixels -> int32 (B, H, W)."""
+    rows = _reflect(ops.floor(y + 0.5), labels.shape[1])
+    columns = _reflect(ops.floor(x + 0.5), labels.shape[2])
+    return ops.cast(ops.take(ops.reshape(labels, (-1,)), _index(rows, columns), axis=0), "int32")
+
+
+def _reflect(position: Tensor, size: int) -> Tensor:
+    """Whole positions folded at the border (d c b a | a b c d | d c b a), once; beyond that the edge is repeated."""
+    folded = ops.minimum(ops.maximum(position, -1 - position), 2 * size - 1 - position)
+    return ops.cast(ops.clip(folded, 0, size - 1), "int32")
+
+
+def _index(rows: Tensor, columns: Tensor) -> Tensor:
+    """int32 (B, H, W) of the pixels in the flattened batch, of rows and columns (B, H, W)."""
+    batch, height, width = rows.shape
+    first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
+    return first + rows * width + columns
+
+
+def _colour(images: Tensor, draws: Tensor) -> Tensor:
+    """(images - 0.5) * (1 + contrast) + 0.5 + brightness in [0, 1], written so that zeros change no bit."""
+    brightness, contrast = (ops.reshape(draws[:, i], (-1, 1, 1, 1)) for i in (2, 3))
+    if draws.shape[1] > 4:
+        grey = ops.mean(images, axis=-1, keepdims=True)
+        images = images + ops.reshape(draws[:, 7], (-1, 1, 1, 1)) * (images - grey)
+    return ops.clip(images * (1 + contrast) + (brightness - 0.5 * contrast), 0.0, 1.0)

@@ -1,0 +1,131 @@
+"""A trial's parts from its configuration: model, engine and training, all from the seed."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.config import catalog
+from bench.core.specs import TrialConfig
+from bench.data import batches
+from bench.data.pack import Pack
+from bench.data.splits import train_subset
+from bench.profiling.environment import allows_tf32, environment
+from bench.profiling.instruments import Instruments
+from bench.training import augment
+from bench.training.budget import Meter
+from bench.training.engines import create_engine
+from bench.training.engines.engine import Engine
+from bench.training.initial_weights import shared_draws
+from bench.training.loop import Training
+from bench.training.losses import Loss, loss_function
+
+
+def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
+    """Indexes into the pack by split; of the training split the chosen share."""
+    indexes = {split: pack.indexes(split) for split in ("train", "val", "test")}
+    if train_fraction < 1:
+        train = indexes["train"]
+        indexes["train"] = train[train_subset([pack.names[i] for i in train], train_fraction)]
+    return indexes
+
+
+def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
+    """The model, with the seed and the precision set for this process."""
+    _set_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    _turn_off_tf32(config.backend)
+    builder = catalog.load_builder(catalog.architecture(config))
+    with shared_draws() if config.initial_weights == "shared" else nullcontext():
+        return builder(
+            (*config.input_size, 3),
+            num_classes,
+            backbone=config.backbone,
+            weights=None if config.weights == "none" else config.weights,
+            **config.params,
+        )
+
+
+def build_training(
+    config: TrialConfig,
+    model: keras.Model,
+    pack: Pack,
+    indexes: np.ndarray,
+    class_weights: Sequence[float] | None = None,
+) -> Training:
+    """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
+    loss = loss_function(config.loss, class_weights)
+    return Training(
+        engine=build_engine(config, model, keras.optimizers.Adam(config.lr), loss),
+        batches=training_batches(config, pack, indexes, config.seed),
+        meter=Meter(config.budget, config.batch_size, len(indexes)),
+        lr=config.lr,
+        schedule=config.schedule,
+        preset=config.augment,
+        rng=np.random.default_rng(config.seed),
+    )
+
+
+def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> Iterator[batches.Batch]:
+    """Endless batches of the images at `indexes`, or of random parts of them, at the model's input size."""
+    crop = batches.Crop(config.crop, config.crop_foreground) if config.crop else None
+    return batches.training(pack, indexes, config.batch_size, seed=seed, crop=crop)
+
+
+def build_engine(
+    config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss | None = None
+) -> Engine:
+    """The compiled steps for a model and its optimizer, whose loss is scaled where the precision needs it.
+
+    Args:
+        loss: the configuration's with its class weights; without them if None.
+    """
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    loss = loss or loss_function(config.loss)
+    return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit)
+
+
+def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:
+    """One training batch on the device: images, labels and the augmentation's draws."""
+    images, labels = next(training_batches(config, pack, indexes, config.seed))
+    draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
+    put = training.engine.put
+    return put(images), put(labels), put(draws)
+
+
+def trial_environment(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
+    """The `environment` of the record: machine, versions and code, compiled or not, TF32, the device's states."""
+    tf32 = allows_tf32(config.backend) if config.precision == "float32" else None
+    compiled = {"jit_compile": engine.compiled, "tf32": tf32}
+    return {**environment(config.backend), **compiled, **instruments.environment()}
+
+
+def _set_seed(seed: int) -> None:
+    """Seed Python, NumPy and the backend; Keras would import TensorFlow for it whatever the backend is."""
+    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    keras.utils.set_random_seed(seed)
+    if hidden:
+        del sys.modules["tensorflow"]
+
+
+def _turn_off_tf32(backend: str) -> None:
+    """So that "float32" means the same on every backend."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+    elif backend == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+    else:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False

@@ -1,0 +1,138 @@
+"""What an engine is: the steps that a trial needs, compiled where the backend compiles."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Loss = Callable[[Any, Any], Any]
+Transform = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+class Engine(ABC):
+    """A model with its optimizer on one backend.
+
+    `model` predicts; `training_model` is what the steps train, with the auxiliary head of a model that has one.
+
+    Steps are dispatched, not awaited: call `wait` on what they return to stop a clock. Between
+    `pull` and `push` the model's and optimizer's variables may be read and assigned; without
+    `pull` they may be stale (JAX keeps the state outside of them).
+    """
+
+    compiled: bool  # whether the steps run through a compiler
+
+    def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform, jit: str = "auto"):
+        self.model = model
+        self.training_model = training_model(model)
+        self.optimizer = optimizer
+        self.loss = loss
+        self.transform = transform
+        self.compiled = self._is_compiled(jit)
+        optimizer.build(self.training_model.trainable_variables)
+
+    @abstractmethod
+    def _is_compiled(self, jit: str) -> bool:
+        """Whether the steps are to be compiled; BenchError for "on" where they can't be."""
+
+    @abstractmethod
+    def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> Any:
+        """One step of the optimizer; returns the loss, a scalar on the device.
+
+        Args:
+            images: uint8 (B, H, W, 3).
+            labels: uint8 (B, H, W).
+            draws: float32 (B, K), the augmentation's random numbers.
+            lr: learning rate of this step.
+        """
+
+    @abstractmethod
+    def predict(self, images: Any) -> Any:
+        """Predict classes of uint8 images (B, H, W, 3).
+
+        Returns classes uint8 (B, H, W) and, for two classes, the probability of class 1 as
+        float32 (B, H, W), else an empty array; both on the device.
+        """
+
+    @abstractmethod
+    def logits(self, images: Any) -> Any:
+        """Logits of uint8 images (B, H, W, 3): float32 (B, H, W, C), on the device; compiled at the first call."""
+
+    @abstractmethod
+    def update_statistics(self, images: Any) -> None:
+        """A forward pass of uint8 images in training mode: only moving statistics change."""
+
+    @abstractmethod
+    def put(self, array: np.ndarray) -> Any:
+        """A copy of the array on the device."""
+
+    @abstractmethod
+    def wait(self, value: Any) -> None:
+        """Return when `value` has been computed."""
+
+    def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
+        """Bytes of temporaries and results that a compiled program takes beside what it is given.
+
+        Args:
+            program: "train" or "inference", which has run on this batch before.
+            batch: images, labels and draws on the device.
+
+        Returns:
+            None where the backend doesn't say, or doesn't compile.
+        """
+        return None
+
+    def pull(self) -> None:  # noqa: B027 - most backends keep the state in the variables
+        """Bring the variables of model and optimizer up to date."""
+
+    def push(self) -> None:  # noqa: B027
+        """Take over variables that were assigned."""
+
+    def state(self) -> list[np.ndarray]:
+        """A host copy of every variable of model and optimizer."""
+        self.pull()
+        return [to_numpy(variable) for variable in self._variables()]
+
+    def restore(self, state: list[np.ndarray]) -> None:
+        """Set every variable to what `state` returned."""
+        self.pull()
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+        self.push()
+
+    def _variables(self) -> list[Any]:
+        return [*self.training_model.variables, *self.optimizer.variables]
+
+
+def to_numpy(variable: Any) -> np.ndarray:
+    """A host copy of a Keras variable's value."""
+    return np.array(ops.convert_to_numpy(ops.copy(variable)))
+
+
+def decide(logits: Any) -> tuple[Any, Any]:
+    """Logits (B, H, W, C) to classes and, for two classes, the probability of class 1."""
+    classes = ops.cast(ops.argmax(logits, axis=-1), "uint8")
+    if logits.shape[-1] == 2:
+        return classes, ops.sigmoid(logits[..., 1] - logits[..., 0])
+    return classes, ops.zeros((0,), "float32")
+
+
+AUXILIARY_WEIGHT = 0.4  # of the auxiliary loss: the paper's section 5.1
+
+
+def training_model(model: keras.Model) -> keras.Model:
+    """The model to train: `model` itself, or with the outputs [logits, auxiliary logits]; layers are shared."""
+    auxiliary = getattr(model, "auxiliary_logits", None)
+    if auxiliary is None:
+        return model
+    return keras.Model(model.input, [model.output, auxiliary], name=f"{model.name}_training")
+
+
+def training_loss(loss: Callable[[Any, Any], Any], labels: Any, outputs: Any) -> Any:
+    """The loss of what `training_model` returns: that of the logits, plus 0.4 times that of the auxiliary ones."""
+    if not isinstance(outputs, list):
+        return loss(labels, outputs)
+    logits, auxiliary = outputs
+    return loss(labels, logits) + AUXILIARY_WEIGHT * loss(labels, auxiliary)

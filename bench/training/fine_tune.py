@@ -1,0 +1,98 @@
+"""Two phases of one training: the backbone frozen, then trained with a smaller learning rate.
+
+A layer that isn't trainable runs its batch norm in inference mode, and keeps its statistics.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+from bench.architectures.backbones import PREFIX
+from bench.core.errors import BenchError
+from bench.core.registry import unknown
+from bench.core.specs import TrialConfig
+from bench.training.build import build_engine
+from bench.training.loop import Training
+from bench.training.optimizer import ResumedAdam, resume
+
+
+def encoder_layers(model: keras.Model) -> list[keras.Layer]:
+    """The layers of the model's backbone, from the image on."""
+    return [layer for layer in model.layers if layer.name.startswith(PREFIX)]
+
+
+def freeze(model: keras.Model) -> None:
+    """Make the backbone's layers untrainable; BenchError for a model without one."""
+    layers = encoder_layers(model)
+    if not layers:
+        raise BenchError(f"--freeze-encoder: {model.name} has no layers of a backbone of segbench's ('{PREFIX}...').")
+    for layer in layers:
+        layer.trainable = False
+
+
+def unfreeze(model: keras.Model, start: str | None) -> None:
+    """Make the backbone's layers trainable again, from the layer `start` on (see `first_unfrozen`)."""
+    layers = encoder_layers(model)
+    for layer in layers[first_unfrozen([layer.name for layer in layers], start) :]:
+        layer.trainable = True
+
+
+def first_unfrozen(names: list[str], start: str | None) -> int:
+    """Which of the backbone's layers is the first to be unfrozen.
+
+    Args:
+        names: of the backbone's layers, from the image on.
+        start: a name, with or without the prefix of the backbone's layers; an index, from the end if negative; or
+            None for the first.
+
+    Raises:
+        BenchError: there is no such layer.
+    """
+    if start is None:
+        return 0
+    try:
+        index = int(start)
+    except ValueError:
+        own = [name.removeprefix(PREFIX) for name in names]
+        if start.removeprefix(PREFIX) in own:
+            return own.index(start.removeprefix(PREFIX))
+        few = [*own[:2], "...", *own[-2:]]
+        raise BenchError(f"--unfreeze-from: {unknown('layer of the backbone', start, own, few)}") from None
+    if not -len(names) <= index < len(names):
+        raise BenchError(
+            f"--unfreeze-from is {index}, but the backbone has {len(names)} layers. "
+            f"Accepted: {-len(names)} to {len(names) - 1}, or a layer's name."
+        )
+    return index % len(names)
+
+
+def start_fine_tuning(config: TrialConfig, training: Training) -> None:
+    """Unfreeze the backbone: a new engine for the changed model, and the learning rate times the factor.
+
+    Weights stay as they are, and so does the optimizer's state of what has been training.
+    """
+    earlier = training.engine
+    earlier.pull()  # before the model's list of trainable variables changes
+    unfreeze(earlier.model, config.unfreeze_from)
+    engine = build_engine(config, earlier.model, ResumedAdam(config.lr), earlier.loss)
+    engine.pull()
+    resume(engine.optimizer, earlier.optimizer)
+    engine.push()
+    training.engine = engine
+    training.lr *= config.fine_tune_lr_factor
+    training.block_rates.clear()  # the speed is that of the whole model
+
+
+@contextmanager
+def frozen_again(config: TrialConfig, training: Training) -> Iterator[None]:
+    """Inside, an engine of the frozen phase: weights of that phase are tested with its batch norm statistics."""
+    later = training.engine
+    later.pull()
+    unfrozen = [layer for layer in encoder_layers(later.model) if layer.trainable]
+    freeze(later.model)
+    training.engine = build_engine(config, later.model, keras.optimizers.Adam(config.lr), later.loss)
+    yield
+    for layer in unfrozen:
+        layer.trainable = True
+    training.engine = later

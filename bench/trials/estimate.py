@@ -1,0 +1,186 @@
+"""What a grid would do: which trials are done, and how long the others take by what earlier ones took."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bench.core.specs import TrialConfig, TrialRecord
+from bench.profiling.environment import expected_device
+from bench.results.store import StoredTrial
+from bench.trials.identity import trial_key
+from bench.trials.plan import is_done
+
+# What decides how fast a trial trains; the rest of the configuration may differ.
+_ALIKE = (
+    *("arch", "backbone", "params", "dataset", "image_size", "crop", "batch_size", "backend", "precision"),
+    *("jit", "train_fraction"),
+)
+_DEFAULTS = TrialConfig(arch="", dataset="").to_dict()  # of what older records don't name
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One planned trial."""
+
+    config: TrialConfig
+    status: str | None  # of the earlier record of the same trial
+    done: bool  # whether `bench run` would leave it out
+    train_seconds: float | None  # None: unknown until one has run
+    other_seconds: float | None  # compiling, evaluating and so on
+    search_seconds: float | None  # for the largest batch, where that is asked for
+
+
+def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
+    """Each configuration with what the records of this device say about it.
+
+    Nothing is decoded or hashed: the data are taken to be those of the records.
+    """
+    here = [trial.record for trial in trials if trial.record.device == expected_device()]
+    ended = [record for record in here if record.status == "ok"]
+    return [_estimate(config, here, ended, force) for config in configs]
+
+
+def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool) -> Estimate:
+    wanted = config.to_dict()
+    alike = [record for record in ended if _is_alike(record, wanted)]
+    others = [_other_seconds(record) for record in (alike or ended)]
+    earlier = next((record for record in here if _same(config, record)), None)
+    return Estimate(
+        config,
+        status=earlier.status if earlier else None,
+        done=earlier is not None and is_done(config, earlier) and not force,
+        train_seconds=_train_seconds(config, alike),
+        other_seconds=median(others) if others else None,
+        search_seconds=_search_seconds(wanted, ended) if config.find_batch_size else None,
+    )
+
+
+def _is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _ALIKE) -> bool:
+    return all(record.config.get(name, _DEFAULTS[name]) == wanted[name] for name in names)
+
+
+def _same(config: TrialConfig, record: TrialRecord) -> bool:
+    if record.config.get("arch") != config.arch or record.repeat != config.repeat:
+        return False
+    return trial_key(config, str(record.dataset.get("fingerprint", ""))) == record.key
+
+
+def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float | None:
+    if config.measure == "speed":
+        measured = [record.training["train_seconds"] for record in alike if record.training.get("train_seconds")]
+        return median(measured) if measured else None
+    if config.budget.unit == "seconds":
+        return config.budget.amount
+    rates = [
+        record.training["train_seconds"] / record.training[config.budget.unit]
+        for record in alike
+        if record.training.get("train_seconds") and record.training.get(config.budget.unit)
+    ]
+    return config.budget.amount * median(rates) if rates else None
+
+
+def _search_seconds(wanted: Mapping[str, Any], ended: Sequence[TrialRecord]) -> float | None:
+    """By the searches of the same model, whatever its trial's batch size; else by those of all models."""
+    searches = [record for record in ended if record.memory.get("search_seconds")]
+    names = [name for name in _ALIKE if name != "batch_size"]
+    alike = [record for record in searches if _is_alike(record, wanted, names)]
+    return median(record.memory["search_seconds"] for record in alike or searches) if searches else None
+
+
+def _other_seconds(record: TrialRecord) -> float:
+    apart = record.training.get("train_seconds", 0.0) + record.memory.get("search_seconds", 0.0)
+    return max(0.0, (record.wall_seconds or 0.0) - apart)
+
+
+def table(estimates: Sequence[Estimate]) -> Table:
+    """One row a trial, in the order in which they would run; what else varies stands in a column of its own."""
+    varied = _varied([estimate.config for estimate in estimates])
+    table = Table(title=f"Planned trials: {len(estimates)}", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("training", justify="right")
+    for estimate in estimates:
+        config, seconds = estimate.config, estimate.train_seconds
+        values = config.to_dict()
+        differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
+        budget = "speed alone" if config.measure == "speed" else str(config.budget)
+        budget += ", largest batch" if config.find_batch_size else ""
+        cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
+        time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
+        table.add_row(*map(Text, cells), time)
+    return table
+
+
+def _varied(configs: Sequence[TrialConfig]) -> list[str]:
+    """The fields that are not the same in all trials, but for those that have a column."""
+    shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
+    values = [config.to_dict() for config in configs]
+    return [name for name in values[0] if name not in shown and any(v[name] != values[0][name] for v in values)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items()) or "none"
+    if value is None:
+        return "none"
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _seed(config: TrialConfig) -> str:
+    return f"{config.seed}, repeat {config.repeat}" if config.repeat else str(config.seed)
+
+
+def _state(estimate: Estimate) -> str:
+    if estimate.done:
+        return "done" if estimate.status == "ok" else f"done ({estimate.status})"
+    return f"to run again ({estimate.status})" if estimate.status else "to run"
+
+
+def summary(estimates: Sequence[Estimate]) -> str:
+    """`Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`, and of a search to come."""
+    left = [estimate for estimate in estimates if not estimate.done]
+    return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left))))
+
+
+def _searches(left: Sequence[Estimate]) -> str:
+    """`The largest batch is sought for 2 of them, about 5 min more.`"""
+    searching = [estimate for estimate in left if estimate.config.find_batch_size]
+    if not searching:
+        return ""
+    start = f"The largest batch is sought for {len(searching)} of them"
+    known = [e.search_seconds for e in searching if e.search_seconds is not None]
+    if len(known) == len(searching):
+        return f"{start}, about {duration(sum(known))} more."
+    return f"{start}, a process for each batch size: its time is unknown until one has run."
+
+
+def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> str:
+    counts = f"Done: {len(estimates) - len(left)}, to run: {len(left)}."
+    if not left:
+        return counts
+    known = [e.train_seconds for e in left if e.train_seconds is not None]
+    if len(known) < len(left):
+        first = f"{duration(sum(known))} of training, and " if known else ""
+        return f"{counts} Time: {first}unknown for {len(left) - len(known)} of them until one like it has run."
+    training = sum(known)
+    others = [e.other_seconds for e in left if e.other_seconds is not None]
+    if len(others) < len(left):
+        return f"{counts} Time: {duration(training)} of training; what is around it is unknown until one has run."
+    around = sum(others)
+    return (
+        f"{counts} Time: about {duration(training + around)}: "
+        f"{duration(training)} of training, {duration(around)} around it."
+    )
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

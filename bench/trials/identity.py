@@ -1,0 +1,51 @@
+"""The identity of a trial: what makes two trials the same, so that a finished one is not run again."""
+
+import hashlib
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bench.config import catalog
+from bench.core.files import file_hash
+from bench.core.specs import PROTOCOL_VERSION, TrialConfig
+from bench.results.store import WEIGHTS
+
+NOT_IN_KEY = {
+    *("data_dir", "timeout", "skip_corrupt", "keep_weights", "dataset_params"),
+    *("find_batch_size", "sweep_seconds", "trace"),
+}
+BY_CONTENT = {"plugin", "weights", "init_from", "params"}  # in the key, but not as they are written
+
+
+def trial_key(config: TrialConfig, fingerprint: str) -> str:
+    """Twelve hexadecimal digits over everything that decides the result of a resolved configuration.
+
+    Only fields that differ from the protocol's defaults count, so that a later option leaves old
+    keys valid; a weights file and code that isn't built in count by their content, the data by their fingerprint.
+    """
+    defaults = TrialConfig(arch="", dataset="").to_dict()
+    values = config.to_dict()
+    identity: dict[str, Any] = {
+        f.name: values[f.name]
+        for f in fields(TrialConfig)
+        if f.name not in NOT_IN_KEY | BY_CONTENT and values[f.name] != defaults[f.name]
+    }
+    identity["params"] = config.params  # resolved: without those that are the builder's defaults
+    if config.weights != "none":
+        identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
+    if config.init_from:
+        identity["init_from"] = file_hash(Path(config.init_from) / WEIGHTS)
+    if source := catalog.source_hash(config):
+        identity["plugin"] = source
+    identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def trial_identity(config: TrialConfig, key: str, device: str) -> str:
+    """The name of a trial's folder: readable parts first, then key, device and repeat."""
+    machine = hashlib.sha256(device.encode()).hexdigest()[:6]
+    parts = [config.pair.replace(":", "-"), config.dataset, f"s{config.seed}", key, machine]
+    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in parts)
+    return f"{name}_r{config.repeat}" if config.repeat else name

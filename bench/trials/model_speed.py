@@ -1,0 +1,156 @@
+"""The speeds of a model, measured in its own process with the functions that train it; memory and energy on the way.
+
+A trial calls `measure_speed`, a speed session the parts of it that need neither loader nor data set: `bare_steps`,
+`measure_inference`, `under_load`, `utilisation`, `trace_steps`. All come last: they change the optimizer's state and
+batch norm's.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.specs import TrialConfig
+from bench.profiling import peaks, trace
+from bench.profiling.energy import Window
+from bench.profiling.environment import actual_device
+from bench.profiling.instruments import Instruments
+from bench.profiling.timing import latency, paired_ratio, rate, rate_summary, seconds_of
+from bench.training.engines.engine import Engine
+from bench.training.loop import Training
+
+BLOCK_SECONDS = 0.5  # of each timed block of steps
+PAIRS_SECONDS = 10.0  # for all pairs of blocks
+TRAIN_ENERGY, INFERENCE_ENERGY = "joules_per_1000_train_images", "joules_per_1000_inferences"
+
+Batch = tuple[Any, Any, Any]  # resident on the device: images, labels and the augmentation's draws
+
+
+def measure_speed(training: Training, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+    """Training and inference speed of a trained model.
+
+    Returns:
+        The `speed` of a record: images per second, milliseconds and ratios.
+    """
+    size = training.meter.batch_size
+    median, iqr = rate_summary(training.block_rates)
+    return {
+        "train_images_per_second": median,
+        "train_images_per_second_iqr": iqr,
+        "train_blocks": len(training.block_rates),
+        "loader_images_per_second": rate(training.load, size),
+        **_harness(training, batch, instruments),
+        **measure_inference(training.engine, batch, instruments),
+    }
+
+
+def bare_steps(engine: Engine, batch: Batch, window: Window | None = None) -> Callable[[int], None]:
+    """A function that takes so many training steps on a resident batch at a learning rate of 0, and awaits the last.
+
+    Args:
+        window: its images are counted there.
+    """
+
+    def run(count: int) -> None:
+        engine.wait([engine.train_step(*batch, 0.0) for _ in range(count)])
+        if window:
+            window.images += count * len(batch[0])
+
+    return run
+
+
+def top_up(window: Window, run: Callable[[int], None], count: int) -> None:
+    """Go on, `count` pieces of work at a time, until the window is long enough for its energy to be told."""
+    while window.short:
+        run(count)
+
+
+def under_load(engine: Engine, batch: Batch, count: int, instruments: Instruments) -> None:
+    """Note the device's state while `count` training steps run: an idle one tells nothing of its clocks."""
+    if instruments.reads_gpu:
+        pending = [engine.train_step(*batch, 0.0) for _ in range(count)]
+        instruments.note_state("device_after")
+        engine.wait(pending)
+
+
+def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+    """Throughput and latency of the compiled prediction of a batch's images."""
+    images, size = batch[0], len(batch[0])
+    with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
+
+        def run(count: int = 1) -> None:
+            for _ in range(count):  # each awaited, so that no more than one output is held
+                engine.wait(engine.predict(images))
+            window.images += count * size
+
+        throughput = rate(run, size)
+        top_up(window, run, _steps(size / throughput))
+    instruments.memory.plan("inference", engine.planned_bytes("inference", batch))
+    return {
+        "inference_images_per_second": throughput,
+        "inference_batch_size": size,
+        **measure_latency(engine, images.shape[1:]),
+    }
+
+
+def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
+    """Milliseconds of a prediction of one image of that shape, which waits on the device."""
+    one = engine.put(np.zeros((1, *shape), np.uint8))
+    return latency(lambda: engine.wait(engine.predict(one)))
+
+
+def utilisation(
+    config: TrialConfig, speed: dict[str, Any], gflops: float | None, instruments: Instruments
+) -> dict[str, float]:
+    """The shares of the device's measured peak that training and inference reach; notes the peaks themselves.
+
+    Comes after everything whose memory is measured, for it takes some of its own; where the peaks can't be measured,
+    nothing is said.
+    """
+    shares: dict[str, float] = {}
+    try:
+        for again in (False, True):
+            found = peaks.measured_peaks(config.backend, actual_device(config.backend), config.precision, again=again)
+            instruments.peaks = found
+            shares = peaks.shares(speed, gflops, config.precision, found)
+            if max(shares.values(), default=0.0) <= 1:
+                return shares
+    except Exception as error:  # noqa: BLE001 - no trial is lost for it: a full cache, no memory, no such product
+        print(f"The device's peaks could not be measured: {error}")
+        return {}
+    print("The model does more than the device's measured peak: other work must have disturbed that.")
+    return {}
+
+
+def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, folder: Path) -> None:
+    """Write a profiler's trace of some training steps to the trial's folder, where that is asked for."""
+    if config.trace:
+        step = bare_steps(engine, batch)
+        if problem := trace.write_trace(config.backend, lambda: step(1), folder / trace.FOLDER):
+            print(problem)
+
+
+def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:
+    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn.
+
+    The energy is that of further bare steps, without what the loader lets the device wait, as in a trial of speed.
+    """
+    engine, size = training.engine, training.meter.batch_size
+    bare = bare_steps(engine, batch)
+    with instruments.memory.phase("train"):
+        bare(1)
+        per_step = seconds_of(lambda: bare(1))
+        steps = _steps(per_step)
+        pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
+        seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs)
+    with instruments.energy.window(TRAIN_ENERGY) as window:
+        top_up(window, bare_steps(engine, batch, window), steps)
+    instruments.memory.plan("train", engine.planned_bytes("train", batch))
+    under_load(engine, batch, steps, instruments)
+    return {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}
+
+
+def _steps(seconds: float) -> int:
+    """How many pieces of work that take so long make a block."""
+    return int(np.clip(BLOCK_SECONDS / seconds, 1, 50))

@@ -1,0 +1,88 @@
+"""From configurations to planned trials: data prepared, identity known, what is done found."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from bench.config import catalog
+from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialConfig, TrialRecord
+from bench.data import pack
+from bench.profiling.environment import expected_device
+from bench.results.store import ResultsFolder
+from bench.results.weight_retention import keep
+from bench.trials.identity import trial_identity, trial_key
+from bench.trials.preflight import check_model, fetch_weights
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that a runner will run, or has found done."""
+
+    config: TrialConfig  # resolved
+    key: str
+    configuration: str  # the key of all seeds and repeats together
+    fingerprint: str  # of the data
+    identity: str  # name of its folder
+    record: TrialRecord | None  # of an earlier run, whatever its status
+
+    @property
+    def done(self) -> bool:
+        """Whether the earlier run's status is final, and nothing is asked for that it didn't measure."""
+        return self.record is not None and is_done(self.config, self.record)
+
+
+def is_done(config: TrialConfig, record: TrialRecord) -> bool:
+    """Whether the record of an earlier run answers all that the configuration asks for."""
+    lacks_search = config.find_batch_size and "largest_batch" not in record.memory
+    return record.status in FINAL_STATUSES and not lacks_search
+
+
+def plan(
+    configs: Iterable[TrialConfig],
+    results: ResultsFolder,
+    *,
+    preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
+) -> list[PlannedTrial]:
+    """Resolve the configurations, prepare their data and look up what is done; equal trials once.
+
+    Args:
+        preparing: called with the data set's name, images decoded and images in all.
+    """
+    fingerprints: dict[tuple, str] = {}
+    trials: dict[str, PlannedTrial] = {}
+    resolved = [catalog.resolve(config) for config in configs]
+    for config in resolved:
+        if config.init_from:
+            keep(Path(config.init_from))  # before a better trial of this run takes their place
+    for config in resolved:
+        fetch_weights(config)
+        check_model(config)
+        params = tuple(sorted(config.dataset_params.items()))
+        data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
+        if data not in fingerprints:
+            fingerprints[data] = _fingerprint(config, partial(preparing, config.dataset))
+        fingerprint = fingerprints[data]
+        key = trial_key(config, fingerprint)
+        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
+        identity = trial_identity(config, key, expected_device())
+        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, results.find(identity)))
+    return list(trials.values())
+
+
+def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> str:
+    """Of the data; they are decoded where they aren't yet."""
+    return NO_DATASET if config.measure == "speed" else prepare_pack(config, progress).fingerprint
+
+
+def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
+    """The pack of a configuration's data set, decoded when it isn't there yet."""
+    return pack.prepare(
+        catalog.dataset(config),
+        config.image_size,
+        resize=config.resize,
+        data_dir=config.data_dir,
+        params=config.dataset_params,
+        skip_corrupt=config.skip_corrupt,
+        progress=progress,
+    )

@@ -1,0 +1,82 @@
+"""The process of one trial: `python -m bench.trials.process FOLDER`.
+
+Reads the request in the folder, runs the session and leaves the outcome there, also when the
+session throws. It ends by itself when its runner dies.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.failures import reason_of, status_of
+from bench.core.specs import TrialConfig
+from bench.profiling.environment import expected_device
+from bench.profiling.ledger import Ledger
+from bench.results.store import REQUEST, read_json, write_json
+from bench.trials.local_process import OUTCOME
+
+
+def main() -> None:
+    """Run the trial whose folder is the first argument."""
+    folder = Path(sys.argv[1])
+    request = read_json(folder / REQUEST)
+    if not request or os.getppid() != request["runner"]:
+        sys.exit("The runner that asked for this trial is gone.")
+    end_with_parent(request["runner"])
+    write_json(folder / OUTCOME, _outcome(request, folder))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # taking a backend down can take seconds, and all is written
+
+
+def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    ledger = Ledger(request["time"])
+    found: dict[str, Any] = {}
+    try:
+        config = TrialConfig.from_dict(request["config"])
+        with ledger.phase("startup"):
+            check_device(request["device"])
+            kind = _session(config)  # imports keras, which takes its time and may fail
+        session = kind(config, folder, ledger)
+        found = session.found
+        return {"status": "ok", **session.run(request["fingerprint"])}
+    except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
+        traceback.print_exc()
+        return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
+
+
+def check_device(planned: str) -> None:
+    """BenchError when the device is no longer the one that the trial was planned for: no GPU's trial runs on a CPU."""
+    if (found := expected_device()) != planned:
+        raise BenchError(f"The trial was planned for {planned}, but {found} is what there is now. Has the GPU gone?")
+
+
+def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:
+    if config.measure == "speed":
+        from bench.trials.speed_session import SpeedSession
+
+        return SpeedSession
+    from bench.trials.training_session import Session
+
+    return Session
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end soon after its parent, whose number that is."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

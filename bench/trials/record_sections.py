@@ -1,0 +1,93 @@
+"""What a record says of a trial's data, model and training, and a file of the model's layers."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.config import catalog
+from bench.core.specs import TrialConfig
+from bench.data.pack import Pack
+from bench.profiling.flops import costs_if_known
+from bench.profiling.memory import MIB
+from bench.results.store import LAYERS, WEIGHTS
+from bench.training.loop import Training
+from bench.trials.progress import training_state
+
+
+def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The `dataset` of the record; `indexes` are the images of each split that the trial takes."""
+    return {
+        "name": config.dataset,
+        "fingerprint": pack.fingerprint,
+        "classes": list(pack.classes),
+        "images": {split: len(some) for split, some in indexes.items()},
+        "notes": list(pack.notes),
+        "may_show_pictures": catalog.dataset(config).may_show_pictures,
+    }
+
+
+def describe_training(
+    training: Training, validations: Sequence[Mapping[str, float]], class_weights: Mapping[str, float]
+) -> dict[str, Any]:
+    """The `training` of the record."""
+    state = training_state(training)
+    return {
+        **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
+        "first_loss": training.losses[0],
+        "final_loss": training.losses[-1],
+        "validations": len(validations),
+        **convergence([values["mean_iou"] for values in validations]),
+        **({"class_weights": dict(class_weights)} if class_weights else {}),
+    }
+
+
+def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
+    """The `model` of the record; writes the layers to the trial's folder, a row each.
+
+    Args:
+        folder: where the trial's weights stand, if they were saved.
+    """
+    costs = costs_if_known(model)  # no trial must be lost for a count
+    if costs:
+        (folder / LAYERS).write_text(json.dumps([asdict(cost) for cost in costs]))
+    size = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in model.variables)
+    return {
+        "params": model.count_params(),
+        "trainable_params": sum(math.prod(v.shape) for v in model.trainable_variables),
+        "size_mib": round(size / MIB, 3),
+        "file_mib": _file_mib(model, folder / WEIGHTS),
+        "gflops": sum(cost.flops for cost in costs) / 1e9 if costs else None,
+        "activations": sum(cost.activations for cost in costs) if costs else None,
+    }
+
+
+def _file_mib(model: keras.Model, saved: Path) -> float | None:
+    """MiB of the weights on disk; where they were not kept, of a copy that is gone again. None for a full disk."""
+    if saved.is_file():
+        return round(saved.stat().st_size / MIB, 3)
+    try:
+        with TemporaryDirectory(dir=saved.parent) as folder:
+            copy = Path(folder) / saved.name
+            model.save_weights(copy)
+            return round(copy.stat().st_size / MIB, 3)
+    except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+        print(f"The size of the weights on disk is not known: {error}")
+        return None
+
+
+LAST = 2  # validations at the end, of ten: a fifth of the budget
+
+
+def convergence(scores: Sequence[float]) -> dict[str, float]:
+    """`val_mean_iou_rise`: mean of the last two scores less that of the two before; {} for fewer than four."""
+    if len(scores) < 2 * LAST:
+        return {}
+    return {"val_mean_iou_rise": round(fmean(scores[-LAST:]) - fmean(scores[-2 * LAST : -LAST]), 6)}

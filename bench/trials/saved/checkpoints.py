@@ -1,0 +1,78 @@
+"""A trial's weights on disk, and the way back: from a stored trial to a model, and to an engine that predicts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from bench.core.errors import BenchError
+from bench.core.files import whole
+from bench.core.specs import TrialConfig
+from bench.profiling.memory import MIB
+from bench.results.store import WEIGHTS, StoredTrial, read_record
+from bench.training.build import build_engine, build_model
+from bench.training.engines.engine import Engine
+
+
+def save(model: keras.Model, folder: Path) -> dict[str, Any]:
+    """Write the model's weights whole, then rename the file.
+
+    Returns:
+        For the record: `file` and `size_mib`; or `problem`, as of a full disk, for which no trial must be lost.
+    """
+    try:
+        with whole(folder / WEIGHTS) as part:
+            model.save_weights(part)
+    except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+        reason = str(error).strip().splitlines()[0]
+        print(f"The weights were not saved: {reason}")
+        return {"problem": f"not saved: {reason}"}
+    return {"file": WEIGHTS, "size_mib": round((folder / WEIGHTS).stat().st_size / MIB, 3)}
+
+
+def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine:
+    """An engine that predicts with a stored trial's weights, on the backend that keras runs on.
+
+    Args:
+        config: of `stored.trained_config`.
+
+    Raises:
+        BenchError: no weights, or they don't fit the model that the configuration builds today.
+    """
+    model = build_model(config, num_classes)
+    _load(model, trial.folder)
+    return build_engine(config, model, keras.optimizers.SGD(config.lr))  # has no state: nothing is trained
+
+
+def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) -> dict[str, Any]:
+    """Give a new model the weights of the trial that `config.init_from` names.
+
+    Where the classes are others the head stays as it is: every variable whose shape depends on their number.
+
+    Returns:
+        For the record: `init_from`, the trial's identity, and `new_head`.
+    """
+    folder = Path(str(config.init_from))
+    theirs = list(read_record(folder).dataset["classes"])
+    if theirs == list(classes):
+        _load(model, folder)
+        return {"init_from": folder.name, "new_head": False}
+    source = build_model(config, len(theirs))
+    _load(source, folder)
+    other = source if len(theirs) != len(classes) else build_model(config, len(classes) + 1)
+    for mine, its, shape in zip(model.variables, source.variables, other.variables, strict=True):
+        if mine.shape == shape.shape:
+            mine.assign(its)
+    return {"init_from": folder.name, "new_head": True}
+
+
+def _load(model: keras.Model, folder: Path) -> None:
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BenchError(f"The weights of '{folder.name}' are gone: there is no '{path}'.")
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BenchError(f"The weights '{path}' don't fit {model.name} as it is built today: {reason}") from error

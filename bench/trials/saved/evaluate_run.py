@@ -1,0 +1,103 @@
+"""A stored trial's weights, scored again: on another split, size or data set of the same classes."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import __version__
+from bench.config import catalog
+from bench.core.errors import BenchError
+from bench.core.specs import TrialConfig
+from bench.evaluation.evaluate import OperatingPoint, Task, evaluate
+from bench.evaluation.image_table import write_table
+from bench.evaluation.predictor import Predictor
+from bench.profiling.environment import actual_device
+from bench.results.store import EVALUATIONS, StoredTrial, write_json
+from bench.training.build import choose_indexes
+from bench.trials.plan import prepare_pack
+from bench.trials.saved.checkpoints import restore
+from bench.trials.saved.stored_trials import classes_of
+
+
+def evaluate_run(
+    trial: StoredTrial,
+    config: TrialConfig,
+    split: str,
+    *,
+    preparing: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Score a trial's saved weights; what was found, and the JSON file in the trial's folder that holds it.
+
+    The table of the images stands beside that file. Batch norm statistics are those that the trial was tested with.
+
+    Args:
+        config: of `stored.trained_config`, with the data set and evaluation size that are asked for; keras runs on its
+            backend.
+        split: "train" (what the trial trained on, of its own data), "val" or "test".
+
+    Raises:
+        BenchError: other classes than the trial's, data that can't be read, weights that don't fit.
+    """
+    start = time.monotonic()
+    spec = catalog.dataset(config)
+    if spec.classes:  # before anything is fetched; a folder's are known once it is read
+        _check_classes(trial, spec.classes, config.dataset)
+    pack = prepare_pack(config, preparing)
+    _check_classes(trial, pack.classes, config.dataset)
+    task = Task(pack, spec.metrics, native=config.eval_size == "native")
+    engine = restore(config, trial, len(pack.classes))
+    predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
+    own = pack.fingerprint == trial.record.dataset.get("fingerprint")
+    indexes = choose_indexes(pack, config.train_fraction if own else 1.0)[split]
+    result = evaluate(predictor, task, indexes, full=True, point=_tuned(trial, config))
+    found = {
+        "run": trial.folder.name,
+        "dataset": {
+            "name": config.dataset,
+            "fingerprint": pack.fingerprint,
+            "images": len(indexes),
+            "notes": list(pack.notes),
+        },
+        "split": split,
+        "eval_size": config.eval_size,
+        "metrics": result.metrics(),
+        "backend": config.backend,
+        "device": actual_device(config.backend),
+        "segbench": __version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    return found, _write(trial, found, result.table)
+
+
+def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> None:
+    theirs = list(classes_of(trial))
+    if theirs != list(classes):
+        raise BenchError(
+            f"'{dataset}' has the classes {', '.join(classes)}, but '{trial.folder.name}' was trained on "
+            f"{', '.join(theirs)}. Give a data set of the same classes."
+        )
+
+
+def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
+    """The trial's tuned threshold and minimum area; areas are pixels, so only at the size that they were tuned at."""
+    tuned = trial.record.metrics.get("tuned")
+    if not tuned or config.eval_size != TrialConfig.from_dict(trial.record.config).eval_size:
+        return None
+    return OperatingPoint(tuned["threshold"], tuned["min_area"])
+
+
+def _write(trial: StoredTrial, found: dict[str, Any], table: Any) -> Path:
+    data = found["dataset"]
+    parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8])
+    path = trial.folder / EVALUATIONS / f"{'_'.join(re.sub(r'[^A-Za-z0-9.-]+', '-', part) for part in parts)}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_table(path.with_suffix(".parquet"), *table)
+        write_json(path, found)
+    except OSError as error:
+        raise BenchError(f"'{path}' can't be written ({error.strerror}).") from error
+    return path

@@ -1,0 +1,175 @@
+"""A trial of speed alone: the compiled steps of a model on random pixels, without training and without data."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.config import catalog
+from bench.core.specs import TrialConfig
+from bench.profiling.environment import actual_device, cpu_device
+from bench.profiling.instruments import Instruments
+from bench.profiling.ledger import Ledger
+from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, seconds_of, steady
+from bench.results.store import write_json
+from bench.training import augment
+from bench.training.build import build_engine, build_model, trial_environment
+from bench.training.engines.engine import Engine
+from bench.training.loop import Diverged
+from bench.trials.batch_search import find_batch_size
+from bench.trials.local_process import IF_KILLED
+from bench.trials.model_speed import (
+    TRAIN_ENERGY,
+    bare_steps,
+    measure_inference,
+    top_up,
+    trace_steps,
+    under_load,
+    utilisation,
+)
+from bench.trials.progress import Progress
+from bench.trials.record_sections import describe_model
+
+Batch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
+
+
+class SpeedSession:
+    """A trial of speed in its own process."""
+
+    def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
+        self.config, self.folder, self.ledger = config, folder, ledger
+        self.progress = Progress(folder)
+        self.effort = Effort(sweep_seconds=config.sweep_seconds)
+        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails
+
+    def run(self, fingerprint: str) -> dict[str, Any]:
+        """Build, compile and measure; the parts of the record, by name.
+
+        Args:
+            fingerprint: of no data; what a session with data compares.
+        """
+        ledger, phase = self.ledger, self.progress.phase
+        with ledger.phase("profile"):
+            searched = self.search()
+            self.found.update({"memory": searched} if searched else {})
+            write_json(self.folder / IF_KILLED, self.found)
+        self.instruments = Instruments(self.config.backend)
+        phase("build")
+        with ledger.phase("build"):
+            self.engine, self.batch = build(self.config)
+        phase("compile")
+        with ledger.phase("compile"):
+            self.instruments.note_state("device_before")
+            first_step_seconds = self.compile()
+        phase("train")
+        with ledger.phase("train"):
+            blocks, loss = self.train()
+        phase("profile")
+        with ledger.phase("profile"):
+            model = describe_model(self.engine.model, self.folder)
+            speed = measure_inference(self.engine, self.batch, self.instruments)
+            memory = self.instruments.memory.summary()
+        rates = blocks.rates(self.config.batch_size)
+        median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
+        with ledger.phase("profile"):
+            rated = {"train_images_per_second": median, **speed}
+            speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
+            trace_steps(self.config, self.engine, self.batch, self.folder)
+        self.found |= {
+            "device": actual_device(self.config.backend),
+            "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
+            "model": model,
+            "training": {
+                "steps": blocks.steps * len(blocks.seconds),
+                "images": blocks.steps * len(blocks.seconds) * self.config.batch_size,
+                "train_seconds": round(sum(blocks.seconds), 3),
+                "final_loss": loss,
+            },
+            "speed": {
+                "first_step_seconds": round(first_step_seconds, 3),
+                "train_images_per_second": median,
+                "train_images_per_second_iqr": iqr,
+                "train_blocks": len(rates),
+                **speed,
+            },
+            "memory": {**memory, **searched},
+            "energy": self.instruments.energy.summary(),
+            "environment": trial_environment(self.config, self.engine, self.instruments),
+        }
+        with ledger.phase("profile"):
+            swept = self.sweep()  # last, for the system may kill a process of so large batches
+        return self.with_sweep(swept)
+
+    def search(self) -> dict[str, Any]:
+        """The largest batch that trains, where that is asked for; before this process takes any of the device."""
+        if not self.config.find_batch_size:
+            return {}
+        return find_batch_size(self.config, self.folder, lambda size: self.progress.phase(f"batch of {size}"))
+
+    def compile(self) -> float:
+        """Run both functions once; seconds of the first training step."""
+        with self.instruments.memory.phase("first_step"):
+            seconds = seconds_of(lambda: self.engine.wait(self.engine.train_step(*self.batch, 0.0)))
+        self.engine.wait(self.engine.predict(self.batch[0]))
+        return seconds
+
+    def train(self) -> tuple[Blocks, float]:
+        """Timed blocks of training steps on the resident batch, and the last loss; Diverged unless that is finite."""
+        gpu = actual_device(self.config.backend) != cpu_device()
+        with self.instruments.memory.phase("train"), self.instruments.energy.window(TRAIN_ENERGY) as window:
+            run = bare_steps(self.engine, self.batch, window)
+            blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update)
+            top_up(window, run, blocks.steps)
+        self.instruments.memory.plan("train", self.engine.planned_bytes("train", self.batch))
+        under_load(self.engine, self.batch, blocks.steps, self.instruments)
+        loss = float(self.engine.train_step(*self.batch, 0.0))
+        if not math.isfinite(loss):
+            raise Diverged(f"The loss became {loss} while the training step was timed.")
+        return blocks, loss
+
+    def sweep(self) -> dict[str, Any]:
+        """Inference throughput over batch sizes, and the best of them."""
+
+        def note(points: Sequence[tuple[int, float]]) -> None:
+            ended_here = self.with_sweep(_swept(points, "out of memory"))
+            write_json(self.folder / IF_KILLED, {"status": "ok", "reason": "", **ended_here})
+
+        return _swept(*inference_sweep(self.prediction, self.effort, on_point=note))
+
+    def with_sweep(self, swept: dict[str, Any]) -> dict[str, Any]:
+        """The parts of the record, those of the sweep among them."""
+        return {**self.found, "speed": {**self.found["speed"], **swept}, "ledger": self.ledger.close()}
+
+    def prediction(self, size: int) -> Callable[[], None]:
+        """An awaited call of the compiled prediction on a resident batch of that size."""
+        images = random_batch(self.engine, self.config, size)[0]
+        return lambda: self.engine.wait(self.engine.predict(images))
+
+
+def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
+    """What of the record's `speed` a sweep gives."""
+    size, rate = max(points, key=lambda point: point[1])
+    return {
+        "inference_sweep": [[size, round(rate, 3)] for size, rate in points],
+        "sweep_end": end,
+        "best_inference_images_per_second": rate,
+        "best_inference_batch_size": size,
+    }
+
+
+def build(config: TrialConfig) -> tuple[Engine, Batch]:
+    """Model and optimizer as an engine, and a batch on the device, from the seed."""
+    model = build_model(config, catalog.dataset(config).num_classes)
+    engine = build_engine(config, model, keras.optimizers.Adam(config.lr))
+    return engine, random_batch(engine, config, config.batch_size)
+
+
+def random_batch(engine: Engine, config: TrialConfig, size: int) -> Batch:
+    """Random pixels, labels and draws of the augmentation, on the device; the same for the same seed."""
+    rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
+    images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
+    labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)
+    return engine.put(images), engine.put(labels), engine.put(augment.draw(config.augment, rng, size))

@@ -1,0 +1,244 @@
+"""One trial, from data to measurements, in the order in which it happens."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.config import catalog
+from bench.core.errors import BenchError
+from bench.core.specs import TrialConfig
+from bench.evaluation.batch_norm import reestimate
+from bench.evaluation.evaluate import Task, evaluate
+from bench.evaluation.image_table import write_table
+from bench.evaluation.pictures import write_samples, write_worst
+from bench.evaluation.predictor import Predictor
+from bench.evaluation.thresholds import tune
+from bench.profiling.environment import actual_device
+from bench.profiling.instruments import Instruments
+from bench.profiling.ledger import Ledger
+from bench.profiling.timing import seconds_of
+from bench.results.store import HISTORY, IMAGES, SAMPLES, WORST
+from bench.results.weight_retention import keep
+from bench.training import fine_tune
+from bench.training.build import (
+    build_model,
+    build_training,
+    choose_indexes,
+    resident_batch,
+    training_batches,
+    trial_environment,
+)
+from bench.training.class_weights import class_weights
+from bench.training.engines.engine import Engine, to_numpy
+from bench.training.loop import Diverged
+from bench.trials.model_speed import measure_speed, trace_steps, utilisation
+from bench.trials.plan import prepare_pack
+from bench.trials.progress import Progress, training_state
+from bench.trials.record_sections import describe_data, describe_model, describe_training
+from bench.trials.saved import checkpoints
+
+VALIDATED = ("mean_iou", "dice", "f2", "pixel_accuracy")
+STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
+FINAL_STATISTICS_BATCHES = 16  # and before the test
+
+
+class Session:
+    """A trial in its own process. History, per-image table and samples are written to `folder` on the way."""
+
+    def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
+        self.config, self.folder, self.ledger = config, folder, ledger
+        self.progress = Progress(folder)
+        self.instruments = Instruments(config.backend)
+        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails: none
+        self.validations: list[dict[str, float]] = []
+        self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
+        self.best_phase = ""  # the phase that they are of
+        self.weights: dict[str, Any] = {}  # of the record: what they started from, where they were saved
+        self.training_phase = "frozen" if config.freeze_encoder else "all"
+
+    def run(self, fingerprint: str) -> dict[str, Any]:
+        """Train, test and measure; the parts of the record, by name.
+
+        Args:
+            fingerprint: of the data that the trial was planned with; BenchError if it has changed since.
+        """
+        ledger, phase = self.ledger, self.progress.phase
+        phase("prepare")
+        with ledger.phase("prepare"):
+            self.pack = prepare_pack(self.config)
+            if self.pack.fingerprint != fingerprint:
+                raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
+            self.indexes = choose_indexes(self.pack, self.config.train_fraction)
+            own = catalog.dataset(self.config).metrics
+            self.task = Task(self.pack, own, native=self.config.eval_size == "native")
+        phase("build")
+        with ledger.phase("build"):
+            self.build()
+        phase("compile")
+        with ledger.phase("compile"):
+            self.instruments.note_state("device_before")
+            first_step_seconds = self.compile()
+        phase("train")
+        with ledger.phase("train"):
+            self.training.run()
+            self.check_weights()
+        phase("test")
+        with ledger.phase("evaluate"):
+            metrics, validation = self.test()
+        phase("profile")
+        with ledger.phase("profile"):
+            model = describe_model(self.model, self.folder)
+            speed = measure_speed(self.training, self.batch, self.instruments)
+            memory = self.instruments.memory.summary()
+            speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
+            trace_steps(self.config, self.training.engine, self.batch, self.folder)
+        return {
+            "device": actual_device(self.config.backend),
+            "dataset": describe_data(self.config, self.pack, self.indexes),
+            "model": model,
+            "training": describe_training(self.training, self.validations, self.class_weights),
+            "metrics": metrics,
+            "validation": validation,
+            "weights": self.weights,
+            "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
+            "memory": memory,
+            "energy": self.instruments.energy.summary(),
+            "environment": trial_environment(self.config, self.training.engine, self.instruments),
+            "ledger": ledger.close(),
+        }
+
+    def build(self) -> None:
+        """Model and training, from the seed."""
+        train, classes = self.indexes["train"], len(self.pack.classes)
+        weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
+        self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
+        self.model = build_model(self.config, classes)
+        if self.config.init_from:
+            self.weights |= checkpoints.initialise(self.config, self.model, self.pack.classes)
+        if self.config.freeze_encoder:
+            fine_tune.freeze(self.model)
+        self.training = build_training(self.config, self.model, self.pack, train, weights)
+        self.batch = resident_batch(self.config, self.training, self.pack, train)
+        self.progress.training = self.training
+        self.training.on_block = self.progress.update
+        self.training.on_milestone = self.validate
+        if self.config.freeze_encoder:
+            self.training.switch_at, self.training.on_switch = self.config.freeze_encoder, self.unfreeze
+
+    def check_weights(self) -> None:
+        """Raise Diverged unless all weights are finite: the last step's loss is from before its update."""
+        self.training.engine.pull()
+        if not all(np.isfinite(to_numpy(v)).all() for v in self.model.trainable_variables):
+            raise Diverged(f"Weights are no longer finite after step {self.training.meter.steps}.")
+
+    def compile(self) -> float:
+        """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""
+        engine, state = self.training.engine, self.training.engine.state()
+        with self.instruments.memory.phase("first_step"):
+            seconds = seconds_of(lambda: engine.wait(engine.train_step(*self.batch, 0.0)))
+        engine.update_statistics(self.batch[0])
+        engine.wait(engine.predict(self.batch[0]))
+        if self.task.native or self.predictor.tiled:
+            engine.wait(engine.logits(self.batch[0]))
+        engine.restore(state)
+        return seconds
+
+    def unfreeze(self) -> None:
+        """Go from the frozen phase to fine-tuning, off the budget's clock."""
+        self.progress.phase("compile")
+        with self.ledger.phase("compile"):
+            fine_tune.start_fine_tuning(self.config, self.training)
+            self.compile()
+        self.training_phase = "all"
+        self.progress.phase("train")
+
+    def validate(self, loss: float) -> None:
+        """Score the validation split, append to the history, keep the best weights where they are asked for."""
+        self.progress.phase("validate")
+        with self.ledger.phase("evaluate"):
+            self.reestimate(STATISTICS_BATCHES)
+            metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
+            values = {name: metrics[name] for name in (*VALIDATED, *self.task.own)}
+            self.validations.append(values)
+            row = {
+                **training_state(self.training),
+                "phase": self.training_phase,
+                "loss": loss,
+                "learning_rate": self.training.current_lr(),
+                **{f"val_{name}": value for name, value in values.items()},
+            }
+            with (self.folder / HISTORY).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            best = max(self.validations, key=_mean_iou)
+            if self.config.select == "best" and values is best:
+                self.best, self.best_phase = _weights(self.training.engine), self.training_phase
+        self.progress.val_mean_iou = values["mean_iou"]
+        self.progress.phase("train")
+
+    def test(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """Score the selected weights on the test split, once; the metrics, and those weights' validation."""
+        if self.best and self.best_phase != self.training_phase:
+            with fine_tune.frozen_again(self.config, self.training):
+                return self.test_selected()
+        return self.test_selected()
+
+    def test_selected(self) -> tuple[dict[str, Any], dict[str, float]]:
+        """As `test`, with the present engine."""
+        validation = self.validations[-1]
+        if self.best:
+            validation = max(self.validations, key=_mean_iou)
+            _set_weights(self.training.engine, self.best)
+        self.reestimate(FINAL_STATISTICS_BATCHES)
+        predictor, test = self.predictor, self.indexes["test"]
+        point = tune(predictor, self.task, self.indexes["val"]) if len(self.pack.classes) == 2 else None
+        result = evaluate(predictor, self.task, test, full=True, point=point)
+        write_table(self.folder / IMAGES, *result.table)
+        write_samples(predictor, self.pack, test, self.folder / SAMPLES)
+        write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)
+        self.save_weights()
+        return result.metrics(), validation
+
+    def save_weights(self) -> None:
+        """Keep the weights that were tested, unless they are not wanted."""
+        if self.config.keep_weights == "none":
+            return
+        with self.ledger.phase("save"):
+            self.training.engine.pull()
+            self.weights |= checkpoints.save(self.model, self.folder)
+            if source := catalog.source_hash(self.config):
+                self.weights["source"] = source
+            if self.config.keep_weights == "all":
+                keep(self.folder)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The model as it is now, on pictures."""
+        config = self.config
+        return Predictor(self.training.engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
+
+    def reestimate(self, statistics_batches: int) -> None:
+        """Batch norm statistics from the first training batches of seed 0."""
+        train, size = self.indexes["train"], self.config.batch_size
+        count = max(1, min(statistics_batches, len(train) // size))
+        source = islice(training_batches(self.config, self.pack, train, 0), count)
+        reestimate(self.training.engine, (images for images, _ in source))
+
+
+def _weights(engine: Engine) -> list[np.ndarray]:
+    """A host copy of the model's variables; the optimizer's differ from phase to phase."""
+    engine.pull()
+    return [to_numpy(variable) for variable in engine.model.variables]
+
+
+def _set_weights(engine: Engine, values: list[np.ndarray]) -> None:
+    engine.pull()
+    for variable, value in zip(engine.model.variables, values, strict=True):
+        variable.assign(value)
+    engine.push()
+
+
+def _mean_iou(values: dict[str, float]) -> float:
+    return values["mean_iou"]
