@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.core.files import cache_folder, whole
+from bench.core.files import cache_folder, write_atomically
 from bench.datasets.base import DataFault, read_labels, read_rgb
 
 BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light and dark: they don't keep values, or number colours
@@ -42,7 +42,7 @@ def values_of(paths: Sequence[Path]) -> set[int]:
         return set(json.loads(kept.read_text()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
         values = set().union(*pool.map(_values, paths))
-    with whole(kept) as part:
+    with write_atomically(kept) as part:
         part.write_text(json.dumps(sorted(values)))
     return values
 

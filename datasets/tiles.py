@@ -27,7 +27,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.core.files import cache_folder, whole
+from bench.core.files import cache_folder, write_atomically
 
 GRID = 3  # cells along each side of a tile
 MOST_TILES = 9  # that one cell of a scene can lie in; a hash in more of them is no place but a pattern
@@ -111,5 +111,5 @@ def _load(file: Path) -> dict[str, np.ndarray]:
 
 
 def _save(file: Path, known: dict[str, np.ndarray]) -> None:
-    with suppress(OSError), whole(file) as part:  # a cache that may only be read: hashed again next time
+    with suppress(OSError), write_atomically(file) as part:  # a cache that may only be read: hashed again next time
         np.savez(part, stamps=np.array(list(known)), hashes=np.array(list(known.values()), np.uint64))

@@ -11,7 +11,7 @@ import pytest
 from fake_results import CLASSES, failed_record, fake_config, fake_record, fake_results, table_metrics, write_trial
 
 from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_atomically
 from bench.core.specs import SCHEMA_VERSION
 from bench.results.analysis.configurations import pool
 from bench.results.clean_text import clean, shorten
@@ -307,7 +307,7 @@ def test_a_part_of_a_data_set_is_a_column_that_older_records_leave_empty(tmp_pat
 
 
 def test_a_folder_that_another_process_is_making_is_no_foreign_one(tmp_path):
-    with whole(tmp_path / MARKER) as part:
+    with write_atomically(tmp_path / MARKER) as part:
         part.touch()
         ResultsFolder(tmp_path)
     (tmp_path / MARKER).unlink()

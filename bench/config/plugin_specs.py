@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, file_hash, whole
+from bench.core.files import cache_folder, file_hash, write_atomically
 from bench.core.specs import BACKENDS
 from bench.profiling.environment import installed
 
@@ -62,7 +62,7 @@ def _probe(source: str, file: Path) -> dict[str, Any]:
     if kept.is_file():
         return json.loads(kept.read_text())
     answer = _ask_child(source)
-    with whole(kept) as part:
+    with write_atomically(kept) as part:
         part.write_text(answer)
     return json.loads(answer)
 

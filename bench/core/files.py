@@ -1,4 +1,4 @@
-"""Files that are written whole: a reader never sees half of one, and a process that dies leaves the old one."""
+"""Files: written atomically, hashed, and the cache folder that holds what can be made again."""
 
 import functools
 import hashlib
@@ -17,8 +17,11 @@ MARK = ".part."
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, hidden and with the same suffix, renamed to `path` if the context ends well."""
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a hidden temporary file beside `path`, with the same suffix; rename it to `path` unless an error is raised.
+
+    A reader never sees half of a file, and a process that dies leaves the old one.
+    """
     part = path.with_name(f".{secrets.token_hex(4)}{MARK}{path.name}")  # its own in every thread of every machine
     try:
         yield part
@@ -27,13 +30,31 @@ def whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_file(path: Path, content: bytes, advice: str) -> Path:
+    """Write a file atomically and make its folder if it is absent.
+
+    Args:
+        advice: what the user can do when it fails, the last sentence of the error.
+
+    Raises:
+        BenchError: the file can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as part:
+            part.write_bytes(content)
+    except OSError as error:
+        raise BenchError(f"'{path}' can't be written ({error.strerror or error}). {advice}") from error
+    return path
+
+
 def is_part(path: Path) -> bool:
-    """Whether a file is one that is being written, or that a process which died has left."""
+    """Whether a file is a temporary one of `write_atomically`: being written, or left by a process that died."""
     return path.name.startswith(".") and MARK in path.name
 
 
 def file_hash(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal digits; kept until its time or size changes."""
+    """Compute the SHA-256 of a file, in hexadecimal digits; remembered until its time or size changes."""
     path = Path(path).resolve()
     state = path.stat()
     return _file_hash(path, state.st_mtime_ns, state.st_size)
@@ -46,7 +67,7 @@ def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
 
 
 def share(purpose: str, name: str) -> float:
-    """A number in [0, 1) that is even over names, independent between purposes and the same on every machine."""
+    """Compute a pseudo-random number in [0, 1) from `purpose` and `name` alone: the same on every machine."""
     digest = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
@@ -55,7 +76,7 @@ VARIABLE = "SEGBENCH_CACHE"
 
 
 def cache_folder(part: str) -> Path:
-    """The folder for "packs", "downloads" and so on, made if it does not exist; BenchError when it can't be made."""
+    """Return the cache's folder for "packs", "downloads" and so on, and make it; BenchError if that fails."""
     given = os.environ.get(VARIABLE)
     folder = (Path(given).expanduser() if given else user_cache_path("segbench")) / part
     try:
@@ -68,7 +89,7 @@ def cache_folder(part: str) -> Path:
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:
-    """BenchError when less than `needed` bytes are free where `folder` stands."""
+    """Raise BenchError if fewer than `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise BenchError(

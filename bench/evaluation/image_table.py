@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_atomically
 from bench.core.specs import DATASET_METRICS
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.objects import OVERLAPS, SIZES
@@ -79,7 +79,7 @@ def write_table(
     for key, values in extra.items():
         layout = _LAYOUTS.get(key)
         columns |= _to_columns(_names(key, layout, classes), values) if layout else {key: pa.array(values)}
-    with whole(Path(path)) as part:
+    with write_atomically(Path(path)) as part:
         pq.write_table(pa.table(columns), part, compression="zstd")
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_file
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
 from bench.data.pack import Pack
@@ -16,6 +15,7 @@ from bench.evaluation.predictor import Predictor
 from bench.evaluation.scores import image_means
 
 PROBABILITIES = ("npz", "png")
+ADVICE = "Give another folder with --out."
 
 
 def write_mask(path: Path, classes: np.ndarray) -> None:
@@ -40,7 +40,7 @@ def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: li
     if form == "npz":
         buffer = io.BytesIO()
         np.savez_compressed(buffer, probabilities=values, classes=np.array(classes))
-        _write(folder / f"{name}.npz", buffer.getvalue())
+        write_file(folder / f"{name}.npz", buffer.getvalue(), ADVICE)
         return
     for index in range(values.shape[-1]):
         grey = np.rint(np.clip(values[..., index], 0, 1) * 65535).astype(np.uint16)
@@ -50,16 +50,7 @@ def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: li
 def _write_picture(path: Path, picture: Image.Image) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    _write(path, buffer.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            part.write_bytes(content)
-    except OSError as error:
-        raise BenchError(f"'{path}' can't be written ({error.strerror}). Give another folder with --out.") from error
+    write_file(path, buffer.getvalue(), ADVICE)
 
 
 # Okabe and Ito's colours, told apart by the colour-blind; class 0 is left clear.

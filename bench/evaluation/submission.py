@@ -15,7 +15,7 @@ from typing import TextIO
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_atomically
 from bench.datasets.rle import Order, rle_encode
 from bench.evaluation.objects import components
 
@@ -75,7 +75,7 @@ def submission(path: Path, form: Format) -> Iterator[Submission]:
     """A submission that stands at `path` once the context has ended well."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part, part.open("w", newline="") as file:
+        with write_atomically(path) as part, part.open("w", newline="") as file:
             yield Submission(form, file)
     except OSError as error:
         raise BenchError(f"The submission '{path}' can't be written ({error.strerror}).") from error

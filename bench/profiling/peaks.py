@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.core.files import cache_folder, whole
+from bench.core.files import cache_folder, write_atomically
 from bench.profiling.environment import VARIABLES, versions
 from bench.profiling.timing import seconds_of, seconds_since
 
@@ -58,7 +58,7 @@ def measured_peaks(backend: str, device: str, precision: str, *, again: bool = F
         "load": load if again else max(load, old.get("load", 0.0)),
         "method": METHOD,
     }
-    with whole(path) as part:
+    with write_atomically(path) as part:
         part.write_text(json.dumps(peaks))
     return peaks
 

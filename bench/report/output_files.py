@@ -1,25 +1,18 @@
-"""A report's files, written whole."""
+"""Write the files of a report, and remove those of an earlier one."""
 
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_file
+
+_ADVICE = "Give another folder with --out."
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file beside its place and rename it, so that a reader never sees half of it; BenchError if it can't be.
-
-    The folder is made where it is absent.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as part:
-            part.write_bytes(content)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    return path
+    """Write a file of a report atomically and make its folder if it is absent; BenchError if that fails."""
+    return write_file(path, content, _ADVICE)
 
 
 def remove_others(folder: Path, names: re.Pattern[str], keep: Collection[Path]) -> None:
@@ -29,9 +22,4 @@ def remove_others(folder: Path, names: re.Pattern[str], keep: Collection[Path]) 
             if names.fullmatch(path.name) and path not in keep:
                 path.unlink()
     except OSError as error:
-        raise _not_written(folder, error) from error
-
-
-def _not_written(path: Path, error: OSError) -> BenchError:
-    reason = error.strerror or error
-    return BenchError(f"The report can't be written to '{path}' ({reason}). Give another folder with --out.")
+        raise BenchError(f"'{folder}' can't be written ({error.strerror or error}). {_ADVICE}") from error

@@ -25,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
-from bench.core.files import is_part, whole
+from bench.core.files import is_part, write_atomically
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
 
 MARKER = "segbench.json"
@@ -82,8 +82,8 @@ class Loaded:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file whole, then rename it: a reader never sees half of it."""
-    with whole(path) as part:
+    """Write a value as JSON, atomically."""
+    with write_atomically(path) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n")
 
 

@@ -23,7 +23,7 @@ from bench import architectures, profiling
 from bench.architectures.outside import check_installed
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, file_hash, whole
+from bench.core.files import cache_folder, file_hash, write_atomically
 from bench.core.specs import ArchitectureSpec, TrialConfig
 
 CHILD_SECONDS = 1800.0
@@ -92,7 +92,7 @@ def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
     for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
         paths, some = zip(*group, strict=True)
         for path, answer in zip(paths, _ask(kind, some), strict=True):
-            with whole(path) as part:
+            with write_atomically(path) as part:
                 part.write_text(json.dumps(answer))
     return [json.loads(path.read_text()) for path in kept]
 

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of, status_of
-from bench.core.files import whole
+from bench.core.files import write_atomically
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.memory import MemoryMeter
 from bench.profiling.timing import Effort, inference_sweep, latency, rate, rate_summary, seconds_of, steady
@@ -39,7 +39,7 @@ def main() -> None:
     """Measure, and leave a record whatever happens."""
     out, config = Path(sys.argv[1]), json.loads(sys.argv[2])
     record = {"config": config, "device": actual_device("torch"), **outcome(config)}
-    with whole(out) as file:
+    with write_atomically(out) as file:
         file.write_text(json.dumps(record, indent=1))
 
 

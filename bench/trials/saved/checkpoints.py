@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from bench.core.errors import BenchError
-from bench.core.files import whole
+from bench.core.files import write_atomically
 from bench.core.specs import TrialConfig
 from bench.profiling.memory import MIB
 from bench.results.store import WEIGHTS, StoredTrial, read_record
@@ -22,7 +22,7 @@ def save(model: keras.Model, folder: Path) -> dict[str, Any]:
         For the record: `file` and `size_mib`; or `problem`, as of a full disk, for which no trial must be lost.
     """
     try:
-        with whole(folder / WEIGHTS) as part:
+        with write_atomically(folder / WEIGHTS) as part:
             model.save_weights(part)
     except (OSError, RuntimeError) as error:  # h5py has both for a full disk
         reason = str(error).strip().splitlines()[0]
