@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints. `bench --help` imports nothing heavy: commands import at use."""
 
+import shlex
 import signal
 import sys
 from typing import Any
@@ -17,7 +18,7 @@ try:
     from bench.commands.compare import compare
     from bench.commands.doctor import doctor
     from bench.commands.evaluate import evaluate
-    from bench.commands.listing import listing
+    from bench.commands.list import listing
     from bench.commands.merge import merge
     from bench.commands.predict import predict
     from bench.commands.prepare import prepare
@@ -25,6 +26,8 @@ try:
     from bench.commands.report import report
     from bench.commands.run import run
     from bench.commands.show import show
+    from bench.commands.show_arch import show_arch
+    from bench.commands.show_dataset import show_dataset
     from bench.commands.speed import speed
     from bench.commands.verify import verify
     from bench.core.errors import BenchError
@@ -34,6 +37,12 @@ except KeyboardInterrupt:  # these take half a second, in which nobody wants a t
 
 class _Commands(TyperGroup):
     """Turns a user's mistake into one line and exit code 2, and Ctrl-C into 130."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; for the old `bench show arch` and `bench show dataset`, name the new one."""
+        if len(args) > 1 and args[0] == "show" and args[1] in ("arch", "dataset"):
+            raise BenchError(f"`bench show {args[1]}` has become `bench {shlex.join([f'show-{args[1]}', *args[2:]])}`.")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -70,6 +79,8 @@ app.command()(audit)
 app.command("list")(listing)
 app.command()(prepare)
 app.command()(show)
+app.command()(show_arch)
+app.command()(show_dataset)
 app.command()(doctor)
 
 

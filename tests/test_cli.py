@@ -231,7 +231,7 @@ def test_presets_are_listed_and_can_be_run(monkeypatch, tmp_path):
 
 
 def test_show_arch_prints_stages_backbones_and_parameters():
-    shown = bench("show", "arch", "unet", "--param", "filters=[4,8]", "--image-size", 32)
+    shown = bench("show-arch", "unet", "--param", "filters=[4,8]", "--image-size", 32)
     assert shown.exit_code == 0
     for text in ("unet at 32 x 32, 3 classes", "encoder1", "logits", "vgg16, mobilenet", "kernel_size", "[4, 8]"):
         assert text in shown.stdout
@@ -240,17 +240,43 @@ def test_show_arch_prints_stages_backbones_and_parameters():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("arch",), "Which architecture? Available: unet"),
-        (("arch", "unett"), "Unknown architecture 'unett'. Did you mean 'unet'"),
-        (("arch", "unet", "--param", "depth=1,2"), "shows one model: give --param depth one value"),
-        (("arch", "unet", "--image-size", "100"), "unet"),
-        (("some", "unet"), "or `arch` and an architecture, or `dataset` and a data set, not 'some' and 'unet'"),
+        ((), "Which architecture? Available: unet"),
+        (("unett",), "Unknown architecture 'unett'. Did you mean 'unet'"),
+        (("unet", "--param", "depth=1,2"), "shows one model: give --param depth one value"),
+        (("unet", "--image-size", "100"), "unet"),
     ],
 )
 def test_show_arch_refuses_in_one_line(arguments, message):
-    shown = bench("show", *arguments)
+    shown = bench("show-arch", *arguments)
     assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
     assert message in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (("arch", "unet", "--backbone", "resnet50"), "`bench show-arch unet --backbone resnet50`"),
+        (("dataset", "pets"), "`bench show-dataset pets`"),
+        (("arch",), "`bench show-arch`"),
+    ],
+)
+def test_the_old_words_of_show_name_the_new_command(old, new):
+    shown = bench("show", *old)
+    assert (shown.exit_code, shown.stderr.count("\n")) == (2, 1)
+    assert new in shown.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "some", "unet"),
+        ("show", "run", "--backbone", "resnet50"),
+        ("show-arch", "unet", "--contact-sheet", "x.png"),
+        ("show-dataset", "shapes", "--plot", "x.png"),
+    ],
+)
+def test_no_show_command_takes_what_it_does_not_use(arguments):
+    assert bench(*arguments).exit_code == 2
 
 
 def test_list_runs_shows_ended_running_and_abandoned_trials(results):

@@ -1,4 +1,4 @@
-"""`bench show dataset`: counts, balance, sizes, and a sheet of pictures."""
+"""`bench show-dataset`: counts, balance, sizes, and a sheet of pictures."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from bench.evaluation.pictures import COLUMNS, PALETTE, SIDE, contact_sheet
 
 def test_counts_balance_sizes_and_where_it_is_from(tmp_path):
     folder = write_fake_pets(tmp_path / "pets")
-    code, output = bench("show", "dataset", "pets", "--data-dir", folder)
+    code, output = bench("show-dataset", "pets", "--data-dir", folder)
     table = rows(output)
     assert code == 0
     assert table["test"] == ["4", "4"]
@@ -25,19 +25,19 @@ def test_counts_balance_sizes_and_where_it_is_from(tmp_path):
 
 def test_only_so_many_images_are_read(tmp_path):
     folder = write_fake_folder(tmp_path / "mine", count=20)
-    code, output = bench("show", "dataset", f"folder:{folder}", "--images", "5")
+    code, output = bench("show-dataset", f"folder:{folder}", "--images", "5")
     assert code == 0
     assert "of 5 images" in output
     assert rows(output)["train"] == ["14", "14"]
     (folder / "masks" / "s0.png").unlink()
-    code, output = bench("show", "dataset", f"folder:{folder}", "--images", "0")
+    code, output = bench("show-dataset", f"folder:{folder}", "--images", "0")
     assert "1 of 20 images can't be read" in output
 
 
 def test_a_sheet_is_a_picture_of_the_data(tmp_path):
     folder = write_fake_airbus(tmp_path / "airbus", ships=[0] * 8 + [1] * 4 + [2] * 4)
     file = tmp_path / "sheet.png"
-    code, output = bench("show", "dataset", "airbus", "--data-dir", folder, "--contact-sheet", file)
+    code, output = bench("show-dataset", "airbus", "--data-dir", folder, "--contact-sheet", file)
     assert code == 0
     assert "pictures of airbus may not be published" in output
     with Image.open(file) as sheet:
@@ -58,14 +58,14 @@ def test_a_sheet_takes_pictures_of_any_size_and_any_number_of_objects():
 def test_the_wrong_way_is_one_line(tmp_path):
     folder = write_fake_folder(tmp_path / "mine")
     for arguments, says in (
-        ((), "`bench show dataset` needs a name: pets"),
+        ((), "`bench show-dataset` needs a name: pets"),
         (("pest",), "Did you mean 'pets'"),
         ((f"folder:{folder}", "--contact-sheet", "x.jpg"), "Accepted: a file that ends in .png"),
         ((f"folder:{folder}", "--contact-sheet", tmp_path / "no" / "x.png"), "x.png' can't be written"),
         ((f"folder:{folder}", "--images", "-1"), "--images is -1"),
         ((f"folder:{folder}", "--empty-fraction", "0.5"), "has no --empty-fraction"),
     ):
-        code, output = bench("show", "dataset", *arguments)
+        code, output = bench("show-dataset", *arguments)
         assert code == 2
         assert says in output
 
@@ -74,6 +74,6 @@ def test_the_wrong_way_is_one_line(tmp_path):
 @needs("airbus")
 def test_the_excerpts_can_be_shown(name, tmp_path):
     folder = EXCERPTS / {"pets": "oxford_pets"}.get(name, name)
-    code, output = bench("show", "dataset", name, "--data-dir", folder, "--images", "6")
+    code, output = bench("show-dataset", name, "--data-dir", folder, "--images", "6")
     assert code == 0
     assert "of 6 images" in output

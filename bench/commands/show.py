@@ -12,7 +12,6 @@ from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output
-from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.results.store import StoredTrial
@@ -36,65 +35,20 @@ _LARGEST_LIST = 8  # values; longer lists are counted
 
 def show(
     run: Annotated[
-        str,
-        typer.Argument(
-            help="Id of a trial in `bench list runs`, or how it begins; or `arch`, `dataset`.", show_default=False
-        ),
+        str, typer.Argument(help="The id of a trial in `bench list runs`, or how it begins.", show_default=False)
     ],
-    name: Annotated[
-        str | None,
-        typer.Argument(help="After `arch` or `dataset`: which one, such as unet or pets.", show_default=False),
-    ] = None,
     results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
-    backbone: Annotated[str | None, typer.Option(help="Of the architecture.", show_default=False)] = None,
-    param: Annotated[
-        list[str] | None, typer.Option(help="A builder's parameter: key=value. Repeatable.", show_default=False)
-    ] = None,
-    image_size: Annotated[str, typer.Option(help="Pixels of the architecture's images.")] = "256",
-    plot: Annotated[
-        Path | None, typer.Option(help="Write Keras's drawing of the architecture there (PNG).", show_default=False)
-    ] = None,
-    plugin: Annotated[
-        Path | None, typer.Option(help="A Python file with your architecture or data set.", show_default=False)
-    ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
-    balance_ships: Annotated[
-        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
-    ] = None,
-    empty_fraction: Annotated[
-        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
-    ] = None,
-    images: Annotated[
-        int, typer.Option(help="How many of the data set's images are read for class balance and sizes; 0: all.")
-    ] = 200,
-    contact_sheet: Annotated[
-        Path | None,
-        typer.Option(help="Write pictures of the data set with their labels there (PNG).", show_default=False),
-    ] = None,
 ) -> None:
-    """Show a trial (of a running one, how far it is), an architecture or a data set: `bench show dataset pets`."""
-    if run == "arch":
-        from bench.commands.show_architecture import show_architecture
+    """Show what one trial left behind; for a trial that is still running, how far it is.
 
-        show_architecture(name, backbone=backbone, params=param, image_size=image_size, file=plot, plugin=plugin)
-        return
-    if run == "dataset":
-        from bench.commands.show_dataset import show_dataset
-
-        chosen = {"balance_ships": balance_ships, "empty_fraction": empty_fraction}
-        show_dataset(name, data_dir=data_dir, params=chosen, images=images, sheet=contact_sheet, plugin=plugin)
-        return
-    if name is not None:
-        raise BenchError(
-            "`bench show` takes one run, or `arch` and an architecture, or `dataset` and a data set, "
-            f"not '{run}' and '{name}'."
-        )
+    bench show unet --results demo
+    """
     from bench.results import store
     from bench.results.find import find
 
     loaded, console = store.load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
-    folders = [*loaded.abandoned, *stored, *loaded.running]  # of one that runs again, what it does now
+    folders = [*loaded.abandoned, *stored, *loaded.running]  # a trial that is run again counts as running
     folder = find(list({folder.name.removesuffix(".running"): folder for folder in folders}.values()), run)
     if folder in stored:
         _print_record(console, stored[folder])
@@ -103,7 +57,7 @@ def show(
 
 
 def _print_progress(console: Console, folder: Path, status: str) -> None:
-    """What a trial that has no record yet last said, and what it was asked for."""
+    """Print the last progress message of a trial that has no record yet, and its configuration."""
     from bench.results import store
 
     console.print(Text(f"{folder.name.removesuffix('.running')}: {status}"), style="bold")

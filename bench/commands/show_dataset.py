@@ -1,9 +1,9 @@
-"""`bench show dataset NAME`: how many images, of which sizes and classes, and what they look like."""
+"""`bench show-dataset`: how many images, of which sizes and classes, and what they look like."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,15 +23,27 @@ _MOST_SIZES = 5
 
 
 def show_dataset(
-    name: str | None,
-    *,
-    data_dir: Path | None,
-    params: Mapping[str, Any],
-    images: int,
-    sheet: Path | None,
-    plugin: Path | None,
+    name: Annotated[
+        str | None, typer.Argument(help="A data set, such as pets or folder:PATH.", show_default=False)
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
+    balance_ships: Annotated[
+        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
+    ] = None,
+    empty_fraction: Annotated[
+        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
+    ] = None,
+    images: Annotated[int, typer.Option(help="How many images are read for class balance and sizes; 0: all.")] = 200,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write images of the data set with their labels to this PNG file.", show_default=False),
+    ] = None,
+    plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
-    """Print counts, class balance and sizes of the first `images` evenly spaced ones (0: of all); write the sheet."""
+    """Show a data set: images per split, class balance, sizes, and on request a sheet of images.
+
+    bench show-dataset pets --contact-sheet pets.png
+    """
     from bench.config import catalog
     from bench.data.check import evenly, examine
 
@@ -39,14 +51,15 @@ def show_dataset(
         catalog.add_plugin(plugin)
     if name is None:
         names = ", ".join(catalog.datasets().names())
-        raise BenchError(f"`bench show dataset` needs a name: {names} or folder:PATH.")
+        raise BenchError(f"`bench show-dataset` needs a name: {names} or folder:PATH.")
     if images < 0:
         raise BenchError(f"--images is {images}. Accepted: a number of images, or 0 for all.")
-    if sheet is not None and sheet.suffix.lower() != ".png":
-        raise BenchError(f"--contact-sheet is '{sheet}'. Accepted: a file that ends in .png.")
+    if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":
+        raise BenchError(f"--contact-sheet is '{contact_sheet}'. Accepted: a file that ends in .png.")
     spec, folder = catalog.find_dataset(name, data_dir)
     console = output()
-    source = opened(console, spec, folder, checked_params(spec, params))
+    params = checked_params(spec, {"balance_ships": balance_ships, "empty_fraction": empty_fraction})
+    source = opened(console, spec, folder, params)
     print_head(console, source)
     samples = evenly(source.samples, images) if images else source.samples
     with counting(console, f"reading {spec.name}") as progress:
@@ -58,15 +71,15 @@ def show_dataset(
         warn(
             f"{len(health.problems)} of {len(samples)} images can't be read. `bench prepare {name} --check` lists them."
         )
-    if sheet is not None:
-        _write_sheet(source, sheet)
-        console.print(f"Contact sheet: {sheet}", highlight=False, soft_wrap=True)
+    if contact_sheet is not None:
+        _write_sheet(source, contact_sheet)
+        console.print(f"Contact sheet: {contact_sheet}", highlight=False, soft_wrap=True)
         if not spec.may_show_pictures:
             warn(f"The pictures of {spec.name} may not be published ({spec.licence}).")
 
 
 def print_head(console: Console, source: "Source") -> None:
-    """What the data set is, and a row a split."""
+    """Print what the data set is, and a table with one row per split."""
     spec = source.spec
     console.print(Text(f"{spec.name}: {spec.summary}"), style="bold")
     about = [spec.homepage, spec.licence, "" if spec.may_show_pictures else "pictures may not be published"]
@@ -82,7 +95,7 @@ def print_head(console: Console, source: "Source") -> None:
 
 
 def print_balance(console: Console, source: "Source", health: "Health") -> None:
-    """A row a class, and the sizes of the pictures."""
+    """Print a table with one row per class, and the image sizes."""
     title = f"of {health.read:,} images" if health.read < len(source.samples) else "of all images"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("label", "class", "pixels", "images with it"):
@@ -101,7 +114,7 @@ def print_balance(console: Console, source: "Source", health: "Health") -> None:
 
 
 def _write_sheet(source: "Source", file: Path) -> None:
-    """Twelve pictures, evenly spaced, of those that show more than one class first; objects in different colours."""
+    """Draw twelve images, evenly spaced, with objects in different colours; images of several classes come first."""
     from bench.data.check import evenly
     from bench.evaluation.pictures import contact_sheet
 
@@ -127,7 +140,7 @@ def _write_sheet(source: "Source", file: Path) -> None:
 
 
 def _chosen(read: list[tuple[bool, Any, Any, Any]]) -> list[tuple[bool, Any, Any, Any]]:
-    """Twelve of the pictures with several classes, evenly spaced, and of the others where there are not enough."""
+    """Choose twelve evenly spaced images with several classes; if there are too few, fill up with others."""
     from bench.data.check import evenly
 
     several, plain = ([entry for entry in read if entry[0] == flat] for flat in (False, True))

@@ -1,9 +1,10 @@
-"""`bench show arch NAME`: an architecture's stages, backbones and parameters."""
+"""`bench show-arch`: an architecture's stages, backbones and parameters."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,22 +15,36 @@ from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec, TrialConfig
 
 
-def show_architecture(
-    name: str | None,
-    *,
-    backbone: str | None,
-    params: Sequence[str] | None,
-    image_size: str,
-    file: Path | None,
-    plugin: Path | None,
+def show_arch(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="An architecture, such as unet or unet:resnet50 (with backbone).", show_default=False),
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(help="The architecture's backbone.", show_default=False)] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="A builder's parameter: key=value. Repeatable.", show_default=False)
+    ] = None,
+    image_size: Annotated[
+        str, typer.Option(help="The image size in pixels: 128, or height x width as 128x192.")
+    ] = "256",
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write Keras's drawing of the architecture to this PNG file.", show_default=False),
+    ] = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="A Python file with your architecture.", show_default=False)
+    ] = None,
 ) -> None:
-    """Print the block diagram as a table and what can be chosen; with `file` write Keras's drawing too."""
+    """Show an architecture: its stages, parameters, FLOPs, backbones and `--param` names.
+
+    bench show-arch unet --backbone resnet50
+    """
     from bench.config import catalog
     from bench.trials import preflight
 
-    spec, config = _resolved(name, backbone, params, image_size, plugin)
-    if file is not None:
-        preflight.plot(config, file)
+    spec, config = _resolved(name, backbone, param, image_size, plugin)
+    if plot is not None:
+        preflight.plot(config, plot)
     console = output()
     with Console(stderr=True).status("building the model"):
         facts = preflight.diagram(config)
@@ -46,8 +61,8 @@ def show_architecture(
     console.print(Text(f"backbones: {', '.join(spec.backbones) or 'none'}"))
     if spec.params:
         console.print(_params_table(spec, config.params))
-    if file is not None:
-        console.print(f"Drawing: {file}", highlight=False, soft_wrap=True)
+    if plot is not None:
+        console.print(f"Drawing: {plot}", highlight=False, soft_wrap=True)
     for problem in catalog.problems():
         console.print(Text(problem))
 
@@ -55,7 +70,7 @@ def show_architecture(
 def _resolved(
     name: str | None, backbone: str | None, params: Sequence[str] | None, image_size: str, plugin: Path | None
 ) -> tuple[ArchitectureSpec, TrialConfig]:
-    """The spec, and a checked configuration of one model."""
+    """Look up the architecture and build the checked configuration of one model."""
     from bench.architectures.sizes import check_image_size
     from bench.config import catalog, checks
     from bench.config.options import axis, parameters
@@ -68,7 +83,7 @@ def _resolved(
     spec = catalog.architectures().get(arch)
     values = parameters(params)
     if several := [key for key, some in values.items() if len(some) != 1]:
-        raise BenchError(f"`bench show arch` shows one model: give --param {several[0]} one value.")
+        raise BenchError(f"`bench show-arch` shows one model: give --param {several[0]} one value.")
     chosen = checks.backbone(own or backbone, spec, catalog.backbones())
     checked = checks.params({key: some[0] for key, some in values.items()}, spec)
     size = axis("image_size", image_size)[0][1]
@@ -78,7 +93,7 @@ def _resolved(
 
 
 def stages_table(stages: Sequence[Mapping[str, Any]]) -> Table:
-    """A row a stage, from image to logits; layers without stride are no maps of features."""
+    """Make a table with one row per stage, from image to logits; layers that are no feature maps have no stride."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     for heading in ("stride", "channels", "layers", "params"):

@@ -80,7 +80,7 @@ def architectures_table() -> Table:
         headings,
         rows,
         caption=f"params and GFLOPs (2 x MAC, one image): {SHOWN_SIZE} px, 3 classes, default backbone. "
-        "`bench show arch NAME` has the backbones and parameters of one.",
+        "`bench show-arch NAME` has the backbones and parameters of one.",
     )
 
 
