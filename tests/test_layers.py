@@ -1,6 +1,7 @@
 """The map of CONTRIBUTING.md: each room imports only rooms below it, and heavy packages only where they belong."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def test_a_module_imports_from_lower_floors_only(name):
 def test_the_parent_process_never_imports_keras(name):
     found = {target.split(".")[0] for target in imports(MODULES[name])} & HEAVY
     assert not found, f"{name} imports {found}"
+
+
+def test_the_map_in_contributing_has_every_room_on_its_floor():
+    rows = re.findall(r"^\| (\d+) \| `(bench[a-z._]*)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    left_out = {"bench", *(f"bench.{shim}" for shim in SHIMS)}
+    rooms = [(number, room) for number, rooms in enumerate(FLOORS, 1) for room in rooms if room not in left_out]
+    assert sorted((int(number), room) for number, room in rows) == sorted(rooms)
 
 
 def test_there_are_no_import_cycles():
