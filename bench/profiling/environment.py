@@ -182,11 +182,10 @@ def _cpu_model() -> str:
 
 @cache
 def _code() -> dict[str, Any]:
-    """Commit and whether the tree has changes: of the checkout that runs; of a wheel what SEGBENCH_COMMIT says."""
+    """Return the checkout's commit and whether the tree has changes; None for both when installed from a wheel."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        commit, _, changes = os.environ.get("SEGBENCH_COMMIT", "").partition("-")
-        return {"commit": commit or None, "dirty": bool(changes) if commit else None}
+        return {"commit": None, "dirty": None}
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
