@@ -1,4 +1,4 @@
-"""What all tests share: a cache folder of their own, and the backends that are installed."""
+"""What all tests share: a cache folder of their own, and which backends a test may count on."""
 
 import importlib.util
 import os
@@ -6,22 +6,66 @@ from pathlib import Path
 
 import pytest
 
-# Tests run on TensorFlow in this process unless told otherwise; quiet logs. Set before keras is imported.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from bench.config import checks
+from bench.trials.local_process import LocalExecutor
 
 BACKENDS = ("tensorflow", "jax", "torch")
+START = LocalExecutor.start
 
 
 def installed_backends() -> list[str]:
     return [name for name in BACKENDS if importlib.util.find_spec(name)]
 
 
+# This process runs on the first installed backend unless told otherwise; quiet logs. Set before keras is imported.
+os.environ.setdefault("KERAS_BACKEND", next(iter(installed_backends()), "tensorflow"))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+EACH_BACKEND = [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS]
+"""For `parametrize("backend", EACH_BACKEND)`: a case for each backend, skipped where that isn't installed."""
+
+
 def pytest_report_header() -> str:
     here = installed_backends()
     missing = [name for name in BACKENDS if name not in here]
-    note = f"; NOT covered, not installed: {', '.join(missing)} (`make backends` installs them)" if missing else ""
+    note = f"; NOT covered, not installed: {', '.join(missing)} (`make test` installs them)" if missing else ""
     return f"keras backends: {', '.join(here)}{note}"
+
+
+def needed(item: pytest.Item) -> set[str]:
+    """Return the packages that a test's `needs` markers name."""
+    return {name for marker in item.iter_markers("needs") for name in marker.args}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test where a package that it needs is missing, before its fixtures are set up."""
+    for name in sorted(needed(item)):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Let a test plan trials as if every backend were installed, and start them only on those that it says it needs.
+
+    So a test that would fail where a backend is missing fails where none is missing too.
+    """
+    may = needed(item) | ({quickest()} if "quick_backend" in item.fixturenames else set())
+
+    def start(self: LocalExecutor, folder: Path, backend: str) -> object:
+        if backend not in may:
+            pytest.fail(
+                f"This test starts a trial on {backend}. Take the backend from the fixture `quick_backend`, "
+                f"or mark the test with @pytest.mark.needs('{backend}')."
+            )
+        return START(self, folder, backend)
+
+    LocalExecutor.start = start
+    checks.installed = lambda name: True
+
+
+def quickest() -> str:
+    return next(name for name in ("jax", "torch", "tensorflow") if name in installed_backends())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,4 +79,4 @@ def cache_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def quick_backend() -> str:
     """The installed backend whose process starts soonest; TensorFlow's import alone takes up to 16 s."""
-    return next(name for name in ("jax", "torch", "tensorflow") if name in installed_backends())
+    return quickest()

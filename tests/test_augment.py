@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from backend_checks import BACKENDS, augment_inputs, results
+from backend_checks import augment_inputs, results
 from keras import ops
 from scipy import ndimage
 
 from bench.core.errors import BenchError
 from bench.core.specs import AUGMENTS
 from bench.training import augment
+from tests.conftest import EACH_BACKEND
 
 
 def apply(images, labels, draws):
@@ -34,7 +35,7 @@ def reference(image, labels, flip, angle, brightness, contrast, zoom=0, down=0, 
 
 
 @pytest.mark.parametrize("preset", ["light", "standard", "strong"])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_every_backend_agrees_with_scipy(backend, preset):
     images, labels, draws = augment_inputs(preset)
     found = results(backend)
@@ -47,7 +48,7 @@ def test_every_backend_agrees_with_scipy(backend, preset):
 
 
 @pytest.mark.parametrize("preset", AUGMENTS)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_zero_draws_and_no_draws_change_no_bit(backend, preset):
     images, labels, _ = augment_inputs()
     found, kind = results(backend), f"{preset} zero"

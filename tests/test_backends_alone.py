@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bench.config.checks import PIP_LINES
-from tests.conftest import BACKENDS, installed_backends
+from tests.conftest import BACKENDS
 
 # Read by every Python process whose path it is on: there the named packages can't be found, as if not installed.
 HIDE = """
@@ -29,11 +29,13 @@ RUN += ["--param", "filters=[4,8]", "--image-size", "32", "--batch-size", "4", "
 
 
 @pytest.mark.parametrize(
-    "backend", ["jax", *(pytest.param(b, marks=pytest.mark.slow) for b in ("torch", "tensorflow"))]
+    "backend",
+    [
+        pytest.param("jax", marks=pytest.mark.needs("jax")),
+        *(pytest.param(b, marks=[pytest.mark.needs(b), pytest.mark.slow]) for b in ("torch", "tensorflow")),
+    ],
 )
 def test_a_backend_trains_without_the_others(backend, tmp_path):
-    if backend not in installed_backends():
-        pytest.skip(f"{backend} is not installed")
     others = [name for name in BACKENDS if name != backend]
     (tmp_path / "sitecustomize.py").write_text(HIDE.format(hidden=(*others, "tensorflow_datasets", "keras_cv")))
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))

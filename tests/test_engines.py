@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import installed_backends
+from tests.conftest import EACH_BACKEND, installed_backends
 
 SCRIPT = Path(__file__).with_name("engine_checks.py")
 
 
-@pytest.fixture(scope="module", params=installed_backends())
+@pytest.fixture(scope="module", params=EACH_BACKEND)
 def found(request, shared_weights):
     return checks(request.param, shared_weights)
 
@@ -83,9 +83,8 @@ def test_jax_says_what_memory_its_programs_take(found):
     assert one[0] > one[1] > 0  # training takes more than predicting
 
 
+@pytest.mark.needs("torch")
 def test_torch_compiles_the_training_step_and_the_prediction_as_one_graph_each(shared_weights):
-    if "torch" not in installed_backends():
-        pytest.skip("torch is not installed")
     assert checks("torch", shared_weights)["other_graphs"] == 2
 
 

@@ -194,8 +194,8 @@ def check_pspnet_on_jax(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("jax")
 def test_pspnet_with_its_auxiliary_head_on_jax(tmp_path):
-    pytest.importorskip("jax", reason="jax is not installed")
     program = "import sys, pathlib, test_fine_tune; test_fine_tune.check_pspnet_on_jax(pathlib.Path(sys.argv[1]))"
     environment = os.environ | {"KERAS_BACKEND": "jax", "SEGBENCH_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -1,6 +1,5 @@
 """Operations and activations by hand, against torch's own counter, and of the families that are published models."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -115,16 +114,13 @@ def by_torch(*names):
     return {name: ours / theirs for name, (ours, theirs) in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-
-
-@needs_torch
+@pytest.mark.needs("torch")
 def test_every_family_agrees_with_torchs_own_counter():
     names = [case.name for case in small_cases() if not case.lacks("torch")]
     assert {name: 1.0 for name in ("attention", *names)} == pytest.approx(by_torch("attention", *names), rel=0.01)
 
 
-@needs_torch
+@pytest.mark.needs("torch")
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in cases() if not case.lacks("torch")], ids=lambda case: case.name)
 def test_every_architecture_agrees_with_torchs_own_counter(case):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from backend_checks import BACKENDS, LOSSES, NUM_CLASSES, loss_inputs, results
+from backend_checks import LOSSES, NUM_CLASSES, loss_inputs, results
 from keras import ops
 
 from bench.core.errors import BenchError
 from bench.core.specs import LOSS_TERMS
 from bench.training.losses import TERMS, loss_function
+from tests.conftest import EACH_BACKEND
 
 
 def value(name, labels, logits, weights=None):
@@ -227,7 +228,7 @@ def gradients():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_backends_agree_with_numpy(backend, name, gradients):
     labels, logits = loss_inputs()
     found = results(backend)
@@ -238,7 +239,7 @@ def test_backends_agree_with_numpy(backend, name, gradients):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_gradients_stay_finite_and_ignored_pixels_get_none(backend, name):
     labels, _ = loss_inputs()
     found = results(backend)

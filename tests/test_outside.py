@@ -61,11 +61,10 @@ def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, m
     assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
 
 
+@pytest.mark.needs("keras_hub")
 def test_segformer_takes_square_images_only():
     (spec,) = [spec for spec in OUTSIDE if spec.name == "kerashub_segformer"]
     config = {"arch": spec.name, "dataset": "shapes", "backend": "jax"}
-    if importlib.util.find_spec("jax") is None or importlib.util.find_spec(spec.package) is None:
-        pytest.skip("jax or keras-hub is not installed")
     with pytest.raises(BenchError, match=r"equal multiples of 32. The next size that fits is 96x96"):
         grid.expand({**config, "image_size": "64x96"})
     with pytest.raises(BenchError, match="fits is 64x64"):
@@ -87,9 +86,8 @@ def test_stages_that_cannot_be_are_one_line(arch, params, message):
         check_image_size(spec, (64, 64), None, params)
 
 
+@pytest.mark.needs("keras_hub")
 def test_the_parts_of_a_transformer_s_block_are_counted():
-    check = pytest.importorskip("keras_hub", reason="keras-hub is not installed")
-    assert check
     model = resolve("bench.architectures.kerashub:build_segformer")(
         (64, 64, 3), 3, hidden_dims=(8, 10, 20, 32), depths=(1, 1, 1, 1), projection_filters=8
     )

@@ -68,7 +68,6 @@ def test_our_counterparts_are_the_peers_architectures():
 
 @pytest.fixture(scope="module")
 def measure():
-    pytest.importorskip("torch")
     return scripts.load("tests/peers/measure.py")
 
 
@@ -81,6 +80,7 @@ def small_net():
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
 
 
+@pytest.mark.needs("torch")
 def test_the_loop_learns_and_predicts(measure):
     import torch
 
@@ -94,6 +94,7 @@ def test_the_loop_learns_and_predicts(measure):
     assert (classes.dtype, tuple(classes.shape)) == (torch.uint8, (2, 16, 16))
 
 
+@pytest.mark.needs("torch")
 def test_a_peer_leaves_the_record_that_bench_speed_leaves(measure):
     record = measure.measure(CONFIG, small_net())
     speed = record["speed"]
@@ -105,6 +106,7 @@ def test_a_peer_leaves_the_record_that_bench_speed_leaves(measure):
     json.dumps(record)
 
 
+@pytest.mark.needs("torch")
 def test_a_peer_that_throws_while_it_is_timed_is_a_record_with_its_reason(measure, capsys):
     net = small_net()
     net.register_forward_hook(lambda *_: 1 / 0)
@@ -113,6 +115,7 @@ def test_a_peer_that_throws_while_it_is_timed_is_a_record_with_its_reason(measur
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+@pytest.mark.needs("torch")
 def test_without_the_peers_packages_the_record_says_what_to_install(measure, monkeypatch):
     monkeypatch.setitem(sys.modules, "segmentation_models_pytorch", None)
     found = measure.outcome(CONFIG)
@@ -147,6 +150,7 @@ def test_a_peer_that_dies_is_a_record_and_measured_again(tmp_path, monkeypatch, 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")  # of its own compiler
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a compiler")
+@pytest.mark.needs("torch")
 def test_the_compiled_loop_predicts_what_the_plain_one_does(measure):
     import torch
 

@@ -13,6 +13,8 @@ from bench.core.errors import BenchError
 def planned(name, **options):
     """The preset's trials; on `shapes` where its data set isn't there yet."""
     file = presets.find(Path(name))
+    if name == "gpu-speed":
+        return grid.configs({"measure": "speed", **options}, file)
     named = grid.read_toml(file)[0].get("dataset")
     return grid.configs(options if named in catalog.datasets() else {"dataset": "shapes", **options}, file)
 
@@ -83,6 +85,21 @@ def test_the_six_trials_change_one_thing_at_a_time():
     assert (len(configs), {c.batch_size for c in configs}, set(kernels)) == (6, {16, 8}, {3, 5})
     changes = [(c.lr != 1e-3) + (c.batch_size != 16) + (k != 3) for c, k in zip(configs, kernels, strict=True)]
     assert sorted(changes) == [0, 1, 1, 1, 1, 1]
+
+
+def test_the_gpu_s_presets_go_over_every_architecture_the_most_useful_first():
+    speeds, trainings = planned("gpu-speed"), planned("gpu-train")
+    kinds = [(c.backend, c.precision, c.image_size[0], c.batch_size) for c in speeds]
+    assert list(dict.fromkeys(kinds)) == [
+        ("jax", "mixed_bfloat16", 256, 64),
+        ("jax", "float32", 256, 64),
+        ("torch", "mixed_bfloat16", 256, 64),
+        ("jax", "mixed_bfloat16", 512, 16),
+    ]
+    every = {spec.name for spec in catalog.architectures() if "jax" in spec.backends and not spec.package}
+    assert every <= {c.arch for c in speeds if c.image_size == (512, 512)} and every <= {c.arch for c in trainings}
+    assert {(c.measure, c.sweep_seconds) for c in speeds} == {("speed", 15.0)}
+    assert {(str(c.budget), c.keep_weights) for c in trainings} == {("40epochs", "none")}
 
 
 def test_options_win_over_a_preset():

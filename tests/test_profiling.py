@@ -223,12 +223,14 @@ def test_tf32_is_read_as_it_is_set():
     assert isinstance(environment.allows_tf32(BACKEND), bool)
 
 
+@pytest.mark.needs("jax")
 @pytest.mark.parametrize(
     ("answer", "version"), [("PJRT C API\ncuda 12080", "12.8"), ("cuda 13000", "13.0"), ("cpu", None)]
 )
 def test_cuda_of_jax(monkeypatch, answer, version):
-    jax = pytest.importorskip("jax.extend.backend")
-    monkeypatch.setattr(jax, "get_backend", lambda: type("Backend", (), {"platform_version": answer}))
+    from jax.extend import backend
+
+    monkeypatch.setattr(backend, "get_backend", lambda: type("Backend", (), {"platform_version": answer}))
     assert environment.gpu_libraries("jax")["cuda"] == version
 
 

@@ -1,7 +1,5 @@
 """SegNet's pooling indices and unpooling, against NumPy and torch; its counts."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -52,7 +50,7 @@ def test_pooling_and_unpooling_are_those_of_a_loop():
     np.testing.assert_array_equal(_numpy(MaxUnpooling2D()([pooled, PoolingIndices()(x)])), _reference(x))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+@pytest.mark.needs("torch")
 def test_pooling_and_unpooling_are_those_of_torch():
     import torch
 

@@ -26,7 +26,6 @@ from bench.trials.local_process import IF_KILLED
 from bench.trials.plan import PlannedTrial
 from bench.trials.runner import run
 from bench.trials.speed_session import SpeedSession
-from tests.conftest import installed_backends
 from tests.test_runner import FakeExecutor
 
 TINY = {"image_size": (32, 32), "batch_size": 2, "params": {"filters": [4, 8]}, "measure": "speed"}
@@ -134,7 +133,7 @@ def build_falling_net(input_shape, num_classes, *, words="the probe fell off"):
 """
 
 
-@pytest.mark.skipif("torch" not in installed_backends(), reason="a compiled model can't throw between steps")
+@pytest.mark.needs("torch")  # a compiled model can't throw between steps
 def test_a_model_that_throws_in_the_middle_of_timing_is_a_row_and_so_is_a_batch_that_does_not_fit(tmp_path):
     plugin = tmp_path / "falling_net.py"
     plugin.write_text(PLUGIN)
@@ -225,6 +224,11 @@ def test_the_sweep_ends_where_memory_does(monkeypatch):
     assert [size for size, _ in points] == [1, 2] and end == "out of memory"
 
 
+def test_after_the_sweep_s_seconds_no_larger_batch_is_tried():
+    points, end = inference_sweep(lambda size: lambda: time.sleep(0.02), Effort(sweep_seconds=0.0))
+    assert ([size for size, _ in points], end) == ([1], "0 s")
+
+
 def test_the_sweep_hides_no_error(monkeypatch):
     points, end = sweep(monkeypatch, {1: 10.0, 2: RuntimeError("no kernel for so many elements")})
     assert points == [(1, pytest.approx(10.0))] and end == "at batch 2: RuntimeError: no kernel for so many elements"
@@ -274,6 +278,14 @@ def test_what_a_speed_has_no_use_for_is_left_out():
     assert (config.dataset, config.measure) == (NO_DATASET, "speed")
     assert trial_key(config, NO_DATASET) == trial_key(replace(config, find_batch_size=8), NO_DATASET)
     assert trial_key(config, NO_DATASET) != trial_key(replace(config, augment="none"), NO_DATASET)
+
+
+def test_the_sweep_s_limit_is_no_part_of_a_trial_s_identity():
+    (usual,), (short,) = speed_configs(arch="unet"), speed_configs(arch="unet", sweep_seconds="15")
+    assert (usual.sweep_seconds, short.sweep_seconds) == (120.0, 15.0)
+    assert trial_key(usual, NO_DATASET) == trial_key(short, NO_DATASET)
+    with pytest.raises(BenchError, match="The seconds of the sweep is -1"):
+        speed_configs(arch="unet", sweep_seconds=-1)
 
 
 def test_a_table_of_trials_may_mix_speeds_and_trainings(tmp_path):

@@ -16,7 +16,7 @@ from bench.evaluation.summary import summarise
 from bench.results.store import load
 from bench.trials.progress import Observer
 from bench.trials.runner import run
-from tests.conftest import installed_backends
+from tests.conftest import EACH_BACKEND
 
 TINY = {"image_size": (32, 32), "batch_size": 4, "params": {"filters": [4, 8]}, "budget": Budget(10, "steps")}
 
@@ -110,7 +110,7 @@ def test_a_trial_on_parts_of_images_is_scored_on_whole_ones(tmp_path, quick_back
     assert (counts[:, :, 0] + counts[:, :, 2]).sum(axis=1).tolist() == [32 * 32] * len(counts)  # every pixel, once
 
 
-@pytest.mark.parametrize("backend", installed_backends())
+@pytest.mark.parametrize("backend", EACH_BACKEND)
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_result_and_best_is_the_best_validation(tmp_path, backend):
     config = TrialConfig("unet", "shapes", backend=backend, select="best", **TINY)

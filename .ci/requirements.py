@@ -1,0 +1,28 @@
+"""Print what the tests need with some of the backends, one requirement a line: `requirements.py jax torch`.
+
+Everything comes from pyproject.toml: the dependencies, the extra `dev` and those of the backends. Without TensorFlow
+whatever builds on it is left out as well.
+"""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+BACKENDS = ("tensorflow", "jax", "torch")
+NEED_TENSORFLOW = re.compile("tensorflow|keras-cv|keras-hub")  # how the names of such packages begin
+
+
+def requirements(project: dict, backends: list[str]) -> list[str]:
+    """Return the requirements of a project (pyproject.toml's table) and its tests with these backends only."""
+    if unknown := sorted(set(backends) - set(BACKENDS)):
+        sys.exit(f"Unknown backend '{unknown[0]}'. Available: {', '.join(BACKENDS)}.")
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"]]
+    wanted += [line for name in backends for line in extras.get(name, [])]
+    return [line for line in wanted if "tensorflow" in backends or not NEED_TENSORFLOW.match(line)]
+
+
+if __name__ == "__main__":
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    print("\n".join(requirements(tomllib.loads(text)["project"], sys.argv[1:])))
