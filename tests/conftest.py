@@ -51,12 +51,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
     So a test that would fail where a backend is missing fails where none is missing too.
     """
     may = needed(item) | ({quickest()} if "quick_backend" in item.fixturenames else set())
+    may |= set(installed_backends()) if "backends" in item.fixturenames else set()
 
     def start(self: LocalExecutor, folder: Path, backend: str) -> object:
         if backend not in may:
             pytest.fail(
-                f"This test starts a trial on {backend}. Take the backend from the fixture `quick_backend`, "
-                f"or mark the test with @pytest.mark.needs('{backend}')."
+                f"This test starts a trial on {backend}. Take the backend from the fixture `quick_backend` "
+                f"or `backends`, or mark the test with @pytest.mark.needs('{backend}')."
             )
         return START(self, folder, backend)
 
@@ -80,3 +81,9 @@ def cache_folder(tmp_path_factory) -> Path:
 def quick_backend() -> str:
     """The installed backend whose process starts soonest; TensorFlow's import alone takes up to 16 s."""
     return quickest()
+
+
+@pytest.fixture(scope="session")
+def backends() -> list[str]:
+    """All installed backends, for a test that compares them."""
+    return installed_backends()
