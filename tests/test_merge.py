@@ -75,4 +75,4 @@ def test_the_command_says_what_it_did(machines):
     call = ["merge", str(machines / "one"), str(machines / "two"), "--results", str(machines / "all")]
     result = CliRunner().invoke(app, call)
     assert result.exit_code == 0, result.output
-    assert "3 trials copied, 0 stood there, 1 doubles alike, 0 conflicts." in result.stdout
+    assert "3 trials copied, 0 were already there, 1 duplicates, 0 conflicts." in result.stdout

@@ -11,26 +11,38 @@ from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import number, output, warn
+from bench.core.nested import flat
 
 
 def evaluate(
     run: Annotated[
         str,
-        typer.Argument(help="Id of a run with saved weights, how it begins, or its folder's path.", show_default=False),
+        typer.Argument(
+            help="The id of a run with saved weights, how it begins, or its folder's path.", show_default=False
+        ),
     ],
     dataset: Annotated[
-        str | None, typer.Option(help="Another data set of the same classes. Default: the run's.", show_default=False)
+        str | None, typer.Option(help="Another data set with the same classes. Default: the run's.", show_default=False)
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data are now.", show_default=False)] = None,
-    split: Annotated[str, typer.Option(help="test, val or train.")] = "test",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder where the data are now.", show_default=False)
+    ] = None,
+    split: Annotated[str, typer.Option(help="The split that is scored: test, val or train.")] = "test",
     eval_size: Annotated[
-        str | None, typer.Option(help="train or native. Default: the run's.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The size at which scores are computed: train or native. Default: the run's.", show_default=False
+        ),
     ] = None,
     results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
-    plugin: Annotated[Path | None, typer.Option(help="Where the run's plug-in is now.", show_default=False)] = None,
-    backend: Annotated[str | None, typer.Option(help="Default: the run's.", show_default=False)] = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
+    ] = None,
 ) -> None:
-    """Score the saved weights of a finished run again, also on another data set; the run's record stays as it is.
+    """Score the saved weights of a finished run again, also on another data set. The record does not change.
 
     bench evaluate unet_pets_s0 --split val
     """
@@ -56,29 +68,22 @@ def evaluate(
     record = trial.record
     same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
     if config.dataset == record.config["dataset"] and not same_data:
-        warn("The data are not those that the run was trained on: files have changed, come or gone.")
+        warn("The data differ from those that the run was trained on: files were changed, added or removed.")
     same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
     console.print(_table(found, record.metrics if same else {}))
-    console.print(f"Written: {file}, with the table of the images beside it", highlight=False, soft_wrap=True)
+    console.print(f"Written: {file}, with a table of the images next to it", highlight=False, soft_wrap=True)
 
 
 def _table(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> Table:
-    """A row a metric, with the record's value where the record has the same split of the same data."""
+    """Make a table with one row per metric, and the record's value if it is of the same split of the same data."""
     data = found["dataset"]
     title = f"{found['run']} on {data['name']}, {found['split']} split: {data['images']} images"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("metric", overflow="fold")
     for heading in ("value", *(["in the record"] if recorded else [])):
         table.add_column(heading, justify="right")
-    before = dict(_flat(recorded))
-    for name, value in _flat(found["metrics"]):
+    before = flat(recorded)
+    for name, value in flat(found["metrics"]).items():
         cells = [number(value, ".4f"), *([number(before.get(name), ".4f")] if recorded else [])]
         table.add_row(Text(name), *cells)
     return table
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        flat += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
-    return flat

@@ -1,4 +1,4 @@
-"""`bench list`: what can be run, and what has been run."""
+"""`bench list`: list what can be run and what has been run."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -58,7 +58,7 @@ def listing(
 
 
 def architectures_table() -> Table:
-    """Name, default backbone, output stride, parameters, GFLOPs at 256 px, what it is and its paper."""
+    """Make a table of name, default backbone, output stride, parameters, GFLOPs at 256 px, summary and paper."""
     from bench.config import catalog
 
     specs = list(catalog.architectures())
@@ -85,7 +85,7 @@ def architectures_table() -> Table:
 
 
 def _facts(specs: "Sequence[ArchitectureSpec]") -> list[dict[str, Any]]:
-    """What a child process finds when it builds each with its defaults; nothing for what can't be built here."""
+    """Ask a child process to build each with its defaults; an architecture that can't be built here gets no facts."""
     from bench.core.specs import TrialConfig
     from bench.trials import preflight
 
@@ -102,13 +102,13 @@ def _facts(specs: "Sequence[ArchitectureSpec]") -> list[dict[str, Any]]:
 
 
 def _plugin(spec: "ArchitectureSpec") -> str | None:
-    """The plug-in's file that defines the architecture."""
+    """Return the plug-in's file that defines the architecture."""
     source = spec.build.rpartition(":")[0]
     return source if source.endswith(".py") else None
 
 
 def _legal_size(spec: "ArchitectureSpec") -> tuple[int, int]:
-    """256 px, or the next size that the architecture can have."""
+    """Return 256 px, or the next larger size that the architecture accepts."""
     divisor = spec.divisor(spec.default_backbone)
     side = -(-SHOWN_SIZE // divisor) * divisor
     return side, side
@@ -121,7 +121,7 @@ def _names(spec: object) -> str:
 
 
 def backbones_table() -> Table:
-    """Name, strides of the features, the coarsest ones that it can have, paper."""
+    """Make a table of name, strides of the features, possible output strides and paper."""
     from bench.config import catalog
 
     rows = [
@@ -132,14 +132,14 @@ def backbones_table() -> Table:
 
 
 def presets_table() -> Table:
-    """Name, and the first line of the file's head."""
+    """Make a table of each preset and the first line of its file."""
     from bench.config import presets
 
     return _table(("preset", "what"), [(name, presets.summary(name)) for name in presets.names()])
 
 
 def datasets_table() -> Table:
-    """Name, classes, whether it needs a folder, what it is."""
+    """Make a table of name, classes, where the data come from and a summary."""
     from bench.config import catalog
 
     rows = [
@@ -180,7 +180,7 @@ def _print_runs(console: Console, results: Path) -> None:
 
 
 def runs_table(loaded: "Loaded") -> Table:
-    """A row a trial: id, pair, data set, seed, status, mean IoU, speed and time; also those running or interrupted."""
+    """Make a table with one row per trial, including running and interrupted trials."""
     from bench.results import store
     from bench.results.find import short_id
 
@@ -206,6 +206,6 @@ def runs_table(loaded: "Loaded") -> Table:
 
 
 def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Pair, data set and seed, as far as a record says them."""
+    """Return pair, data set and seed; empty where a record doesn't have them."""
     pair = ":".join(str(config[name]) for name in ("arch", "backbone") if config.get(name))
     return pair, str(config.get("dataset", "")), str(config.get("seed", ""))

@@ -1,4 +1,4 @@
-"""`bench merge`: the results of several machines in one folder."""
+"""`bench merge`: join the results of several machines in one folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +9,10 @@ from bench.commands.shared import output, warn
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Results folders; nothing in them is changed.")],
-    results: Annotated[Path, typer.Option(help="Where the trials go; it may hold some already.")],
+    sources: Annotated[list[Path], typer.Argument(help="Results folders; they are not changed.")],
+    results: Annotated[Path, typer.Option(help="The folder that receives the trials; it may already hold some.")],
 ) -> None:
-    """Copy the trials of several results folders into one, each once; conflicts are named.
+    """Copy the trials of several results folders into one, each trial once, and name conflicts.
 
     bench merge machine1/results machine2/results --results all
     """
@@ -24,7 +24,7 @@ def merge(
     for conflict in merged.conflicts:
         warn(f"Conflict: {conflict}")
     output().print(
-        f"{results}: {len(merged.copied)} trials copied, {merged.kept} stood there, {merged.same} doubles alike, "
+        f"{results}: {len(merged.copied)} trials copied, {merged.kept} were already there, {merged.same} duplicates, "
         f"{len(merged.conflicts)} conflicts. The report: bench report {results}",
         highlight=False,
         soft_wrap=True,

@@ -1,46 +1,59 @@
-"""`bench predict`: a trained model on pictures of any size."""
+"""`bench predict`: apply a trained model to images of any size."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import counting, output, warn
 
 
 def predict(
     run: Annotated[
         str,
-        typer.Argument(help="Id of a run with saved weights, how it begins, or its folder's path.", show_default=False),
+        typer.Argument(
+            help="The id of a run with saved weights, how it begins, or its folder's path.", show_default=False
+        ),
     ],
     images: Annotated[
-        list[str], typer.Argument(help="Pictures, folders of them, or quoted patterns.", show_default=False)
+        list[str], typer.Argument(help="Images, folders of images, or quoted patterns.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option(help="Where masks/, overlays/ and probabilities/ go.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder for masks/, overlays/ and probabilities/.", show_default=False)],
     results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
     probabilities: Annotated[
         str | None,
-        typer.Option(help="Write them too: npz (float32), or png (16 bits, a file a class).", show_default=False),
+        typer.Option(
+            help="Write the probabilities, too: npz (float32), or png (16 bits, one file per class).",
+            show_default=False,
+        ),
     ] = None,
-    overlays: Annotated[bool, typer.Option(help="Draw the classes over the picture.")] = True,
+    overlays: Annotated[bool, typer.Option(help="Draw the classes over the image.")] = True,
     submission: Annotated[
         Path | None,
-        typer.Option(help="Write Kaggle's CSV there, of runs on carvana or airbus.", show_default=False),
+        typer.Option(help="Write Kaggle's CSV to this file, for runs on carvana or airbus.", show_default=False),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Of class 1, for two classes. Default: as tuned on validation, or 0.5.", show_default=False),
+        typer.Option(
+            help="Probability above which a pixel is class 1, for data sets with two classes. "
+            "Default: as tuned on validation, or 0.5.",
+            show_default=False,
+        ),
     ] = None,
     min_area: Annotated[
         int | None,
-        typer.Option(help="Drop objects of fewer pixels. Default: as tuned, or none.", show_default=False),
+        typer.Option(help="Drop objects with fewer pixels. Default: as tuned, or 0.", show_default=False),
     ] = None,
-    plugin: Annotated[Path | None, typer.Option(help="Where the run's plug-in is now.", show_default=False)] = None,
-    backend: Annotated[str | None, typer.Option(help="Default: the run's.", show_default=False)] = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write the masks of pictures, at their own size, by the model of a finished run.
+    """Write the masks of your images, at their own size, with the model of a finished run.
 
     bench predict unet_pets_s0 photographs/ --out predicted
     """
@@ -69,18 +82,17 @@ def predict(
     wanted = Wanted(out, overlays, probabilities, (submission, form) if submission and form else None)
     problems: list[str] = []
     console = output()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"{config.pair} on {config.backend}", total=len(pictures))
+    with counting(console, f"{config.pair} on {config.backend}") as progress:
+        finished = itertools.count(1)
 
         def done(picture: Picture, problem: str | None) -> None:
-            bar.advance(task)
+            progress(next(finished), len(pictures))
             if problem:
                 problems.append(problem)
                 warn(problem)
 
         write(trial, config, pictures, wanted, decision, done=done)
-    written = f"{len(pictures) - len(problems)} of {len(pictures)} pictures in {out}"
+    written = f"{len(pictures) - len(problems)} of {len(pictures)} images in {out}"
     if len(trial.record.dataset["classes"]) == 2:
         written += f"; {decision}"
     console.print(written, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`bench report`: the leaderboard as a page, Markdown and CSV."""
+"""`bench report`: write the leaderboard as a page, Markdown and CSV."""
 
 import gc
 from pathlib import Path
@@ -19,13 +19,15 @@ def report(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where the report goes. Default: RESULTS/report, of the first.", show_default=False),
+        typer.Option(
+            help="The folder for the report. Default: report/ in the first results folder.", show_default=False
+        ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Leave out pictures of data sets that may not be published.")
+        bool, typer.Option("--public", help="Leave out images of data sets that may not be published.")
     ] = False,
     rank_by: Annotated[
-        str, typer.Option(help="Score that the rank follows: mean_iou, dice, ... or a data set's own metric.")
+        str, typer.Option(help="The score that ranks: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
     """Write the page, Markdown, CSV, Parquet, JSON, LaTeX and plots from the records of results folders."""

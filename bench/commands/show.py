@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output
+from bench.core.nested import flat
 
 if TYPE_CHECKING:
     from bench.results.store import StoredTrial
@@ -64,7 +65,7 @@ def _print_progress(console: Console, folder: Path, status: str) -> None:
     progress, request = (store.read_json(folder / name) for name in (store.PROGRESS, store.REQUEST))
     console.print(_table("progress", {**progress, "folder": str(folder)}))
     if config := request.get("config"):
-        console.print(_table("config", _flat(config)))
+        console.print(_table("config", flat(config)))
 
 
 def _print_record(console: Console, trial: "StoredTrial") -> None:
@@ -77,21 +78,11 @@ def _print_record(console: Console, trial: "StoredTrial") -> None:
     values = record.to_dict()
     for part in _PARTS:
         if values[part]:
-            console.print(_table(part, _flat(values[part])))
+            console.print(_table(part, flat(values[part])))
     if history := trial.history():
         console.print(_history(history))
     for line in record.log_tail:
         console.print(Text(line), style="dim")
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _table(title: str, values: Mapping[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""`bench verify`: run a configuration again, and see whether the result is as its other seeds let expect."""
+"""`bench verify`: run a configuration again and check that the result is as expected from its other seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,17 +21,24 @@ FOLDER = "verify"  # in the results folder, a results folder of its own: what is
 
 
 def verify(
-    run: Annotated[str, typer.Argument(help="Id of a run, how it begins, or its folder's path.", show_default=False)],
+    run: Annotated[
+        str, typer.Argument(help="The id of a run, how it begins, or its folder's path.", show_default=False)
+    ],
     results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
     seed: Annotated[
-        int | None, typer.Option(help="Of the new run. Default: the first that the configuration hasn't had.", min=0)
+        int | None,
+        typer.Option(help="The seed of the new run. Default: the first that the configuration has not used.", min=0),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help=f"Where the new run goes. Default: RESULTS/{FOLDER}.", show_default=False)
+        Path | None, typer.Option(help=f"The folder for the new run. Default: RESULTS/{FOLDER}.", show_default=False)
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data are now.", show_default=False)] = None,
-    plugin: Annotated[Path | None, typer.Option(help="Where the run's plug-in is now.", show_default=False)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Run it again although it was verified before.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder where the data are now.", show_default=False)
+    ] = None,
+    plugin: Annotated[
+        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run it again even if it was verified before.")] = False,
 ) -> None:
     """Run a configuration again and say whether the result falls inside the prediction interval of its seeds.
 

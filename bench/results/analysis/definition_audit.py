@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
+from bench.core.nested import flat
 from bench.core.specs import TrialRecord
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.summary import summarise
@@ -194,18 +195,17 @@ def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Score, NDAr
 
 def _mismatches(record: TrialRecord, table: ImageTable, classes: Sequence[str]) -> Iterator[str]:
     """Values of the record that the table gives otherwise; what the record doesn't have is no mismatch."""
-    recorded = _flat(record.metrics)
-    for name, found in _flat(summarise(table, classes, {})).items():
+    recorded = _numbers(record.metrics)
+    for name, found in _numbers(summarise(table, classes, {})).items():
         if name in recorded and not abs(recorded[name] - found) <= _CLOSE:
             yield f"{_shown(name)} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
 
 
-def _flat(metrics: Any, prefix: str = "") -> dict[str, float]:
-    """`{"iou": {"pet": 0.8}}` as `{"iou.pet": 0.8}`; numbers alone."""
-    flat: dict[str, float] = {}
-    for name, value in metrics.items() if isinstance(metrics, dict) else ():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            flat[f"{prefix}{name}"] = finite(value)
-    return flat
+def _numbers(metrics: Any) -> dict[str, float]:
+    """Take the numbers of nested metrics: `{"iou": {"pet": 0.8}}` becomes `{"iou.pet": 0.8}`."""
+    values = flat(metrics) if isinstance(metrics, dict) else {}
+    return {
+        name: finite(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
