@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget, TrialConfig, TrialRecord
 from bench.datasets.rle import rle_decode, rle_encode
 from bench.evaluation.confusion import confusion_counts
-from bench.evaluation.objects import airbus_f2
+from bench.evaluation.metrics.objects import airbus_f2
 
 if TYPE_CHECKING:
     import keras

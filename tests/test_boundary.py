@@ -8,8 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from sklearn.metrics import f1_score, jaccard_score
 
-from bench.evaluation import boundary
-from bench.evaluation.boundary import boundary_counts, boundary_f, contour_counts
+from bench.evaluation.metrics.boundary import boundary_counts, boundary_f, boundary_summary, contour_counts
 from bench.evaluation.scores import iou
 
 
@@ -68,7 +67,7 @@ def test_ignored_pixels_make_no_boundary_and_do_not_count():
 def test_summary_by_hand():
     labels = np.concatenate([square(10, 10), square(10, 10), square(0, 0, side=0)])
     predicted = np.concatenate([square(10, 10), square(10, 11), square(0, 0, side=0)])
-    summary = boundary.summary(boundary_counts(labels, predicted, 2), contour_counts(labels, predicted, 2))
+    summary = boundary_summary(boundary_counts(labels, predicted, 2), contour_counts(labels, predicted, 2))
     assert summary == pytest.approx(
         {
             "boundary_iou": (36 + 18) / (36 + 54),  # sums of both squares; the empty image has none
@@ -77,7 +76,7 @@ def test_summary_by_hand():
         }
     )
     none = np.zeros((2, 3, 4), np.int64)
-    assert set(boundary.summary(none[..., :3], none).values()) == {None}
+    assert set(boundary_summary(none[..., :3], none).values()) == {None}
 
 
 def naive_region(mask, ignored, width):

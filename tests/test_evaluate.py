@@ -8,11 +8,13 @@ import pytest
 from bench.core.errors import BenchError
 from bench.data import geometry
 from bench.evaluation.confusion import THRESHOLDS
-from bench.evaluation.evaluate import OperatingPoint, Task, evaluate
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import read_table, write_table
+from bench.evaluation.metric_protocol import MIN_AREAS
 from bench.evaluation.predictor import Predictor, decide
 from bench.evaluation.summary import summarise
-from bench.evaluation.thresholds import MIN_AREAS, best, tune
+from bench.evaluation.task import Task
+from bench.evaluation.thresholds import OperatingPoint, best, tune
 from tests.test_predict import FakeEngine
 
 SIZE = (32, 32)
@@ -219,7 +221,7 @@ def test_columns_of_the_table_are_the_documented_ones(tmp_path):
 
 
 def test_own_metrics_need_two_classes():
-    with pytest.raises(BenchError, match="airbus_f2 need two classes"):
+    with pytest.raises(BenchError, match=r"names the metric 'airbus_f2', which needs two classes\. It has 3"):
         Task(
             FakePack(np.zeros((1, *SIZE, 3), np.uint8), [np.zeros(SIZE, np.uint8)], classes=("a", "b", "c")),
             ("airbus_f2",),

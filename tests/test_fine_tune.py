@@ -14,7 +14,7 @@ import pytest
 from bench.config import grid
 from bench.core.errors import BenchError
 from bench.core.specs import Budget, TrialConfig
-from bench.evaluation.evaluate import Task
+from bench.evaluation.task import Task
 from bench.profiling.ledger import Ledger
 from bench.results.store import HISTORY, WEIGHTS
 from bench.training.build import choose_indexes

@@ -14,6 +14,7 @@ from bench.core.errors import BenchError
 from bench.evaluation import scores
 from bench.evaluation.confusion import THRESHOLDS, confusion_counts, threshold_counts
 from bench.evaluation.image_table import read_table, write_table
+from bench.evaluation.metrics.carvana_dice import carvana_dice
 
 # Two images of 2 x 3 pixels, three classes; the second's last row is ignored.
 LABELS = np.array([[[0, 0, 1], [1, 1, 2]], [[0, 0, 0], [255, 255, 255]]], np.uint8)
@@ -69,20 +70,20 @@ def test_per_image_means_of_a_binary_set_by_hand():
     # class 1 in three images: 3 / (3 + 1 + 2) = 1/2, all wrong, and in neither map
     counts = np.array([[[5, 2, 1], [3, 1, 2]], [[4, 1, 0], [0, 0, 1]], [[9, 0, 0], [0, 0, 0]]])
     assert scores.summary(counts, ["no", "yes"])["foreground_iou_per_image"] == pytest.approx((1 / 2 + 0) / 2)
-    assert scores.carvana_dice(counts) == pytest.approx([6 / 9, 0, 1])  # 2 x 3 / (2 x 3 + 1 + 2)
+    assert carvana_dice(counts) == pytest.approx([6 / 9, 0, 1])  # 2 x 3 / (2 x 3 + 1 + 2)
 
 
 @given(hnp.arrays(np.uint8, (2, 3, 4, 4), elements=st.integers(0, 1)))
 @settings(deadline=None, max_examples=30)
 def test_carvana_dice_is_the_mean_of_each_images_f1(maps):
     labels, predicted = maps
-    found = scores.carvana_dice(confusion_counts(labels, predicted, 2))
+    found = carvana_dice(confusion_counts(labels, predicted, 2))
     expected = [
         fbeta_score(t.ravel(), p.ravel(), beta=1) if t.any() or p.any() else 1
         for t, p in zip(labels, predicted, strict=True)
     ]
     assert found == pytest.approx(expected)
-    np.testing.assert_array_equal(found, scores.carvana_dice(confusion_counts(predicted, labels, 2)))
+    np.testing.assert_array_equal(found, carvana_dice(confusion_counts(predicted, labels, 2)))
     assert ((0 <= found) & (found <= 1)).all()
 
 

@@ -12,8 +12,8 @@ from sklearn.metrics import fbeta_score
 
 from bench.api import airbus_f2
 from bench.core.errors import BenchError
-from bench.evaluation import objects
-from bench.evaluation.objects import object_counts
+from bench.evaluation.metrics import objects
+from bench.evaluation.metrics.objects import object_counts
 
 
 def boxes(*corners: tuple[int, int, int, int], size=(40, 40)) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_counts_and_summary_by_hand():
     # the wrong large one overlaps the true one's first 20 rows: 9900 pixels of its own, made up
     assert counts[0, 2].tolist() == [[0, 1, 1]] * 10
     assert counts[1, :, :, 1].tolist() == [[1] * 10, [0] * 10, [0] * 10]
-    summary = objects.summary(counts)
+    summary = objects.object_summary(counts)
     first = (6 * 10 / (10 + 4 + 1) + 4 * 5 / (5 + 8 + 2)) / 10  # TP 2, FN 1, FP 1; then TP 1, FN 2, FP 2
     assert summary == pytest.approx(
         {
@@ -126,10 +126,11 @@ def test_counts_and_summary_by_hand():
 
 
 def test_what_nobody_has_is_none():
-    summary = objects.summary(object_counts(np.zeros((2, 4, 4), int), np.zeros((2, 4, 4), int)))
+    summary = objects.object_summary(object_counts(np.zeros((2, 4, 4), int), np.zeros((2, 4, 4), int)))
     assert summary["airbus_f2"] == summary["object_presence_accuracy"] == 1
     assert summary["airbus_f2_with_objects"] is summary["airbus_f2_small"] is None
-    assert objects.summary(object_counts(np.zeros((0, 4, 4), int), np.zeros((0, 4, 4), int)))["airbus_f2"] is None
+    no_images = object_counts(np.zeros((0, 4, 4), int), np.zeros((0, 4, 4), int))
+    assert objects.object_summary(no_images)["airbus_f2"] is None
 
 
 @pytest.mark.parametrize(("area", "size"), [(1023, 0), (1024, 1), (96 * 96 - 1, 1), (96 * 96, 2)])

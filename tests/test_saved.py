@@ -17,7 +17,7 @@ from bench.core.files import file_hash
 from bench.core.specs import Budget, TrialConfig
 from bench.datasets.rle import rle_decode
 from bench.evaluation.image_table import read_table
-from bench.evaluation.objects import components
+from bench.evaluation.metrics.objects import components
 from bench.evaluation.summary import summarise
 from bench.results.store import KEEP, RECORD, WEIGHTS, load
 from bench.trials.runner import run

@@ -9,9 +9,10 @@ from bench.core.specs import Budget, TrialConfig
 from bench.data import batches
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.confusion import confusion_counts
-from bench.evaluation.evaluate import Evaluation, Task, evaluate
+from bench.evaluation.evaluate import Evaluation, evaluate
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.scores import mean_iou
+from bench.evaluation.task import Task
 from bench.training.budget import Meter
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack

@@ -60,7 +60,7 @@ def predict(
     from bench.config.checks import one_of
     from bench.evaluation.pictures import PROBABILITIES
     from bench.evaluation.submission import check_names, format_of
-    from bench.evaluation.thresholds import decide
+    from bench.evaluation.thresholds import operating_point
     from bench.trials.saved.predict_run import Picture, find_pictures
     from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
 
@@ -71,7 +71,7 @@ def predict(
     if note := changed_code(trial, config):
         warn(note)
     form = format_of(config.dataset) if submission else None
-    decision = decide(trial.record, threshold, min_area)
+    point = operating_point(trial.record, threshold, min_area)
     pictures = find_pictures(images)
     if form:
         check_names([picture.path.name for picture in pictures])
@@ -91,10 +91,10 @@ def predict(
                 problems.append(problem)
                 warn(problem)
 
-        write(trial, config, pictures, wanted, decision, done=done)
+        write(trial, config, pictures, wanted, point, done=done)
     written = f"{len(pictures) - len(problems)} of {len(pictures)} images in {out}"
     if len(trial.record.dataset["classes"]) == 2:
-        written += f"; {decision}"
+        written += f"; {point}"
     console.print(written, highlight=False, soft_wrap=True)
     if submission:
         console.print(f"Submission: {submission}", highlight=False, soft_wrap=True)

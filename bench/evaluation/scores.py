@@ -33,15 +33,6 @@ def f2(counts: Counts) -> Scores:
     return ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
 
-def carvana_dice(counts: Counts) -> Scores:
-    """Dice of images as the Carvana Image Masking Challenge has it: of class 1, and 1 where neither has it.
-
-    (..., C, 3) -> (...); the score of a split is the mean over its images.
-    """
-    scores = dice(counts[..., 1, :])
-    return np.where(np.isnan(scores), 1.0, scores)
-
-
 def pixel_accuracy(counts: Counts) -> float | None:
     """Share of the counted pixels that have the right class."""
     tp, _, fn = counts.sum(axis=(0, 1))

@@ -17,7 +17,7 @@ import numpy as np
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.datasets.rle import Order, rle_encode
-from bench.evaluation.objects import components
+from bench.evaluation.metrics.objects import components
 
 
 @dataclass(frozen=True)

@@ -3,49 +3,33 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from bench.evaluation import boundary, objects, scores
+from bench.evaluation.image_metrics import IMAGE_METRICS, tuned_name
 from bench.evaluation.image_table import ImageTable
+from bench.evaluation.metric_protocol import Arrays, ImageMetric
 
 
 def summarise(table: ImageTable, classes: Sequence[str], tuned: Mapping[str, Any]) -> dict[str, Any]:
-    """The `metrics` of a record, as results/README.md lists them.
+    """Compute the `metrics` of a record, as results/README.md lists them.
 
     Args:
         classes: the names.
         tuned: threshold and min_area, of the table's tuned counts; empty where it has none.
     """
-    extra = table.extra
-    values = scores.summary(table.counts, classes)
-    if "boundary" in extra:
-        values |= boundary.summary(extra["boundary"], extra["contour"])
-    if "objects" in extra:
-        values |= objects.summary(extra["objects"])
-    if "carvana_dice" in extra:
-        values |= _carvana(extra["carvana_dice"])
-    if "tuned" in extra:
-        values["tuned"] = {**tuned, **_tuned(extra)}
+    arrays = table.arrays()
+    found = [metric for metric in IMAGE_METRICS if all(array.name in arrays for array in metric.arrays)]
+    values: dict[str, Any] = {}
+    for metric in found:
+        values |= metric.summary(arrays, classes)
+    if tuned_name("counts") in arrays:
+        values["tuned"] = {**tuned, **_tuned(found, arrays, classes)}
     return values
 
 
-def _tuned(extra: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    """The scores of a binary task at its tuned threshold and minimum area."""
-    counts = extra["tuned"]
-    sums = counts[:, 1].sum(axis=0)
-    values = {
-        "mean_iou": scores.mean_iou(counts),
-        "foreground_iou": scores.mean_of(scores.iou(sums)),
-        "foreground_dice": scores.mean_of(scores.dice(sums)),
-        "foreground_f2": scores.mean_of(scores.f2(sums)),
-    }
-    if "tuned_objects" in extra:
-        values |= objects.summary(extra["tuned_objects"])
-    if "carvana_dice" in extra:
-        values |= _carvana(scores.carvana_dice(counts))
+def _tuned(metrics: Sequence[ImageMetric], arrays: Arrays, classes: Sequence[str]) -> dict[str, Any]:
+    """Compute the metrics at the tuned threshold and minimum area, as far as the table has their arrays."""
+    at_point = {name: arrays[tuned_name(name)] for name in arrays if tuned_name(name) in arrays}
+    values: dict[str, Any] = {}
+    for metric in metrics:
+        if metric.tuned_summary and all(name in at_point for name in metric.tuned):
+            values |= metric.tuned_summary(at_point, classes)
     return values
-
-
-def _carvana(dice: np.ndarray) -> dict[str, float]:
-    """The challenge's score, and its error in thousandths, in which its leading entries differ."""
-    return {"carvana_dice": float(dice.mean()), "carvana_error": float(1000 * (1 - dice.mean()))}

@@ -11,10 +11,11 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import TrialConfig
 from bench.evaluation.batch_norm import reestimate
-from bench.evaluation.evaluate import Task, evaluate
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
 from bench.evaluation.pictures import write_samples, write_worst
 from bench.evaluation.predictor import Predictor
+from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
 from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
@@ -40,7 +41,6 @@ from bench.trials.progress import Progress, training_state
 from bench.trials.record_sections import describe_data, describe_model, describe_training
 from bench.trials.saved import checkpoints
 
-VALIDATED = ("mean_iou", "dice", "f2", "pixel_accuracy")
 STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
 FINAL_STATISTICS_BATCHES = 16  # and before the test
 
@@ -161,7 +161,7 @@ class Session:
         with self.ledger.phase("evaluate"):
             self.reestimate(STATISTICS_BATCHES)
             metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
-            values = {name: metrics[name] for name in (*VALIDATED, *self.task.own)}
+            values = {name: metrics[name] for metric in self.task.metrics for name in metric.history}
             self.validations.append(values)
             row = {
                 **training_state(self.training),

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.evaluation import objects, scores
+from bench.evaluation import scores
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import ImageTable
+from bench.evaluation.metrics import objects
 from bench.results.analysis.resampling import Formula, Score, macro, of_class, of_images, of_split
 
 _THRESHOLDS = (0.3, 0.5, 0.7)

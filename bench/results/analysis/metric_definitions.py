@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.evaluation import boundary, scores
+from bench.evaluation import scores
 from bench.evaluation.image_table import ImageTable
+from bench.evaluation.metrics.boundary import boundary_f
 from bench.evaluation.scores import mean_of_known, ratio
 from bench.results.analysis.binary_definitions import binary_definitions
 from bench.results.analysis.bootstrap import Values
@@ -98,7 +99,7 @@ def _group_values(table: ImageTable) -> Values:
 def _boundaries() -> Iterator[Score]:
     yield of_split("boundary IoU of the split", macro(scores.iou), lambda table: table.extra["boundary"])
     yield of_images("boundary IoU of each image", lambda table: macro(scores.iou)(table.extra["boundary"]))
-    yield of_images("boundary F of each image", lambda table: macro(boundary.boundary_f)(table.extra["contour"]))
+    yield of_images("boundary F of each image", lambda table: macro(boundary_f)(table.extra["contour"]))
 
 
 def _united(classes: Sequence[str]) -> Iterator[Score]:

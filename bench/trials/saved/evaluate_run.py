@@ -11,9 +11,11 @@ from bench import __version__
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import TrialConfig
-from bench.evaluation.evaluate import OperatingPoint, Task, evaluate
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
 from bench.evaluation.predictor import Predictor
+from bench.evaluation.task import Task
+from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
 from bench.results.store import EVALUATIONS, StoredTrial, write_json
 from bench.training.build import choose_indexes

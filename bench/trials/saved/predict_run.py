@@ -15,7 +15,7 @@ from bench.datasets.base import read_rgb
 from bench.evaluation.pictures import write_mask, write_overlay, write_probabilities
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.submission import Format, submission
-from bench.evaluation.thresholds import Decision
+from bench.evaluation.thresholds import OperatingPoint
 from bench.results.store import StoredTrial
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.stored_trials import classes_of
@@ -80,7 +80,7 @@ def predict(
     config: TrialConfig,
     pictures: Sequence[Picture],
     wanted: Wanted,
-    decision: Decision,
+    point: OperatingPoint,
     *,
     done: Callable[[Picture, str | None], None],
 ) -> None:
@@ -111,7 +111,7 @@ def predict(
         rows = stack.enter_context(submission(*wanted.submission)) if wanted.submission else None
         for probabilities in predictor.probabilities(readable()):
             picture, image = waiting.popleft()
-            chosen = decision.classes(probabilities)
+            chosen = point.classes(probabilities)
             write_mask(wanted.out / "masks" / f"{picture.name}.png", chosen)
             if wanted.overlays:
                 write_overlay(wanted.out / "overlays" / f"{picture.name}.png", image, chosen)

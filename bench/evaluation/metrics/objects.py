@@ -5,13 +5,16 @@ of one map don't overlap, so that at these thresholds no object can hit twice. T
 Ship Detection Challenge (Kaggle, 2018, "Evaluation"); compared in integers, since 0.6 has no exact float.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.core.errors import BenchError
+from bench.evaluation.confusion import THRESHOLDS
+from bench.evaluation.metric_protocol import KINDS, MIN_AREAS, Array, Arrays, ImageMetric, Need, Prediction, Tuning
 from bench.evaluation.scores import Counts, Scores, f2
 
 OVERLAPS = tuple(k / 20 for k in range(10, 20))  # 0.50, 0.55, ..., 0.95
@@ -72,8 +75,8 @@ def image_f2(counts: Counts) -> Scores:
     return np.where(np.isnan(scores), 1.0, scores).mean(axis=-1)
 
 
-def summary(counts: Counts) -> dict[str, float | None]:
-    """The scores of a split from its `object_counts`, None where there is nothing to score.
+def object_summary(counts: Counts) -> dict[str, float | None]:
+    """Compute the scores of a split from its `object_counts`; None: there is nothing to score.
 
     Returns:
         airbus_f2: mean over the images; airbus_f2_with_objects: over those that have a true object;
@@ -179,3 +182,46 @@ def _maps(values: ArrayLike, what: str) -> NDArray:
 
 def _mean(values: NDArray) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def _true_objects(prediction: Prediction) -> NDArray:
+    if prediction.objects is None:
+        raise BenchError("Objects are scored, but the prediction has none.")
+    return prediction.objects
+
+
+def _per_image(prediction: Prediction) -> dict[str, Any]:
+    mask = (prediction.classes == 1) & prediction.counted
+    counts = count(overlap(_true_objects(prediction), components(mask)))
+    return {"objects": counts, "airbus_f2": image_f2(counts)}
+
+
+def _f2_by_threshold(prediction: Prediction) -> Scores:
+    """Score an image at each threshold and minimum area: (19, 8)."""
+    true, foreground = _true_objects(prediction), np.where(prediction.counted, prediction.foreground, 0)
+    return np.array([_f2_by_area(true, foreground > np.float32(threshold)) for threshold in THRESHOLDS])
+
+
+def _f2_by_area(true: NDArray, mask: NDArray[np.bool_]) -> list[float]:
+    found = overlap(true, components(mask))
+    return [float(image_f2(count(without_small(found, area)))) for area in MIN_AREAS]
+
+
+def _summary(arrays: Arrays, names: Sequence[str]) -> dict[str, float | None]:
+    return object_summary(arrays["objects"])
+
+
+AIRBUS_F2 = ImageMetric(
+    name="airbus_f2",
+    arrays=(
+        Array("objects", (tuple(SIZES), tuple(f"t{round(100 * t):02d}" for t in OVERLAPS), KINDS)),
+        Array("airbus_f2"),
+    ),
+    per_image=_per_image,
+    summary=_summary,
+    needs=(Need.TWO_CLASSES, Need.NAMED, Need.OBJECTS),
+    history=("airbus_f2",),
+    tuned=("objects",),
+    tuned_summary=_summary,
+    tuning=Tuning(_f2_by_threshold, lambda scores: scores.mean(axis=0)),
+)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
+from bench.evaluation.metric_protocol import CLASSES, KINDS, Array, ImageMetric, Prediction
 from bench.evaluation.scores import Counts, Scores, iou, macro_mean, mean_per_image
 
 WIDTH = 0.02  # of the diagonal: how far from its boundary a mask's pixel counts for boundary IoU
@@ -77,8 +78,8 @@ def boundary_f(counts: Counts) -> Scores:
     return np.where((predicted == 0) & (true == 0), np.nan, scores)
 
 
-def summary(boundary: Counts, contour: Counts) -> dict[str, float | None]:
-    """The scores of a split from its `boundary_counts` and `contour_counts`, None where there is nothing to score.
+def boundary_summary(boundary: Counts, contour: Counts) -> dict[str, float | None]:
+    """Compute the scores of a split from its `boundary_counts` and `contour_counts`; None: there is nothing to score.
 
     Returns:
         boundary_iou: of the split's sums, mean over the classes; boundary_iou_per_image and boundary_f_per_image: mean
@@ -89,6 +90,22 @@ def summary(boundary: Counts, contour: Counts) -> dict[str, float | None]:
         "boundary_iou_per_image": mean_per_image(iou(boundary)),
         "boundary_f_per_image": mean_per_image(boundary_f(contour)),
     }
+
+
+def _per_image(prediction: Prediction) -> dict[str, Counts]:
+    maps = prediction.labels[None], prediction.classes[None], prediction.num_classes
+    return {"boundary": boundary_counts(*maps)[0], "contour": contour_counts(*maps)[0]}
+
+
+BOUNDARY = ImageMetric(
+    name="boundary",
+    arrays=(
+        Array("boundary", (CLASSES, KINDS)),
+        Array("contour", (CLASSES, ("near_true", "predicted", "near_predicted", "true"))),
+    ),
+    per_image=_per_image,
+    summary=lambda arrays, names: boundary_summary(arrays["boundary"], arrays["contour"]),
+)
 
 
 def _scored(num_classes: int) -> range:

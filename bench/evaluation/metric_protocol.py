@@ -1,0 +1,91 @@
+"""What a per-image metric is. Each has a file in bench/evaluation/metrics/ and a row in image_metrics.py."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.specs import IGNORE_INDEX
+from bench.evaluation.confusion import confusion_counts
+from bench.evaluation.scores import Counts
+
+CLASSES = "classes"  # stands for as many keys as there are classes, "0", "1", ...
+KINDS = ("tp", "fp", "fn")
+MIN_AREAS = (0, 4, 8, 16, 32, 64, 128, 256)  # pixels: the smallest objects that tuning tries where objects are scored
+
+Arrays = Mapping[str, NDArray]  # of the per-image table, by name; the first axis is the images
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model predicts for one image, and the truth; all at the evaluation size."""
+
+    labels: NDArray[np.uint8]  # (H, W)
+    classes: NDArray[np.uint8]  # (H, W), the predicted ones
+    names: Sequence[str]  # of the classes, in the order of their values
+    foreground: NDArray[np.float32]  # (H, W), the probability of class 1 of two; empty if no metric needs it
+    objects: NDArray | None = None  # (H, W), the true objects numbered from 1, 0 for none; None if no metric needs them
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, background included."""
+        return len(self.names)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Where the label is not ignored, (H, W)."""
+        return self.labels != IGNORE_INDEX
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The pixels of each class that are true positive, false positive and false negative: int64 (C, 3)."""
+        return confusion_counts(self.labels[None], self.classes[None], self.num_classes)[0]
+
+    def with_mask(self, mask: NDArray[np.bool_]) -> "Prediction":
+        """The same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
+        return replace(self, classes=mask.astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of the per-image table, (N, ...): a column for each number of an image."""
+
+    name: str
+    axes: tuple[Any, ...] = ()  # the keys along each axis, the last one's come first in a column's name; (): a float
+    prefix: str | None = None  # of the columns' names; None: the array's name
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a metric chooses the threshold and the smallest object of a task with two classes."""
+
+    per_image: Callable[[Prediction], NDArray]  # an image's values at all of THRESHOLDS
+    scores: Callable[[NDArray], NDArray]  # those of all images stacked -> (19, 1) or (19, len(MIN_AREAS)), most is best
+
+
+class Need(StrEnum):
+    """What a metric asks of the data set or the model; it is computed where all its needs are met."""
+
+    TWO_CLASSES = "two classes"
+    FOREGROUND = "probabilities of class 1"
+    OBJECTS = "numbered objects"
+    NAMED = "a data set that names it"  # in its spec's `metrics`
+
+
+@dataclass(frozen=True)
+class ImageMetric:
+    """A metric that is computed image by image and summed up over a split from the per-image table."""
+
+    name: str
+    arrays: tuple[Array, ...]  # that it adds to the per-image table
+    per_image: Callable[[Prediction], Mapping[str, Any]]  # an image's value of each array
+    summary: Callable[[Arrays, Sequence[str]], dict[str, Any]]  # arrays, class names -> values of a record's metrics
+    needs: tuple[Need, ...] = ()
+    history: tuple[str, ...] = ()  # values that each validation records; (): it is computed in the test only
+    tuned: tuple[str, ...] = ()  # arrays that the table also has at the tuned threshold
+    tuned_summary: Callable[[Arrays, Sequence[str]], dict[str, Any]] | None = None  # of these arrays
+    tuning: Tuning | None = None  # None: thresholds are not chosen by it

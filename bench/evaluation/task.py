@@ -1,0 +1,79 @@
+"""A data set's images as they are scored: with which metrics, and at which size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.core.specs import IGNORE_INDEX
+from bench.data import batches, geometry
+from bench.data.pack import Pack
+from bench.evaluation.image_metrics import metrics_for
+from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
+from bench.evaluation.metrics.objects import components
+from bench.evaluation.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a data set is scored.
+
+    Args:
+        own: names of the metrics that the data set names; BenchError where they don't suit it.
+        native: at each picture's own size, not at the pack's.
+    """
+
+    pack: Pack
+    own: Sequence[str] = ()
+    native: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.metrics
+
+    @cached_property
+    def metrics(self) -> tuple[ImageMetric, ...]:
+        """The metrics of the data set, in the registry's order."""
+        return metrics_for(self.own, len(self.pack.classes))
+
+    def predictions(
+        self, predictor: Predictor, indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
+    ) -> Iterator[Prediction]:
+        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
+
+        Args:
+            metrics: whose needs the predictions meet.
+            foreground: the probabilities of class 1 are needed even if no metric needs them.
+        """
+        needs = {need for metric in metrics for need in metric.needs}
+        foreground = foreground or Need.FOREGROUND in needs
+        names, place = self.pack.classes, 0
+        for images, labels, valid in batches.evaluation(self.pack, indexes, predictor.batch_size):
+            rows, place = indexes[place : place + valid], place + valid
+            found = self._predicted(predictor, images, labels, rows, foreground=foreground)
+            for index, (truth, classes, probabilities) in zip(rows, found, strict=False):
+                objects = self._objects(predictor, int(index), truth) if Need.OBJECTS in needs else None
+                yield Prediction(truth, classes, names, probabilities, objects)
+
+    def _predicted(
+        self, predictor: Predictor, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, foreground: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
+        if self.native:
+            for index, logits in zip(rows, predictor.logits(images), strict=False):
+                truth = self.pack.truth(index)
+                yield truth, *predictor.restored_classes(logits, truth.shape, foreground=foreground)
+        else:
+            classes, probabilities = predictor.classes(images)
+            for row, truth in enumerate(labels[: len(rows)]):
+                yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
+
+    def _objects(self, predictor: Predictor, index: int, labels: NDArray[np.uint8]) -> NDArray:
+        """The true objects of an image, numbered; where the data set doesn't number them, its connected regions."""
+        numbers = self.pack.instances(index)
+        if numbers is None:
+            return components(labels == 1)
+        if not self.native:
+            numbers = geometry.resize_labels(numbers, labels.shape, predictor.resize, fill=0)
+        return np.where(labels != IGNORE_INDEX, numbers, 0)
