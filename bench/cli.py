@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. `bench --help` imports nothing heavy: commands import at use."""
+"""The command line. `bench --help` imports nothing heavy: each command imports what it needs when it is called."""
 
 import shlex
 import signal
@@ -36,7 +36,7 @@ except KeyboardInterrupt:  # these take half a second, in which nobody wants a t
 
 
 class _Commands(TyperGroup):
-    """Turns a user's mistake into one line and exit code 2, and Ctrl-C into 130."""
+    """The group of commands; it turns a user's mistake into one line and exit code 2, and Ctrl-C into 130."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; for the old `bench show arch` and `bench show dataset`, name the new one."""
@@ -52,7 +52,7 @@ class _Commands(TyperGroup):
             errors.print(f"[red]Error:[/red] {escape(str(error))}")
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            errors.print("Interrupted. The same command goes on with what is missing.")
+            errors.print("Interrupted. The same command continues with what is missing.")
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -63,7 +63,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train segmentation architectures under one fixed budget and rank them by honest numbers.",
+    help="Train segmentation architectures under one fixed budget and rank them by test scores, speed and memory.",
 )
 app.command()(run)
 app.command()(speed)
@@ -85,7 +85,7 @@ app.command()(doctor)
 
 
 def main() -> None:
-    """The entry point of the command `bench`."""
+    """Run the command `bench`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job ends as cleanly as after Ctrl-C
     try:
         sys.exit(app())

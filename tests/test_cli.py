@@ -140,7 +140,7 @@ def test_ctrl_c_gives_130(tmp_path, monkeypatch):
     fake_runner(monkeypatch, KeyboardInterrupt())
     result = run_command(tmp_path)
     assert result.exit_code == 130
-    assert "The same command goes on" in result.stderr
+    assert "The same command continues" in result.stderr
 
 
 @pytest.mark.parametrize("place", ["typer", "bench.commands.show", None])

@@ -1,4 +1,4 @@
-"""`bench doctor`: what this machine has and lacks."""
+"""`bench doctor`: show what this machine has and lacks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,9 @@ from bench.commands.shared import output, warn
 
 
 def doctor(
-    results: Annotated[Path, typer.Option(help="The results folder to check for room.")] = DEFAULT_RESULTS,
+    results: Annotated[
+        Path, typer.Option(help="The results folder whose disk is checked for free space.")
+    ] = DEFAULT_RESULTS,
 ) -> None:
     """Show versions, backends with their devices, disk space, cache and data sets."""
     from bench.commands import doctor_facts as checkup
