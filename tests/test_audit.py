@@ -17,6 +17,7 @@ from bench.results.analysis.configurations import pool
 from bench.results.analysis.definition_audit import Audit, Reversal, audit
 from bench.results.analysis.metric_definitions import definitions
 from bench.results.dataframe import trials_frame
+from bench.results.quantities.quantity import HIGHER, LOWER
 from bench.results.store import load
 
 
@@ -24,7 +25,7 @@ def value(name: str, counts, classes, groups=None, thresholds=None, **extra) -> 
     images = np.array(counts)
     names = tuple(map(str, range(len(images))))
     table = ImageTable(names, groups or names, images, thresholds, extra)
-    score = next(d for d in definitions(classes) if d.name == name)
+    score = next(d.score for d in definitions(classes) if d.name == name)
     try:
         return float(score.of_sums(score.values(table).sum(axis=0)))
     except KeyError:
@@ -124,9 +125,23 @@ def test_objects():
     assert value(name, pixels, ("no", "ship"), tuned_objects=counts[:2]) == pytest.approx(1 / 2)
 
 
+VALUES = np.array([[0.9, 0.8, 0.7], [0.5, 0.6, np.nan]])
+
+
+def test_a_definition_of_which_less_is_better_ranks_and_swaps_the_other_way_round():
+    audited = Audit(("a", "b"), (HIGHER, LOWER), VALUES, np.empty((2, 3, 2)), np.ones((2, 3, 3), bool), ())
+    assert audited.ranks()[1, :2].tolist() == [1, 2] and audited.best(1) == 0
+    assert not audited.swapped().any() and audited.reversals() == []
+    audited = replace(audited, better=(LOWER, HIGHER))
+    assert audited.ranks()[0].tolist() == [3, 2, 1] and audited.best(0) == 2
+    assert audited.reversals() == []  # 0.8 is better than 0.9, and 0.6 better than 0.5
+    audited = replace(audited, better=(LOWER, LOWER))
+    assert audited.reversals() == [Reversal(1, 0, ("b",), ("b",))]
+
+
 def test_ranks_and_swapped_pairs():
     apart = np.ones((2, 3, 3), bool)
-    audited = Audit(("a", "b"), np.array([[0.9, 0.8, 0.7], [0.5, 0.6, np.nan]]), np.empty((2, 3, 2)), apart, ())
+    audited = Audit(("a", "b"), (HIGHER, HIGHER), VALUES, np.empty((2, 3, 2)), apart, ())
     assert audited.ranks().tolist()[0] == [1, 2, 3]
     assert audited.ranks()[1, :2].tolist() == [2, 1] and np.isnan(audited.ranks()[1, 2])
     assert np.argwhere(np.triu(audited.swapped()[1])).tolist() == [[0, 1]] and not audited.swapped()[0].any()
@@ -179,7 +194,7 @@ def test_the_command_shows_where_the_ranking_depends_on_it(results, tmp_path):
     assert result.exit_code == 0, result.output
     assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
     (line,) = (line for line in result.stdout.splitlines() if line.startswith("- coarse is better than fine by: "))
-    assert "mean IoU of the split, border left out (surely)" in line
+    assert "mean IoU of the split, border left out (significantly)" in line
     assert "mean dice" not in line
     rows = list(csv.DictReader((tmp_path / "audit.csv").read_text().splitlines()))
     assert {row["definition"] for row in rows} >= {"pixel accuracy of the split", "mean F2 of the split"}
@@ -202,8 +217,8 @@ def test_one_seed_is_never_sure(tmp_path):
     write(tmp_path, "fine", 0, by_border(80, 16, 0))
     write(tmp_path, "coarse", 0, by_border(95, 6, 0))
     result = bench(tmp_path)
-    assert "- coarse is better than fine by: " in result.stdout and "(surely)" not in result.stdout
-    assert "The leader depends on the definition, though by none surely." in result.stdout
+    assert "- coarse is better than fine by: " in result.stdout and "(significantly)" not in result.stdout
+    assert "The leader depends on the definition, though by none significantly." in result.stdout
 
 
 def test_classes_are_the_records_own_in_their_order(results):

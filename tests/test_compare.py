@@ -39,14 +39,14 @@ def test_the_same_in_two_folders(tmp_path):
     found = compare("unet", one, other)
     ratio = found.ratios["train_images_per_second"]
     assert ratio.mean == pytest.approx(2) and ratio.low < 2 < ratio.high
-    assert found.change.mean == 0 and not found.is_apart
+    assert found.change.mean == 0 and not found.is_significant
     assert [(d.kind, d.name, d.one, d.other) for d in found.differences] == [
         ("code", "commit", "df01bb0", "abc"),
         ("packages", "keras", "3.15.1", "4.0"),
     ]
     result = bench(old, new)
     assert result.exit_code == 0, result.output
-    assert "they can't be told apart" in result.stdout and "train images per second: x 2 (1." in result.stdout
+    assert "not significantly different" in result.stdout and "train images per second: x 2 (1." in result.stdout
     assert "3.15.1" in result.stdout and "abc" in result.stdout
 
 
@@ -106,7 +106,7 @@ def test_speed_alone_has_no_quality(tmp_path):
             write_trial(tmp_path / name, replace(record, speed=speed), samples=0)
     result = bench(tmp_path / "a", tmp_path / "b")
     assert result.exit_code == 0, result.output
-    assert "no quality: speed alone was measured" in result.stdout and "nan" not in result.stdout
+    assert "no quality: a speed-only trial" in result.stdout and "nan" not in result.stdout
     assert "train images per second: x 3 (2." in result.stdout
 
 
@@ -123,7 +123,7 @@ def test_two_folders_with_several_pairs_are_one_table(tmp_path):
     rows = [line for line in result.stdout.splitlines() if " on pets, 10 epochs" in line]
     assert [row.split()[0] for row in rows] == ["unet", "unet:mobilenet_v2"]
     assert all("1.5x" in row and "+0.0000 [" in row for row in rows)
-    assert "2 pairs: 0 surely better, 0 surely worse, 2 not to be told apart." in result.stdout
+    assert "2 pairs: 0 significantly better, 0 significantly worse, 2 not significantly different." in result.stdout
     (cause,) = (line.split() for line in result.stdout.splitlines() if "keras" in line)
     assert cause == ["packages", "keras", "3.15.1", "4.0", "2", "of", "2"]
 
@@ -209,7 +209,7 @@ def test_two_configurations_of_a_speed_table(tmp_path):
 
 @pytest.fixture
 def of_all_kinds(tmp_path):
-    """Pairs with an interval, of one seed, without tables, without metrics, and of speed alone, in two folders."""
+    """Pairs with an interval, of one seed, without tables, without metrics, and speed-only, in two folders."""
     for name, factor in (("a", 1.0), ("b", 1.1)):
         write(tmp_path / name)
         write_trial(tmp_path / name, *fake_record(fake_config("segnet")), samples=0)
@@ -239,11 +239,9 @@ def test_each_reason_without_an_interval_is_said(of_all_kinds):
 
 def test_pairs_without_a_score_are_counted_by_themselves(of_all_kinds):
     result = bench(*of_all_kinds)
-    assert (
-        "5 pairs: 0 surely better, 0 surely worse, 3 not to be told apart, 1 of speed alone, 1 without a score"
-        in result.stdout
-    )
-    row = next(line for line in result.stdout.splitlines() if line.startswith(" unet, speed alone"))
+    assert "5 pairs: 0 significantly better, 0 significantly worse, 3 not significantly different," in result.stdout
+    assert "1 speed-only, 1 without a score" in " ".join(result.stdout.split())
+    row = next(line for line in result.stdout.splitlines() if line.startswith(" unet, speed only"))
     assert "1.1x" in row and " inference " in result.stdout  # their inference is told too
 
 
@@ -253,7 +251,7 @@ def test_pairs_of_speed_alone_have_no_columns_of_a_score(tmp_path):
             record, _ = fake_record(fake_config(measure="speed", batch_size=size), metrics={}, validation={})
             write_trial(tmp_path / name, replace(record, key=f"{size}"), samples=0)
     result = bench(tmp_path / "a", tmp_path / "b")
-    assert "2 pairs: 2 of speed alone." in result.stdout
+    assert "2 pairs: 2 speed-only." in result.stdout
     heading = next(line for line in result.stdout.splitlines() if "configuration" in line)
     assert heading.split() == ["configuration", "train", "p95", "memory"]
 
@@ -268,7 +266,7 @@ def test_where_no_side_has_the_score_mean_iou_is_compared(tmp_path):
             write_trial(tmp_path, record, samples=0)
     result = bench("unet", "segnet", "--results", tmp_path, "--rank-by", "carvana_dice")
     assert result.exit_code == 0, result.output
-    assert "carvana dice  0.5000  0.5000" in result.stdout
+    assert "Carvana dice  0.5000  0.5000" in result.stdout
     assert re.search(r"mean IoU  0\.6\d+  0\.5\d+  -0\.", result.stdout), result.stdout
 
 
@@ -296,8 +294,8 @@ def test_titles_say_what_tells_the_pairs_apart(tmp_path):
         "unet on carvana, 10 epochs, device GPU 2",
         "unet on pets, 10 epochs, device GPU 1",
         "unet on pets, 10 epochs, device GPU 2",
-        "unet, batch size 16, speed alone",
-        "unet, batch size 8, speed alone",
+        "unet, batch size 16, speed only",
+        "unet, batch size 8, speed only",
     ]
 
 

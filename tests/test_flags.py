@@ -81,8 +81,8 @@ def test_seeds(tmp_path):
     write_trial(tmp_path, *fake_record(fake_config(seed=0)))
     write_trial(tmp_path, failed_record(fake_config(seed=1)))
     assert raised(tmp_path) == {
-        "single seed": "1 seed ended well",
-        "seeds failed": "1 of 2 trials did not end well",
+        "single seed": "1 ok seed",
+        "seeds failed": "1 of 2 trials are not ok",
     }
 
 

@@ -172,7 +172,7 @@ def test_a_trial_that_now_fails_is_a_regression_and_one_interrupted_is_not_judge
     crash = failed_record(fake_config("unet", seed=3), "diverged", "The loss is NaN.", **hashed)
     found = lines(base, tmp_path / "crash", [*(trial(seed) for seed in range(3)), (crash, None)])
     assert found[0].verdict == REGRESSION
-    assert found[0].reason == "1 of 4 trials ended badly: diverged: The loss is NaN."
+    assert found[0].reason == "1 of 4 trials are not ok: diverged: The loss is NaN."
     stopped = failed_record(fake_config("unet", seed=3), "interrupted", "Ctrl-C", **hashed)
     found = lines(base, tmp_path / "stopped", [(stopped, None)])
     assert verdicts(found) == {"trials": UNJUDGED}
@@ -358,7 +358,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, wide, arguments, messag
         ("[mean_iou]\nlimit = -1", "Accepted: a number from 0"),
         ("[mean_iou]\nlimit = '0.1'", "Accepted: a number from 0"),
         ("[mean_iou]\nlimit = nan", "Accepted: a number from 0"),
-        ("[dice]\nlimit = 0.1", "'worse' of [dice]"),
+        ("[size_mib]\nlimit = 0.1", "'worse' of [size_mib]"),
         ("[mean_iou]\nworse = 'up'", "Accepted: lower, higher, any"),
         ("[train_step_time]\nlimit = 3", "Accepted: a share"),
         ("[latency_ms_p50]\nworse = 'higher'\nlimit = '10%'", "speed is never judged against stored seconds"),
@@ -403,5 +403,5 @@ def test_a_baseline_of_a_newer_schema_is_refused(base):
 def test_nothing_that_ended_well_makes_no_baseline(tmp_path):
     record = failed_record(fake_config("unet"))
     subjects, _ = baseline.from_results([folder(tmp_path / "new", [(record, None)])])
-    with pytest.raises(BenchError, match="No trial ended well"):
+    with pytest.raises(BenchError, match="No trial is ok"):
         baseline.write_baseline(tmp_path / "baseline.json", subjects, {})

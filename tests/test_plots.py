@@ -16,20 +16,20 @@ from bench.report.plots.figures import HIGHLIGHTED, save, shared_looks
 from bench.report.plots.trade_offs import draw_trade_off, pareto
 from bench.report.render import write_report
 from bench.results.dataframe import load_results
+from bench.results.quantities import QUANTITIES
 from bench.results.store import load
 
 
 def test_the_front_is_what_none_beats_in_both():
     cost, score = np.array([1.0, 2, 2, 3, 4, 5]), np.array([0.5, 0.7, 0.6, 0.7, 0.9, 0.8])
-    assert pareto(cost, score, high_is_better=False).tolist() == [0, 1, 4]
-    assert pareto(-cost, score, high_is_better=True).tolist() == [0, 1, 4]
+    assert pareto(-cost, score).tolist() == [0, 1, 4]
 
 
 def test_a_point_says_which_configuration_it_is(tmp_path):
     (group,) = groups(load_results(fake_results(tmp_path)))
     group = replace(group, rows=tuple(replace(row, label=f'{row.label} "<b>&"') for row in group.rows))
     (looks,) = shared_looks([[row.label for row in group.ranked[:2]]])  # the others are grey
-    plot = save(draw_trade_off(group, looks, "latency_ms_p95"), "title", tmp_path, "plot")
+    plot = save(draw_trade_off(group, looks, QUANTITIES["latency_ms_p95"]), "title", tmp_path, "plot")
     tips = re.findall("<title>(.*?)</title>", plot.svg)
     assert sorted(map(unescape, tips)) == sorted(
         f"{row.label}: {row.cells['mean_iou'].text}; latency p95 (ms) "
@@ -120,6 +120,6 @@ def test_a_negative_cost_of_a_bad_record_leaves_the_plot(tmp_path):
         write_trial(tmp_path, *fake_record(fake_config(seed=seed), memory=memory))
     (group,) = groups(load_results(tmp_path))
     (looks,) = shared_looks([[row.label for row in group.ranked]])
-    (axes,) = draw_trade_off(group, looks, "peak_memory_mib").axes
+    (axes,) = draw_trade_off(group, looks, QUANTITIES["peak_memory_mib"]).axes
     left, right = axes.get_xlim()
     assert left < -2 / 3 < right

@@ -7,7 +7,7 @@ from fake_results import fake_config, fake_record, fake_results, write_trial
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.report.constraints import LIMITS, choose, hindrances
+from bench.report.constraints import CONSTRAINTS, choose, hindrances
 from bench.report.leaderboard import groups
 from bench.results.dataframe import load_results
 
@@ -24,7 +24,7 @@ def bench(*arguments):
 def test_without_limits_the_tied_are_marked(results):
     result = bench(results)
     assert result.exit_code == 0, result.output
-    assert "Take one of the 4 marked *: they can't be told apart. 5 of 5 keep the limits." in result.stdout
+    assert "Take one of the 4 marked *: they are not significantly different. 5 of 5 keep the limits." in result.stdout
 
 
 def test_limits_leave_what_keeps_them(results):
@@ -52,7 +52,7 @@ def test_parameters_are_given_as_they_are_said(results, text):
 
 
 def test_every_limit_has_an_option(results):
-    given = {limit.key: 1 for limit in LIMITS}
+    given = {limit.key: 1 for limit in CONSTRAINTS}
     result = bench(results, *(part for key, value in given.items() for part in (f"--{key.replace('_', '-')}", value)))
     assert result.exit_code == 1
     for line in ("mean IoU at least 1: kept by 0 of 5", "latency p95 at most 1 ms", "training at most 1 min"):

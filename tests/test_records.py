@@ -15,7 +15,7 @@ from bench.core.files import write_atomically
 from bench.core.specs import SCHEMA_VERSION
 from bench.results.analysis.configurations import pool
 from bench.results.clean_text import clean, shorten
-from bench.results.dataframe import load_results, trials_frame, without_doubles
+from bench.results.dataframe import drop_duplicates, load_results, trials_frame
 from bench.results.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
 
 README = Path(__file__).parents[1] / "results" / "README.md"
@@ -162,7 +162,7 @@ def test_of_equal_trials_the_best_stays(tmp_path, first, second, stays):
     for name, (status, finished) in (("a", first), ("b", second)):
         write_trial(tmp_path / name, fake_record(fake_config(), status=status, finished=finished)[0])
     assert list(load_results([tmp_path / "a", tmp_path / "b"])["status"]) == [stays]
-    (line,) = without_doubles(load([tmp_path / "a", tmp_path / "b"]).trials)[1]
+    (line,) = drop_duplicates(load([tmp_path / "a", tmp_path / "b"]).trials)[1]
     assert "the same trial as" in line
 
 

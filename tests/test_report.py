@@ -316,14 +316,14 @@ def test_weights_files_are_shown_by_name_alone(tmp_path):
 def test_report_without_ok_trials(tmp_path):
     write_trial(tmp_path / "results", failed_record(fake_config()))
     index, table, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
-    assert "No trial has ended well yet" in index.read_text() and "boom" in index.read_text()
-    assert "No trial has ended well yet" in table.read_text() and "boom" in table.read_text()
+    assert "No trial is ok yet" in index.read_text() and "boom" in index.read_text()
+    assert "No trial is ok yet" in table.read_text() and "boom" in table.read_text()
 
 
 def test_report_of_an_empty_folder(tmp_path):
     ResultsFolder(tmp_path / "results").create()
     index, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
-    assert "No trial has ended well yet" in index.read_text()
+    assert "No trial is ok yet" in index.read_text()
 
 
 def test_what_is_left_out_is_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Trials of speed alone in tables and reports: their own section, no ranks, nothing of them in a leaderboard."""
+"""Speed-only trials in tables and reports: their own section, no ranks, nothing of them in a leaderboard."""
 
 from dataclasses import replace
 
@@ -107,7 +107,7 @@ def test_the_report_has_a_section_a_file_and_the_failures(tmp_path):
     assert 'id="speed"' in page and "Speed at 128x128" in page
     assert "RESOURCE_EXHAUSTED" in page and "random pixels" in page and "Only speeds were measured" in page
     text = (tmp_path / "report" / "LEADERBOARD.md").read_text()
-    assert "## Speed at 128x128" in text and "No trial has ended well" not in text
+    assert "## Speed at 128x128" in text and "No trial is ok" not in text
     lines = (tmp_path / "report" / "speed.csv").read_text().splitlines()
     assert len(lines) == 2 and "100.0" in lines[1]
     assert not report.groups and len(report.speeds) == 1

@@ -20,11 +20,10 @@ from bench.results.analysis.uncertainty import (
     ONE_GROUP,
     OTHER_IMAGES,
     OTHER_SCORE,
-    SCORES,
     measure,
-    score_named,
 )
 from bench.results.dataframe import load_results
+from bench.results.quantities import METRICS
 from bench.results.store import IMAGES, read_json, write_json
 
 IMAGES_COUNT = 150
@@ -132,7 +131,7 @@ def test_scores_of_sums_are_those_of_the_records():
     counts[3] = 0  # an image without a pixel that counts
     images = ImageTable(tuple(frame["name"]), tuple(frame["group"]), counts, None)
     expected = scores.summary(counts, ("a", "b", "c"))
-    for name, score in SCORES.items():
+    for name, score in ((name, metric.score) for name, metric in METRICS.items() if not metric.score.own):
         assert score.of_sums(score.values(images).sum(axis=0)) == pytest.approx(expected[name]), name
 
 
@@ -167,12 +166,12 @@ def test_a_data_sets_own_metric_may_be_ranked_by(results):
         record["metrics"]["carvana_dice"] = counts["carvana_dice"].mean()
         write_json(folder / "record.json", record)
     frame = load_results(results)
-    (group,) = groups(frame, score_named("carvana_dice"))
-    assert group.score == "carvana_dice"
+    (group,) = groups(frame, METRICS["carvana_dice"])
+    assert group.metric.name == "carvana_dice"
     means = [row.uncertainty.mean for row in group.ranked]
     assert means == sorted(means, reverse=True)
     assert means == pytest.approx([row.configuration.spread("carvana_dice").mean for row in group.ranked])
-    assert group.ranked[0].cells["carvana_dice"].text.startswith(f"{means[0]:.3f} [")
+    assert group.ranked[0].cells["carvana_dice"].text.startswith(f"{means[0]:.4f} [")
     assert "The rank follows it" in group.columns["carvana_dice"][1]
     assert "The rank follows it" not in group.columns["mean_iou"][1]
     for wrong in ("mean_iuo", "latency_ms_p95"):  # a number, but no score
@@ -181,8 +180,8 @@ def test_a_data_sets_own_metric_may_be_ranked_by(results):
 
 
 def test_a_group_without_the_score_is_ranked_by_mean_iou(results):
-    (group,) = groups(load_results(results), score_named("airbus_f2"))
-    assert group.score == "mean_iou" and "airbus_f2" not in group.columns
+    (group,) = groups(load_results(results), METRICS["airbus_f2"])
+    assert group.metric.name == "mean_iou" and "airbus_f2" not in group.columns
 
 
 def test_images_of_one_group_say_nothing(tmp_path):

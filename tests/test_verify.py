@@ -24,7 +24,7 @@ def test_the_interval_by_hand():
 
 
 def test_one_value_is_too_few():
-    with pytest.raises(BenchError, match="needs 2 seeds or more, 1 ended well"):
+    with pytest.raises(BenchError, match="needs 2 seeds or more, 1 are ok"):
         predict([0.7])
 
 
@@ -107,7 +107,7 @@ def test_too_few_seeds_are_said_before_anything_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(verify, "start", lambda *_: pytest.fail("it ran"))
     result = CliRunner().invoke(app, ["verify", RUN, "--results", str(results)])
     assert result.exit_code == 2
-    assert "has 1 seed that ended well: too few" in " ".join(result.output.split())
+    assert "has 1 ok seed: too few" in " ".join(result.output.split())
 
 
 def test_three_seeds_are_said_to_be_few(tmp_path, monkeypatch):

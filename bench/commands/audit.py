@@ -20,8 +20,8 @@ _MOST_REVERSALS = 8
 _MOST_NAMED = 6  # definitions
 _COLUMNS = ("table", "configuration", "definition", "score", "interval_low", "interval_high", "rank")
 _CAPTION = (
-    "reversed: pairs in another order than by the first definition; surely: both definitions tell the two apart (the "
-    "95 % interval of the difference leaves out 0)."
+    "reversed: pairs in another order than by the first definition; significant: those of them whose difference is "
+    "significant by both definitions (its 95 % interval leaves out 0)."
 )
 
 
@@ -40,15 +40,15 @@ def audit(
     """
     from bench.report.leaderboard import groups
     from bench.results.analysis.definition_audit import audit as audit_group
-    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.dataframe import drop_duplicates, trials_frame
     from bench.results.store import load
 
     loaded = load(results or [DEFAULT_RESULTS])
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
-    boards = groups(trials_frame(without_doubles(loaded.trials)[0]))
+    boards = groups(trials_frame(drop_duplicates(loaded.trials)[0]))
     if not boards:
-        raise BenchError("No trial has ended well yet, so there is nothing to audit.")
+        raise BenchError("No trial is ok yet, so there is nothing to audit.")
     records = {str(trial.folder): trial.record for trial in loaded.trials}
     found = [(group, audit_group([row.configuration for row in group.ranked], records)) for group in boards]
     for group, audited in found:
@@ -78,12 +78,12 @@ def _show(group: "Group", audited: "Audit") -> None:
     table = plain_table(group.title, (_CAPTION,))
     table.add_column("definition")
     table.add_column("best", overflow="fold")
-    for heading in ("score", "reversed", "surely"):
+    for heading in ("score", "reversed", "significant"):
         table.add_column(heading, justify="right")
-    swapped, surely = audited.swapped(), audited.surely_swapped()
+    swapped, significant = audited.swapped(), audited.significantly_swapped()
     for number, (name, values) in enumerate(zip(audited.definitions, audited.values, strict=True)):
-        best = int(np.nanargmax(values))
-        count, sure = (int(np.triu(pairs[number]).sum()) for pairs in (swapped, surely))
+        best = audited.best(number)
+        count, sure = (int(np.triu(pairs[number]).sum()) for pairs in (swapped, significant))
         label = Text(shorten(group.ranked[best].label, 40))
         table.add_row(Text(name), label, f"{values[best]:.4f}", str(count or ""), str(sure or ""))
     console.print(table)
@@ -92,24 +92,24 @@ def _show(group: "Group", audited: "Audit") -> None:
 
 
 def told(group: "Group", audited: "Audit") -> Iterator[str]:
-    """What of the ranking depends on the definition, in sentences."""
+    """Say in sentences what of the ranking depends on the definition."""
     import numpy as np
 
     from bench.results.clean_text import shorten
 
-    leaders = {int(np.nanargmax(values)) for values in audited.values}
+    leaders = {audited.best(number) for number in range(len(audited.definitions))}
     reversals, known = audited.reversals(), int(np.isfinite(audited.values[0]).sum())
     lead = "Every definition has the same leader."
     if len(leaders) > 1:
-        sure = any(reversal.surely for reversal in reversals if reversal.above == int(np.nanargmax(audited.values[0])))
-        lead = f"The leader depends on the definition{'' if sure else ', though by none surely'}."
+        significant = any(reversal.significant for reversal in reversals if reversal.above == audited.best(0))
+        lead = f"The leader depends on the definition{'' if significant else ', though by none significantly'}."
     yield f"{lead} {len(reversals)} of {math.comb(known, 2)} pairs stand in another order by some definition."
     if left_out := len(group.ranked) - known:
         yield f"Left out, for want of a usable table: {left_out} of {len(group.ranked)} configurations."
     for reversal in reversals[:_MOST_REVERSALS]:
         above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
-        others = [name for name in reversal.definitions if name not in reversal.surely]
-        names = [*(f"{name} (surely)" for name in reversal.surely), *others]
+        others = [name for name in reversal.definitions if name not in reversal.significant]
+        names = [*(f"{name} (significantly)" for name in reversal.significant), *others]
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         yield f"- {below} is better than {above} by: {'; '.join(names[:_MOST_NAMED])}{more}."
     if len(reversals) > _MOST_REVERSALS:

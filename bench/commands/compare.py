@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.report.speed_tables import SpeedRow
     from bench.report.table_model import Row
     from bench.results.analysis.comparing import Comparison
-    from bench.results.analysis.uncertainty import Score
+    from bench.results.quantities.quantity import Metric
 
     Tables = Sequence[tuple[str, Sequence[Row | SpeedRow]]]  # a title and its rows
 
@@ -53,45 +53,45 @@ def _is_results(path: Path) -> bool:
 
 
 def _frame(path: Path) -> "pd.DataFrame":
-    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.dataframe import drop_duplicates, trials_frame
     from bench.results.store import load
 
     loaded = load([path])
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
-    return trials_frame(without_doubles(loaded.trials)[0])
+    return trials_frame(drop_duplicates(loaded.trials)[0])
 
 
 def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     from bench.report.labels import pair_titles
     from bench.results.analysis.comparing import compare, pairs
     from bench.results.analysis.configurations import pool
-    from bench.results.analysis.uncertainty import score_of
+    from bench.results.analysis.uncertainty import metric_named
 
     frames = _frame(one), _frame(other)
-    score = score_of(rank_by, *frames)
+    metric = metric_named(rank_by, *frames)
     first, second = map(pool, frames)
     found = pairs(first, second)
     if not found:
-        raise BenchError(f"'{one}' and '{other}' have no configuration in common that ended well in both.")
+        raise BenchError(f"'{one}' and '{other}' have no configuration in common that is ok in both.")
     alone = [sum(m.seeds > 0 for m in some) - len(found) for some in (first, second)]
     if any(alone):
         warn(f"Not compared, for they are in one folder only: {alone[0]} of '{one}', {alone[1]} of '{other}'.")
     titles = pair_titles([pair[0] for pair in found])
-    return [compare(title, *pair, score) for title, pair in zip(titles, found, strict=True)]
+    return [compare(title, *pair, metric) for title, pair in zip(titles, found, strict=True)]
 
 
 def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Comparison]":
     from bench.report.leaderboard import groups
     from bench.report.speed_tables import speed_boards
-    from bench.results.analysis.uncertainty import score_of
+    from bench.results.analysis.uncertainty import metric_named
 
     frame = _frame(results)
-    score = score_of(rank_by, frame)
-    tables: Tables = [(group.title, group.ranked) for group in groups(frame, score)]
+    metric = metric_named(rank_by, frame)
+    tables: Tables = [(group.title, group.ranked) for group in groups(frame, metric)]
     speeds: Tables = [(board.title, board.rows) for board in speed_boards(frame)]
     # The same label may stand in both kinds: quality is what is asked for where there is any.
-    found = _of_tables(one, other, tables, score) or _of_tables(one, other, speeds, score)
+    found = _of_tables(one, other, tables, metric) or _of_tables(one, other, speeds, metric)
     if not found:
         labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
         more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
@@ -102,11 +102,11 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     return found
 
 
-def _of_tables(one: str, other: str, tables: "Tables", score: "Score") -> "list[Comparison]":
+def _of_tables(one: str, other: str, tables: "Tables", metric: "Metric") -> "list[Comparison]":
     from bench.results.analysis.comparing import compare
 
     return [
-        compare(f"{first.label} -> {second.label} ({title})", first.configuration, second.configuration, score)
+        compare(f"{first.label} -> {second.label} ({title})", first.configuration, second.configuration, metric)
         for title, rows in tables
         for first, second in _pairs(one, other, rows)
     ]

@@ -1,4 +1,4 @@
-"""`bench recommend`: what is left of the leaderboard under limits, and what of it can't be told apart."""
+"""`bench recommend`: the rows of the leaderboard within given limits, and which of them are statistically tied."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def recommend(
         str, typer.Option(help="Score that the best is chosen by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
-    """Say which configurations keep the limits, and which of them can't be told apart from the best.
+    """List the configurations within your limits and which of them are statistically tied with the best.
 
     bench recommend --max-latency-ms 10 --max-memory-mib 2000 --dataset pets
 
@@ -53,8 +53,8 @@ def recommend(
     """
     from bench.report.constraints import choose
     from bench.report.leaderboard import groups
-    from bench.results.analysis.uncertainty import score_of
-    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.analysis.uncertainty import metric_named
+    from bench.results.dataframe import drop_duplicates, trials_frame
     from bench.results.store import load
 
     given = {
@@ -68,8 +68,8 @@ def recommend(
     loaded = load(results or [DEFAULT_RESULTS])
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
-    frame = trials_frame(without_doubles(loaded.trials)[0])
-    boards = _of_dataset(groups(frame, score_of(rank_by, frame)), dataset)
+    frame = trials_frame(drop_duplicates(loaded.trials)[0])
+    boards = _of_dataset(groups(frame, metric_named(rank_by, frame)), dataset)
     choices = [(group, choose(group, limits)) for group in boards]
     for group, choice in choices:
         _show(group, choice, limits)
@@ -89,7 +89,7 @@ def _millions(text: str | None) -> float | None:
 
 def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
     if not boards:
-        raise BenchError("No trial has ended well yet, so there is nothing to recommend.")
+        raise BenchError("No trial is ok yet, so there is nothing to recommend.")
     known = sorted({group.fields["data set"] for group in boards})
     if name and name not in known:
         raise BenchError(f"There are no results on the data set '{name}'. There are some on: {', '.join(known)}.")
@@ -111,14 +111,14 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
 
 
 def verdict(group: "Group", choice: "Choice") -> str:
-    """One line: the best, or those that can't be told apart from it."""
+    """One line: the best, or those that are statistically tied with it."""
     kept = f"{len(choice.kept)} of {len(group.ranked)} keep the limits"
     if len(choice.kept) == 1:
         return f"Take {choice.kept[0].label}: {kept}."
     if len(choice.tied) == 1:
-        return f"Take {choice.tied[0].label}: {kept}, and the others are surely worse."
+        return f"Take {choice.tied[0].label}: {kept}, and the others are significantly worse."
     single = "; one seed each is not enough" if all(row.configuration.seeds == 1 for row in choice.tied) else ""
-    return f"Take one of the {len(choice.tied)} marked *: they can't be told apart{single}. {kept}."
+    return f"Take one of the {len(choice.tied)} marked *: they are not significantly different{single}. {kept}."
 
 
 def _table(group: "Group", choice: "Choice") -> "Table":
@@ -130,7 +130,7 @@ def _table(group: "Group", choice: "Choice") -> "Table":
     table = plain_table()
     table.add_column("", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=10)
-    names = list(dict.fromkeys([group.score, *_COLUMNS]))
+    names = list(dict.fromkeys([group.metric.name, *_COLUMNS]))
     for name in names:
         table.add_column(Text(group.columns[name][0]), justify="right")
     for row in choice.kept:

@@ -90,11 +90,11 @@ def _known(trial: "StoredTrial") -> "Configuration":
     if trial.record.status != "ok":
         raise BenchError(f"The run '{trial.folder.name}' ended as {trial.record.status}: there is nothing to verify.")
     if not trial.record.metrics:
-        raise BenchError(f"The run '{trial.folder.name}' measured speed alone: it has no quality to verify.")
+        raise BenchError(f"The run '{trial.folder.name}' is speed-only: it has no quality to verify.")
     member = _pooled(trial.folder.parents[1], trial.record)
     if member.seeds < FEWEST:
         raise BenchError(
-            f"The configuration of '{trial.folder.name}' has {member.seeds} seed that ended well: too few to say what "
+            f"The configuration of '{trial.folder.name}' has {member.seeds} ok seed: too few to say what "
             f"one more should give. Run it with --seeds {ENOUGH} first ({FEWEST} at least)."
         )
     return member
@@ -103,19 +103,19 @@ def _known(trial: "StoredTrial") -> "Configuration":
 def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
     """The configuration that the trial is one of on its device, of all its trials or of that one alone."""
     from bench.results.analysis.configurations import pool
-    from bench.results.dataframe import trials_frame, without_doubles
+    from bench.results.dataframe import drop_duplicates, trials_frame
     from bench.results.store import load
 
-    frame = trials_frame(without_doubles(load([results]).trials)[0])
+    frame = trials_frame(drop_duplicates(load([results]).trials)[0])
     frame = frame[frame["device"] == record.device]
     members = pool(frame[frame["key"] == record.key] if alone else frame)
     return next(member for member in members if record.key in set(member.ok["key"]))
 
 
 def _decides(verdict: "Verdict") -> bool:
-    from bench.results.analysis.prediction_interval import QUALITY
+    from bench.results.quantities import METRICS
 
-    return verdict.column in QUALITY
+    return verdict.column in METRICS
 
 
 def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuration", seed: int) -> None:

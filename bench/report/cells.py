@@ -9,10 +9,11 @@ from bench.report.table_model import Cell, Row
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration, Spread
 from bench.results.clean_text import shorten
-from bench.results.quantities import EFFICIENCY_LIMIT, MEASURED, MISSING, PARAMS, Column
+from bench.results.quantities import EFFICIENCY_LIMIT, MISSING, PARAMS
+from bench.results.quantities.quantity import LOWER, Metric, Quantity
 
 
-def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Column]) -> dict[str, Cell]:
+def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Quantity]) -> dict[str, Cell]:
     """What a row says of its configuration and of what was measured; rank and flags are set by who knows them."""
     value = member.values
     cells = {
@@ -48,9 +49,9 @@ def flags_cell(flagged: Sequence[Flag]) -> Cell:
     return Cell(text, float(len(flagged)), evidence)
 
 
-def score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:
+def score_cell(uncertainty: Uncertainty, plain: Cell, metric: Metric) -> Cell:
     """`0.742 [0.731, 0.753]`; the mean alone for one seed, whose interval says nothing of other seeds."""
-    interval, write = uncertainty.interval, MEASURED[0].write
+    interval, write = uncertainty.interval, metric.write
     span = f"[{write(interval.low)}, {write(interval.high)}]"
     if len(uncertainty.scores) < 2:
         title = f"one seed: not separable by seed; over the images alone {span}"
@@ -58,7 +59,7 @@ def score_cell(uncertainty: Uncertainty, plain: Cell) -> Cell:
     return Cell(f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over images and seeds; {plain.title}")
 
 
-def number_cell(spread: Spread, column: Column) -> Cell:
+def number_cell(spread: Spread, column: Quantity) -> Cell:
     """`0.742 ± 0.006`, or the mean alone with the spread in its title."""
     if not spread.n:
         return Cell(column.missing, None, "not measured")
@@ -76,16 +77,16 @@ def number_cell(spread: Spread, column: Column) -> Cell:
 
 def _seeds(member: Configuration) -> Cell:
     listed = ", ".join(f"{seed:g}" for seed in member.good_seeds)
-    title = f"seeds {listed}" if listed else "no seed ended well"
+    title = f"seeds {listed}" if listed else "no seed is ok"
     if not member.failed:
         return Cell(str(member.seeds), float(member.seeds), title)
     return Cell(f"{member.seeds} ({member.failed} failed)", float(member.seeds), f"{title}; see Failures", True)
 
 
-def shade(rows: Sequence[Row], column: Column) -> None:
+def shade(rows: Sequence[Row], column: Quantity) -> None:
     """Say of each cell of a column how good it is among the others: by place, so that one outlier hides nothing."""
     cells = [row.cells[column.name] for row in rows]
-    values = sorted({c.sort for c in cells if isinstance(c.sort, float)}, reverse=not column.high_is_better)
+    values = sorted({c.sort for c in cells if isinstance(c.sort, float)}, reverse=column.better == LOWER)
     if len(values) < 2:
         return
     heat = {value: round(100 * place / (len(values) - 1)) for place, value in enumerate(values)}

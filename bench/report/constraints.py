@@ -1,38 +1,43 @@
-"""What is left of a leaderboard under limits, and which of it can't be told apart from the best."""
+"""The rows of a leaderboard within given limits, and which of them are statistically tied with the best."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.table_model import Group, Row
+from bench.results.quantities import QUANTITIES
+from bench.results.quantities.quantity import LOWER, Quantity
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A column that may be limited; `key` names it as an option and in a page's address."""
+class Constraint:
+    """A quantity that may be limited; `key` names it as an option and in a page's address."""
 
     key: str  # max_latency_ms
-    column: str
-    heading: str
+    quantity: Quantity
     unit: str
-    at_most: bool = True  # else at least
-    scale: float = 1.0  # the column's units in one of the limit's
+    scale: float  # the quantity's own units in one of the constraint's
 
-    def keeps(self, row: Row, value: float) -> bool:
+    @property
+    def at_most(self) -> bool:
+        """Whether the limit is the most that is allowed; else it is the least."""
+        return self.quantity.better == LOWER
+
+    def value(self, row: Row) -> float:
+        """A row's mean, in the constraint's unit; NaN where it was not measured."""
+        return row.configuration.spread(self.quantity.name).mean / self.scale
+
+    def keeps(self, row: Row, limit: float) -> bool:
         """Whether a row's mean keeps the limit; what was not measured doesn't."""
-        found = row.configuration.spread(self.column).mean / self.scale
-        return found <= value if self.at_most else found >= value
+        return self.value(row) <= limit if self.at_most else self.value(row) >= limit
 
-    def text(self, value: float) -> str:
+    def text(self, limit: float) -> str:
         """`latency p95 at most 10 ms`."""
-        return f"{self.heading} at {'most' if self.at_most else 'least'} {value:,.12g} {self.unit}".rstrip()
+        most = "most" if self.at_most else "least"
+        return f"{self.quantity.heading} at {most} {limit:,.12g} {self.unit}".rstrip()
 
 
-LIMITS = (
-    Limit("min_mean_iou", "mean_iou", "mean IoU", "", at_most=False),
-    Limit("max_latency_ms", "latency_ms_p95", "latency p95", "ms"),
-    Limit("max_memory_mib", "peak_memory_mib", "peak memory", "MiB"),
-    Limit("max_params", "params", "parameters", "M", scale=1e6),
-    Limit("max_train_minutes", "train_seconds", "training", "min", scale=60),
+CONSTRAINTS = tuple(
+    Constraint(row.bound.key, row, row.bound.unit, row.bound.scale) for row in QUANTITIES.values() if row.bound
 )
 
 
@@ -41,12 +46,12 @@ class Choice:
     """The rows of a group that keep the limits, best first."""
 
     kept: tuple[Row, ...]
-    tied: tuple[Row, ...]  # of them those that can't be told apart from the first
+    tied: tuple[Row, ...]  # of them those that are not significantly different from the first
 
 
 def choose(group: Group, limits: Mapping[str, float]) -> Choice:
     """Apply limits by their keys to the ranked rows of a group."""
-    wanted = [(limit, limits[limit.key]) for limit in LIMITS if limit.key in limits]
+    wanted = [(limit, limits[limit.key]) for limit in CONSTRAINTS if limit.key in limits]
     places = [
         place for place, row in enumerate(group.ranked) if all(limit.keeps(row, value) for limit, value in wanted)
     ]
@@ -58,17 +63,16 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
 def hindrances(group: Group, limits: Mapping[str, float]) -> list[str]:
     """For each limit how many rows keep it, and the best value that there is: what to loosen when nothing is left."""
     lines = []
-    for limit in (limit for limit in LIMITS if limit.key in limits):
+    for limit in (limit for limit in CONSTRAINTS if limit.key in limits):
         kept = sum(limit.keeps(row, limits[limit.key]) for row in group.ranked)
-        values = [row.configuration.spread(limit.column).mean / limit.scale for row in group.ranked]
-        known = [value for value in values if value == value]
+        known = [value for row in group.ranked if (value := limit.value(row)) == value]
         best = (min if limit.at_most else max)(known, default=None)
         nearest = f"; the {'lowest' if limit.at_most else 'highest'} is {best:.4g} {limit.unit}" if known else ""
         lines.append(f"{limit.text(limits[limit.key])}: kept by {kept} of {len(group.ranked)}{nearest}".rstrip())
     return lines
 
 
-def limits_of(groups: Sequence[Group]) -> list[Limit]:
-    """The limits whose columns any ranked row has a value for."""
+def constraints_of(groups: Sequence[Group]) -> list[Constraint]:
+    """The constraints on what any ranked row has a value for."""
     rows = [row for group in groups for row in group.ranked]
-    return [limit for limit in LIMITS if any(row.configuration.spread(limit.column).n for row in rows)]
+    return [limit for limit in CONSTRAINTS if any(row.configuration.spread(limit.quantity.name).n for row in rows)]

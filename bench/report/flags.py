@@ -26,8 +26,8 @@ class Flag:
 
 MEANINGS = {
     "single seed": "another seed may change the score by more than the rows differ",
-    "seeds failed": "the mean is over the seeds that ended well",
-    "no interval": "the per-image tables don't give one, so nothing is told apart from the row",
+    "seeds failed": "the mean is over the ok seeds",
+    "no interval": "the per-image tables don't give one, so nothing is significantly different from the row",
     "input-bound": f"harness efficiency below {EFFICIENCY_LIMIT}: input or harness held the training up",
     "noisy": f"the training speed's interquartile range is above {NOISY:.0%} of its median",
     "throttled": "heat or power held the GPU's clocks down while it was measured",
@@ -48,9 +48,9 @@ def flags(member: Configuration, no_interval: str | None) -> tuple[Flag, ...]:
 
 def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if member.seeds == 1:
-        yield Flag("single seed", "1 seed ended well")
+        yield Flag("single seed", "1 ok seed")
     if member.failed:
-        yield Flag("seeds failed", f"{member.failed} of {len(member.trials)} trials did not end well")
+        yield Flag("seeds failed", f"{member.failed} of {len(member.trials)} trials are not ok")
     if no_interval:
         yield Flag("no interval", no_interval)
     efficiency = member.spread("harness_efficiency").mean

@@ -19,7 +19,7 @@ GROUP = {  # column of the frame: what it is called
 _BUILT = "builder_params"
 _WORDS = {_BUILT: "with"}
 _TELLING = tuple(name for name in GROUP if name not in ("dataset", "budget"))  # beside what each title says
-_SPEED = ", speed alone"
+_SPEED = ", speed only"
 _SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
@@ -47,11 +47,11 @@ def field_text(name: str, member: Configuration) -> str:
 def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list[str]]:
     """The names of the fields in which rows differ, and what tells each row from all others.
 
-    Labels name what differs among the rows that ended well; where nothing else does, as for an edited plug-in, the
+    Labels name what differs among the ok rows; where nothing else does, as for an edited plug-in, the
     first digits of the configuration's hash, which then is a field of its own.
     """
-    varied, told_apart = _varied(members), _varied([m for m in members if m.seeds])
-    labels = _labels(members, [told_apart if m.seeds else varied for m in members])
+    varied, between_ok = _varied(members), _varied([m for m in members if m.seeds])
+    labels = _labels(members, [between_ok if m.seeds else varied for m in members])
     often = Counter(labels)
     for place, (label, member) in enumerate(zip(labels, members, strict=True)):
         if often[label] > 1 and member.values["configuration"]:
@@ -73,7 +73,7 @@ def labels_without(members: Sequence[Configuration], fields: Collection[str]) ->
 def pair_titles(members: Sequence[Configuration]) -> list[str]:
     """`unet:resnet50 on pets, 10 epochs, device NVIDIA H200`: what tells configurations of several tables apart.
 
-    Speed alone needs no data set and no budget: `unet, batch size 8, speed alone`.
+    A speed-only trial has no data set and no budget: `unet, batch size 8, speed only`.
     """
     titles = [""] * len(members)
     of_table: dict[str, list[int]] = {}
@@ -81,7 +81,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
         of_table.setdefault(_table_name(member), []).append(place)
     for table, places in of_table.items():
         some = [members[place] for place in places]
-        varied = [name for name in _varied(some) if name != "measure"]  # speed alone is said, all else is the same
+        varied = [name for name in _varied(some) if name != "measure"]  # "speed only" is said, all else is the same
         apart = [name for name in _TELLING if len({str(member.values[name]) for member in some}) > 1]
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):

@@ -1,7 +1,7 @@
 """The leaderboard as plain values, the same for the page, Markdown, CSV and the terminal.
 
-Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget,
-device and protocol. Rows that can't be told apart by the paired bootstrap over images and seeds share a rank.
+Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget, device and protocol.
+Rows that are not significantly different by the paired bootstrap over images and seeds share a rank.
 """
 
 import math
@@ -15,22 +15,25 @@ import pandas as pd
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
+from bench.report.columns import all_columns, measured_columns
 from bench.report.flags import flags
 from bench.report.labels import GROUP, field_text, group_title, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.results.analysis.bootstrap import Uncertainty, ranks, separable, tie_groups
 from bench.results.analysis.configurations import Configuration, Spread, pool
-from bench.results.analysis.uncertainty import MEAN_IOU, Measured, Score, measure
-from bench.results.quantities import ENOUGH_SEEDS, MEASURED, PARAMS, RANKED_BY, TEXTS, Column, score_column
+from bench.results.analysis.uncertainty import Measured, measure
+from bench.results.quantities import MEAN_IOU, PARAMS
+from bench.results.quantities.quantity import Metric
 
+ENOUGH_SEEDS = 5  # that a ranking needs
 _MAX_CLASSES = 30
 
 
-def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
+def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
     """The leaderboards of a frame of `load_results`; a group without any ok trial is left out.
 
-    Each is ranked by `score`, or by mean IoU where none of its trials has that. Trials of speed alone have tables of
-    their own (speed.py).
+    Each is ranked by `metric`, or by mean IoU where none of its trials has that. Speed-only trials have tables of
+    their own (speed_tables.py).
     """
     trained = frame[frame["measure"] != "speed"]
     configurations = sorted(pool(trained), key=_place)
@@ -41,7 +44,7 @@ def groups(frame: pd.DataFrame, score: Score = MEAN_IOU) -> list[Group]:
         _group(
             some,
             title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}",
-            score if any(c.spread(score.name).n for c in some) else MEAN_IOU,
+            metric if any(c.spread(metric.name).n for c in some) else MEAN_IOU,
         )
         for some, title in zip(members, titles, strict=True)
     ]
@@ -71,24 +74,24 @@ def _budget(text: str) -> Budget | None:
         return None
 
 
-def _group(members: list[Configuration], title: str, score: Score) -> Group:
-    members = sorted(members, key=lambda member: _best_first(member, score.name))
-    ranked = [m for m in members if not math.isnan(m.spread(score.name).mean)]
-    found = measure(ranked, score)
+def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
+    members = sorted(members, key=lambda member: _best_first(member, metric))
+    ranked = [m for m in members if not math.isnan(m.spread(metric.name).mean)]
+    found = measure(ranked, metric)
     sure = [
-        row if isinstance(row, Uncertainty) else _blind(m.spread(score.name))
+        row if isinstance(row, Uncertainty) else _blind(m.spread(metric.name))
         for row, m in zip(found.rows, ranked, strict=True)
     ]
     apart = separable(sure)
     varied, labels = varied_and_labels(members)
-    measured, classes = _measured(members, score.name), _classes(members)
+    measured, classes = measured_columns(members, metric), _classes(members)
     places = [*zip(tie_groups(sure), ranks(sure, apart), strict=True)]
     rows = []
     for number, (member, label) in enumerate(zip(members, labels, strict=True)):
         cells = row_cells(member, varied, measured)
-        per_class = {name: number_cell(member.spread(name), MEASURED[0]) for name in classes}
+        per_class = {name: number_cell(member.spread(name), MEAN_IOU) for name in classes}
         if number < len(ranked):
-            rows.append(_ranked(member, label, places[number], found.rows[number], score.name, cells, per_class))
+            rows.append(_ranked(member, label, places[number], found.rows[number], metric, cells, per_class))
         else:
             cells |= {"rank": rank_cell(None, None), "flags": flags_cell(())}
             rows.append(Row(None, None, member, None, label, (), cells, per_class))
@@ -97,13 +100,13 @@ def _group(members: list[Configuration], title: str, score: Score) -> Group:
     return Group(
         title=title,
         fields={text: field_text(name, members[0]) for name, text in GROUP.items()},
-        columns=_columns(varied, measured, score.name, flagged=any(row.flags for row in rows)),
+        columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows)),
         texts=frozenset(
             {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
         ),
-        brief=("seeds", *(c.name for c in measured if c.brief or c.name == score.name)),
+        brief=("seeds", *(c.name for c in measured if c.brief or c == metric)),
         classes=classes,
-        score=score.name,
+        metric=metric,
         rows=tuple(rows),
         apart=apart,
         notes=tuple([*sureness(found, rows), *differences(members)]),
@@ -115,7 +118,7 @@ def _ranked(
     label: str,
     place: tuple[int, tuple[int, int]],
     found: Uncertainty | str,
-    score: str,
+    metric: Metric,
     cells: dict[str, Cell],
     per_class: dict[str, Cell],
 ) -> Row:
@@ -123,41 +126,19 @@ def _ranked(
     flagged = flags(member, None if uncertainty else str(found))
     cells |= {"rank": rank_cell(*place), "flags": flags_cell(flagged)}
     if uncertainty:
-        cells[score] = score_cell(uncertainty, cells[score])
+        cells[metric.name] = score_cell(uncertainty, cells[metric.name], metric)
     return Row(*place, member, uncertainty, label, flagged, cells, per_class)
 
 
-def _best_first(configuration: Configuration, name: str) -> tuple[bool, float, str]:
-    score = configuration.spread(name).mean
-    return math.isnan(score), -score if score == score else 0.0, str(configuration.values)
+def _best_first(configuration: Configuration, metric: Metric) -> tuple[bool, float, str]:
+    """The key that sorts configurations from the best to the worst, then those without a score."""
+    score = configuration.spread(metric.name).mean
+    return math.isnan(score), -metric.goodness(score) if score == score else 0.0, str(configuration.values)
 
 
 def _blind(spread: Spread) -> Uncertainty:
-    """Of a configuration without tables: nothing can be told apart from it."""
+    """Of a configuration without tables: nothing is significantly different from it."""
     return Uncertainty(np.array([spread.mean]), np.array([math.nan]), 1)
-
-
-def _measured(members: Sequence[Configuration], score: str) -> list[Column]:
-    """The columns of numbers, that of the score among them."""
-    columns = [c for c in MEASURED if not c.optional or any(m.spread(c.name).n for m in members)]
-    own = score_column(score)
-    return columns if own in columns else [own, *columns]
-
-
-def _columns(
-    varied: Sequence[str], measured: Sequence[Column], score: str, *, flagged: bool
-) -> dict[str, tuple[str, str]]:
-    columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
-    for name in varied:
-        columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
-    columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
-    first = next(column for column in measured if column.name == score)  # what the rank rests on, before the flags
-    for column in (first, PARAMS, *(column for column in measured if column is not first)):
-        if column is PARAMS and flagged:
-            columns["flags"] = TEXTS["flags"]
-        ranked_by = RANKED_BY if column.name == score else ""
-        columns[column.name] = (column.heading_with_unit, column.meaning + ranked_by)
-    return columns
 
 
 def _classes(members: Sequence[Configuration]) -> dict[str, str]:
@@ -184,16 +165,18 @@ def sureness(found: Measured, rows: Sequence[Row]) -> list[str]:
         drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
         notes.append(
             f"[ ]: 95 % interval by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the "
-            "seeds. Rows that can't be told apart share a rank; in brackets the ranks that are left open."
+            "seeds. Rows that are not significantly different share a rank; in brackets the ranks that are left open."
         )
     single = [row for row in rows if row.rank and row.configuration.seeds == 1]
     if single:
         notes.append(
-            "Not separable by seed: rows with one seed can't be told apart from any other, their differences may be "
-            "chance."
+            "Not separable by seed: a row with one seed is significantly different from no other; its differences may "
+            "be chance."
         )
     elif min((row.configuration.seeds for row in rows if row.rank), default=ENOUGH_SEEDS) < ENOUGH_SEEDS:
-        notes.append(f"Fewer than {ENOUGH_SEEDS} seeds: the intervals are wide, and few rows can be told apart.")
+        notes.append(
+            f"Fewer than {ENOUGH_SEEDS} seeds: the intervals are wide, and few rows are significantly different."
+        )
     for reason in dict.fromkeys(row for row in found.rows if isinstance(row, str)):
         named = [row.label for row, why in zip(rows, found.rows, strict=False) if why == reason]
         listed = "; ".join(named[:_MOST_NAMED]) + (f" and {len(named) - _MOST_NAMED} more" * (len(named) > _MOST_NAMED))
@@ -207,7 +190,7 @@ def differences(members: Sequence[Configuration]) -> list[str]:
     for name, text in _MIXED.items():
         found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
         if len(found) > 1:
-            listed = ", ".join(value[:12] for value in found[:5])  # of a commit as much as tells it apart
+            listed = ", ".join(value[:12] for value in found[:5])  # of a commit enough to identify it
             notes.append(f"The trials differ in {text}: {listed}{', ...' if len(found) > 5 else ''}.")
     methods = list(dict.fromkeys(value for m in members for value in m.ok["memory_method"] if value))
     if len(methods) == 1:

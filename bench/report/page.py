@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench import __version__
-from bench.report.constraints import limits_of
+from bench.report.columns import HIGH_IS_BETTER, MEASURED, TEXTS
+from bench.report.constraints import constraints_of
 from bench.report.findings.across import Across
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
@@ -21,7 +22,7 @@ from bench.report.plots.report_plots import Plot
 from bench.report.sections import Part
 from bench.report.speed_tables import SpeedBoard
 from bench.results.clean_text import clean, shorten
-from bench.results.quantities import HIGH_IS_BETTER, MEASURED, PARAMS, TEXTS
+from bench.results.quantities import PARAMS
 from bench.results.store import StoredTrial
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -65,7 +66,7 @@ def page(contents: Contents) -> str:
         value_name=value_name,
         needs_text=needs_text,
         crossing_text=crossing_text,
-        limits=limits_of([part.group for part in parts]),
+        limits=constraints_of([part.group for part in parts]),
         high_is_better=HIGH_IS_BETTER,
         flag_meanings=MEANINGS,
         facts=facts(sum(len(part.group.ranked) for part in parts), contents.frame),

@@ -23,9 +23,10 @@ from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, s
 from bench.report.table_model import Group
 from bench.report.text.exports import exports
 from bench.report.text.tables import across_markdown, markdown, series_markdown
-from bench.results.analysis.uncertainty import MEAN_IOU, score_of
+from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
-from bench.results.dataframe import trials_frame, without_doubles
+from bench.results.dataframe import drop_duplicates, trials_frame
+from bench.results.quantities import MEAN_IOU
 from bench.results.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
@@ -57,14 +58,14 @@ def write_report(
     out = _writable(out or _first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
         raise BenchError(f"'{out}' holds the pictures of its runs. Give the public page another folder with --out.")
-    trials, doubles = without_doubles(loaded.trials)
-    problems = [*(clean(problem) for problem in loaded.problems), *doubles]
+    trials, left_out = drop_duplicates(loaded.trials)
+    problems = [*(clean(problem) for problem in loaded.problems), *left_out]
     frame = trials_frame(trials)
     frame.loc[frame["measure"] == "speed", "dataset"] = RANDOM_PIXELS
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
     speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
-    boards = groups(frame, score_of(rank_by, frame))
+    boards = groups(frame, metric_named(rank_by, frame))
     folder = out / PLOTS
     lines = all_series(boards)
     looks = shared_looks(_labels(boards, lines))
@@ -97,7 +98,7 @@ def write_report(
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:
-    """That make the page again, and that choose from its rows in a terminal."""
+    """The shell commands that rebuild this page and that make the same choice in a terminal."""
     ranked = ["--rank-by", rank_by] if rank_by != MEAN_IOU.name else []
     options = ["--out", str(out), *(["--public"] if public else []), *ranked]
     report = shlex.join(["bench", "report", *map(str, paths), *options])

@@ -1,4 +1,4 @@
-"""The tables of the trials of speed alone (`bench speed`): what was measured, no ranks."""
+"""The tables of the speed-only trials (`bench speed`): what was measured, no ranks."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,20 @@ from bench.report.text.tables import markdown_cell
 from bench.report.text.terminal import plain_table
 from bench.results.analysis.configurations import Configuration, pool
 from bench.results.clean_text import shorten
-from bench.results.quantities import MISSING, Column
-from bench.results.speed_columns import COLUMNS, FITS, fits, number_text
+from bench.results.quantities import MISSING, shown_in
+from bench.results.quantities.quantity import HIGHER, SPEED_TABLE, Quantity
 
 RANDOM_PIXELS = "random pixels"  # where other trials name their data set
 _GROUP = ("device", "image_size", "protocol_version")
 _ALWAYS = ("batch_size", "backend", "precision")
+COLUMNS = shown_in(SPEED_TABLE)
+_FASTEST_FIRST = next(row for row in COLUMNS if row.name == "train_images_per_second")
+_MEMORIES_GIB = (8, 16, 24)
+FITS = (
+    "batch in 8 / 16 / 24 GiB",
+    "The largest batch that trains in so much memory, by the line: (memory - a) / b. On a CPU of the process's "
+    "resident memory.",
+)
 _OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing of a speed
 
 
@@ -86,14 +94,14 @@ def _place(member: Configuration) -> tuple[str, ...]:
 
 
 def _board(members: list[Configuration]) -> SpeedBoard:
-    members.sort(key=lambda member: -member.spread("train_images_per_second").mean)
+    members.sort(key=lambda member: -_FASTEST_FIRST.goodness(member.spread(_FASTEST_FIRST.name).mean))
     varied, labels = varied_and_labels(members)
     fields = [*_ALWAYS, *(name for name in varied if name not in _ALWAYS)]
     shown = [c for c in COLUMNS if _is_always_shown(c) or any(member.spread(c.name).n for member in members)]
     rows = tuple(_row(member, label, fields) for member, label in zip(members, labels, strict=True))
     columns = {"arch": ("architecture", "What was measured.")}
     columns |= {name: (name.replace("_", " "), "As it was asked for.") for name in fields}
-    columns |= {column.name: (column.heading_with_unit, column.meaning) for column in shown}
+    columns |= {column.name: (column.heading_with_unit, column.speed_meaning or column.meaning) for column in shown}
     if any(row.cells["fits"] != MISSING for row in rows):
         columns["fits"] = FITS
     if any(row.cells["flags"] for row in rows):
@@ -103,13 +111,13 @@ def _board(members: list[Configuration]) -> SpeedBoard:
         title=f"Speed at {size} on {device}",
         columns=columns,
         texts=frozenset({"arch", "fits", "flags", *fields} - {"batch_size"}),
-        high=frozenset(column.name for column in shown if column.high_is_better),
+        high=frozenset(column.name for column in shown if column.better == HIGHER),
         brief=("arch", *fields, *(column.name for column in shown if column.brief)),
         rows=rows,
     )
 
 
-def _is_always_shown(column: Column) -> bool:
+def _is_always_shown(column: Quantity) -> bool:
     """Energy: that it was not measured is to be read."""
     return column.missing != MISSING and not column.optional
 
@@ -124,6 +132,24 @@ def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
     numbers = {column.name: member.spread(column.name).mean for column in COLUMNS}
     numbers["batch_size"] = float(str(values["batch_size"]))
     return SpeedRow(member, label, cells, _titles(member, found), numbers)
+
+
+def fits(member: Configuration) -> str:
+    """`51 / 118 / 190`: batch sizes by the fitted line; a dash where there is none, or where it doesn't rise."""
+    base, per_image = (member.spread(name).mean for name in ("memory_base_mib", "memory_per_image_mib"))
+    if not (math.isfinite(base) and per_image > 0):
+        return MISSING
+    return " / ".join(str(max(0, int((1024 * memory - base) / per_image))) for memory in _MEMORIES_GIB)
+
+
+def number_text(column: Quantity, member: Configuration) -> str:
+    """A number as its column writes it."""
+    value = member.spread(column.name).mean
+    if not math.isfinite(value):
+        return column.missing
+    # A sweep that time ended has not seen the batch size at which nothing more is gained.
+    cut_short = column.name.startswith("best_inference") and member.ok["sweep_end"].str.fullmatch(r"[\d.]+ s").any()
+    return f"\N{GREATER-THAN OR EQUAL TO} {column.write(value)}" if cut_short else column.write(value)
 
 
 def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:

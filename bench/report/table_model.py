@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bench.report.flags import Flag
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration
+from bench.results.quantities.quantity import Metric
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A configuration with its place in the group; no rank when no seed ended well."""
+    """A configuration with its place in the group; no rank when no seed is ok."""
 
     rank: int | None  # the place of its tied group's first row
     ranks: tuple[int, int] | None  # best and worst that its differences to the others leave open
@@ -46,13 +47,13 @@ class Group:
     texts: frozenset[str]  # the names of the columns that hold no numbers
     brief: tuple[str, ...]  # the names of the columns that stand beside the label in a terminal
     classes: dict[str, str]  # "iou_pet" -> "pet"
-    score: str  # the name of the column that the rank follows
+    metric: Metric  # that the rank follows
     rows: tuple[Row, ...]
-    apart: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows can be told apart
+    apart: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows are significantly different
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
     def apart_from(self, place: int) -> str:
-        """Bits of the ranked rows that can be told apart from that at `place`, hexadecimal; empty: from none."""
+        """Hexadecimal bits of the ranked rows that differ significantly from the one at `place`; empty: from none."""
         bits = self.apart[place]
         return np.packbits(bits).tobytes().hex() if bits.any() else ""
 

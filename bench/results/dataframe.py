@@ -67,13 +67,13 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
     results folder raises BenchError where no other is one; a record that can't be read has no row
     (`store.load` names both). A trial that stands in several folders has one row.
     """
-    return trials_frame(without_doubles(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
+    return trials_frame(drop_duplicates(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
 
 
-def without_doubles(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
-    """Each identity (key, device, repeat) once, and a line for each trial left out: no second seed.
+def drop_duplicates(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
+    """Keep one trial of each identity (key, device, repeat), with a line for each trial that is left out.
 
-    The one that ended well stays, else the one that need not run again, else the latest.
+    The ok one stays, else the one that need not run again, else the latest.
     """
     same: dict[str, list[StoredTrial]] = {}
     for trial in trials:

@@ -11,7 +11,7 @@ from filelock import Timeout
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.results.clean_text import clean
-from bench.results.dataframe import without_doubles
+from bench.results.dataframe import drop_duplicates
 from bench.results.store import RECORD, ResultsFolder, StoredTrial, load
 
 
@@ -21,16 +21,16 @@ class Merged:
 
     copied: list[str] = field(default_factory=list)  # folders of trials that came in
     kept: int = 0  # trials that stood there already
-    same: int = 0  # doubles that agree
-    conflicts: list[str] = field(default_factory=list)  # doubles that don't: what was kept and what was left out
+    same: int = 0  # duplicates that agree
+    conflicts: list[str] = field(default_factory=list)  # duplicates that don't: what was kept and what was left out
     problems: list[str] = field(default_factory=list)  # what could not be read or copied
 
 
 def merge(paths: Sequence[Path], out: Path) -> Merged:
     """Copy the trials of some results folders into `out`, which may hold some already.
 
-    A trial is (key, device, repeat): of doubles the one that ended well stays, else the one that need not run again,
-    else the latest. Nothing in `paths` is changed.
+    A trial is (key, device, repeat): of duplicates the ok one stays, else the one that need not run again, else the
+    latest. Nothing in `paths` is changed.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -40,7 +40,7 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     merged = Merged(problems=[clean(problem) for problem in loaded.problems])
     merged.problems += [f"{clean(str(folder))}: not merged, it runs now." for folder in loaded.running]
     results.create()
-    chosen, _ = without_doubles(loaded.trials)
+    chosen, _ = drop_duplicates(loaded.trials)
     by_identity = {_identity(trial.record): trial for trial in chosen}
     for trial in loaded.trials:
         _compare(trial, by_identity[_identity(trial.record)], merged)
@@ -61,7 +61,7 @@ def _identity(record: TrialRecord) -> str:
 
 
 def _compare(trial: StoredTrial, chosen: StoredTrial, merged: Merged) -> None:
-    """Count a double that agrees with the chosen one, name one that doesn't."""
+    """Count a duplicate that agrees with the chosen one, name one that doesn't."""
     if trial is chosen:
         return
     one, other = trial.record, chosen.record

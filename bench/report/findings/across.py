@@ -44,7 +44,7 @@ class Across:
     places: tuple[Place, ...]
     friedman: float | None  # p that all are equal; None for two configurations
     critical_difference: float
-    cliques: tuple[tuple[int, int], ...]  # first and last place of those that can't be told apart
+    cliques: tuple[tuple[int, int], ...]  # first and last place of those that are not significantly different
     note: str  # what differs between the data sets beside the data; empty: nothing
     setting: str  # budget and evaluation size, where all data sets have the same
 
@@ -63,7 +63,11 @@ def all_across(groups: Sequence[Group]) -> list[Across]:
 
 
 def _of_machine(groups: Sequence[Group]) -> list[Across]:
-    """At the same budget and size where there are such, else over data sets that have one of them each."""
+    """The average ranks of one device.
+
+    Over groups with equal budget and size if there are any, otherwise over data sets that were run with a single
+    setting.
+    """
     alike: dict[tuple[str, ...], list[Group]] = defaultdict(list)
     for group in groups:
         alike[group.fields["budget"], group.fields["evaluation size"]].append(group)
@@ -102,7 +106,8 @@ def _across(groups: Sequence[Group], same: Sequence[str], note: str) -> Across |
         return None
     rows = [[some[key] for key in shared] for some in known]  # by data set
     scores = np.array([_scores(group, some) for group, some in zip(groups, rows, strict=True)])  # (data sets, rows)
-    ranks = np.array([rankdata(-line) for line in scores])
+    goodness = np.array([group.metric.goodness(line) for group, line in zip(groups, scores, strict=True)])
+    ranks = np.array([rankdata(-line) for line in goodness])
     spans = np.array([_open(group, some) for group, some in zip(groups, rows, strict=True)])  # (data sets, rows, 2)
     labels = labels_without([row.configuration for row in rows[0]], _OF_DATA)
     order = np.argsort(ranks.mean(axis=0), kind="stable")
@@ -120,7 +125,7 @@ def _across(groups: Sequence[Group], same: Sequence[str], note: str) -> Across |
     data_sets = tuple(group.fields["data set"] for group in groups)
     found = cliques([place.mean for place in places], difference)
     device, setting = groups[0].fields["device"], _setting(groups)
-    return Across(device, data_sets, places, _friedman(scores), difference, found, note, setting)
+    return Across(device, data_sets, places, _friedman(goodness), difference, found, note, setting)
 
 
 def _setting(groups: Sequence[Group]) -> str:
@@ -137,7 +142,7 @@ def _by_values(group: Group, same: Sequence[str]) -> dict[tuple[str, ...], Row]:
 
 
 def _scores(group: Group, rows: Sequence[Row]) -> list[float]:
-    return [row.configuration.spread(group.score).mean for row in rows]
+    return [row.configuration.spread(group.metric.name).mean for row in rows]
 
 
 def _open(group: Group, rows: Sequence[Row]) -> list[tuple[int, int]]:
@@ -153,10 +158,10 @@ def _open(group: Group, rows: Sequence[Row]) -> list[tuple[int, int]]:
     ]
 
 
-def _friedman(scores: NDArray[np.float64]) -> float | None:
-    if scores.shape[1] < 3 or (scores == scores[:, :1]).all():
+def _friedman(goodness: NDArray[np.float64]) -> float | None:
+    if goodness.shape[1] < 3 or (goodness == goodness[:, :1]).all():
         return None
-    return float(friedmanchisquare(*scores.T).pvalue)
+    return float(friedmanchisquare(*goodness.T).pvalue)
 
 
 def critical_difference(rows: int, data_sets: int) -> float:

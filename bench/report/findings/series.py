@@ -17,6 +17,7 @@ from bench.report.table_model import Group, Row
 from bench.results.analysis.bootstrap import Interval
 from bench.results.analysis.configurations import SAME, Configuration
 from bench.results.clean_text import shorten
+from bench.results.quantities.quantity import LOWER, Metric
 
 _TARGET = 0.9  # of the best score: what is worth asking for
 _MOST_CROSSED = 30  # lines whose crossings are looked for, best first, beside those that lead somewhere
@@ -44,14 +45,19 @@ class Point:
     @property
     def score(self) -> float:
         """Mean over the seeds of what the group is ranked by."""
-        return self.row.configuration.spread(self.group.score).mean
+        return self.row.configuration.spread(self.group.metric.name).mean
 
-    def is_apart(self, other: "Point") -> bool:
-        """Whether the two, of one group, can be told apart."""
+    @property
+    def goodness(self) -> float:
+        """The score, negated where less is better."""
+        return self.group.metric.goodness(self.score)
+
+    def is_significantly_different(self, other: "Point") -> bool:
+        """Whether the two, of one group, are significantly different."""
         return bool(self.group.apart[self.place, other.place])
 
     def minus(self, other: "Point") -> Interval | None:
-        """The difference with its 95 % interval; None where it can't be told."""
+        """The difference with its 95 % interval; None where there is no interval."""
         one, two = self.row.uncertainty, other.row.uncertainty
         return one.minus(two) if one and two else None
 
@@ -72,11 +78,12 @@ class Line:
 
         What is interpolated is never said beyond the values that were run.
         """
-        if self.points[0].score >= target:
+        wanted = self.points[0].group.metric.goodness(target)
+        if self.points[0].goodness >= wanted:
             return self.points[0].value
         for one, two in pairwise(self.points):
-            if one.score < target <= two.score:
-                return _between(one.value, two.value, target - one.score, target - two.score)
+            if one.goodness < wanted <= two.goodness:
+                return _between(one.value, two.value, wanted - one.goodness, wanted - two.goodness)
         return None
 
 
@@ -86,7 +93,7 @@ class Winner:
 
     value: float
     best: Line
-    tied: tuple[Line, ...]  # the others that can't be told apart from it
+    tied: tuple[Line, ...]  # the others that are not significantly different from it
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,7 @@ class Crossing:
     value: float
     low: float  # the smallest and the largest value that the intervals of the differences leave open
     high: float
-    sure: bool  # at both values the two can be told apart
+    sure: bool  # at both values the two are significantly different
     leads: bool  # it changes who leads
 
 
@@ -115,13 +122,17 @@ class Series:
 
     @property
     def target(self) -> float:
-        """A score that is worth asking for, to two digits; rounded down, so that one gets there."""
-        return math.floor(100 * _TARGET * max(point.score for line in self.lines for point in line.points)) / 100
+        """A score that is worth asking for, to two digits; rounded towards the worse, so that one gets there."""
+        points = [point for line in self.lines for point in line.points]
+        best = max(points, key=lambda point: point.goodness).score
+        if self.metric.better == LOWER:
+            return math.ceil(100 * best / _TARGET) / 100
+        return math.floor(100 * _TARGET * best) / 100
 
     @property
-    def score(self) -> str:
-        """The column of the score."""
-        return self.lines[0].points[0].group.score
+    def metric(self) -> Metric:
+        """The score that the configurations are ranked by."""
+        return self.lines[0].points[0].group.metric
 
     @property
     def heading(self) -> str:
@@ -166,7 +177,7 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             if (found := axis.place(row.configuration)) is None:
                 continue
             values = row.configuration.values
-            together = (*(str(values[name]) for name in GROUP if name != axis.field), group.score, found[1])
+            together = (*(str(values[name]) for name in GROUP if name != axis.field), group.metric.name, found[1])
             alike = tuple(str(values[name]) for name in SAME if name != axis.field)
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]
@@ -177,14 +188,14 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
 
 
 def _is_line(points: Sequence[Point]) -> bool:
-    """Two values or more; two rows at one value differ in what no field tells, such as a plug-in's code."""
+    """Whether the points form a line: at least two values, and one point at each."""
     return len({point.value for point in points}) == len(points) > 1
 
 
 def _made(axis: Axis, unit: str, found: Sequence[Sequence[Point]]) -> Series:
     labels = labels_without([points[-1].row.configuration for points in found], (axis.field,))
     lines = [Line(label, tuple(points)) for label, points in zip(labels, found, strict=True)]
-    lines.sort(key=lambda line: (-line.points[-1].value, -line.points[-1].score))
+    lines.sort(key=lambda line: (-line.points[-1].value, -line.points[-1].goodness))
     values = sorted({point.value for line in lines for point in line.points})
     fields = {name: text for name, text in lines[0].points[0].group.fields.items() if name != axis.heading}
     winners = tuple(_winner(value, lines) for value in values)
@@ -193,8 +204,12 @@ def _made(axis: Axis, unit: str, found: Sequence[Sequence[Point]]) -> Series:
 
 def _winner(value: float, lines: Sequence[Line]) -> Winner:
     here = [(line, point) for line in lines if (point := line.at(value))]
-    best, top = max(here, key=lambda pair: pair[1].score)
-    return Winner(value, best, tuple(line for line, point in here if line is not best and not top.is_apart(point)))
+    best, top = max(here, key=lambda pair: pair[1].goodness)
+    return Winner(
+        value,
+        best,
+        tuple(line for line, point in here if line is not best and not top.is_significantly_different(point)),
+    )
 
 
 def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossing]:
@@ -206,7 +221,7 @@ def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossin
         common = [a.value for a in one.points if (b := two.at(a.value)) and a.score != b.score]
         for low, high in pairwise(common):
             ends = [(one.at(value), two.at(value)) for value in (low, high)]
-            gaps = [a.score - b.score for a, b in ends if a and b]
+            gaps = [a.goodness - b.goodness for a, b in ends if a and b]
             if gaps[0] * gaps[1] < 0:
                 before, after = (one, two) if gaps[0] > 0 else (two, one)
                 leads = leaders[low] is before and leaders[high] is after
@@ -218,7 +233,7 @@ def _crossing(before: Line, after: Line, low: float, high: float, leads: bool) -
     ends = [(one, two) for value in (low, high) if (one := before.at(value)) and (two := after.at(value))]
     gaps = [one.score - two.score for one, two in ends]
     value = _between(low, high, *gaps)
-    sure = all(one.is_apart(two) for one, two in ends)
+    sure = all(one.is_significantly_different(two) for one, two in ends)
     first, last = (one.minus(two) for one, two in ends)
     if not (sure and first and last):
         return Crossing(before, after, value, low, high, False, leads)

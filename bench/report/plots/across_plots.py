@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks, bars beside those that can't be told apart (Demšar 2006)."""
+"""The critical-difference diagram: mean ranks, bars beside those that are not significantly different (Demšar 2006)."""
 
 from pathlib import Path
 

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from bench.report.plots.figures import GREY, RING, SIZE, Looks, legend
 from bench.report.table_model import Group
+from bench.results.quantities import shown_in
+from bench.results.quantities.quantity import CURVES
 from bench.results.store import StoredTrial
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
-OWN = {"val_airbus_f2": "validation Airbus F2", "val_carvana_dice": "validation Carvana dice"}  # of data sets
+OWN = {f"val_{row.name}": f"validation {row.heading_with_unit}" for row in shown_in(CURVES)}  # of data sets
 UP = {"val_mean_iou": "validation mean IoU", "loss": "training loss", **OWN}
 MOST = 200  # configurations with curves, best first
 

@@ -25,7 +25,7 @@ _KINDS = (
     *(f"curves-{x}" for x in ACROSS),
     "loss-train_seconds",
     *(f"{name}-train_seconds" for name in OWN),
-    *COSTS,
+    *(cost.name for cost in COSTS),
     "ledger",
     "classes",
     "images",
@@ -76,9 +76,9 @@ def _wanted(
                 f"Training loss against {ACROSS['train_seconds']}",
                 partial(draw_curves, looks, curves, "train_seconds", "loss"),
             )
-    for column, (text, _) in COSTS.items():
-        if any(row.configuration.spread(column).n for row in rows):
-            yield column, f"Test quality against {text}", partial(draw_trade_off, group, looks, column)
+    for cost in COSTS:
+        if any(row.configuration.spread(cost.name).n for row in rows):
+            yield cost.name, f"Test quality against {cost.axis_title}", partial(draw_trade_off, group, looks, cost)
     if group.classes and rows:
         yield "classes", "IoU of each class (darker is better)", partial(draw_classes, group)
     if images:

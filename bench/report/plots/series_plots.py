@@ -40,8 +40,7 @@ def _draw(series: Series, looks: Looks) -> Figure:
     for crossing in crossed:
         axes.axvline(crossing.value, color=GREY, linestyle=":" if not crossing.sure else "--", linewidth=1.1, zorder=1)
     _scale(axes, series)
-    score = series.lines[0].points[0].group.columns[series.score][0]
-    axes.set(xlabel=series.heading, ylabel=f"test {score}")
+    axes.set(xlabel=series.heading, ylabel=f"test {series.metric.heading_with_unit}")
     legend(figure, looks, {line.label for line in series.lines}, "-", more=_leads({c.sure for c in crossed}))
     return figure
 

@@ -8,39 +8,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from bench.report.plots.figures import GREY, SIZE, Looks, add_tip, legend
 from bench.report.table_model import Group, Row
+from bench.results.quantities import shown_in
+from bench.results.quantities.quantity import TRADE_OFF, Quantity
 
-COSTS = {  # column: what it is called, whether more of it is better; parameters are drawn in millions
-    "train_images_per_second": ("training speed (images/s)", True),
-    "inference_images_per_second": ("inference speed (images/s)", True),
-    "latency_ms_p95": ("latency p95 (ms)", False),
-    "peak_memory_mib": ("peak memory (MiB)", False),
-    "joules_per_1000_inferences": ("energy (J per 1,000 images of inference)", False),
-    "joules_per_1000_train_images": ("energy (J per 1,000 images of training)", False),
-    "params": ("parameters (M)", False),
-    "gflops": ("GFLOPs of a forward pass of one image", False),
-}
+COSTS = shown_in(TRADE_OFF)
 _MOST_TIPS = 200  # grey points that say which they are, best first
 
 
-def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
+def draw_trade_off(group: Group, looks: Looks, cost: Quantity) -> Figure:
     """A point a configuration, with the score's 95 % interval where there is one and the cost's spread.
 
     On the page the point under the pointer says which it is.
     """
-    text, high_is_better = COSTS[column]
-    rows = [row for row in group.ranked if row.configuration.spread(column).n]
-    scale = 1e6 if column == "params" else 1.0
-    x = np.array([row.configuration.spread(column).mean for row in rows]) / scale
-    y = np.array([row.configuration.spread(group.score).mean for row in rows])
+    text, scale, metric = cost.axis_title, cost.axis_scale, group.metric
+    rows = [row for row in group.ranked if row.configuration.spread(cost.name).n]
+    x = np.array([row.configuration.spread(cost.name).mean for row in rows]) / scale
+    y = np.array([row.configuration.spread(metric.name).mean for row in rows])
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    _draw_front(axes, x, y, high_is_better)
-    across = [(row.configuration.spread(column).sd or 0.0) / scale or None for row in rows]
-    tips = [f"{row.label}: {row.cells[group.score].text}; {text} {at:,.4g}" for row, at in zip(rows, x, strict=True)]
-    _draw_points(axes, group.score, looks, rows, x, y, across, tips)
+    front = pareto(cost.goodness(x), metric.goodness(y))
+    axes.step(x[front], y[front], where="post", color=GREY, linestyle="--", linewidth=1.1, zorder=1)
+    across = [(row.configuration.spread(cost.name).sd or 0.0) / scale or None for row in rows]
+    tips = [f"{row.label}: {row.cells[metric.name].text}; {text} {at:,.4g}" for row, at in zip(rows, x, strict=True)]
+    _draw_points(axes, metric.name, looks, rows, x, y, across, tips)
     axes.margins(0.12)
     if x.min() > 0 and x.max() > 10 * x.min():
         axes.set_xscale("log")
@@ -49,23 +43,17 @@ def draw_trade_off(group: Group, looks: Looks, column: str) -> Figure:
         axes.xaxis.set_minor_formatter(NullFormatter())
     elif x.min() >= 0:
         axes.set_xlim(left=max(axes.get_xlim()[0], 0.0))
-    axes.set(xlabel=text, ylabel=f"test {group.columns[group.score][0]}")
-    front = Line2D([], [], color=GREY, linestyle="--", linewidth=1.1, label="Pareto front")
-    legend(figure, looks, {row.label for row in rows}, "", more=[front])
+    axes.set(xlabel=text, ylabel=f"test {metric.heading_with_unit}")
+    line = Line2D([], [], color=GREY, linestyle="--", linewidth=1.1, label="Pareto front")
+    legend(figure, looks, {row.label for row in rows}, "", more=[line])
     return figure
 
 
-def pareto(x: np.ndarray, y: np.ndarray, high_is_better: bool) -> np.ndarray:
-    """Places of the points that none beats in both, from the cheapest to the dearest: (N,), (N,) -> (F,)."""
-    cost = -x if high_is_better else x
-    order = np.lexsort((-y, cost))
+def pareto(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places of the points that none beats in both, the best x first: (N,), (N,) -> (F,). More of either is better."""
+    order = np.lexsort((-y, -x))
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(y[order])[:-1]])
     return order[y[order] > best_before]
-
-
-def _draw_front(axes: Axes, x: np.ndarray, y: np.ndarray, high_is_better: bool) -> None:
-    front = pareto(x, y, high_is_better)
-    axes.step(x[front], y[front], where="post", color=GREY, linestyle="--", linewidth=1.1, zorder=1)
 
 
 def _draw_points(

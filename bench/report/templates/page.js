@@ -79,13 +79,13 @@ class Leaderboard extends Board {
     this.render();
   }
 
-  // The best of the rows that keep the limits, and those that can't be told apart from it.
+  // The best of the rows that keep the limits, and those that are statistically tied with it.
   advise(limited) {
     const ranked = this.rows.filter((row) => this.kept.has(row) && !row.classList.contains("unranked"));
-    const tied = ranked.filter((row) => !isApart(ranked[0], this.places.get(row)));
+    const tied = ranked.filter((row) => !isDifferent(ranked[0], this.places.get(row)));
     for (const row of this.rows) row.classList.toggle("take", tied.includes(row));
     const head = document.createElement("b");
-    head.textContent = !ranked.length ? "Nothing keeps the limits." : tied.length > 1 ? "Best, not to be told apart:" : "Best:";
+    head.textContent = !ranked.length ? "Nothing keeps the limits." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
     const chips = tied.slice(0, 20).map((row) => {
       const chip = document.createElement("span");
       chip.className = "chip";
@@ -115,8 +115,8 @@ class Leaderboard extends Board {
   }
 }
 
-// Whether the row at a place can be told apart from `row`; the bits stand in data-apart, hexadecimal.
-function isApart(row, place) {
+// Whether the row at a place is significantly different from `row`; the bits stand in data-apart, hexadecimal.
+function isDifferent(row, place) {
   const digit = parseInt((row.dataset.apart || "")[place >> 2] || "0", 16);
   return ((digit >> (3 - (place % 4))) & 1) === 1;
 }

@@ -7,17 +7,14 @@ from rich.text import Text
 
 from bench.report.text.terminal import plain_table
 from bench.results.analysis.bootstrap import Interval
-from bench.results.analysis.comparing import SPEED_ALONE, Comparison, Difference, cause_order
+from bench.results.analysis.comparing import SPEED_ONLY, Comparison, Difference, cause_order
+from bench.results.quantities import shown_in
+from bench.results.quantities.quantity import COMPARISON
 
-_RATIOS = {  # column: its heading
-    "train_images_per_second": "train",
-    "best_inference_images_per_second": "inference",
-    "latency_ms_p95": "p95",
-    "peak_memory_mib": "memory",
-}
+_RATIOS = {row.name: row.ratio for row in shown_in(COMPARISON) if row.ratio}  # column: its heading
 _NOTE = (
-    "[ ]: 95 % interval; *: told apart. Ratios are second / first: of images/s (train, inference), latency (p95) and "
-    "peak memory."
+    "[ ]: 95 % interval; *: significantly different. Ratios are second / first: of images/s (train, inference), "
+    "latency (p95) and peak memory."
 )
 _WIDE = 100  # columns of a terminal from which a change and its interval fit one line
 
@@ -28,17 +25,25 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
     if not comparison.has_scores:
         return [comparison.reason, *ratios]
-    told = f"{_score_name(comparison)} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
+    told = f"{comparison.metric.heading} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
     if comparison.change:
-        verdict = "they can be told apart" if comparison.is_apart else "they can't be told apart"
-        told += f", 95 % interval {comparison.change.low:+.4f} to {comparison.change.high:+.4f}): {verdict}"
+        told += (
+            f", 95 % interval {comparison.change.low:+.4f} to {comparison.change.high:+.4f}): {_verdict(comparison)}"
+        )
     else:
         told += f"): {comparison.reason}"
     return [told, *ratios]
 
 
-def _score_name(comparison: Comparison) -> str:
-    return "mean IoU" if comparison.score == "mean_iou" else comparison.score.replace("_", " ")
+def _verdict(comparison: Comparison) -> str:
+    if not comparison.is_significant:
+        return "not significantly different"
+    return f"significantly {'better' if _is_better(comparison) else 'worse'}"
+
+
+def _is_better(comparison: Comparison) -> bool:
+    """Whether the second is the better one; which direction that is, the metric knows."""
+    return comparison.change is not None and comparison.metric.goodness(comparison.change.mean) > 0
 
 
 def _times(ratio: Interval) -> str:
@@ -49,8 +54,8 @@ def _times(ratio: Interval) -> str:
 
 def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
     """A row a pair, for a terminal of `width` columns; columns in which no pair has anything are left out."""
-    reasons = list(dict.fromkeys(found.reason for found in comparisons if found.reason not in ("", SPEED_ALONE)))
-    scores = [_score_name(found) if found.has_scores else "" for found in comparisons]
+    reasons = list(dict.fromkeys(found.reason for found in comparisons if found.reason not in ("", SPEED_ONLY)))
+    scores = [found.metric.heading if found.has_scores else "" for found in comparisons]
     names = list(dict.fromkeys(filter(None, scores)))
     columns = {
         "score": scores if len(names) > 1 else [],
@@ -63,7 +68,7 @@ def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
         columns[heading] = [f"{ratio.mean:.3g}x" if ratio else "" for ratio in ratios]
     shown = {heading: cells for heading, cells in columns.items() if any(cells)}
     notes = [_NOTE, *(f"?{number}: {reason}." for number, reason in enumerate(reasons, 1))]
-    table = plain_table(f"Second against first: {', '.join(names) or 'speed alone'}", notes)
+    table = plain_table(f"Second against first: {', '.join(names) or 'speed only'}", notes)
     table.add_column("configuration", overflow="fold")
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=heading != "score")
@@ -77,25 +82,27 @@ def _score(score: float) -> str:
 
 
 def _change(comparison: Comparison, reasons: Sequence[str], gap: str) -> str:
-    """`+0.0120 [0.0031,0.0209]*`, the star where the two can be told apart; `+0.0120 ?1` for the first reason."""
+    """`+0.0120 [0.0031,0.0209]*`, the star for a significant difference; `+0.0120 ?1` for the first reason."""
     before, after = comparison.scores
     change = f"{after - before:+.4f}" if comparison.has_scores else ""
     if comparison.change:
-        mark = "*" if comparison.is_apart else " "
+        mark = "*" if comparison.is_significant else " "
         return f"{change}{gap}[{comparison.change.low:.4f},{comparison.change.high:.4f}]{mark}"
     return f"{change} ?{reasons.index(comparison.reason) + 1}".strip() if comparison.reason in reasons else ""
 
 
 def summary(comparisons: Sequence[Comparison]) -> str:
-    """`4 pairs: 1 surely better, 0 surely worse, 1 not to be told apart, 2 of speed alone.`"""
-    apart = [found.change for found in comparisons if found.change and found.is_apart]
+    """`4 pairs: 1 significantly better, 0 significantly worse, 1 not significantly different, 2 speed-only.`"""
+    different = [_is_better(found) for found in comparisons if found.is_significant]
     scored = sum(found.has_scores for found in comparisons)
-    speed = sum(found.reason == SPEED_ALONE for found in comparisons)
-    counts = {"surely better": sum(change.mean > 0 for change in apart)}
-    counts["surely worse"] = len(apart) - counts["surely better"]
-    counts["not to be told apart"] = scored - len(apart)
+    speed = sum(found.reason == SPEED_ONLY for found in comparisons)
+    counts = {
+        "significantly better": sum(different),
+        "significantly worse": len(different) - sum(different),
+        "not significantly different": scored - len(different),
+    }
     told = [f"{count} {what}" for what, count in counts.items() if scored]
-    others = {"of speed alone": speed, "without a score on both sides": len(comparisons) - scored - speed}
+    others = {"speed-only": speed, "without a score on both sides": len(comparisons) - scored - speed}
     told += [f"{count} {what}" for what, count in others.items() if count]
     return f"{len(comparisons)} pairs: {', '.join(told)}."
 

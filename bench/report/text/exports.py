@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report.columns import MEASURED
 from bench.report.table_model import Group, Row
 from bench.results.clean_text import shorten
-from bench.results.quantities import MEASURED, PARAMS
+from bench.results.quantities import PARAMS
 
 _MOST_TEX_ROWS = 40  # what a page holds
 _TEX = {
@@ -43,7 +44,9 @@ def board_frame(groups: Sequence[Group]) -> pd.DataFrame:
     `interval_low`, `interval_high`: of the score in `ranked_by`, of the images alone for one seed.
     """
     classes = list(dict.fromkeys(name for group in groups for name in group.classes))
-    numbers = list(dict.fromkeys([*(g.score for g in groups), *(c.name for c in (*MEASURED, PARAMS)), *classes]))
+    numbers = list(
+        dict.fromkeys([*(group.metric.name for group in groups), *(c.name for c in (*MEASURED, PARAMS)), *classes])
+    )
     rows = [_row(group, row, numbers) for group in groups for row in group.rows]
     frame = pd.DataFrame(rows)
     for name in ("rank", "rank_best", "rank_worst", "seeds", "failed") if rows else ():
@@ -55,7 +58,7 @@ def _row(group: Group, row: Row, numbers: Sequence[str]) -> dict[str, Any]:
     member = row.configuration
     best, worst = row.ranks or (None, None)
     interval = row.uncertainty.interval if row.uncertainty else None
-    values: dict[str, Any] = {"rank": row.rank, "rank_best": best, "rank_worst": worst, "ranked_by": group.score}
+    values: dict[str, Any] = {"rank": row.rank, "rank_best": best, "rank_worst": worst, "ranked_by": group.metric.name}
     values |= {"interval_low": interval.low if interval else None, "interval_high": interval.high if interval else None}
     values |= {name: value if isinstance(value, str) else float(str(value)) for name, value in member.values.items()}
     values |= {"seeds": member.seeds, "failed": member.failed}

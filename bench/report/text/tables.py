@@ -28,7 +28,7 @@ def markdown(
         "",
     ]
     if not groups and not more:
-        lines += ["No trial has ended well yet, so there is nothing to rank.", ""]
+        lines += ["No trial is ok yet, so there is nothing to rank.", ""]
     for group in groups:
         lines += [f"## {markdown_cell(group.title)}", ""]
         lines += ["; ".join(f"{k}: {markdown_cell(v)}" for k, v in group.fields.items()) + ".", ""]
@@ -79,12 +79,12 @@ def series_markdown(found: Sequence[Series]) -> list[str]:
         lines += [
             f"## {markdown_cell(series.title)}",
             "",
-            f"| {series.heading} | best | score | not to be told apart |",
+            f"| {series.heading} | best | score | statistically tied |",
         ]
         lines += ["| --- | --- | ---: | --- |"]
         for winner in series.winners:
             best = winner.best.at(winner.value)
-            score = f"{best.score:.3f}" if best else ""
+            score = series.metric.write(best.score) if best else ""
             tied = "; ".join(line.label for line in winner.tied) or "none"
             cells = (value_name(series, winner.value), winner.best.label, score, tied)
             lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")

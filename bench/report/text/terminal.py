@@ -9,7 +9,6 @@ from rich.text import Text
 from bench.report.findings.across import Across
 from bench.report.findings.series import Line, Series, Winner, crossing_text, needs_text, value_name
 from bench.results.clean_text import shorten
-from bench.results.quantities import score_column
 
 _MOST_ROWS = 12
 _MOST_CROSSINGS = 5
@@ -21,10 +20,10 @@ _BEST, _TIED = "*", "="
 def series_table(series: Series) -> Table:
     """Every configuration's score at each value, who leads there, and what a score needs; best at the largest first."""
     leading = [crossing_text(series, crossing) for crossing in series.crossings if crossing.leads]
-    score = score_column(series.score).heading
     shown = _spread(series.winners)
     notes = [
-        f"{score}; {_BEST} leads, {_TIED} can't be told apart from it. Each value is a trial of its own.",
+        f"{series.metric.heading_with_unit}; {_BEST} leads, {_TIED} is statistically tied with it. Each value is a "
+        "trial of its own.",
         *_first(leading, _MOST_CROSSINGS, "crossings"),
         *_left_out(len(series.lines), "configurations"),
     ]
@@ -63,7 +62,7 @@ def _score(line: Line, winner: Winner) -> str:
     if point is None:
         return ""
     mark = _BEST if line is winner.best else _TIED if line in winner.tied else " "
-    return f"{point.score:.3f}{mark}"
+    return f"{point.group.metric.write(point.score)}{mark}"
 
 
 def across_table(across: Across) -> Table:

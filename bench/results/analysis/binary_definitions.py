@@ -10,27 +10,30 @@ from bench.evaluation import scores
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metrics import objects
-from bench.results.analysis.resampling import Formula, Score, macro, of_class, of_images, of_split
+from bench.results.analysis.resampling import Formula, macro, of_class, of_images, of_split
+from bench.results.quantities.quantity import Definition
 
 _THRESHOLDS = (0.3, 0.5, 0.7)
 _EMPTY = (("left out", np.nan), ("counts 1", 1.0), ("counts 0", 0.0))
 
 
-def binary_definitions(name: str) -> Iterator[Score]:
+def binary_definitions(name: str) -> Iterator[Definition]:
     """What the counts of a class with that name allow beside what any data set's do."""
     yield from _foreground(name)
     yield from _thresholds(name)
     yield from _objects()
 
 
-def _foreground(name: str) -> Iterator[Score]:
+def _foreground(name: str) -> Iterator[Definition]:
     """Class 1 of two, and what an image counts that has it neither in its labels nor in its prediction."""
     for text, formula in (("IoU", scores.iou), ("dice", scores.dice), ("F2", scores.f2)):
-        yield of_split(f"{text} of {name}, split", of_class(formula))
+        yield Definition(f"{text} of {name}, split", of_split(of_class(formula)))
     for text, formula in (("IoU", scores.iou), ("dice", scores.dice)):
         for policy, empty in _EMPTY:
-            yield of_images(f"{text} of {name}, each image, empty {policy}", partial(_filled, formula, empty))
-        yield of_images(f"{text} of {name}, each image that truly has it", partial(_where_true, formula))
+            yield Definition(
+                f"{text} of {name}, each image, empty {policy}", of_images(partial(_filled, formula, empty))
+            )
+        yield Definition(f"{text} of {name}, each image that truly has it", of_images(partial(_where_true, formula)))
 
 
 def _filled(formula: Formula, empty: float, table: ImageTable) -> NDArray[np.float64]:
@@ -42,17 +45,15 @@ def _where_true(formula: Formula, table: ImageTable) -> NDArray[np.float64]:
     return np.where(own[:, 0] + own[:, 2] > 0, formula(own), np.nan)
 
 
-def _thresholds(name: str) -> Iterator[Score]:
+def _thresholds(name: str) -> Iterator[Definition]:
     for threshold in _THRESHOLDS:
         counts = partial(_threshold_counts, only=THRESHOLDS.index(threshold))
-        yield of_split(f"IoU of {name} at threshold {threshold}", of_class(scores.iou, 0), counts)
-    yield of_split(
-        f"IoU of {name} at its best threshold", lambda sums: scores.iou(sums).max(axis=-1), _threshold_counts
+        yield Definition(f"IoU of {name} at threshold {threshold}", of_split(of_class(scores.iou, 0), counts))
+    yield Definition(
+        f"IoU of {name} at its best threshold", of_split(lambda sums: scores.iou(sums).max(axis=-1), _threshold_counts)
     )
-    yield of_split(
-        f"IoU of {name} as tuned on validation",
-        of_class(scores.iou),
-        lambda table: table.extra["tuned"],
+    yield Definition(
+        f"IoU of {name} as tuned on validation", of_split(of_class(scores.iou), lambda table: table.extra["tuned"])
     )
 
 
@@ -63,14 +64,21 @@ def _threshold_counts(table: ImageTable, only: int | None = None) -> NDArray[np.
     return table.threshold_counts if only is None else table.threshold_counts[:, [only]]
 
 
-def _objects() -> Iterator[Score]:
+def _objects() -> Iterator[Definition]:
     """The Airbus challenge's F2 of objects, and what images without ships count in it."""
-    yield of_images("object F2 of each image, empty counts 1", lambda table: objects.image_f2(table.extra["objects"]))
-    yield of_images("object F2 of each image, empty left out", lambda table: _object_f2(table, left_out=_is_empty))
-    yield of_images("object F2 of each image that truly has one", lambda table: _object_f2(table, left_out=_has_none))
-    yield of_split("object F2 of the split", macro(scores.f2), _object_counts)
-    yield of_images(
-        "object F2 of each image, as tuned on validation", lambda table: objects.image_f2(table.extra["tuned_objects"])
+    yield Definition(
+        "object F2 of each image, empty counts 1", of_images(lambda table: objects.image_f2(table.extra["objects"]))
+    )
+    yield Definition(
+        "object F2 of each image, empty left out", of_images(lambda table: _object_f2(table, left_out=_is_empty))
+    )
+    yield Definition(
+        "object F2 of each image that truly has one", of_images(lambda table: _object_f2(table, left_out=_has_none))
+    )
+    yield Definition("object F2 of the split", of_split(macro(scores.f2), _object_counts))
+    yield Definition(
+        "object F2 of each image, as tuned on validation",
+        of_images(lambda table: objects.image_f2(table.extra["tuned_objects"])),
     )
 
 

@@ -175,17 +175,18 @@ def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
 def ranks(sorted_rows: Sequence[Uncertainty], apart: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
     """Best and worst rank of each row that the differences leave open, of rows sorted best first.
 
-    A row's rank is at least one more than the number of rows that are surely better, and so on from below. `apart`:
-    what `separable` says of them, where it is known already.
+    A row's rank is at least one more than the number of rows that are significantly better, and so on from below.
+    `apart`: what `separable` says of them, where it is known already.
     """
-    better = np.triu(separable(sorted_rows) if apart is None else apart)  # [i, j]: row i is surely better than row j
+    # [i, j]: row i is significantly better than row j
+    better = np.triu(separable(sorted_rows) if apart is None else apart)
     return [
         (1 + int(above), len(better) - int(below)) for above, below in zip(better.sum(0), better.sum(1), strict=True)
     ]
 
 
 def tie_groups(sorted_rows: Sequence[Uncertainty]) -> list[int]:
-    """The place of each row's tie group: that of its first row, from which no other of the group can be told apart."""
+    """The place of each row's tie group: that of its first row, which differs significantly from no other of them."""
     places: list[int] = []
     first = 0
     for place, row in enumerate(sorted_rows):

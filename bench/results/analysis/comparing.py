@@ -10,19 +10,11 @@ from scipy.special import stdtrit
 
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
-from bench.results.analysis.uncertainty import MEAN_IOU, Score, measure
+from bench.results.analysis.uncertainty import measure
 from bench.results.clean_text import shorten
+from bench.results.quantities import MEAN_IOU, shown_in
+from bench.results.quantities.quantity import COMPARISON, Metric
 
-RATIOS = (  # columns whose ratio is told
-    "train_images_per_second",
-    "inference_images_per_second",
-    "best_inference_images_per_second",
-    "latency_ms_p95",
-    "peak_memory_mib",
-    "joules_per_1000_train_images",
-    "params",
-    "train_seconds",
-)
 _PROTOCOL = ("protocol_version",)
 _DATA, _COUNTS = ("data_fingerprint",), ("train_images", "val_images", "test_images")
 _CODE = ("commit", "dirty", "plugin")
@@ -35,7 +27,7 @@ _BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": (
 _MOST_VALUES = 3
 _SIDES = ("the first", "the second")
 _KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
-SPEED_ALONE = "no quality: speed alone was measured"
+SPEED_ONLY = "no quality: a speed-only trial"
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,7 @@ class Comparison:
     """The second against the first."""
 
     label: str
-    score: str  # the column's name; mean IoU where neither side has the one that was asked for
+    metric: Metric  # mean IoU where neither side has the one that was asked for
     scores: tuple[float, float]  # NaN where a side has none
     change: Interval | None  # of the score, second - first; None: it can't be told
     reason: str  # why there is no interval; empty where there is one
@@ -66,26 +58,29 @@ class Comparison:
         return not any(map(math.isnan, self.scores))
 
     @property
-    def is_apart(self) -> bool:
-        """Whether the two can be told apart."""
+    def is_significant(self) -> bool:
+        """Whether the two are significantly different."""
         return self.change is not None and not self.change.low <= 0 <= self.change.high
 
 
-def compare(label: str, one: Configuration, other: Configuration, score: Score = MEAN_IOU) -> Comparison:
-    """Compare two configurations that have at least one trial that ended well.
+def compare(label: str, one: Configuration, other: Configuration, metric: Metric = MEAN_IOU) -> Comparison:
+    """Compare two configurations that have at least one ok trial each.
 
-    Where neither has the score, as one that another data set has of its own, mean IoU is compared, as in the tables.
+    Where neither has the metric, as one that another data set has of its own, mean IoU is compared, as in the tables.
     """
-    if not any(member.spread(score.name).n for member in (one, other)):
-        score = MEAN_IOU
-    scores = one.spread(score.name).mean, other.spread(score.name).mean
-    change, reason = _change(one, other, score)
-    ratios = {name: ratio for name in RATIOS if (ratio := _ratio(one, other, name))}
-    return Comparison(label, score.name, scores, change, reason, ratios, tuple(differences(one, other)))
+    if not any(member.spread(metric.name).n for member in (one, other)):
+        metric = MEAN_IOU
+    scores = one.spread(metric.name).mean, other.spread(metric.name).mean
+    change, reason = _change(one, other, metric)
+    ratios = {row.name: ratio for row in shown_in(COMPARISON) if (ratio := _ratio(one, other, row.name))}
+    return Comparison(label, metric, scores, change, reason, ratios, tuple(differences(one, other)))
 
 
 def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
-    """Of geometric means over the seeds; Welch's interval on the logarithms. None where a side has no value above 0."""
+    """Return the ratio of the geometric means over seeds, with Welch's 95 % interval computed on the logs.
+
+    None if a side has no positive value.
+    """
     sides = [_logarithms(member, name) for member in (one, other)]
     if any(not len(side) for side in sides):
         return None
@@ -108,13 +103,13 @@ def _logarithms(member: Configuration, name: str) -> np.ndarray:
     return np.log(values[values > 0].to_numpy(dtype=float))
 
 
-def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Interval | None, str]:
+def _change(one: Configuration, other: Configuration, metric: Metric) -> tuple[Interval | None, str]:
     if any(member.values["measure"] == "speed" for member in (one, other)):
-        return None, SPEED_ALONE
+        return None, SPEED_ONLY
     for name, member in zip(_SIDES, (one, other), strict=True):
-        if not member.spread(score.name).n:
+        if not member.spread(metric.name).n:
             return None, f"{name} doesn't have the score"
-    rows = measure([one, other], score).rows
+    rows = measure([one, other], metric).rows
     for name, row in zip(_SIDES, rows, strict=True):
         if isinstance(row, str):
             return None, f"{name}: {row}"
@@ -124,7 +119,7 @@ def _change(one: Configuration, other: Configuration, score: Score) -> tuple[Int
 
 
 def differences(one: Configuration, other: Configuration) -> Iterator[Difference]:
-    """What differs between the trials that ended well, what is likelier to change a score first."""
+    """What differs between the ok trials, what is likelier to change a score first."""
     named = (
         ("data", _DATA),
         ("protocol", _PROTOCOL),

@@ -39,22 +39,22 @@ class Configuration:
 
     @cached_property
     def ok(self) -> pd.DataFrame:
-        """The trials that ended well."""
+        """The ok trials."""
         return self.trials[self.trials["status"] == "ok"]
 
     @cached_property
     def good_seeds(self) -> tuple[float, ...]:
-        """The different seeds that ended well, in order."""
+        """The different seeds of the ok trials, in order."""
         return tuple(sorted({seed for seed in self.ok["seed"].tolist() if not math.isnan(seed)}))
 
     @property
     def seeds(self) -> int:
-        """How many different seeds ended well."""
+        """How many different seeds are ok."""
         return len(self.good_seeds)
 
     @property
     def failed(self) -> int:
-        """How many trials did not end well."""
+        """How many trials are not ok."""
         return len(self.trials) - len(self.ok)
 
     def spread(self, column: str) -> Spread:

@@ -6,6 +6,7 @@ What the per-image tables allow: nothing is predicted again.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from bench.evaluation.summary import summarise
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap, separable
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.metric_definitions import definitions
-from bench.results.analysis.resampling import Score
 from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
 from bench.results.clean_text import clean, shorten
 from bench.results.dataframe import finite
+from bench.results.quantities.quantity import LOWER, Better, Definition
 from bench.results.store import IMAGES
 
 _CLOSE = 1e-6
@@ -38,7 +39,7 @@ class Reversal:
     above: int  # place of the one that is better by the first definition
     below: int
     definitions: tuple[str, ...]  # by which the other one is better
-    surely: tuple[str, ...]  # those of them where both orders are told apart
+    significant: tuple[str, ...]  # those of them where the difference is significant in both orders
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,40 +47,52 @@ class Audit:
     """Every definition for every configuration, mean over its seeds."""
 
     definitions: tuple[str, ...]
+    better: tuple[Better, ...]  # of each definition
     values: NDArray[np.float64]  # (definitions, configurations), NaN where a table doesn't allow it
     intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %, NaN where they are not known
-    apart: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that each one can tell apart
+    apart: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that differ significantly
     mismatches: tuple[str, ...]  # tables that are not used, then records whose values are not those of their tables
+
+    @cached_property
+    def goodness(self) -> NDArray[np.float64]:
+        """The values, negated for a definition of which less is better: (definitions, configurations)."""
+        signs = [-1.0 if better == LOWER else 1.0 for better in self.better]
+        return self.values * np.array(signs).reshape(-1, 1)
+
+    def best(self, number: int) -> int:
+        """The place of the best configuration by the definition with that number."""
+        return int(np.nanargmax(self.goodness[number]))
 
     def ranks(self) -> NDArray[np.float64]:
         """The place of each configuration under each definition, 1 the best; NaN where it has no value."""
-        known = np.isfinite(self.values)
-        better = self.values[:, None, :] > self.values[:, :, None]
-        return np.where(known, 1 + better.sum(axis=2), np.nan)
+        better = self.goodness[:, None, :] > self.goodness[:, :, None]
+        return np.where(np.isfinite(self.values), 1 + better.sum(axis=2), np.nan)
 
     def swapped(self) -> NDArray[np.bool_]:
         """(definitions, configurations, configurations): pairs that stand in another order than by the first one."""
-        difference = self.values[:, :, None] - self.values[:, None, :]
+        difference = self.goodness[:, :, None] - self.goodness[:, None, :]
         return difference * difference[0] < 0
 
-    def surely_swapped(self) -> NDArray[np.bool_]:
-        """Those of them that both the definition and the first one can tell apart."""
+    def significantly_swapped(self) -> NDArray[np.bool_]:
+        """Those of them that differ significantly by both the definition and the first one."""
         return self.swapped() & self.apart & self.apart[0]
 
     def reversals(self) -> list[Reversal]:
-        """The pairs whose order depends on the definition: those that surely do first, then by how many say so."""
-        swapped, sure = self.swapped(), self.surely_swapped()
+        """List the pairs whose order depends on the definition: significant ones first, then by how many say so."""
+        swapped, sure = self.swapped(), self.significantly_swapped()
         found = []
         for one, other in np.argwhere(np.triu(swapped.any(axis=0))):
-            above, below = (one, other) if self.values[0, one] > self.values[0, other] else (other, one)
-            names = [name for name, is_so in zip(self.definitions, swapped[:, one, other], strict=True) if is_so]
-            surely = [name for name, is_so in zip(self.definitions, sure[:, one, other], strict=True) if is_so]
-            found.append(Reversal(int(above), int(below), tuple(names), tuple(surely)))
-        return sorted(found, key=lambda reversal: (-len(reversal.surely), -len(reversal.definitions)))
+            above, below = (one, other) if self.goodness[0, one] > self.goodness[0, other] else (other, one)
+            names, significant = (
+                tuple(name for name, is_so in zip(self.definitions, some, strict=True) if is_so)
+                for some in (swapped[:, one, other], sure[:, one, other])
+            )
+            found.append(Reversal(int(above), int(below), names, significant))
+        return sorted(found, key=lambda reversal: (-len(reversal.significant), -len(reversal.definitions)))
 
 
 _Table = tuple[ImageTable, float, tuple[str, ...]]  # with its seed and its classes
-_Row = dict[str, Uncertainty]  # by definition; without draws beyond those that are drawn
+_Row = dict[tuple[str, Better], Uncertainty]  # by definition; without draws beyond those that are drawn
 
 
 def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) -> Audit:
@@ -88,7 +101,7 @@ def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) 
     Configurations on other images than most are left out, as in `measure`.
 
     Args:
-        members: with at least one trial that ended well, of one data set; the best first.
+        members: with at least one ok trial, of one data set; the best first.
         records: by the trials' folders.
     """
     rows: list[_Row] = []
@@ -109,21 +122,22 @@ def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) 
 
 
 def _audited(rows: Sequence[_Row], mismatches: tuple[str, ...]) -> Audit:
-    names = tuple(dict.fromkeys(name for row in rows for name in row))
-    found = [[row[name].mean if name in row else np.nan for row in rows] for name in names]
-    values = np.array(found).reshape(len(names), len(rows))
+    keys = tuple(dict.fromkeys(key for row in rows for key in row))
+    found = [[row[key].mean if key in row else np.nan for row in rows] for key in keys]
+    values = np.array(found).reshape(len(keys), len(rows))
     intervals = np.full((*values.shape, 2), np.nan)
-    apart = np.zeros((len(names), len(rows), len(rows)), bool)
-    for number, name in enumerate(names):
-        drawn = {place: row[name] for place, row in enumerate(rows) if name in row and row[name].draws.size}
+    apart = np.zeros((len(keys), len(rows), len(rows)), bool)
+    for number, key in enumerate(keys):
+        drawn = {place: row[key] for place, row in enumerate(rows) if key in row and row[key].draws.size}
         for place, one in drawn.items():
             intervals[number, place] = one.interval.low, one.interval.high
         apart[number][np.ix_([*drawn], [*drawn])] = separable([*drawn.values()])
-    return Audit(names, values, intervals, apart, mismatches)
+    names, better = tuple(name for name, _ in keys), tuple(better for _, better in keys)
+    return Audit(names, better, values, intervals, apart, mismatches)
 
 
 def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str], list[str]]:
-    """The tables of the trials that ended well, why others are not used, and what differs from the records."""
+    """The tables of the trials that are ok, why others are not used, and what differs from the records."""
     tables, unused, mismatches = [], [], []
     for folder, seed in zip(member.ok["folder"], member.ok["seed"], strict=True):
         record, name = records[folder], _folder_name(folder)
@@ -162,32 +176,32 @@ def _classes(record: TrialRecord) -> tuple[str, ...]:
 
 
 def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
-    """All definitions that all tables allow, drawn at once: (images, K) of all of them side by side."""
+    """Score the tables under all definitions that all of them allow, drawn at once: (images, K) side by side."""
     seeds = [seed for _, seed, _ in tables]
     found = [_values(table, classes) for table, _, classes in tables]
-    kept = [score for score, _ in found[0] if all(score.name in {s.name for s, _ in some} for some in found[1:])]
-    names = [score.name for score in kept]
-    values = [[array for score, array in some if score.name in names] for some in found]
+    kept = [one for one, _ in found[0] if all(one.name in {other.name for other, _ in some} for some in found[1:])]
+    names = [one.name for one in kept]
+    values = [[array for one, array in some if one.name in names] for some in found]
     ends = np.cumsum([array.shape[1] for array in values[0]])
 
     def scores(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         parts = np.split(sums, ends[:-1], axis=-1)
-        return np.stack([score.of_sums(part) for score, part in zip(kept, parts, strict=True)], axis=-1)
+        return np.stack([one.score.of_sums(part) for one, part in zip(kept, parts, strict=True)], axis=-1)
 
     arrays = [np.concatenate(some, axis=1, dtype=np.float64) for some in values]
     if is_drawn:
         (whole,) = bootstrap([arrays], tables[0][0].groups, scores)
     else:
         whole = Uncertainty(scores(np.stack([array.sum(axis=0) for array in arrays])), np.empty((0, len(names))), 0)
-    each = [by_seed(Uncertainty(whole.scores[:, n], whole.draws[:, n], whole.groups), seeds) for n in range(len(names))]
-    return {name: one for name, one in zip(names, each, strict=True) if np.isfinite(one.mean)}
+    each = [by_seed(Uncertainty(whole.scores[:, n], whole.draws[:, n], whole.groups), seeds) for n in range(len(kept))]
+    return {(one.name, one.better): of for one, of in zip(kept, each, strict=True) if np.isfinite(of.mean)}
 
 
-def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Score, NDArray]]:
+def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition, NDArray]]:
     found = []
-    for score in definitions(classes):
+    for definition in definitions(classes):
         try:
-            found.append((score, score.values(table)))
+            found.append((definition, definition.score.values(table)))
         except KeyError:
             continue
     return found

@@ -21,8 +21,6 @@ from bench.results.analysis.resampling import (
     Counts,
     Formula,
     Score,
-    accuracy,
-    image_scores,
     macro,
     mean_of_images,
     of_class,
@@ -31,15 +29,17 @@ from bench.results.analysis.resampling import (
     recall,
     with_number,
 )
+from bench.results.quantities import MEAN_IOU, METRICS
+from bench.results.quantities.quantity import Definition
 
 RECORDED = "mean IoU of the split"
 _NO_CLASSES = ("background", "border")  # names of classes that are no thing of their own
 
 
-def definitions(classes: Sequence[str]) -> list[Score]:
-    """All definitions for a data set with these classes; the first is the one that is ranked by.
+def definitions(classes: Sequence[str]) -> list[Definition]:
+    """List the definitions for a data set with these classes; the first is the one that is ranked by.
 
-    Their `values` raise KeyError where a table lacks what they are made of.
+    The `values` of a score raise KeyError where a table lacks what it is made of.
     """
     found = [*_pixels(), *_by_image(), *_boundaries()]
     if len(classes) == 2:
@@ -49,14 +49,20 @@ def definitions(classes: Sequence[str]) -> list[Score]:
     return found
 
 
-def _pixels() -> Iterator[Score]:
-    yield of_split(RECORDED, macro(scores.iou))
-    yield of_split("mean dice of the split", macro(scores.dice))
-    yield of_split("mean F2 of the split", macro(scores.f2))
-    yield of_split("pixel accuracy of the split", accuracy)
-    yield of_split("mean accuracy of the classes, split", macro(recall))
-    yield of_split("IoU of all classes' pixels together, split", lambda sums: scores.iou(sums.sum(axis=-2)))
-    yield of_split("IoU weighted by the classes' pixels, split", _weighted)
+def _pixels() -> Iterator[Definition]:
+    yield _by_metric(RECORDED, MEAN_IOU.name)
+    yield _by_metric("mean dice of the split", "dice")
+    yield _by_metric("mean F2 of the split", "f2")
+    yield _by_metric("pixel accuracy of the split", "pixel_accuracy")
+    yield Definition("mean accuracy of the classes, split", of_split(macro(recall)))
+    yield Definition("IoU of all classes' pixels together, split", of_split(lambda sums: scores.iou(sums.sum(axis=-2))))
+    yield Definition("IoU weighted by the classes' pixels, split", of_split(_weighted))
+
+
+def _by_metric(name: str, metric: str) -> Definition:
+    """A definition that is a metric of the registry: its score and its direction are said there."""
+    found = METRICS[metric]
+    return Definition(name, found.score, found.better)
 
 
 def _weighted(sums: NDArray) -> NDArray[np.float64]:
@@ -64,15 +70,17 @@ def _weighted(sums: NDArray) -> NDArray[np.float64]:
     return ratio((np.nan_to_num(scores.iou(sums)) * pixels).sum(axis=-1), pixels.sum(axis=-1))
 
 
-def _by_image() -> Iterator[Score]:
-    yield of_images("mean IoU of each image, absent classes left out", image_scores)
-    yield of_images(
+def _by_image() -> Iterator[Definition]:
+    yield _by_metric("mean IoU of each image, absent classes left out", "mean_iou_per_image")
+    yield Definition(
         "mean IoU of each image, absent classes count 1",
-        lambda table: np.nan_to_num(scores.iou(table.counts), nan=1.0).mean(axis=1),
+        of_images(lambda table: np.nan_to_num(scores.iou(table.counts), nan=1.0).mean(axis=1)),
     )
-    yield Score("IoU of each image by class, then over classes", _class_values, _over_classes)
-    yield of_images("mean dice of each image, absent classes left out", lambda t: macro(scores.dice)(t.counts))
-    yield Score("mean IoU of each group of images", _group_values, mean_of_images)
+    yield Definition("IoU of each image by class, then over classes", Score(_class_values, _over_classes))
+    yield Definition(
+        "mean dice of each image, absent classes left out", of_images(lambda t: macro(scores.dice)(t.counts))
+    )
+    yield Definition("mean IoU of each group of images", Score(_group_values, mean_of_images))
 
 
 def _class_values(table: ImageTable) -> Values:
@@ -96,18 +104,19 @@ def _group_values(table: ImageTable) -> Values:
     return with_number(values)
 
 
-def _boundaries() -> Iterator[Score]:
-    yield of_split("boundary IoU of the split", macro(scores.iou), lambda table: table.extra["boundary"])
-    yield of_images("boundary IoU of each image", lambda table: macro(scores.iou)(table.extra["boundary"]))
-    yield of_images("boundary F of each image", lambda table: macro(boundary_f)(table.extra["contour"]))
+def _boundaries() -> Iterator[Definition]:
+    yield Definition("boundary IoU of the split", of_split(macro(scores.iou), lambda table: table.extra["boundary"]))
+    yield Definition("boundary IoU of each image", of_images(lambda table: macro(scores.iou)(table.extra["boundary"])))
+    yield Definition("boundary F of each image", of_images(lambda table: macro(boundary_f)(table.extra["contour"])))
+    yield _by_metric("95 % Hausdorff distance of each image", "hausdorff95")
 
 
-def _united(classes: Sequence[str]) -> Iterator[Score]:
+def _united(classes: Sequence[str]) -> Iterator[Definition]:
     """What the background, the border and what lies between them may be counted as."""
     for place, name in enumerate(classes):
         if name in _NO_CLASSES:
             formula = partial(_without, macro(scores.iou), place)
-            yield of_split(f"mean IoU of the split, {name} left out", formula)
+            yield Definition(f"mean IoU of the split, {name} left out", of_split(formula))
     things = [name for name in classes if name not in _NO_CLASSES]
     if "background" in classes:
         name = f"border as {things[0]}" if len(things) == 1 and "border" in classes else "all but background as one"
@@ -133,9 +142,9 @@ def _rest(table: ImageTable, place: int) -> NDArray[np.int64]:
     return _one(table, place)[:, ::-1]
 
 
-def _against_rest(name: str, counts: Counts) -> Iterator[Score]:
+def _against_rest(name: str, counts: Counts) -> Iterator[Definition]:
     """Scores of two classes, of which the second is the one that is looked for."""
-    yield of_split(f"{name}: mean IoU of both, split", macro(scores.iou), counts)
-    yield of_split(f"{name}: IoU, split", of_class(scores.iou), counts)
-    yield of_images(f"{name}: IoU of each image", lambda table: scores.iou(counts(table)[:, 1]))
-    yield of_images(f"{name}: dice of each image", lambda table: scores.dice(counts(table)[:, 1]))
+    yield Definition(f"{name}: mean IoU of both, split", of_split(macro(scores.iou), counts))
+    yield Definition(f"{name}: IoU, split", of_split(of_class(scores.iou), counts))
+    yield Definition(f"{name}: IoU of each image", of_images(lambda table: scores.iou(counts(table)[:, 1])))
+    yield Definition(f"{name}: dice of each image", of_images(lambda table: scores.dice(counts(table)[:, 1])))

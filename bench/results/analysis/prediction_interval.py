@@ -9,17 +9,12 @@ from scipy.special import stdtrit
 
 from bench.core.errors import BenchError
 from bench.results.analysis.configurations import Configuration
+from bench.results.quantities import shown_in
+from bench.results.quantities.quantity import VERIFICATION, Metric
 
 LEVEL = 0.95
 FEWEST = 2  # seeds: one has no spread
 ENOUGH = 5  # with fewer the interval is so wide that a real change may hide in it
-SPEED = (  # columns that are compared on the same device only
-    "train_images_per_second",
-    "latency_ms_p50",
-    "inference_images_per_second",
-    "peak_memory_mib",
-)
-QUALITY = ("mean_iou", "airbus_f2", "carvana_dice")  # columns that decide, where the data set has them
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def predict(values: Sequence[float]) -> Prediction:
     """
     n = len(values)
     if n < FEWEST:
-        raise BenchError(f"A prediction interval needs {FEWEST} seeds or more, {n} ended well. {ENOUGH} are enough.")
+        raise BenchError(f"A prediction interval needs {FEWEST} seeds or more, {n} are ok. {ENOUGH} are enough.")
     mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance * (1 + 1 / n))
@@ -73,7 +68,7 @@ def predict_positive(values: Sequence[float]) -> Prediction:
 
 
 def by_seed(member: Configuration, column: str) -> pd.Series:
-    """The column's value of each seed that ended well; repeats of a seed count as one. Empty where there is none."""
+    """The column's value of each ok seed; repeats of a seed count as one. Empty where there is none."""
     if column not in member.ok:
         return pd.Series(dtype=float)
     return member.ok.groupby("seed")[column].mean().dropna()
@@ -85,10 +80,11 @@ def verdicts(known: Configuration, new: Configuration) -> Iterator[Verdict]:
     The interval is for another seed: of one that is known already it is a mild test.
     """
     same_device = known.values["device"] == new.values["device"]
-    for column in (*QUALITY, *(SPEED if same_device else ())):
-        values, found = by_seed(known, column), new.spread(column)
-        if column in SPEED:
+    for quantity in shown_in(VERIFICATION):
+        is_speed = not isinstance(quantity, Metric)
+        values, found = by_seed(known, quantity.name), new.spread(quantity.name)
+        if is_speed:
             values = values[values > 0]
-        if len(values) >= FEWEST and found.n:
-            expected = predict_positive if column in SPEED else predict
-            yield Verdict(column, found.mean, expected([float(value) for value in values]))
+        if len(values) >= FEWEST and found.n and (same_device or not is_speed):
+            expected = predict_positive if is_speed else predict
+            yield Verdict(quantity.name, found.mean, expected([float(value) for value in values]))

@@ -17,9 +17,8 @@ Formula = Callable[[NDArray], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Score:
-    """A score of a split, made of sums over its images so that images can be drawn again."""
+    """How a score of a split is made of sums over its images, so that images can be drawn again."""
 
-    name: str  # of the frame's column
     values: Callable[[ImageTable], Values]  # (images, K)
     of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
     own: bool = False  # made of a column of its own, not of the counts
@@ -30,19 +29,24 @@ def table_counts(table: ImageTable) -> NDArray[np.int64]:
     return table.counts
 
 
-def of_split(name: str, formula: Formula, counts: Counts = table_counts) -> Score:
-    """A formula of the split's sums: (..., C, 3) -> (...)."""
+def of_split(formula: Formula, counts: Counts = table_counts) -> Score:
+    """A score by a formula of the split's sums: (..., C, 3) -> (...)."""
 
     def values(table: ImageTable) -> Values:
         found = counts(table)
         return found.reshape(len(found), -1)
 
-    return Score(name, values, lambda sums: formula(sums.reshape(*sums.shape[:-1], -1, 3)))
+    return Score(values, lambda sums: formula(sums.reshape(*sums.shape[:-1], -1, 3)))
 
 
-def of_images(name: str, formula: Callable[[ImageTable], NDArray[np.float64]], *, own: bool = False) -> Score:
-    """The mean over the images of a score of their own (N,); NaN is left out."""
-    return Score(name, lambda table: with_number(formula(table)), mean_of_images, own)
+def of_images(formula: Callable[[ImageTable], NDArray[np.float64]], *, own: bool = False) -> Score:
+    """The mean over the images of a score that each has of its own, (N,); NaN is left out."""
+    return Score(lambda table: with_number(formula(table)), mean_of_images, own)
+
+
+def mean_of_column(name: str) -> Score:
+    """The mean over the images of a column of the per-image table; NaN is left out."""
+    return of_images(lambda table: table.extra[name], own=True)
 
 
 def macro(score: Formula) -> Formula:

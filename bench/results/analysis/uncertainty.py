@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from bench.core.errors import BenchError
-from bench.core.specs import DATASET_METRICS
 from bench.evaluation import scores
 from bench.evaluation.image_table import read_table
 from bench.results.analysis.bootstrap import Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
-from bench.results.analysis.resampling import Score, accuracy, image_scores, macro, of_images, of_split
+from bench.results.analysis.resampling import macro
+from bench.results.quantities import MEAN_IOU, METRICS
+from bench.results.quantities.quantity import Metric
 from bench.results.store import IMAGES
 
 _AT_ONCE = 64  # tables in memory
@@ -28,34 +29,20 @@ ONE_GROUP = "test images of one group alone"
 OTHER_IMAGES = "other test images than most"
 
 
-MEAN_IOU = of_split("mean_iou", macro(scores.iou))
-SCORES = {
-    score.name: score
-    for score in (
-        MEAN_IOU,
-        of_images("mean_iou_per_image", image_scores),
-        of_split("dice", macro(scores.dice)),
-        of_split("f2", macro(scores.f2)),
-        of_split("pixel_accuracy", accuracy),
-    )
-}
-
-
-def score_named(name: str) -> Score:
-    """One of `SCORES`, or the mean over the images of a column of the tables, such as a data set's own metric."""
-    return SCORES.get(name) or of_images(name, lambda table: table.extra[name], own=True)
-
-
-def score_of(name: str, *frames: pd.DataFrame) -> Score:
-    """`score_named` of what stands in the frames of `load_results`.
+def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
+    """The metric to rank by, of those that the frames of `load_results` have.
 
     Raises:
-        BenchError: it is none of `SCORES`, nor a data set's own metric that every frame has.
+        BenchError: no metric has that name, or it is made of a column of its own that some frame lacks.
     """
-    own = [c for c in DATASET_METRICS if all(c in frame and is_numeric_dtype(frame[c]) for frame in frames)]
-    if name not in (*SCORES, *own):
-        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join((*SCORES, *own))}.")
-    return score_named(name)
+    known = {
+        metric.name: metric
+        for metric in METRICS.values()
+        if not metric.score.own or all(metric.name in f and is_numeric_dtype(f[metric.name]) for f in frames)
+    }
+    if name not in known:
+        raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(known)}.")
+    return known[name]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +63,7 @@ class _Tables:
     images: tuple[tuple[str, ...], tuple[str, ...]]  # names, groups
 
 
-def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measured:
+def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Measured:
     """The uncertainty of each configuration's score, paired where the test images are the same.
 
     Configurations on other images than most are left out: a difference to them is no paired one.
@@ -85,7 +72,7 @@ def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measur
     of_images: dict[object, list[int]] = {}
     pending: dict[object, list[tuple[int, _Tables]]] = {}
     for number, member in enumerate(members):
-        tables = _read(member, score)  # ten thousand tables don't fit the memory at once
+        tables = _read(member, metric)  # ten thousand tables don't fit the memory at once
         if isinstance(tables, str):
             found[number] = tables
             continue
@@ -93,9 +80,9 @@ def measure(members: Sequence[Configuration], score: Score = MEAN_IOU) -> Measur
         of_images.setdefault(key, []).append(number)
         pending.setdefault(key, []).append((number, tables))
         if sum(len(some.values) for _, some in pending[key]) >= _AT_ONCE:
-            _draw(pending.pop(key), score, found)
+            _draw(pending.pop(key), metric, found)
     for some in pending.values():
-        _draw(some, score, found)
+        _draw(some, metric, found)
     most = max(of_images, key=lambda key: len(of_images[key]), default=None)
     for number in (n for key, numbers in of_images.items() if key != most for n in numbers):
         found[number] = OTHER_IMAGES
@@ -116,9 +103,9 @@ def _of_images(counts: Values) -> NDArray[np.float64]:
     return macro(scores.iou)(np.reshape(counts, (len(counts), -1, 3)))
 
 
-def _draw(some: Sequence[tuple[int, _Tables]], score: Score, found: list[Uncertainty | str]) -> None:
+def _draw(some: Sequence[tuple[int, _Tables]], metric: Metric, found: list[Uncertainty | str]) -> None:
     """Bootstrap configurations on the same images."""
-    drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], score.of_sums)
+    drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], metric.score.of_sums)
     for (number, tables), one in zip(some, drawn, strict=True):
         whole = by_seed(one, tables.seeds)
         found[number] = whole if math.isfinite(whole.interval.low) else ONE_GROUP
@@ -131,25 +118,25 @@ def by_seed(found: Uncertainty, seeds: Sequence[float]) -> Uncertainty:
     return Uncertainty(means, found.draws, found.groups)
 
 
-def _read(member: Configuration, score: Score) -> _Tables | str:
-    """The tables of the trials that ended well; a text where one of them can't be used."""
-    trials = zip(*(member.ok[name].tolist() for name in ("seed", "folder", score.name)), strict=True)
+def _read(member: Configuration, metric: Metric) -> _Tables | str:
+    """The tables of the ok trials; a text where one of them can't be used."""
+    trials = zip(*(member.ok[name].tolist() for name in ("seed", "folder", metric.name)), strict=True)
     values, seeds, images = [], [], None
     for seed, folder, known in trials:
         if math.isnan(seed):
             continue
         try:
-            table = read_table(Path(folder) / IMAGES, counts_only=not score.own)
+            table = read_table(Path(folder) / IMAGES, counts_only=not metric.score.own)
         except BenchError:
             return NO_TABLE
         if images not in (None, (table.names, table.groups)) or not table.names:
             return OTHER_IMAGES
         images = (table.names, table.groups)
         try:
-            values.append(score.values(table))
+            values.append(metric.score.values(table))
         except KeyError:  # a table without the column
             return NO_TABLE
-        if not abs(score.of_sums(values[-1].sum(axis=0)) - known) <= _CLOSE:
+        if not abs(metric.score.of_sums(values[-1].sum(axis=0)) - known) <= _CLOSE:
             return OTHER_SCORE
         seeds.append(seed)
     return _Tables(values, seeds, images) if images else NO_TABLE

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.specs import DATASET_METRICS, TrialConfig, TrialRecord
+from bench.core.specs import TrialConfig, TrialRecord
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
 from bench.results.clean_text import clean
-from bench.results.dataframe import without_doubles
+from bench.results.dataframe import drop_duplicates
+from bench.results.quantities import METRICS
 from bench.results.store import IMAGES, StoredTrial, load, write_json
 
 BASELINE_VERSION = 1
@@ -58,7 +59,7 @@ class Subject:
 
     @property
     def ok(self) -> tuple[Measured, ...]:
-        """The trials that ended well."""
+        """The ok trials."""
         return tuple(trial for trial in self.trials if trial.status == "ok")
 
     @property
@@ -83,11 +84,11 @@ class Subject:
 def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
     """The configurations of results folders, and a line for everything that could not be read."""
     loaded = load(paths)
-    trials, doubles = without_doubles(loaded.trials)
+    trials, left_out = drop_duplicates(loaded.trials)
     same: dict[tuple[str, str], list[StoredTrial]] = {}
     for trial in trials:
         same.setdefault((_hash_of(trial.record), trial.record.device), []).append(trial)
-    return [_subject(some) for some in same.values()], [*loaded.problems, *doubles]
+    return [_subject(some) for some in same.values()], [*loaded.problems, *left_out]
 
 
 def _hash_of(record: TrialRecord) -> str:
@@ -152,7 +153,8 @@ def _images(table: ImageTable) -> str:
 
 
 def _own(table: ImageTable) -> dict[str, NDArray[np.float64]]:
-    return {name: np.asarray(table.extra[name], np.float64) for name in DATASET_METRICS if name in table.extra}
+    names = [metric.name for metric in METRICS.values() if metric.score.own and metric.name in table.extra]
+    return {name: np.asarray(table.extra[name], np.float64) for name in names}
 
 
 def _digest(text: str) -> str:
@@ -169,7 +171,7 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def write_baseline(file: Path, subjects: Sequence[Subject], change: Mapping[str, str]) -> None:
-    """Write the trials that ended well; what changed is added to the changes that the file tells of.
+    """Write the ok trials; the reason is added to the changes that the file lists.
 
     Args:
         change: why, when, and by which code: `reason`, `time`, `commit`.
@@ -177,7 +179,7 @@ def write_baseline(file: Path, subjects: Sequence[Subject], change: Mapping[str,
     changes = _read(file)["changes"] if file.exists() else []
     configurations = [_to_json(subject) for subject in subjects if subject.ok]
     if not configurations:
-        raise BenchError("No trial ended well: there is nothing to make a baseline of.")
+        raise BenchError("No trial is ok: there is nothing to make a baseline of.")
     file.parent.mkdir(parents=True, exist_ok=True)
     values = {"schema_version": BASELINE_VERSION, "changes": [*changes, dict(change)], "configurations": configurations}
     write_json(file, values)

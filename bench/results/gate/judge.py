@@ -13,12 +13,12 @@ import numpy as np
 
 from bench.core.errors import BenchError
 from bench.core.registry import unknown
-from bench.core.specs import DATASET_METRICS
 from bench.evaluation.image_table import ImageTable
 from bench.results.analysis.bootstrap import Interval, Uncertainty, bootstrap
-from bench.results.analysis.uncertainty import SCORES, Score, score_named
+from bench.results.analysis.resampling import Score
 from bench.results.gate.baseline import Measured, Subject
 from bench.results.gate.limits import SPEEDS, Limit
+from bench.results.quantities import METRICS
 
 ALARMS = 0.01  # false ones a comparison, over all its intervals together
 OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
@@ -62,7 +62,7 @@ def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Li
     """
     limits = _recorded(limits, [*base, *new])
     pairs = [(old, _counterpart(old, new)) for old in base]
-    level = level_of(len(pairs) * sum(_is_score(limit.metric) for limit in limits))
+    level = level_of(len(pairs) * sum(limit.metric in METRICS for limit in limits))
     lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
     known = {id(found) for _, found in pairs}
     reason = "Not in the baseline: --update takes it in."
@@ -97,14 +97,14 @@ def _judge(
     broken = [trial for trial in found.trials if trial.status in _BROKEN]
     count = float(len(old.ok)), float(len(found.ok))
     if broken:
-        reason = f"{len(broken)} of {len(found.trials)} trials ended badly: {broken[0].status}: {broken[0].reason}"
+        reason = f"{len(broken)} of {len(found.trials)} trials are not ok: {broken[0].status}: {broken[0].reason}"
         yield Line(old.label, TRIALS, REGRESSION, *count, reason=reason)
     elif not found.ok:
         statuses = ", ".join(sorted({trial.status for trial in found.trials}))
-        yield Line(old.label, TRIALS, UNJUDGED, *count, reason=f"No trial ended well ({statuses}). Run them again.")
+        yield Line(old.label, TRIALS, UNJUDGED, *count, reason=f"No trial is ok ({statuses}). Run them again.")
     if found.ok:
         for limit in limits:
-            yield _score_line(old, found, limit, level) if _is_score(limit.metric) else _value_line(old, found, limit)
+            yield _score_line(old, found, limit, level) if limit.metric in METRICS else _value_line(old, found, limit)
 
 
 def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
@@ -123,7 +123,7 @@ def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Lin
     reason = _unpaired(old, found, limit.metric)
     if reason:
         return _unjudged(old, found, limit, reason)
-    base, new = _uncertainties(old, found, score_named(limit.metric))
+    base, new = _uncertainties(old, found, METRICS[limit.metric].score)
     difference = _difference(base, new, paired=_seeds(old) == _seeds(found), level=level)
     if difference is None or not np.isfinite([difference.mean, difference.low, difference.high]).all():
         return _unjudged(old, found, limit, "The per-image tables give no interval: too few images or classes.")
@@ -142,15 +142,11 @@ def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Lin
     )
 
 
-def _is_score(metric: str) -> bool:
-    return metric in SCORES or metric in DATASET_METRICS
-
-
 def _unpaired(old: Subject, found: Subject, metric: str) -> str:
     """Why the two can't be paired by image and compared over seeds; empty when they can."""
     if not old.images or not found.images:
         return "There are no readable per-image tables."
-    if metric in DATASET_METRICS and any(metric not in t.own for side in (old, found) for t in _with_counts(side)):
+    if METRICS[metric].score.own and any(metric not in t.own for side in (old, found) for t in _with_counts(side)):
         return f"Some per-image tables have no column {metric}."
     if old.images != found.images:
         return "Other test images than in the baseline."

@@ -5,7 +5,7 @@ A file has a table for each metric that it changes or adds, and `false` for one 
     peak_memory_mib = false
 
     [mean_iou]
-    worse = "lower"    # "lower", "higher", or "any": every change counts
+    worse = "lower"    # "lower", "higher", or "any": every change counts; needed for numbers that no table shows
     limit = 0.01       # in the metric's own unit; "10%" is a share of the baseline's value
 """
 
@@ -19,16 +19,18 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.registry import unknown
+from bench.results.quantities import QUANTITIES
+from bench.results.quantities.performance import LATENCY, STEP_TIME
+from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
 
 DIRECTIONS = ("lower", "higher", "any")
-STEP_TIME, LATENCY = "train_step_time", "inference_time"
 SPEEDS = (STEP_TIME, LATENCY)  # judged by --against alone, as head's seconds over base's
 _STORED_SECONDS = re.compile(r"_per_second|latency|seconds|harness_efficiency")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Which way a metric gets worse, and by how much it may."""
+    """The direction in which a metric is worse, and how much change is allowed."""
 
     metric: str
     worse: str  # one of DIRECTIONS
@@ -51,14 +53,18 @@ class Limit:
         return f"{amount} {self.worse}" if self.worse != "any" else f"{amount} either way"
 
 
-DEFAULTS = (
-    Limit("mean_iou", "lower", 0.01),
-    Limit("params", "any", 0.0),
-    Limit("gflops", "any", 0.0, built_in=True),
-    Limit("peak_memory_mib", "higher", 0.10, relative=True),
-    Limit(STEP_TIME, "higher", 0.10, relative=True),
-    Limit(LATENCY, "higher", 0.10, relative=True),
-)
+def _worse(metric: str) -> str:
+    """The direction in which a quantity of the registry is worse; empty for any other number."""
+    better = QUANTITIES[metric].better if metric in QUANTITIES else None
+    return "" if better is None else LOWER if better == HIGHER else HIGHER
+
+
+def _default(quantity: Quantity, tolerance: Tolerance) -> Limit:
+    worse = "any" if tolerance.exact else _worse(quantity.name)
+    return Limit(quantity.name, worse, tolerance.amount, tolerance.relative, built_in=tolerance.optional)
+
+
+DEFAULTS = tuple(_default(row, row.tolerance) for row in QUANTITIES.values() if row.tolerance)
 
 
 def read_limits(file: Path | None = None) -> list[Limit]:
@@ -94,7 +100,7 @@ def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path 
             raise BenchError(
                 unknown(f"name under [{metric}] in '{file}'", name, ["worse", "limit"], ["limit", "worse"])
             )
-    limit = old or Limit(metric, "", 0.0)
+    limit = old or Limit(metric, _worse(metric), 0.0)
     worse = given.get("worse", limit.worse)
     if worse not in DIRECTIONS:
         raise BenchError(f"'worse' of [{metric}] in '{file}' is {worse!r}. Accepted: {', '.join(DIRECTIONS)}.")

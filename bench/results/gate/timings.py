@@ -36,7 +36,7 @@ def ratio_interval(timings: Timings, *, level: float = LEVEL, seed: int = 0) -> 
 
 
 def judge_speed(subject: str, limit: Limit, timings: Timings, *, level: float = LEVEL) -> Line:
-    """A line in milliseconds: a regression is surely slower, and by more than the limit.
+    """A line in milliseconds: a regression is significantly slower, and by more than the limit.
 
     Args:
         level: of the interval; `gate.level_of` says what it must be where there are several lines.

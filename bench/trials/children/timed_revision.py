@@ -19,7 +19,7 @@ import numpy as np
 import bench.architectures
 from bench.core.specs import TrialConfig
 from bench.profiling.timing import seconds_of
-from bench.results.gate.limits import LATENCY, STEP_TIME
+from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack
 
