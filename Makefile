@@ -13,7 +13,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all benchmark lint type gate baseline install dev clean
+.PHONY: help demo test test-all benchmark lint type specs gate baseline install dev clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ lint: dev  ## Check style
 
 type: dev  ## Check types
 	$(BIN)/mypy
+
+specs: dev  ## Write architectures/specs.json and count the parameters of new architectures (ARCH=unet: of that one again)
+	$(BIN)/python tests/make_specs.py $(ARCH)
 
 gate: dev  ## Train the regression gate's small grid and compare it with results/baseline.json
 	rm -rf $(GATE)

@@ -37,14 +37,35 @@ from os import PathLike
 import keras
 from keras import KerasTensor, layers
 
-from bench.architectures import DEEPLAB_OUTPUT_STRIDES
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
 from bench.core.errors import BenchError
+from bench.plugin import architecture
 
+_OUTPUT_STRIDES = (16, 8)  # Chen 2018, section 3.1
+_BACKBONES = ("mobilenet_v2", "mobilenet", "resnet50", "resnet101", "efficientnet_v2_b0")
 _LOW_LEVEL_FILTERS = 48  # table 1 of the paper
 
 
+@architecture(
+    name="deeplab",
+    summary="DeepLabV3+: dilated pyramid pooling and a light decoder at stride 4",
+    paper="Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611",
+    aliases=("deeplab_v3_plus", "deeplabv3plus", "deeplabv3+"),
+    backbones=_BACKBONES,
+    default_backbone="mobilenet_v2",
+    needs_backbone=True,
+    size_divisor="output_stride",
+    help={
+        "output_stride": "stride of the encoder's features",
+        "aspp_filters": "channels of each branch of the pyramid pooling",
+        "decoder_filters": "channels of the decoder's two convolutions",
+        "separable": "depthwise separable 3x3 convolutions in pyramid pooling and decoder",
+        "dropout": "rate before the decoder",
+    },
+    choices={"output_stride": _OUTPUT_STRIDES},
+    tiny={"aspp_filters": 32, "decoder_filters": 32},
+)
 def build_deeplab(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -68,7 +89,7 @@ def build_deeplab(
         separable: depthwise separable 3x3 convolutions in ASPP and decoder (section 3.1); False for plain ones.
         dropout: rate on the encoder's features; 0.1 as in the authors' code (keep_prob 0.9).
     """
-    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
+    if output_stride not in _OUTPUT_STRIDES:
         raise BenchError(f"deeplab can't have the output_stride {output_stride}. Accepted: 16, 8.")
     conv = _separable if separable else partial(conv_norm_relu, use_bias=False)
     inputs = keras.Input(input_shape, name="images")
@@ -89,6 +110,23 @@ def build_deeplab(
     return keras.Model(inputs, head(x, num_classes, stride=4), name="deeplab")
 
 
+@architecture(
+    name="deeplab_v3",
+    summary="Dilated pyramid pooling, no decoder",
+    paper="Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587",
+    aliases=("deeplabv3",),
+    backbones=_BACKBONES,
+    default_backbone="resnet50",
+    needs_backbone=True,
+    size_divisor="output_stride",
+    help={
+        "output_stride": "stride of the features",
+        "aspp_filters": "channels of each branch of the pyramid pooling",
+        "dropout": "rate in front of the classifier",
+    },
+    choices={"output_stride": _OUTPUT_STRIDES},
+    tiny={"aspp_filters": 32},
+)
 def build_deeplab_v3(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -109,7 +147,7 @@ def build_deeplab_v3(
         aspp_filters: 256 channels (section 3.3).
         dropout: rate in front of the classifier; 0.1 as in the authors' code (keep_prob 0.9).
     """
-    if output_stride not in DEEPLAB_OUTPUT_STRIDES:
+    if output_stride not in _OUTPUT_STRIDES:
         raise BenchError(f"deeplab_v3 can't have the output_stride {output_stride}. Accepted: 16, 8.")
     inputs = keras.Input(input_shape, name="images")
 

@@ -23,6 +23,7 @@ torchvision's fcn_resnet50 (32,957,013) is another net: no skips, one head with 
 stride 8; tests/test_reference_params.py counts the difference.
 """
 
+from collections.abc import Callable
 from os import PathLike
 
 import keras
@@ -31,12 +32,32 @@ from keras import KerasTensor, layers
 
 from bench.architectures.backbones import feature_stages
 from bench.architectures.layers import conv_norm_relu, upsample
+from bench.plugin import architecture
 
 _VGG16_TAPS = {8: "block3_pool", 16: "block4_pool", 32: "block5_pool"}
 
 Weights = str | PathLike[str] | None
 
 
+def _fcn(stride: int) -> Callable[[Callable], Callable]:
+    """Register the builder whose finest scores are at `stride`."""
+    return architecture(
+        name=f"fcn{stride}",
+        summary=f"Class scores from stride 32 to {stride}, fused from coarse to fine",
+        paper="Long, Shelhamer, Darrell 2015, arXiv:1411.4038",
+        aliases=(f"fcn_{stride}", f"fcn{stride}s", f"fcn-{stride}s"),
+        backbones=("vgg16", "mobilenet", "mobilenet_v2", "resnet50"),
+        default_backbone="vgg16",
+        needs_backbone=True,
+        size_divisor="bench.architectures.sizes:fcn_divisor",
+        help={
+            "fc_filters": "channels of fc6 and fc7; with vgg16",
+            "dropout": "rate behind fc6 and fc7, of other backbones on the deepest features",
+        },
+    )
+
+
+@_fcn(32)
 def build_fcn32(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -50,6 +71,7 @@ def build_fcn32(
     return _build("fcn32", 32, input_shape, num_classes, backbone, weights, fc_filters, dropout)
 
 
+@_fcn(16)
 def build_fcn16(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -63,6 +85,7 @@ def build_fcn16(
     return _build("fcn16", 16, input_shape, num_classes, backbone, weights, fc_filters, dropout)
 
 
+@_fcn(8)
 def build_fcn8(
     input_shape: tuple[int, int, int],
     num_classes: int,

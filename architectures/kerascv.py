@@ -38,9 +38,18 @@ from bench.architectures.outside import (
     SEGFORMER_HIDDEN_DIMS,
     make_resizes_trainable,
     outside_package,
+    resnet_architecture,
+    segformer_architecture,
 )
 
 
+@resnet_architecture(
+    name="kerascv_deeplab_v3_plus",
+    summary="keras-cv's DeepLabV3+ on a ResNet-50, as an outside reference",
+    paper="Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611",
+    backends=("tensorflow",),
+    package="keras_cv",
+)
 def build_deeplab_v3_plus(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -80,6 +89,12 @@ def build_deeplab_v3_plus(
     return keras.Model(network.input, logits, name="kerascv_deeplab_v3_plus")
 
 
+@segformer_architecture(
+    name="kerascv_segformer",
+    summary="keras-cv's SegFormer-B0, as an outside reference; square images only",
+    backends=("tensorflow",),
+    package="keras_cv",
+)
 def build_segformer(
     input_shape: tuple[int, int, int],
     num_classes: int,

@@ -41,9 +41,18 @@ from bench.architectures.outside import (
     SEGFORMER_HIDDEN_DIMS,
     make_resizes_trainable,
     outside_package,
+    resnet_architecture,
+    segformer_architecture,
 )
 
 
+@resnet_architecture(
+    name="kerashub_deeplab_v3",
+    summary="keras-hub's DeepLabV3+ on a ResNet-50, as an outside reference",
+    paper="Chen, Papandreou, Schroff, Adam 2017, arXiv:1706.05587; 2018, arXiv:1802.02611",
+    package="keras_hub",
+    help={"decoder": "join features of stride 4 (V3+), else V3"},
+)
 def build_deeplab_v3(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -91,6 +100,11 @@ def build_deeplab_v3(
     return keras.Model(network.input, head(x, num_classes, stride=4), name="kerashub_deeplab_v3")
 
 
+@segformer_architecture(
+    name="kerashub_segformer",
+    summary="keras-hub's SegFormer-B0, as an outside reference; square images only",
+    package="keras_hub",
+)
 def build_segformer(
     input_shape: tuple[int, int, int],
     num_classes: int,

@@ -2,10 +2,12 @@
 
 import importlib
 import importlib.util
-from types import ModuleType
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import BenchError
+from bench.plugin import architecture
 
 if TYPE_CHECKING:
     import keras
@@ -15,6 +17,36 @@ SEGFORMER_DEPTHS = (2, 2, 2, 2)
 SEGFORMER_HEADS = (1, 2, 5, 8)
 RESNET_FILTERS = (64, 128, 256, 512)  # He 2015, table 1: ResNet-50
 RESNET_BLOCKS = (3, 4, 6, 3)
+
+
+def resnet_architecture(
+    *, help: Mapping[str, str] = MappingProxyType({}), **fields: Any
+) -> Callable[[Callable], Callable]:
+    """Register a builder of a model on a ResNet."""
+    stages = {"filters": "of each stage of the ResNet", "blocks": "of each stage of the ResNet"}
+    return architecture(
+        size_divisor="bench.architectures.sizes:outside_divisor",
+        help={**stages, **help},
+        tiny={"filters": (64, 16, 16, 16), "blocks": (1, 1, 1, 1)},
+        **fields,
+    )
+
+
+def segformer_architecture(**fields: Any) -> Callable[[Callable], Callable]:
+    """Register a builder of a SegFormer: its transformer takes square images of 64 pixels or more only."""
+    return architecture(
+        paper="Xie, Wang, Yu, Anandkumar, Alvarez, Luo 2021, arXiv:2105.15203",
+        size_divisor="bench.architectures.sizes:outside_divisor",
+        square=True,
+        smallest_side=64,
+        help={
+            "hidden_dims": "channels of each stage: multiples of 1, 2, 5 and 8",
+            "depths": "transformer blocks of each stage",
+            "projection_filters": "channels of the decoder",
+        },
+        tiny={"hidden_dims": (8, 16, 20, 32), "depths": (1, 1, 1, 1), "projection_filters": 16},
+        **fields,
+    )
 
 
 def check_installed(architecture: str, package: str) -> None:

@@ -33,14 +33,35 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from bench.architectures import PSPNET_BINS, PSPNET_OUTPUT_STRIDES
 from bench.architectures.backbones import feature_stages
 from bench.architectures.layers import conv_norm_relu, head
 from bench.core.errors import BenchError
+from bench.plugin import architecture
 
+_BINS = (1, 2, 3, 6)  # Zhao 2017, section 3.2
+_OUTPUT_STRIDES = (8, 16, 32)
 _AUXILIARY_FILTERS = 256  # the authors' code
 
 
+@architecture(
+    name="pspnet",
+    summary="Features pooled over the image's halves, thirds and sixths; auxiliary loss in training",
+    paper="Zhao, Shi, Qi, Wang, Jia 2017, arXiv:1612.01105",
+    aliases=("psp_net",),
+    backbones=("resnet50", "resnet101", "mobilenet_v2", "mobilenet", "vgg16"),
+    default_backbone="resnet50",
+    needs_backbone=True,
+    size_divisor="output_stride",
+    help={
+        "output_stride": "stride of the features",
+        "bins": "side of each pooled map",
+        "filters": "channels of the convolution behind the pyramid",
+        "dropout": "rate in front of the classifiers",
+        "auxiliary": "train with an auxiliary head on stride 16, its loss times 0.4",
+    },
+    choices={"output_stride": _OUTPUT_STRIDES},
+    tiny={"filters": 32},
+)
 def build_pspnet(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -48,7 +69,7 @@ def build_pspnet(
     backbone: str | None = None,
     weights: str | PathLike[str] | None = None,
     output_stride: int = 8,
-    bins: Sequence[int] = PSPNET_BINS,
+    bins: Sequence[int] = _BINS,
     filters: int = 512,
     dropout: float = 0.1,
     auxiliary: bool = True,
@@ -65,7 +86,7 @@ def build_pspnet(
         dropout: rate in front of the classifiers (0.1 in the authors' code).
         auxiliary: whether training has the auxiliary head (section 3.3).
     """
-    if output_stride not in PSPNET_OUTPUT_STRIDES:
+    if output_stride not in _OUTPUT_STRIDES:
         raise BenchError(f"pspnet can't have the output_stride {output_stride}. Accepted: 8, 16, 32.")
     inputs = keras.Input(input_shape, name="images")
 

@@ -27,11 +27,14 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers, ops
 
-from bench.architectures import SEGNET_CONVS, SEGNET_FILTERS, segnet_levels
 from bench.architectures.backbones import feature_pyramid, feature_stages
 from bench.architectures.layers import conv_norm_relu, head
+from bench.architectures.sizes import segnet_levels
 from bench.core.errors import BenchError
+from bench.plugin import architecture
 
+_FILTERS = (64, 128, 256, 512, 512)  # VGG16's
+_CONVS = (2, 2, 3, 3, 3)
 _VGG16_TAPS = {
     1: "block1_conv2",
     2: "block2_conv2",
@@ -44,14 +47,27 @@ _MOBILENET_WIDTH = 32  # channels of their first convolution
 _conv = partial(conv_norm_relu, kernel_initializer="he_normal")
 
 
+@architecture(
+    name="segnet",
+    summary="Encoder and decoder; values go back to where max pooling took them from",
+    paper="Badrinarayanan, Kendall, Cipolla 2017, arXiv:1511.00561",
+    aliases=("seg_net",),
+    backbones=("vgg16", "mobilenet", "mobilenet_v2", "resnet50"),
+    size_divisor="bench.architectures.sizes:segnet_divisor",
+    help={
+        "filters": "channels of each stage, finest first; without backbone",
+        "convs": "convolutions of each stage; without backbone",
+    },
+    tiny={"filters": (8, 16, 16), "convs": (1, 1, 2)},
+)
 def build_segnet(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
     backbone: str | None = None,
     weights: str | PathLike[str] | None = None,
-    filters: Sequence[int] = SEGNET_FILTERS,
-    convs: Sequence[int] = SEGNET_CONVS,
+    filters: Sequence[int] = _FILTERS,
+    convs: Sequence[int] = _CONVS,
 ) -> keras.Model:
     """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 

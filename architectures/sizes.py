@@ -1,8 +1,13 @@
-"""Which image sizes an architecture takes; needs no keras, so that the parent process can check a whole grid."""
+"""Which image sizes an architecture takes; needs no keras, so that the parent process can check a whole grid.
 
-from collections.abc import Mapping
+The specs name the functions `..._divisor(backbone, given, defaults)`: what height and width must be multiples of, for
+the parameters that are given and the defaults of all. They raise BenchError for what can't go together.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.architectures.outside import SEGFORMER_HEADS
 from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec
 
@@ -33,3 +38,75 @@ def check_image_size(
         f"{pair} can't take images of {image_size[0]}x{image_size[1]} pixels: height and width must be "
         f"{'equal ' if spec.square else ''}multiples of {divisor}. The next size that fits is {fits[0]}x{fits[1]}."
     )
+
+
+def unet_divisor(backbone: str | None, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> int:
+    """Each level below the first halves the image; a backbone ends at stride 32."""
+    foreign = ("filters", "depth", "convs_per_block") if backbone else ("decoder_filters",)
+    if strange := [name for name in foreign if name in given]:
+        raise BenchError(
+            f"unet {'with' if backbone else 'without'} a backbone has no parameter '{strange[0]}'. "
+            f"Leave it out, or {'give no backbone' if backbone else 'give a backbone'}."
+        )
+    if backbone:
+        return 32
+    return 2 ** (len(unet_levels(given.get("filters", defaults["filters"]), given.get("depth"))) - 1)
+
+
+def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
+    """Channels of each level of a U-Net without backbone, finest first; BenchError if it can't have them.
+
+    `depth` is the number of levels below the first: it cuts `filters`, or goes on doubling the last.
+    """
+    levels = list(filters)
+    depth = len(levels) - 1 if depth is None else depth
+    if depth < 1 or not levels or not all(isinstance(width, int) and width > 0 for width in levels):
+        raise BenchError(
+            f"unet can't have the filters {levels} with depth {depth}. "
+            "It needs whole numbers above 0 and a depth of 1 or more, such as filters=[16,32,64]."
+        )
+    levels += [levels[-1] * 2**step for step in range(1, depth + 2 - len(levels))]
+    return levels[: depth + 1]
+
+
+def segnet_divisor(backbone: str | None, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> int:
+    """Each stage halves the image; a backbone ends at stride 32, and the decoder mirrors VGG16."""
+    if backbone and (strange := [name for name in ("filters", "convs") if name in given]):
+        raise BenchError(f"segnet with a backbone has no parameter '{strange[0]}'. Leave it out, or give no backbone.")
+    params = {**defaults, **given}
+    return 2 ** len(segnet_levels(params["filters"], params["convs"]))
+
+
+def segnet_levels(filters: Sequence[int], convs: Sequence[int]) -> list[tuple[int, int]]:
+    """Channels and convolutions of each stage of SegNet, finest first; BenchError if it can't have them."""
+    filters, convs = list(filters), list(convs)
+    if not filters or len(filters) != len(convs) or not all(isinstance(n, int) and n > 0 for n in filters + convs):
+        raise BenchError(
+            f"segnet can't have the filters {filters} with the convs {convs}. "
+            "It needs as many of each, whole numbers above 0, such as filters=[16,32] and convs=[2,2]."
+        )
+    return list(zip(filters, convs, strict=True))
+
+
+def fcn_divisor(backbone: str | None, given: Mapping[str, Any], _defaults: Mapping[str, Any]) -> int:
+    """The deepest features are at stride 32; only VGG16 has fully connected layers to make convolutions of."""
+    if backbone not in (None, "vgg16") and "fc_filters" in given:
+        raise BenchError(
+            f"fcn with {backbone} has no parameter 'fc_filters'. Leave it out, or take the backbone vgg16."
+        )
+    return 32
+
+
+def outside_divisor(_backbone: str | None, given: Mapping[str, Any], _defaults: Mapping[str, Any]) -> int:
+    """The deepest features are at stride 32; each of the four stages has its whole number."""
+    for name in [name for name in ("filters", "blocks", "hidden_dims", "depths") if name in given]:
+        values = list(given[name])
+        if len(values) != 4 or not all(isinstance(value, int) and value > 0 for value in values):
+            raise BenchError(f"'{name}' can't be {values}. It needs four whole numbers above 0, such as [1,1,1,1].")
+    if "filters" in given and given["filters"][0] != 64:
+        raise BenchError(f"'filters' can't be {list(given['filters'])}: the first stage of these ResNets has 64.")
+    dims = list(given.get("hidden_dims", SEGFORMER_HEADS))
+    if any(width % heads for width, heads in zip(dims, SEGFORMER_HEADS, strict=True)):
+        heads = ", ".join(map(str, SEGFORMER_HEADS))
+        raise BenchError(f"'hidden_dims' can't be {dims}. They must be multiples of the attention heads: {heads}.")
+    return 32

@@ -28,21 +28,48 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers
 
-from bench.architectures import UNET_DECODER_FILTERS, UNET_FILTERS, UNET_UPSAMPLING, unet_levels
+from bench.architectures import BACKBONES
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
+from bench.architectures.sizes import unet_levels
 from bench.core.errors import BenchError
+from bench.plugin import architecture
+
+_FILTERS = (64, 128, 256, 512, 1024)  # Ronneberger 2015, figure 1
+_DECODER_FILTERS = (256, 128, 64, 32, 16)  # segmentation_models.pytorch's Unet, decoder_channels
+_UPSAMPLING = ("transposed", "bilinear", "nearest", "pix2pix")
 
 
+@architecture(
+    name="unet",
+    summary="Encoder and decoder with a skip connection at every stride",
+    paper="Ronneberger, Fischer, Brox 2015, arXiv:1505.04597",
+    aliases=("u_net",),
+    backbones=tuple(backbone.name for backbone in BACKBONES),
+    size_divisor="bench.architectures.sizes:unet_divisor",
+    help={
+        "filters": "channels of each level, finest first; without backbone",
+        "depth": "halvings of the image; cuts `filters` or doubles on; without backbone",
+        "decoder_filters": "channels at strides 16 to 1, or to 2; with a backbone",
+        "kernel_size": "of the convolutions in the blocks",
+        "convs_per_block": "convolutions a block down; without backbone",
+        "convs_per_decoder_block": "convolutions a block up, 0 for none",
+        "upsampling": "to the next level's size",
+        "dropout": "rate after the first convolution of each block",
+        "batch_norm": "after each convolution, the backbone's own aside",
+    },
+    choices={"upsampling": _UPSAMPLING},
+    tiny={"filters": (8, 16, 32)},
+)
 def build_unet(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
     backbone: str | None = None,
     weights: str | PathLike[str] | None = None,
-    filters: Sequence[int] = UNET_FILTERS,
+    filters: Sequence[int] = _FILTERS,
     depth: int | None = None,
-    decoder_filters: Sequence[int] = UNET_DECODER_FILTERS,
+    decoder_filters: Sequence[int] = _DECODER_FILTERS,
     kernel_size: int = 3,
     convs_per_block: int = 2,
     convs_per_decoder_block: int = 2,
@@ -66,8 +93,8 @@ def build_unet(
             arXiv:1611.07004, as TensorFlow's tutorials have it).
         dropout: rate after the first convolution of each block; 0 for none.
     """
-    if upsampling not in UNET_UPSAMPLING:
-        raise BenchError(f"unet can't have the upsampling '{upsampling}'. Accepted: {', '.join(UNET_UPSAMPLING)}.")
+    if upsampling not in _UPSAMPLING:
+        raise BenchError(f"unet can't have the upsampling '{upsampling}'. Accepted: {', '.join(_UPSAMPLING)}.")
     block = partial(_block, kernel_size=kernel_size, dropout=dropout, batch_norm=batch_norm)
     inputs = keras.Input(input_shape, name="images")
 

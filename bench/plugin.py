@@ -2,27 +2,29 @@
 
     from bench.plugin import architecture
 
-    @architecture(name="my_net", size_divisor=4)
+    @architecture(name="my_net", size_divisor=4, help={"filters": "channels of each convolution"})
     def build_my_net(input_shape, num_classes, *, filters=32): ...
 
+The architectures of this repository are registered by the same decorator: `make specs` writes them down.
 A plug-in imports keras, so the planning process never imports it: `python -m bench.plugin FILE` does,
 in a child process, and prints the specs as JSON (bench/config/catalog.py starts it and keeps the answer).
 """
 
 import contextlib
-import importlib
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.import_by_name import load_file
+from bench.core.import_by_name import import_source
 from bench.core.specs import ArchitectureSpec, DatasetSpec, KaggleSource, Param
+
+__all__ = ["DataFault", "Dataset", "Sample", "architecture", "dataset"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,20 +32,34 @@ _GIVEN_BY_THE_TRIAL = ("input_shape", "num_classes", "backbone", "weights")
 _TYPES = {bool: "bool", int: "int", float: "float", str: "str", list: "list", tuple: "list"}
 
 
-def architecture(*, name: str, **fields: Any) -> Callable[[Function], Function]:
+def architecture(
+    *,
+    name: str,
+    help: Mapping[str, str] = MappingProxyType({}),
+    choices: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    **fields: Any,
+) -> Callable[[Function], Function]:
     """Make a builder an architecture.
 
     Args:
         name: what `--arch` takes.
-        fields: any other field of bench.core.specs.ArchitectureSpec (summary, paper, aliases, backbones,
-            size_divisor, ...) but `build` and `params`, which the function itself gives. `size_divisor` is a number.
+        help: what each of the builder's parameters is, by its name.
+        choices: the values that a parameter accepts, by its name.
+        fields: any other field of bench.core.specs.ArchitectureSpec (summary, paper, aliases, backbones, tiny,
+            size_divisor, ...) but `build` and `params`, which the function itself gives. `size_divisor` is a number,
+            the name of a parameter, or "module:function" of a module that imports no keras.
     """
 
     def mark(build: Function) -> Function:
-        if not isinstance(fields.get("size_divisor", 1), int):
-            raise BenchError(f"The size_divisor of the architecture '{name}' must be a whole number.")
+        params = params_of(build, help, choices)
+        divisor = fields.get("size_divisor", 1)
+        if not isinstance(divisor, int) and divisor not in {p.name for p in params} and ":" not in str(divisor):
+            raise BenchError(
+                f"The size_divisor of the architecture '{name}' is {divisor!r}. Accepted: a whole number, the name of "
+                "a parameter, or 'module:function'."
+            )
         build.bench_spec = ArchitectureSpec(  # type: ignore[attr-defined]
-            name=name, build=_location(build), params=params_of(build), **fields
+            name=name, build=_location(build), params=params, **fields
         )
         return build
 
@@ -51,7 +67,7 @@ def architecture(*, name: str, **fields: Any) -> Callable[[Function], Function]:
 
 
 def dataset(*, name: str, classes: tuple[str, ...], **fields: Any) -> Callable[[Function], Function]:
-    """Make a function `load(data_dir) -> Dataset` (bench/datasets/base.py) a data set.
+    """Make a function `load(data_dir) -> Dataset` a data set.
 
     Args:
         name: what `--dataset` takes.
@@ -72,7 +88,9 @@ def _location(function: Callable[..., Any]) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
-def params_of(build: Callable[..., Any]) -> tuple[Param, ...]:
+def params_of(
+    build: Callable[..., Any], help: Mapping[str, str], choices: Mapping[str, Sequence[Any]]
+) -> tuple[Param, ...]:
     """The parameters of a builder that a user can set: all but what the trial gives; each needs a default."""
     params = []
     for parameter in inspect.signature(build).parameters.values():
@@ -80,20 +98,26 @@ def params_of(build: Callable[..., Any]) -> tuple[Param, ...]:
             continue
         if parameter.default is parameter.empty:
             raise BenchError(f"The parameter '{parameter.name}' of the builder '{build.__name__}' needs a default.")
-        kind = _TYPES.get(type(parameter.default))
-        if kind is None:
-            raise BenchError(
-                f"The default of the parameter '{parameter.name}' of the builder '{build.__name__}' is "
-                f"{parameter.default!r}. Accepted: a number, a string, True, False or a list."
-            )
-        default = list(parameter.default) if kind == "list" else parameter.default
-        params.append(Param(parameter.name, kind, default))
+        default = tuple(parameter.default) if isinstance(parameter.default, list) else parameter.default
+        text, accepted = help.get(parameter.name, ""), tuple(choices.get(parameter.name, ()))
+        params.append(Param(parameter.name, _type_of(parameter, build.__name__), default, text, accepted))
+    if strange := {*help, *choices} - {param.name for param in params}:
+        raise BenchError(
+            f"The builder '{build.__name__}' has no parameter '{min(strange)}', which its decorator names."
+        )
     return tuple(params)
 
 
-def import_source(source: str) -> ModuleType:
-    """Import a module by its name, or a file by its path (it ends in `.py`)."""
-    return load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+def _type_of(parameter: inspect.Parameter, builder: str) -> str:
+    """The type of a parameter by its default, by its annotation where that is None: `int | None`."""
+    default = parameter.default
+    kind = str(parameter.annotation).removesuffix(" | None") if default is None else _TYPES.get(type(default), "")
+    if kind not in _TYPES.values():
+        raise BenchError(
+            f"The default of the parameter '{parameter.name}' of the builder '{builder}' is {default!r}. "
+            "Accepted: a number, a string, True, False, a list, or None with an annotation such as int | None."
+        )
+    return kind
 
 
 def probe(source: str) -> dict[str, list[dict[str, Any]]]:
@@ -113,16 +137,18 @@ def probe(source: str) -> dict[str, list[dict[str, Any]]]:
 
 def architecture_from(values: dict[str, Any]) -> ArchitectureSpec:
     """The reverse of what `probe` prints for an architecture."""
-    params = tuple(Param(**param) for param in values["params"])
-    return ArchitectureSpec(**{**_tuples(values), "params": params})
+    return ArchitectureSpec(**{**_tuples(values), "params": _params(values)})
 
 
 def dataset_from(values: dict[str, Any]) -> DatasetSpec:
     """The reverse of what `probe` prints for a data set."""
     # An answer that was kept by an older version has neither.
-    params = tuple(Param(**param) for param in values.get("params", ()))
     source = KaggleSource(**_tuples(values["kaggle"])) if values.get("kaggle") else None
-    return DatasetSpec(**{**_tuples(values), "params": params, "kaggle": source})
+    return DatasetSpec(**{**_tuples(values), "params": _params(values), "kaggle": source})
+
+
+def _params(values: dict[str, Any]) -> tuple[Param, ...]:
+    return tuple(Param(**_tuples(param)) for param in values.get("params", ()))
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -15,25 +15,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from bench.architectures import ARCHITECTURES, backbones
+from bench.architectures import backbones, read_specs
 from bench.config.catalog import load_builder
 from bench.core.specs import ArchitectureSpec
 
 NUM_CLASSES = 3
-_RESNETS = ("kerascv_deeplab_v3_plus", "kerashub_deeplab_v3")
-_SEGFORMERS = ("kerascv_segformer", "kerashub_segformer")
-# Parameters that make an architecture small, without a backbone or on the tiny one.
-TINY: dict[str, dict[str, Any]] = {
-    "unet": {"filters": [8, 16, 32]},
-    "segnet": {"filters": [8, 16, 16], "convs": [1, 1, 2]},
-    "pspnet": {"filters": 32},
-    "deeplab": {"aspp_filters": 32, "decoder_filters": 32},
-    "deeplab_v3": {"aspp_filters": 32},
-    **{name: {"filters": [64, 16, 16, 16], "blocks": [1, 1, 1, 1]} for name in _RESNETS},
-    **{
-        name: {"hidden_dims": [8, 16, 20, 32], "depths": [1, 1, 1, 1], "projection_filters": 16} for name in _SEGFORMERS
-    },
-}
 
 
 def tiny_network(*, include_top: bool, input_shape: tuple[int, int, int], weights: None) -> keras.Model:
@@ -101,17 +87,24 @@ def cases() -> list[Case]:
     """Every architecture with every backbone."""
     return [
         Case(spec, backbone)
-        for spec in ARCHITECTURES
+        for spec in read_specs()
         for backbone in dict.fromkeys([spec.default_backbone, *spec.backbones])
     ]
 
 
 def small_cases() -> list[Case]:
     """Every architecture once: small without a backbone, else on the tiny one."""
-    return [
-        Case(spec, "tiny" if spec.needs_backbone else None, TINY.get(spec.name, {}), small=True)
-        for spec in ARCHITECTURES
-    ]
+    return [Case(spec, "tiny" if spec.needs_backbone else None, tiny_params(spec), small=True) for spec in read_specs()]
+
+
+def tiny_params(spec: ArchitectureSpec) -> dict[str, Any]:
+    """What makes an architecture small: its `tiny`, else a sixteenth of the `filters` where it takes no backbone."""
+    if spec.tiny or spec.needs_backbone:
+        return dict(spec.tiny)
+    filters = next((param.default for param in spec.params if param.name == "filters"), None)
+    if isinstance(filters, int):
+        return {"filters": -(-filters // 16)}
+    return {"filters": [-(-width // 16) for width in filters]} if filters else {}
 
 
 def family_cases() -> list[Case]:
@@ -194,8 +187,8 @@ def compiled_losses(case: Case, steps: int = 2) -> list[float]:
 
 def bilinear_unet() -> Case:
     """A small U-Net that goes up by interpolation."""
-    unet = next(spec for spec in ARCHITECTURES if spec.name == "unet")
-    return Case(unet, None, {**TINY["unet"], "upsampling": "bilinear"}, small=True, label="bilinear")
+    unet = next(spec for spec in read_specs() if spec.name == "unet")
+    return Case(unet, None, {**unet.tiny, "upsampling": "bilinear"}, small=True, label="bilinear")
 
 
 def main(folder: Path, precision: str, names: list[str]) -> None:

@@ -10,16 +10,17 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import architecture_contract as contract
 import keras
+import make_specs
 import numpy as np
 import pytest
 from architecture_contract import NUM_CLASSES, Case
 
-from bench.architectures import ARCHITECTURES, BACKBONES
+from bench.architectures import BACKBONES, SPECS_FILE, read_specs
 from bench.architectures.sizes import check_image_size
+from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.import_by_name import resolve
 from bench.core.specs import BACKENDS, PRECISIONS
@@ -37,9 +38,9 @@ BILINEAR = [contract.bilinear_unet()]  # resizes between trained layers; so does
 NOT_COMPILED_MIXED = ("kerascv_deeplab_v3_plus", "kerashub_deeplab_v3")
 # Their layers write configurations that they can't read (keras-cv 0.9, keras-hub 0.32): weights alone can be kept.
 UNREADABLE = ("kerascv_segformer", "kerashub_segformer", "kerashub_deeplab_v3")
-GOLDEN = json.loads((Path(__file__).parent / "golden_params.json").read_text())
+GOLDEN = json.loads(make_specs.GOLDEN_FILE.read_text())
 
-every_spec = pytest.mark.parametrize("spec", ARCHITECTURES, ids=lambda spec: spec.name)
+every_spec = pytest.mark.parametrize("spec", read_specs(), ids=lambda spec: spec.name)
 
 
 def _cases(quick: list[Case]) -> pytest.MarkDecorator:
@@ -86,12 +87,14 @@ def test_specs_need_no_keras():
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
+def test_the_written_specs_are_those_of_the_builders():
+    assert SPECS_FILE.read_text() == make_specs.specs_text(), "specs.json is stale: run `make specs`"
+
+
 @every_spec
-def test_spec_has_the_parameters_of_its_builder(spec):
+def test_every_parameter_is_keyword_only_and_has_its_help(spec):
     signature = inspect.signature(resolve(spec.build)).parameters
-    options = {n: p for n, p in signature.items() if n not in ("input_shape", "num_classes", "backbone", "weights")}
-    assert {param.name: param.default for param in spec.params} == {n: p.default for n, p in options.items()}
-    assert all(p.kind is p.KEYWORD_ONLY for p in options.values())
+    assert all(signature[param.name].kind is inspect.Parameter.KEYWORD_ONLY for param in spec.params)
     assert all(param.help for param in spec.params)
 
 
@@ -123,7 +126,7 @@ def test_an_illegal_size_names_the_next_that_fits(spec):
 
 
 def test_the_divisor_follows_backbone_and_parameters():
-    unet, deeplab = ARCHITECTURES[:2]
+    unet, deeplab = map(catalog.architectures().get, ("unet", "deeplab"))
     assert unet.divisor() == 16  # four halvings
     assert unet.divisor(params={"depth": 6}) == 64
     assert unet.divisor(params={"filters": [8, 16]}) == 2
@@ -133,17 +136,17 @@ def test_the_divisor_follows_backbone_and_parameters():
 
 
 @pytest.mark.parametrize(
-    ("spec", "backbone", "params", "message"),
+    ("backbone", "params", "message"),
     [
-        (ARCHITECTURES[0], "resnet50", {"filters": [8, 16]}, "with a backbone has no parameter 'filters'"),
-        (ARCHITECTURES[0], None, {"decoder_filters": [8]}, "without a backbone has no parameter 'decoder_filters'"),
-        (ARCHITECTURES[0], None, {"depth": 0}, "depth of 1 or more"),
-        (ARCHITECTURES[0], None, {"filters": [8, -16]}, "whole numbers above 0"),
+        ("resnet50", {"filters": [8, 16]}, "with a backbone has no parameter 'filters'"),
+        (None, {"decoder_filters": [8]}, "without a backbone has no parameter 'decoder_filters'"),
+        (None, {"depth": 0}, "depth of 1 or more"),
+        (None, {"filters": [8, -16]}, "whole numbers above 0"),
     ],
 )
-def test_parameters_that_do_not_go_together_are_said_without_building(spec, backbone, params, message):
+def test_parameters_that_do_not_go_together_are_said_without_building(backbone, params, message):
     with pytest.raises(BenchError, match=message):
-        check_image_size(spec, (64, 64), backbone, params)
+        check_image_size(catalog.architectures().get("unet"), (64, 64), backbone, params)
 
 
 # === Models ===
@@ -169,9 +172,7 @@ def test_logits_have_the_shape_of_the_image_and_are_float32(case, precision):
 
 @every_case
 def test_parameter_counts(case):
-    model = case.build(2 * case.divisor, 2 * case.divisor)
-    trainable = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert [model.count_params(), trainable] == GOLDEN[case.name]
+    assert make_specs.parameter_counts(case) == GOLDEN.get(case.name), "if it is meant: make specs ARCH=<its name>"
 
 
 @every_family
@@ -218,16 +219,21 @@ def test_loss_on_two_images_halves_within_30_steps(case):
 
 
 @every_own_case
-def test_no_tensor_at_full_resolution_is_wider_than_the_first_stage(case):
+def test_a_tensor_at_full_resolution_has_at_most_twice_the_channels_of_the_first_stage(case):
+    """Memory at full resolution: what is enlarged from the second stage has twice the channels of the first."""
     size = 2 * case.divisor
     model = case.build(size, size)
     first = next(layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Conv2D))
-    widest = max(NUM_CLASSES, first.filters)
+    most = max(NUM_CLASSES, 2 * first.filters)
     for layer in model.layers:
-        # U-Net joins the first stage and its decoder's last
-        if not isinstance(layer, keras.layers.Concatenate):
+        if not isinstance(layer, keras.layers.Concatenate):  # the skips and what came up
             for output in keras.tree.flatten(layer.output):
-                assert tuple(output.shape[1:3]) != (size, size) or output.shape[-1] <= widest, layer.name
+                assert tuple(output.shape[1:3]) != (size, size) or output.shape[-1] <= most, layer.name
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_a_tiny_model_is_tiny(case):
+    assert GOLDEN[case.name][0] <= 1_100_000, f"give the decorator of {case.spec.name} tiny={{...}}"
 
 
 @every_own_case

@@ -128,7 +128,7 @@ def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config, tmp_pa
     assert not [name for name in sys.modules if "never_imported_here" in name]
     spec = catalog.architecture(resolved)
     assert {p.name: (p.type, p.default) for p in spec.params} == {
-        "filters": ("list", [4, 8]),
+        "filters": ("list", (4, 8)),
         "depth": ("int", 2),
         "dropout": ("float", 0.0),
         "activation": ("str", "relu"),
@@ -174,6 +174,16 @@ def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
             NET.format("unet", ""),
             "The architecture name 'unet' is taken",
         ),
+        (
+            NET.format("net', help={'width': 'channels'}, summary='", ", width2=3"),
+            "The builder 'build' has no parameter 'width', which its decorator names",
+        ),
+        (
+            NET.format("net', size_divisor='stride', summary='", ""),
+            "The size_divisor of the architecture 'net' is 'stride'. Accepted: a whole number, the name of a parameter",
+        ),
+        ("from bench.samples import Sample\n", "Write: from bench.plugin import Dataset, DataFault, Sample"),
+        ("import bench.no_such_module\n", "ModuleNotFoundError: No module named 'bench.no_such_module'"),
     ],
 )
 def test_a_plugin_that_can_not_be_used_ends_in_one_line(tmp_path, monkeypatch, text, message):

@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 
-from bench.architectures import ARCHITECTURES
 from bench.architectures.fcn import build_fcn8, build_fcn16, build_fcn32
 from bench.architectures.sizes import check_image_size
+from bench.config import catalog
 from bench.core.errors import BenchError
 
 
@@ -59,7 +59,7 @@ def test_the_published_count_is_met():
 
 
 def test_other_backbones_have_no_fc_filters():
-    spec = next(spec for spec in ARCHITECTURES if spec.name == "fcn8")
+    spec = catalog.architectures().get("fcn8")
     check_image_size(spec, (32, 64), "vgg16", {"fc_filters": 8})
     with pytest.raises(BenchError, match="fcn with mobilenet has no parameter 'fc_filters'"):
         check_image_size(spec, (32, 64), "mobilenet", {"fc_filters": 8})

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from bench.architectures import ARCHITECTURES
+from bench.architectures import read_specs
 from bench.architectures.sizes import check_image_size
 from bench.commands import doctor_facts
 from bench.config import grid
@@ -13,7 +13,7 @@ from bench.core.import_by_name import resolve
 from bench.profiling.flops import forward_flops
 from bench.trials import preflight
 
-OUTSIDE = [spec for spec in ARCHITECTURES if spec.package]
+OUTSIDE = [spec for spec in read_specs() if spec.package]
 every_outside = pytest.mark.parametrize("spec", OUTSIDE, ids=lambda spec: spec.name)
 
 
@@ -47,7 +47,7 @@ def test_doctor_says_which_outside_packages_are_there(monkeypatch):
     monkeypatch.setattr(doctor_facts, "installed", lambda name: False)
     lines = doctor_facts.outside_packages()
     assert lines["keras-hub"] == (
-        "not installed, for kerashub_segformer and kerashub_deeplab_v3: pip install 'segbench[keras-hub]'"
+        "not installed, for kerashub_deeplab_v3 and kerashub_segformer: pip install 'segbench[keras-hub]'"
     )
 
 

@@ -23,11 +23,12 @@ def test_the_mapped_folders_have_no_subfolders():
 
 
 def test_every_file_that_is_not_code_is_package_data():
+    mapped = PROJECT["tool"]["setuptools"]["package-dir"]
     listed = {
         path
         for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
         for pattern in patterns
-        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+        for path in (ROOT / mapped.get(package, package.replace(".", "/"))).glob(pattern)
     }
     folders = ("bench", "architectures", "datasets")
     files = {path for name in folders for path in (ROOT / name).rglob("*") if path.is_file()}

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from bench.architectures import ARCHITECTURES
 from bench.architectures.segnet import MaxUnpooling2D, PoolingIndices, build_segnet
 from bench.architectures.sizes import check_image_size
+from bench.config import catalog
 from bench.core.errors import BenchError
 
 
@@ -88,7 +88,7 @@ def test_bad_options_are_said():
         build_segnet((32, 32, 3), 2, weights="imagenet")
     with pytest.raises(BenchError, match="as many of each"):
         build_segnet((32, 32, 3), 2, filters=[8, 16], convs=[2])
-    spec = next(spec for spec in ARCHITECTURES if spec.name == "segnet")
+    spec = catalog.architectures().get("segnet")
     with pytest.raises(BenchError, match="with a backbone has no parameter 'convs'"):
         check_image_size(spec, (32, 32), "vgg16", {"convs": [1]})
     with pytest.raises(BenchError, match=" fits is 36x36"):

@@ -126,12 +126,12 @@ def _current() -> Catalog:
 
 @functools.cache
 def _load(plugins: tuple[tuple[Path, str], ...]) -> Catalog:
-    from bench.architectures import ARCHITECTURES, BACKBONES
+    from bench.architectures import BACKBONES, read_specs
     from bench.datasets import DATASETS
 
     catalog = Catalog()
     for registry, specs in (
-        (catalog.architectures, ARCHITECTURES),
+        (catalog.architectures, read_specs()),
         (catalog.backbones, BACKBONES),
         (catalog.datasets, DATASETS),
     ):

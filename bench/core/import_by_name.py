@@ -16,11 +16,29 @@ from bench.core.files import file_hash
 def resolve(target: str) -> Callable[..., Any]:
     """The function that "package.module:function" or "path/of/plugin.py:function" names."""
     module_name, _, name = target.rpartition(":")
-    module = load_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    module = import_source(module_name)
     try:
         return getattr(module, name)
     except AttributeError as error:
         raise BenchError(f"'{module_name}' has no '{name}', which the spec names.") from error
+
+
+_MOVED = {
+    "bench.samples": "from bench.plugin import Dataset, DataFault, Sample",
+    "bench.errors": "from bench.core.errors import BenchError",
+    "bench.spec": "from bench.core.specs import ...",
+}
+"""What a plug-in could import before the modules moved, and the line that replaces it."""
+
+
+def import_source(source: str) -> ModuleType:
+    """Import a module by its name, or a file by its path (it ends in `.py`)."""
+    try:
+        return load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+    except ModuleNotFoundError as error:
+        if error.name not in _MOVED:
+            raise
+        raise BenchError(f"'{source}' imports {error.name}, which has moved. Write: {_MOVED[error.name]}") from error
 
 
 def load_file(path: Path) -> ModuleType:

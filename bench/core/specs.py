@@ -4,12 +4,13 @@ Nothing here imports keras, NumPy or pandas: the parent process plans a whole ni
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.import_by_name import resolve
 
 PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results incomparable
 SCHEMA_VERSION = 1  # what a record looks like on disk
@@ -45,9 +46,6 @@ class Param:
     choices: tuple[Any, ...] = ()  # empty: any value of the type
 
 
-SizeDivisor = int | Callable[[str | None, Mapping[str, Any]], int]
-
-
 @dataclass(frozen=True)
 class ArchitectureSpec:
     """Everything that the parent needs to know of an architecture; `build` is resolved in the trial."""
@@ -60,8 +58,9 @@ class ArchitectureSpec:
     backbones: tuple[str, ...] = ()  # empty: takes none
     default_backbone: str | None = None
     needs_backbone: bool = False
-    size_divisor: SizeDivisor = 1  # height and width must be multiples; (backbone, params) -> int
+    size_divisor: int | str = 1  # height and width must be multiples: a number, a parameter or "module:function"
     params: tuple[Param, ...] = ()
+    tiny: Mapping[str, Any] = field(default_factory=dict, hash=False)  # parameters that make it small, for tests
     backends: tuple[str, ...] = BACKENDS
     precisions: tuple[str, ...] = PRECISIONS
     compiles: bool = True  # under XLA
@@ -70,10 +69,16 @@ class ArchitectureSpec:
     package: str | None = None  # imported by the builder alone, such as "keras_hub", whose extra is keras-hub
 
     def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
-        """The number that height and width must be multiples of, in pixels."""
-        if callable(self.size_divisor):
-            return self.size_divisor(backbone, params or {})
-        return self.size_divisor
+        """The number that height and width must be multiples of, in pixels.
+
+        A function that `size_divisor` names takes the backbone, `params` and the defaults of all parameters.
+        """
+        if isinstance(self.size_divisor, int):
+            return self.size_divisor
+        given, defaults = params or {}, {param.name: param.default for param in self.params}
+        if self.size_divisor in defaults:
+            return int({**defaults, **given}[self.size_divisor])
+        return int(resolve(self.size_divisor)(backbone, given, defaults))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.core.dataset_protocol import Sample
-from bench.plugin import architecture, dataset
+from bench.plugin import Sample, architecture, dataset
 
 print("a plug-in may print when it is imported")
 
