@@ -7,10 +7,11 @@ from bench.core.errors import BenchError
 from bench.evaluation.metric_protocol import Array, ImageMetric, Need
 from bench.evaluation.metrics.boundary import BOUNDARY
 from bench.evaluation.metrics.carvana_dice import CARVANA_DICE
+from bench.evaluation.metrics.hausdorff import HAUSDORFF95
 from bench.evaluation.metrics.objects import AIRBUS_F2
 from bench.evaluation.metrics.pixels import PIXELS, PIXELS_BY_THRESHOLD
 
-IMAGE_METRICS = (PIXELS, PIXELS_BY_THRESHOLD, BOUNDARY, CARVANA_DICE, AIRBUS_F2)
+IMAGE_METRICS = (PIXELS, PIXELS_BY_THRESHOLD, BOUNDARY, CARVANA_DICE, AIRBUS_F2, HAUSDORFF95)
 """All of them. A threshold is chosen by the last one that can, so a data set's own stand after the general ones."""
 
 
