@@ -1,4 +1,4 @@
-"""The data sets' specs, one entry a name; the files beside this one are read when a trial needs them."""
+"""The data sets' specs, one entry per name; the files next to this one are read when a trial needs them."""
 
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
@@ -89,7 +89,7 @@ FOLDER = "folder:"  # what the name of a user's own folder begins with
 
 
 def folder_spec(name: str) -> DatasetSpec:
-    """The spec of a user's folder, the last part of whose path is `name`; its classes are found when it is read."""
+    """Make the spec of a user's folder, whose path ends in `name`; its classes are found when it is read."""
     return DatasetSpec(
         name=f"{FOLDER}{name}",
         adapter="bench.datasets.folder:load",

@@ -57,16 +57,16 @@ class Airbus:
     size: tuple[int, int] | None  # height and width of every tile
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (768, 768, 3), labels uint8 (768, 768); DataFault or BenchError names file and row."""
+        """Read image uint8 (768, 768, 3) and labels uint8 (768, 768); DataFault or BenchError names file and row."""
         image = self._look(sample, read_rgb)
         return image, (self._numbered(sample, image.shape[:2]) > 0).astype(np.uint8)
 
     def instances(self, sample: Sample) -> np.ndarray:
-        """The ships numbered from 1 in the order of their rows, uint16 (768, 768); where two overlap, the later."""
+        """Number the ships from 1 in the order of their rows, uint16 (768, 768); if two overlap, the later wins."""
         return self._numbered(sample, self._look(sample, read_size))
 
     def _look(self, sample: Sample, read: Callable[[Path], Any]) -> Any:
-        """What `read` gives of a tile's file; a fault names its first row too."""
+        """Read a tile's file; a fault also names its first row."""
         try:
             return read(sample.files[0])
         except DataFault as fault:
@@ -109,7 +109,7 @@ def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float
 
 
 def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
-    """How many tiles have no row."""
+    """Count the tiles that have no row."""
     return sum(name.endswith(".jpg") and name not in rows for name in os.listdir(folder / _IMAGES))
 
 
@@ -121,7 +121,7 @@ def _check(balance_ships: int, empty_fraction: float) -> None:
 
 
 def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:
-    """The names that the parameters leave, from the number of ships of each."""
+    """Choose the names that the parameters keep, from the number of ships of each."""
     left = set(ships)
     if empty_fraction < 1:
         empty = _first((name for name, count in ships.items() if not count), "empty")
@@ -137,7 +137,7 @@ def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float)
 
 
 def _first(names: Iterable[str], purpose: str) -> list[str]:
-    """The names in the order of a hash, which is as good as a draw and stays when others come or go."""
+    """Sort the names by a hash: as good as random, and unchanged if other names are added or removed."""
     return sorted(names, key=lambda name: (share(purpose, name), name))
 
 

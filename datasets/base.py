@@ -1,4 +1,4 @@
-"""What the data sets share: reading pictures whatever their files are called, checks, and splits by hash."""
+"""Helpers of the data sets: reading images whatever their files are called, checks, and splits by hash."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Decode a picture by its content, not its name, to uint8 (H, W, 3).
+    """Decode an image by its content, not its name, to uint8 (H, W, 3).
 
     An alpha channel is dropped, not blended, and an EXIF orientation is not applied: both as
     TensorFlow's decoder has it, and the labels were drawn on these pixels. Of a moving GIF the
@@ -41,12 +41,12 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Height and width of a picture, from its head alone; DataFault as `read_rgb`."""
+    """Read height and width from an image's header only; raise DataFault as `read_rgb` does."""
     return _open(path, lambda picture: (picture.height, picture.width))
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Decode a label picture to its raw values, uint8 (H, W); palette indices stay indices."""
+    """Decode a label image to its raw values, uint8 (H, W); palette indices stay indices."""
     labels = _decode(path, None)
     if labels.ndim != 2 or labels.dtype not in (np.uint8, np.bool_):
         what = f"{labels.dtype} {labels.shape}"
@@ -70,14 +70,14 @@ def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
-    """DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` names where the labels stand."""
+    """Raise DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` names where the labels are."""
     if image.shape[:2] != labels.shape:
         sizes = [f"{height}x{width}" for height, width in (labels.shape, image.shape[:2])]
         raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its picture {sizes[1]}.", "size")
 
 
 def first_size(paths: Iterable[Path]) -> tuple[int, int] | None:
-    """Height and width of the first picture that can be read: run-length text is for pictures of one size."""
+    """Read height and width of the first readable image; run-length text is for images of one size."""
     for path in paths:
         try:
             return read_size(path)
@@ -87,14 +87,14 @@ def first_size(paths: Iterable[Path]) -> tuple[int, int] | None:
 
 
 def check_same_size(size: tuple[int, int], expected: tuple[int, int] | None, place: object) -> None:
-    """DataFault unless a picture has the size of the first one, for whose pixels its run-length text was counted."""
+    """Raise DataFault unless an image has the size of the first one, for which its run-length text was written."""
     if expected is not None and size != expected:
         sizes = [f"{height}x{width}" for height, width in (size, expected)]
         raise DataFault(f"{place}: it has {sizes[0]} pixels, the first picture {sizes[1]}: its runs don't fit.", "size")
 
 
 def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: str) -> Path:
-    """The folder of a data set, once it has what is needed; BenchError ends with `help`, how to get it."""
+    """Check that a folder has what is needed and return it; BenchError ends with `help`, how to get the data."""
     if folder is None:
         raise BenchError(f"The data set '{name}' needs a folder. {help}")
     missing = [part for part in needed if not (folder / part).exists()]
@@ -105,7 +105,7 @@ def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: st
 
 
 def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
-    """Group -> split: 70 % train, 10 % val, 20 % test, by a hash of the group's name.
+    """Map each group to a split by a hash of its name: 70 % train, 10 % val, 20 % test.
 
     Of many groups each goes by its own hash alone, so that absent or added ones don't move others. Fewer are put in
     the order of their hashes and cut at the shares, since chance would leave too little of a split. Of three groups

@@ -38,7 +38,7 @@ _IMAGES, _MASKS, _TABLE = "train", "train_masks", "train_masks.csv"
 
 @dataclass(frozen=True)
 class Carvana:
-    """The pictures of one folder in the publisher's layout."""
+    """The images of one folder in the publisher's layout."""
 
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
@@ -47,7 +47,7 @@ class Carvana:
     size: tuple[int, int] | None  # height and width of every picture
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (1280, 1918, 3), labels uint8 (1280, 1918); DataFault names the file, and the row of a table."""
+        """Read image uint8 (1280, 1918, 3) and labels uint8 (1280, 1918); DataFault names file and row."""
         image = read_rgb(sample.files[0])
         if row := self.rows.get(sample.name):
             where = place(self.table, row, sample.files[0].name)
@@ -92,7 +92,7 @@ def _car(name: str) -> str:
 
 
 def _rows(table: Path) -> dict[str, Row]:
-    """Sample's name -> its row; BenchError for a picture with two."""
+    """Map each sample's name to its row; raise BenchError if an image has two."""
     rows = read_table(table, "img", "rle_mask")
     for name, found in rows.items():
         if len(found) > 1:

@@ -1,4 +1,4 @@
-"""A folder of the user's own: images/ and masks/ with the same stems, named `folder:PATH`. Our own layout, any licence.
+"""A user's own folder, named `folder:PATH`: images/ and masks/ with the same stems. The layout is segbench's own.
 
 Layout:
     images/STEM.jpg     or .jpeg, .png, .bmp, .tif, .tiff, .webp, .gif
@@ -35,7 +35,7 @@ _HELP = "It needs images/ and masks/ with the same stems; classes.json, train.tx
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures of one folder."""
+    """The images of one folder."""
 
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
@@ -43,7 +43,7 @@ class Folder:
     values: Mapping[int, int]  # of a mask -> label
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3), labels uint8 (H, W); DataFault names the file."""
+        """Read image uint8 (H, W, 3) and labels uint8 (H, W); DataFault names the file."""
         image, mask = read_rgb(sample.files[0]), read_mask(sample.files[1])
         check_size(image, mask, sample.files[1])
         if sample.files[1].suffix.lower() in BINARY:
@@ -59,7 +59,7 @@ class Folder:
 
 
 def load(data_dir: Path | None) -> Folder:
-    """The classes of classes.json, or those that the masks have."""
+    """Read the classes from classes.json, or from the masks."""
     folder = check_folder("folder", data_dir, ("images", "masks"), _HELP)
     images, masks = _by_stem(folder / "images", _IMAGES), _by_stem(folder / "masks", _MASKS)
     classes, values = _classes(folder / "classes.json", list(masks.values()))
@@ -77,7 +77,7 @@ def load(data_dir: Path | None) -> Folder:
 
 
 def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Stem -> file; BenchError for two of one stem."""
+    """Map each stem to its file; raise BenchError if two have one stem."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
@@ -89,7 +89,7 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 
 def _classes(file: Path, masks: Sequence[Path]) -> tuple[tuple[str, ...], dict[int, int]]:
-    """Names of the classes, and label of each value of the masks."""
+    """Return the class names, and the label of each value in the masks."""
     if file.exists():
         names, values = _named(file)
         both = len(names) == 2 and isinstance(values, range) and values_of(masks) <= {0, 255}
@@ -108,7 +108,7 @@ def _classes(file: Path, masks: Sequence[Path]) -> tuple[tuple[str, ...], dict[i
 
 
 def _named(file: Path) -> tuple[tuple[str, ...], Sequence[int]]:
-    """Names and values of classes.json; of a list, the values are a range."""
+    """Read names and values from classes.json; in a list, the values are 0, 1, ..."""
     accepted = 'Accepted: a list of names, or {"name": value} with different values from 0 to 255; two or more.'
     try:
         given = json.loads(file.read_text())
@@ -127,7 +127,7 @@ def _named(file: Path) -> tuple[tuple[str, ...], Sequence[int]]:
 
 
 def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Stem -> split, and what to say of the stems that no list has."""
+    """Map each stem to its split, and return notes on the stems that no list has."""
     lists = {split: folder / f"{split}.txt" for split in SPLITS if (folder / f"{split}.txt").exists()}
     if not lists:
         return hashed_splits(stems), ()
@@ -146,7 +146,7 @@ def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[s
 
 
 def _lines(file: Path, stems: set[str]) -> list[tuple[int, str]]:
-    """Row and stem of each line that says something; a name may have its suffix."""
+    """Yield row and stem of each line that isn't empty; a name may have its suffix."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

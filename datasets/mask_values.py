@@ -1,4 +1,4 @@
-"""The masks of a user's folder: read whatever they were saved as, and the values that they have in all."""
+"""Read the masks of a user's folder, whatever they were saved as, and find the values that they have."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _GREY = np.array([299, 587, 114])  # per mille of red, green and blue, ITU-R BT.
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """The raw values of a mask, uint8 (H, W); of a binary format 0 and 1. DataFault names the file."""
+    """Read the raw values of a mask, uint8 (H, W); 0 and 1 in a binary format. DataFault names the file."""
     if path.suffix.lower() in BINARY:
         return (read_rgb(path).astype(np.int64) @ _GREY >= 1000 * _LIGHT).astype(np.uint8)
     try:
@@ -32,7 +32,7 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def values_of(paths: Sequence[Path]) -> set[int]:
-    """All values that masks have; of binary formats 0 and 255. What can't be read is left to who reads it.
+    """Find all values that masks have (0 and 255 in binary formats); skip unreadable masks, which are reported later.
 
     Kept in the cache folder by the files' sizes and times, since every mask is decoded for it.
     """

@@ -31,14 +31,14 @@ _HELP = (
 
 @dataclass(frozen=True)
 class Pets:
-    """The pictures of one folder in the publishers' layout."""
+    """The images of one folder in the publishers' layout."""
 
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
     classes: Sequence[int]  # of the raw values 1, 2, 3
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (H, W, 3), labels uint8 (H, W); DataFault names the file."""
+        """Read image uint8 (H, W, 3) and labels uint8 (H, W); DataFault names the file."""
         image, trimap = read_rgb(sample.files[0]), read_labels(sample.files[1])
         check_size(image, trimap, sample.files[1])
         if trimap.min() < 1 or trimap.max() > 3:
@@ -48,12 +48,12 @@ class Pets:
 
 
 def load(data_dir: Path | None) -> Pets:
-    """Three classes: pet, background, border."""
+    """Load the data set with three classes: pet, background, border."""
     return _load(data_dir, _THREE_CLASSES)
 
 
 def load_binary(data_dir: Path | None) -> Pets:
-    """Two classes: background, pet (with its border)."""
+    """Load the data set with two classes: background, pet (with its border)."""
     return _load(data_dir, _BINARY)
 
 

@@ -17,7 +17,7 @@ _LARGEST = 2**61  # past the end of every picture, and two of them still fit int
 
 
 def rle_encode(mask: np.ndarray, order: Order = "column") -> str:
-    """The runs of the pixels that are not zero; `mask` (H, W) of any type of number."""
+    """Encode the pixels that are not zero; `mask` (H, W) has any number type."""
     binary = _binary(mask)
     column = _is_column(order)
     used = np.flatnonzero(np.bitwise_or.reduce(binary, axis=0) if column else binary.any(axis=1))
@@ -35,7 +35,7 @@ def rle_encode(mask: np.ndarray, order: Order = "column") -> str:
 
 
 def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, place: str = "") -> np.ndarray:
-    """The mask of a text, uint8 (H, W) of 0 and 1.
+    """Decode a text to a mask, uint8 (H, W) of 0 and 1.
 
     Args:
         shape: height, width in pixels.
@@ -51,14 +51,14 @@ def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, pl
 
 
 def pixels(text: str, size: int, *, place: str = "") -> np.ndarray:
-    """Where a text's pixels lie in the flat picture of `size` pixels, int64, ascending; errors as of `rle_decode`."""
+    """Find a text's pixels in the flat image of `size` pixels, int64, ascending; errors as in `rle_decode`."""
     starts, lengths = _runs(text, size, place)
     shifts = starts - np.cumsum(lengths) + lengths  # of each run against the count of pixels before it
     return np.repeat(shifts, lengths) + np.arange(lengths.sum())
 
 
 def unflatten(flat: np.ndarray, shape: tuple[int, int], order: Order = "column") -> np.ndarray:
-    """The flat picture (H * W,), in the order of its text, as (H, W)."""
+    """Reshape the flat image (H * W,), in the order of its text, to (H, W)."""
     return flat.reshape(shape[::-1]).T if _is_column(order) else flat.reshape(shape)
 
 
@@ -76,7 +76,7 @@ def _binary(mask: np.ndarray) -> np.ndarray:
 
 
 def _runs(text: str, size: int, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """Starts, counted from 0, and lengths; checked, since one wrong run would shift the truth silently."""
+    """Parse starts (from 0) and lengths, and check them: one wrong run would silently shift the labels."""
     numbers = _numbers(text, place)
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     ends = starts + lengths
@@ -86,7 +86,7 @@ def _runs(text: str, size: int, place: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, place: str) -> BenchError:
-    """What is wrong with the first run that is."""
+    """Describe the first faulty run."""
     ends = starts + lengths
     kinds = {
         "starts at 0, but pixels are counted from 1": starts < 0,

@@ -13,14 +13,14 @@ _LARGEST_FIELD = 2**30  # characters; csv's own limit of 131,072 is less than a 
 
 @dataclass(frozen=True)
 class Row:
-    """One object, or one picture without any."""
+    """One object, or one image without any."""
 
     number: int  # line of the file, its header being 1
     text: str  # empty: nothing is there
 
 
 def read_table(path: Path, image_column: str, text_column: str) -> dict[str, list[Row]]:
-    """Picture's name -> its rows, in the order of the file.
+    """Map each image's name to its rows, in the order of the file.
 
     BenchError for a file that can't be read, lacks a column, or has a row that is cut short.
     """
@@ -43,7 +43,7 @@ def read_table(path: Path, image_column: str, text_column: str) -> dict[str, lis
 
 
 def place(path: Path, row: Row, name: str) -> str:
-    """What a message calls a row: `masks.csv, row 17, 0a1b.jpg`."""
+    """Name a row in a message: `masks.csv, row 17, 0a1b.jpg`."""
     return f"{path}, row {row.number}, {name}"
 
 

@@ -30,29 +30,29 @@ _STRONG = 90.0  # least difference between the channels of an object's colour
 
 @dataclass(frozen=True)
 class Shapes:
-    """The data set; its pictures are made when they are read."""
+    """The data set; its images are drawn when they are read."""
 
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Image uint8 (160, 160, 3), labels uint8 (160, 160)."""
+        """Read image uint8 (160, 160, 3) and labels uint8 (160, 160)."""
         return self.read_at(sample, NATIVE_SIZE)
 
     def read_at(self, sample: Sample, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """The same scene drawn at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
+        """Draw the same scene at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
         seed = hashlib.sha256(f"{_VERSION}/{sample.name}".encode()).digest()
         return draw(np.random.default_rng(int.from_bytes(seed[:16], "big")), size)
 
 
 def load(data_dir: Path | None) -> Shapes:
-    """The data set; it needs no folder and ignores one."""
+    """Load the data set; it needs no folder and ignores one."""
     names = [(f"{split}_{i:03d}", split) for split, count in COUNTS.items() for i in range(count)]
     return Shapes(tuple(Sample(name, split, name, token=f"{_VERSION}/{name}") for name, split in names))
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """One scene: image uint8 (H, W, 3), labels uint8 (H, W)."""
+    """Draw one scene: image uint8 (H, W, 3), labels uint8 (H, W)."""
     image = _textured(rng, _greyish(rng), size)
     labels = np.zeros(size, np.uint8)
     for _ in range(int(rng.integers(3, 6))):
@@ -68,7 +68,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, n
 
 
 def _object(rng: np.random.Generator, class_id: int, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
-    """The window that an object covers, and its mask in it; a radius is 0.12 to 0.26 of the shorter side."""
+    """Return the window that an object covers, and its mask there; a radius is 0.12 to 0.26 of the shorter side."""
     radius = (0.12 + 0.14 * rng.random()) * min(size)
     center = (0.08 + 0.84 * rng.random(2)) * size
     window = tuple(
@@ -82,7 +82,7 @@ def _object(rng: np.random.Generator, class_id: int, size: tuple[int, int]) -> t
 
 
 def _mask(class_id: int, u: np.ndarray, v: np.ndarray, hole: float) -> np.ndarray:
-    """Where an object of radius about 1 lies in its own coordinates; the four have like areas."""
+    """Draw an object of radius about 1 in its own coordinates; the four shapes have similar areas."""
     if class_id == _DISK:
         return u * u + v * v < 1
     if class_id == _SQUARE:
@@ -95,7 +95,7 @@ def _mask(class_id: int, u: np.ndarray, v: np.ndarray, hole: float) -> np.ndarra
 
 
 def _stroke(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A straight band across the picture, bool (H, W)."""
+    """Draw a straight band across the image, bool (H, W)."""
     y, x = (np.arange(extent) + 0.5 - place * extent for extent, place in zip(size, rng.random(2), strict=True))
     cosine, sine = _direction(rng)
     return np.abs(x * cosine + y[:, None] * sine) < (0.01 + 0.03 * rng.random()) * min(size)
@@ -106,7 +106,7 @@ def _paint(image: np.ndarray, mask: np.ndarray, fill: np.ndarray) -> None:
 
 
 def _textured(rng: np.random.Generator, color: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A colour with blots of light and shade over it, float32 (H, W, 3)."""
+    """Draw a colour with light and dark spots, float32 (H, W, 3)."""
     cells = int(rng.integers(3, 12))
     coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
     shade = np.asarray(coarse.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32) - 127.5
@@ -114,12 +114,12 @@ def _textured(rng: np.random.Generator, color: np.ndarray, size: tuple[int, int]
 
 
 def _greyish(rng: np.random.Generator) -> np.ndarray:
-    """A colour near grey, RGB, float64 (3,)."""
+    """Choose a colour near grey, RGB, float64 (3,)."""
     return 40 + 160 * rng.random() + _GREYISH * rng.random(3)
 
 
 def _strong(rng: np.random.Generator) -> np.ndarray:
-    """A colour far from grey, RGB, float64 (3,)."""
+    """Choose a colour far from grey, RGB, float64 (3,)."""
     while True:
         color = 30 + 195 * rng.random(3)
         if color.max() - color.min() > _STRONG:
@@ -127,7 +127,7 @@ def _strong(rng: np.random.Generator) -> np.ndarray:
 
 
 def _direction(rng: np.random.Generator) -> tuple[float, float]:
-    """A unit vector."""
+    """Choose a unit vector."""
     while True:
         x, y = (2 * rng.random(2) - 1).tolist()
         length = math.sqrt(x * x + y * y)

@@ -1,4 +1,4 @@
-"""Which tiles show the same place: a perceptual hash of every cell of the grid that they were cut on.
+"""Find tiles that show the same place, by a perceptual hash of every cell of the grid that they were cut on.
 
 Airbus cut its scenes into tiles of 768 pixels at steps of 256, so neighbours share whole cells of 256 x 256 pixels:
 a row or a column of them, or a corner. Each cell's hash (`imagehash.phash`, 64 bits, of the cell at an eighth of its
@@ -38,7 +38,7 @@ _VERSION = "tiles-1"  # a change of the hashes needs another
 
 
 def overlapping(paths: Sequence[Path]) -> list[str]:
-    """The group of each tile: the first name, in alphabetical order, of those that it overlaps with, over any chain."""
+    """Group overlapping tiles, over any chain; a group is called by its first name in alphabetical order."""
     names = [path.name for path in paths]
     labels = _components(_hashes(paths))
     first: dict[int, str] = {}
@@ -48,7 +48,7 @@ def overlapping(paths: Sequence[Path]) -> list[str]:
 
 
 def _components(hashes: np.ndarray) -> list[int]:
-    """Number of the connected component of each tile, from the hashes (N, cells) that they share."""
+    """Number the connected components of tiles that share hashes (N, cells)."""
     count = len(hashes)
     cells, tiles = hashes.ravel(), np.repeat(np.arange(count), hashes.shape[1])
     order = np.lexsort((tiles, cells))
@@ -64,7 +64,7 @@ def _components(hashes: np.ndarray) -> list[int]:
 
 
 def _hashes(paths: Sequence[Path]) -> np.ndarray:
-    """Hashes of the cells, uint64 (N, 9), kept in the cache folder while a file's size and time stay the same."""
+    """Hash the cells, uint64 (N, 9); hashes stay in the cache folder while a file's size and time stay the same."""
     stamps = [_stamp(path) for path in paths]
     folder = hashlib.sha256(f"{_VERSION} {paths[0].parent if paths else ''}".encode()).hexdigest()[:12]
     file = cache_folder("tiles") / f"{folder}.npz"
@@ -79,7 +79,7 @@ def _hashes(paths: Sequence[Path]) -> np.ndarray:
 
 
 def tile_hashes(path: Path) -> np.ndarray:
-    """Hashes of a tile's cells, row by row, uint64 (9,); 0 for flat cells, and for all of a file that can't be read."""
+    """Hash a tile's cells, row by row, uint64 (9,); 0 for flat cells, and for every cell of an unreadable file."""
     try:
         with Image.open(path) as picture:
             picture.draft("L", (GRID * _CELL, GRID * _CELL))  # JPEG decodes an eighth of the size five times as fast

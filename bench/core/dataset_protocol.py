@@ -1,4 +1,4 @@
-"""What a data set's adapter gives to the pipeline: samples, and a way to read one."""
+"""The protocol of a data set's adapter: samples, and a way to read one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench.core.errors import BenchError
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its labels, not read yet."""
+    """One image with its labels, not read yet."""
 
     name: str  # unique in the data set, the same on every machine
     split: str  # "train", "val" or "test"
@@ -27,7 +27,7 @@ class DataFault(BenchError):
 
 
 class Dataset(Protocol):
-    """A data set that stands on this machine.
+    """A data set on this machine.
 
     One that can make its pictures at any size also has `read_at(sample, (height, width))`; the
     pack then asks for the trial's size and nothing is resized. One that knows its objects apart has
@@ -39,7 +39,7 @@ class Dataset(Protocol):
     notes: tuple[str, ...]  # what a reader of the results should know, such as absent files
 
     def read(self, sample: Sample) -> tuple[Any, Any]:
-        """Image uint8 (H, W, 3) and labels uint8 (H, W) at native size.
+        """Read image uint8 (H, W, 3) and labels uint8 (H, W) at native size.
 
         Labels are class indices or IGNORE_INDEX. A sample that can't be used raises DataFault.
         """

@@ -1,4 +1,4 @@
-"""What an exception of a trial's process means for its record."""
+"""Turn an exception of a trial's process into the status and reason of its record."""
 
 import re
 
@@ -13,19 +13,19 @@ _TERMINAL = re.compile("\x1b\\[[0-9;]*m")  # bold and colours
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device or the host had no memory left, in the words of any backend."""
+    """Tell whether the device or the host had no memory left, in the words of any backend."""
     return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in _OUT_OF_MEMORY)
 
 
 def status_of(error: BaseException) -> str:
-    """`out_of_memory`, `diverged` or `failed`."""
+    """Return `out_of_memory`, `diverged` or `failed`."""
     if is_out_of_memory(error):
         return "out_of_memory"
     return "diverged" if type(error).__name__ == "Diverged" else "failed"
 
 
 def reason_of(error: BaseException) -> str:
-    """One line: the message, with the exception's name unless it is written for the user."""
+    """Return one line: the message, with the exception's name unless it is written for the user."""
     lines = [line.strip() for line in _TERMINAL.sub("", str(error)).splitlines() if line.strip()] or [""]
     message = lines[0]
     if message.startswith(_KERAS) and len(lines) > 1:  # what was thrown stands below where

@@ -1,4 +1,4 @@
-"""Batches of a pack as NumPy arrays, uint8: the rest happens on the device."""
+"""Make batches of a pack as NumPy arrays, uint8; everything else happens on the device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
 
 @dataclass(frozen=True)
 class Crop:
-    """A random part of each image.
+    """A rule that chooses a random part of each image.
 
     It is centred on a random pixel of the foreground (neither class 0 nor ignored) with the given chance, moved
     where it would stand over the border; else, and in images without foreground, it lies anywhere.
@@ -24,7 +24,7 @@ class Crop:
     foreground: float = 0.0  # chance
 
     def of(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Views of the part in an image (H, W, 3) and its labels (H, W); of a memory-mapped image no more is read."""
+        """Return views of a part of an image (H, W, 3) and its labels (H, W); only the part is read from disk."""
         top, left = self._corner(labels, rng)
         part = np.s_[top : top + self.size[0], left : left + self.size[1]]
         return image[part], labels[part]
@@ -43,7 +43,7 @@ class Crop:
 def training(
     pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None
 ) -> Iterator[Batch]:
-    """Endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; of parts with `crop`.
+    """Yield endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; with `crop`, parts.
 
     Every batch is whole: what an epoch leaves over starts the next one's first batch, so each image
     comes equally often and nothing is compiled twice. The order depends on the seed alone, not on the crop.
@@ -58,7 +58,7 @@ def training(
 
 
 def _orders(indexes: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The images of each batch, without end."""
+    """Yield the positions of each batch's images, without end."""
     waiting = rng.permutation(indexes)
     while True:
         while len(waiting) < batch_size:
@@ -74,7 +74,7 @@ def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator
 
 
 def evaluation(pack: Pack, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Batches in order, each with its count of valid rows.
+    """Yield batches in order, each with its count of valid rows.
 
     The last one is padded to `batch_size` with black images labelled IGNORE_INDEX.
     """

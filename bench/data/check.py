@@ -1,4 +1,4 @@
-"""A look at every sample of a data set: what training would stumble over, and what it would see."""
+"""Look at every sample of a data set: the faults that would stop training, and the classes and sizes."""
 
 import os
 from collections import Counter
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 @dataclass
 class Health:
-    """What was found in the samples that were read."""
+    """The findings in the samples that were read."""
 
     read: int = 0
     splits: Counter[str] = field(default_factory=Counter)  # images that can be read, by split
@@ -31,11 +31,11 @@ class Health:
 
     @property
     def kinds(self) -> Counter[str]:
-        """How many problems of each kind there are."""
+        """The number of problems of each kind."""
         return Counter(kind for kind, _ in self.problems)
 
     def share(self, label: int) -> float:
-        """Of the pixels that count, those with a label."""
+        """The share of the counted pixels that have a label."""
         counted = int(self.pixels[:IGNORE_INDEX].sum())
         return int(self.pixels[label]) / counted if counted else 0.0
 
@@ -62,7 +62,7 @@ def examine(
 
 
 def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray] | Exception:
-    """Size and pixels of each label, or what is wrong."""
+    """Return the size and the pixels of each label, or the fault."""
     try:
         image, labels = source.dataset.read(sample)
         check_labels(sample, image, labels, source.spec.num_classes)
@@ -72,6 +72,6 @@ def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray] 
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """At most `count` of the items, evenly spaced."""
+    """Choose at most `count` items, evenly spaced."""
     places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
     return [items[place] for place in places]

@@ -1,4 +1,4 @@
-"""From a sample's files to one row of a pack: decoded, checked, resized, hashed."""
+"""Turn a sample's files into one row of a pack: decode, check, resize and hash them."""
 
 import hashlib
 import zlib
@@ -26,7 +26,7 @@ class Row:
 
 
 def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str) -> Row:
-    """Read one sample; BenchError or OSError when its files are missing or broken or its labels impossible."""
+    """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are impossible."""
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     check_labels(sample, image, labels, source.spec.num_classes)
@@ -59,7 +59,7 @@ def _digest(sample: Sample) -> str:
 
 
 def check_labels(sample: Sample, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
-    """DataFault unless image and labels have the types and the size of the contract, and only known labels."""
+    """Raise DataFault unless image and labels have the types and sizes of the protocol, and only known labels."""
     place = sample.files[-1] if sample.files else sample.name
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataFault(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).", "size")

@@ -1,4 +1,4 @@
-"""Archives fetched and verified by tensorflow-datasets' download manager, unpacked as their publishers made them.
+"""Fetch and verify archives by tensorflow-datasets' download manager; unpack them as their publishers made them.
 
 Only the manager is taken from there, not its decoded records: the data set's adapter reads the same
 files as with --data-dir, so pixels and splits don't depend on the way that the data came.
@@ -22,7 +22,7 @@ _COMPLETE = ".complete"
 
 
 def fetch(spec: DatasetSpec) -> Path:
-    """The folder with a data set's unpacked archives, downloaded at the first call.
+    """Return the folder with a data set's unpacked archives; the first call downloads them.
 
     Competition data comes through Kaggle. BenchError when the data set can't be downloaded (it needs --data-dir
     then), when tensorflow-datasets is not installed, without network, or when a checksum is wrong.
@@ -45,7 +45,7 @@ def fetch(spec: DatasetSpec) -> Path:
 
 
 def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
-    """Fetch, verify and unpack; the folders of the unpacked archives. Whole archives of an earlier try are kept."""
+    """Fetch, verify and unpack, and return the unpacked folders; complete archives of an earlier try are reused."""
     for part in archives.glob("*.tmp.*"):  # half a file of a run that was broken off
         shutil.rmtree(part)
     # The archives, what they unpack to, and a little for the file system's blocks.
@@ -65,14 +65,14 @@ def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
 
 
 def _reach(url: str) -> None:
-    """Fail at once where there is no network: the manager would retry for minutes."""
+    """Fail at once if there is no network; the manager would retry for minutes."""
     import requests  # what the manager fetches with, so proxies and certificates are the same
 
     requests.head(url, timeout=10)
 
 
 def _manager(spec: DatasetSpec, archives: Path) -> Any:
-    """The download manager, told what the archives must be."""
+    """Make the download manager, with the size and checksum that each archive must have."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.checksums import UrlInfo
 
@@ -86,7 +86,7 @@ def _by_hand(spec: DatasetSpec) -> str:
 
 
 def _gather(unpacked: list[Path], folder: Path) -> None:
-    """Move what the archives hold into one folder, and mark it complete at the end."""
+    """Move the archives' contents into one folder, and mark it complete at the end."""
     folder.mkdir(exist_ok=True)
     for archive in unpacked:
         for item in archive.iterdir():

@@ -1,4 +1,4 @@
-"""Masks as PNG files, for tools that read no run-length text."""
+"""Write masks as PNG files, for tools that can't read run-length text."""
 
 import os
 import shutil
@@ -77,7 +77,7 @@ def _write_all(
 
 
 def _write(source: Source, sample: Sample, folder: Path, per_object: bool) -> int | Exception:
-    """Number of files written for a sample, or what is wrong with it."""
+    """Write a sample's files; return how many, or the fault."""
     try:
         masks = list(_masks(source, sample, per_object))
     except (BenchError, OSError) as error:
@@ -88,7 +88,7 @@ def _write(source: Source, sample: Sample, folder: Path, per_object: bool) -> in
 
 
 def _masks(source: Source, sample: Sample, per_object: bool) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and mask uint8 (H, W) of each file."""
+    """Yield the name and the mask, uint8 (H, W), of each file."""
     if per_object:
         instances = source.dataset.instances(sample)  # type: ignore[attr-defined]
         for number in range(1, int(instances.max()) + 1):

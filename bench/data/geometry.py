@@ -1,4 +1,4 @@
-"""One grid to another: a picture and its labels to the pack's size, and probabilities back to the native size.
+"""Resize an image and its labels to the pack's size, and probabilities back to the native size.
 
 Pixels are areas and their centres lie at halves, for pictures, labels and the way back alike. Three policies say
 what becomes of another aspect ratio:
@@ -20,12 +20,12 @@ Size = tuple[int, int]  # height, width in pixels
 
 
 def resize_image(image: np.ndarray, size: Size, policy: str = "stretch") -> np.ndarray:
-    """Bilinear, antialiased when shrinking; uint8 (H, W, 3) to (*size, 3)."""
+    """Resize an image by bilinear interpolation, antialiased when shrinking; uint8 (H, W, 3) to (*size, 3)."""
     return _resize(image, size, policy, Image.Resampling.BILINEAR, fill=0)
 
 
 def resize_labels(labels: np.ndarray, size: Size, policy: str = "stretch", fill: int = IGNORE_INDEX) -> np.ndarray:
-    """The label at each new pixel's centre, on the same grid as `resize_image`; uint8 or uint16 (H, W) to `size`.
+    """Take the label at each new pixel's centre, on the grid of `resize_image`; uint8 or uint16 (H, W) to `size`.
 
     Args:
         fill: what the padding of a letterbox holds; 0 for the numbers of objects.

@@ -1,4 +1,4 @@
-"""Competition data through kagglehub, which fetches, resumes and verifies with the user's own credentials.
+"""Download competition data through kagglehub, which fetches, resumes and verifies with the user's credentials.
 
 downloads/kaggle-NAME/           the unpacked archives, where a competition has them
 downloads/kaggle-NAME.complete   the folder with the data, written last
@@ -19,7 +19,7 @@ _TOKEN_PAGE = "https://www.kaggle.com/settings"
 
 
 def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
-    """The folder with a competition's data, downloaded at the first call.
+    """Return the folder with a competition's data; the first call downloads them.
 
     BenchError without kagglehub, credentials, room on the disk or network, or for a broken archive: one message
     that says how to get the files by hand.
@@ -43,7 +43,7 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
 
 
 def is_here(spec: DatasetSpec, source: KaggleSource) -> bool:
-    """Whether `fetch` has nothing to download; BenchError where it could not."""
+    """Tell whether `fetch` has nothing to download; raise BenchError if it could not download."""
     if _known(_folder(spec)):
         return True
     _library(spec, source)
@@ -63,7 +63,7 @@ def _known(folder: Path) -> Path | None:
 
 
 def _library(spec: DatasetSpec, source: KaggleSource) -> ModuleType:
-    """kagglehub, once it knows who asks."""
+    """Import kagglehub after checking that there are credentials."""
     missing = f"The data set '{spec.name}' is not on this machine, and can't be downloaded:"
     try:
         import kagglehub

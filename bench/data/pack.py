@@ -45,16 +45,16 @@ class Pack:
     instance_offsets: tuple[int, ...]  # likewise of instances.zlib
 
     def indexes(self, split: str) -> np.ndarray:
-        """Rows of "train", "val" or "test", int64, ascending."""
+        """Return the rows of "train", "val" or "test", int64, ascending."""
         return np.flatnonzero([s == split for s in self.splits]).astype(np.int64)
 
     def truth(self, index: int) -> np.ndarray:
-        """Labels of one row at native size, uint8 (h, w)."""
+        """Return the labels of one row at native size, uint8 (h, w)."""
         block = self._block(pack_writer.TRUTH, self.truth_offsets, index)
         return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
 
     def instances(self, index: int) -> np.ndarray | None:
-        """Objects of one row at native size, uint16 (h, w), numbered from 1; None where the data set has none."""
+        """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None without objects."""
         block = self._block(pack_writer.INSTANCES, self.instance_offsets, index)
         return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
 
@@ -77,7 +77,7 @@ def prepare(
     skip_corrupt: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pack:
-    """The pack of a data set at one size; written when there is none, or when a source file has changed.
+    """Open the pack of a data set at one size; write it if there is none or a source file has changed.
 
     Safe when several processes call it at once: one writes, the others wait and read.
 
@@ -118,12 +118,12 @@ def prepare(
 
 
 def _file_name(text: str) -> str:
-    """A data set's name as a part of a file's: `folder:my data` has what a file's name may not."""
+    """Turn a data set's name into a part of a file name, where `:` and spaces are not allowed."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
-    """The manifest of a whole pack of just these files, or None."""
+    """Return the manifest if the pack is complete and made of exactly these files, else None."""
     try:
         manifest = json.loads((path / pack_writer.MANIFEST).read_text())
         sizes = {name: (path / name).stat().st_size for name in pack_writer.DATA_FILES}

@@ -1,4 +1,4 @@
-"""Writing a pack: decode in parallel, write beside the place, rename when it is whole."""
+"""Write a pack: decode in parallel, write next to the final place, and rename when it is complete."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 
 def stamps(source: Source) -> list[Any]:
-    """What is known of every sample without reading it: name, split, group, token, files with size and mtime."""
+    """List what is known of every sample without reading it: name, split, group, token, files with size and mtime."""
     return [[s.name, s.split, s.group, s.token, [[str(p), *_stamp(p)] for p in s.files]] for s in source.samples]
 
 
@@ -102,7 +102,7 @@ def _fill(
 
 
 def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
-    """Write one block after the other; where each begins, and where the last ends."""
+    """Write one block after the other; return where each begins and where the last ends."""
     with path.open("wb") as file:
         file.writelines(blocks)
     return np.cumsum([0, *map(len, blocks)]).tolist()
@@ -116,7 +116,7 @@ def _decode(
     problems: dict[int, str],
     progress: Progress | None,
 ) -> None:
-    """Read all samples; what can't be read goes into `problems`. Threads, since Pillow frees the GIL."""
+    """Read all samples in threads (Pillow frees the GIL); faults go into `problems`."""
 
     def one(index: int) -> None:
         try:
@@ -137,7 +137,7 @@ def _decode(
 
 
 def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
-    """Positions of the samples that stay; BenchError for problems that may not be skipped or that empty a split."""
+    """Return the positions of kept samples; raise BenchError for faults that may not be skipped or empty a split."""
     if problems and not skip_corrupt:
         shown = [f"  {problems[index]}" for index in sorted(problems)[:_MOST_LINES]]
         shown += [f"  and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
@@ -156,7 +156,7 @@ def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[
 
 
 def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> None:
-    """Move the kept rows together, in order, and cut the files after the last."""
+    """Move the kept rows together, in order, and truncate the files after the last."""
     for name, array in zip((IMAGES, LABELS), arrays, strict=True):
         for new, old in enumerate(kept):
             if new != old:
@@ -166,6 +166,6 @@ def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> Non
 
 
 def fingerprint(samples: Sequence[Sample], digests: Sequence[str]) -> str:
-    """Hash of name, split and source bytes of the samples, in whatever order: 16 hexadecimal digits."""
+    """Hash names, splits and source bytes of the samples, whatever their order: 16 hexadecimal digits."""
     lines = sorted(f"{s.name}\t{s.split}\t{digest}\n" for s, digest in zip(samples, digests, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A data set opened on this machine: its adapter called, its validation split cut, its samples checked."""
+"""Open a data set on this machine: call its adapter, split off validation, check its samples."""
 
 import hashlib
 import inspect
@@ -30,18 +30,18 @@ class Source:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the results should know."""
+        """The notes that a reader of the results should know."""
         return tuple(self.dataset.notes)
 
     def of_split(self, split: str) -> list[Sample]:
-        """The samples of "train", "val" or "test", in order."""
+        """Return the samples of "train", "val" or "test", in order."""
         return [sample for sample in self.samples if sample.split == split]
 
 
 def open_source(
     spec: DatasetSpec, data_dir: Path | str | None = None, params: Mapping[str, Any] | None = None
 ) -> Source:
-    """Call a data set's adapter, downloading the archives first where no folder is given and it names some.
+    """Call a data set's adapter; download its archives first if it names some and no folder is given.
 
     A spec without classes takes those that the data set finds in its folder. BenchError for a missing folder
     (from the adapter), an empty split, or names that are not unique.

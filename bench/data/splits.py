@@ -1,4 +1,4 @@
-"""Which images train and which validate: cut by hashes of names, the same on every machine."""
+"""Split images into training and validation by hashes of their names, the same on every machine."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ VALIDATION_SHARE = 0.1
 
 
 def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Move a tenth of the training groups to "val" where a data set has no "val" of its own.
+    """Move a tenth of the training groups to "val" if a data set has no "val" of its own.
 
     Whether a group moves depends on its name alone, so absent or added files don't move others; of a
     set so small that none would move, the group with the smallest hash does.
@@ -28,7 +28,7 @@ def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 
 def train_subset(names: Sequence[str], fraction: float) -> np.ndarray:
-    """Positions of a share of the training images, int64, ascending; a smaller share lies within a larger one.
+    """Choose a share of the training images by position, int64, ascending; a larger share contains every smaller one.
 
     At least one image; a fraction outside (0, 1] raises BenchError.
     """
