@@ -13,10 +13,11 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all benchmark lint type specs gate baseline install dev clean
+.PHONY: help demo test test-all benchmark lint type specs gate baseline install dev clean \
+	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
 
 demo: install  ## Train two architectures on drawn shapes and show the leaderboard (about 10 minutes, no download of data)
 	$(BIN)/bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2 --results demo
@@ -69,6 +70,40 @@ $(DEV): pyproject.toml constraints.txt .ci/requirements.py | $(BIN)/python
 	$(PIP) install $(PINNED) -r $(VENV)/requirements.txt
 	$(PIP) install --no-deps -e .
 	touch $@
+
+# The jobs of ci.yml, each in an environment of its own that is made anew. `make ci-jax PYTHON=python3.12` takes another Python.
+FRESH = rm -rf build/$@ && $(MAKE) VENV=build/$@
+
+ci-lint:  ## Check style and types, without any backend
+	$(FRESH) BACKENDS= lint type
+
+ci-all:  ## Run the tests on the three backends
+	$(FRESH) test
+
+ci-tensorflow ci-jax ci-torch:  ## Run the tests with one backend, where the other two aren't installed
+	$(FRESH) BACKENDS=$(@:ci-%=%) test
+
+# Without PyTorch: its oldest version brings 3 GB of CUDA libraries.
+ci-oldest:  ## Run the tests with the oldest versions that pyproject.toml allows
+	mkdir -p build && $(PYTHON) .ci/requirements.py --oldest tensorflow jax > build/oldest.txt
+	$(FRESH) BACKENDS="tensorflow jax" CONSTRAINTS=build/oldest.txt test
+
+ci-newest:  ## Run the tests with the newest versions there are
+	$(FRESH) CONSTRAINTS= test
+
+ci-wheel:  ## Build the wheel, install it in a clean environment and train with it
+	rm -rf build/$@ && $(PYTHON) -m venv build/$@
+	build/$@/bin/python -m pip -q wheel --no-deps --wheel-dir build/$@/dist .
+	build/$@/bin/python -m pip -q install $(PINNED) build/$@/dist/*.whl
+	cd build/$@ && bin/bench --help && bin/bench list architectures
+	cd build/$@ && bin/bench run --arch unet --param 'filters=[4,8]' --dataset shapes --image-size 32 --budget 5steps
+
+ci-gate:  ## Judge this code's results by results/baseline.json
+	$(FRESH) BACKENDS=jax gate
+
+ci-speed:  ## Time the parts of the harness, and this code and another revision in turn: make ci-speed AGAINST=HEAD~1
+	$(FRESH) benchmark
+	build/$@/bin/bench check --against "$(AGAINST)" --markdown build/$@/check.md --junit build/$@/check.xml
 
 clean:  ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

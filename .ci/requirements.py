@@ -1,7 +1,7 @@
 """Print what the tests need with some of the backends, one requirement a line: `requirements.py jax torch`.
 
 Everything comes from pyproject.toml: the dependencies, the extra `dev` and those of the backends. Without TensorFlow
-whatever builds on it is left out as well.
+whatever builds on it is left out as well. With `--oldest` each line is the oldest version allowed, `name==1.2`.
 """
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 
 BACKENDS = ("tensorflow", "jax", "torch")
 NEED_TENSORFLOW = re.compile("tensorflow|keras-cv|keras-hub")  # how the names of such packages begin
+OLDEST = "--oldest"
 
 
 def requirements(project: dict, backends: list[str]) -> list[str]:
@@ -25,4 +26,5 @@ def requirements(project: dict, backends: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
-    print("\n".join(requirements(tomllib.loads(text)["project"], sys.argv[1:])))
+    lines = requirements(tomllib.loads(text)["project"], [name for name in sys.argv[1:] if name != OLDEST])
+    print("\n".join(line.replace(">=", "==") if OLDEST in sys.argv else line for line in lines))
