@@ -261,7 +261,10 @@ def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend)
     file.write_text(contributed_plugin())
     config = TrialConfig(
         *("tiny_net", "shapes"),
-        **{"plugin": str(file), "backend": quick_backend, "image_size": (16, 16), "params": {"filters": 8}},
+        plugin=str(file),
+        backend=quick_backend,
+        image_size=(16, 16),
+        params={"filters": 8},
         budget=Budget(3, "steps"),
     )
     (record,) = run(config, results=tmp_path / "results")

@@ -28,8 +28,12 @@ def test_sizes_and_operations(model, tmp_path):
     rows = json.loads((tmp_path / LAYERS).read_text())
     assert [row["name"] for row in rows] == ["conv", "norm", "logits"]
     assert rows[0] == {
-        **{"name": "conv", "type": "Conv2D", "shape": [8, 8, 4], "params": 108},
-        **{"flops": 2 * 64 * 108, "activations": 256},
+        "name": "conv",
+        "type": "Conv2D",
+        "shape": [8, 8, 4],
+        "params": 108,
+        "flops": 2 * 64 * 108,
+        "activations": 256,
     }
 
 

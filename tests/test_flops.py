@@ -117,7 +117,7 @@ def by_torch(*names):
 @pytest.mark.needs("torch")
 def test_every_family_agrees_with_torchs_own_counter():
     names = [case.name for case in small_cases() if not case.lacks("torch")]
-    assert {name: 1.0 for name in ("attention", *names)} == pytest.approx(by_torch("attention", *names), rel=0.01)
+    assert dict.fromkeys(("attention", *names), 1.0) == pytest.approx(by_torch("attention", *names), rel=0.01)
 
 
 @pytest.mark.needs("torch")

@@ -67,7 +67,7 @@ def kept(results):
 
 
 def test_rivals_are_what_the_leaderboard_compares():
-    assert COMPARABLE == tuple(GROUP)
+    assert tuple(GROUP) == COMPARABLE
 
 
 def test_only_the_best_on_validation_keeps_its_weights(tmp_path):

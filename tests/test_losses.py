@@ -112,7 +112,8 @@ def test_an_empty_mask_by_hand(name, expected):
 
 @pytest.mark.parametrize("name", ["ce", "bce", "focal"])
 def test_class_weights_multiply_the_losses_of_pixels(name):
-    one, zero = (value(name, np.where(UNEVEN == c, c, 255), UNEVEN_LOGITS) for c in (1, 0))  # two pixels and one
+    only = {c: np.where(np.equal(UNEVEN, c), c, 255) for c in (1, 0)}  # two pixels and one
+    one, zero = (value(name, labels, UNEVEN_LOGITS) for labels in only.values())
     assert value(name, UNEVEN, UNEVEN_LOGITS, (0.25, 3)) == pytest.approx((3 * 2 * one + 0.25 * zero) / 3, rel=1e-6)
     assert value(name, UNEVEN, UNEVEN_LOGITS, (1, 1)) == pytest.approx(value(name, UNEVEN, UNEVEN_LOGITS), rel=1e-6)
 

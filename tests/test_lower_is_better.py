@@ -97,7 +97,7 @@ def test_the_report_ranks_by_it_and_its_column_sorts_the_smallest_first(results,
     assert [row["arch"] for row in rows] == ["near", "middle", "far"]
     assert {row["ranked_by"] for row in rows} == {"hausdorff95"}
     page = (tmp_path / "index.html").read_text()
-    heads = {name: rest for name, rest in re.findall(r'data-column="(\w+)"([^>]*)>', page)}
+    heads = dict(re.findall(r'data-column="(\w+)"([^>]*)>', page))
     assert "data-high" not in heads["hausdorff95"] and "data-high" in heads["mean_iou"]
     assert re.findall('<span class="chip">(.*?)</span>', page) == ["near", "middle"]
 

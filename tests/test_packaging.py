@@ -19,7 +19,7 @@ def test_every_folder_with_code_is_listed():
 
 def test_the_mapped_folders_have_no_subfolders():
     for name in ("architectures", "datasets"):
-        assert not [p for p in (ROOT / name).glob("*/*.py")]
+        assert not list((ROOT / name).glob("*/*.py"))
 
 
 def test_every_file_that_is_not_code_is_package_data():

@@ -109,7 +109,7 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         metric=metric,
         rows=tuple(rows),
         apart=apart,
-        notes=tuple([*sureness(found, rows), *differences(members)]),
+        notes=(*sureness(found, rows), *differences(members)),
     )
 
 

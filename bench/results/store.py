@@ -238,9 +238,9 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
         return
-    if folder.suffix == ".replaced":  # a crash between two renames: the old record, if the new one is not there
-        if folder.with_suffix("").exists():
-            return
+    # A crash between two renames leaves the old record; it counts if the new one is not there.
+    if folder.suffix == ".replaced" and folder.with_suffix("").exists():
+        return
     try:
         loaded.trials.append(StoredTrial(read_record(folder), folder))
     except BenchError as error:

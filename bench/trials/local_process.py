@@ -1,5 +1,6 @@
 """Runs a trial as a process on this machine."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -36,10 +37,8 @@ class LocalProcess:
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                pass
             if self.wait(GRACE_SECONDS):
                 return
 

@@ -153,8 +153,11 @@ def table(found: Iterable[Record], peers: Iterable[Record]) -> str:
                 f"| {row['arch']} | {row['backend']} | {figure} | {cell['ours']:.4g} | {cell['peer']:.4g} "
                 f"| {cell['variant']} | {cell['ratio']:.2f} |"
             )
-    for peer in (peer for peer in peers if peer["status"] != "ok"):
-        lines.append(f"\n{peer['config']['peer']}, {peer['config']['variant']}: {peer['status']}, {peer['reason']}")
+    lines += [
+        f"\n{peer['config']['peer']}, {peer['config']['variant']}: {peer['status']}, {peer['reason']}"
+        for peer in peers
+        if peer["status"] != "ok"
+    ]
     return "\n".join(lines)
 
 
