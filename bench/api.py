@@ -50,7 +50,7 @@ def build_model(
     weights: str | None = None,
     **params: Any,
 ) -> "keras.Model":
-    """A model from images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
+    """Build a model from images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
 
     Args:
         name: an architecture of `list_architectures()`, or an alias.
@@ -73,22 +73,22 @@ def build_model(
 
 
 def list_architectures() -> list[str]:
-    """The names of all architectures."""
+    """List the names of all architectures."""
     return catalog.architectures().names()
 
 
 def list_backbones() -> list[str]:
-    """The names of all backbones."""
+    """List the names of all backbones."""
     return catalog.backbones().names()
 
 
 def list_datasets() -> list[str]:
-    """The names of all data sets."""
+    """List the names of all data sets."""
     return catalog.datasets().names()
 
 
 class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
-    """The pictures of a split, read one by one: image uint8 (H, W, 3), labels uint8 (H, W), at native size."""
+    """Yield the images of a split one by one: image uint8 (H, W, 3), labels uint8 (H, W), at native size."""
 
     def __init__(self, dataset: "Dataset", samples: "Sequence[Sample]"):
         self._dataset, self.samples = dataset, samples
@@ -109,7 +109,7 @@ class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
 def load_dataset(
     name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None, **params: Any
 ) -> Split:
-    """The pictures of a split as their files have them.
+    """The images of a split as their files have them.
 
     Args:
         name: a data set of `list_datasets()`, an alias, or `folder:PATH`.
@@ -128,7 +128,7 @@ def load_dataset(
 
 
 def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, force: bool = False) -> list[TrialRecord]:
-    """Run what is not done yet, each trial in its own process, and return the records of all.
+    """Run the trials that are not done yet, each in its own process, and return the records of all.
 
     Raises:
         BenchError: a configuration or the folder can't be used; nothing has been run then.
@@ -140,7 +140,7 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":
-    """One row a trial of one results folder or several; results/README.md explains the columns."""
+    """Load one row per trial of one or several results folders; results/README.md explains the columns."""
     from bench.results import dataframe
 
     return dataframe.load_results(path)

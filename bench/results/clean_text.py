@@ -1,4 +1,4 @@
-"""Text that came from a record, made safe to show: no control characters, no half characters, no endless lines."""
+"""Make text from a record safe to show: no control characters, no half characters, no endless lines."""
 
 import json
 import re
@@ -10,7 +10,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (text direction), su
 
 
 def clean(value: Any, *, keep: str = "") -> str:
-    """Any JSON value as text that can be shown on one line; None is empty.
+    """Turn any JSON value into text for one line; None becomes empty.
 
     Terminal colours are dropped, hidden characters (control, bidirectional, lone surrogates) become
     U+FFFD or a space, save those in `keep`.
@@ -31,5 +31,5 @@ def _visible(character: str) -> str:
 
 
 def shorten(text: str, length: int = 80) -> str:
-    """At most `length` characters; a cut is marked."""
+    """Cut a text to at most `length` characters, and mark the cut."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

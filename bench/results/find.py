@@ -1,4 +1,4 @@
-"""From what a user types to one stored trial."""
+"""Find the one stored trial that a user names."""
 
 import difflib
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from bench.results.store import MARKER, RECORD, StoredTrial, load, read_record
 
 
 def short_id(folder: Path) -> str:
-    """What tells a trial from all others: the last parts of its folder's name (key, device, repeat)."""
+    """Return what identifies a trial: the last parts of its folder's name (key, device, repeat)."""
     return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
 def find(folders: Sequence[Path], text: str) -> Path:
-    """The one folder whose name or trial's id is `text` or begins with it; BenchError for none or several."""
+    """Find the folder whose name or trial's id is `text` or begins with it; raise BenchError for none or several."""
     if not text:
         raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or how it begins.")
     names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
@@ -31,7 +31,7 @@ def find(folders: Sequence[Path], text: str) -> Path:
 
 
 def find_run(text: str, results: Path) -> StoredTrial:
-    """The trial that ended whose folder's path is `text`, or whose id in a results folder is, or begins with it."""
+    """Find the finished trial whose folder's path is `text`, or whose id is or begins with `text`."""
     path = Path(text).expanduser()
     if (path / MARKER).is_file():
         raise BenchError(f"'{text}' is a results folder. Give one of its runs: `bench list runs --results {text}`.")

@@ -1,4 +1,4 @@
-"""Several results folders into one: each trial once, conflicts named."""
+"""Join several results folders in one: each trial once, conflicts by name."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ from bench.results.store import RECORD, ResultsFolder, StoredTrial, load
 
 @dataclass
 class Merged:
-    """What a merge did."""
+    """The outcome of a merge."""
 
     copied: list[str] = field(default_factory=list)  # folders of trials that came in
     kept: int = 0  # trials that stood there already
@@ -78,7 +78,7 @@ def _score(record: TrialRecord) -> str:
 
 
 def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
-    """Copy a trial's folder whole, then rename it; the place of the same trial is taken, another's is not."""
+    """Copy a trial's complete folder, then rename it; replace the same trial, never another one."""
     name = _free_name(trial, results)
     target, part = results.folder(name), results.path / f".{name}.part"
     try:
@@ -101,7 +101,7 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
 
 
 def _free_name(trial: StoredTrial, results: ResultsFolder) -> str:
-    """The folder's name, with digits of the identity where another trial has it."""
+    """Return the folder's name, with digits of the identity if another trial has that name."""
     name = trial.folder.name.removesuffix(".replaced")
     found = results.find(name)
     if found is None and not (results.folder(name) / RECORD).exists():

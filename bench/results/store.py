@@ -1,4 +1,4 @@
-"""The records on disk: a results folder, one folder a trial, written whole and then renamed.
+"""Records on disk: a results folder with one folder per trial, each written completely and then renamed.
 
 results/segbench.json                        the marker: {"schema_version": 1}
 results/trials/ID/record.json                the record; a folder without `.running` always has one
@@ -46,13 +46,13 @@ PROGRESS = "progress.json"
 
 @dataclass(frozen=True)
 class StoredTrial:
-    """A record and the folder that it stands in."""
+    """A record and its folder."""
 
     record: TrialRecord
     folder: Path
 
     def history(self) -> list[dict[str, Any]]:
-        """One row an evaluation, in order; a line cut short by a crash is left out."""
+        """Read one row per evaluation, in order; a line cut short by a crash is left out."""
         path = self.folder / HISTORY
         return list(_json_lines(path.read_text(errors="replace"))) if path.is_file() else []
 
@@ -66,14 +66,14 @@ class StoredTrial:
 
     @property
     def weights(self) -> Path | None:
-        """The file of the tested weights, or None where they were not kept."""
+        """The file of the tested weights; None if they were not kept."""
         path = self.folder / WEIGHTS
         return path if path.is_file() else None
 
 
 @dataclass
 class Loaded:
-    """What reading results folders gave: trials, and a line for everything that could not be read."""
+    """The contents of results folders: trials, and a line for everything that could not be read."""
 
     trials: list[StoredTrial] = field(default_factory=list)
     running: list[Path] = field(default_factory=list)  # folders of trials that run now
@@ -101,7 +101,7 @@ class ResultsFolder:
         self.trials = self.path / "trials"
 
     def create(self) -> None:
-        """Make the folder and its marker, where they are not there yet; BenchError if nothing can be written."""
+        """Make the folder and its marker if they don't exist; raise BenchError if nothing can be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not (self.path / MARKER).exists():
@@ -115,23 +115,23 @@ class ResultsFolder:
             ) from error
 
     def folder(self, identity: str) -> Path:
-        """Where the trial of that identity stands once it has ended."""
+        """Return the folder of that trial after it has ended."""
         return self.trials / identity
 
     def running_folder(self, identity: str) -> Path:
-        """Where the trial of that identity stands while it runs."""
+        """Return the folder of that trial while it runs."""
         return self.trials / f"{identity}.running"
 
     def claim(self, identity: str) -> FileLock:
-        """The lock of a trial; the operating system frees it when its holder dies."""
+        """Make the lock of a trial; the operating system frees it when its holder dies."""
         return FileLock(self.trials / f"{identity}.lock")
 
     def finishing(self) -> FileLock:
-        """A lock for what must see all ended trials as they are: whose weights stay."""
+        """Make the lock for choosing whose weights stay, which must see all finished trials unchanged."""
         return FileLock(self.trials / ".finishing.lock")
 
     def find(self, identity: str) -> TrialRecord | None:
-        """The record of a trial that has ended, or None; an unreadable record counts as none."""
+        """Read the record of a finished trial; None if there is none or it can't be read."""
         try:
             return read_record(self.folder(identity))
         except BenchError:
@@ -187,7 +187,7 @@ def _marker_version(path: Path) -> int:
 
 
 def read_record(folder: Path) -> TrialRecord:
-    """The record in a trial's folder; BenchError when it is missing, broken or of a newer schema."""
+    """Read the record in a trial's folder; raise BenchError if it is missing, broken or of a newer schema."""
     try:
         values = json.loads((folder / RECORD).read_text())
         version = int(values.get("schema_version", 1))
@@ -221,7 +221,7 @@ def load(paths: Iterable[Path | str]) -> Loaded:
 
 
 def _unreadable(path: Path) -> str | None:
-    """Why a path can't be read as a results folder of this schema or older."""
+    """Explain why a path can't be read as a results folder of this schema or an older one."""
     if not (path / MARKER).is_file():
         return f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
     try:
@@ -248,7 +248,7 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
 
 
 def is_claimed(running: Path) -> bool:
-    """Whether a runner holds the lock of that running folder."""
+    """Tell whether a runner holds the lock of that running folder."""
     lock = FileLock(running.with_suffix(".lock"))
     try:
         with lock.acquire(timeout=0):
@@ -260,7 +260,7 @@ def is_claimed(running: Path) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or {} where there is none yet."""
+    """Read a JSON object; {} if there is none yet."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError):

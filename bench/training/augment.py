@@ -1,4 +1,4 @@
-"""Augmentation on the device: flip, rotation, zoom, shift and colours, of images and labels together.
+"""Augment images and labels together on the device: flip, rotation, zoom, shift and colours.
 
 The randomness is drawn on the host, the same on every backend; `apply` is a pure function of its inputs that is
 traced into the train step. It computes where each pixel comes from and gathers flat rows, four for the image (bilinear)
@@ -22,7 +22,7 @@ Tensor = Any  # of the backend
 
 @dataclass(frozen=True)
 class Preset:
-    """How far images are changed; each draw is uniform between minus and plus the value."""
+    """The strength of an augmentation; each draw is uniform between minus and plus the value."""
 
     flip: float = 0.0  # probability of a horizontal flip
     rotation: float = 0.0  # degrees
@@ -33,7 +33,7 @@ class Preset:
     saturation: float = 0.0  # share by which the distance to the pixel's own grey is stretched
 
     def spans(self) -> list[float]:
-        """Largest draws, in the order of `draw`'s columns; the last four only where they do something."""
+        """The largest draws, in the order of `draw`'s columns; the last four only if they have an effect."""
         first = [1.0, math.radians(self.rotation), self.brightness, self.contrast]
         more = [math.log(self.zoom), self.shift, self.shift, self.saturation]
         return [*first, *more] if any(more) else first
@@ -48,7 +48,7 @@ PRESETS: dict[str, Preset | None] = {
 
 
 def draw(preset: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
-    """The random numbers of a batch, on the host.
+    """Draw the random numbers of a batch, on the host.
 
     Returns:
         float32 (batch_size, 4): flip (0 or 1), rotation (radians), brightness, contrast; or (batch_size, 8): these,
@@ -88,12 +88,12 @@ def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Images uint8 (..., 3) -> float32 in [0, 1], as models take them."""
+    """Convert images uint8 (..., 3) to float32 in [0, 1], the input of the models."""
     return ops.cast(images, "float32") * (1 / 255)
 
 
 def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the pixels come from: y and x, float32 (B, H, W), in pixels of the image, also outside of it.
+    """Compute where each pixel comes from: y and x, float32 (B, H, W), in pixels; they may lie outside the image.
 
     Coordinates are taken from the centre, so that at zero draws every one is exactly a whole number.
     """
@@ -111,7 +111,7 @@ def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Values uint8 (B, H, W, 3) between pixels -> float32 (B, H, W, 3) in [0, 1]."""
+    """Interpolate uint8 values (B, H, W, 3) between pixels, to float32 (B, H, W, 3) in [0, 1]."""
     top, left = ops.floor(y), ops.floor(x)
     down, right = (y - top)[..., None], (x - left)[..., None]
     rows = [_reflect(top + i, images.shape[1]) for i in (0, 1)]
@@ -123,27 +123,27 @@ def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _nearest(labels: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Labels uint8 (B, H, W) of the nearest pixels -> int32 (B, H, W)."""
+    """Take the labels uint8 (B, H, W) of the nearest pixels, as int32 (B, H, W)."""
     rows = _reflect(ops.floor(y + 0.5), labels.shape[1])
     columns = _reflect(ops.floor(x + 0.5), labels.shape[2])
     return ops.cast(ops.take(ops.reshape(labels, (-1,)), _index(rows, columns), axis=0), "int32")
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
-    """Whole positions folded at the border (d c b a | a b c d | d c b a), once; beyond that the edge is repeated."""
+    """Reflect whole positions at the border once (d c b a | a b c d | d c b a); beyond that, repeat the edge."""
     folded = ops.minimum(ops.maximum(position, -1 - position), 2 * size - 1 - position)
     return ops.cast(ops.clip(folded, 0, size - 1), "int32")
 
 
 def _index(rows: Tensor, columns: Tensor) -> Tensor:
-    """int32 (B, H, W) of the pixels in the flattened batch, of rows and columns (B, H, W)."""
+    """Turn rows and columns (B, H, W) into positions in the flattened batch, int32 (B, H, W)."""
     batch, height, width = rows.shape
     first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     return first + rows * width + columns
 
 
 def _colour(images: Tensor, draws: Tensor) -> Tensor:
-    """(images - 0.5) * (1 + contrast) + 0.5 + brightness in [0, 1], written so that zeros change no bit."""
+    """Compute (images - 0.5) * (1 + contrast) + 0.5 + brightness in [0, 1], so that zeros change no bit."""
     brightness, contrast = (ops.reshape(draws[:, i], (-1, 1, 1, 1)) for i in (2, 3))
     if draws.shape[1] > 4:
         grey = ops.mean(images, axis=-1, keepdims=True)

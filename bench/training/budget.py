@@ -10,7 +10,7 @@ VALIDATIONS = 10  # at even fractions of the budget
 
 @dataclass
 class Meter:
-    """How much of a budget has been used.
+    """The used part of a budget.
 
     Args:
         budget: what may be used.
@@ -26,30 +26,30 @@ class Meter:
 
     @property
     def images(self) -> int:
-        """Images seen, repeats included."""
+        """The number of images seen, repeats included."""
         return self.steps * self.batch_size
 
     @property
     def epochs(self) -> float:
-        """Passes over the training split."""
+        """The number of passes over the training split."""
         return self.images / self.epoch_images
 
     @property
     def fraction(self) -> float:
-        """Used share of the budget, 0 to 1; seconds are used up when less than half a step of them is left."""
+        """The used share of the budget, 0 to 1; a budget of seconds is used up if less than half a step is left."""
         used = round(getattr(self, self.budget.unit) / self.budget.amount, 12)
         half_step = self.step_fraction() / 2 if self.budget.unit == "seconds" else 0.0
         return 1.0 if used + half_step >= 1.0 else used
 
     def step_fraction(self) -> float:
-        """Share of the budget that one step uses; for a budget of seconds as measured so far (0 before)."""
+        """The share of the budget that one step uses; for a budget of seconds as measured so far (0 before)."""
         if self.budget.unit == "seconds":
             return self.seconds / self.steps / self.budget.amount if self.steps else 0.0
         images = {"steps": self.batch_size, "images": 1, "epochs": self.epoch_images}[self.budget.unit]
         return self.batch_size / (self.budget.amount * images)
 
     def steps_to(self, fraction: float) -> int:
-        """Steps until that fraction is reached, at least 1."""
+        """Return the number of steps until that fraction is reached, at least 1."""
         per_step = self.step_fraction()
         return max(1, math.ceil((fraction - self.fraction) / per_step - 1e-9)) if per_step else 1
 

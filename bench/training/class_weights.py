@@ -1,4 +1,4 @@
-"""Class weights of a loss, from how often the classes are in the training images of a pack."""
+"""Compute the class weights of a loss from the class frequencies in the training images of a pack."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from bench.config.loss_text import parse_class_weights
 
 
 def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> tuple[float, ...] | None:
-    """The weight of each class; None for "none". What training never sees has the weight 0.
+    """Compute the weight of each class; None for "none". A class that training never sees has the weight 0.
 
     Args:
         choice: "none"; "balanced", so that all classes together weigh the same: pixels / (classes x pixels of the
@@ -34,5 +34,5 @@ def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_clas
 
 
 def _counts(labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels of each class in each image, int64 (images, classes)."""
+    """Count the pixels of each class in each image, int64 (images, classes)."""
     return np.stack([np.bincount(labels[i].ravel(), minlength=256)[:num_classes] for i in indexes])

@@ -1,4 +1,4 @@
-"""Two phases of one training: the backbone frozen, then trained with a smaller learning rate.
+"""Train in two phases: with the backbone frozen, then with a smaller learning rate for all.
 
 A layer that isn't trainable runs its batch norm in inference mode, and keeps its statistics.
 """
@@ -23,7 +23,7 @@ def encoder_layers(model: keras.Model) -> list[keras.Layer]:
 
 
 def freeze(model: keras.Model) -> None:
-    """Make the backbone's layers untrainable; BenchError for a model without one."""
+    """Freeze the backbone's layers; raise BenchError for a model without one."""
     layers = encoder_layers(model)
     if not layers:
         raise BenchError(f"--freeze-encoder: {model.name} has no layers of a backbone of segbench's ('{PREFIX}...').")
@@ -39,7 +39,7 @@ def unfreeze(model: keras.Model, start: str | None) -> None:
 
 
 def first_unfrozen(names: list[str], start: str | None) -> int:
-    """Which of the backbone's layers is the first to be unfrozen.
+    """Find the first of the backbone's layers that is unfrozen.
 
     Args:
         names: of the backbone's layers, from the image on.
@@ -68,7 +68,7 @@ def first_unfrozen(names: list[str], start: str | None) -> int:
 
 
 def start_fine_tuning(config: TrialConfig, training: Training) -> None:
-    """Unfreeze the backbone: a new engine for the changed model, and the learning rate times the factor.
+    """Unfreeze the backbone: make a new engine for the changed model, and multiply the learning rate by the factor.
 
     Weights stay as they are, and so does the optimizer's state of what has been training.
     """

@@ -1,4 +1,4 @@
-"""Random initial weights that are the same on every backend.
+"""Draw random initial weights that are the same on every backend.
 
 Keras gives each initializer a seed of its own, from Python's random numbers, which are the same on every backend; only
 the numbers that a backend then draws from that seed differ. So it is enough to draw them with NumPy: every weight keeps
@@ -19,7 +19,7 @@ Shape = Sequence[int]
 
 @contextmanager
 def shared_draws() -> Iterator[None]:
-    """Keras's initializers draw with NumPy while the context lasts."""
+    """Let Keras's initializers draw with NumPy inside the context."""
     random_initializers.random = _Draws()
     try:
         yield
@@ -28,7 +28,7 @@ def shared_draws() -> Iterator[None]:
 
 
 class _Draws:
-    """What initializers use of `keras.src.backend.random`; `seed` is an integer or a keras.random.SeedGenerator."""
+    """What initializers use of `keras.src.backend.random`; `seed` is an integer or a SeedGenerator."""
 
     SeedGenerator = backend_random.SeedGenerator
     make_default_seed = staticmethod(backend_random.make_default_seed)
@@ -42,7 +42,7 @@ class _Draws:
     def truncated_normal(
         self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
     ):
-        """No further than two standard deviations from the mean, as Keras's: what is gets drawn again."""
+        """Draw within two standard deviations of the mean, as Keras does: other values are drawn again."""
         rng = _generator(seed)
         values = rng.normal(size=shape)
         while (far := np.abs(values) > 2).any():

@@ -1,4 +1,4 @@
-"""Training under a budget: blocks of steps, awaited once a block, validation off the clock."""
+"""Train under a budget: in blocks of steps, awaited once per block, with validation off the clock."""
 
 import math
 import time
@@ -20,12 +20,12 @@ Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """An error: the loss is no longer a finite number."""
 
 
 @dataclass
 class Training:
-    """How one model is trained.
+    """The training of one model.
 
     Args:
         batches: endless (images uint8 (B, H, W, 3), labels uint8 (B, H, W)).
@@ -59,7 +59,7 @@ class Training:
             self.on_milestone(float(np.mean(self.losses[since:])))
 
     def _next_stop(self, milestone: float) -> float:
-        """Where the next block ends at the latest: the milestone, or the switch before it, which happens when due."""
+        """Return where the next block ends at the latest: at the milestone, or at a switch of phase before it."""
         if self.switch_at is None or self.switch_at > milestone:
             return milestone
         if self.meter.fraction < self.switch_at:
@@ -69,7 +69,7 @@ class Training:
         return milestone
 
     def steps(self, count: int) -> list[float]:
-        """Take `count` steps through loader and augmentation; their losses, awaited."""
+        """Take `count` steps through loader and augmentation, and return their losses, awaited."""
         fraction, per_step = self.meter.fraction, self.meter.step_fraction()
         losses = []
         for i in range(count):
@@ -80,12 +80,12 @@ class Training:
         return [float(loss) for loss in losses]
 
     def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The next batch on the host: images, labels and the augmentation's draws."""
+        """Read the next batch on the host: images, labels and the augmentation's draws."""
         images, labels = next(self.batches)
         return images, labels, augment.draw(self.preset, self.rng, len(images))
 
     def current_lr(self) -> float:
-        """Learning rate at the present fraction of the budget."""
+        """Return the learning rate at the present fraction of the budget."""
         return rate(self.schedule, self.lr, self.meter.fraction)
 
     def _block(self, count: int) -> None:

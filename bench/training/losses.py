@@ -24,12 +24,12 @@ _FALSE_POSITIVES, _FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky l
 
 
 def cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over the counted pixels of the batch of -log(probability of the true class)."""
+    """Cross-entropy: the mean of -log(probability of the true class) over the counted pixels of the batch."""
     return _mean_over_pixels(true * ops.log_softmax(logits, axis=-1), true, weights)
 
 
 def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over the counted pixels and the classes of each class's cross-entropy against the rest.
+    """Binary cross-entropy of each class against the rest, mean over the counted pixels and the classes.
 
     With two classes one decision is left, by the sigmoid of the difference of the logits: the same as
     `cross_entropy`. With more, each class has a sigmoid of its own logit, and predictions stay the largest logit.
@@ -42,7 +42,7 @@ def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None) -
 
 
 def focal(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over the counted pixels of -(1 - p)^2 log(p), p the true class's probability.
+    """Focal loss: the mean of -(1 - p)^2 log(p) over the counted pixels, p the true class's probability.
 
     Lin et al. 2017, arXiv:1708.02002, equation 4, with the gamma of 2 that was best there, on softmax probabilities.
     Class weights take the place of their alpha.
@@ -109,7 +109,7 @@ TERMS: dict[str, Term] = {
 
 
 def loss_function(name: str, class_weights: Sequence[float] | None = None) -> Loss:
-    """The loss of that name: a term, or a sum of terms, each with a weight in front if it is not 1.
+    """Find the loss of that name: a term, or a sum of terms, each with a weight in front unless it is 1.
 
     Args:
         name: such as "0.5*ce+dice".
@@ -132,7 +132,7 @@ def loss_function(name: str, class_weights: Sequence[float] | None = None) -> Lo
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """Labels (...), any integers -> float32 (..., num_classes); all 0 where the label is none of the classes."""
+    """Encode integer labels (...) as float32 (..., num_classes); all 0 where the label is not a class."""
     return ops.cast(ops.equal(ops.cast(labels, "int32")[..., None], ops.arange(num_classes, dtype="int32")), "float32")
 
 
@@ -144,7 +144,7 @@ def _mean_over_pixels(gains: Tensor, true: Tensor, weights: Tensor | None) -> Te
 
 
 def _one_less_mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """1 less the mean over classes of shares (C,); exactly 0 where all are 1."""
+    """Return 1 minus the mean over classes of shares (C,); exactly 0 if all are 1."""
     return 1 - ops.mean(values) if weights is None else ops.sum((1 - values) * weights) / ops.sum(weights)
 
 
