@@ -1,6 +1,6 @@
 """What of Kaggle's competitions is needed, and how a person gets it."""
 
-from bench.core.specs import KaggleSource
+from bench.core.specs import KaggleSource, SubmissionFormat
 
 CARVANA = KaggleSource(
     competition="carvana-image-masking-challenge",
@@ -9,6 +9,7 @@ CARVANA = KaggleSource(
     by_hand="Get train.zip and train_masks.zip (or train_masks.csv.zip) from "
     "https://www.kaggle.com/c/carvana-image-masking-challenge/data, unpack them into one folder and give it with "
     "--data-dir; or run `bench prepare carvana`, which gets them where kagglehub and Kaggle's credentials are.",
+    submission=SubmissionFormat(("img", "rle_mask"), "row"),
 )
 AIRBUS = KaggleSource(
     competition="airbus-ship-detection",
@@ -17,4 +18,5 @@ AIRBUS = KaggleSource(
     by_hand="Get train_v2 and train_ship_segmentations_v2.csv from "
     "https://www.kaggle.com/c/airbus-ship-detection/data, put them into one folder and give it with --data-dir; "
     "or run `bench prepare airbus`, which gets them where kagglehub and Kaggle's credentials are.",
+    submission=SubmissionFormat(("ImageId", "EncodedPixels"), "column", by_object=True),
 )

@@ -45,11 +45,20 @@ def test_what_can_not_be_evaluated_is_said_while_planning(changes, message):
         catalog.resolve(TrialConfig("unet", "shapes", **changes))
 
 
-def test_a_data_set_names_known_metrics_of_two_classes():
-    with pytest.raises(BenchError, match=r"names airbus_f1\. Accepted: airbus_f2, carvana_dice"):
-        DatasetSpec("mine", "mine:load", ("sea", "ship"), metrics=("airbus_f1",))
-    with pytest.raises(BenchError, match="names airbus_f2, which needs two classes"):
-        DatasetSpec("mine", "mine:load", ("sea", "ship", "land"), metrics=("airbus_f2",))
+@pytest.mark.parametrize(
+    ("classes", "metric", "message"),
+    [
+        (("sea", "ship"), "airbus_f1", r"names the metric 'airbus_f1'\. Accepted: carvana_dice, airbus_f2"),
+        (("sea", "ship", "land"), "airbus_f2", r"names the metric 'airbus_f2', which needs two classes\. It has 3"),
+    ],
+)
+def test_a_data_set_that_names_an_unknown_or_unfit_metric_is_refused_before_it_is_read(
+    classes, metric, message, monkeypatch
+):
+    spec = DatasetSpec("mine", "no_such_module:load", classes, metrics=(metric,))
+    monkeypatch.setattr(catalog, "dataset", lambda config: spec)
+    with pytest.raises(BenchError, match=message):
+        prepare_pack(TrialConfig("unet", "mine"))
 
 
 def test_sizes_are_compared_at_native_size_and_only_there(tmp_path):

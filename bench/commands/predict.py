@@ -32,7 +32,7 @@ def predict(
     overlays: Annotated[bool, typer.Option(help="Draw the classes over the image.")] = True,
     submission: Annotated[
         Path | None,
-        typer.Option(help="Write Kaggle's CSV to this file, for runs on carvana or airbus.", show_default=False),
+        typer.Option(help="Write Kaggle's CSV to this file, for runs on a competition's data.", show_default=False),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -57,6 +57,7 @@ def predict(
 
     bench predict unet_pets_s0 photographs/ --out predicted
     """
+    from bench.config import catalog
     from bench.config.checks import one_of
     from bench.evaluation.pictures import PROBABILITIES
     from bench.evaluation.submission import check_names, format_of
@@ -70,7 +71,7 @@ def predict(
     config = trained_config(trial, plugin=plugin, backend=backend)
     if note := changed_code(trial, config):
         warn(note)
-    form = format_of(config.dataset) if submission else None
+    form = format_of(catalog.dataset(config)) if submission else None
     point = operating_point(trial.record, threshold, min_area)
     pictures = find_pictures(images)
     if form:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from bench.core.errors import BenchError
 from bench.core.import_by_name import resolve
@@ -25,7 +25,6 @@ SELECTIONS = ("last", "best")
 KEPT_WEIGHTS = ("all", "best", "none")
 RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
 LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
-DATASET_METRICS = ("airbus_f2", "carvana_dice")  # that a data set may name as its own
 EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
 CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "light", "standard", "strong")
@@ -94,6 +93,15 @@ class BackboneSpec:
 
 
 @dataclass(frozen=True)
+class SubmissionFormat:
+    """The CSV file in which a competition wants masks, run-length encoded."""
+
+    columns: tuple[str, str]  # of the image's name, and of its mask
+    order: Literal["row", "column"]  # which pixels follow each other: those of a row, or of a column
+    by_object: bool = False  # a row for each 8-connected object, one empty row for an image without any
+
+
+@dataclass(frozen=True)
 class KaggleSource:
     """What a data set needs of a Kaggle competition."""
 
@@ -101,6 +109,7 @@ class KaggleSource:
     files: tuple[str, ...]  # the archives; empty: all that the competition has
     size: int  # bytes, about
     by_hand: str  # how a person gets it
+    submission: SubmissionFormat | None = None
 
 
 @dataclass(frozen=True)
@@ -118,14 +127,8 @@ class DatasetSpec:
     params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
     kaggle: KaggleSource | None = None  # where a competition's data comes from
-    metrics: tuple[str, ...] = ()  # of DATASET_METRICS: the scores that its users know
+    metrics: tuple[str, ...] = ()  # names of those in bench/evaluation/image_metrics.py that are for it alone
     may_show_pictures: bool = True  # whether samples may stand on a published page
-
-    def __post_init__(self) -> None:
-        if strange := [name for name in self.metrics if name not in DATASET_METRICS]:
-            raise BenchError(f"The data set {self.name} names {strange[0]}. Accepted: {', '.join(DATASET_METRICS)}.")
-        if self.metrics and self.num_classes != 2:
-            raise BenchError(f"The data set {self.name} names {self.metrics[0]}, which needs two classes.")
 
     @property
     def num_classes(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.config import catalog
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialConfig, TrialRecord
 from bench.data import pack
+from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import expected_device
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
@@ -76,9 +77,14 @@ def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> s
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
-    """The pack of a configuration's data set, decoded when it isn't there yet."""
+    """Prepare the pack of a configuration's data set: decode it where it isn't there yet.
+
+    BenchError, before anything is decoded, if the data set names a metric that doesn't suit it.
+    """
+    spec = catalog.dataset(config)
+    metrics_for(spec.metrics, spec.num_classes)
     return pack.prepare(
-        catalog.dataset(config),
+        spec,
         config.image_size,
         resize=config.resize,
         data_dir=config.data_dir,

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.specs import SubmissionFormat, TrialConfig
 from bench.datasets.base import read_rgb
 from bench.evaluation.pictures import write_mask, write_overlay, write_probabilities
 from bench.evaluation.predictor import Predictor
-from bench.evaluation.submission import Format, submission
+from bench.evaluation.submission import submission
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.store import StoredTrial
 from bench.trials.saved.checkpoints import restore
@@ -72,7 +72,7 @@ class Wanted:
     out: Path
     overlays: bool = True
     probabilities: str | None = None  # "npz" or "png"
-    submission: tuple[Path, Format] | None = None
+    submission: tuple[Path, SubmissionFormat] | None = None
 
 
 def predict(
