@@ -176,7 +176,7 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
     assert "in the record" not in found["val"]["out"]
     files = (trial.folder / "evaluations").glob("pets-binary_test_train_*.json")
     assert sorted(json.loads(file.read_text())["dataset"]["images"] for file in files) == [3, 4]
-    assert "The data are not those that the run was trained on" in found["others"]["err"]
+    assert "The data differ from those that the run was trained on" in found["others"]["err"]
     native, table = evaluation(trial, "test", "native")
     assert table.counts[..., [0, 2]].sum() == 4 * 40 * 50  # every pixel of the pictures' own size has a class
     assert "tuned" not in native["metrics"]  # areas were tuned at another size
@@ -207,7 +207,7 @@ def test_pictures_of_any_size_get_masks_of_their_own_size(found, place):
     assert (answer["code"], answer["exception"]) == (1, "")  # of five, two can't be read: the rest is there
     assert answer["err"].count("\n") == 2
     assert "broken.png: can't be decoded" in answer["err"] and "nothing.jpg: missing." in answer["err"]
-    assert "3 of 5 pictures" in answer["out"] and "class 1 above 0.4" in answer["out"]
+    assert "3 of 5 images" in answer["out"] and "class 1 above 0.4" in answer["out"]
     for name, size in SIZES.items():
         (mode, mask), (_, overlay) = (picture(place / "p" / kind / f"{name}.png") for kind in ("masks", "overlays"))
         assert (mode, mask.shape, overlay.shape) == ("P", size, (*size, 3))
