@@ -1,4 +1,4 @@
-"""The decorators of a plug-in, and the child process that reads its specs.
+"""The decorators of a plug-in, and the function that reads its specs in a child process.
 
     from bench.plugin import architecture
 
@@ -6,14 +6,11 @@
     def build_my_net(input_shape, num_classes, *, filters=32): ...
 
 The architectures of this repository are registered by the same decorator: `make specs` writes them down.
-A plug-in imports keras, so the planning process never imports it: `python -m bench.plugin FILE` does,
-in a child process, and prints the specs as JSON (bench/config/catalog.py starts it and keeps the answer).
+A plug-in imports keras, so the planning process never imports it: `probe` does, in a child process
+(bench/config/plugin_specs.py starts it and keeps the answer).
 """
 
-import contextlib
 import inspect
-import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
@@ -153,9 +150,3 @@ def _params(values: dict[str, Any]) -> tuple[Param, ...]:
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-
-
-if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):  # what the plug-in prints is not the answer
-        answer = probe(sys.argv[1])
-    print(json.dumps(answer))

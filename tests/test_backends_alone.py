@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.config.checks import PIP_LINES
+from bench.core.backends import TABLE
 from tests.conftest import BACKENDS
 
 # Read by every Python process whose path it is on: there the named packages can't be found, as if not installed.
@@ -51,4 +51,4 @@ def test_a_backend_trains_without_the_others(backend, tmp_path):
     assert (record["status"], record["config"]["backend"]) == ("ok", backend)
     refused = run("--backend", others[0])
     assert refused.returncode != 0
-    assert f"The backend {others[0]} is not installed: {PIP_LINES[others[0]]}" in " ".join(refused.stderr.split())
+    assert f"The backend {others[0]} is not installed: {TABLE[others[0]].pip_line}" in " ".join(refused.stderr.split())

@@ -1,7 +1,6 @@
 """The search for the largest batch: doubling, bisection, the memory's line, and processes that are ended."""
 
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +8,8 @@ from bench.core.errors import BenchError
 from bench.core.specs import NO_DATASET, TrialConfig
 from bench.trials import batch_search
 from bench.trials.batch_search import DoesNotTrain, find_batch_size, search
+
+CHILD = Path(__file__).with_name("child_answers.py")
 
 
 def device(most_mib, base=100.0, per_image=8.0):
@@ -68,31 +69,46 @@ def test_an_error_ends_the_search_and_what_was_found_stands():
 
 
 def test_a_search_that_can_not_begin_leaves_the_trial_to_measure_the_rest(monkeypatch, tmp_path):
-    def probe(config, folder):
+    def probe(config):
         raise BenchError("One image doesn't train: ValueError: a batch norm of one")
 
     monkeypatch.setattr(batch_search, "_probe", probe)
     asked = []
-    found = find_batch_size(TrialConfig("unet", NO_DATASET, find_batch_size=8), tmp_path, asked.append)
+    found = find_batch_size(TrialConfig("unet", NO_DATASET, find_batch_size=8), asked.append)
     assert found.pop("search_seconds") >= 0 and asked == [1]
     assert found == {"search_problem": "One image doesn't train: ValueError: a batch norm of one", "memory_points": []}
 
 
-def test_a_process_that_takes_the_hosts_memory_is_ended(monkeypatch):
-    monkeypatch.setattr(batch_search, "free_memory", lambda: 60 * 2**20)
-    greedy = "import time; x = bytearray(200 * 2**20); time.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", greedy])
-    assert batch_search._watch(process) == "out of memory"
-    assert process.returncode is not None
+@pytest.fixture
+def probe(monkeypatch):
+    """A probe of so many images by a child that does something else than training."""
+
+    def run(function, batch_size=2):
+        monkeypatch.setattr(batch_search, "TARGET", f"{CHILD}:{function}")
+        return batch_search._probe(TrialConfig("unet", NO_DATASET, backend="jax", batch_size=batch_size))
+
+    return run
 
 
-def test_a_process_that_takes_too_long_is_ended(monkeypatch):
+def test_a_process_that_takes_the_hosts_memory_is_ended(monkeypatch, probe):
+    monkeypatch.setattr(batch_search, "free_memory", lambda: 120 * 2**20)
+    with pytest.raises(DoesNotTrain, match=r"^out of memory$"):
+        probe("take_memory")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_process_that_takes_too_long_is_ended(monkeypatch, probe, batch_size):
     monkeypatch.setattr(batch_search, "PROBE_SECONDS", 0.2)
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    assert batch_search._watch(process) == "limit 0.2 s"
+    with pytest.raises(DoesNotTrain, match=r"^no answer within 0\.2 s$"):
+        probe("sleep", batch_size)
 
 
-def test_how_a_process_ended_is_told():
-    assert batch_search._watch(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])).endswith("exit code 3")
-    killed = "import os; os.kill(os.getpid(), 9)"
-    assert batch_search._watch(subprocess.Popen([sys.executable, "-c", killed])) == "out of memory"
+def test_how_a_process_ended_is_told(probe):
+    with pytest.raises(DoesNotTrain, match=r"^exit code 3 "):
+        probe("leave")
+    with pytest.raises(DoesNotTrain, match=r"^out of memory$"):
+        probe("be_killed")
+    with pytest.raises(DoesNotTrain, match=r"^ValueError: boom$"):
+        probe("throw")
+    with pytest.raises(BenchError, match=r"^One image doesn't train: ValueError: boom$"):
+        probe("throw", batch_size=1)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.commands import doctor_facts
 from bench.config import catalog
+from bench.core.child_process import ChildEnded
 from bench.core.specs import Budget
 from bench.profiling.environment import expected_device
 from bench.results import store
@@ -347,17 +348,23 @@ def test_prepare_packs_every_size_that_is_asked_for():
 def test_doctor_asks_backends_in_child_processes_and_says_how_to_install_the_others(monkeypatch):
     asked = []
 
-    def answer(program, timeout):
-        asked.append(program)
-        if "jax" in program:
-            raise subprocess.TimeoutExpired(program, timeout)
-        return subprocess.CompletedProcess(program, 0, stdout="noise\nGPU:0\n", stderr="")
+    def answer(target, requests, backend, timeout):
+        asked.append(backend)
+        if backend == "jax":
+            raise ChildEnded(f"no answer within {timeout:g} s")
+        return [{"devices": "GPU:0"}]
 
     monkeypatch.setattr(doctor_facts, "installed", lambda name: name != "torch")
     monkeypatch.setattr(doctor_facts.importlib.metadata, "version", lambda name: "1.2")
-    monkeypatch.setattr(doctor_facts, "_python", answer)
+    monkeypatch.setattr(doctor_facts, "ask", answer)
     result = bench("doctor")
     assert result.exit_code == 0, result.output
-    assert len(asked) == 2
-    for text in ("1.2, GPU:0", "1.2, no answer in 90 s", "pip install 'segbench[torch]'", "GiB free", "shapes"):
+    assert set(asked) == {"tensorflow", "jax"}
+    for text in (
+        "1.2, GPU:0",
+        "1.2, can't be used: no answer within 90 s",
+        "pip install 'segbench[torch]'",
+        "GiB free",
+        "shapes",
+    ):
         assert text in result.stdout

@@ -12,6 +12,7 @@ from fake_nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, NOT_SUPPORTED, FakeNvml, N
 from bench.profiling import energy, gpu, instruments
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.gpu import Nvml, Unreadable
+from bench.training.engines import create_runtime
 from bench.trials import model_speed
 
 
@@ -139,8 +140,10 @@ def test_without_nvml_a_trial_is_measured_all_the_same(monkeypatch, backend_sees
     import keras
 
     monkeypatch.setitem(sys.modules, "pynvml", library)
-    monkeypatch.setattr(instruments, "sees_gpu", lambda backend: backend_sees_gpu)
-    found = instruments.Instruments(keras.backend.backend())
+    runtime = create_runtime(keras.backend.backend())
+    monkeypatch.setattr(type(runtime), "uses_gpu", lambda self: backend_sees_gpu)
+    monkeypatch.setattr(type(runtime), "memory_gauge", lambda self: None)
+    found = instruments.Instruments(runtime)
     found.note_state("device_before")
     with found.energy.window("joules_per_1000_train_images") as window:
         assert not window.short

@@ -64,7 +64,6 @@ def repository(tmp_path, monkeypatch):
     git(root, "commit", "-qm", "first")
     (root / "bench" / "architectures").symlink_to(root / "architectures")  # as the installed package has it
     monkeypatch.setattr(revisions, "ROOT", root)
-    monkeypatch.setattr(revisions, "ROOT", root)
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     return root
 
@@ -111,7 +110,7 @@ def test_a_revision_without_the_child_says_so(repository):
     write(repository, 0.002)
     ((_, found),) = time_against("HEAD", [CONFIG], EFFORT)
     assert found.startswith("HEAD can't be timed: its process ended: ")
-    assert "No module named bench.trials.children.timed_revision" in found
+    assert "No module named bench.execution.pace" in found
 
 
 def test_the_child_does_real_work(quick_backend):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.core.backends import BACKENDS
+
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("bench", "bench.core"),
@@ -122,3 +124,18 @@ def test_no_file_name_stands_twice_but_for_the_commands():
 def test_only_the_engines_are_named_after_a_backend():
     named = {path.parent.name for path in MODULES.values() if path.stem.startswith(("jax", "torch", "tensorflow"))}
     assert named == {"engines"}
+
+
+def test_only_the_table_and_the_engines_name_backends():
+    """`"jax"` as a constant elsewhere is a case that a new backend would fall through."""
+
+    def constants(path: Path) -> set[str]:
+        return {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+
+    naming = {name for name, path in MODULES.items() if constants(path) & set(BACKENDS)}
+    assert {name for name in naming if not name.startswith("bench.training.engines")} == {
+        "bench.core.backends",
+        "bench.architectures.backbones",  # "torch": a way of scaling images that keras.applications has
+        "bench.architectures.outside",  # a fault of keras-cv's resizes on TensorFlow
+        "bench.architectures.kerascv",  # needs TensorFlow
+    }

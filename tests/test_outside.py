@@ -57,7 +57,8 @@ def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, m
     facts = preflight.summaries(wanted)
     assert facts == [{"params": 1}, {"error": pip_line(OUTSIDE[1])}]
     monkeypatch.undo()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorflow" else True)
+    monkeypatch.setattr(preflight, "check_installed", lambda *names: None)
+    monkeypatch.setattr(preflight, "quickest", lambda accepted: None)
     assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
 
 

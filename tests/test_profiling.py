@@ -9,10 +9,11 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.profiling import environment, memory, peaks, timing, trace
-from bench.profiling.memory import MIB, Gauge, JaxAllocator, MemoryMeter, Resettable, ResidentSet
+from bench.profiling.memory import MIB, Gauge, MemoryMeter, OnlyRising, Resettable, ResidentSet
+from bench.training.engines import create_runtime
 from bench.trials.record_sections import convergence
 
-BACKEND = keras.backend.backend()
+RUNTIME = create_runtime(keras.backend.backend())
 
 
 class Allocator(Resettable):
@@ -31,10 +32,10 @@ class Allocator(Resettable):
         self.highest = self.held
 
 
-class OnlyRises(JaxAllocator):
-    """JAX's, with a peak set by hand."""
+class OnlyRises(OnlyRising):
+    """A peak set by hand."""
 
-    highest = 0
+    highest, limits = 0, "JAX can't reset its allocator's peak"
 
     def overall(self):
         return self.highest
@@ -45,7 +46,7 @@ class OnlyRises(JaxAllocator):
 
 def test_peaks_of_phases_and_of_the_whole():
     gauge = Allocator()
-    meter = MemoryMeter("none", gauge)
+    meter = MemoryMeter(gauge)
     gauge.use(100 * MIB)
     with meter.phase("first_step"):
         gauge.use(400 * MIB)
@@ -67,7 +68,7 @@ def test_peaks_of_phases_and_of_the_whole():
 
 def test_a_phase_under_a_peak_that_can_not_be_reset_has_no_figure():
     gauge = OnlyRises()
-    meter = MemoryMeter("none", gauge)
+    meter = MemoryMeter(gauge)
     with meter.phase("first_step"):
         gauge.highest = 300 * MIB
     with meter.phase("train"):
@@ -83,7 +84,7 @@ def test_a_phase_under_a_peak_that_can_not_be_reset_has_no_figure():
 def test_a_plan_stands_for_a_peak_that_is_not_known():
     gauge = OnlyRises()
     gauge.highest = 300 * MIB
-    meter = MemoryMeter("none", gauge)
+    meter = MemoryMeter(gauge)
     with meter.phase("inference"):
         pass
     meter.plan("inference", None)
@@ -96,14 +97,14 @@ def test_a_plan_stands_for_a_peak_that_is_not_known():
 
 def test_a_phase_that_throws_ends_its_thread():
     gauge = ResidentSet()
-    with pytest.raises(MemoryError), MemoryMeter("none", gauge).phase("train"):
+    with pytest.raises(MemoryError), MemoryMeter(gauge).phase("train"):
         raise MemoryError
     assert not gauge._thread.is_alive()
 
 
 def test_sampling_sees_memory_that_is_given_back():
     def peak(size):
-        meter = MemoryMeter("none", ResidentSet())
+        meter = MemoryMeter(ResidentSet())
         with meter.phase("train"):
             held = np.ones(size * MIB, np.uint8)
             del held
@@ -114,7 +115,7 @@ def test_sampling_sees_memory_that_is_given_back():
 
 
 def test_this_machine_has_a_gauge():
-    assert isinstance(memory.gauge_of(BACKEND), Gauge)
+    assert isinstance(RUNTIME.memory_gauge() or ResidentSet(), Gauge)
 
 
 def test_a_clock_that_goes_backwards_ends_the_timing(monkeypatch):
@@ -151,30 +152,30 @@ def test_shares_by_hand():
 def rates(monkeypatch):
     """The FLOP/s and bytes/s that are measured, one after the other, and the machine's load."""
     found = {"products": [], "copies": [], "load": 0.5}
-    monkeypatch.setattr(peaks, "_matmul", lambda dtype: found["products"].pop(0))
-    monkeypatch.setattr(peaks, "_copy", lambda: found["copies"].pop(0))
+    monkeypatch.setattr(peaks, "_matmul", lambda runtime, dtype: found["products"].pop(0))
+    monkeypatch.setattr(peaks, "_copy", lambda runtime: found["copies"].pop(0))
     monkeypatch.setattr(peaks, "load_per_core", lambda: found["load"])
     return found
 
 
 def test_peaks_are_measured_once_and_the_greater_one_stays(rates):
     device, rates["products"], rates["copies"] = "a device of this test", [4e12, 8e12, 6e12, 7e12], [2e9, 1e9]
-    first = peaks.measured_peaks(BACKEND, device, "float32")
+    first = peaks.measured_peaks(RUNTIME, device, "float32")
     assert first == {
         "matmul_tflops": {"float32": 4.0, "bfloat16": 8.0},
         "copy_gb_per_s": 2.0,
         "load": 0.5,
         "method": peaks.METHOD,
     }
-    assert peaks.measured_peaks(BACKEND, device, "mixed_bfloat16") == first
-    again = peaks.measured_peaks(BACKEND, device, "float32", again=True)
+    assert peaks.measured_peaks(RUNTIME, device, "mixed_bfloat16") == first
+    again = peaks.measured_peaks(RUNTIME, device, "float32", again=True)
     assert (again["matmul_tflops"], again["copy_gb_per_s"]) == ({"float32": 6.0, "bfloat16": 8.0}, 2.0)
 
 
 def test_float16_has_a_peak_of_its_own_where_it_is_asked_for(rates):
     device, rates["products"], rates["copies"] = "a device for float16", [4e12, 8e12, 7e12], [2e9]
-    peaks.measured_peaks(BACKEND, device, "float32")
-    found = peaks.measured_peaks(BACKEND, device, "mixed_float16")
+    peaks.measured_peaks(RUNTIME, device, "float32")
+    found = peaks.measured_peaks(RUNTIME, device, "mixed_float16")
     assert found["matmul_tflops"] == {"float32": 4.0, "bfloat16": 8.0, "float16": 7.0}
     speeds = {"train_images_per_second": 1000.0}
     # 3 x 1 GFLOP x 1,000 images/s = 3e12 of 7e12
@@ -185,7 +186,7 @@ def test_peaks_of_a_busy_machine_are_measured_again_once_it_is_not(rates):
     device, rates["products"], rates["copies"] = "a busy device", [1e12, 2e12, 4e12, 8e12], [1e9, 2e9]
     for load, expected, noted in ((8.0, 1.0, 8.0), (5.0, 1.0, 8.0), (1.0, 4.0, 1.0), (0.1, 4.0, 1.0)):
         rates["load"] = load
-        found = peaks.measured_peaks(BACKEND, device, "float32")
+        found = peaks.measured_peaks(RUNTIME, device, "float32")
         assert (found["matmul_tflops"]["float32"], found["load"]) == (expected, noted)
 
 
@@ -195,7 +196,7 @@ def test_the_load_of_this_machine():
 
 def test_peaks_of_this_machine(monkeypatch):
     monkeypatch.setattr(peaks, "SIZES", (64,))
-    found = peaks.measured_peaks(BACKEND, "another device of this test", "mixed_float16")
+    found = peaks.measured_peaks(RUNTIME, "another device of this test", "mixed_float16")
     assert min(*found["matmul_tflops"].values(), found["copy_gb_per_s"]) >= 0
     assert json.loads(json.dumps(found)) == found
 
@@ -207,7 +208,7 @@ def test_a_trace_holds_the_steps(tmp_path):
     def step():
         taken.append(keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)))
 
-    assert trace.write_trace(BACKEND, step, tmp_path / "trace") == ""
+    assert trace.write_trace(RUNTIME, step, tmp_path / "trace") == ""
     assert len(taken) == trace.STEPS
     assert sum(path.stat().st_size for path in (tmp_path / "trace").rglob("*") if path.is_file()) > 0
 
@@ -216,11 +217,11 @@ def test_a_trace_that_fails_is_a_line(tmp_path):
     def step():
         raise RuntimeError("CUPTI is not there\nand more")
 
-    assert trace.write_trace(BACKEND, step, tmp_path / "trace") == "The trace was not written: CUPTI is not there"
+    assert trace.write_trace(RUNTIME, step, tmp_path / "trace") == "The trace was not written: CUPTI is not there"
 
 
 def test_tf32_is_read_as_it_is_set():
-    assert isinstance(environment.allows_tf32(BACKEND), bool)
+    assert isinstance(RUNTIME.allows_tf32(), bool)
 
 
 @pytest.mark.needs("jax")
@@ -231,7 +232,7 @@ def test_cuda_of_jax(monkeypatch, answer, version):
     from jax.extend import backend
 
     monkeypatch.setattr(backend, "get_backend", lambda: type("Backend", (), {"platform_version": answer}))
-    assert environment.gpu_libraries("jax")["cuda"] == version
+    assert create_runtime("jax").gpu_libraries()["cuda"] == version
 
 
 def test_the_variables_name_no_folders():

@@ -1,31 +1,20 @@
 """What this machine has: versions, backends and their devices, disk, cache, data sets."""
 
 import importlib.metadata
-import os
 import platform
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.architectures.outside import pip_line
 from bench.config import catalog
-from bench.config.checks import PIP_LINES
+from bench.core.backends import BACKENDS, DEFAULT_BACKEND, TABLE, installed
+from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder
-from bench.core.specs import BACKENDS
-from bench.profiling.environment import expected_device, installed, versions
+from bench.profiling.environment import expected_device, versions
 
 DEVICE_SECONDS = 90.0  # importing TensorFlow takes 20 on a small machine
-
-# Printed by a child process: importing a backend is slow and takes the GPU.
-_DEVICES = {
-    "tensorflow": "import tensorflow as tf; print(*(d.name for d in tf.config.list_physical_devices()), sep=', ')",
-    "jax": "import jax; print(*jax.devices(), sep=', ')",
-    "torch": "import torch; c = torch.cuda; "
-    "print(*[c.get_device_name(i) for i in range(c.device_count())] or ['cpu'], sep=', ')",
-}
 
 
 def machine() -> dict[str, str]:
@@ -60,21 +49,13 @@ def outside_packages() -> dict[str, str]:
 
 def _backend(name: str, timeout: float) -> str:
     if not installed(name):
-        return f"not installed: {PIP_LINES[name]}"
+        return f"not installed: {TABLE[name].pip_line}"
     version = importlib.metadata.version(name)
-    try:
-        child = _python(_DEVICES[name], timeout)
-    except subprocess.TimeoutExpired:
-        return f"{version}, no answer in {timeout:.0f} s"
-    lines = (child.stdout if child.returncode == 0 else child.stderr).strip().splitlines()
-    last = lines[-1] if lines else f"exit code {child.returncode}"
-    return f"{version}, {last}" if child.returncode == 0 else f"{version}, can't be imported: {last}"
-
-
-def _python(program: str, timeout: float) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
+    try:  # importing a backend is slow and takes the GPU
+        (answer,) = ask("bench.training.engines:devices", [{"backend": name}], name, timeout)
+    except ChildEnded as ended:
+        answer = {"error": str(ended)}
+    return f"{version}, {answer['devices']}" if "devices" in answer else f"{version}, can't be used: {answer['error']}"
 
 
 def folders(results: Path) -> dict[str, str]:
@@ -115,7 +96,7 @@ def problems() -> list[str]:
     """A line for each thing that is broken."""
     lines = catalog.problems()
     if not any(map(installed, BACKENDS)):
-        lines = [*lines, f"No backend is installed: {PIP_LINES['tensorflow']}"]
+        lines = [*lines, f"No backend is installed: {TABLE[DEFAULT_BACKEND].pip_line}"]
     try:
         cache_folder("packs")
     except BenchError as error:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.architectures.outside import check_installed
+from bench.core.backends import BACKENDS, TABLE, installed
 from bench.core.errors import BenchError
 from bench.core.registry import Registry, unknown
 from bench.core.specs import (
     AUGMENTS,
-    BACKENDS,
     EVAL_SIZES,
     INITIAL_WEIGHTS,
     JITS,
@@ -27,13 +27,7 @@ from bench.core.specs import (
     Param,
     TrialConfig,
 )
-from bench.profiling.environment import installed
 
-PIP_LINES = {
-    "tensorflow": "pip install 'tensorflow>=2.19'",
-    "jax": "pip install 'segbench[jax]'",
-    "torch": "pip install 'segbench[torch]'",
-}
 NOT_OF_SPEED = (
     *("dataset_params", "weights", "init_from", "resize", "crop", "crop_foreground", "lr", "schedule", "class_weights"),
     *("budget", "eval_size", "select", "freeze_encoder", "fine_tune_lr_factor", "unfreeze_from", "train_fraction"),
@@ -132,7 +126,7 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
     if config.jit == "on" and not spec.compiles:
         raise BenchError(f"{spec.name} can't be compiled. Leave out --jit on.")
     if not installed(config.backend):
-        raise BenchError(f"The backend {config.backend} is not installed: {PIP_LINES[config.backend]}")
+        raise BenchError(f"The backend {config.backend} is not installed: {TABLE[config.backend].pip_line}")
     if spec.package:
         check_installed(spec.name, spec.package)
 

@@ -1,7 +1,7 @@
 """The specs of plug-in files and of installed packages, read in a child process.
 
-They import keras, which the parent process never does. The child (`python -m bench.plugin`) prints the specs,
-and the answer is kept in the cache folder by the hash of the source file.
+They import keras, which the parent process never does. The child calls `bench.plugin.probe`, and its answer is kept in
+the cache folder by the hash of the source file.
 
 An installed package says where its architectures or data sets are by entry points in the groups
 `bench.architectures` and `bench.datasets`: `name = "package.module:function"`; everything that is decorated in
@@ -13,15 +13,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from bench.core.backends import quickest
+from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, file_hash, write_atomically
-from bench.core.specs import BACKENDS
-from bench.profiling.environment import installed
 
 PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
@@ -63,22 +61,16 @@ def _probe(source: str, file: Path) -> dict[str, Any]:
         return json.loads(kept.read_text())
     answer = _ask_child(source)
     with write_atomically(kept) as part:
-        part.write_text(answer)
-    return json.loads(answer)
+        part.write_text(json.dumps(answer))
+    return answer
 
 
-def _ask_child(source: str) -> str:
-    environment = dict(os.environ)
-    backend = next(filter(installed, ("jax", "torch", *BACKENDS)), None)  # the fastest to import first
-    if backend:
-        environment.setdefault("KERAS_BACKEND", backend)
-    command = [sys.executable, "-m", "bench.plugin", source]
+def _ask_child(source: str) -> dict[str, Any]:
+    backend = os.environ.get("KERAS_BACKEND") or quickest()
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=environment)
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"The plug-in '{source}' took longer than {PROBE_SECONDS:.0f} s to import.") from error
-    lines = child.stdout.strip().splitlines()
-    if child.returncode or not lines:
-        last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-        raise BenchError(f"The plug-in '{source}' can't be imported: {last}")
-    return lines[-1]
+        (answer,) = ask("bench.plugin:probe", [{"source": source}], backend, PROBE_SECONDS)
+    except ChildEnded as ended:
+        answer = {"error": str(ended)}
+    if "error" in answer:
+        raise BenchError(f"The plug-in '{source}' can't be imported: {answer['error']}")
+    return answer

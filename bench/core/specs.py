@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
+from bench.core.backends import BACKENDS, DEFAULT_BACKEND
 from bench.core.errors import BenchError
 from bench.core.import_by_name import resolve
 
@@ -16,7 +17,6 @@ PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results in
 SCHEMA_VERSION = 1  # what a record looks like on disk
 IGNORE_INDEX = 255  # label value that neither trains nor counts
 
-BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 JITS = ("auto", "on", "off")  # whether the steps are compiled: backends/ says what that is on each
 INITIAL_WEIGHTS = ("own", "shared")  # the backend's own random numbers, or the same ones on every backend
@@ -217,7 +217,7 @@ class TrialConfig:
     unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
     train_fraction: float = 1.0
     seed: int = 0
-    backend: str = "tensorflow"
+    backend: str = DEFAULT_BACKEND
     precision: str = "float32"
     jit: str = "auto"  # one of JITS
     repeat: int = 0  # the same configuration again

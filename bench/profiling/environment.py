@@ -2,9 +2,7 @@
 
 import os
 import platform
-import re
 import subprocess
-import sys
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -12,9 +10,13 @@ from typing import Any
 
 import psutil
 
+from bench.core.backends import TABLE
+from bench.profiling.runtime import Runtime
+
 PACKAGES = (
     *("segbench", "keras", "keras-cv", "keras-hub"),
-    *("tensorflow", "jax", "jaxlib", "torch", "numpy", "pillow"),
+    *(library for backend in TABLE.values() for library in backend.libraries),
+    *("numpy", "pillow"),
 )
 VARIABLES = (  # that change results, speed or memory; none that names a folder
     *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_MAX_CONNECTIONS"),
@@ -38,9 +40,9 @@ def expected_device() -> str:
     return cpu_device()
 
 
-def actual_device(backend: str) -> str:
-    """The device that the imported backend computes on."""
-    return expected_device() if sees_gpu(backend) else cpu_device()
+def actual_device(runtime: Runtime) -> str:
+    """The device that the backend computes on."""
+    return expected_device() if runtime.uses_gpu() else cpu_device()
 
 
 @cache
@@ -54,10 +56,10 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(backend: str) -> dict[str, Any]:
-    """What a record says about hardware, versions and code, once the backend has been imported."""
-    gpu = sees_gpu(backend)
-    libraries = gpu_libraries(backend) if gpu else {"cuda": None, "cudnn": None}
+def environment(runtime: Runtime) -> dict[str, Any]:
+    """What a record says about hardware, versions and code."""
+    gpu = runtime.uses_gpu()
+    libraries = runtime.gpu_libraries() if gpu else {"cuda": None, "cudnn": None}
     return {**host_environment(gpu=gpu), **libraries}
 
 
@@ -81,47 +83,6 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
     }
 
 
-def gpu_libraries(backend: str) -> dict[str, str | None]:
-    """The versions of `cuda` and `cudnn` that the imported backend computes with; None where it doesn't say."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        build = tf.sysconfig.get_build_info()
-        return {"cuda": build.get("cuda_version"), "cudnn": build.get("cudnn_version")}
-    if backend == "torch":
-        import torch
-
-        cudnn = torch.backends.cudnn.version()
-        return {"cuda": torch.version.cuda, "cudnn": None if cudnn is None else str(cudnn)}
-    from jax.extend.backend import get_backend
-
-    found = re.search(r"cuda (\d+)", get_backend().platform_version)  # "PJRT C API\ncuda 12080"
-    cuda = None if found is None else f"{int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}"
-    return {"cuda": cuda, "cudnn": _version_of(r"nvidia-cudnn(-cu\d+)?")}
-
-
-def _version_of(pattern: str) -> str | None:
-    """Of the installed package whose name matches."""
-    matching = (d for d in metadata.distributions() if re.fullmatch(pattern, d.metadata["Name"] or ""))
-    return next((found.version for found in matching), None)
-
-
-def allows_tf32(backend: str) -> bool:
-    """Whether the imported backend may compute float32 as TF32 on a GPU, as it is set now."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.config.experimental.tensor_float_32_execution_enabled()
-    if backend == "jax":
-        import jax
-
-        settings: Any = jax.config  # which has its names at run time only
-        return settings.jax_default_matmul_precision not in ("highest", "float32")
-    import torch
-
-    return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
-
-
 def versions() -> dict[str, str]:
     """Installed versions of the packages that matter."""
     found = {}
@@ -131,21 +92,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def sees_gpu(backend: str) -> bool:
-    """Whether the imported backend computes on a GPU."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
-
-        return jax.devices()[0].platform == "gpu"
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _visible_gpu() -> list[str]:
@@ -195,10 +141,3 @@ def _code() -> dict[str, Any]:
         return {"commit": git("rev-parse", "HEAD") or None, "dirty": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.TimeoutExpired):
         return {"commit": None, "dirty": None}
-
-
-def installed(backend: str) -> bool:
-    """Whether a backend's package is there, without importing it."""
-    from importlib.util import find_spec
-
-    return backend in sys.modules or find_spec(backend) is not None

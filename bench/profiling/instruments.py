@@ -3,27 +3,28 @@
 from typing import Any
 
 from bench.profiling.energy import EnergyMeter
-from bench.profiling.environment import sees_gpu
 from bench.profiling.gpu import Nvml, Unreadable, device_state
 from bench.profiling.memory import MemoryMeter
+from bench.profiling.runtime import Runtime
 
 
 class Instruments:
     """Made before the trial gives its device any work: the power drawn then is the idle power.
 
     Args:
-        backend: imported already.
+        runtime: the trial's backend.
     """
 
-    def __init__(self, backend: str):
+    def __init__(self, runtime: Runtime):
+        self.runtime = runtime
         self._nvml: Nvml | None = None
         reason = "no NVIDIA GPU is used"
-        if sees_gpu(backend):
+        if runtime.uses_gpu():
             try:
                 self._nvml = Nvml()
             except Unreadable as error:
                 reason = str(error)
-        self.memory = MemoryMeter(backend)
+        self.memory = MemoryMeter(runtime.memory_gauge())
         self.energy = EnergyMeter(self._nvml, "" if self._nvml else reason)
         self.peaks: dict[str, Any] = {}  # of the device, where they were measured
         self._states: dict[str, dict[str, Any]] = {}

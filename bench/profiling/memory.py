@@ -1,8 +1,7 @@
 """Peak memory, as a whole and by phase: what the backend's allocator gave out on a GPU, else the resident set.
 
-A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it.
-JAX's peak can't be reset. Where a phase doesn't go beyond everything before it, its figure is what was held at rest and
-XLA's own plan of the compiled program.
+A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it. The
+gauges of the backends' allocators stand beside their engines, in bench/training/engines/.
 """
 
 import resource
@@ -18,13 +17,13 @@ import psutil
 MIB = 2**20
 PHASES = ("first_step", "train", "inference")
 SAMPLE_SECONDS = 0.005
-_NO_RESET = "JAX can't reset its allocator's peak"
 
 
 class Gauge(ABC):
     """Tells the peak of a stretch of work, in bytes."""
 
     method: str
+    limits = ""  # why the peak of a stretch may not be known
 
     @abstractmethod
     def start(self) -> None:
@@ -47,12 +46,11 @@ class MemoryMeter:
     """The peaks of a trial's phases.
 
     Args:
-        backend: asked for its device; imported already.
-        gauge: instead of the backend's own.
+        gauge: of the backend's allocator; None for the process's resident set.
     """
 
-    def __init__(self, backend: str, gauge: Gauge | None = None):
-        self._gauge = gauge or gauge_of(backend)
+    def __init__(self, gauge: Gauge | None = None):
+        self._gauge = gauge or ResidentSet()
         self._peaks: dict[str, int | None] = {}
         self._planned: dict[str, int] = {}
 
@@ -80,8 +78,8 @@ class MemoryMeter:
         """The `memory` of a record, in MiB."""
         peaks = {**self._peaks, **self._planned}
         unknown = [name for name in self._peaks if peaks[name] is None]
-        notes = [f"{name}: what was held at rest and XLA's plan; {_NO_RESET}" for name in self._planned]
-        notes += [f"{name}: at most the peak of what came before; {_NO_RESET}" for name in unknown]
+        notes = [f"{name}: what was held at rest and XLA's plan; {self._gauge.limits}" for name in self._planned]
+        notes += [f"{name}: at most the peak of what came before; {self._gauge.limits}" for name in unknown]
         return {
             # Linux keeps the resident set's highest mark less exactly than its present value.
             "peak_memory_mib": _mib(max(self._gauge.overall(), *filter(None, self._peaks.values()), 0)),
@@ -89,11 +87,6 @@ class MemoryMeter:
             **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
             **({"notes": notes} if notes else {}),
         }
-
-
-def gauge_of(backend: str) -> Gauge:
-    """The allocator of the backend's device, or the resident set where it computes on a CPU."""
-    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend]() or ResidentSet()
 
 
 def _mib(size: int | None) -> float | None:
@@ -166,36 +159,12 @@ class Resettable(Gauge):
         """Set the peak to what is held now."""
 
 
-class TensorFlowAllocator(Resettable):
-    """Of the first GPU."""
+class OnlyRising(Gauge):
+    """An allocator whose peak can't be reset.
 
-    def peak(self) -> int:
-        import tensorflow as tf
-
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-
-    def reset(self) -> None:
-        import tensorflow as tf
-
-        tf.config.experimental.reset_memory_stats("GPU:0")
-
-
-class TorchAllocator(Resettable):
-    """Of the current GPU."""
-
-    def peak(self) -> int:
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-
-    def reset(self) -> None:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-
-
-class JaxAllocator(Gauge):
-    """Of the first device; its peak only ever rises."""
+    Where a phase doesn't go beyond everything before it, its figure is what was held at rest and the compiler's own
+    plan of the program.
+    """
 
     method = "device allocator"
 
@@ -205,31 +174,3 @@ class JaxAllocator(Gauge):
     def stop(self) -> int | None:
         peak = self.overall()
         return peak if peak > self._before else None
-
-    def overall(self) -> int:
-        import jax
-
-        return jax.devices()[0].memory_stats()["peak_bytes_in_use"]
-
-    def held(self) -> int:
-        import jax
-
-        return jax.devices()[0].memory_stats()["bytes_in_use"]
-
-
-def _tensorflow() -> Gauge | None:
-    import tensorflow as tf
-
-    return TensorFlowAllocator() if tf.config.list_physical_devices("GPU") else None
-
-
-def _jax() -> Gauge | None:
-    import jax
-
-    return JaxAllocator() if (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use") is not None else None
-
-
-def _torch() -> Gauge | None:
-    import torch
-
-    return TorchAllocator() if torch.cuda.is_available() else None

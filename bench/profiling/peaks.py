@@ -17,8 +17,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from bench.core.backends import TABLE
 from bench.core.files import cache_folder, write_atomically
 from bench.profiling.environment import VARIABLES, versions
+from bench.profiling.runtime import Runtime
 from bench.profiling.timing import seconds_of, seconds_since
 
 METHOD = "best of square matrix products of 512 to 8192; x + 1 over up to 256 MiB, read and written"
@@ -31,7 +33,7 @@ BUSY = 1.5  # load a core, this process included, above which figures are doubte
 TRAINING = 3  # forward passes that a training step is worth
 
 
-def measured_peaks(backend: str, device: str, precision: str, *, again: bool = False) -> dict[str, Any]:
+def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool = False) -> dict[str, Any]:
     """`matmul_tflops` by dtype, `copy_gb_per_s`, `load` and `method`; from the cache where they were measured before.
 
     Args:
@@ -39,9 +41,11 @@ def measured_peaks(backend: str, device: str, precision: str, *, again: bool = F
         again: measure them all the same; the greater of old and new stays.
     """
     dtypes = dict.fromkeys(("float32", "bfloat16", DTYPES[precision]))
-    packages = {name: version for name, version in versions().items() if name in (backend, "jaxlib", "keras")}
+    packages = {
+        name: version for name, version in versions().items() if name in (*TABLE[runtime.name].libraries, "keras")
+    }
     variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    question = json.dumps([device, backend, packages, variables, METHOD])
+    question = json.dumps([device, runtime.name, packages, variables, METHOD])
     path = cache_folder("peaks") / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
     old: dict[str, Any] = {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
     if path.is_file():
@@ -51,10 +55,10 @@ def measured_peaks(backend: str, device: str, precision: str, *, again: bool = F
     wanted = [dtype for dtype in dtypes if again or dtype not in known]
     if not wanted:
         return old
-    products = {dtype: round(_matmul(dtype) / 1e12, 6) for dtype in wanted}
+    products = {dtype: round(_matmul(runtime, dtype) / 1e12, 6) for dtype in wanted}
     peaks = {
         "matmul_tflops": {**known, **{dtype: max(new, known.get(dtype, 0.0)) for dtype, new in products.items()}},
-        "copy_gb_per_s": max(round(_copy() / 1e9, 3), old["copy_gb_per_s"]) if again else old["copy_gb_per_s"],
+        "copy_gb_per_s": max(round(_copy(runtime) / 1e9, 3), old["copy_gb_per_s"]) if again else old["copy_gb_per_s"],
         "load": load if again else max(load, old.get("load", 0.0)),
         "method": METHOD,
     }
@@ -85,9 +89,9 @@ def shares(
     }
 
 
-def _matmul(dtype: str) -> float:
+def _matmul(runtime: Runtime, dtype: str) -> float:
     """FLOP/s of the size at which it is greatest."""
-    product, started, best = _compiled(keras.ops.matmul), time.perf_counter(), 0.0
+    product, started, best = runtime.compile(keras.ops.matmul), time.perf_counter(), 0.0
     for size in SIZES:
         matrix = keras.ops.convert_to_tensor(_random_matrix(size), dtype=dtype)
         seconds = _fastest(partial(product, matrix), matrix)
@@ -102,9 +106,9 @@ def _random_matrix(size: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
 
 
-def _copy() -> float:
+def _copy(runtime: Runtime) -> float:
     """Bytes/s, those read and those written, of the largest array that is tried: a small one stays in a cache."""
-    function, started = _compiled(lambda x: x + 1), time.perf_counter()
+    function, started = runtime.compile(lambda x: x + 1), time.perf_counter()
     for side in (2048, 4096, 8192):
         seconds = _fastest(function, keras.ops.zeros((side, side), "float32"))
         rate = 2 * 4 * side**2 / seconds
@@ -126,17 +130,3 @@ def _fastest(function: Callable[[Any], Any], start: Any) -> float:
     once = seconds_of(lambda: run(1))
     count = max(1, min(200, int(BATCH_SECONDS / once)))
     return min([once, *(seconds_of(lambda: run(count)) / count for _ in range(3))])
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As the engines compile: by XLA on JAX, as a graph on TensorFlow, not at all on PyTorch."""
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function)
-    return function

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.core.backends import TABLE
 from bench.results.analysis.configurations import Configuration
 from bench.results.clean_text import shorten
 from bench.results.quantities import EFFICIENCY_LIMIT
@@ -82,8 +83,9 @@ def _device_flags(member: Configuration) -> Iterator[Flag]:
         yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
     backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))
     uncompiled = _texts(ok, "jit_compile").count("False")
-    if uncompiled and not (backend == "tensorflow" and not on_gpu):  # there a graph without XLA is the usual way
-        how = "as a graph without XLA" if backend == "tensorflow" else "operation by operation"
+    graphs = backend in TABLE and TABLE[backend].graphs  # on a CPU a graph without XLA is the usual way
+    if uncompiled and not (graphs and not on_gpu):
+        how = "as a graph without XLA" if graphs else "operation by operation"
         yield Flag("not compiled", f"{uncompiled} of {len(ok)} trials ran {backend} {how}")
 
 

@@ -1,6 +1,5 @@
 """A trial's parts from its configuration: model, engine and training, all from the seed."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -13,11 +12,11 @@ from bench.core.specs import TrialConfig
 from bench.data import batches
 from bench.data.pack import Pack
 from bench.data.splits import train_subset
-from bench.profiling.environment import allows_tf32, environment
+from bench.profiling.environment import environment
 from bench.profiling.instruments import Instruments
 from bench.training import augment
 from bench.training.budget import Meter
-from bench.training.engines import create_engine
+from bench.training.engines import create_engine, create_runtime, set_seed
 from bench.training.engines.engine import Engine
 from bench.training.initial_weights import shared_draws
 from bench.training.loop import Training
@@ -35,9 +34,9 @@ def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
 
 def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     """The model, with the seed and the precision set for this process."""
-    _set_seed(config.seed)
+    set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
-    _turn_off_tf32(config.backend)
+    create_runtime(config.backend).turn_off_tf32()
     builder = catalog.load_builder(catalog.architecture(config))
     with shared_draws() if config.initial_weights == "shared" else nullcontext():
         return builder(
@@ -99,33 +98,6 @@ def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes:
 
 def trial_environment(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
     """The `environment` of the record: machine, versions and code, compiled or not, TF32, the device's states."""
-    tf32 = allows_tf32(config.backend) if config.precision == "float32" else None
+    tf32 = instruments.runtime.allows_tf32() if config.precision == "float32" else None
     compiled = {"jit_compile": engine.compiled, "tf32": tf32}
-    return {**environment(config.backend), **compiled, **instruments.environment()}
-
-
-def _set_seed(seed: int) -> None:
-    """Seed Python, NumPy and the backend; Keras would import TensorFlow for it whatever the backend is."""
-    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
-    if hidden:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    keras.utils.set_random_seed(seed)
-    if hidden:
-        del sys.modules["tensorflow"]
-
-
-def _turn_off_tf32(backend: str) -> None:
-    """So that "float32" means the same on every backend."""
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-    elif backend == "jax":
-        import jax
-
-        jax.config.update("jax_default_matmul_precision", "highest")
-    else:
-        import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+    return {**environment(instruments.runtime), **compiled, **instruments.environment()}

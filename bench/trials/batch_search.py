@@ -1,11 +1,9 @@
-"""The largest batch that trains, and the memory of an image: a process of its own (batch_child.py) for each batch size.
+"""The largest batch that trains, and the memory of an image: a process of its own for each batch size.
 
 A process whose allocator has failed or grown tells nothing of another batch size; a fresh one does.
+What runs there is children/batch_size.py.
 """
 
-import os
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,27 +14,26 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of
 from bench.core.specs import TrialConfig
 from bench.profiling.timing import seconds_since
-from bench.results.store import read_json, write_json
 
 PROBE_SECONDS = 600.0  # for one batch size
-POLL_SECONDS = 0.05
+TARGET = "bench.trials.children.batch_size:peak_mib"
+OUT_OF_MEMORY = "out of memory"
 HOST_SHARE = 0.9  # of the memory that is free at the start: beyond it the machine would swap, or end other processes
-REQUEST, ANSWER = "batch.json", "batch-answer.json"
 
 
 class DoesNotTrain(Exception):
     """Why a batch size can't be used: the text for `largest_batch_limit`."""
 
 
-def find_batch_size(config: TrialConfig, folder: Path, on_probe: Callable[[int], None]) -> dict[str, Any]:
+def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dict[str, Any]:
     """Search up to `config.find_batch_size`; what of the record's `memory` it gives (see `search`).
 
     Args:
-        folder: where requests and answers pass.
         on_probe: called with each batch size before it is tried.
 
     Returns:
@@ -46,7 +43,7 @@ def find_batch_size(config: TrialConfig, folder: Path, on_probe: Callable[[int],
 
     def probe(size: int) -> float:
         on_probe(size)
-        return _probe(replace(config, batch_size=size), folder)
+        return _probe(replace(config, batch_size=size))
 
     found = search(probe, config.find_batch_size)
     return {**found, "search_seconds": round(seconds_since(started), 1)}
@@ -97,41 +94,25 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
     return {**found, "memory_base_mib": round(float(base), 1), "memory_per_image_mib": round(float(per_image), 3)}
 
 
-def _probe(config: TrialConfig, folder: Path) -> float:
+def _probe(config: TrialConfig) -> float:
     """Train some steps in a new process; the peak in MiB."""
-    (folder / ANSWER).unlink(missing_ok=True)
-    write_json(folder / REQUEST, {"config": config.to_dict(), "parent": os.getpid()})
-    command = [sys.executable, "-m", "bench.trials.children.batch_size", str(folder)]
-    problem = _watch(subprocess.Popen(command, stdin=subprocess.DEVNULL))
-    answer = read_json(folder / ANSWER)
-    for name in (REQUEST, ANSWER):
-        (folder / name).unlink(missing_ok=True)
+    allowed = HOST_SHARE * free_memory()
+    request = {"config": config.to_dict()}
+    try:
+        (answer,) = ask(
+            *(TARGET, [request], config.backend, PROBE_SECONDS),
+            watch=lambda number: OUT_OF_MEMORY if resident(number) > allowed else "",
+            echo=True,  # into the trial's log
+        )
+    except ChildEnded as ended:
+        if ended.code in (None, KILLED):  # by us, or by the system: nobody else has the process's number
+            raise DoesNotTrain(OUT_OF_MEMORY if ended.code else str(ended)) from ended
+        answer = {"error": str(ended)}
     if "peak_mib" in answer:
         return float(answer["peak_mib"])
-    problem = problem or answer.get("problem", "its process ended without an answer")
-    if problem in ("out of memory", f"limit {PROBE_SECONDS:g} s") or config.batch_size > 1:
-        raise DoesNotTrain(problem)
-    raise BenchError(f"One image doesn't train: {problem}")
-
-
-def _watch(process: subprocess.Popen[bytes]) -> str:
-    """Wait for the end, and call it when time or the host's memory runs out; why it ended, if it gave no answer."""
-    allowed, started = HOST_SHARE * free_memory(), time.monotonic()
-    while process.poll() is None:
-        if resident(process.pid) > allowed:
-            return _end(process, "out of memory")
-        if time.monotonic() - started > PROBE_SECONDS:
-            return _end(process, f"limit {PROBE_SECONDS:g} s")
-        time.sleep(POLL_SECONDS)
-    if process.returncode == -9:  # by the system: nobody else has the process's number
-        return "out of memory"
-    return f"its process ended with exit code {process.returncode}" if process.returncode else ""
-
-
-def _end(process: subprocess.Popen[bytes], reason: str) -> str:
-    process.kill()
-    process.wait()
-    return reason
+    if answer["error"] == OUT_OF_MEMORY or config.batch_size > 1:
+        raise DoesNotTrain(answer["error"])
+    raise BenchError(f"One image doesn't train: {answer['error']}")
 
 
 def resident(pid: int) -> int:

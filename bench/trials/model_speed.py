@@ -109,9 +109,10 @@ def utilisation(
     nothing is said.
     """
     shares: dict[str, float] = {}
+    runtime = instruments.runtime
     try:
         for again in (False, True):
-            found = peaks.measured_peaks(config.backend, actual_device(config.backend), config.precision, again=again)
+            found = peaks.measured_peaks(runtime, actual_device(runtime), config.precision, again=again)
             instruments.peaks = found
             shares = peaks.shares(speed, gflops, config.precision, found)
             if max(shares.values(), default=0.0) <= 1:
@@ -123,11 +124,11 @@ def utilisation(
     return {}
 
 
-def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, folder: Path) -> None:
+def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, instruments: Instruments, folder: Path) -> None:
     """Write a profiler's trace of some training steps to the trial's folder, where that is asked for."""
     if config.trace:
         step = bare_steps(engine, batch)
-        if problem := trace.write_trace(config.backend, lambda: step(1), folder / trace.FOLDER):
+        if problem := trace.write_trace(instruments.runtime, lambda: step(1), folder / trace.FOLDER):
             print(problem)
 
 

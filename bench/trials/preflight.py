@@ -1,4 +1,4 @@
-"""What must be built to be known: parameters, stages, whether weights fit.
+"""What must be built to be known before a trial: parameters, stages, whether weights fit; and ImageNet's weights.
 
 Building a model needs keras, so a child process does it (children/model.py), on the backend that starts soonest. Its
 answers are kept in the cache folder, by the question, the sources of the architectures and the versions behind them.
@@ -11,10 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,22 +19,45 @@ from typing import Any
 from bench import architectures, profiling
 from bench.architectures.outside import check_installed
 from bench.config import catalog
+from bench.core.backends import quickest
+from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, file_hash, write_atomically
 from bench.core.specs import ArchitectureSpec, TrialConfig
 
 CHILD_SECONDS = 1800.0
 NUM_CLASSES = 3  # of the models that are described
-_QUICKEST = ("torch", "jax", "tensorflow")  # to import and to build layer by layer
+_UNEXPECTED = "The model can't be built: "
 _BUILDERS = ("keras", "keras-cv", "keras-hub")
 
 
 def check_model(config: TrialConfig) -> None:
-    """BenchError when the weights file doesn't fit, or `unfreeze_from` is no layer; builds nothing where neither is."""
+    """Refuse weights that don't fit, or an `unfreeze_from` that is no layer; builds nothing if neither is given."""
     if config.unfreeze_from is not None or Path(config.weights).is_file():
-        (answer,) = _answers("check", [config])
-        if "error" in answer:
-            raise BenchError(answer["error"])
+        _only(_answers("check", [config]))
+
+
+def fetch_weights(config: TrialConfig) -> None:
+    """Have Keras fetch the configuration's ImageNet weights, unless they stand in its cache; BenchError if it can't."""
+    if config.weights == "imagenet" and config.backbone in catalog.backbones():
+        _fetch(config.backbone, config.backend)
+
+
+@functools.cache
+def _fetch(backbone: str, backend: str) -> None:
+    if (_keras_home() / "models" / catalog.backbones().get(backbone).weights_file).is_file():
+        return
+    try:
+        _only(ask("bench.trials.children.model:fetch_weights", [{"backbone": backbone}], backend, CHILD_SECONDS))
+    except ChildEnded as ended:
+        raise BenchError(
+            f"The ImageNet weights of {backbone} can't be fetched: {ended}. "
+            "Give the path of a weights file with --weights, or train without: --weights none."
+        ) from ended
+
+
+def _keras_home() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
 def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
@@ -51,23 +71,20 @@ def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
 
 
 def _lack(spec: ArchitectureSpec) -> str:
-    """Why the architecture can't be built on this machine at all; empty where it can."""
+    """Say why the architecture can't be built on this machine at all; empty where it can."""
     try:
         if spec.package:
             check_installed(spec.name, spec.package)
     except BenchError as error:
         return str(error)
-    if any(map(importlib.util.find_spec, spec.backends)):
+    if quickest(spec.backends):
         return ""
     return f"{spec.name} runs with {' or '.join(spec.backends)} only, and that is not installed."
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:
     """As `summaries`, and `stages`: name, stride, channels, layers, params of each. BenchError where that fails."""
-    (answer,) = _answers("diagram", [config])
-    if "error" in answer:
-        raise BenchError(answer["error"])
-    return answer
+    return _only(_answers("diagram", [config]))
 
 
 def plot(config: TrialConfig, file: Path) -> None:
@@ -79,45 +96,44 @@ def plot(config: TrialConfig, file: Path) -> None:
             f"A drawing needs {' and '.join(missing)}. Install: pip install pydot, and graphviz with the system's "
             "package manager, such as apt-get install graphviz."
         )
-    answer = _ask("plot", [config], file=str(file.resolve()))[0]
+    _only(_ask("plot", [config], file=str(file.resolve())))
+
+
+def _only(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The one answer; BenchError with its error, if it has one."""
+    (answer,) = answers
     if "error" in answer:
-        raise BenchError(answer["error"])
+        raise BenchError(f"{_UNEXPECTED if 'unexpected' in answer else ''}{answer['error']}")
+    return answer
 
 
 def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
     """An answer a configuration, from the cache or from one child process a backend."""
     kept = [_kept(kind, config) for config in configs]
     missing = {path: config for path, config in zip(kept, configs, strict=True) if not path.is_file()}
+    found: dict[Path, dict[str, Any]] = {}
     by_backend = sorted(missing.items(), key=lambda item: _backend(item[1]))
     for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
         paths, some = zip(*group, strict=True)
-        for path, answer in zip(paths, _ask(kind, some), strict=True):
+        found |= zip(paths, _ask(kind, some), strict=True)
+    for path, answer in found.items():
+        if "unexpected" not in answer:  # full memory, say, which may be free the next time
             with write_atomically(path) as part:
                 part.write_text(json.dumps(answer))
-    return [json.loads(path.read_text()) for path in kept]
+    return [found[path] if path in found else json.loads(path.read_text()) for path in kept]
 
 
 def _ask(kind: str, configs: Sequence[TrialConfig], **values: str) -> list[dict[str, Any]]:
-    requests = [
-        {"kind": kind, "values": {"config": config.to_dict(), "num_classes": NUM_CLASSES, **values}}
-        for config in configs
-    ]
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": _backend(configs[0])}
-    command = [sys.executable, "-m", "bench.trials.children.model", json.dumps(requests)]
+    requests = [{"config": config.to_dict(), "num_classes": NUM_CLASSES, **values} for config in configs]
     try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS, env=environment)
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(f"Building the models took longer than {CHILD_SECONDS:g} s.") from error
-    if child.returncode:
-        last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-        raise BenchError(f"The model can't be built: {last}")
-    return [json.loads(line) for line in child.stdout.splitlines()]
+        return ask(f"bench.trials.children.model:{kind}", requests, _backend(configs[0]), CHILD_SECONDS)
+    except ChildEnded as ended:
+        raise BenchError(f"{_UNEXPECTED}{ended}") from ended
 
 
 def _backend(config: TrialConfig) -> str:
     """The installed backend that starts soonest and that the architecture runs with."""
-    accepted = catalog.architecture(config).backends
-    return next((b for b in _QUICKEST if b in accepted and importlib.util.find_spec(b)), config.backend)
+    return quickest(catalog.architecture(config).backends) or config.backend
 
 
 def _kept(kind: str, config: TrialConfig) -> Path:
@@ -148,43 +164,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "none"
-
-
-_FETCH = """
-import sys, keras
-from bench.architectures.backbones import feature_pyramid
-feature_pyramid(keras.Input((224, 224, 3)), sys.argv[1], weights="imagenet")
-"""
-FETCH_SECONDS = 1800.0
-
-
-def fetch_weights(config: TrialConfig) -> None:
-    """Have Keras fetch the configuration's ImageNet weights, unless they stand in its cache; BenchError if it can't."""
-    if config.weights == "imagenet" and config.backbone in catalog.backbones():
-        _fetch(config.backbone, config.backend)
-
-
-@cache
-def _fetch(backbone: str, backend: str) -> None:
-    if (_keras_home() / "models" / catalog.backbones().get(backbone).weights_file).is_file():
-        return
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _FETCH, backbone],
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-            timeout=FETCH_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BenchError(
-            f"The ImageNet weights of {backbone} did not come within {FETCH_SECONDS:g} s. "
-            "Give the path of a weights file with --weights, or train without: --weights none."
-        ) from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BenchError(last.removeprefix("bench.core.errors.BenchError: "))
-
-
-def _keras_home() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

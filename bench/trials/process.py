@@ -6,13 +6,12 @@ session throws. It ends by itself when its runner dies.
 
 import os
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.core.child_process import end_with_parent
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of, status_of
 from bench.core.specs import TrialConfig
@@ -65,17 +64,6 @@ def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:
     from bench.trials.training_session import Session
 
     return Session
-
-
-def end_with_parent(parent: int) -> None:
-    """Let this process end soon after its parent, whose number that is."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

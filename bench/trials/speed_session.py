@@ -17,6 +17,7 @@ from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary
 from bench.results.store import write_json
 from bench.training import augment
 from bench.training.build import build_engine, build_model, trial_environment
+from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine
 from bench.training.loop import Diverged
 from bench.trials.batch_search import find_batch_size
@@ -56,7 +57,7 @@ class SpeedSession:
             searched = self.search()
             self.found.update({"memory": searched} if searched else {})
             write_json(self.folder / IF_KILLED, self.found)
-        self.instruments = Instruments(self.config.backend)
+        self.instruments = Instruments(create_runtime(self.config.backend))
         phase("build")
         with ledger.phase("build"):
             self.engine, self.batch = build(self.config)
@@ -77,9 +78,9 @@ class SpeedSession:
         with ledger.phase("profile"):
             rated = {"train_images_per_second": median, **speed}
             speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
-            trace_steps(self.config, self.engine, self.batch, self.folder)
+            trace_steps(self.config, self.engine, self.batch, self.instruments, self.folder)
         self.found |= {
-            "device": actual_device(self.config.backend),
+            "device": actual_device(self.instruments.runtime),
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
             "model": model,
             "training": {
@@ -107,7 +108,7 @@ class SpeedSession:
         """The largest batch that trains, where that is asked for; before this process takes any of the device."""
         if not self.config.find_batch_size:
             return {}
-        return find_batch_size(self.config, self.folder, lambda size: self.progress.phase(f"batch of {size}"))
+        return find_batch_size(self.config, lambda size: self.progress.phase(f"batch of {size}"))
 
     def compile(self) -> float:
         """Run both functions once; seconds of the first training step."""
@@ -118,7 +119,7 @@ class SpeedSession:
 
     def train(self) -> tuple[Blocks, float]:
         """Timed blocks of training steps on the resident batch, and the last loss; Diverged unless that is finite."""
-        gpu = actual_device(self.config.backend) != cpu_device()
+        gpu = actual_device(self.instruments.runtime) != cpu_device()
         with self.instruments.memory.phase("train"), self.instruments.energy.window(TRAIN_ENERGY) as window:
             run = bare_steps(self.engine, self.batch, window)
             blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update)

@@ -33,6 +33,7 @@ from bench.training.build import (
     trial_environment,
 )
 from bench.training.class_weights import class_weights
+from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
 from bench.training.loop import Diverged
 from bench.trials.model_speed import measure_speed, trace_steps, utilisation
@@ -51,7 +52,7 @@ class Session:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder)
-        self.instruments = Instruments(config.backend)
+        self.instruments = Instruments(create_runtime(config.backend))
         self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails: none
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
@@ -94,9 +95,9 @@ class Session:
             speed = measure_speed(self.training, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
-            trace_steps(self.config, self.training.engine, self.batch, self.folder)
+            trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
         return {
-            "device": actual_device(self.config.backend),
+            "device": actual_device(self.instruments.runtime),
             "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
             "training": describe_training(self.training, self.validations, self.class_weights),

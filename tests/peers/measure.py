@@ -25,7 +25,9 @@ from bench.core.files import write_atomically
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.memory import MemoryMeter
 from bench.profiling.timing import Effort, inference_sweep, latency, rate, rate_summary, seconds_of, steady
+from bench.training.engines import create_runtime
 
+RUNTIME = create_runtime("torch")
 BUILDERS = {"unet": "Unet", "deeplab": "DeepLabV3Plus"}  # of segmentation_models_pytorch
 REQUIREMENTS = "tests/peers/requirements.txt"
 PACKAGES = ("segmentation-models-pytorch", "timm", "torchvision")
@@ -38,7 +40,7 @@ QUICK = Effort(
 def main() -> None:
     """Measure, and leave a record whatever happens."""
     out, config = Path(sys.argv[1]), json.loads(sys.argv[2])
-    record = {"config": config, "device": actual_device("torch"), **outcome(config)}
+    record = {"config": config, "device": actual_device(RUNTIME), **outcome(config)}
     with write_atomically(out) as file:
         file.write_text(json.dumps(record, indent=1))
 
@@ -63,7 +65,8 @@ def measure(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
     facts = {"params": sum(p.numel() for p in model.parameters()), "gflops": _gflops(model, config["image_size"])}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loop = Loop(model, device=device, precision=config["precision"], compiled=config["variant"] == "compiled")
-    effort, memory = QUICK if config["quick"] else Effort(sweep_seconds=config["sweep_seconds"]), MemoryMeter("torch")
+    effort = QUICK if config["quick"] else Effort(sweep_seconds=config["sweep_seconds"])
+    memory = MemoryMeter(RUNTIME.memory_gauge())
     with memory.phase("train"):
         speed = _training(loop, config, effort)
     with memory.phase("inference"):
@@ -72,7 +75,7 @@ def measure(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
         "model": facts,
         "speed": speed,
         "memory": memory.summary(),
-        "environment": {**environment("torch"), "peer": _versions()},
+        "environment": {**environment(RUNTIME), "peer": _versions()},
     }
 
 

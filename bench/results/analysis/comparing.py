@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from bench.core.backends import TABLE
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
 from bench.results.analysis.uncertainty import measure
@@ -23,7 +24,6 @@ _MACHINE = (
     *("jit_compile", "tf32", "memory_method"),
 )
 _LIBRARIES = ("python", "cuda", "cudnn")
-_BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
 _MOST_VALUES = 3
 _SIDES = ("the first", "the second")
 _KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
@@ -145,9 +145,15 @@ def cause_order(difference: Difference) -> tuple[int, bool]:
 def _packages(one: Configuration, other: Configuration) -> list[str]:
     """What computes first: the backend, Keras, then the rest."""
     found = {c.removeprefix("version_") for m in (one, other) for c in m.ok.columns if c.startswith("version_")}
-    backend = {name for m in (one, other) for name in _BACKENDS.get(str(m.values["backend"]), ())}
+    backend = {name for m in (one, other) for name in _libraries(m)}
     order = sorted(found, key=lambda name: (name not in backend, name != "keras", name))
     return [*(f"version_{name}" for name in order), *_LIBRARIES]
+
+
+def _libraries(member: Configuration) -> tuple[str, ...]:
+    """The packages of its backend; none for a backend that this version doesn't know."""
+    backend = TABLE.get(str(member.values["backend"]))
+    return backend.libraries if backend else ()
 
 
 def _configuration_columns() -> tuple[str, ...]:

@@ -1,20 +1,25 @@
-"""One compiled training step, one compiled prediction: the only code that knows which backend runs.
+"""The only code that knows which backend runs: compiled steps (`Engine`), and what is asked of its device (`Runtime`).
 
-Everything else calls an `Engine`. The backend is the one that keras was imported with.
+`bench.core.backends` has a row for each backend, which names its two classes. Importing this module imports no keras.
 """
 
-import importlib
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-import keras
+from bench.core.backends import TABLE
+from bench.core.import_by_name import resolve
+from bench.profiling.runtime import Runtime
 
-from bench.training.engines.engine import Engine, Loss, Transform
+if TYPE_CHECKING:
+    import keras
 
-_ENGINES = {"tensorflow": "TensorFlowEngine", "jax": "JaxEngine", "torch": "TorchEngine"}
+    from bench.training.engines.engine import Engine, Loss, Transform
 
 
-def create_engine(model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform, jit: str = "auto") -> Engine:
-    """The engine of the current Keras backend.
+def create_engine(
+    model: "keras.Model", optimizer: Any, *, loss: "Loss", transform: "Transform", jit: str = "auto"
+) -> "Engine":
+    """The engine of the backend that keras was imported with.
 
     Args:
         model: uint8 images are cast and scaled to [0, 1] before it; returns logits.
@@ -23,6 +28,29 @@ def create_engine(model: keras.Model, optimizer: Any, *, loss: Loss, transform: 
         transform: (images uint8, labels uint8, draws float32) -> (images float32 in [0, 1], labels int).
         jit: "auto", "on" or "off"; each engine says what that means. BenchError for "on" where it can't be done.
     """
-    name = keras.backend.backend()
-    module = importlib.import_module(f"bench.training.engines.{name}_engine")
-    return getattr(module, _ENGINES[name])(model, optimizer, loss=loss, transform=transform, jit=jit)
+    import keras
+
+    engine = resolve(TABLE[keras.backend.backend()].engine)
+    return engine(model, optimizer, loss=loss, transform=transform, jit=jit)
+
+
+def create_runtime(backend: str) -> Runtime:
+    """The runtime of a backend, which is imported."""
+    return resolve(TABLE[backend].runtime)()
+
+
+def devices(backend: str) -> dict[str, str]:
+    """What `bench doctor` asks in a child process: the names of a backend's devices."""
+    return {"devices": ", ".join(create_runtime(backend).devices())}
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and the backend; Keras would import TensorFlow for it whatever the backend is."""
+    import keras
+
+    hidden = keras.backend.backend() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    keras.utils.set_random_seed(seed)
+    if hidden:
+        del sys.modules["tensorflow"]

@@ -1,14 +1,11 @@
-"""The child process of model_facts.py: builds models, which needs keras, and prints what it was asked for as JSON."""
+"""What preflight.py asks in a child process: each function builds a model and answers with what it was asked for."""
 
-import contextlib
-import json
 import math
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from bench.architectures.backbones import feature_pyramid
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import TrialConfig
@@ -16,48 +13,20 @@ from bench.profiling.flops import costs_if_known
 from bench.training.fine_tune import encoder_layers, first_unfrozen
 
 
-def main() -> None:
-    """Answer the requests, a JSON list, of the first argument: one JSON object a line."""
-    _leave_out_values()
-    for request in json.loads(sys.argv[1]):
-        with contextlib.redirect_stdout(sys.stderr):
-            try:
-                answer = _ANSWERS[request["kind"]](**request["values"])
-            except BenchError as error:
-                answer = {"error": str(error)}
-        print(json.dumps(answer), flush=True)
-
-
-def _leave_out_values() -> None:
-    """Make random initial weights zeros for this process: drawing them takes most of a large model's time."""
-    initializers = keras.initializers
-    for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
-        kind.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype or "float32")
-
-
-def build(config: dict[str, Any], num_classes: int) -> keras.Model:
-    """The model of a resolved configuration."""
-    trial = TrialConfig.from_dict(config)
-    builder = catalog.load_builder(catalog.architecture(trial))
-    weights = None if trial.weights == "none" else trial.weights
-    keras.backend.clear_session()
-    return builder((*trial.input_size, 3), num_classes, backbone=trial.backbone, weights=weights, **trial.params)
-
-
 def check(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """Whether the model can be built with its weights, and its fine-tuning can begin where it should."""
+    """Check that the model can be built with its weights, and that its fine-tuning can begin where it should."""
     names = [layer.name for layer in encoder_layers(build(config, num_classes))]
     first_unfrozen(names, config["unfreeze_from"])
     return {}
 
 
 def summary(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """Parameters, and GFLOPs of a forward pass of one image."""
+    """Count parameters, and GFLOPs of a forward pass of one image."""
     return _sizes(build(config, num_classes))
 
 
 def diagram(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """The model's stages from image to logits: stride, channels of the last layer, layers, parameters."""
+    """List the model's stages from image to logits: stride, channels of the last layer, layers, parameters."""
     model = build(config, num_classes)
     height = model.input_shape[1]
     stages: dict[tuple[str, int | None], dict[str, Any]] = {}
@@ -81,6 +50,29 @@ def plot(config: dict[str, Any], num_classes: int, file: str) -> dict[str, Any]:
     return {}
 
 
+def fetch_weights(backbone: str) -> dict[str, Any]:
+    """Have Keras fetch a backbone's ImageNet weights."""
+    feature_pyramid(keras.Input((224, 224, 3)), backbone, weights="imagenet")
+    return {}
+
+
+def build(config: dict[str, Any], num_classes: int) -> keras.Model:
+    """Build the model of a resolved configuration."""
+    _leave_out_values()
+    trial = TrialConfig.from_dict(config)
+    builder = catalog.load_builder(catalog.architecture(trial))
+    weights = None if trial.weights == "none" else trial.weights
+    keras.backend.clear_session()
+    return builder((*trial.input_size, 3), num_classes, backbone=trial.backbone, weights=weights, **trial.params)
+
+
+def _leave_out_values() -> None:
+    """Make random initial weights zeros in this process: drawing them takes most of a large model's time."""
+    initializers = keras.initializers
+    for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
+        kind.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype or "float32")
+
+
 def _shape(layer: keras.Layer, height: int) -> tuple[int | None, int | None]:
     """Stride and channels of a layer's output; no stride for what is no map of features."""
     output = layer.output[0] if isinstance(layer.output, list | tuple) else layer.output
@@ -94,14 +86,3 @@ def _sizes(model: keras.Model) -> dict[str, Any]:
     sizes = {"params": model.count_params(), "trainable_params": trainable}
     costs = costs_if_known(model)
     return {**sizes, "gflops": sum(cost.flops for cost in costs) / 1e9} if costs else sizes
-
-
-_ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {
-    "check": check,
-    "summary": summary,
-    "diagram": diagram,
-    "plot": plot,
-}
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,12 @@ from typing import IO, Any
 import numpy as np
 
 import bench
+from bench.core.child_process import ending, environment
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE, cache_folder
 from bench.core.specs import Budget, TrialConfig
 from bench.results.gate.limits import SPEEDS
 from bench.results.gate.timings import Timings
-from bench.trials.local_process import environment
 
 ROOT = Path(bench.__file__).resolve().parents[1]
 GRACE_SECONDS = 5.0
@@ -90,7 +90,7 @@ class Revision:
             answer = self._process.stdout.readline()  # type: ignore[union-attr]
         except BrokenPipeError:
             answer = b""
-        found = json.loads(answer) if answer else {"error": f"its process ended: {self._last_line()}"}
+        found = json.loads(answer) if answer else {"error": f"its process ended: {self._ending()}"}
         if "error" in found:
             raise self._unusable(found["error"])
         return found
@@ -98,10 +98,11 @@ class Revision:
     def _unusable(self, reason: str) -> Unusable:
         return Unusable(f"{self._name} can't be timed: {reason}")
 
-    def _last_line(self) -> str:
+    def _ending(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_SECONDS)
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit code {self._process.poll()}"
+        return ending(self._process.returncode, self._log.read().decode(errors="replace"))
 
     def __enter__(self) -> "Revision":
         return self

@@ -1,15 +1,12 @@
 """The child process of revisions.py: builds one configuration's training and does pieces of its work as it is told.
 
 Requests and answers are JSON, one a line, on standard input and output. Two revisions talk to one parent through this,
-so what stands here stays:
+so what stands here stays (`serve` has the transport):
 
     {"config": {...}}                              -> {"config": as understood, "code": [files]} or {"error": text}
     {"work": "train_step_time", "count": 20}       -> {"seconds": 0.51}
 """
 
-import json
-import os
-import sys
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import bench.architectures
+from bench.core.child_process import serve
 from bench.core.specs import TrialConfig
 from bench.profiling.timing import seconds_of
 from bench.results.quantities.performance import LATENCY, STEP_TIME
@@ -24,32 +22,23 @@ from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack
 
 Work = Callable[[int], float]  # does so many pieces, and says the seconds that they took
+_works: dict[str, Work] = {}  # of the configuration that was built last
 
 
 def main() -> None:
     """Answer until standard input ends, which it also does when the parent dies."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not stand among the answers
-    works: dict[str, Work] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "config" in request:
-            answer, works = _start(TrialConfig.from_dict(request["config"]))
-        else:
-            answer = {"seconds": works[request["work"]](request["count"])}
-        answers.write(json.dumps(answer) + "\n")
+    serve(_answer)
 
 
-def _start(config: TrialConfig) -> tuple[dict[str, Any], dict[str, Work]]:
-    """Build everything; what can't be built is answered as one line."""
-    try:
-        works = _works(config)
-    except Exception as error:  # noqa: BLE001 - whatever a revision throws is why it can't be timed
-        return {"error": f"{type(error).__name__}: {error}"}, {}
-    return {"config": config.to_dict(), "code": [bench.__file__, bench.architectures.__file__]}, works
+def _answer(config: dict[str, Any] | None = None, work: str = "", count: int = 0) -> dict[str, Any]:
+    if config is None:
+        return {"seconds": _works[work](count)}
+    trial = TrialConfig.from_dict(config)
+    _works.update(_build(trial))
+    return {"config": trial.to_dict(), "code": [bench.__file__, bench.architectures.__file__]}
 
 
-def _works(config: TrialConfig) -> dict[str, Work]:
+def _build(config: TrialConfig) -> dict[str, Work]:
     """What can be timed: training steps through loader and augmentation; calls with one image, by their median."""
     pack = prepare_pack(config)
     indexes = choose_indexes(pack, config.train_fraction)["train"]

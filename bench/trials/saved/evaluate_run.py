@@ -19,6 +19,7 @@ from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
 from bench.results.store import EVALUATIONS, StoredTrial, write_json
 from bench.training.build import choose_indexes
+from bench.training.engines import create_runtime
 from bench.trials.plan import prepare_pack
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.stored_trials import classes_of
@@ -67,7 +68,7 @@ def evaluate_run(
         "eval_size": config.eval_size,
         "metrics": result.metrics(),
         "backend": config.backend,
-        "device": actual_device(config.backend),
+        "device": actual_device(create_runtime(config.backend)),
         "segbench": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 3),

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import catalog, checks
+from bench.core.backends import DEFAULT_BACKEND
+from bench.core.child_process import environment
 from bench.core.errors import BenchError
 from bench.core.specs import TrialConfig, TrialRecord
 from bench.datasets import FOLDER
 from bench.results.find import find_run
 from bench.results.store import StoredTrial, read_record
-from bench.trials.local_process import environment
 
 
 def find_trained(run: str, results: Path) -> StoredTrial:
@@ -83,7 +84,7 @@ def classes_of(trial: StoredTrial) -> Sequence[str]:
 
 def choose_backend(backend: str) -> None:
     """Let this process run on a backend, as a trial's does; BenchError where keras has been imported with another."""
-    current = os.environ.get("KERAS_BACKEND", "tensorflow")
+    current = os.environ.get("KERAS_BACKEND", DEFAULT_BACKEND)
     if "keras" in sys.modules and current != backend:
         raise BenchError(f"Keras runs on {current} in this process, not on {backend}.")
     os.environ.update(environment(backend))

@@ -1,0 +1,69 @@
+"""The one table of Keras backends: what the planning process knows of each without importing it.
+
+What a backend does stands in bench/training/engines/, which a row names: `engine` runs a model's steps, `runtime`
+asks the backend for its devices, memory, libraries and profiler.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A Keras backend; its name is that of its package, and what KERAS_BACKEND is set to."""
+
+    name: str
+    pip_line: str  # the command that installs it
+    engine: str  # "module:class" of an Engine
+    runtime: str  # "module:class" of a Runtime
+    libraries: tuple[str, ...]  # packages whose version may change its numbers
+    start_seconds: float  # to import keras with it, on two cores
+    graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
+
+
+_ENGINES = "bench.training.engines"
+TABLE = {
+    backend.name: backend
+    for backend in (
+        Backend(
+            "tensorflow",
+            pip_line="pip install 'tensorflow>=2.19'",
+            engine=f"{_ENGINES}.tensorflow_engine:TensorFlowEngine",
+            runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
+            libraries=("tensorflow",),
+            start_seconds=12.0,
+            graphs=True,
+        ),
+        Backend(
+            "jax",
+            pip_line="pip install 'segbench[jax]'",
+            engine=f"{_ENGINES}.jax_engine:JaxEngine",
+            runtime=f"{_ENGINES}.jax_runtime:JaxRuntime",
+            libraries=("jax", "jaxlib"),
+            start_seconds=3.5,
+        ),
+        Backend(
+            "torch",
+            pip_line="pip install 'segbench[torch]'",
+            engine=f"{_ENGINES}.torch_engine:TorchEngine",
+            runtime=f"{_ENGINES}.torch_runtime:TorchRuntime",
+            libraries=("torch",),
+            start_seconds=6.2,
+        ),
+    )
+}
+BACKENDS = tuple(TABLE)
+DEFAULT_BACKEND = BACKENDS[0]  # Keras's own default too
+
+
+def installed(package: str) -> bool:
+    """Whether a backend, or any other package, is installed; imports nothing."""
+    return package in sys.modules or importlib.util.find_spec(package) is not None
+
+
+def quickest(accepted: Iterable[str] = BACKENDS) -> str | None:
+    """The installed one of the accepted backends that keras starts soonest with."""
+    found = [name for name in accepted if name in TABLE and installed(name)]
+    return min(found, key=lambda name: TABLE[name].start_seconds, default=None)

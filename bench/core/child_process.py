@@ -1,0 +1,166 @@
+"""Asks a function in a child process, which may import what the planning process must not: keras, or a plug-in.
+
+Requests and answers are JSON objects, one a line. They pass through descriptors of their own, so that what libraries
+print is never taken for an answer: it goes to standard error. A function that throws is answered as `{"error": text}`
+in one line, with `"unexpected": true` unless it was a BenchError.
+
+    (answer,) = ask("bench.plugin:probe", [{"source": "my_net.py"}], backend="jax", timeout=180)
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.failures import reason_of
+from bench.core.import_by_name import resolve
+
+POLL_SECONDS = 0.05
+KILLED = -9  # the exit code of a process that the system, or `kill -9`, has ended
+
+
+class ChildEnded(BenchError):
+    """A child process that gave no answer, and why in one line; `code` is its exit code, None if `ask` ended it."""
+
+    def __init__(self, reason: str, code: int | None = None):
+        super().__init__(reason)
+        self.code = code
+
+
+def environment(backend: str | None) -> dict[str, str]:
+    """The variables of every process that may import a backend, None for Keras's own choice.
+
+    Memory is taken as needed, so that its peak means something, and all of it if need be; logs are quiet.
+    """
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",  # JAX leaves a quarter alone, the other backends do not
+        **os.environ,
+        **({"KERAS_BACKEND": backend} if backend else {}),
+        "PYTHONUNBUFFERED": "1",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module without looking for packages in the working directory."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def ask(
+    target: str,
+    requests: Iterable[dict[str, Any]],
+    backend: str | None,
+    timeout: float,
+    *,
+    watch: Callable[[int], str] = lambda number: "",
+    echo: bool = False,
+) -> list[dict[str, Any]]:
+    """Call a function with each request's values, all in one new process; its answers in their order.
+
+    Args:
+        target: "module:function", which takes a request's values by name and returns a JSON-able dictionary.
+        timeout: seconds for all requests together.
+        watch: called with the process's number while it works; a text ends it.
+        echo: repeat on standard error what the process printed.
+
+    Raises:
+        ChildEnded: the process ended, or was ended, before the last answer.
+    """
+    requests = list(requests)
+    text = "".join(json.dumps(request) + "\n" for request in requests)
+    with subprocess.Popen(
+        command("bench.core.child_process", target, str(os.getpid())),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment(backend),
+    ) as process:
+        try:
+            answers, printed = _communicate(process, text, timeout, watch)
+        finally:
+            process.kill()
+    if echo:
+        sys.stderr.write(printed)
+    found = [json.loads(line) for line in answers.splitlines()]
+    if process.returncode or len(found) < len(requests):
+        raise ChildEnded(ending(process.returncode, printed), process.returncode)
+    return found
+
+
+def _communicate(
+    process: "subprocess.Popen[str]", text: str, timeout: float, watch: Callable[[int], str]
+) -> tuple[str, str]:
+    """Standard output and error of the process; ChildEnded when its time is over or `watch` objects."""
+    started, unsent = time.monotonic(), text
+    while True:
+        try:
+            return process.communicate(unsent or None, timeout=POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            unsent = ""  # the process has it, or communicate keeps what it doesn't have yet
+            if reason := watch(process.pid):
+                raise ChildEnded(reason) from None
+            if time.monotonic() - started > timeout:
+                raise ChildEnded(f"no answer within {timeout:g} s") from None
+
+
+def ending(code: int | None, printed: str) -> str:
+    """How a process ended, with its last line; that alone if it is a traceback's."""
+    lines = printed.strip().splitlines()
+    if code == 1 and lines:
+        return lines[-1]
+    how = f"killed by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    return f"{how} ({lines[-1]})" if lines else how
+
+
+def serve(answer: Callable[..., dict[str, Any]] | str) -> None:
+    """Answer requests until standard input ends; the child's side.
+
+    Args:
+        answer: the function, or its "module:function", which is imported only once prints can do no harm.
+    """
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    function = resolve(answer) if isinstance(answer, str) else answer
+    for line in requests:
+        answers.write(json.dumps(_answer(function, json.loads(line))) + "\n")
+
+
+def _answer(function: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return function(**request)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets a line
+        traceback.print_exc()
+        return {"error": reason_of(error), **({} if isinstance(error, BenchError) else {"unexpected": True})}
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end soon after its parent, whose number that is."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
+    serve(sys.argv[1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # taking a backend down can take seconds, and all is answered

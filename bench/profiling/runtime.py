@@ -1,0 +1,51 @@
+"""What a backend is asked beside its steps: devices, memory, libraries, TF32, its compiler and its profiler."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from bench.profiling.memory import Gauge
+
+
+class Runtime(ABC):
+    """An imported backend and the device that it computes on; bench/training/engines/ has one for each backend."""
+
+    name: str  # of the backend
+
+    @abstractmethod
+    def devices(self) -> Sequence[str]:
+        """Names of all devices, in the backend's words."""
+
+    @abstractmethod
+    def uses_gpu(self) -> bool:
+        """Whether it computes on a GPU."""
+
+    @abstractmethod
+    def memory_gauge(self) -> Gauge | None:
+        """The gauge of its allocator; None where the process's resident set is what counts, as on a CPU."""
+
+    @abstractmethod
+    def gpu_libraries(self) -> dict[str, str | None]:
+        """Versions of `cuda` and `cudnn` that it computes with on a GPU; None where it doesn't say."""
+
+    @abstractmethod
+    def allows_tf32(self) -> bool:
+        """Whether float32 may be computed as TF32 on a GPU, as it is set now."""
+
+    @abstractmethod
+    def turn_off_tf32(self) -> None:
+        """Compute float32 as float32 from now on, so that it means the same on every backend."""
+
+    @abstractmethod
+    def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as the backend usually runs one: by XLA, as a graph, or as it is."""
+
+    @abstractmethod
+    def profiler(self, folder: Path) -> AbstractContextManager[Any]:
+        """Trace what is done inside, into the folder, for TensorBoard."""
+
+    @abstractmethod
+    def mark_step(self, number: int) -> AbstractContextManager[Any]:
+        """Mark what is done inside as a training step, in a trace."""
