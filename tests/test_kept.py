@@ -10,10 +10,8 @@ from fake_results import fake_config, fake_record, write_trial
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import Budget, TrialConfig
-from bench.report.labels import GROUP
 from bench.results.find import find_run
 from bench.results.store import KEEP, WEIGHTS, ResultsFolder, load
-from bench.results.weight_retention import COMPARABLE
 from bench.trials.identity import trial_key
 from bench.trials.local_process import OUTCOME
 from bench.trials.progress import Observer
@@ -64,10 +62,6 @@ def trials(results, seeds, observer=None, force=False, **fields):
 def kept(results):
     """The seeds of the trials that have weights."""
     return sorted(t.record.config["seed"] for t in load([results]).trials if t.weights)
-
-
-def test_rivals_are_what_the_leaderboard_compares():
-    assert tuple(GROUP) == COMPARABLE
 
 
 def test_only_the_best_on_validation_keeps_its_weights(tmp_path):

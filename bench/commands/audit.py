@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import output, read_results, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
@@ -40,13 +40,9 @@ def audit(
     """
     from bench.report.leaderboard import groups
     from bench.results.analysis.definition_audit import audit as audit_group
-    from bench.results.dataframe import drop_duplicates, trials_frame
-    from bench.results.store import load
 
-    loaded = load(results or [DEFAULT_RESULTS])
-    for problem in loaded.problems:
-        warn(f"Not used: {problem}")
-    boards = groups(trials_frame(drop_duplicates(loaded.trials)[0]))
+    frame, loaded = read_results(results or [DEFAULT_RESULTS])
+    boards = groups(frame)
     if not boards:
         raise BenchError("No trial is ok yet, so there is nothing to audit.")
     records = {str(trial.folder): trial.record for trial in loaded.trials}

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import output, read_results, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.report.speed_tables import SpeedRow
     from bench.report.table_model import Row
     from bench.results.analysis.comparing import Comparison
@@ -52,23 +50,13 @@ def _is_results(path: Path) -> bool:
     return (path / MARKER).is_file()
 
 
-def _frame(path: Path) -> "pd.DataFrame":
-    from bench.results.dataframe import drop_duplicates, trials_frame
-    from bench.results.store import load
-
-    loaded = load([path])
-    for problem in loaded.problems:
-        warn(f"Not used: {problem}")
-    return trials_frame(drop_duplicates(loaded.trials)[0])
-
-
 def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     from bench.report.labels import pair_titles
     from bench.results.analysis.comparing import compare, pairs
     from bench.results.analysis.configurations import pool
     from bench.results.analysis.uncertainty import metric_named
 
-    frames = _frame(one), _frame(other)
+    frames = [read_results([path])[0] for path in (one, other)]
     metric = metric_named(rank_by, *frames)
     first, second = map(pool, frames)
     found = pairs(first, second)
@@ -86,7 +74,7 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     from bench.report.speed_tables import speed_boards
     from bench.results.analysis.uncertainty import metric_named
 
-    frame = _frame(results)
+    frame, _ = read_results([results])
     metric = metric_named(rank_by, frame)
     tables: Tables = [(group.title, group.ranked) for group in groups(frame, metric)]
     speeds: Tables = [(board.title, board.rows) for board in speed_boards(frame)]

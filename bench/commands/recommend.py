@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import output, read_results
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
@@ -54,8 +54,6 @@ def recommend(
     from bench.report.constraints import choose
     from bench.report.leaderboard import groups
     from bench.results.analysis.uncertainty import metric_named
-    from bench.results.dataframe import drop_duplicates, trials_frame
-    from bench.results.store import load
 
     given = {
         "min_mean_iou": min_mean_iou,
@@ -65,10 +63,7 @@ def recommend(
         "max_train_minutes": max_train_minutes,
     }
     limits = {name: value for name, value in given.items() if value is not None}
-    loaded = load(results or [DEFAULT_RESULTS])
-    for problem in loaded.problems:
-        warn(f"Not used: {problem}")
-    frame = trials_frame(drop_duplicates(loaded.trials)[0])
+    frame, _ = read_results(results or [DEFAULT_RESULTS])
     boards = _of_dataset(groups(frame, metric_named(rank_by, frame)), dataset)
     choices = [(group, choose(group, limits)) for group in boards]
     for group, choice in choices:

@@ -1,6 +1,6 @@
 """A data set as the commands' options name it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +9,11 @@ from rich.console import Console
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.core.specs import DatasetSpec
     from bench.data.source import Source
+    from bench.results.store import Loaded
 
 
 import os
@@ -68,3 +71,14 @@ def counting(console: Console, name: str) -> Iterator[Callable[[int, int], None]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":
+    """Read the trials of results folders, duplicates left out, and warn of each that can't be read."""
+    from bench.results.dataframe import drop_duplicates, trials_frame
+    from bench.results.store import load
+
+    loaded = load(paths)
+    for problem in loaded.problems:
+        warn(f"Not used: {problem}")
+    return trials_frame(drop_duplicates(loaded.trials)[0]), loaded

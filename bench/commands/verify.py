@@ -103,10 +103,9 @@ def _known(trial: "StoredTrial") -> "Configuration":
 def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
     """The configuration that the trial is one of on its device, of all its trials or of that one alone."""
     from bench.results.analysis.configurations import pool
-    from bench.results.dataframe import drop_duplicates, trials_frame
-    from bench.results.store import load
+    from bench.results.dataframe import load_results
 
-    frame = trials_frame(drop_duplicates(load([results]).trials)[0])
+    frame = load_results(results)
     frame = frame[frame["device"] == record.device]
     members = pool(frame[frame["key"] == record.key] if alone else frame)
     return next(member for member in members if record.key in set(member.ok["key"]))
@@ -119,13 +118,14 @@ def _decides(verdict: "Verdict") -> bool:
 
 
 def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuration", seed: int) -> None:
-    from rich.table import Table
     from rich.text import Text
 
+    from bench.report.text.terminal import plain_table
     from bench.results.analysis.comparing import differences
 
     console = output()
-    table = Table("", title=f"Seed {seed} against {known.seeds} seeds", title_justify="left")
+    table = plain_table(f"Seed {seed} against {known.seeds} seeds")
+    table.add_column()
     for heading in ("new", "mean", "95 % of new seeds lie in"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
@@ -138,7 +138,9 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
     console.print(table)
     if all(verdict.is_inside for verdict in found):
         return
-    causes = Table("differs in", "", "before", "now", title="What differs, likely causes first", title_justify="left")
+    causes = plain_table("What differs, likely causes first")
+    for heading in ("differs in", "", "before", "now"):
+        causes.add_column(heading)
     for one in differences(known, new):
         if one.name not in ("seed", "keep_weights", "data_dir"):
             causes.add_row(*(Text(part) for part in (one.kind, one.name.replace("_", " "), one.one, one.other)))

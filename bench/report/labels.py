@@ -5,22 +5,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
 from bench.results.clean_text import shorten
 
-GROUP = {  # column of the frame: what it is called
-    "dataset": "data set",
-    "data_fingerprint": "data fingerprint",
-    "evaluation_size": "evaluation size",
-    "budget": "budget",
-    "device": "device",
-    "protocol_version": "protocol",
-}
 _BUILT = "builder_params"
 _WORDS = {_BUILT: "with"}
-_TELLING = tuple(name for name in GROUP if name not in ("dataset", "budget"))  # beside what each title says
+_TELLING = tuple(name for name in COMPARABLE if name not in ("dataset", "budget"))  # beside what each title says
 _SPEED = ", speed only"
-_SHOWN = (*GROUP, "arch", "backbone", "weights")  # never repeated among the columns that vary
+_SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
 def group_title(configuration: Configuration) -> str:
@@ -39,7 +31,7 @@ def budget_text(text: str) -> str:
 
 
 def field_text(name: str, member: Configuration) -> str:
-    """One of GROUP for the head of the table."""
+    """One of COMPARABLE for the head of the table."""
     text = value_text(member.values[name])
     return (budget_text(text) if name == "budget" else text) or "unknown"
 
@@ -86,7 +78,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):
             budget = [] if table == _SPEED else [field_text("budget", member)]
-            more = [f"{GROUP[name]} {shorten(field_text(name, member), 40)}" for name in apart]
+            more = [f"{COMPARABLE[name]} {shorten(field_text(name, member), 40)}" for name in apart]
             titles[place] = ", ".join([f"{shorten(label, 80)}{table}", *budget, *more])
     return _numbered(titles)
 

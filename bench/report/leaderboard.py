@@ -17,10 +17,10 @@ from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
 from bench.report.columns import all_columns, measured_columns
 from bench.report.flags import flags
-from bench.report.labels import GROUP, field_text, group_title, varied_and_labels
+from bench.report.labels import field_text, group_title, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.results.analysis.bootstrap import Uncertainty, ranks, separable, tie_groups
-from bench.results.analysis.configurations import Configuration, Spread, pool
+from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, pool
 from bench.results.analysis.uncertainty import Measured, measure
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
@@ -51,12 +51,12 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
 
 
 def _group_key(configuration: Configuration) -> tuple[str, ...]:
-    return tuple(str(configuration.values[name]) for name in GROUP)
+    return tuple(str(configuration.values[name]) for name in COMPARABLE)
 
 
 def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
     """Where the group stands on the page: sizes and budgets by their amount, `50steps` before `150steps`."""
-    return tuple(_in_order(name, text) for name, text in zip(GROUP, _group_key(configuration), strict=True))
+    return tuple(_in_order(name, text) for name, text in zip(COMPARABLE, _group_key(configuration), strict=True))
 
 
 def _in_order(name: str, text: str) -> tuple[str, float, str]:
@@ -99,7 +99,7 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         shade(rows, column)
     return Group(
         title=title,
-        fields={text: field_text(name, members[0]) for name, text in GROUP.items()},
+        fields={text: field_text(name, members[0]) for name, text in COMPARABLE.items()},
         columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows)),
         texts=frozenset(
             {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}

@@ -19,7 +19,7 @@ from bench.report.findings.series import Series, crossing_text, needs_text, valu
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
 from bench.report.plots.report_plots import Plot
-from bench.report.sections import Part
+from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.results.clean_text import clean, shorten
 from bench.results.quantities import PARAMS
@@ -32,7 +32,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 class Contents:
     """What the page is made of."""
 
-    parts: list[Part]
+    sections: list[Section]
     across: list[tuple[Across, Plot]]
     series: list[tuple[Series, Plot]]
     speeds: list[SpeedBoard]
@@ -48,7 +48,7 @@ class Contents:
 
 def page(contents: Contents) -> str:
     """The page as HTML."""
-    parts = contents.parts
+    sections = contents.sections
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -59,24 +59,24 @@ def page(contents: Contents) -> str:
     environment.filters["shorten"] = shorten
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
-        parts=parts,
+        sections=sections,
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,
         value_name=value_name,
         needs_text=needs_text,
         crossing_text=crossing_text,
-        limits=constraints_of([part.group for part in parts]),
+        limits=constraints_of([section.group for section in sections]),
         high_is_better=HIGH_IS_BETTER,
         flag_meanings=MEANINGS,
-        facts=facts(sum(len(part.group.ranked) for part in parts), contents.frame),
+        facts=facts(sum(len(section.group.ranked) for section in sections), contents.frame),
         failures=[failure(row, contents.trials[row["folder"]]) for row in contents.failures.to_dict("records")],
         problems=contents.problems,
         private=private_data(contents.trials.values()),
         public=contents.public,
         definitions=[
-            *(text for name, text in TEXTS.items() if _shown(name, parts)),
-            *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, parts)),
+            *(text for name, text in TEXTS.items() if _shown(name, sections)),
+            *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, sections)),
         ],
         environments=environments(contents.frame),
         coverage=COVERAGE,
@@ -92,8 +92,8 @@ def page(contents: Contents) -> str:
     )
 
 
-def _shown(name: str, parts: list[Part]) -> bool:
-    return any(name in part.group.columns for part in parts)
+def _shown(name: str, sections: list[Section]) -> bool:
+    return any(name in section.group.columns for section in sections)
 
 
 _LOG_LINES, _LOG_LINE_LENGTH = 60, 500

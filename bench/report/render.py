@@ -18,7 +18,7 @@ from bench.report.plots.across_plots import across_plot
 from bench.report.plots.figures import Looks, shared_looks
 from bench.report.plots.report_plots import remove_old_plots
 from bench.report.plots.series_plots import series_plot
-from bench.report.sections import Part, file_part, part_of
+from bench.report.sections import Section, file_part, section_of
 from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.table_model import Group
 from bench.report.text.exports import exports
@@ -69,7 +69,7 @@ def write_report(
     folder = out / PLOTS
     lines = all_series(boards)
     looks = shared_looks(_labels(boards, lines))
-    parts = _parts(boards, looks, by_folder, folder, problems, public=public)
+    sections = _sections(boards, looks, by_folder, folder, problems, public=public)
     across = [
         (one, across_plot(one, folder, f"{n}-{len(one.data_sets)}-data-sets"))
         for n, one in enumerate(all_across(boards), start=1)
@@ -86,12 +86,12 @@ def write_report(
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
     ]
-    contents = Contents(parts, across, series, speeds, frame, failures, by_folder, problems, now, *commands, public)
+    contents = Contents(sections, across, series, speeds, frame, failures, by_folder, problems, now, *commands, public)
     texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
     files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     files += [write_whole(out / name, content) for name, content in tables.items()]
-    plots = [*(plot for part in parts for plot in part.plots), *(plot for _, plot in [*across, *series])]
+    plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(files, boards, problems, speeds, lines, [one for one, _ in across])
@@ -113,7 +113,7 @@ def _labels(boards: Sequence[Group], lines: Sequence[Series]) -> list[list[str]]
     ]
 
 
-def _parts(
+def _sections(
     boards: Sequence[Group],
     looks: Sequence[Looks],
     trials: dict[str, StoredTrial],
@@ -121,10 +121,10 @@ def _parts(
     problems: list[str],
     *,
     public: bool,
-) -> list[Part]:
+) -> list[Section]:
     worst = WorstImages(trials, problems, public=public)
     return [
-        part_of(number, group, look, trials, folder, problems, public, worst)
+        section_of(number, group, look, trials, folder, problems, public, worst)
         for number, (group, look) in enumerate(zip(boards, looks, strict=False), start=1)
     ]
 

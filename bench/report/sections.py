@@ -26,7 +26,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Part:
+class Section:
     """A group with everything that the page shows of it."""
 
     id: str
@@ -40,7 +40,7 @@ class Part:
     worst_missed: int  # trials whose worst images the page has no room for
 
 
-def part_of(
+def section_of(
     number: int,
     group: Group,
     looks: Looks,
@@ -49,14 +49,14 @@ def part_of(
     problems: list[str],
     public: bool,
     worst: WorstImages,
-) -> Part:
+) -> Section:
     """The part of the group with that number; its plots are written to `plots`, what can't be read joins `problems`."""
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{file_part(group.fields['data set'])}"
     drawn = group_plots(group, looks, curves, images.scores, plots, name)
     contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
-    return Part(
+    return Section(
         f"group-{number}",
         group,
         choose(group, {}),

@@ -1,4 +1,4 @@
-"""Whose weights stay in a results folder.
+"""Which trials keep their weights in a results folder.
 
 With `--keep-weights best` of all trials that are ranked together (COMPARABLE) and have the same architecture and
 backbone, only the one with the best validation keeps its weights: the test split must not choose. What was asked to
@@ -9,11 +9,13 @@ import contextlib
 import math
 from pathlib import Path
 
+from bench.results.analysis.configurations import COMPARABLE
 from bench.results.dataframe import trials_frame
+from bench.results.quantities import MEAN_IOU
+from bench.results.quantities.quantity import LOWER
 from bench.results.store import KEEP, WEIGHTS, ResultsFolder, load
 
-COMPARABLE = ("dataset", "data_fingerprint", "evaluation_size", "budget", "device", "protocol_version")
-"""What trials that are ranked together agree in: the columns that the leaderboard groups by."""
+_DECIDES = f"val_{MEAN_IOU.name}"
 
 
 def keep(folder: Path) -> None:
@@ -25,10 +27,10 @@ def keep(folder: Path) -> None:
 def prune(results: ResultsFolder) -> None:
     """Remove the weights of trials that a better one of their pair has beaten; the caller holds `finishing`."""
     frame = trials_frame(trial for trial in load([results.path]).trials if trial.weights)
-    if "val_mean_iou" not in frame:
-        frame["val_mean_iou"] = math.nan
+    if _DECIDES not in frame:
+        frame[_DECIDES] = math.nan
     # Among equals the earliest stays, so that nothing changes hands for nothing.
-    best_first = frame.sort_values(["val_mean_iou", "finished"], ascending=[False, True], kind="stable")
+    best_first = frame.sort_values([_DECIDES, "finished"], ascending=[MEAN_IOU.better == LOWER, True], kind="stable")
     beaten = best_first[best_first.duplicated(["arch", "backbone", *COMPARABLE])]
     for folder in map(Path, beaten["folder"]):
         if not (folder / KEEP).exists():

@@ -12,10 +12,10 @@ from itertools import combinations, pairwise
 
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
-from bench.report.labels import GROUP, budget_text, labels_without
+from bench.report.labels import budget_text, labels_without
 from bench.report.table_model import Group, Row
 from bench.results.analysis.bootstrap import Interval
-from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
 from bench.results.clean_text import shorten
 from bench.results.quantities.quantity import LOWER, Metric
 
@@ -177,7 +177,7 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             if (found := axis.place(row.configuration)) is None:
                 continue
             values = row.configuration.values
-            together = (*(str(values[name]) for name in GROUP if name != axis.field), group.metric.name, found[1])
+            together = (*(str(values[name]) for name in COMPARABLE if name != axis.field), group.metric.name, found[1])
             alike = tuple(str(values[name]) for name in SAME if name != axis.field)
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]

@@ -15,6 +15,15 @@ _NOT_IDENTITY = (
 SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
 """The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
+COMPARABLE = {
+    "dataset": "data set",
+    "data_fingerprint": "data fingerprint",
+    "evaluation_size": "evaluation size",
+    "budget": "budget",
+    "device": "device",
+    "protocol_version": "protocol",
+}
+"""The columns in which trials agree that are ranked together, with what each is called."""
 
 
 @dataclass(frozen=True)
