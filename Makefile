@@ -13,7 +13,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all benchmark lint type specs gate baseline install dev clean \
+.PHONY: help demo test test-all benchmark lint type docs specs gate baseline install dev clean \
 	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
@@ -43,6 +43,9 @@ type: dev  ## Check types
 
 specs: dev  ## Write architectures/specs.json and count the parameters of new architectures (ARCH=unet: of that one again)
 	$(BIN)/python tests/make_specs.py $(ARCH)
+
+docs: dev  ## Write the parts of documents that are made from the code
+	$(BIN)/python .ci/docs.py
 
 gate: dev  ## Train the regression gate's small grid and compare it with results/baseline.json
 	rm -rf $(GATE)

@@ -18,11 +18,12 @@ _score = decimals(3)
 
 MEAN_IOU = Metric(
     name="mean_iou",
+    part="metrics",
     heading="mean IoU",
     meaning="Intersection over union TP / (TP + FP + FN) of each class from one count of pixels over the whole test "
     "split, mean over the classes.",
     write=_score,
-    where=frozenset({LEADERBOARD, VERIFICATION}),
+    where=(LEADERBOARD, VERIFICATION),
     with_sd=True,
     brief=True,
     bound=Bound("min_mean_iou", ""),
@@ -33,20 +34,25 @@ QUALITY: tuple[Quantity, ...] = (
     MEAN_IOU,
     Quantity(
         name="foreground_iou",
+        part="metrics",
         heading="foreground IoU",
         meaning="Intersection over union of class 1 of a binary data set.",
         write=_score,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         with_sd=True,
         optional=True,
     ),
     Metric(
         name="airbus_f2",
+        part="metrics",
         heading="Airbus F2",
-        meaning="Of objects: 5 TP / (5 TP + 4 FN + FP) in each image, mean over thresholds of IoU from 0.50 to 0.95, "
-        "mean over the images.",
+        meaning="5 TP / (5 TP + 4 FN + FP) over the objects of each image, mean over thresholds of IoU from 0.50 to "
+        "0.95, mean over the images.",
+        more="At each threshold a predicted object hits if its IoU with a true one is greater; the score is 1 with no "
+        "object in truth and prediction. A predicted object is an 8-connected component of class 1; true ones are "
+        "the data set's own.",
         write=_score,
-        where=frozenset({LEADERBOARD, CURVES, VERIFICATION}),
+        where=(LEADERBOARD, CURVES, VERIFICATION),
         with_sd=True,
         optional=True,
         brief=True,
@@ -54,10 +60,11 @@ QUALITY: tuple[Quantity, ...] = (
     ),
     Metric(
         name="carvana_dice",
+        part="metrics",
         heading="Carvana dice",
         meaning="Dice of class 1 in each image, 1 where neither labels nor prediction have it, mean over the images.",
         write=decimals(4),
-        where=frozenset({LEADERBOARD, CURVES, VERIFICATION}),
+        where=(LEADERBOARD, CURVES, VERIFICATION),
         with_sd=True,
         optional=True,
         brief=True,
@@ -65,26 +72,34 @@ QUALITY: tuple[Quantity, ...] = (
     ),
     Metric(
         name="hausdorff95",
+        part="metrics",
         heading="Hausdorff 95 %",
         unit="px",
         meaning="95th percentile of the distances between the boundaries of labels and prediction, in both "
         "directions, mean over the images.",
+        more="In pixels of the evaluation size; of the two directions the greater one counts (Huttenlocher 1993; as "
+        "MONAI, DeepMind's surface-distance and Metrics Reloaded). First the mean over the classes that an image has "
+        "in labels or prediction, without the background. A class that only one of the two has counts as the image's "
+        "diagonal. Images without such a class are left out.",
         better=LOWER,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         optional=True,
         score=mean_of_column("hausdorff95"),
     ),
     Quantity(
         name="boundary_iou",
+        part="metrics",
         heading="boundary IoU",
         meaning="IoU of the pixels within 2 % of the image's diagonal of their own region's boundary, counted and "
         "averaged like mean IoU; with two classes, of class 1.",
+        more="Cheng 2021, arXiv:2103.16562.",
         write=_score,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         optional=True,
     ),
     Metric(
         name="mean_iou_per_image",
+        part="metrics",
         heading="mean IoU per image",
         meaning="Mean over the images of each image's own mean IoU, over the classes in its labels or predictions.",
         write=_score,
@@ -93,26 +108,30 @@ QUALITY: tuple[Quantity, ...] = (
     ),
     Metric(
         name="dice",
+        part="metrics",
         heading="dice",
         meaning="2 TP / (2 TP + FP + FN), counted and averaged like mean IoU.",
         write=_score,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         score=of_split(macro(scores.dice)),
     ),
     Metric(
         name="f2",
+        part="metrics",
         heading="F2",
         meaning="5 TP / (5 TP + 4 FN + FP), counted and averaged like mean IoU.",
+        more="A miss weighs more than a false alarm.",
         write=_score,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         score=of_split(macro(scores.f2)),
     ),
     Metric(
         name="pixel_accuracy",
+        part="metrics",
         heading="pixel accuracy",
         meaning="Share of the test split's pixels that are right.",
         write=_score,
-        where=frozenset({LEADERBOARD}),
+        where=(LEADERBOARD,),
         score=of_split(accuracy),
     ),
 )

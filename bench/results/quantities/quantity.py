@@ -71,12 +71,14 @@ class Quantity:
     """One number of a trial: a column of `load_results`."""
 
     name: str  # the column
+    part: str  # of the record, that holds it
     heading: str
-    unit: str = ""
+    unit: str = ""  # as it is written in tables
     meaning: str
+    more: str = ""  # what else results/README.md says of it
     better: Better | None = HIGHER  # None: neither direction is
     write: Callable[[float], str] = significant
-    where: frozenset[str] = frozenset()
+    where: tuple[str, ...] = ()
     with_sd: bool = False  # the cell shows the standard deviation; elsewhere it is in the cell's title
     optional: bool = False  # left out of a table where no configuration has it
     brief: bool = False  # shown in a terminal
