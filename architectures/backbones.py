@@ -38,7 +38,7 @@ import keras
 
 from bench.architectures import BACKBONES
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 
 PREFIX = "backbone_"  # of the names of a backbone's layers in a model
 
@@ -141,7 +141,7 @@ def feature_stages(
         taps: {stride: layer of the keras.applications network}; None for those of the table above.
     """
     if backbone not in _NETWORKS:
-        raise BenchError(unknown("backbone", str(backbone), list(_NETWORKS), list(_NETWORKS)))
+        raise BenchError(unknown_name_message("backbone", str(backbone), list(_NETWORKS), list(_NETWORKS)))
     network = _NETWORKS[backbone]
     accepted = _OUTPUT_STRIDES[backbone]
     if output_stride not in accepted:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog, checks
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig, TrialRecord
+from bench.core.specs import Budget, TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.datasets.rle import rle_decode, rle_encode
 from bench.evaluation.confusion import confusion_counts
 from bench.evaluation.metrics.objects import airbus_f2
@@ -121,7 +122,7 @@ def load_dataset(
     """
     from bench.data.source import SPLITS, open_source
 
-    checks.one_of("split", split, SPLITS)
+    checks.require_choice("split", split, SPLITS)
     spec, data_dir = catalog.find_dataset(name, data_dir)
     source = open_source(spec, data_dir, checks.params(params, spec))
     return Split(source.dataset, source.of_split(split)[:limit])
@@ -134,9 +135,11 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
         BenchError: a configuration or the folder can't be used; nothing has been run then.
     """
     from bench.trials import runner
+    from bench.trials.saved.stored_trials import start_from
 
-    configs = [configs] if isinstance(configs, TrialConfig) else list(configs)
-    return runner.run(configs, results=results, force=force)
+    configs = [configs] if isinstance(configs, TrialConfig) else configs
+    resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
+    return runner.run(resolved, results=results, force=force)
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":

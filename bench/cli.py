@@ -35,6 +35,9 @@ except KeyboardInterrupt:  # these take half a second, in which nobody wants a t
     sys.exit(INTERRUPTED)
 
 
+_UsageError: Any = typer.BadParameter.__mro__[1]  # Click's, or Typer's own copy of it
+
+
 class _Commands(TyperGroup):
     """The group of commands; it turns a user's mistake into one line and exit code 2, and Ctrl-C into 130."""
 
@@ -51,9 +54,22 @@ class _Commands(TyperGroup):
         except BenchError as error:
             errors.print(f"[red]Error:[/red] {escape(str(error))}")
             raise typer.Exit(2) from error
+        except _UsageError as error:
+            if not (hint := _hint(error)):
+                raise
+            errors.print(f"[red]Error:[/red] {escape(hint)}")
+            raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             errors.print("Interrupted. The same command continues with what is missing.")
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _hint(error: Any) -> str | None:
+    """What to write for an option that there is not, where it is a parameter of a data set or architecture."""
+    from bench.config.given import hint_for
+
+    name = getattr(error, "option_name", None)  # of an unknown option only
+    return hint_for(name) if name else None
 
 
 app = typer.Typer(

@@ -115,9 +115,13 @@ def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
 
 def _check(balance_ships: int, empty_fraction: float) -> None:
     if balance_ships < 0:
-        raise BenchError(f"--balance-ships is {balance_ships}. Accepted: 1 or more tiles of each number of ships.")
+        raise BenchError(
+            f"The parameter balance_ships is {balance_ships}. Accepted: 1 or more tiles of each number of ships."
+        )
     if not 0 <= empty_fraction <= 1:
-        raise BenchError(f"--empty-fraction is {empty_fraction}. Accepted: a share from 0 to 1, such as 0.2.")
+        raise BenchError(
+            f"The parameter empty_fraction is {empty_fraction}. Accepted: a share from 0 to 1, such as 0.2."
+        )
 
 
 def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from bench.core.specs import Budget, TrialConfig, TrialRecord
+from bench.core.specs import Budget, TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.scores import summary
 from bench.results.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
 

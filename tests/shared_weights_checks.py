@@ -11,7 +11,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.training.engines.engine import to_numpy
 from bench.trials.plan import prepare_pack

@@ -122,9 +122,9 @@ def test_choosing_tiles_moves_none_to_another_split(many):
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"balance_ships": -1}, "--balance-ships is -1. Accepted: 1 or more"),
-        ({"empty_fraction": 1.5}, "--empty-fraction is 1.5. Accepted: a share from 0 to 1"),
-        ({"empty_fraction": float("nan")}, "--empty-fraction is nan"),
+        ({"balance_ships": -1}, "The parameter balance_ships is -1. Accepted: 1 or more"),
+        ({"empty_fraction": 1.5}, "The parameter empty_fraction is 1.5. Accepted: a share from 0 to 1"),
+        ({"empty_fraction": float("nan")}, "The parameter empty_fraction is nan"),
     ],
 )
 def test_impossible_choices_are_refused(folder, params, says):

@@ -22,7 +22,7 @@ from bench.architectures import BACKBONES, SPECS_FILE, read_specs
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 from bench.core.specs import BACKENDS, PRECISIONS
 
 pytestmark = [
@@ -93,7 +93,7 @@ def test_the_written_specs_are_those_of_the_builders():
 
 @every_spec
 def test_every_parameter_is_keyword_only_and_has_its_help(spec):
-    signature = inspect.signature(resolve(spec.build)).parameters
+    signature = inspect.signature(import_by_name(spec.build)).parameters
     assert all(signature[param.name].kind is inspect.Parameter.KEYWORD_ONLY for param in spec.params)
     assert all(param.help for param in spec.params)
 
@@ -104,7 +104,7 @@ def test_the_choices_of_a_parameter_are_in_its_errors(spec):
         if param.choices:
             assert param.default in param.choices
             with pytest.raises(BenchError, match=f"{param.name}.*{param.choices[0]}"):
-                resolve(spec.build)((64, 64, 3), 2, **{param.name: 0})
+                import_by_name(spec.build)((64, 64, 3), 2, **{param.name: 0})
 
 
 @every_spec

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BenchError
-from bench.core.specs import NO_DATASET, TrialConfig
+from bench.core.specs import NO_DATASET
+from bench.core.trial_config import TrialConfig
 from bench.trials import batch_search
 from bench.trials.batch_search import DoesNotTrain, find_batch_size, search
 

@@ -12,8 +12,9 @@ import pytest
 from bench.config import catalog, plugin_specs
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import resolve as resolve_function
-from bench.core.specs import AUGMENTS, LOSS_TERMS, TrialConfig
+from bench.core.import_by_name import import_by_name
+from bench.core.specs import AUGMENTS, LOSS_TERMS
+from bench.core.trial_config import TrialConfig
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = Path(__file__).parent / "plugins"
@@ -33,19 +34,19 @@ def config(quick_backend):
 
 
 def test_defaults_are_filled_in_and_aliases_replaced(config):
-    resolved = catalog.resolve(replace(config, arch="deeplabv3plus", params={"output_stride": 16, "dropout": 0}))
+    resolved = catalog.resolve_config(replace(config, arch="deeplabv3plus", params={"output_stride": 16, "dropout": 0}))
     assert (resolved.arch, resolved.backbone) == ("deeplab", "mobilenet_v2")
     assert resolved.params == {"dropout": 0.0}  # output_stride is its default, and an int is a float where one is due
-    assert catalog.resolve(resolved) == resolved
-    assert catalog.resolve(config).backbone is None
+    assert catalog.resolve_config(resolved) == resolved
+    assert catalog.resolve_config(config).backbone is None
 
 
 def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("some.weights.h5").touch()
     with_backbone = replace(config, weights="some.weights.h5", backbone="resnet50")
-    assert catalog.resolve(with_backbone).weights == str(tmp_path / "some.weights.h5")
-    assert catalog.resolve(replace(config, weights="imagenet")).weights == "none"
+    assert catalog.resolve_config(with_backbone).weights == str(tmp_path / "some.weights.h5")
+    assert catalog.resolve_config(replace(config, weights="imagenet")).weights == "none"
 
 
 @pytest.mark.parametrize(
@@ -61,32 +62,38 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"params": {"filters": 8}}, "'filters' of unet is of type list, but got 8; in a TOML file"),
         ({"params": {"kernel_size": True}}, "'kernel_size' of unet is of type int, but got True"),
         ({"loss": "0*ce"}, "The loss '0*ce' has the weight '0', which is no number above 0"),
-        ({"image_size": (16, 160_000)}, "The image size is 16x160000. Accepted: height and width from 1 to 4096"),
-        ({"batch_size": 0}, "The batch size is 0. Accepted: 1 or more"),
-        ({"lr": -1.0}, "The learning rate is -1.0. Accepted: a number above 0"),
-        ({"lr": float("nan")}, "The learning rate is nan"),
-        ({"resize": "strech"}, "Unknown resize policy 'strech'. Did you mean 'stretch'? Available: stretch, letterbox"),
-        ({"schedule": "lineer"}, "Unknown schedule 'lineer'. Did you mean 'linear'"),
+        (
+            {"image_size": (16, 160_000)},
+            "--image-size is 16x160000. Accepted: pixels, such as 128, or height x width, such as 128x192; each",
+        ),
+        ({"batch_size": 0}, "--batch-size is 0. Accepted: a whole number of 1 or more"),
+        ({"lr": -1.0}, "--lr is -1. Accepted: a number above 0"),
+        ({"lr": float("nan")}, "--lr is nan"),
+        (
+            {"resize": "strech"},
+            "Unknown value of --resize 'strech'. Did you mean 'stretch'? Available: stretch, letterbox",
+        ),
+        ({"schedule": "lineer"}, "Unknown value of --schedule 'lineer'. Did you mean 'linear'"),
         ({"loss": "ce+dise"}, "Unknown loss 'dise'. Did you mean 'dice'? Available: ce, bce, dice, focal"),
-        ({"select": "first"}, "Unknown selection 'first'. Available: last, best"),
-        ({"augment": "strongest"}, "Unknown augmentation 'strongest'. Did you mean 'strong'? Available: none, light"),
-        ({"backend": "tenserflow"}, "Unknown backend 'tenserflow'. Did you mean 'tensorflow'"),
-        ({"precision": "float16"}, "Unknown precision 'float16'. Did you mean"),
-        ({"train_fraction": 1.5}, "The train fraction is 1.5. Accepted: a number above 0, up to 1"),
-        ({"seed": -1}, "The seed is -1. Accepted: a whole number from 0"),
+        ({"select": "first"}, "Unknown value of --select 'first'. Available: last, best"),
+        ({"augment": "strongest"}, "Unknown value of --augment 'strongest'. Did you mean 'strong'? Available: none"),
+        ({"backend": "tenserflow"}, "Unknown value of --backend 'tenserflow'. Did you mean 'tensorflow'"),
+        ({"precision": "float16"}, "Unknown value of --precision 'float16'. Did you mean"),
+        ({"train_fraction": 1.5}, "--train-fraction is 1.5. Accepted: a number above 0, up to 1"),
+        ({"seed": -1}, "--seed is -1. Accepted: whole numbers from 0"),
         ({"plugin": "no_such.py"}, "There is no plug-in 'no_such.py'. Give --plugin the path of a Python file"),
     ],
 )
 def test_what_can_not_be_run_is_said_in_one_line(config, change, message):
     with pytest.raises(BenchError, match=re.escape(message)) as caught:
-        catalog.resolve(replace(config, **change))
+        catalog.resolve_config(replace(config, **change))
     assert "\n" not in str(caught.value)
 
 
 def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeypatch):
     monkeypatch.setattr("bench.config.checks.installed", lambda name: False)
     with pytest.raises(BenchError, match=re.escape("pip install 'segbench[torch]'")):
-        catalog.resolve(replace(config, backend="torch"))
+        catalog.resolve_config(replace(config, backend="torch"))
 
 
 @pytest.mark.parametrize(
@@ -106,9 +113,9 @@ def test_a_backend_that_is_not_installed_comes_with_its_pip_line(config, monkeyp
 def test_the_loss_is_stored_in_one_spelling_that_training_takes(config, loss, stored):
     from bench.training.losses import loss_function
 
-    resolved = catalog.resolve(replace(config, loss=loss))
+    resolved = catalog.resolve_config(replace(config, loss=loss))
     assert resolved.loss == stored
-    assert catalog.resolve(resolved) == resolved
+    assert catalog.resolve_config(resolved) == resolved
     loss_function(stored)
 
 
@@ -122,7 +129,9 @@ def test_the_names_in_the_spec_are_those_of_the_implementations():
 
 def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config, tmp_path):
     file = str(shutil.copy(SMALL, tmp_path / "never_imported_here.py"))
-    resolved = catalog.resolve(replace(config, arch="sn", dataset="stripes", plugin=file, params={"filters": (8, 4)}))
+    resolved = catalog.resolve_config(
+        replace(config, arch="sn", dataset="stripes", plugin=file, params={"filters": (8, 4)})
+    )
     assert (resolved.arch, resolved.plugin, resolved.params) == ("small_net", file, {"filters": [8, 4]})
     assert not [name for name in sys.modules if "never_imported_here" in name]
     spec = catalog.architecture(resolved)
@@ -139,8 +148,8 @@ def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config, tmp_pa
 
 
 def test_a_plugin_stands_only_in_trials_that_use_it(config):
-    assert catalog.resolve(replace(config, plugin=SMALL)).plugin is None
-    assert catalog.resolve(replace(config, dataset="stripes", plugin=SMALL)).plugin == SMALL
+    assert catalog.resolve_config(replace(config, plugin=SMALL)).plugin is None
+    assert catalog.resolve_config(replace(config, dataset="stripes", plugin=SMALL)).plugin == SMALL
 
 
 def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
@@ -200,8 +209,8 @@ def test_an_edited_plugin_is_imported_anew_in_the_same_process(tmp_path):
     file = tmp_path / "answers.py"
     for answer in (41, 42):  # of the same length, within the same second
         file.write_text(f"def answer(): return {answer}\n")
-        assert resolve_function(f"{file}:answer")() == answer
-    assert resolve_function(f"{file}:answer") is resolve_function(f"{file}:answer")
+        assert import_by_name(f"{file}:answer")() == answer
+    assert import_by_name(f"{file}:answer") is import_by_name(f"{file}:answer")
 
 
 def test_the_source_hash_is_that_of_the_files_that_are_not_built_in(config, tmp_path):

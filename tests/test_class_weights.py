@@ -7,7 +7,7 @@ import pytest
 
 from bench.config import grid
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.training.class_weights import class_weights
 from bench.trials.identity import trial_key
 

@@ -65,7 +65,7 @@ def test_help_imports_nothing_heavy():
         (("run", "--config", "none.toml"), "The file 'none.toml' can't be read"),
         (("prepare", "petz"), "Unknown data set 'petz'"),
         (("prepare", "shapes", "--image-size", "big"), "--image-size is 'big'"),
-        (("prepare", "shapes", "--resize", "strech"), "Unknown resize policy 'strech'. Did you mean 'stretch'"),
+        (("prepare", "shapes", "--resize", "strech"), "Unknown value of --resize 'strech'. Did you mean 'stretch'"),
         (("list", "runs"), "'results' is no results folder"),
         (("show", "x"), "'results' is no results folder"),
         (("report",), "'results' is no results folder"),
@@ -169,7 +169,9 @@ def test_a_toml_file_gives_what_the_options_leave_out(tmp_path, monkeypatch):
 
 
 def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quick_backend):
-    config = catalog.resolve(replace(CONFIG, dataset="shapes", backend=quick_backend, budget=Budget(10, "epochs")))
+    config = catalog.resolve_config(
+        replace(CONFIG, dataset="shapes", backend=quick_backend, budget=Budget(10, "epochs"))
+    )
     record = fake_record(config)[0]
     key = trial_key(config, record.dataset["fingerprint"])
     training = {**record.training, "epochs": 10.0, "train_seconds": 200.0}

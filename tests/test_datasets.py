@@ -11,7 +11,7 @@ from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from PIL import Image
 
 from bench.core.errors import BenchError
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets import DATASETS, pets, shapes
 
@@ -31,7 +31,7 @@ def spec(request):
 
 @pytest.fixture
 def dataset(spec, tmp_path):
-    return resolve(spec.adapter)(FAKES[spec.name](tmp_path) if spec.needs_data_dir else None)
+    return import_by_name(spec.adapter)(FAKES[spec.name](tmp_path) if spec.needs_data_dir else None)
 
 
 def test_samples_have_unique_names_and_known_splits(dataset):
@@ -57,7 +57,7 @@ def test_reading_gives_bytes_of_known_classes_and_the_same_ones_twice(spec, data
 def test_a_data_set_that_needs_a_folder_says_which_and_where_from(spec, tmp_path):
     if not spec.needs_data_dir:
         pytest.skip("needs no folder")
-    load = resolve(spec.adapter)
+    load = import_by_name(spec.adapter)
     with pytest.raises(BenchError, match=r"does not exist.*https://.*--data-dir.*bench prepare"):
         load(tmp_path / "nowhere")
     with pytest.raises(BenchError, match=r"has no .*--data-dir"):
@@ -65,7 +65,7 @@ def test_a_data_set_that_needs_a_folder_says_which_and_where_from(spec, tmp_path
 
 
 def test_every_data_set_file_says_where_the_data_comes_from(spec):
-    text = inspect.getdoc(inspect.getmodule(resolve(spec.adapter)))
+    text = inspect.getdoc(inspect.getmodule(import_by_name(spec.adapter)))
     assert "Splits:" in text
     assert "Licence:" in text or "Our own." in text
 

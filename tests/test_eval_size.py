@@ -6,11 +6,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from running import run
 
 from bench.api import airbus_f2
 from bench.config import catalog, grid
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, DatasetSpec, TrialConfig
+from bench.core.specs import Budget, DatasetSpec
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.summary import summarise
 from bench.report.leaderboard import groups
@@ -19,7 +21,6 @@ from bench.results.dataframe import load_results
 from bench.results.store import load
 from bench.trials.identity import trial_key
 from bench.trials.plan import prepare_pack
-from bench.trials.runner import run
 from tests.fake_results import fake_config, fake_record, write_trial
 from tests.fakes import write_fake_airbus
 
@@ -36,13 +37,13 @@ def test_the_training_size_is_the_default_and_keeps_old_keys():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"eval_size": "nativ"}, "Unknown evaluation size 'nativ'. Did you mean 'native'"),
-        ({"eval_size": "native", "resize": "crop"}, "--eval-size native needs whole pictures, and --resize crop"),
+        ({"eval_size": "nativ"}, "Unknown value of --eval-size 'nativ'. Did you mean 'native'"),
+        ({"eval_size": "native", "resize": "crop"}, "--eval-size native needs whole images, and --resize crop"),
     ],
 )
 def test_what_can_not_be_evaluated_is_said_while_planning(changes, message):
     with pytest.raises(BenchError, match=re.escape(message)):
-        catalog.resolve(TrialConfig("unet", "shapes", **changes))
+        catalog.resolve_config(TrialConfig("unet", "shapes", **changes))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import pytest
 
 from bench.config import grid
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.task import Task
 from bench.profiling.ledger import Ledger
 from bench.results.store import HISTORY, WEIGHTS

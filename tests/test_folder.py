@@ -16,7 +16,7 @@ from bench.config.grid import expand
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.data.source import open_source
 from bench.datasets import folder, mask_values
@@ -280,7 +280,7 @@ def test_its_path_becomes_name_and_folder(here, any_backend, monkeypatch):
     write_fake_folder(here, count=12)
     config = config_of(here)
     assert (config.dataset, config.data_dir) == ("folder:mine", str(here))
-    assert catalog.resolve(config) == config
+    assert catalog.resolve_config(config) == config
     monkeypatch.chdir(here.parent)
     assert config_of(Path("mine")) == config
     assert catalog.dataset(config).name == "folder:mine"

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.config import catalog, grid
-from bench.config.options import axis
+from bench.config.given import PARAMETERS, axis, read_toml
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.trials.identity import trial_key
 
 
@@ -35,7 +36,7 @@ def test_without_options_the_defaults_of_the_protocol_hold():
 
 
 def test_a_path_with_a_comma_stands_in_a_list():
-    assert axis("dataset", ["folder:a,b", "pets"]) == [("dataset", "folder:a,b"), ("dataset", "pets")]
+    assert axis("dataset", ["folder:a,b", "pets"]) == ["folder:a,b", "pets"]
 
 
 def test_commas_are_axes_and_every_pair_gets_its_first_seed_first():
@@ -121,25 +122,25 @@ def test_repeats_are_trials_of_their_own_and_come_last():
     ("options", "message"),
     [
         ({"seed": "1", "seeds": 2}, "Give --seeds N (the seeds 0 to N-1) or --seed 0,1 (these seeds), not both"),
-        ({"seeds": 0}, "--seeds is 0. Accepted: 1 or more"),
-        ({"seed": "one"}, "--seed is 'one'. Accepted: whole numbers, such as 0,1,2"),
+        ({"seeds": 0}, "--seeds is 0. Accepted: how many seeds, 1 or more"),
+        ({"seed": "one"}, "--seed is 'one'. Accepted: whole numbers from 0 to 2147483647, such as 0,1,2"),
         ({"seed": "1.5"}, "--seed is '1.5'"),
         ({"seed": "inf"}, "--seed is 'inf'"),
         ({"image_size": "big"}, "--image-size is 'big'. Accepted: pixels, such as 128, or height x width"),
         ({"image_size": "0"}, "--image-size is '0'"),
         ({"crop": "32x"}, "--crop is '32x'. Accepted: none, pixels, such as 256, or height x width"),
         ({"crop": "256"}, "--crop is 256x256, but the images are 128x128 (--image-size). Accepted: no more than these"),
-        ({"crop": "128", "crop_foreground": "2"}, "The crop's chance of the foreground is 2.0. Accepted: a number"),
-        ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop, the size of the parts that are trained on"),
+        ({"crop": "128", "crop_foreground": "2"}, "--crop-foreground is 2. Accepted: a chance from 0 to 1"),
+        ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop. Accepted there: none, pixels, such as 256"),
         ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
-        ({"jit": "yes"}, "Unknown choice of compilation (--jit) 'yes'. Available: auto, on, off"),
+        ({"jit": "yes"}, "Unknown value of --jit 'yes'. Available: auto, on, off"),
         (
             {"initial_weights": "same"},
-            "Unknown choice of initial weights 'same'. Did you mean 'shared'? Available: own, shared",
+            "Unknown value of --initial-weights 'same'. Did you mean 'shared'? Available: own, shared",
         ),
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
-        ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number, or several with commas"),
+        ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number of 1 or more, or several with commas"),
         ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time above 0"),
         ({"timeout": "0"}, "--timeout is '0'. Accepted: a time above 0, such as 90s, 10m or 2h."),
         ({"timeout": "abc"}, "--timeout is 'abc'. Accepted: a time above 0, such as 90s, 10m or 2h."),
@@ -159,7 +160,7 @@ def test_what_can_not_be_read_is_said_in_one_line(options, message):
 def plan(tmp_path, text, **options):
     file = tmp_path / "grid.toml"
     file.write_text(text)
-    return grid.configs(options, file)
+    return grid.configs(options, read_toml(file))
 
 
 def test_a_toml_file_has_the_names_of_the_options_and_the_options_win(tmp_path):
@@ -184,7 +185,10 @@ def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
     ("text", "message"),
     [
         ('arch = "unet"\ndataset = = "x"\n', "is no valid TOML: Invalid value (at line 2, column 11)"),
-        ('arch = "unet"\ndatset = "x"\n', "'datset'. Did you mean 'dataset'? Available: arch, augment"),
+        (
+            'arch = "unet"\ndatset = "x"\n',
+            "'datset'. Did you mean 'dataset' or 'dataset_param'? Available: arch, augment",
+        ),
         ('trials = "unet"\n', "must be tables, each under a line [[trials]]"),
         ('[[trials]]\nbudgte = "1m"\n', "'budgte'. Did you mean 'budget'?"),
         *(
@@ -220,36 +224,69 @@ def test_a_toml_file_that_can_not_be_used_is_said_in_one_line(tmp_path, text, me
 
 def test_a_toml_file_that_is_not_there(tmp_path):
     with pytest.raises(BenchError, match="can't be read"):
-        grid.configs({}, tmp_path / "none.toml")
+        read_toml(tmp_path / "none.toml")
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.text(max_size=30), st.sampled_from([*grid.AXES, "seed", "seeds", "repeat", "timeout"]))
+@given(st.text(max_size=30), st.sampled_from([*(o.name for o in grid.AXES), "seed", "seeds", "repeat", "timeout"]))
 def test_any_text_is_a_grid_or_an_error_of_one_kind(text, name):
     try:
-        configs = expand(**{name: [text] if name == "param" else text, "seeds" if name != "seed" else "repeat": 1})
+        configs = expand(**{name: [text] if name in PARAMETERS else text, "seeds" if name != "seed" else "repeat": 1})
     except BenchError:
         return
-    assert all(catalog.resolve(config) == config for config in configs)
+    assert all(catalog.resolve_config(config) == config for config in configs)
 
 
 def test_a_data_sets_parameters_go_to_the_data_sets_that_have_them():
-    configs = expand(dataset="shapes,airbus", balance_ships="200,20", **{"empty-fraction": "0.2"})
+    configs = expand(dataset="shapes,airbus", dataset_param=["balance_ships=200,20", "empty_fraction=0.2"])
     assert [(config.dataset, config.dataset_params) for config in configs] == [
         ("shapes", {}),
         ("airbus", {"balance_ships": 200, "empty_fraction": 0.2}),
         ("airbus", {"balance_ships": 20, "empty_fraction": 0.2}),
     ]
-    assert all(catalog.resolve(config) == config for config in configs)
+    assert all(catalog.resolve_config(config) == config for config in configs)
     assert all(TrialConfig.from_dict(config.to_dict()) == config for config in configs)
-    assert trial_key(configs[1], "one") == trial_key(configs[2], "one")  # the data's fingerprint tells them apart
-    assert expand(dataset="airbus", balance_ships=0, empty_fraction=1)[0].dataset_params == {}
+    assert trial_key(configs[1], "one") == trial_key(configs[2], "one")  # the data's fingerprint differs
+    assert expand(dataset="airbus", dataset_param={"balance_ships": 0, "empty_fraction": 1})[0].dataset_params == {}
+
+
+def test_a_toml_file_gives_a_data_sets_parameters_as_a_table_or_dotted(tmp_path):
+    head = 'arch = "unet"\ndataset = "airbus"\n'
+    dotted = plan(tmp_path, f"{head}dataset-param.balance_ships = [200, 20]\n")
+    assert [config.dataset_params for config in dotted] == [{"balance_ships": 200}, {"balance_ships": 20}]
+    assert plan(tmp_path, f"{head}[dataset-param]\nbalance_ships = [200, 20]\n") == dotted
+    (config,) = plan(tmp_path, f"{head}[dataset-param]\nbalance_ships = 5\n", dataset_param=["empty_fraction=0.5"])
+    assert config.dataset_params == {"balance_ships": 5, "empty_fraction": 0.5}
 
 
 def test_a_data_sets_parameters_are_refused_where_none_has_them():
-    with pytest.raises(BenchError, match=r"--balance-ships is for the data set airbus, not for shapes, pets"):
-        expand(dataset="shapes,pets", balance_ships=5)
-    with pytest.raises(BenchError, match=r"--empty-fraction is 'some'. Accepted: a share from 0 to 1"):
-        expand(dataset="airbus", empty_fraction="some")
+    for options, message in (
+        (
+            {"dataset": "shapes,pets", "dataset_param": ["balance_ships=5"]},
+            "no parameter of shapes, pets; airbus has it",
+        ),
+        ({"dataset": "airbus", "dataset_param": ["balance=5"]}, "--dataset-param balance: no parameter of airbus."),
+        ({"dataset": "airbus", "dataset_param": ["empty_fraction=some"]}, "of type float, but got 'some'"),
+        (
+            {"dataset": "airbus", "dataset_param": ["balance_ships"]},
+            "--dataset-param is 'balance_ships'. Accepted: key=",
+        ),
+        (
+            {"dataset": "airbus", "balance-ships": "5"},
+            "the data set airbus: write --dataset-param balance_ships=VALUE.",
+        ),
+        (
+            {"dropout": 0.1},
+            "of the architecture unet, deeplab, deeplab_v3, ...: write --param dropout=VALUE.",
+        ),
+    ):
+        with pytest.raises(BenchError, match=re.escape(message)):
+            expand(**options)
     with pytest.raises(BenchError, match=r"Unknown parameter of airbus 'balance'.*balance_ships"):
-        catalog.resolve(TrialConfig("unet", "airbus", dataset_params={"balance": 5}))
+        catalog.resolve_config(TrialConfig("unet", "airbus", dataset_params={"balance": 5}))
+
+
+def test_a_toml_file_that_names_what_is_measured_is_sent_to_bench_speed(tmp_path):
+    for text in ('measure = "speed"\n', '[[trials]]\nmeasure = "speed"\n'):
+        with pytest.raises(BenchError, match=r"name in .*: 'measure' is no option: `bench speed` measures"):
+            plan(tmp_path, text)

@@ -12,7 +12,8 @@ from fake_results import fake_config
 
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.results.gate.judge import BETTER, OK, REGRESSION
 from bench.results.gate.limits import SPEEDS, Limit
 from bench.results.gate.timings import Timings, judge_speed, ratio_interval
@@ -115,7 +116,9 @@ def test_a_revision_without_the_child_says_so(repository):
 
 def test_the_child_does_real_work(quick_backend):
     small = {"params": {"filters": [4, 4]}, "image_size": (32, 32), "batch_size": 2}
-    config = catalog.resolve(TrialConfig("unet", "shapes", backend=quick_backend, budget=Budget(10, "steps"), **small))
+    config = catalog.resolve_config(
+        TrialConfig("unet", "shapes", backend=quick_backend, budget=Budget(10, "steps"), **small)
+    )
     with tempfile.TemporaryFile() as log, Revision("this code", revisions.ROOT, config, {}, log) as side:
         side.start(config)
         assert all(0 < side.seconds(work, 3) < 60 for work in SPEEDS)

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import pytest
 from fake_results import fake_config, fake_record, write_trial
+from running import run
 
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.results.find import find_run
 from bench.results.store import KEEP, WEIGHTS, ResultsFolder, load
 from bench.trials.identity import trial_key
 from bench.trials.local_process import OUTCOME
 from bench.trials.progress import Observer
-from bench.trials.runner import run
 from bench.trials.saved.stored_trials import find_trained, start_from
 
 SHAPES = TrialConfig("unet", "shapes", image_size=(16, 16), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
@@ -123,10 +124,13 @@ def test_runners_on_one_folder_leave_the_best(tmp_path):
 
 
 def test_the_choice_is_not_in_the_key():
-    keys = {trial_key(catalog.resolve(replace(SHAPES, keep_weights=kept)), "data") for kept in ("all", "best", "none")}
+    keys = {
+        trial_key(catalog.resolve_config(replace(SHAPES, keep_weights=kept)), "data")
+        for kept in ("all", "best", "none")
+    }
     assert len(keys) == 1
-    with pytest.raises(BenchError, match="Unknown choice of weights to keep 'bset'"):
-        catalog.resolve(replace(SHAPES, keep_weights="bset"))
+    with pytest.raises(BenchError, match="Unknown value of --keep-weights 'bset'"):
+        catalog.resolve_config(replace(SHAPES, keep_weights="bset"))
 
 
 @pytest.fixture

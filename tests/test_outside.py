@@ -9,7 +9,7 @@ from bench.architectures.sizes import check_image_size
 from bench.commands import doctor_facts
 from bench.config import grid
 from bench.core.errors import BenchError
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 from bench.profiling.flops import forward_flops
 from bench.trials import preflight
 
@@ -35,7 +35,7 @@ def pip_line(spec):
 def test_a_missing_package_is_one_line_at_planning_and_at_building(spec, missing):
     for ask in (
         lambda: grid.expand({"arch": spec.name, "dataset": "shapes", "image_size": 64}),
-        lambda: resolve(spec.build)((64, 64, 3), 2),
+        lambda: import_by_name(spec.build)((64, 64, 3), 2),
     ):
         with pytest.raises(BenchError) as error:
             ask()
@@ -89,7 +89,7 @@ def test_stages_that_cannot_be_are_one_line(arch, params, message):
 
 @pytest.mark.needs("keras_hub")
 def test_the_parts_of_a_transformer_s_block_are_counted():
-    model = resolve("bench.architectures.kerashub:build_segformer")(
+    model = import_by_name("bench.architectures.kerashub:build_segformer")(
         (64, 64, 3), 3, hidden_dims=(8, 10, 20, 32), depths=(1, 1, 1, 1), projection_filters=8
     )
     # Decoder: linear layers at strides 4 to 32, then 1x1 convolutions at stride 4.

@@ -7,7 +7,7 @@ import sys
 import pytest
 import scripts
 
-from bench.config import grid
+from bench.config import given, grid
 
 compare = scripts.load("tests/peers/compare.py")
 CONFIG = {
@@ -57,7 +57,8 @@ def test_a_variant_that_failed_is_left_out_and_named():
 
 
 def test_our_counterparts_are_the_peers_architectures():
-    trials = grid.configs({"measure": "speed", "backend": "jax"}, scripts.ROOT / "tests" / "peers" / "ours.toml")
+    ours = given.read_toml(scripts.ROOT / "tests" / "peers" / "ours.toml")
+    trials = grid.configs({"measure": "speed", "backend": "jax"}, ours)
     assert {trial.arch for trial in trials} == set(compare.PEERS)
     assert {(trial.pair, trial.augment) for trial in trials} == {
         ("unet:resnet50", "none"),

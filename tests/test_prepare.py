@@ -123,8 +123,8 @@ def test_options_that_contradict_are_refused(folder):
     for arguments, says in (
         (("--check", "--export-masks", "x"), "give one of them"),
         (("--per-ship",), "--per-ship needs --export-masks"),
-        (("--balance-ships", "5"), "'folder:mine' has no --balance-ships"),
-        (("--resize", "squeeze"), "Unknown resize policy 'squeeze'"),
+        (("--dataset-param", "balance_ships=5"), "Unknown parameter of folder:mine 'balance_ships'. It has: none."),
+        (("--resize", "squeeze"), "Unknown value of --resize 'squeeze'"),
     ):
         code, output = bench("prepare", f"folder:{folder}", *arguments)
         assert code == 2
@@ -140,12 +140,14 @@ def ships(tmp_path):
 
 
 def test_a_part_of_the_ships_is_prepared(ships):
-    code, output = bench("prepare", "airbus", "--data-dir", ships, "--balance-ships", "3", "--image-size", "16")
+    code, output = bench(
+        "prepare", "airbus", "--data-dir", ships, "--dataset-param", "balance_ships=3", "--image-size", "16"
+    )
     assert code == 0
     assert "9 of 22 tiles chosen by the number of their ships" in output
-    code, output = bench("prepare", "airbus", "--data-dir", ships, "--empty-fraction", "2")
+    code, output = bench("prepare", "airbus", "--data-dir", ships, "--dataset-param", "empty_fraction=2")
     assert code == 2
-    assert "--empty-fraction is 2.0. Accepted: a share from 0 to 1" in output
+    assert "empty_fraction is 2.0. Accepted: a share from 0 to 1" in output
 
 
 def test_masks_are_written_for_each_image(ships, tmp_path):

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import catalog, grid, presets
+from bench.config import catalog, given, grid, presets
 from bench.core.errors import BenchError
 
 
 def planned(name, **options):
     """The preset's trials; on `shapes` where its data set isn't there yet."""
-    file = presets.find(Path(name))
+    file = given.read_toml(presets.find(Path(name)))
     if name == "gpu-speed":
         return grid.configs({"measure": "speed", **options}, file)
-    named = grid.read_toml(file)[0].get("dataset")
+    named = file.grid.get("dataset")
     return grid.configs(options if named in catalog.datasets() else {"dataset": "shapes", **options}, file)
 
 
@@ -119,8 +119,8 @@ def test_a_file_of_the_user_goes_before_a_preset_and_an_unknown_name_is_one_line
 
 @pytest.mark.parametrize("name", ["carvana-unet-128", "airbus-unet-small"])
 def test_a_preset_whose_data_set_is_not_there_says_so(name):
-    file = presets.find(Path(name))
-    if grid.read_toml(file)[0]["dataset"] in catalog.datasets():
+    file = given.read_toml(presets.find(Path(name)))
+    if file.grid["dataset"] in catalog.datasets():
         pytest.skip("the data set is there")
     with pytest.raises(BenchError, match="Unknown data set"):
         grid.configs({}, file)

@@ -297,7 +297,7 @@ def test_the_fakes_metrics_come_from_their_table():
         assert record.metrics["iou"][name] == pytest.approx(tp / (tp + fp + fn))
 
 
-def test_a_part_of_a_data_set_is_a_column_that_older_records_leave_empty(tmp_path):
+def test_a_part_of_a_data_set_is_a_column_that_is_empty_where_a_record_has_none(tmp_path):
     for seed, given in enumerate(({"dataset_params": {"balance_ships": 200}}, {"dataset_params": {}}, None)):
         record, table = fake_record(fake_config(seed=seed))
         config = {name: value for name, value in record.config.items() if name != "dataset_params"}

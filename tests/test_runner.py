@@ -3,14 +3,15 @@
 import json
 
 import pytest
+from running import run
 
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.results.store import LOG, MARKER, RETRY_LOG, ResultsFolder, load
 from bench.trials.local_process import IF_KILLED, OUTCOME
 from bench.trials.progress import Observer
-from bench.trials.runner import run
 
 CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
 
@@ -218,7 +219,7 @@ def test_the_key_has_what_decides_the_result_and_nothing_else(tmp_path):
     from bench.trials.identity import trial_key
 
     def key(**changes):
-        return trial_key(catalog.resolve(TrialConfig(**{**vars(CONFIG), **changes})), "fingerprint")
+        return trial_key(catalog.resolve_config(TrialConfig(**{**vars(CONFIG), **changes})), "fingerprint")
 
     (tmp_path / "a.h5").write_bytes(b"weights")
     (tmp_path / "b.h5").write_bytes(b"weights")

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from fakes import write_fake_pets
 from PIL import Image
+from running import run
 
 from bench.core.files import file_hash
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.datasets.rle import rle_decode
 from bench.evaluation.image_table import read_table
 from bench.evaluation.metrics.objects import components
 from bench.evaluation.summary import summarise
 from bench.results.store import KEEP, RECORD, WEIGHTS, load
-from bench.trials.runner import run
 
 SCRIPT = Path(__file__).with_name("saved_checks.py")
 SIZES = {"tall": (70, 30), "wide": (20, 90), "same": (32, 32)}
@@ -189,7 +190,7 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
         ("three classes", "'pets' has the classes pet, background, border, but 'norm-net_pets-binary"),
         ("no weights", "has no saved weights: it ran with --keep-weights none. Run it again with --keep-weights all"),
         ("split", "Unknown split 'tset'. Did you mean 'test'"),
-        ("backend", "Unknown backend 'caffe'"),
+        ("backend", "does not run with the backend caffe"),
         ("no competition", "there is no competition for 'pets-binary'. Accepted: carvana, airbus."),
         ("no pictures", "has no pictures (.jpg"),
         ("no match", "No file matches 'none*.jpg'."),

@@ -63,7 +63,10 @@ def test_the_wrong_way_is_one_line(tmp_path):
         ((f"folder:{folder}", "--contact-sheet", "x.jpg"), "Accepted: a file that ends in .png"),
         ((f"folder:{folder}", "--contact-sheet", tmp_path / "no" / "x.png"), "x.png' can't be written"),
         ((f"folder:{folder}", "--images", "-1"), "--images is -1"),
-        ((f"folder:{folder}", "--empty-fraction", "0.5"), "has no --empty-fraction"),
+        (
+            (f"folder:{folder}", "--dataset-param", "empty_fraction=0.5"),
+            "Unknown parameter of folder:mine 'empty_fraction'",
+        ),
     ):
         code, output = bench("show-dataset", *arguments)
         assert code == 2

@@ -3,7 +3,8 @@
 import pytest
 
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 
 
 @pytest.mark.parametrize(

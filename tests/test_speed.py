@@ -7,13 +7,16 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from running import run
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.config import catalog, grid
+from bench.config.given import read_toml
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of, status_of
-from bench.core.specs import NO_DATASET, Budget, TrialConfig
+from bench.core.specs import NO_DATASET, Budget
+from bench.core.trial_config import TrialConfig
 from bench.profiling import timing
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
@@ -24,7 +27,6 @@ from bench.trials import process as trial_process
 from bench.trials.identity import trial_key
 from bench.trials.local_process import IF_KILLED
 from bench.trials.plan import PlannedTrial
-from bench.trials.runner import run
 from bench.trials.speed_session import SpeedSession
 from tests.test_runner import FakeExecutor
 
@@ -284,21 +286,19 @@ def test_the_sweep_s_limit_is_no_part_of_a_trial_s_identity():
     (usual,), (short,) = speed_configs(arch="unet"), speed_configs(arch="unet", sweep_seconds="15")
     assert (usual.sweep_seconds, short.sweep_seconds) == (120.0, 15.0)
     assert trial_key(usual, NO_DATASET) == trial_key(short, NO_DATASET)
-    with pytest.raises(BenchError, match="The seconds of the sweep is -1"):
+    with pytest.raises(BenchError, match="--sweep-seconds is -1"):
         speed_configs(arch="unet", sweep_seconds=-1)
 
 
-def test_a_table_of_trials_may_mix_speeds_and_trainings(tmp_path):
+def test_a_file_for_trainings_gives_speed_only_trials_too(tmp_path):
     file = tmp_path / "grid.toml"
-    text = 'arch = "unet"\ndataset = "shapes"\nbudget = "5steps"\nbackend = "jax"\n'
-    file.write_text(f'{text}[[trials]]\nmeasure = "speed"\nbatch_size = [1, 4]\n')
-    configs = grid.configs({}, file)
+    text = 'arch = "unet"\ndataset = "shapes"\nbudget = "5steps"\nbackend = "jax"\n[[trials]]\nbatch_size = [1, 4]\n'
+    file.write_text(text)
+    configs = grid.configs({"measure": "speed"}, read_toml(file))
     assert [(c.dataset, c.measure, c.batch_size) for c in configs] == [
-        ("shapes", "all", 16),
-        (NO_DATASET, "speed", 1),
-        (NO_DATASET, "speed", 4),
+        (NO_DATASET, "speed", size) for size in (16, 1, 4)
     ]
-    assert {c.budget for c in configs if c.measure == "speed"} == {Budget(600.0, "seconds")}
+    assert {c.budget for c in configs} == {Budget(600.0, "seconds")}
 
 
 @pytest.mark.parametrize(
@@ -307,13 +307,13 @@ def test_a_table_of_trials_may_mix_speeds_and_trainings(tmp_path):
         ({"dataset": NO_DATASET}, "Training needs a data set"),
         ({"find_batch_size": 8}, "bench speed --find-batch-size"),
         ({"measure": "sped"}, "Did you mean 'speed'?"),
-        ({"measure": "speed", "find_batch_size": -1}, "The limit of the batch size is -1"),
+        ({"measure": "speed", "find_batch_size": -1}, "--find-batch-size is -1"),
     ],
 )
 def test_what_can_not_be_measured(monkeypatch, changes, words):
     monkeypatch.setattr("bench.config.checks.installed", lambda name: True)
     with pytest.raises(BenchError, match=words.replace("?", r"\?")):
-        catalog.resolve(TrialConfig(**{"arch": "unet", "dataset": "shapes", **changes}))
+        catalog.resolve_config(TrialConfig(**{"arch": "unet", "dataset": "shapes", **changes}))
 
 
 def test_the_largest_batch_is_sought_once_for_all_batch_sizes_and_seeds():

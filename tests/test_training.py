@@ -5,7 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.data import batches
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.confusion import confusion_counts

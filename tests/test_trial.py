@@ -8,14 +8,15 @@ import time
 
 import numpy as np
 import pytest
+from running import run
 
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.scores import image_means
 from bench.evaluation.summary import summarise
 from bench.results.store import load
 from bench.trials.progress import Observer
-from bench.trials.runner import run
 from tests.conftest import EACH_BACKEND
 
 STARTED = 300  # seconds: on a fresh machine the first import compiles every file of keras and its backend
@@ -173,8 +174,7 @@ def test_a_killed_trial_is_a_row_and_is_run_again(tmp_path, quick_backend):
 
 RUN = """
 import sys
-from bench.core.specs import Budget, TrialConfig
-from bench.trials.runner import run
+from bench.api import Budget, TrialConfig, run
 run([TrialConfig("unet", "shapes", image_size=(32, 32), batch_size=4, params={"filters": [4, 8]},
                  budget=Budget(600, "seconds"), backend=sys.argv[1])], results=sys.argv[2])
 """

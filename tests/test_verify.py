@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.commands import verify
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.results.analysis.prediction_interval import predict, predict_positive
 
 RUN = "unet_None_0_10epochs_128_0"  # the name that fake_results gives its folder

@@ -14,7 +14,7 @@ from bench.commands.shared import output, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.core.specs import TrialConfig
+    from bench.core.trial_config import TrialConfig
     from bench.results.gate.judge import Line
     from bench.results.gate.limits import Limit
 
@@ -138,9 +138,10 @@ def _grid(file: Path, only: str | None, options: dict[str, Any]) -> "list[TrialC
     """The grid's configurations, each once: seeds don't change speed. `only`: architectures, with commas."""
     from dataclasses import replace
 
-    from bench.config import grid, presets
+    from bench.config import given, grid, presets
 
-    configs = [replace(config, seed=0, repeat=0) for config in grid.configs(options, presets.find(file))]
+    trials = grid.configs(options, given.read_toml(presets.find(file)))
+    configs = [replace(config, seed=0, repeat=0) for config in trials]
     names = [name.strip() for name in (only or "").split(",") if name.strip()]
     if missing := [name for name in names if all(name not in (config.arch, config.pair) for config in configs)]:
         known = ", ".join(dict.fromkeys(config.arch for config in configs))

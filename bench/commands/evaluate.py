@@ -47,11 +47,11 @@ def evaluate(
     bench evaluate unet_pets_s0 --split val
     """
     from bench.config import catalog
-    from bench.config.checks import one_of
+    from bench.config.checks import require_choice
     from bench.data.source import SPLITS
     from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, on_data, trained_config
 
-    one_of("split", split, SPLITS)
+    require_choice("split", split, SPLITS)
     trial = find_trained(run, results)
     if plugin:
         catalog.add_plugin(plugin)

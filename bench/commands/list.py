@@ -86,7 +86,7 @@ def architectures_table() -> Table:
 
 def _facts(specs: "Sequence[ArchitectureSpec]") -> list[dict[str, Any]]:
     """Ask a child process to build each with its defaults; an architecture that can't be built here gets no facts."""
-    from bench.core.specs import TrialConfig
+    from bench.core.trial_config import TrialConfig
     from bench.trials import preflight
 
     configs = [

@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.trials.estimate import duration
 from bench.trials.plan import PlannedTrial
 from bench.trials.progress import Observer

@@ -58,7 +58,7 @@ def predict(
     bench predict unet_pets_s0 photographs/ --out predicted
     """
     from bench.config import catalog
-    from bench.config.checks import one_of
+    from bench.config.checks import require_choice
     from bench.evaluation.pictures import PROBABILITIES
     from bench.evaluation.submission import check_names, format_of
     from bench.evaluation.thresholds import operating_point
@@ -66,7 +66,7 @@ def predict(
     from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
 
     if probabilities:
-        one_of("form of probabilities", probabilities, PROBABILITIES)
+        require_choice("form of probabilities", probabilities, PROBABILITIES)
     trial = find_trained(run, results)
     config = trained_config(trial, plugin=plugin, backend=backend)
     if note := changed_code(trial, config):

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import checked_params, counting, opened, output
+from bench.commands.shared import counting, dataset_params, opened, output
 from bench.core.errors import BenchError
-from bench.core.specs import RESIZES
+from bench.core.trial_config import DEFAULTS, OPTIONS
 
 if TYPE_CHECKING:
     from bench.core.specs import DatasetSpec
@@ -37,12 +37,9 @@ def prepare(
     image_size: Annotated[
         str, typer.Option(help="Pixels: 128, height x width as 128x192, several with commas.")
     ] = "128",
-    resize: Annotated[str, typer.Option(help=f"How pictures of another shape fit: {', '.join(RESIZES)}.")] = "stretch",
-    balance_ships: Annotated[
-        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
-    ] = None,
-    empty_fraction: Annotated[
-        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
+    resize: Annotated[str, typer.Option(help=OPTIONS["resize"].help_text(), show_default=False)] = DEFAULTS.resize,
+    dataset_param: Annotated[
+        list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     check: Annotated[
@@ -55,17 +52,17 @@ def prepare(
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
     """Fetch a data set, check its files and decode it once for all trials of that size."""
-    from bench.config import catalog, checks
+    from bench.config import catalog
 
     if plugin:
         catalog.add_plugin(plugin)
-    checks.one_of("resize policy", resize, RESIZES)
+    OPTIONS["resize"].check(resize)
     if check and export_masks:
         raise BenchError("--check only reports and --export-masks only writes: give one of them.")
     if per_ship and not export_masks:
         raise BenchError("--per-ship needs --export-masks, the folder that the PNG files go to.")
     spec, folder = catalog.find_dataset(dataset, data_dir)
-    params = checked_params(spec, {"balance_ships": balance_ships, "empty_fraction": empty_fraction})
+    params = dataset_params(spec, dataset_param)
     console = output()
     if check:
         raise typer.Exit(_check(console, spec, folder, params, skip_corrupt))
@@ -85,10 +82,10 @@ def _pack(
     skip_corrupt: bool,
 ) -> None:
     """Write the packs of all sizes."""
-    from bench.config.options import axis
+    from bench.config.given import axis
     from bench.data import pack
 
-    for _, size in axis("image_size", image_size):
+    for size in axis("image_size", image_size):
         name = f"{spec.name} {size[0]}x{size[1]}"
         with counting(console, name) as progress:
             made = pack.prepare(

@@ -1,12 +1,18 @@
-"""A data set as the commands' options name it."""
+"""What commands share: parameters made of the table of options, the console, a data set opened."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.core.errors import BenchError
+from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
+from bench.core.trial_config import OPTIONS, SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,24 +21,44 @@ if TYPE_CHECKING:
     from bench.data.source import Source
     from bench.results.store import Loaded
 
-
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 
 
-def checked_params(spec: "DatasetSpec", given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a data set among the options that were given; BenchError for one that it does not have."""
+def with_options(wanted: Callable[[Option], bool]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Replace a command's `**given` by a parameter for each option of the table that is wanted.
+
+    The command gets them in `given`, None for what the user leaves out: defaults stand in the help only, so that a
+    TOML file can give the value.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[:-1]
+        options = [o for o in (*OPTIONS.values(), SEEDS) if wanted(o) and not (o.internal or o.own_form)]
+        by_panel = sorted(options, key=lambda o: PANELS.index(o.panel))  # stable: else in the table's order
+        parameters = [*map(_parameter, by_panel), *own]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return command
+
+    return decorate
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    names = (option.flag,) if option.kind.annotation == bool | None else ()  # no --no-trace
+    metavar = None if names else f"<{option.kind.word}>"
+    said = typer.Option(
+        *names, help=option.help_text(), metavar=metavar, rich_help_panel=option.panel, show_default=False
+    )
+    annotation: Any = Annotated[option.kind.annotation, said]  # type: ignore[name-defined]
+    return inspect.Parameter(option.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+
+
+def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str, Any]:
+    """The checked parameters of a data set from the texts of --dataset-param."""
     from bench.config import checks
-    from bench.config.options import single
+    from bench.config.given import single_parameters
 
-    values = {name: single(name, value) for name, value in given.items() if value is not None}
-    for name in values:
-        if name not in {param.name for param in spec.params}:
-            raise BenchError(f"The data set '{spec.name}' has no --{name.replace('_', '-')}.")
-    return checks.params(values, spec)
+    return checks.params(single_parameters("dataset_param", given), spec)
 
 
 def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":
@@ -55,7 +81,7 @@ def output() -> Console:
 
 
 def warn(text: str) -> None:
-    """A line on standard error."""
+    """Print a line on standard error."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from bench.commands.shared import output
 from bench.core.errors import BenchError
-from bench.core.specs import ArchitectureSpec, TrialConfig
+from bench.core.specs import ArchitectureSpec
+from bench.core.trial_config import TrialConfig
 
 
 def show_arch(
@@ -73,7 +74,7 @@ def _resolved(
     """Look up the architecture and build the checked configuration of one model."""
     from bench.architectures.sizes import check_image_size
     from bench.config import catalog, checks
-    from bench.config.options import axis, parameters
+    from bench.config.given import axis, single_parameters
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -81,12 +82,9 @@ def _resolved(
         raise BenchError(f"Which architecture? Available: {', '.join(catalog.architectures().names())}.")
     arch, _, own = name.partition(":")
     spec = catalog.architectures().get(arch)
-    values = parameters(params)
-    if several := [key for key, some in values.items() if len(some) != 1]:
-        raise BenchError(f"`bench show-arch` shows one model: give --param {several[0]} one value.")
     chosen = checks.backbone(own or backbone, spec, catalog.backbones())
-    checked = checks.params({key: some[0] for key, some in values.items()}, spec)
-    size = axis("image_size", image_size)[0][1]
+    checked = checks.params(single_parameters("param", params), spec)
+    size = axis("image_size", image_size)[0]
     check_image_size(spec, size, chosen, checked)
     path = str(plugin.expanduser().resolve()) if plugin else None
     return spec, TrialConfig(spec.name, "", backbone=chosen, params=checked, image_size=size, plugin=path)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import checked_params, counting, opened, output, warn
+from bench.commands.shared import counting, dataset_params, opened, output, warn
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 
@@ -27,11 +27,8 @@ def show_dataset(
         str | None, typer.Argument(help="A data set, such as pets or folder:PATH.", show_default=False)
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
-    balance_ships: Annotated[
-        str | None, typer.Option(help="airbus: at most so many images of each number of ships.", show_default=False)
-    ] = None,
-    empty_fraction: Annotated[
-        str | None, typer.Option(help="airbus: share of the images without ships that is kept.", show_default=False)
+    dataset_param: Annotated[
+        list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
     images: Annotated[int, typer.Option(help="How many images are read for class balance and sizes; 0: all.")] = 200,
     contact_sheet: Annotated[
@@ -58,8 +55,7 @@ def show_dataset(
         raise BenchError(f"--contact-sheet is '{contact_sheet}'. Accepted: a file that ends in .png.")
     spec, folder = catalog.find_dataset(name, data_dir)
     console = output()
-    params = checked_params(spec, {"balance_ships": balance_ships, "empty_fraction": empty_fraction})
-    source = opened(console, spec, folder, params)
+    source = opened(console, spec, folder, dataset_params(spec, dataset_param))
     print_head(console, source)
     samples = evenly(source.samples, images) if images else source.samples
     with counting(console, f"reading {spec.name}") as progress:

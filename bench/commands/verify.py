@@ -12,7 +12,8 @@ from bench.commands.shared import output, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.core.specs import TrialConfig, TrialRecord
+    from bench.core.specs import TrialRecord
+    from bench.core.trial_config import TrialConfig
     from bench.results.analysis.configurations import Configuration
     from bench.results.analysis.prediction_interval import Verdict
     from bench.results.store import StoredTrial
@@ -48,6 +49,7 @@ def verify(
     """
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
+    from bench.trials.saved.stored_trials import start_from
 
     trial = find_run(run, results)
     known = _known(trial)
@@ -56,7 +58,7 @@ def verify(
         warn(f"{len(seeds)} seeds: the interval is wide, and a real change may hide in it. {ENOUGH} are enough.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
     folder = out or trial.folder.parents[1] / FOLDER
-    records = start([config], folder, force)
+    records = start([start_from(config, folder)], folder, force)
     if not records or records[0].status != "ok":
         reason = records[0].reason if records else "another runner has it now"
         raise BenchError(f"The new run did not end well: {reason}")
@@ -74,13 +76,16 @@ def again(
     trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: Path | None, plugin: Path | None
 ) -> "TrialConfig":
     """The trial's configuration with the given seed, or the first that is not among `seeds`."""
-    from bench.core.specs import TrialConfig
+    from bench.config import catalog
+    from bench.core.trial_config import TrialConfig
 
     config = TrialConfig.from_dict(trial.record.config)
     chosen = seed if seed is not None else next(n for n in range(len(seeds) + 1) if n not in seeds)
     data = str(data_dir) if data_dir else config.data_dir
     code = str(plugin.resolve()) if plugin else config.plugin
-    return replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
+    return catalog.resolve_config(
+        replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
+    )
 
 
 def _known(trial: "StoredTrial") -> "Configuration":

@@ -15,9 +15,10 @@ from bench.config import checks, plugin_specs
 from bench.config.loss_text import canonical_class_weights, canonical_loss
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import resolve as resolve_function
+from bench.core.import_by_name import import_by_name
 from bench.core.registry import Registry
-from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec, TrialConfig
+from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
+from bench.core.trial_config import TrialConfig
 from bench.plugin import architecture_from, dataset_from
 
 
@@ -162,7 +163,7 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
 
     A plug-in without backbones need not take `backbone` and `weights`.
     """
-    build = resolve_function(spec.build)
+    build = import_by_name(spec.build)
     if spec.backbones:
         return build
 
@@ -175,14 +176,14 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
     return without_backbone
 
 
-def resolve(config: TrialConfig) -> TrialConfig:
+def resolve_config(config: TrialConfig) -> TrialConfig:
     """The configuration that runs: own names for aliases, defaults filled in, everything checked.
 
     Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
     """
-    config = checks.measure(config)
+    config = checks.speed_only_defaults(config)
     arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)
-    checks.numbers(config)
+    checks.ranges(config)
     checks.backend(config, arch)
     backbone = checks.backbone(config.backbone, arch, backbones())
     checks.fine_tuning(config, arch, backbone)

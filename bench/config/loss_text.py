@@ -4,8 +4,9 @@ import json
 import math
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
-from bench.core.specs import CLASS_WEIGHTS, LOSS_TERMS
+from bench.core.registry import unknown_name_message
+from bench.core.specs import CLASS_WEIGHT_RULES, LOSS_TERMS
+from bench.core.trial_config import OPTIONS
 
 _FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 0.5*ce+dice."
 
@@ -16,7 +17,8 @@ def parse_loss(name: str) -> dict[str, float]:
     for text in name.split("+"):
         weight, star, term = (part.strip() for part in text.rpartition("*"))
         if term not in LOSS_TERMS:
-            raise BenchError(f"{unknown('loss', term or name, list(LOSS_TERMS), list(LOSS_TERMS))} {_FORMS}")
+            near = unknown_name_message("loss", term or name, list(LOSS_TERMS), list(LOSS_TERMS))
+            raise BenchError(f"{near} {_FORMS}")
         if star and not _is_weight(weight):
             raise BenchError(f"The loss '{name}' has the weight '{weight}', which is no number above 0. {_FORMS}")
         weights[term] += float(weight) if star else 1.0
@@ -39,18 +41,16 @@ def _is_weight(text: str) -> bool:
         return False
 
 
-FORMS = f"{', '.join(CLASS_WEIGHTS)}, or a weight for each class in brackets, such as [0.3,0.7]"
-
-
 def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
-    """One of CLASS_WEIGHTS, or a weight for each class; BenchError for anything else.
+    """One of CLASS_WEIGHT_RULES, or a weight for each class; BenchError for anything else.
 
     Args:
         num_classes: 0 where they are not known yet.
     """
     if not text.startswith("["):
-        if text not in CLASS_WEIGHTS:
-            near = unknown("choice of class weights", text, list(CLASS_WEIGHTS), list(CLASS_WEIGHTS))
+        if text not in CLASS_WEIGHT_RULES:
+            rules = list(CLASS_WEIGHT_RULES)
+            near = unknown_name_message("choice of class weights", text, rules, rules)
             raise BenchError(f"{near} Or a weight for each class in brackets, such as [0.3,0.7].")
         return text
     weights = _numbers(text)
@@ -75,5 +75,5 @@ def _numbers(text: str) -> tuple[float, ...]:
     except ValueError:
         values = [None]
     if not all(isinstance(value, float) for value in values):
-        raise BenchError(f"--class-weights is '{text}'. Accepted: {FORMS}.")
+        raise BenchError(f"--class-weights is '{text}'. Accepted: {OPTIONS['class_weights'].range}.")
     return tuple(values)

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 
 POLL_SECONDS = 0.05
 KILLED = -9  # the exit code of a process that the system, or `kill -9`, has ended
@@ -134,7 +134,7 @@ def serve(answer: Callable[..., dict[str, Any]] | str) -> None:
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    function = resolve(answer) if isinstance(answer, str) else answer
+    function = import_by_name(answer) if isinstance(answer, str) else answer
     for line in requests:
         answers.write(json.dumps(_answer(function, json.loads(line))) + "\n")
 

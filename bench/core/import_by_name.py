@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.core.files import file_hash
 
 
-def resolve(target: str) -> Callable[..., Any]:
+def import_by_name(target: str) -> Callable[..., Any]:
     """The function that "package.module:function" or "path/of/plugin.py:function" names."""
     module_name, _, name = target.rpartition(":")
     module = import_source(module_name)

@@ -44,7 +44,7 @@ class Registry(Generic[Spec]):
         """The spec of that name or alias; an unknown name raises BenchError with near misses."""
         name = self._aliases.get(name, name)
         if name not in self._specs:
-            raise BenchError(unknown(self.kind, name, [*self._specs, *self._aliases], self.names()))
+            raise BenchError(unknown_name_message(self.kind, name, [*self._specs, *self._aliases], self.names()))
         return self._specs[name]
 
     def names(self) -> list[str]:
@@ -58,7 +58,7 @@ class Registry(Generic[Spec]):
         return iter(self._specs.values())
 
 
-def unknown(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
+def unknown_name_message(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
     """The line for a misspelt name: what is near, and what exists."""
     near = difflib.get_close_matches(given, candidates, n=3, cutoff=0.6)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

@@ -9,27 +9,21 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
-from bench.core.backends import BACKENDS, DEFAULT_BACKEND
+from bench.core.backends import BACKENDS
 from bench.core.errors import BenchError
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 
 PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results incomparable
 SCHEMA_VERSION = 1  # what a record looks like on disk
 IGNORE_INDEX = 255  # label value that neither trains nor counts
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-JITS = ("auto", "on", "off")  # whether the steps are compiled: backends/ says what that is on each
-INITIAL_WEIGHTS = ("own", "shared")  # the backend's own random numbers, or the same ones on every backend
 SCHEDULES = ("linear", "cosine", "constant", "steps")
-SELECTIONS = ("last", "best")
-KEPT_WEIGHTS = ("all", "best", "none")
 RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
 LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
-EVAL_SIZES = ("train", "native")  # what predictions are compared at: image_size, or each picture's own size
-CLASS_WEIGHTS = ("none", "balanced", "median-frequency")
+CLASS_WEIGHT_RULES = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "light", "standard", "strong")
-MEASURES = ("all", "speed")  # "speed": no training and no data set, whose name is then NO_DATASET
-NO_DATASET = "none"
+NO_DATASET = "none"  # of speed-only trials
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
 
@@ -77,7 +71,7 @@ class ArchitectureSpec:
         given, defaults = params or {}, {param.name: param.default for param in self.params}
         if self.size_divisor in defaults:
             return int({**defaults, **given}[self.size_divisor])
-        return int(resolve(self.size_divisor)(backbone, given, defaults))
+        return int(import_by_name(self.size_divisor)(backbone, given, defaults))
 
 
 @dataclass(frozen=True)
@@ -182,79 +176,6 @@ class Budget:
 def _plain(number: float) -> str:
     """All digits of a number, without an exponent."""
     return str(int(number)) if number == int(number) else format(Decimal(repr(float(number))), "f")
-
-
-@dataclass(frozen=True)
-class TrialConfig:
-    """One architecture on one data set with one seed, backend, precision and budget.
-
-    The defaults are the protocol's: the key is made of the fields that differ from them.
-    """
-
-    arch: str
-    dataset: str
-    backbone: str | None = None  # None: the architecture's default
-    params: Mapping[str, Any] = field(default_factory=dict)  # of the builder
-    dataset_params: Mapping[str, Any] = field(default_factory=dict)  # of the data set; in the key by the fingerprint
-    weights: str = "none"  # "none", "imagenet" or the path of a weights file, for the backbone
-    init_from: str | None = None  # folder of a finished trial whose weights this one starts from
-    initial_weights: str = "own"  # one of INITIAL_WEIGHTS
-    image_size: tuple[int, int] = (128, 128)  # height, width in pixels
-    resize: str = "stretch"  # what becomes of another aspect ratio: one of RESIZES
-    crop: tuple[int, int] | None = None  # trained on random parts of that size, in pixels; None: on whole images
-    crop_foreground: float = 0.5  # chance that such a part is centred on a pixel of the foreground
-    batch_size: int = 16
-    lr: float = 1e-3  # Adam's, at the start of the schedule
-    schedule: str = "linear"
-    loss: str = "ce"
-    class_weights: str = "none"  # one of CLASS_WEIGHTS, or a weight for each class, "[0.3,0.7]"
-    augment: str = "standard"
-    budget: Budget = Budget(600.0, "seconds")
-    eval_size: str = "train"  # what predictions are compared at: one of EVAL_SIZES
-    select: str = "last"  # the weights that are tested: "last", or "best" on the validation split
-    freeze_encoder: float = 0.0  # share of the budget, from its start, in which the backbone is frozen
-    fine_tune_lr_factor: float = 0.1  # the learning rate is multiplied by it when the backbone is unfrozen
-    unfreeze_from: str | None = None  # the backbone's first layer (name or index) that is unfrozen; None: all of it
-    train_fraction: float = 1.0
-    seed: int = 0
-    backend: str = DEFAULT_BACKEND
-    precision: str = "float32"
-    jit: str = "auto"  # one of JITS
-    repeat: int = 0  # the same configuration again
-    measure: str = "all"  # one of MEASURES
-    plugin: str | None = None  # file that defines the architecture or data set
-    data_dir: str | None = None  # not in the key
-    skip_corrupt: bool = False  # not in the key: the fingerprint says what was left out
-    find_batch_size: int = 0  # not in the key: the largest batch that trains is sought up to it; 0: not sought
-    sweep_seconds: float = 120.0  # not in the key: after which the sweep of inference tries no larger batch
-    trace: bool = False  # not in the key: a profiler's trace of some training steps is written beside the record
-    timeout: float | None = None  # wall seconds after which the trial is killed; not in the key
-    keep_weights: str = "best"  # whose weights stay in the results folder: one of KEPT_WEIGHTS; not in the key
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width of the images that the model takes."""
-        return self.crop or self.image_size
-
-    @property
-    def pair(self) -> str:
-        """`unet:resnet50`: architecture and backbone in one word."""
-        return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; the budget as text."""
-        sizes = {"image_size": list(self.image_size), "crop": list(self.crop) if self.crop else None}
-        return {**asdict(self), **sizes, "budget": str(self.budget)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
-        """The reverse of `to_dict`; unknown fields (of a later version) are left out."""
-        known = {f.name for f in fields(cls)}
-        values = {k: v for k, v in values.items() if k in known}
-        values["budget"] = Budget.parse(values.get("budget", "600s"))
-        values["image_size"] = tuple(values.get("image_size", (128, 128)))
-        values["crop"] = tuple(values["crop"]) if values.get("crop") else None
-        return cls(**values)
 
 
 @dataclass(frozen=True)

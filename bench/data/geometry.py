@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 from bench.core.specs import IGNORE_INDEX, RESIZES
 
 Size = tuple[int, int]  # height, width in pixels
@@ -69,7 +69,7 @@ def _resize(array: np.ndarray, size: Size, policy: str, method: Image.Resampling
 def _inner(original: Size, size: Size, policy: str) -> tuple[Size, Size]:
     """Where the picture lies within `size`: its first row and column, and its height and width there."""
     if policy not in RESIZES:
-        raise BenchError(unknown("resize policy", policy, list(RESIZES), list(RESIZES)))
+        raise BenchError(unknown_name_message("resize policy", policy, list(RESIZES), list(RESIZES)))
     if policy != "letterbox":
         return (0, 0), (size[0], size[1])
     scale = min(size[0] / original[0], size[1] / original[1])

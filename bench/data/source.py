@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
 from bench.data.splits import cut_validation
@@ -49,7 +49,7 @@ def open_source(
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
     if folder is None and spec.needs_data_dir:
         folder = fetch(spec)
-    adapter = resolve(spec.adapter)
+    adapter = import_by_name(spec.adapter)
     dataset = adapter(folder, **(params or {}))
     if not spec.classes:
         spec = replace(spec, classes=tuple(dataset.classes))

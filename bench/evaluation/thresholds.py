@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.metric_protocol import MIN_AREAS, ImageMetric, Tuning
 from bench.evaluation.metrics.objects import drop_small

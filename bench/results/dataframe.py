@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from sys import intern
@@ -11,40 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.specs import FINAL_STATUSES, TrialConfig
+from bench.core.specs import FINAL_STATUSES
+from bench.core.trial_config import DEFAULTS, OPTIONS
 from bench.results.clean_text import clean
 from bench.results.store import StoredTrial, load
 
-# A configuration's fields under their column names; `params` alone is the number of the model's parameters.
-CONFIG = tuple("builder_params" if f.name == "params" else f.name for f in fields(TrialConfig))
-_CONFIG_NUMBERS = (
-    "crop_foreground",
-    "batch_size",
-    "lr",
-    "freeze_encoder",
-    "fine_tune_lr_factor",
-    "train_fraction",
-    "seed",
-    "repeat",
-    "timeout",
-    "find_batch_size",
-    "sweep_seconds",
-)
-# Options that the first records don't name, with the value that those trials had.
-_LATER_OPTIONS = {
-    "freeze_encoder": 0.0,
-    "fine_tune_lr_factor": 0.1,
-    "resize": "stretch",
-    "crop_foreground": 0.5,
-    "class_weights": "none",
-    "eval_size": "train",
-    "jit": "auto",
-    "initial_weights": "own",
-    "measure": "all",
-    "find_batch_size": 0,
-    "sweep_seconds": 120.0,
-    "trace": False,
-}
+CONFIG = tuple(option.column for option in OPTIONS.values())
+"""The columns of a configuration's fields."""
+_CONFIG_NUMBERS = tuple(option.column for option in OPTIONS.values() if option.kind.is_number)
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
@@ -204,9 +177,10 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 
 
 def _config(config: Any) -> dict[str, Any]:
-    values = {**(_LATER_OPTIONS if config else {}), **_mapping(config)}
+    """The fields by column; one that the record doesn't name has its default."""
+    values = {**(DEFAULTS.to_dict() if config else {}), **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
-    values["dataset_params"] = values.get("dataset_params") or None  # older records have none
+    values["dataset_params"] = values.get("dataset_params") or None
     for name in ("image_size", "crop"):
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)

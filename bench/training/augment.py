@@ -15,7 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 
 Tensor = Any  # of the backend
 
@@ -59,7 +59,7 @@ def draw(preset: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.f
         BenchError: an unknown preset.
     """
     if preset not in PRESETS:
-        raise BenchError(unknown("augmentation", preset, list(PRESETS), list(PRESETS)))
+        raise BenchError(unknown_name_message("augmentation", preset, list(PRESETS), list(PRESETS)))
     limits = PRESETS[preset]
     if limits is None:
         return np.zeros((batch_size, 0), np.float32)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from bench.config import catalog
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.data import batches
 from bench.data.pack import Pack
 from bench.data.splits import train_subset

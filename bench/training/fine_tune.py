@@ -10,8 +10,8 @@ import keras
 
 from bench.architectures.backbones import PREFIX
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
-from bench.core.specs import TrialConfig
+from bench.core.registry import unknown_name_message
+from bench.core.trial_config import TrialConfig
 from bench.training.build import build_engine
 from bench.training.loop import Training
 from bench.training.optimizer import ResumedAdam, resume
@@ -58,7 +58,7 @@ def first_unfrozen(names: list[str], start: str | None) -> int:
         if start.removeprefix(PREFIX) in own:
             return own.index(start.removeprefix(PREFIX))
         few = [*own[:2], "...", *own[-2:]]
-        raise BenchError(f"--unfreeze-from: {unknown('layer of the backbone', start, own, few)}") from None
+        raise BenchError(f"--unfreeze-from: {unknown_name_message('layer of the backbone', start, own, few)}") from None
     if not -len(names) <= index < len(names):
         raise BenchError(
             f"--unfreeze-from is {index}, but the backbone has {len(names)} layers. "

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 
 
 def _steps(fraction: float) -> float:
@@ -37,7 +37,7 @@ def rate(name: str, lr: float, fraction: float, warmup: float = 0.0) -> float:
         BenchError: an unknown name, or a warm-up outside [0, 1).
     """
     if name not in SHAPES:
-        raise BenchError(unknown("schedule", name, list(SHAPES), list(SHAPES)))
+        raise BenchError(unknown_name_message("schedule", name, list(SHAPES), list(SHAPES)))
     if not 0 <= warmup < 1:
         raise BenchError(f"A warm-up of {warmup:g} of the budget. Give a share from 0 to below 1, such as 0.05.")
     fraction = min(max(fraction, 0.0), 1.0)

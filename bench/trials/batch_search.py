@@ -17,7 +17,7 @@ import psutil
 from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.timing import seconds_since
 
 PROBE_SECONDS = 600.0  # for one batch size

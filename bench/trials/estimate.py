@@ -9,18 +9,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.store import StoredTrial
 from bench.trials.identity import trial_key
 from bench.trials.plan import is_done
 
-# What decides how fast a trial trains; the rest of the configuration may differ.
-_ALIKE = (
-    *("arch", "backbone", "params", "dataset", "image_size", "crop", "batch_size", "backend", "precision"),
-    *("jit", "train_fraction"),
-)
-_DEFAULTS = TrialConfig(arch="", dataset="").to_dict()  # of what older records don't name
+_STEP_TIME = tuple(name for name, option in OPTIONS.items() if option.step_time)
+"""What decides how fast a trial trains; the rest of the configuration may differ."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,9 @@ def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[
     )
 
 
-def _is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _ALIKE) -> bool:
-    return all(record.config.get(name, _DEFAULTS[name]) == wanted[name] for name in names)
+def _is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _STEP_TIME) -> bool:
+    found = {**DEFAULTS.to_dict(), **record.config}
+    return all(found[name] == wanted[name] for name in names)
 
 
 def _same(config: TrialConfig, record: TrialRecord) -> bool:
@@ -85,9 +83,9 @@ def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float |
 
 
 def _search_seconds(wanted: Mapping[str, Any], ended: Sequence[TrialRecord]) -> float | None:
-    """By the searches of the same model, whatever its trial's batch size; else by those of all models."""
+    """The median time of earlier batch-size searches for this model, or for any model if there were none."""
     searches = [record for record in ended if record.memory.get("search_seconds")]
-    names = [name for name in _ALIKE if name != "batch_size"]
+    names = [name for name in _STEP_TIME if name != "batch_size"]
     alike = [record for record in searches if _is_alike(record, wanted, names)]
     return median(record.memory["search_seconds"] for record in alike or searches) if searches else None
 
@@ -108,7 +106,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
         config, seconds = estimate.config, estimate.train_seconds
         values = config.to_dict()
         differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
-        budget = "speed alone" if config.measure == "speed" else str(config.budget)
+        budget = "speed only" if config.measure == "speed" else str(config.budget)
         budget += ", largest batch" if config.find_batch_size else ""
         cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)

@@ -3,20 +3,14 @@
 import hashlib
 import json
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
 from bench.core.files import file_hash
-from bench.core.specs import PROTOCOL_VERSION, TrialConfig
+from bench.core.specs import PROTOCOL_VERSION
+from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.results.store import WEIGHTS
-
-NOT_IN_KEY = {
-    *("data_dir", "timeout", "skip_corrupt", "keep_weights", "dataset_params"),
-    *("find_batch_size", "sweep_seconds", "trace"),
-}
-BY_CONTENT = {"plugin", "weights", "init_from", "params"}  # in the key, but not as they are written
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
@@ -25,12 +19,11 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     Only fields that differ from the protocol's defaults count, so that a later option leaves old
     keys valid; a weights file and code that isn't built in count by their content, the data by their fingerprint.
     """
-    defaults = TrialConfig(arch="", dataset="").to_dict()
-    values = config.to_dict()
+    defaults, values = DEFAULTS.to_dict(), config.to_dict()
     identity: dict[str, Any] = {
-        f.name: values[f.name]
-        for f in fields(TrialConfig)
-        if f.name not in NOT_IN_KEY | BY_CONTENT and values[f.name] != defaults[f.name]
+        name: values[name]
+        for name, option in OPTIONS.items()
+        if option.in_key and not option.by_content and values[name] != defaults[name]
     }
     identity["params"] = config.params  # resolved: without those that are the builder's defaults
     if config.weights != "none":

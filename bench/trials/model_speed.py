@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
 from bench.profiling.energy import Window
 from bench.profiling.environment import actual_device

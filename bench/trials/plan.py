@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.config import catalog
-from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialConfig, TrialRecord
+from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import expected_device
@@ -45,14 +46,14 @@ def plan(
     *,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
 ) -> list[PlannedTrial]:
-    """Resolve the configurations, prepare their data and look up what is done; equal trials once.
+    """Prepare the data of resolved configurations and look up what is done; equal trials once.
 
     Args:
         preparing: called with the data set's name, images decoded and images in all.
     """
     fingerprints: dict[tuple, str] = {}
     trials: dict[str, PlannedTrial] = {}
-    resolved = [catalog.resolve(config) for config in configs]
+    resolved = list(configs)
     for config in resolved:
         if config.init_from:
             keep(Path(config.init_from))  # before a better trial of this run takes their place

@@ -23,7 +23,8 @@ from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, file_hash, write_atomically
-from bench.core.specs import ArchitectureSpec, TrialConfig
+from bench.core.specs import ArchitectureSpec
+from bench.core.trial_config import TrialConfig
 
 CHILD_SECONDS = 1800.0
 NUM_CLASSES = 3  # of the models that are described

@@ -14,7 +14,7 @@ from typing import Any
 from bench.core.child_process import end_with_parent
 from bench.core.errors import BenchError
 from bench.core.failures import reason_of, status_of
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
 from bench.results.store import REQUEST, read_json, write_json

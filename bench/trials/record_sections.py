@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from bench.config import catalog
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.data.pack import Pack
 from bench.profiling.flops import costs_if_known
 from bench.profiling.memory import MIB

@@ -10,15 +10,14 @@ from typing import Any
 
 from filelock import Timeout
 
-from bench.config import catalog
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import cpu_device, expected_device, host_environment
 from bench.results.store import LOG, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import IF_KILLED, OUTCOME, Executor, Handle, LocalExecutor
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.progress import Observer
-from bench.trials.saved.stored_trials import start_from
 
 POLL_SECONDS = 0.3
 CLAIM_SECONDS = 1.0  # a reader that looks whether a trial runs holds its lock for a moment
@@ -36,19 +35,19 @@ def run(
     """Run what is not done yet and return the records of all, in the order of `configs`.
 
     Args:
+        configs: resolved (`catalog.resolve_config`), with `init_from` as a folder (`start_from`).
         results: the results folder; made if absent.
         force: run finished trials again; the old record stays until the new one is final, but a new
             one that failed is what is returned.
 
     Raises:
-        BenchError: a configuration or the folder can't be used; nothing has been run then.
+        BenchError: the data, the weights or the folder can't be used; nothing has been run then.
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
     """
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
-    resolved = [start_from(catalog.resolve(config), folder.path) for config in configs]
     folder.create()
-    trials = plan(resolved, folder, preparing=observer.preparing)
+    trials = plan(configs, folder, preparing=observer.preparing)
     observer.planned(trials)
     records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
     return [record for record in records if record]

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from bench.config import catalog
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table

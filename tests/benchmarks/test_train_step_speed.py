@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 
 _FOLDER = Path(__file__).parent
 
@@ -18,7 +18,7 @@ def find(given: Path) -> Path:
     if given.is_file() or given.suffix or len(given.parts) != 1:
         return given
     if str(given) not in names():
-        raise BenchError(f"There is no file '{given}'. {unknown('preset', str(given), names(), names())}")
+        raise BenchError(f"There is no file '{given}'. {unknown_name_message('preset', str(given), names(), names())}")
     return _FOLDER / f"{given}.toml"
 
 

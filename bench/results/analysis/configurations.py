@@ -6,13 +6,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from bench.results.dataframe import CONFIG
+from bench.core.trial_config import OPTIONS, POOLED
 
-_NOT_IDENTITY = (
-    *("seed", "repeat", "data_dir", "skip_corrupt", "timeout", "keep_weights"),
-    *("find_batch_size", "sweep_seconds", "trace"),
-)
-SAME = (*(c for c in CONFIG if c not in _NOT_IDENTITY), "evaluation_size")
+SAME = (*(o.column for o in OPTIONS.values() if o.in_key and o.field not in POOLED), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
 """The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
 COMPARABLE = {

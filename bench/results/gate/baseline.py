@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
 from bench.results.clean_text import clean

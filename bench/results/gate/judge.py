@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 from bench.evaluation.image_table import ImageTable
 from bench.results.analysis.bootstrap import Interval, Uncertainty, bootstrap
 from bench.results.analysis.resampling import Score
@@ -78,7 +78,7 @@ def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limi
         if limit.metric in names:
             kept.append(limit)
         elif limit.metric not in SPEEDS and not limit.built_in:
-            raise BenchError(unknown("metric", limit.metric, sorted(names), sorted(names)))
+            raise BenchError(unknown_name_message("metric", limit.metric, sorted(names), sorted(names)))
     return kept
 
 

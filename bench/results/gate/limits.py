@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.registry import unknown
+from bench.core.registry import unknown_name_message
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
@@ -98,7 +98,7 @@ def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path 
     for name in given:
         if name not in ("worse", "limit"):
             raise BenchError(
-                unknown(f"name under [{metric}] in '{file}'", name, ["worse", "limit"], ["limit", "worse"])
+                unknown_name_message(f"name under [{metric}] in '{file}'", name, ["worse", "limit"], ["limit", "worse"])
             )
     limit = old or Limit(metric, _worse(metric), 0.0)
     worse = given.get("worse", limit.worse)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.core.backends import TABLE
-from bench.core.import_by_name import resolve
+from bench.core.import_by_name import import_by_name
 from bench.profiling.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def create_engine(
     """
     import keras
 
-    engine = resolve(TABLE[keras.backend.backend()].engine)
+    engine = import_by_name(TABLE[keras.backend.backend()].engine)
     return engine(model, optimizer, loss=loss, transform=transform, jit=jit)
 
 
 def create_runtime(backend: str) -> Runtime:
     """The runtime of a backend, which is imported."""
-    return resolve(TABLE[backend].runtime)()
+    return import_by_name(TABLE[backend].runtime)()
 
 
 def devices(backend: str) -> dict[str, str]:

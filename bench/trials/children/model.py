@@ -8,7 +8,7 @@ import keras
 from bench.architectures.backbones import feature_pyramid
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.flops import costs_if_known
 from bench.training.fine_tune import encoder_layers, first_unfrozen
 

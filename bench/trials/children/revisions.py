@@ -23,7 +23,8 @@ import bench
 from bench.core.child_process import ending, environment
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE, cache_folder
-from bench.core.specs import Budget, TrialConfig
+from bench.core.specs import Budget
+from bench.core.trial_config import TrialConfig
 from bench.results.gate.limits import SPEEDS
 from bench.results.gate.timings import Timings
 

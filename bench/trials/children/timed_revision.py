@@ -15,7 +15,7 @@ import numpy as np
 
 import bench.architectures
 from bench.core.child_process import serve
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.timing import seconds_of
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.training.build import build_model, build_training, choose_indexes

@@ -8,7 +8,7 @@ import keras
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.profiling.memory import MIB
 from bench.results.store import WEIGHTS, StoredTrial, read_record
 from bench.training.build import build_engine, build_model

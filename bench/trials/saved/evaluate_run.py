@@ -10,7 +10,7 @@ from typing import Any
 from bench import __version__
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
 from bench.evaluation.predictor import Predictor

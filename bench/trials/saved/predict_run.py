@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.specs import SubmissionFormat, TrialConfig
+from bench.core.specs import SubmissionFormat
+from bench.core.trial_config import TrialConfig
 from bench.datasets.base import read_rgb
 from bench.evaluation.pictures import write_mask, write_overlay, write_probabilities
 from bench.evaluation.predictor import Predictor

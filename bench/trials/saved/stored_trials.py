@@ -11,7 +11,8 @@ from bench.config import catalog, checks
 from bench.core.backends import DEFAULT_BACKEND
 from bench.core.child_process import environment
 from bench.core.errors import BenchError
-from bench.core.specs import TrialConfig, TrialRecord
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
 from bench.datasets import FOLDER
 from bench.results.find import find_run
 from bench.results.store import StoredTrial, read_record
@@ -74,7 +75,7 @@ def on_data(
         changes |= {"dataset": f"{FOLDER}{data_dir}", "data_dir": None}
     elif data_dir is not None:
         changes["data_dir"] = str(data_dir)
-    return catalog.resolve(replace(config, **changes))
+    return catalog.resolve_config(replace(config, **changes))
 
 
 def classes_of(trial: StoredTrial) -> Sequence[str]:

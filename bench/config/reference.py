@@ -1,0 +1,21 @@
+"""The reference of options in `results/README.md`, written from the table by `make docs`."""
+
+from bench.core.option_kinds import text_of
+from bench.core.options import Option
+from bench.core.trial_config import OPTIONS
+
+
+def option_reference() -> str:
+    """A Markdown table with a row for each field of a configuration."""
+    rows = [_row(option) for option in OPTIONS.values()]
+    return "\n".join(("| column | option | unit | default | meaning |", "| --- | --- | --- | --- | --- |", *rows))
+
+
+def _row(option: Option) -> str:
+    recorded = f" (`{option.field}`)" if option.field != option.column else ""
+    default = (
+        "" if option.default in (None, "") or option.field in ("arch", "dataset") else f"`{text_of(option.default)}`"
+    )
+    meaning = option.meaning if option.in_key else f"{option.meaning}. Not in the key"
+    flag = "" if option.internal else f"`{option.flag}`"
+    return f"| `{option.column}`{recorded} | {flag} | {option.unit} | {default} | {meaning} |"

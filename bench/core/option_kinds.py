@@ -1,0 +1,124 @@
+"""The kinds of values that options take: each reads a text of the command line or a value of a TOML file.
+
+A reader raises ValueError, TypeError or OverflowError for what it can't read; `Option.read` makes the message of it.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.specs import Budget
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the values of an option are read, named and typed."""
+
+    parse: Callable[[Any], Any]
+    accepted: str  # for messages
+    annotation: Any = str | None  # the type of the command's parameter
+    word: str = "text"  # stands for the value in a command's help
+    is_number: bool = False  # its column in a DataFrame is a number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str | Path):
+        raise TypeError(value)
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if _number(value) != int(_number(value)):
+        raise ValueError(value)
+    return int(value)
+
+
+def _name_or_index(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError(value)
+    return str(value)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    """Height and width in pixels: `128`, `96x128`."""
+    height, cross, width = str(value).lower().partition("x")
+    size = (int(height), int(width if cross else height))
+    if min(size) < 1:
+        raise ValueError(value)
+    return size
+
+
+def _size_or_none(value: Any) -> tuple[int, int] | None:
+    return None if value == "none" else _size(value)
+
+
+def _class_weights(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else _text(value)
+
+
+def _seconds(value: Any) -> float:
+    """A wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
+    try:
+        seconds = _number(value)
+    except ValueError as error:
+        try:
+            budget = Budget.parse(value)
+        except BenchError:
+            raise error from None  # the message of a timeout, not of a budget
+        if budget.unit != "seconds":
+            raise
+        seconds = budget.amount
+    if not 0 < seconds < math.inf:
+        raise ValueError(value)
+    return seconds
+
+
+def _budget(value: Any) -> Budget:
+    return Budget.parse(str(value))
+
+
+TEXT = Kind(_text, "a name")
+PATH = Kind(_path, "a path", Path | None, "path")
+FLAG = Kind(_flag, "true or false, without quotes", bool | None)
+NUMBER = Kind(_number, "a number", word="number", is_number=True)
+WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)
+SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h", word="time", is_number=True)
+SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", word="pixels")
+SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
+BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")
+LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
+CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
+PARAMETERS = Kind(_text, "key=value", list[str] | None, "key=value")
+
+
+def text_of(value: Any) -> str:
+    """A value as a user would write it: `128`, `96x128`, `10m`, `0.001`, `none`."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
+    return f"{value:g}" if isinstance(value, float) else str(value)

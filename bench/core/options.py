@@ -1,0 +1,122 @@
+"""What an option is: a field of `TrialConfig` whose metadata says all that is to be known of it.
+
+Commands, TOML names, parsing, checks, the trial's key, numeric columns, the estimate of a run's time and the reference
+in `results/README.md` are made from it: bench/core/trial_config.py is the table, and a new option is a new field there.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from bench.core.errors import BenchError
+from bench.core.option_kinds import TEXT, Kind, text_of
+from bench.core.registry import unknown_name_message
+
+# Groups of options in a command's help. They are also the loops of a grid, from the outermost in.
+REPETITION, DATA, BACKEND, TRAINING, MODEL = LOOPS = (
+    "Seeds and repeats",
+    "Data (commas make a grid)",
+    "Backend (commas make a grid)",
+    "Training and testing (commas make a grid)",
+    "Model (commas make a grid)",
+)
+RUN = "The run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option. A help text without a full stop is followed by the choices; the default is added to each."""
+
+    help: str
+    kind: Kind = TEXT
+    panel: str = RUN
+    name: str = ""  # for the command line and TOML, with underscores; empty: the field's
+    default_text: str = ""  # in the help, where the default's own text doesn't say it; "-": nothing is said
+    choices: tuple[str, ...] = ()
+    accepts: Callable[[Any], bool] | None = None  # whether a value is in range
+    accepted: str = ""  # in messages; empty: the kind's
+    axis: bool = True  # several values make a grid
+    in_key: bool = True  # False: it can't change a result
+    by_content: bool = False  # in the key, but by the content of what it names
+    needs: str = ""  # the field without which this one means nothing
+    of_training: bool = True  # `bench run` has it
+    of_speed: bool = False  # `bench speed` has it; a speed-only trial has the default of all others
+    step_time: bool = False  # it changes the time of a training step
+    own_form: bool = False  # no parameter is made of it: a command has a form of its own for it
+    internal: bool = False  # set by the command, no option of a user
+    unit: str = ""  # of its column
+    column: str = ""  # of `load_results`; empty: the field's name
+    meaning: str = ""  # in results/README.md; empty: the help text
+    field: str = ""  # filled in by `table`
+    default: Any = None  # likewise
+
+    @property
+    def flag(self) -> str:
+        """`--image-size`."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def range(self) -> str:
+        """What is accepted, for messages."""
+        return self.accepted or ", ".join(self.choices) or self.kind.accepted
+
+    def help_text(self) -> str:
+        """The help of the command's parameter."""
+        text = self.help if self.help.endswith(".") else f"{self.help}: {', '.join(self.choices)}."
+        default = self.default_text or text_of(self.default)
+        return text if default == "-" else f"{text} Default: {default}."
+
+    def read(self, value: Any, several: str = "") -> Any:
+        """A value from its text or from TOML's type.
+
+        Args:
+            several: added to what is accepted.
+
+        Raises:
+            BenchError: it can't be read.
+        """
+        try:
+            return self.kind.parse(value)
+        except (ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, BenchError):
+                raise
+            raise BenchError(f"{self.flag} is '{value}'. Accepted: {self.range}{several}.") from error
+
+    def check(self, value: Any) -> None:
+        """Raise BenchError for a value out of range, or one that is none of the choices."""
+        if self.choices and value not in self.choices:
+            choices = list(self.choices)
+            raise BenchError(unknown_name_message(f"value of {self.flag}", str(value), choices, choices))
+        if self.accepts and not self.accepts(value):
+            raise BenchError(f"{self.flag} is {text_of(value)}. Accepted: {self.range}.")
+
+
+_KEY = "option"
+
+
+def option(default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MISSING, **said: Any) -> Any:
+    """A dataclass field that is an option.
+
+    Args:
+        default: the protocol's; none for a field that must be given.
+        factory: makes the default where it can be changed, such as `dict`.
+        said: the attributes of `Option`.
+    """
+    metadata = {_KEY: Option(**said)}
+    if factory is not dataclasses.MISSING:
+        return field(default_factory=factory, metadata=metadata)
+    return field(metadata=metadata) if default is dataclasses.MISSING else field(default=default, metadata=metadata)
+
+
+def table(config: Any) -> dict[str, Option]:
+    """The options of a dataclass, by field, in its order."""
+    return {f.name: _completed(f) for f in fields(config)}
+
+
+def _completed(f: Any) -> Option:
+    said: Option = f.metadata[_KEY]
+    default = None if f.default is dataclasses.MISSING else f.default
+    return dataclasses.replace(
+        said, field=f.name, name=said.name or f.name, column=said.column or f.name, default=default
+    )
