@@ -61,7 +61,7 @@ def test_help_imports_nothing_heavy():
         (("run", "--arch", "unet", "--dataset", "shapes", "--weights", "no.h5"), "There is no weights file 'no.h5'"),
         (("run", "--arch", "unet", "--dataset", "pets", "--data-dir", "none"), "bench prepare pets"),
         (("run", "--arch", "unet", "--dataset", "pets", "--data-dir", "none", "--dry-run"), "bench prepare pets"),
-        (("run", "--dataset", "shapes"), "No architecture is named. Give --arch; available: unet, deeplab"),
+        (("run", "--dataset", "shapes"), "No architecture is named. Give --arch; available: "),
         (("run", "--config", "none.toml"), "The file 'none.toml' can't be read"),
         (("prepare", "petz"), "Unknown data set 'petz'"),
         (("prepare", "shapes", "--image-size", "big"), "--image-size is 'big'"),
@@ -245,7 +245,7 @@ def test_show_arch_prints_stages_backbones_and_parameters():
     [
         ((), "Which architecture? Available: unet"),
         (("unett",), "Unknown architecture 'unett'. Did you mean 'unet'"),
-        (("unet", "--param", "depth=1,2"), "shows one model: give --param depth one value"),
+        (("unet", "--param", "depth=1,2"), "Give --param depth one value"),
         (("unet", "--image-size", "100"), "unet"),
     ],
 )

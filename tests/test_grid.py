@@ -277,7 +277,7 @@ def test_a_data_sets_parameters_are_refused_where_none_has_them():
         ),
         (
             {"dropout": 0.1},
-            "of the architecture unet, deeplab, deeplab_v3, ...: write --param dropout=VALUE.",
+            ", ...: write --param dropout=VALUE.",
         ),
     ):
         with pytest.raises(BenchError, match=re.escape(message)):

@@ -114,7 +114,7 @@ def single_parameters(name: str, value: Any) -> dict[str, Any]:
     """Parameter -> its value, where only one of each makes sense; the arguments of `parameters`."""
     found = parameters(name, value)
     if several := [key for key, some in found.items() if len(some) != 1]:
-        raise BenchError(f"Only one is shown: give {BY_NAME[name].flag} {several[0]} one value.")
+        raise BenchError(f"Give {BY_NAME[name].flag} {several[0]} one value: there is no grid here.")
     return {key: some[0] for key, some in found.items()}
 
 
