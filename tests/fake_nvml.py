@@ -28,6 +28,8 @@ class FakeNvml(ModuleType):
         self.asked: list[str] = []  # how the device was named
         self.values: dict[str, Any] = {
             "nvmlInit": None,
+            "nvmlDeviceGetName": "NVIDIA H200",
+            "nvmlSystemGetDriverVersion": "570.86.15",
             "nvmlDeviceGetTotalEnergyConsumption": 1_000_000,  # mJ
             "nvmlDeviceGetPowerUsage": 71_500,  # mW
             "nvmlDeviceGetClockInfo": {1: 1980, 2: 3201},  # NVML_CLOCK_SM, NVML_CLOCK_MEM
@@ -46,6 +48,12 @@ class FakeNvml(ModuleType):
 
     def nvmlInit(self) -> None:
         self._answer("nvmlInit")
+
+    def nvmlDeviceGetName(self, handle: str) -> str:
+        return self._answer("nvmlDeviceGetName")
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return self._answer("nvmlSystemGetDriverVersion")
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> str:
         self.asked.append(f"index {index}")

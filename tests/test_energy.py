@@ -198,3 +198,24 @@ def test_a_function_that_an_old_package_lacks_is_unreadable(nvml):
     nvml()
     with pytest.raises(Unreadable, match="nvidia-ml-py has no nvmlDeviceGetNothing"):
         Nvml().read("nvmlDeviceGetNothing")
+
+
+def test_the_device_is_named_by_nvml(nvml, monkeypatch):
+    nvml()
+    assert (gpu.gpu_name(), gpu.driver_version()) == ("NVIDIA H200", "570.86.15")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert gpu.gpu_name() is None
+
+
+@pytest.mark.parametrize(("driver", "name"), [(True, gpu.UNKNOWN_GPU), (False, None)])
+def test_a_gpu_without_nvidia_ml_py_does_not_pass_for_a_cpu(monkeypatch, tmp_path, driver, name):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    (tmp_path / "version").touch()
+    monkeypatch.setattr(gpu, "_DRIVER", tmp_path / ("version" if driver else "none"))
+    assert (gpu.gpu_name(), gpu.driver_version()) == (name, None)
+
+
+def test_a_machine_without_a_gpu_has_none(nvml):
+    nvml(nvmlInit=NVMLError(LIBRARY_NOT_FOUND))
+    assert gpu.gpu_name() is None

@@ -13,6 +13,7 @@ from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder
 from bench.profiling.environment import expected_device, versions
+from bench.profiling.gpu import NOT_INSTALLED, UNKNOWN_GPU
 
 DEVICE_SECONDS = 90.0  # importing TensorFlow takes 20 on a small machine
 
@@ -97,6 +98,8 @@ def problems() -> list[str]:
     lines = catalog.problems()
     if not any(map(installed, BACKENDS)):
         lines = [*lines, f"No backend is installed: {TABLE[DEFAULT_BACKEND].pip_line}"]
+    if expected_device() == UNKNOWN_GPU:
+        lines = [*lines, f"There is an NVIDIA GPU, but {NOT_INSTALLED}: its name, energy and clocks are not recorded."]
     try:
         cache_folder("packs")
     except BenchError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from bench.core.backends import TABLE
+from bench.profiling.gpu import driver_version, gpu_name
 from bench.profiling.runtime import Runtime
 
 PACKAGES = (
@@ -33,11 +34,7 @@ VARIABLES = (  # that change results, speed or memory; none that names a folder
 @cache
 def expected_device() -> str:
     """The GPU that a trial would find, or this machine's CPU; asks the driver, imports no backend."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") not in ("", "-1"):
-        gpus = _query_gpu("name")
-        if gpus:
-            return gpus
-    return cpu_device()
+    return gpu_name() or cpu_device()
 
 
 def actual_device(runtime: Runtime) -> str:
@@ -74,7 +71,7 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
         "cores": usable_cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": expected_device() if gpu else None,
-        "driver": _query_gpu("driver_version") if gpu else None,
+        "driver": driver_version() if gpu else None,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": versions(),
@@ -92,27 +89,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _visible_gpu() -> list[str]:
-    """The option of nvidia-smi for the first GPU that this process may use."""
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    return [f"--id={first}"] if first else []
-
-
-@cache
-def _query_gpu(field: str) -> str | None:
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi", *_visible_gpu(), f"--query-gpu={field}", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    lines = answer.stdout.strip().splitlines()
-    return lines[0].strip() if answer.returncode == 0 and lines else None
 
 
 @cache

@@ -11,14 +11,51 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+NOT_INSTALLED = "nvidia-ml-py is not installed (pip install 'segbench[gpu]')"
+UNKNOWN_GPU = "NVIDIA GPU of unknown model (nvidia-ml-py is not installed)"
+_REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
+    0x1: "idle",
+    0x2: "application clocks setting",
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "power brake",
+    0x100: "display clock setting",
+}
+_SM_CLOCK, _MEMORY_CLOCK, _GPU_TEMPERATURE = 1, 2, 0  # nvml.h: NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU
+_DRIVER = Path("/proc/driver/nvidia/version")  # there where the kernel's part of the driver is loaded
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
 
 
 class Unreadable(Exception):
     """Why NVML gives no answer."""
 
 
+def gpu_name() -> str | None:
+    """The name of the first GPU that this process may use; None without one.
+
+    Where a driver is loaded but the package is missing, a text that says so: a GPU must not pass for the CPU.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1"):
+        return None
+    try:
+        return str(Nvml().read("nvmlDeviceGetName"))
+    except Unreadable as error:
+        return UNKNOWN_GPU if str(error) == NOT_INSTALLED and _DRIVER.exists() else None
+
+
+def driver_version() -> str | None:
+    """The version of the driver; None where it isn't told."""
+    try:
+        return str(Nvml().read("nvmlSystemGetDriverVersion", with_handle=False))
+    except Unreadable:
+        return None
+
+
 class Nvml:
-    """NVML and the first GPU that CUDA_VISIBLE_DEVICES leaves; Unreadable where there is none."""
+    """NVML with the first GPU that CUDA_VISIBLE_DEVICES leaves; Unreadable where there is none."""
 
     def __init__(self) -> None:
         self.library = _library()
@@ -37,7 +74,7 @@ def _library() -> ModuleType:
     try:
         import pynvml
     except ImportError as error:
-        raise Unreadable("nvidia-ml-py is not installed (pip install 'segbench[gpu]')") from error
+        raise Unreadable(NOT_INSTALLED) from error
     return pynvml
 
 
@@ -49,26 +86,11 @@ def _ask(library: ModuleType, question: Callable[[], Value]) -> Value:
 
 
 def _handle(library: ModuleType) -> Any:
-    """By UUID (of a GPU or of a MIG part of one) or index, as CUDA_VISIBLE_DEVICES names it."""
+    """Find the GPU by UUID (of a GPU or of a MIG part of one) or index, as CUDA_VISIBLE_DEVICES names it."""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     if first.startswith(("GPU-", "MIG-")):
         return library.nvmlDeviceGetHandleByUUID(first)
     return library.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0)
-
-
-_REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
-    0x1: "idle",
-    0x2: "application clocks setting",
-    0x4: "power cap",
-    0x8: "hardware slowdown",
-    0x10: "sync boost",
-    0x20: "software thermal slowdown",
-    0x40: "hardware thermal slowdown",
-    0x80: "power brake",
-    0x100: "display clock setting",
-}
-_SM_CLOCK, _MEMORY_CLOCK, _GPU_TEMPERATURE = 1, 2, 0  # nvml.h: NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
 
 
 def device_state(nvml: Nvml) -> dict[str, Any]:
@@ -94,7 +116,7 @@ def device_state(nvml: Nvml) -> dict[str, Any]:
 
 
 def _reasons(nvml: Nvml) -> list[str]:
-    """In words; a bit that is not known as its number."""
+    """Why the clocks are lowered, in words; a bit that is not known as its number."""
     try:
         bits = nvml.read("nvmlDeviceGetCurrentClocksEventReasons")
     except Unreadable:  # an older package or driver has it under its old name
@@ -103,7 +125,7 @@ def _reasons(nvml: Nvml) -> list[str]:
 
 
 def _others(nvml: Nvml) -> int:
-    """Processes on the GPU but this one.
+    """Count the processes on the GPU but this one.
 
     In a container NVML may name processes by numbers of the host, so that ours can't be recognised: one is then taken
     to be ours, since this is asked once the backend holds the GPU.
