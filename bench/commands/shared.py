@@ -49,7 +49,7 @@ def _parameter(option: Option) -> inspect.Parameter:
     said = typer.Option(
         *names, help=option.help_text(), metavar=metavar, rich_help_panel=option.panel, show_default=False
     )
-    annotation: Any = Annotated[option.kind.annotation, said]  # type: ignore[name-defined]
+    annotation: Any = Annotated[option.kind.annotation, said]
     return inspect.Parameter(option.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
 
 

@@ -5,6 +5,7 @@ would be one of batch norm momenta. "Precise BN": Wu and Johnson 2021, arXiv:210
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:
     return len(layers)
 
 
-def _batch_statistics(engine: Engine, layers: list, images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _batch_statistics(engine: Engine, layers: list[Any], images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mean and variance of one batch in each layer: after a step from zero, moving = (1 - momentum) * batch."""
     engine.pull()
     for layer in layers:

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +37,7 @@ class ImageTable(NamedTuple):
     threshold_counts: NDArray[np.int64] | None  # (N, 19, 3) of class 1; None unless the task is binary
     extra: Arrays = MappingProxyType({})
 
-    def arrays(self) -> dict[str, NDArray]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Give all arrays by name: counts, thresholds where there are any, and those of `extra`."""
         thresholds = {} if self.threshold_counts is None else {"thresholds": self.threshold_counts}
         return {"counts": self.counts, **thresholds, **self.extra}
@@ -92,7 +92,7 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
         raise BenchError(f"'{path}' is no readable per-image table ({error}). Run the trial again.") from error
 
 
-def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray]:
+def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:
     """The arrays of the table whose columns are all there, and the columns of numbers that belong to none of them."""
     left = dict.fromkeys(field.name for field in table.schema if _is_number(field.type))
     arrays = {}
@@ -124,14 +124,14 @@ def _keys(array: Array, classes: int) -> list[tuple[str, ...]]:
     return [tuple(map(str, range(classes))) if axis == CLASSES else axis for axis in array.axes]
 
 
-def _to_columns(array: Array, values: NDArray, classes: int) -> dict[str, pa.Array]:
+def _to_columns(array: Array, values: NDArray[Any], classes: int) -> dict[str, pa.Array]:
     names = _column_names(array, classes)
     flat = values.reshape(len(values), len(names))
     kind = pa.int64() if array.axes else pa.float64()
     return {name: pa.array(flat[:, place], kind) for place, name in enumerate(names)}
 
 
-def _from_columns(table: pa.Table, array: Array, classes: int) -> NDArray:
+def _from_columns(table: pa.Table, array: Array, classes: int) -> NDArray[Any]:
     columns = [table.column(name).to_numpy() for name in _column_names(array, classes)]
     if not array.axes:
         return columns[0]

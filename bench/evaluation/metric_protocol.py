@@ -17,7 +17,7 @@ CLASSES = "classes"  # stands for as many keys as there are classes, "0", "1", .
 KINDS = ("tp", "fp", "fn")
 MIN_AREAS = (0, 4, 8, 16, 32, 64, 128, 256)  # pixels: the smallest objects that tuning tries where objects are scored
 
-Arrays = Mapping[str, NDArray]  # of the per-image table, by name; the first axis is the images
+Arrays = Mapping[str, NDArray[Any]]  # of the per-image table, by name; the first axis is the images
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class Prediction:
     classes: NDArray[np.uint8]  # (H, W), the predicted ones
     names: Sequence[str]  # of the classes, in the order of their values
     foreground: NDArray[np.float32]  # (H, W), the probability of class 1 of two; empty if no metric needs it
-    objects: NDArray | None = None  # (H, W), the true objects numbered from 1, 0 for none; None if no metric needs them
+    # (H, W), the true objects numbered from 1, 0 for none; None if no metric needs them
+    objects: NDArray[Any] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -63,8 +64,9 @@ class Array:
 class Tuning:
     """How a metric chooses the threshold and the smallest object of a task with two classes."""
 
-    per_image: Callable[[Prediction], NDArray]  # an image's values at all of THRESHOLDS
-    scores: Callable[[NDArray], NDArray]  # those of all images stacked -> (19, 1) or (19, len(MIN_AREAS)), most is best
+    per_image: Callable[[Prediction], NDArray[Any]]  # an image's values at all of THRESHOLDS
+    # those of all images stacked -> (19, 1) or (19, len(MIN_AREAS)), most is best
+    scores: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class Need(StrEnum):

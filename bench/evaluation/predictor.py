@@ -9,6 +9,7 @@ A model that was built for crops smaller than `image_size` sees overlapping tile
 
 from collections.abc import Iterable, Iterator
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -155,5 +156,5 @@ def _window(tile: tuple[int, ...]) -> np.ndarray:
     return np.outer(rows, columns).astype(np.float32)
 
 
-def _numpy(values: tuple) -> tuple[np.ndarray, ...]:
+def _numpy(values: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(ops.convert_to_numpy(value)) for value in values)

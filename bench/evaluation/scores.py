@@ -112,7 +112,7 @@ def mean_of_known(values: Scores) -> Scores:
     return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
-def ratio(part: NDArray, whole: NDArray) -> Scores:
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Scores:
     """part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 

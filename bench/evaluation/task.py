@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Task:
             for row, truth in enumerate(labels[: len(rows)]):
                 yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
 
-    def _objects(self, predictor: Predictor, index: int, labels: NDArray[np.uint8]) -> NDArray:
+    def _objects(self, predictor: Predictor, index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
         """The true objects of an image, numbered; where the data set doesn't number them, its connected regions."""
         numbers = self.pack.instances(index)
         if numbers is None:

@@ -99,7 +99,7 @@ def device_state(nvml: Nvml) -> dict[str, Any]:
     What can't be read is left out, and `problem` says why.
     """
     state: dict[str, Any] = {}
-    readers = {
+    readers: dict[str, Callable[[], Any]] = {
         "sm_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _SM_CLOCK),
         "memory_clock_mhz": lambda: nvml.read("nvmlDeviceGetClockInfo", _MEMORY_CLOCK),
         "power_limit_watts": lambda: nvml.read("nvmlDeviceGetEnforcedPowerLimit") / 1000,

@@ -18,7 +18,7 @@ from bench.report.findings.across import Across
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
-from bench.report.plots.report_plots import Plot
+from bench.report.plots.figures import Plot
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.results.clean_text import clean, shorten

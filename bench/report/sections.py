@@ -9,8 +9,8 @@ import pandas as pd
 from bench.report.constraints import Choice, choose
 from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
-from bench.report.plots.figures import Looks
-from bench.report.plots.report_plots import Plot, group_plots
+from bench.report.plots.figures import Looks, Plot
+from bench.report.plots.report_plots import group_plots
 from bench.report.table_model import Group
 from bench.results.store import StoredTrial
 

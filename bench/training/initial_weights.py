@@ -33,15 +33,17 @@ class _Draws:
     SeedGenerator = backend_random.SeedGenerator
     make_default_seed = staticmethod(backend_random.make_default_seed)
 
-    def uniform(self, shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None):
+    def uniform(
+        self, shape: Shape, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+    ) -> Any:
         return _tensor(_generator(seed).uniform(minval, maxval, shape), dtype)
 
-    def normal(self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None):
+    def normal(self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
         return _tensor(_generator(seed).normal(mean, stddev, shape), dtype)
 
     def truncated_normal(
         self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
-    ):
+    ) -> Any:
         """Draw within two standard deviations of the mean, as Keras does: other values are drawn again."""
         rng = _generator(seed)
         values = rng.normal(size=shape)

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 
-class ResumedAdam(keras.optimizers.Adam):
+class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's classes have no types
     """Adam with the moments and the step count of an earlier one.
 
     Variables that the earlier one hadn't ("late") start with moments of 0, and their bias is corrected by their own

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.config import catalog
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
@@ -51,7 +52,7 @@ def plan(
     Args:
         preparing: called with the data set's name, images decoded and images in all.
     """
-    fingerprints: dict[tuple, str] = {}
+    fingerprints: dict[tuple[Any, ...], str] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     for config in resolved:

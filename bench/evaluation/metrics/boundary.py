@@ -8,6 +8,7 @@ Ignored pixels make no boundary, and count in neither. Two classes share their b
 """
 
 from math import hypot
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def boundary_counts(
-    labels: NDArray, predictions: NDArray, num_classes: int, ignore_index: int | None = IGNORE_INDEX
+    labels: NDArray[Any], predictions: NDArray[Any], num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> Counts:
     """Pixels of the boundary regions that are true positive, false positive and false negative.
 
@@ -47,7 +48,7 @@ def boundary_counts(
 
 
 def contour_counts(
-    labels: NDArray, predictions: NDArray, num_classes: int, ignore_index: int | None = IGNORE_INDEX
+    labels: NDArray[Any], predictions: NDArray[Any], num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> Counts:
     """Contour pixels, and those of them near the other contour; arguments as of `boundary_counts`.
 
@@ -112,7 +113,7 @@ def _scored(num_classes: int) -> range:
     return range(num_classes == 2, num_classes)
 
 
-def _ignored(truth: NDArray, ignore_index: int | None) -> NDArray[np.bool_] | None:
+def _ignored(truth: NDArray[Any], ignore_index: int | None) -> NDArray[np.bool_] | None:
     ignored = truth == ignore_index if ignore_index is not None else None
     return ignored if ignored is not None and ignored.any() else None
 

@@ -96,12 +96,12 @@ def object_summary(counts: Counts) -> dict[str, float | None]:
     return values
 
 
-def components(mask: NDArray) -> NDArray[np.int32]:
+def components(mask: NDArray[Any]) -> NDArray[np.int32]:
     """Number the 8-connected components of what is not 0: (H, W) to int32 (H, W), 0 where there is none."""
     return cv2.connectedComponents((mask != 0).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1]
 
 
-def overlap(true: NDArray, predicted: NDArray) -> Overlap:
+def overlap(true: NDArray[Any], predicted: NDArray[Any]) -> Overlap:
     """Areas and shared pixels of the objects of two maps (H, W) that number them; a number without pixels is none."""
     taken = np.flatnonzero((true != 0) | (predicted != 0))  # of 768 x 768 pixels a few thousand
     true, predicted = (_compact(numbers.ravel()[taken]) for numbers in (true, predicted))
@@ -154,7 +154,7 @@ def count(objects: Overlap) -> Counts:
     return counts
 
 
-def _compact(numbers: NDArray) -> NDArray[np.int64]:
+def _compact(numbers: NDArray[Any]) -> NDArray[np.int64]:
     """The same objects numbered 1, 2, ... without gaps."""
     if numbers.max(initial=0) > _LARGE:
         known, numbers = np.unique(numbers, return_inverse=True)
@@ -168,7 +168,7 @@ def _areas(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.bincount(numbers)[1:]
 
 
-def _maps(values: ArrayLike, what: str) -> NDArray:
+def _maps(values: ArrayLike, what: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.dtype.kind not in "biu" or array.ndim != 3:
         raise BenchError(
@@ -180,11 +180,11 @@ def _maps(values: ArrayLike, what: str) -> NDArray:
     return array
 
 
-def _mean(values: NDArray) -> float | None:
+def _mean(values: NDArray[Any]) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _true_objects(prediction: Prediction) -> NDArray:
+def _true_objects(prediction: Prediction) -> NDArray[Any]:
     if prediction.objects is None:
         raise BenchError("Objects are scored, but the prediction has none.")
     return prediction.objects
@@ -202,7 +202,7 @@ def _f2_by_threshold(prediction: Prediction) -> Scores:
     return np.array([_f2_by_area(true, foreground > np.float32(threshold)) for threshold in THRESHOLDS])
 
 
-def _f2_by_area(true: NDArray, mask: NDArray[np.bool_]) -> list[float]:
+def _f2_by_area(true: NDArray[Any], mask: NDArray[np.bool_]) -> list[float]:
     found = overlap(true, components(mask))
     return [float(image_f2(count(without_small(found, area)))) for area in MIN_AREAS]
 

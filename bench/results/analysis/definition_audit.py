@@ -106,7 +106,7 @@ def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) 
     """
     rows: list[_Row] = []
     unused, mismatches = [], []
-    of_images: dict[frozenset, list[int]] = {}  # places of the configurations
+    of_images: dict[frozenset[Any], list[int]] = {}  # places of the configurations
     for place, member in enumerate(members):
         tables, without, differing = _tables(member, records)
         unused += without
@@ -197,7 +197,7 @@ def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
     return {(one.name, one.better): of for one, of in zip(kept, each, strict=True) if np.isfinite(of.mean)}
 
 
-def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition, NDArray]]:
+def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition, NDArray[Any]]]:
     found = []
     for definition in definitions(classes):
         try:

@@ -7,6 +7,7 @@ of a mean, but pixels can't be ignored afterwards.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def _by_metric(name: str, metric: str) -> Definition:
     return Definition(name, found.score, found.better)
 
 
-def _weighted(sums: NDArray) -> NDArray[np.float64]:
+def _weighted(sums: NDArray[Any]) -> NDArray[np.float64]:
     pixels = sums[..., 0] + sums[..., 2]
     return ratio((np.nan_to_num(scores.iou(sums)) * pixels).sum(axis=-1), pixels.sum(axis=-1))
 
@@ -125,7 +126,7 @@ def _united(classes: Sequence[str]) -> Iterator[Definition]:
         yield from _against_rest("border as background", partial(_one, place=classes.index(things[0])))
 
 
-def _without(formula: Formula, place: int, counts: NDArray) -> NDArray[np.float64]:
+def _without(formula: Formula, place: int, counts: NDArray[Any]) -> NDArray[np.float64]:
     return formula(np.delete(counts, place, axis=-2))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from bench.evaluation.scores import mean_of_known, ratio
 from bench.results.analysis.bootstrap import Values
 
 Counts = Callable[[ImageTable], NDArray[np.int64]]  # (N, C, 3); KeyError: the table has none
-Formula = Callable[[NDArray], NDArray[np.float64]]
+Formula = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,12 @@ def of_class(score: Formula, place: int = 1) -> Formula:
     return lambda counts: score(counts[..., place, :])
 
 
-def recall(counts: NDArray) -> NDArray[np.float64]:
+def recall(counts: NDArray[Any]) -> NDArray[np.float64]:
     """The share of each class's pixels that are found: (..., 3) -> (...); NaN for a class without any."""
     return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
 
 
-def accuracy(counts: NDArray) -> NDArray[np.float64]:
+def accuracy(counts: NDArray[Any]) -> NDArray[np.float64]:
     """The share of all pixels that are right: (..., C, 3) -> (...)."""
     return recall(counts.sum(axis=-2))
 

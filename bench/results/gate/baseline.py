@@ -201,11 +201,11 @@ def _packed(trial: Measured) -> dict[str, Any]:
     return {"shape": list(counts.shape), "counts": _pack(counts.astype("<i4")), **({"own": own} if own else {})}
 
 
-def _pack(values: NDArray) -> str:
+def _pack(values: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
 
 
-def _unpack(text: str, dtype: str) -> NDArray:
+def _unpack(text: str, dtype: str) -> NDArray[Any]:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
 
 
