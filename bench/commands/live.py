@@ -33,7 +33,7 @@ def view(console: Console) -> Iterator[Observer]:
 
 
 def name_of(config: TrialConfig) -> str:
-    """`unet:resnet50 on pets, seed 0`, or of speed alone `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
+    """`unet:resnet50 on pets, seed 0`, or, speed-only, `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
     repeat = f", repeat {config.repeat}" if config.repeat else ""
     what = f" on {config.dataset}"
     if config.measure == "speed":

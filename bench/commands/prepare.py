@@ -1,4 +1,4 @@
-"""`bench prepare`: fetch and decode a data set before the first run, or only look whether it could be."""
+"""`bench prepare`: fetch and decode a data set before the first run, or only check it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,10 +32,10 @@ def prepare(
         str, typer.Argument(help="A data set of `bench list datasets`, or folder:PATH.", show_default=False)
     ],
     data_dir: Annotated[
-        Path | None, typer.Option(help="Its folder. Default: it is downloaded.", show_default=False)
+        Path | None, typer.Option(help="The data set's folder. Default: it is downloaded.", show_default=False)
     ] = None,
     image_size: Annotated[
-        str, typer.Option(help="Pixels: 128, height x width as 128x192, several with commas.")
+        str, typer.Option(help="The image size in pixels: 128, or height x width as 128x192; several with commas.")
     ] = "128",
     resize: Annotated[str, typer.Option(help=OPTIONS["resize"].help_text(), show_default=False)] = DEFAULTS.resize,
     dataset_param: Annotated[
@@ -43,12 +43,14 @@ def prepare(
     ] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only report what is wrong; exit code 1 where training would fail.")
+        bool, typer.Option("--check", help="Only report what is wrong; exit code 1 if training would fail.")
     ] = False,
     export_masks: Annotated[
         Path | None, typer.Option(help="Only write the masks as PNG files into this new folder.", show_default=False)
     ] = None,
-    per_ship: Annotated[bool, typer.Option("--per-ship", help="One PNG an object, not one an image.")] = False,
+    per_ship: Annotated[
+        bool, typer.Option("--per-ship", help="With --export-masks: one PNG per object instead of one per image.")
+    ] = False,
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
     """Fetch a data set, check its files and decode it once for all trials of that size."""
@@ -120,7 +122,7 @@ def _export(
 def _check(
     console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any], skip_corrupt: bool
 ) -> int:
-    """Print the health report; exit code 1 where training on this would fail."""
+    """Print the health report; return exit code 1 if training would fail."""
     from bench.commands.show_dataset import print_balance, print_head
     from bench.data.check import examine
     from bench.data.source import SPLITS
@@ -142,7 +144,7 @@ def _check(
 
 
 def _print_problems(console: Console, source: "Source", health: "Health") -> None:
-    """A row a kind of problem, then examples; and the classes that no image has."""
+    """Print one row per kind of problem, then examples, and the classes that no image has."""
     table = Table(title="problems", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("kind")
     table.add_column("images", justify="right")
