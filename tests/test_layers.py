@@ -25,6 +25,11 @@ FLOORS = (
 """From the ground up. A room may import the rooms of the floors below its own, and nothing of its own floor."""
 NO_KERAS = ("bench.core", "bench.data", "bench.config", "bench.results", "bench.report", "bench.commands", "bench.cli")
 HEAVY = {"keras", "tensorflow", "jax", "torch"}
+PARENT = (
+    *("bench.cli", "bench.api", "bench.trials.runner", "bench.trials.estimate", "bench.trials.preflight"),
+    *("bench.trials.saved.stored_trials", "bench.trials.children.revisions", "bench.commands.live"),
+)
+"""What runs in the planning process, whose own imports the test above looks at."""
 MOST_FILES, MOST_FOLDERS, MOST_LOOSE_FILES = 14, 10, 5
 A_FILE_A_THING = {
     "commands",
@@ -88,6 +93,18 @@ def test_the_map_in_contributing_has_every_room_on_its_floor():
     left_out = {"bench", *(f"bench.{shim}" for shim in SHIMS)}
     rooms = [(number, room) for number, rooms in enumerate(FLOORS, 1) for room in rooms if room not in left_out]
     assert sorted((int(number), room) for number, room in rows) == sorted(rooms)
+
+
+@pytest.mark.parametrize("name", PARENT)
+def test_what_the_parent_process_imports_never_leads_to_keras(name):
+    """Also by way of other modules: it would cost each command the seconds of TensorFlow's import, and the GPU."""
+    trails = {name: name}
+    while unseen := [found for found in trails if found in MODULES and not trails[found].endswith(".")]:
+        for module in unseen:
+            for target in imports(MODULES[module], top_level_only=True):
+                trails.setdefault(target, f"{trails[module]} -> {target}")
+            trails[module] += "."
+    assert not [trail for found, trail in trails.items() if found.split(".")[0] in HEAVY]
 
 
 def test_there_are_no_import_cycles():

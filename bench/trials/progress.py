@@ -4,12 +4,14 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.core.specs import TrialRecord
 from bench.results.store import PROGRESS, write_json
-from bench.training.loop import Training
 from bench.trials.plan import PlannedTrial
+
+if TYPE_CHECKING:  # which imports keras, and the runner reads this file too
+    from bench.training.loop import Training
 
 EVERY_SECONDS = 0.5
 
@@ -42,7 +44,7 @@ class Progress:
         write_json(self._path, values)
 
 
-def training_state(training: Training) -> dict[str, Any]:
+def training_state(training: "Training") -> dict[str, Any]:
     """Fraction of the budget, seconds, steps, images, epochs, last loss and images per second."""
     meter = training.meter
     return {
