@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -11,8 +12,10 @@ from bench.core.files import write_file
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
 from bench.data.pack import Pack
-from bench.evaluation.predictor import Predictor
 from bench.evaluation.scores import image_means
+
+if TYPE_CHECKING:  # it imports keras, and `bench show-dataset` draws without it
+    from bench.evaluation.predictor import Predictor
 
 PROBABILITIES = ("npz", "png")
 ADVICE = "Give another folder with --out."
@@ -114,13 +117,13 @@ WORST = 4
 GAP = 4  # pixels between the pictures
 
 
-def write_samples(predictor: Predictor, pack: Pack, indexes: np.ndarray, folder: Path) -> None:
+def write_samples(predictor: "Predictor", pack: Pack, indexes: np.ndarray, folder: Path) -> None:
     """Write up to six PNGs, evenly spaced over `indexes`: the same images for every trial on the data."""
     chosen = indexes[np.unique(np.linspace(0, len(indexes) - 1, COUNT).astype(int))]
     _write_strips(predictor, pack, chosen, folder, [""] * len(chosen))
 
 
-def write_worst(predictor: Predictor, pack: Pack, indexes: np.ndarray, counts: np.ndarray, folder: Path) -> None:
+def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts: np.ndarray, folder: Path) -> None:
     """Write up to four PNGs of the images with the lowest mean IoU of their own, the worst first.
 
     Args:
@@ -132,7 +135,9 @@ def write_worst(predictor: Predictor, pack: Pack, indexes: np.ndarray, counts: n
     _write_strips(predictor, pack, indexes[order], folder, [f"{scores[place]:.3f}_" for place in order])
 
 
-def _write_strips(predictor: Predictor, pack: Pack, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]) -> None:
+def _write_strips(
+    predictor: "Predictor", pack: Pack, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]
+) -> None:
     """`0_0.412_image.png`, ...: the number, what stands before the name, and the name."""
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
