@@ -43,27 +43,27 @@ _plugins: dict[Path, str] = {}  # files added in this process, and their hashes
 
 
 def architectures() -> Registry[ArchitectureSpec]:
-    """Every architecture that is built in, installed or added with a plug-in."""
+    """Return every architecture that is built in, installed or added with a plug-in."""
     return _current().architectures
 
 
 def backbones() -> Registry[BackboneSpec]:
-    """Every backbone."""
+    """Return every backbone."""
     return _current().backbones
 
 
 def datasets() -> Registry[DatasetSpec]:
-    """Every data set that is built in, installed or added with a plug-in."""
+    """Return every data set that is built in, installed or added with a plug-in."""
     return _current().datasets
 
 
 def problems() -> list[str]:
-    """A line for each entry point that can't be used."""
+    """Return a line for each entry point that can't be used."""
     return _current().problems
 
 
 def add_plugin(plugin: Path | str) -> None:
-    """Add what a plug-in file defines; twice is once, a changed file is read again. BenchError if it can't be read."""
+    """Add what a plug-in file defines, once; read a changed file again. Raise BenchError if it can't be read."""
     path = _plugin_path(plugin)
     wanted = {**_plugins, path: file_hash(path)}
     _load(tuple(wanted.items()))
@@ -71,21 +71,21 @@ def add_plugin(plugin: Path | str) -> None:
 
 
 def architecture(config: TrialConfig) -> ArchitectureSpec:
-    """The spec of a configuration's architecture, plug-in included."""
+    """Find the spec of a configuration's architecture, plug-in included."""
     if config.plugin:
         add_plugin(config.plugin)
     return architectures().get(config.arch)
 
 
 def dataset(config: TrialConfig) -> DatasetSpec:
-    """The spec of a configuration's data set, plug-in included."""
+    """Find the spec of a configuration's data set, plug-in included."""
     if config.plugin:
         add_plugin(config.plugin)
     return find_dataset(config.dataset, config.data_dir)[0]
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
-    """A data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
+    """Find a data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
 
     A folder's own name is `folder:` and the last part of its path; with that name `data_dir` has the path.
     """
@@ -104,7 +104,7 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
 
 
 def source_hash(config: TrialConfig) -> str | None:
-    """The hash of the files that define the architecture and data set, as far as they are not built in.
+    """Hash the files that define the architecture and data set, unless they are built in.
 
     A plug-in's file, or the module that an entry point names; None where both are built in.
     """
@@ -159,7 +159,7 @@ def _probe_plugin(plugin: Path) -> dict[str, Any]:
 
 
 def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
-    """The builder, imported (with keras): `builder(input_shape, num_classes, *, backbone, weights, **params)`.
+    """Import the builder (and keras): `builder(input_shape, num_classes, *, backbone, weights, **params)`.
 
     A plug-in without backbones need not take `backbone` and `weights`.
     """
@@ -177,7 +177,7 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
 
 
 def resolve_config(config: TrialConfig) -> TrialConfig:
-    """The configuration that runs: own names for aliases, defaults filled in, everything checked.
+    """Return the configuration that will run: aliases replaced, defaults filled in, everything checked.
 
     Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
     """
@@ -206,7 +206,7 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
 
 
 def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpec) -> str | None:
-    """The plug-in's absolute path if the trial uses it: a built-in pair keeps its key beside a plug-in."""
+    """Return the plug-in's absolute path if the trial uses it, so that built-in pairs keep their key."""
     if plugin is None:
         return None
     path = str(_plugin_path(plugin))

@@ -1,4 +1,4 @@
-"""The checks of one trial's configuration, before anything is started: each a BenchError in one line."""
+"""Check one trial's configuration before anything is started; each fault is a BenchError of one line."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ def ranges(config: TrialConfig) -> None:
 
 
 def crop(config: TrialConfig) -> TrialConfig:
-    """The configuration, with no crop where that is the whole image."""
+    """Return the configuration, without a crop that is the whole image."""
     if config.crop is not None and not all(1 <= c <= s for c, s in zip(config.crop, config.image_size, strict=True)):
         given, whole = ("x".join(map(str, size)) for size in (config.crop, config.image_size))
         raise BenchError(f"--crop is {given}, but the images are {whole} (--image-size). Accepted: no more than these.")
@@ -73,7 +73,7 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
 
 
 def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[BackboneSpec]) -> str | None:
-    """The backbone by its own name; the architecture's default for None; "none" asks for none."""
+    """Return the backbone by its own name; the architecture's default for None, and none for "none"."""
     if given in (None, "none"):
         if given == "none" and spec.default_backbone:
             raise BenchError(f"{spec.name} needs a backbone. It accepts: {', '.join(spec.backbones)}.")
@@ -104,7 +104,7 @@ def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | Non
 
 
 def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> dict[str, Any]:
-    """The parameters of a builder or of a data set's adapter, with the types of its signature.
+    """Check the parameters of a builder or a data set's adapter, and convert them to the types of its signature.
 
     What equals the default is left out, so that saying it is no other trial.
     """

@@ -1,4 +1,4 @@
-"""What a user gives: texts of the command line and values of a TOML file, by the names of the options."""
+"""Read what a user gives: texts of the command line and values of a TOML file, by the options' names."""
 
 import re
 import tomllib
@@ -56,7 +56,7 @@ def _known_in_file(values: Given, kind: str) -> dict[str, Any]:
 
 
 def known(values: Given, kind: str = "option") -> dict[str, Any]:
-    """The values by names with underscores; BenchError for a name that is no option."""
+    """Return the values by names with underscores; raise BenchError for a name that is no option."""
     named = {name.replace("-", "_"): value for name, value in values.items()}
     for name in named:
         if name not in BY_NAME:
@@ -78,7 +78,7 @@ def hint_for(name: str) -> str | None:
 
 
 def axis(name: str, value: Any) -> list[Any]:
-    """The values of an option: from a text with commas, a list or a single value."""
+    """Read the values of an option from a text with commas, a list or a single value."""
     values = _several(value)
     if not values:
         raise BenchError(f"'{name}' has no value.")
@@ -92,7 +92,7 @@ def _several(value: Any) -> list[Any]:
 
 
 def parameters(name: str, value: Any) -> dict[str, list[Any]]:
-    """Parameter -> its values: from a table (a list is an axis), or from texts `key=v1,v2`.
+    """Map each parameter to its values, from a table (a list is an axis) or from texts `key=v1,v2`.
 
     Args:
         name: the option's, for messages.
@@ -111,7 +111,7 @@ def parameters(name: str, value: Any) -> dict[str, list[Any]]:
 
 
 def single_parameters(name: str, value: Any) -> dict[str, Any]:
-    """Parameter -> its value, where only one of each makes sense; the arguments of `parameters`."""
+    """Map each parameter to its one value; the arguments are those of `parameters`."""
     found = parameters(name, value)
     if several := [key for key, some in found.items() if len(some) != 1]:
         raise BenchError(f"Give {BY_NAME[name].flag} {several[0]} one value: there is no grid here.")
@@ -132,7 +132,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _toml_values(text: str) -> list[Any]:
-    """`8,16` -> [8, 16]; `[8,16],[16,32]` -> two lists; what is no TOML is a list of words."""
+    """Read `8,16` as [8, 16] and `[8,16],[16,32]` as two lists; a text that is no TOML is a list of words."""
     try:
         return tomllib.loads(f"x = [{text}]")["x"]
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""From what a user gives to the trials' configurations.
+"""Turn what a user gives into the trials' configurations.
 
 Names are those of `bench run`'s options, with `-` or `_`. A value may hold several, an axis of the grid:
 commas on the command line, a list in a TOML file. The order puts every pair's first seed first.
@@ -59,7 +59,7 @@ def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]:
-    """Every combination of the options' values, resolved and checked; equal trials once.
+    """List every combination of the options' values, resolved and checked; equal trials once.
 
     Args:
         left_out: gets a line for each combination that `--arch all` stands for and that can't be run.
@@ -92,7 +92,7 @@ def _drop_unused(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _axes(option: Option, given: Given) -> list[Axis]:
-    """The axis of an option that is given; one for each parameter of a field of parameters."""
+    """Return the axis of an option that is given; one per parameter for a field of parameters."""
     if (value := given.get(option.name)) is None:
         return []
     if option.name not in PARAMETERS:
@@ -102,7 +102,7 @@ def _axes(option: Option, given: Given) -> list[Axis]:
 
 
 def _suitable(trials: Iterable[TrialConfig], left_out: list[str] | None) -> list[TrialConfig]:
-    """Those that can be run, resolved; BenchError where none can."""
+    """Resolve the configurations that can run; raise BenchError if none can."""
     found, lines = [], []
     for trial in trials:
         try:
@@ -132,7 +132,7 @@ def _no_dataset_has(name: str, datasets: list[str]) -> str:
 
 
 def _values_of(name: str, axes: Iterable[Axis]) -> list[Any]:
-    """The values of a field's axes; empty where there is none."""
+    """Return the values of a field's axes; empty if there is none."""
     return [value for axis in axes for other, value in axis if other == name]
 
 
@@ -162,13 +162,13 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], needed: se
 
 
 def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
-    """Equal trials once, and every pair's first seed before anyone's second."""
+    """Drop equal trials, and put every pair's first seed before any second one."""
     once = {_fingerprint(config): config for config in configs}
     return _search_once(sorted(once.values(), key=lambda config: (config.repeat, config.seed)))
 
 
 def _search_once(configs: list[TrialConfig]) -> list[TrialConfig]:
-    """The largest batch is sought by the first of the trials that differ in batch size, seed and repeat alone."""
+    """Let only the first of the trials that differ in batch size, seed and repeat search for the largest batch."""
     first: dict[str, TrialConfig] = {}
     for config in configs:
         first.setdefault(_fingerprint(replace(config, batch_size=1, seed=0, repeat=0)), config)

@@ -12,7 +12,7 @@ _FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 
 
 
 def parse_loss(name: str) -> dict[str, float]:
-    """The terms of a loss, by name, and their weights; BenchError for an unknown term, or no sum of terms."""
+    """Read the terms of a loss and their weights; raise BenchError for an unknown term or a text that is no sum."""
     weights = dict.fromkeys(LOSS_TERMS, 0.0)
     for text in name.split("+"):
         weight, star, term = (part.strip() for part in text.rpartition("*"))
@@ -26,7 +26,7 @@ def parse_loss(name: str) -> dict[str, float]:
 
 
 def canonical_loss(name: str) -> str:
-    """The one spelling of all that mean the same: terms in order, no spaces, no weight of 1."""
+    """Spell a loss in the one way for all that mean the same: terms in order, no spaces, no weight of 1."""
     return "+".join(term if weight == 1 else f"{_text(weight)}*{term}" for term, weight in parse_loss(name).items())
 
 
@@ -42,7 +42,7 @@ def _is_weight(text: str) -> bool:
 
 
 def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
-    """One of CLASS_WEIGHT_RULES, or a weight for each class; BenchError for anything else.
+    """Read one of CLASS_WEIGHT_RULES or a weight for each class; raise BenchError for anything else.
 
     Args:
         num_classes: 0 where they are not known yet.
@@ -62,7 +62,7 @@ def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
 
 
 def canonical_class_weights(text: str, num_classes: int) -> str:
-    """The one spelling of all that mean the same: no spaces, no decimals of a whole number."""
+    """Spell class weights in the one way for all that mean the same: no spaces, no decimals of a whole number."""
     parsed = parse_class_weights(text, num_classes)
     if isinstance(parsed, str):
         return parsed

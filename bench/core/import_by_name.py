@@ -1,4 +1,4 @@
-"""From the text "module:function" of a spec to the function, in the process that needs it."""
+"""Import the function that a spec names as "module:function", in the process that needs it."""
 
 import hashlib
 import importlib
@@ -14,7 +14,7 @@ from bench.core.files import file_hash
 
 
 def import_by_name(target: str) -> Callable[..., Any]:
-    """The function that "package.module:function" or "path/of/plugin.py:function" names."""
+    """Import the function that "package.module:function" or "path/of/plugin.py:function" names."""
     module_name, _, name = target.rpartition(":")
     module = import_source(module_name)
     try:
@@ -42,7 +42,7 @@ def import_source(source: str) -> ModuleType:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a plug-in's file, once a process and state of the file; BenchError when there is none."""
+    """Import a plug-in's file, once per process and state of the file; raise BenchError if there is none."""
     path = path.resolve()
     if not path.is_file():
         raise BenchError(f"There is no plug-in file '{path}'.")

@@ -8,7 +8,7 @@ from bench.core.errors import BenchError
 
 
 class Named(Protocol):
-    """What a registry holds: anything with a name and aliases."""
+    """An entry of a registry: anything with a name and aliases."""
 
     @property
     def name(self) -> str: ...
@@ -41,14 +41,14 @@ class Registry(Generic[Spec]):
         self._aliases.update(dict.fromkeys(spec.aliases, spec.name))
 
     def get(self, name: str) -> Spec:
-        """The spec of that name or alias; an unknown name raises BenchError with near misses."""
+        """Find the spec by name or alias; an unknown name raises BenchError with near misses."""
         name = self._aliases.get(name, name)
         if name not in self._specs:
             raise BenchError(unknown_name_message(self.kind, name, [*self._specs, *self._aliases], self.names()))
         return self._specs[name]
 
     def names(self) -> list[str]:
-        """All names, without aliases."""
+        """List all names, without aliases."""
         return list(self._specs)
 
     def __contains__(self, name: object) -> bool:
@@ -59,7 +59,7 @@ class Registry(Generic[Spec]):
 
 
 def unknown_name_message(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
-    """The line for a misspelt name: what is near, and what exists."""
+    """Write the line for a misspelt name: near misses, and what exists."""
     near = difflib.get_close_matches(given, candidates, n=3, cutoff=0.6)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return f"Unknown {kind} '{given}'.{hint} Available: {', '.join(available) or 'none'}."

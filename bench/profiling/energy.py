@@ -1,4 +1,4 @@
-"""Energy by the GPU's own counter: joules of a stretch of work of 10 seconds or more, and the idle power beside it.
+"""Measure energy by the GPU's own counter: the joules of 10 seconds of work or more, and the idle power.
 
 NVML's counter (nvmlDeviceGetTotalEnergyConsumption, millijoules since the driver was loaded; Volta and later) covers
 the whole board, idle power included, and moves on about every 100 ms: hence the 10 seconds.
@@ -18,7 +18,7 @@ NOT_MEASURED = "not measured: "
 
 @dataclass
 class Window:
-    """A stretch of work whose energy is measured; `images` counts what was done in it."""
+    """A period of work whose energy is measured; `images` counts the images processed in it."""
 
     open: bool  # whether anything is measured at all
     images: int = 0
@@ -26,7 +26,7 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """The seconds since it began."""
         return time.perf_counter() - self.started
 
     @property
@@ -36,7 +36,7 @@ class Window:
 
 
 class EnergyMeter:
-    """Joules by NVML; where there is none, the reason.
+    """The joules by NVML, or the reason why there are none.
 
     Args:
         nvml: None where the trial computes on a CPU or NVML can't be had.
@@ -71,7 +71,7 @@ class EnergyMeter:
         return {**known, "method": METHOD, **self._idle, **({"problem": reason} if reason else {})}
 
     def _counter(self) -> int | None:
-        """Millijoules; None where they can't be read."""
+        """Read the counter in millijoules; None if it can't be read."""
         if self._nvml is None:
             return None
         try:
@@ -81,7 +81,7 @@ class EnergyMeter:
             return None
 
     def _idle_power(self) -> dict[str, object]:
-        """`idle_watts`, or `idle_problem`: why they are not known; neither where nothing is measured at all."""
+        """Return `idle_watts`, or `idle_problem` with the reason; neither if nothing is measured at all."""
         if self._nvml is None:
             return {}
         try:

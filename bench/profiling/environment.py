@@ -33,7 +33,7 @@ VARIABLES = (  # that change results, speed or memory; none that names a folder
 
 @cache
 def expected_device() -> str:
-    """The GPU that a trial would find, or this machine's CPU; asks the driver, imports no backend."""
+    """Name the GPU that a trial would use, or this machine's CPU; ask the driver, import no backend."""
     return gpu_name() or cpu_device()
 
 
@@ -44,24 +44,24 @@ def actual_device(runtime: Runtime) -> str:
 
 @cache
 def cpu_device() -> str:
-    """Model and usable cores: "AMD EPYC 9654, 2 cores"."""
+    """Name the CPU's model and usable cores: "AMD EPYC 9654, 2 cores"."""
     return f"{_cpu_model()}, {usable_cores()} cores"
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:
-    """What a record says about hardware, versions and code."""
+    """Collect what a record says about hardware, versions and code."""
     gpu = runtime.uses_gpu()
     libraries = runtime.gpu_libraries() if gpu else {"cuda": None, "cudnn": None}
     return {**host_environment(gpu=gpu), **libraries}
 
 
 def host_environment(*, gpu: bool) -> dict[str, Any]:
-    """The same without asking a backend; every value JSON-able.
+    """Collect the same without asking a backend; every value can be written as JSON.
 
     Args:
         gpu: whether the trial computes on a GPU.
@@ -81,7 +81,7 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that matter."""
+    """List the installed versions of the packages that matter."""
     found = {}
     for name in PACKAGES:
         try:

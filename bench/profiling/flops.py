@@ -1,4 +1,4 @@
-"""What one forward pass costs, layer by layer: operations and the elements of the outputs, from the layers' shapes.
+"""Count the cost of a forward pass, layer by layer: operations and output elements, from the layers' shapes.
 
 FLOP = 2 x MAC of convolutions (plain, depthwise, separable, transposed), dense layers and products of two feature maps
 (attention); biases, normalisations, activations, pooling and resizing are left out, as in published counts. Published
@@ -33,12 +33,12 @@ class LayerCost:
 
 
 def forward_flops(model: keras.Model) -> int:
-    """FLOP of one image through a functional model of fixed size, by the layers that lead to its outputs."""
+    """Count the FLOP of one image through a functional model of fixed size, by the layers that lead to its outputs."""
     return sum(cost.flops for cost in layer_costs(model))
 
 
 def costs_if_known(model: keras.Model) -> list[LayerCost]:
-    """As `layer_costs`, but empty, with a printed line, for a plug-in's model that can't be followed."""
+    """Do as `layer_costs`, but return nothing and print a line if a plug-in's model can't be followed."""
     try:
         return layer_costs(model)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -78,7 +78,7 @@ def _cost(node: Any) -> LayerCost:
 
 
 def _work(operation: keras.Operation, node: Any) -> tuple[int, int]:
-    """FLOP of one call on one image, and the elements of what it gives, of its parts where it has parts."""
+    """Count the FLOP and the output elements of one call on one image; add up its parts if it has any."""
     if isinstance(operation, layers.MultiHeadAttention):
         macs, activations = _attention(operation, node)
         return 2 * macs, activations
@@ -89,7 +89,7 @@ def _work(operation: keras.Operation, node: Any) -> tuple[int, int]:
 
 
 def _inner(operation: keras.Operation, node: Any) -> keras.Model | None:
-    """What an operation made of layers does, as a functional model; None for all others."""
+    """Turn an operation made of layers into a functional model; None for all others."""
     if isinstance(operation, keras.Sequential):
         return operation._functional
     if isinstance(operation, keras.Model):
@@ -104,14 +104,14 @@ def _sublayers(layer: keras.Layer) -> list[keras.Layer]:
 
 
 def _opened(layer: keras.Layer, node: Any) -> keras.Model:
-    """What a layer made of layers does with one image, as a functional model: its own parts can be counted then."""
+    """Turn a layer made of layers into a functional model for one image, so that its parts can be counted."""
     images = {id(t): keras.Input(batch_shape=(1, *t.shape[1:]), dtype=t.dtype) for t in node.input_tensors}
     args, kwargs = node.arguments.fill_in(images)
     return keras.Model(list(images.values()), layer.call(*args, **kwargs))
 
 
 def _macs(layer: keras.Operation, node: Any) -> int:
-    """Multiplications with additions of one call of a layer on one image."""
+    """Count the multiply-adds of one call of a layer on one image."""
     name = type(layer).__name__
     if name not in _PRODUCTS and not isinstance(layer, _COUNTED):
         return 0
@@ -135,7 +135,7 @@ def _macs(layer: keras.Operation, node: Any) -> int:
 
 
 def _einsum(equation: str, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Multiplications of a product such as "...tc,cd->...td": of the sizes of all its indices."""
+    """Count the multiplications of a product such as "...tc,cd->...td": the product of all its indices' sizes."""
     sizes: dict[str, int] = {}
     for term, shape in zip(equation.split("->")[0].split(","), shapes, strict=True):
         unnamed = "0123456789"[: len(shape) - len(term.replace("...", ""))]
@@ -144,7 +144,7 @@ def _einsum(equation: str, shapes: Sequence[tuple[int, ...]]) -> int:
 
 
 def _attention(layer: layers.MultiHeadAttention, node: Any) -> tuple[int, int]:
-    """Multiplications and elements of Keras's attention, whose own parts don't know their sizes."""
+    """Count multiplications and elements of Keras's attention, whose own parts don't know their sizes."""
     query, value = (tuple(tensor.shape[1:]) for tensor in node.input_tensors[:2])
     channels = node.input_tensors[-1].shape[-1]  # of the keys, where they are not the values
     after = node.output_tensors[0].shape[-1]

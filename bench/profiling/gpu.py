@@ -1,4 +1,4 @@
-"""The GPU that this process computes on, as NVIDIA's management library tells it; any part of it may be missing.
+"""Ask NVIDIA's management library (NVML) about the GPU of this process; any answer may be missing.
 
 The library comes with the driver, its Python side with the package nvidia-ml-py (`pip install 'segbench[gpu]'`). What
 can't be read is an `Unreadable` with the reason, never another exception: a GPU may vanish while a trial runs.
@@ -30,7 +30,7 @@ _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
 
 
 class Unreadable(Exception):
-    """Why NVML gives no answer."""
+    """An error: NVML gives no answer, for this reason."""
 
 
 def gpu_name() -> str | None:
@@ -47,7 +47,7 @@ def gpu_name() -> str | None:
 
 
 def driver_version() -> str | None:
-    """The version of the driver; None where it isn't told."""
+    """Read the version of the driver; None if it isn't known."""
     try:
         return str(Nvml().read("nvmlSystemGetDriverVersion", with_handle=False))
     except Unreadable:
@@ -55,7 +55,7 @@ def driver_version() -> str | None:
 
 
 class Nvml:
-    """NVML with the first GPU that CUDA_VISIBLE_DEVICES leaves; Unreadable where there is none."""
+    """Open NVML with the first GPU in CUDA_VISIBLE_DEVICES; raise Unreadable if there is none."""
 
     def __init__(self) -> None:
         self.library = _library()
@@ -63,7 +63,7 @@ class Nvml:
         self.handle = _ask(self.library, lambda: _handle(self.library))
 
     def read(self, function: str, *arguments: Any, with_handle: bool = True) -> Any:
-        """What a function of NVML answers; Unreadable when it raises, or when the installed version lacks it."""
+        """Call a function of NVML; raise Unreadable if it fails or the installed version lacks it."""
         if not hasattr(self.library, function):
             raise Unreadable(f"nvidia-ml-py has no {function}")
         called = (self.handle, *arguments) if with_handle else arguments
@@ -94,7 +94,7 @@ def _handle(library: ModuleType) -> Any:
 
 
 def device_state(nvml: Nvml) -> dict[str, Any]:
-    """MHz, watts, degrees Celsius, reasons, and the number of other processes that compute on the GPU.
+    """Read clocks (MHz), watts, degrees Celsius, throttle reasons and the number of other processes on the GPU.
 
     What can't be read is left out, and `problem` says why.
     """
@@ -116,7 +116,7 @@ def device_state(nvml: Nvml) -> dict[str, Any]:
 
 
 def _reasons(nvml: Nvml) -> list[str]:
-    """Why the clocks are lowered, in words; a bit that is not known as its number."""
+    """Say in words why the clocks are lowered; an unknown bit becomes its number."""
     try:
         bits = nvml.read("nvmlDeviceGetCurrentClocksEventReasons")
     except Unreadable:  # an older package or driver has it under its old name
@@ -125,7 +125,7 @@ def _reasons(nvml: Nvml) -> list[str]:
 
 
 def _others(nvml: Nvml) -> int:
-    """Count the processes on the GPU but this one.
+    """Count the other processes on the GPU.
 
     In a container NVML may name processes by numbers of the host, so that ours can't be recognised: one is then taken
     to be ours, since this is asked once the backend holds the GPU.

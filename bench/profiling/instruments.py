@@ -1,4 +1,4 @@
-"""Everything that measures a trial beside the clock: memory by phases, energy, the device's state."""
+"""Everything that measures a trial besides the clock: memory by phase, energy, the device's state."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from bench.profiling.runtime import Runtime
 
 
 class Instruments:
-    """Made before the trial gives its device any work: the power drawn then is the idle power.
+    """The instruments of a trial; make them before it uses the device: the power drawn then is the idle power.
 
     Args:
         runtime: the trial's backend.
@@ -40,5 +40,5 @@ class Instruments:
             self._states[when] = device_state(self._nvml)
 
     def environment(self) -> dict[str, dict[str, Any]]:
-        """What of the `environment` of a record is known here: the noted states, the device's peaks."""
+        """Return the part of a record's `environment` that is known here: the noted states and the device's peaks."""
         return {**self._states, **({"peaks": self.peaks} if self.peaks else {})}

@@ -1,4 +1,4 @@
-"""Where a trial's seconds went: every moment belongs to exactly one phase."""
+"""Account for a trial's seconds: every moment belongs to exactly one phase."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save",
 
 
 class Ledger:
-    """Seconds by phase since a trial was started; what no phase claims is `other`.
+    """The seconds of each phase since a trial was started; unclaimed time is `other`.
 
     Args:
         started: Unix time at which the runner started the trial; what has passed since is `startup`.
@@ -32,7 +32,7 @@ class Ledger:
             self._stack.pop()
 
     def close(self) -> dict[str, float]:
-        """The seconds of every phase up to now; they add up to the wall time."""
+        """Return the seconds of every phase up to now; they add up to the wall time."""
         self._charge()
         return {name: round(seconds, 4) for name, seconds in self.seconds.items()}
 

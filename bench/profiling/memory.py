@@ -1,4 +1,4 @@
-"""Peak memory, as a whole and by phase: what the backend's allocator gave out on a GPU, else the resident set.
+"""Measure peak memory, in total and by phase: of the backend's allocator on a GPU, else of the resident set.
 
 A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it. The
 gauges of the backends' allocators stand beside their engines, in bench/training/engines/.
@@ -20,25 +20,25 @@ SAMPLE_SECONDS = 0.005
 
 
 class Gauge(ABC):
-    """Tells the peak of a stretch of work, in bytes."""
+    """A gauge of the peak memory of a period of work, in bytes."""
 
     method: str
     limits = ""  # why the peak of a stretch may not be known
 
     @abstractmethod
     def start(self) -> None:
-        """Begin a stretch."""
+        """Begin a period."""
 
     @abstractmethod
     def stop(self) -> int | None:
-        """The peak since `start`; None where it can't be told."""
+        """Return the peak since `start`; None if it isn't known."""
 
     @abstractmethod
     def overall(self) -> int:
-        """The peak since the process began."""
+        """Return the peak since the process began."""
 
     def held(self) -> int:
-        """What is held now, where a stretch's peak may not be known."""
+        """Return the memory held now, for periods whose peak may be unknown."""
         raise NotImplementedError
 
 
@@ -56,7 +56,7 @@ class MemoryMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note the peak of what is done inside, under one of PHASES; the greater one where a phase comes again."""
+        """Note the peak of the work inside, under one of PHASES; a phase that comes again keeps the greater peak."""
         self._gauge.start()
         peak = None
         try:
@@ -66,7 +66,7 @@ class MemoryMeter:
             self._peaks[name] = max(filter(None, (peak, self._peaks.get(name))), default=None)
 
     def plan(self, name: str, size: int | None) -> None:
-        """Say what the phase's program takes beside what is held at rest, as it is now; used where no peak is known.
+        """Note what the phase's program needs beyond the memory held at rest now; used if no peak is known.
 
         Args:
             size: bytes, or None where that isn't known either.
@@ -94,7 +94,7 @@ def _mib(size: int | None) -> float | None:
 
 
 class ResidentSet(Gauge):
-    """The process's resident set, read every few milliseconds by a thread while a stretch lasts."""
+    """The process's resident set, read every few milliseconds by a thread during a period."""
 
     method = "process RSS"
 
@@ -121,7 +121,7 @@ class ResidentSet(Gauge):
 
 
 def _peak_resident() -> int:
-    """Bytes. `ru_maxrss` outlives exec, so a child of a large process would report its parent's: Linux knows better."""
+    """Return the peak in bytes. `ru_maxrss` survives exec, so a child would report its parent's: ask /proc on Linux."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -133,7 +133,7 @@ def _peak_resident() -> int:
 
 
 class Resettable(Gauge):
-    """An allocator whose peak can be set back to what is held now."""
+    """An allocator whose peak can be reset to the memory held now."""
 
     method = "device allocator"
 
@@ -152,11 +152,11 @@ class Resettable(Gauge):
 
     @abstractmethod
     def peak(self) -> int:
-        """Bytes, since the last reset."""
+        """Return the peak in bytes since the last reset."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Set the peak to what is held now."""
+        """Reset the peak to the memory held now."""
 
 
 class OnlyRising(Gauge):

@@ -1,4 +1,4 @@
-"""What the device can do at most, measured: matrix products and a copy; and the share of it that a model uses (MFU).
+"""Measure the device's peaks by matrix products and a copy, and the share of them that a model uses (MFU).
 
 Measured once for a device, backend, its version and the environment variables that matter, and kept in the cache
 folder: datasheets promise more than any program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A
@@ -34,7 +34,7 @@ TRAINING = 3  # forward passes that a training step is worth
 
 
 def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool = False) -> dict[str, Any]:
-    """`matmul_tflops` by dtype, `copy_gb_per_s`, `load` and `method`; from the cache where they were measured before.
+    """Return `matmul_tflops` by dtype, `copy_gb_per_s`, `load` and `method`, from the cache if measured before.
 
     Args:
         precision: whose dtype is measured beside float32 and bfloat16.
@@ -68,14 +68,14 @@ def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool
 
 
 def load_per_core() -> float:
-    """Processes that ran or waited over the last minute, by the cores; 0 where the system doesn't count them."""
+    """Return the load per core over the last minute; 0 if the system doesn't count it."""
     return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def shares(
     speed: Mapping[str, Any], gflops: float | None, precision: str, peaks: Mapping[str, Any]
 ) -> dict[str, float]:
-    """`train_mfu` and `inference_mfu`: operations a second over the measured peak; none where a part is not known.
+    """Compute `train_mfu` and `inference_mfu`: operations per second over the measured peak; none if a part is unknown.
 
     Args:
         gflops: of a forward pass of one image.
@@ -90,7 +90,7 @@ def shares(
 
 
 def _matmul(runtime: Runtime, dtype: str) -> float:
-    """FLOP/s of the size at which it is greatest."""
+    """Measure FLOP/s at several sizes and return the greatest."""
     product, started, best = runtime.compile(keras.ops.matmul), time.perf_counter(), 0.0
     for size in SIZES:
         matrix = keras.ops.convert_to_tensor(_random_matrix(size), dtype=dtype)
@@ -102,12 +102,12 @@ def _matmul(runtime: Runtime, dtype: str) -> float:
 
 
 def _random_matrix(size: int) -> np.ndarray:
-    """float32, whose powers stay of its size; a GPU at its power limit is faster with equal numbers than with these."""
+    """Make a float32 matrix whose powers keep its size; a GPU at its power limit is faster with equal numbers."""
     return np.random.default_rng(0).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
 
 
 def _copy(runtime: Runtime) -> float:
-    """Bytes/s, those read and those written, of the largest array that is tried: a small one stays in a cache."""
+    """Measure bytes/s read and written for the largest array that is tried; a small one stays in a cache."""
     function, started = runtime.compile(lambda x: x + 1), time.perf_counter()
     for side in (2048, 4096, 8192):
         seconds = _fastest(function, keras.ops.zeros((side, side), "float32"))
@@ -118,7 +118,7 @@ def _copy(runtime: Runtime) -> float:
 
 
 def _fastest(function: Callable[[Any], Any], start: Any) -> float:
-    """Seconds of a call that takes what the one before returned; best of three batches of calls."""
+    """Time a call that takes what the previous one returned, in seconds; best of three batches of calls."""
 
     def run(count: int) -> None:
         value = start

@@ -1,4 +1,4 @@
-"""What a backend is asked beside its steps: devices, memory, libraries, TF32, its compiler and its profiler."""
+"""What a backend can be asked besides its steps: devices, memory, libraries, TF32, compiler and profiler."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def devices(self) -> Sequence[str]:
-        """Names of all devices, in the backend's words."""
+        """Name all devices, in the backend's words."""
 
     @abstractmethod
     def uses_gpu(self) -> bool:
@@ -28,7 +28,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def gpu_libraries(self) -> dict[str, str | None]:
-        """Versions of `cuda` and `cudnn` that it computes with on a GPU; None where it doesn't say."""
+        """Return the versions of `cuda` and `cudnn` that it uses on a GPU; None if it doesn't say."""
 
     @abstractmethod
     def allows_tf32(self) -> bool:
@@ -44,8 +44,8 @@ class Runtime(ABC):
 
     @abstractmethod
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:
-        """Trace what is done inside, into the folder, for TensorBoard."""
+        """Trace the work inside into the folder, for TensorBoard."""
 
     @abstractmethod
     def mark_step(self, number: int) -> AbstractContextManager[Any]:
-        """Mark what is done inside as a training step, in a trace."""
+        """Mark the work inside as a training step in a trace."""

@@ -1,4 +1,4 @@
-"""Rates and latencies: warmed up, awaited, medians over blocks."""
+"""Measure rates and latencies: warmed up, awaited, medians over blocks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ MAX_CALLS = 100
 
 
 def seconds_since(start: float) -> float:
-    """Wall seconds since a `time.perf_counter`; BenchError when the clock has gone back."""
+    """Return the wall seconds since a `time.perf_counter`; raise BenchError if the clock went back."""
     seconds = time.perf_counter() - start
     if seconds < 0:
         raise BenchError(f"The machine's clock went back by {-seconds:.3g} s while timing. Run the trial again.")
@@ -25,14 +25,14 @@ def seconds_since(start: float) -> float:
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
-    """Wall seconds of one call."""
+    """Return the wall seconds of one call."""
     start = time.perf_counter()
     call()
     return seconds_since(start)
 
 
 def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
-    """Median and interquartile range of the blocks' rates; the first block warms up and is left out."""
+    """Return median and interquartile range of the blocks' rates; the first block warms up and is left out."""
     rates = rates[1:] or rates
     if not rates:
         return None, None
@@ -59,7 +59,7 @@ def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: 
 
 
 def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
-    """Milliseconds of an awaited call: p50, p95 and p99 of up to 100 calls or 5 seconds, at least 10."""
+    """Measure an awaited call in milliseconds: p50, p95 and p99 of up to 100 calls or 5 seconds, at least 10."""
     for _ in range(warm_up):
         call()
     times: list[float] = []
@@ -70,7 +70,7 @@ def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
 
 
 def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
-    """Median images/s of an awaited call that handles `images` images, after a warm-up.
+    """Measure the median images/s of an awaited call that handles `images` images, after a warm-up.
 
     At least 20 calls and a third of a second, but no more than 5 seconds, and at least 3 calls.
     """
@@ -88,7 +88,7 @@ LARGEST_BATCH = 1024
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a steady rate is measured: at least so many steps, unless they take too long."""
+    """The length of a measurement of a steady rate: a least number of steps, unless they take too long."""
 
     warm_up_steps: int = 20
     warm_up_seconds: float = 5.0  # a GPU warms up at least so long, a CPU at most
@@ -102,13 +102,13 @@ class Effort:
 
 @dataclass(frozen=True)
 class Blocks:
-    """What was timed: seconds of each block of `steps` steps."""
+    """The seconds of each block of `steps` steps."""
 
     steps: int
     seconds: tuple[float, ...]
 
     def rates(self, batch_size: int) -> list[float]:
-        """Images/s of each block."""
+        """The images/s of each block."""
         return [self.steps * batch_size / seconds for seconds in self.seconds]
 
 
@@ -132,7 +132,7 @@ def steady(
 
 
 def _warm_up(run: Callable[[int], None], effort: Effort, gpu: bool) -> float:
-    """Seconds of a step, by the fastest piece of the warm-up."""
+    """Estimate the seconds of a step by the fastest piece of the warm-up."""
     pieces: list[float] = []
     while True:
         pieces.append(seconds_of(lambda: run(2)))
@@ -154,7 +154,7 @@ def inference_sweep(
     largest: int = LARGEST_BATCH,
     on_point: Callable[[list[tuple[int, float]]], None] = lambda points: None,
 ) -> tuple[list[tuple[int, float]], str]:
-    """Images/s at batch sizes 1, 2, 4, ... until one gains less than 5 %, memory ends, or the limit is reached.
+    """Measure images/s at batch sizes 1, 2, 4, ... until one gains less than 5 %, memory ends, or the limit is reached.
 
     Args:
         predict: a batch size -> an awaited call on a resident batch of that size.

@@ -1,4 +1,4 @@
-"""A profiler's trace of some training steps, for TensorBoard with its profile plug-in."""
+"""Write a profiler's trace of some training steps, for TensorBoard with its profile plug-in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ STEPS = 5
 
 
 def write_trace(runtime: Runtime, step: Callable[[], Any], folder: Path) -> str:
-    """Trace STEPS steps with the backend's own profiler; empty, or one line of why there is no trace.
+    """Trace STEPS steps with the backend's own profiler; return nothing, or one line that says why there is no trace.
 
     Args:
         step: one awaited training step, which has run before: compiling is not traced.

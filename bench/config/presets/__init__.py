@@ -9,12 +9,12 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The presets' names."""
+    """List the presets' names."""
     return sorted(file.stem for file in _FOLDER.glob("*.toml"))
 
 
 def find(given: Path) -> Path:
-    """The file that `--config` names: a file of the user's, or else the preset of that name; BenchError for neither."""
+    """Find the file that `--config` names: the user's file, or else the preset of that name; else raise BenchError."""
     if given.is_file() or given.suffix or len(given.parts) != 1:
         return given
     if str(given) not in names():
@@ -23,5 +23,5 @@ def find(given: Path) -> Path:
 
 
 def summary(name: str) -> str:
-    """The first line of a preset's head."""
+    """Read the first line of a preset's file."""
     return find(Path(f"{name}")).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
