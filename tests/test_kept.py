@@ -208,7 +208,6 @@ def test_a_run_is_found_by_its_id_how_it_begins_or_its_path(trained):
     [
         ({"status": "diverged"}, "it ended as diverged"),
         ({"config": fake_config(keep_weights="none").to_dict()}, "it ran with --keep-weights none"),
-        ({}, "it is older than saved weights"),
         ({"weights": {"problem": "not saved: disk full"}}, "not saved: disk full"),
         ({"weights": {"file": WEIGHTS}}, "a trial of its pair with a better validation took their place"),
     ],

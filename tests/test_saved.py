@@ -192,7 +192,7 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
         ("split", "Unknown split 'tset'. Did you mean 'test'"),
         ("backend", "does not run with the backend caffe"),
         ("no competition", "there is no competition for 'pets-binary'. Accepted: carvana, airbus."),
-        ("no pictures", "has no pictures (.jpg"),
+        ("no pictures", "has no images (.jpg"),
         ("no match", "No file matches 'none*.jpg'."),
         ("three and a threshold", "--threshold is 1.5. Accepted: a number between 0 and 1."),
     ],

@@ -7,7 +7,7 @@ from fakes import write_fake_airbus, write_fake_folder, write_fake_pets
 from PIL import Image
 from test_prepare import bench, cache, rows  # noqa: F401 - the fixture
 
-from bench.evaluation.pictures import COLUMNS, PALETTE, SIDE, contact_sheet
+from bench.evaluation.pictures import PALETTE, SHEET_COLUMNS, SHEET_SIDE, contact_sheet
 
 
 def test_counts_balance_sizes_and_where_it_is_from(tmp_path):
@@ -41,7 +41,7 @@ def test_a_sheet_is_a_picture_of_the_data(tmp_path):
     assert code == 0
     assert "pictures of airbus may not be published" in output
     with Image.open(file) as sheet:
-        assert sheet.width == COLUMNS * (2 * SIDE + 6)
+        assert sheet.width == SHEET_COLUMNS * (2 * SHEET_SIDE + 6)
         pixels = np.asarray(sheet).reshape(-1, 3).astype(int)
     orange, blue = PALETTE[1], PALETTE[2]
     for colour in (orange, blue):  # the first ship and the second, over light grey
@@ -52,7 +52,7 @@ def test_a_sheet_takes_pictures_of_any_size_and_any_number_of_objects():
     many = np.arange(400, dtype=np.uint16).reshape(20, 20)
     wide = np.zeros((5, 50), np.uint8)
     sheet = contact_sheet([("a", np.zeros((20, 20, 3), np.uint8), many), ("b", np.zeros((5, 50, 3), np.uint8), wide)])
-    assert sheet.size == (2 * (2 * SIDE + 6), SIDE + 16 + 6)
+    assert sheet.size == (2 * (2 * SHEET_SIDE + 6), SHEET_SIDE + 16 + 6)
 
 
 def test_the_wrong_way_is_one_line(tmp_path):

@@ -59,41 +59,41 @@ def predict(
     """
     from bench.config import catalog
     from bench.config.checks import require_choice
-    from bench.evaluation.pictures import PROBABILITIES
+    from bench.evaluation.pictures import PROBABILITY_FORMS
     from bench.evaluation.submission import check_names, format_of
     from bench.evaluation.thresholds import operating_point
-    from bench.trials.saved.predict_run import Picture, find_pictures
+    from bench.trials.saved.prediction_images import InputImage, find_images
     from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
 
     if probabilities:
-        require_choice("form of probabilities", probabilities, PROBABILITIES)
+        require_choice("form of probabilities", probabilities, PROBABILITY_FORMS)
     trial = find_trained(run, results)
     config = trained_config(trial, plugin=plugin, backend=backend)
     if note := changed_code(trial, config):
         warn(note)
     form = format_of(catalog.dataset(config)) if submission else None
     point = operating_point(trial.record, threshold, min_area)
-    pictures = find_pictures(images)
+    found = find_images(images)
     if form:
-        check_names([picture.path.name for picture in pictures])
+        check_names([image.path.name for image in found])
     choose_backend(config.backend)
-    from bench.trials.saved.predict_run import Wanted
+    from bench.trials.saved.predict_run import Outputs
     from bench.trials.saved.predict_run import predict as write
 
-    wanted = Wanted(out, overlays, probabilities, (submission, form) if submission and form else None)
+    outputs = Outputs(out, overlays, probabilities, (submission, form) if submission and form else None)
     problems: list[str] = []
     console = output()
     with counting(console, f"{config.pair} on {config.backend}") as progress:
         finished = itertools.count(1)
 
-        def done(picture: Picture, problem: str | None) -> None:
-            progress(next(finished), len(pictures))
+        def done(image: InputImage, problem: str | None) -> None:
+            progress(next(finished), len(found))
             if problem:
                 problems.append(problem)
                 warn(problem)
 
-        write(trial, config, pictures, wanted, point, done=done)
-    written = f"{len(pictures) - len(problems)} of {len(pictures)} images in {out}"
+        write(trial, config, found, outputs, point, done=done)
+    written = f"{len(found) - len(problems)} of {len(found)} images in {out}"
     if len(trial.record.dataset["classes"]) == 2:
         written += f"; {point}"
     console.print(written, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What `bench predict` writes of one picture: mask, overlay and probabilities, each file whole or not at all."""
+"""Pictures of predictions: masks and overlays of `bench predict`, contact sheets of a data set, samples of a trial."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,38 @@ from bench.data import batches
 from bench.data.pack import Pack
 from bench.evaluation.scores import image_means
 
-if TYPE_CHECKING:  # it imports keras, and `bench show-dataset` draws without it
+if TYPE_CHECKING:  # it imports keras, and the parent process does not
     from bench.evaluation.predictor import Predictor
 
-PROBABILITIES = ("npz", "png")
-ADVICE = "Give another folder with --out."
+# Okabe and Ito's colours, which the colour-blind can distinguish; class 0 stays clear.
+PALETTE = np.array(
+    [
+        [0, 0, 0],
+        [230, 159, 0],
+        [86, 180, 233],
+        [0, 158, 115],
+        [240, 228, 66],
+        [0, 114, 178],
+        [213, 94, 0],
+        [204, 121, 167],
+    ]
+)
+OPACITY = 0.6
+PROBABILITY_FORMS = ("npz", "png")
+SHEET_SIDE = 240  # pixels of the longer side of an image on a contact sheet
+SHEET_COLUMNS = 3  # pairs in a row
+SAMPLE_COUNT = 6  # images that each trial shows
+WORST_COUNT = 4  # and those it is worst at
+_SHEET_GAP, _TEXT_HEIGHT, _STRIP_GAP = 6, 16, 4  # pixels
+_ADVICE = "Give another folder with --out."
+
+
+def overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Colour the classes over a grey picture: uint8 (H, W, 3) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
+    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    colours = PALETTE[np.minimum(labels, 254) % len(PALETTE)]
+    opacity = np.where((labels == 0) | (labels == IGNORE_INDEX), 0.0, OPACITY)[..., None]
+    return (grey * (1 - opacity) + colours * opacity).astype(np.uint8)
 
 
 def write_mask(path: Path, classes: np.ndarray) -> None:
@@ -34,16 +61,16 @@ def write_overlay(path: Path, image: np.ndarray, classes: np.ndarray) -> None:
 
 
 def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: list[str], form: str) -> None:
-    """Write float32 (H, W, C).
+    """Write the probabilities of one image, float32 (H, W, C).
 
     Args:
-        form: "npz": one compressed file with `probabilities` and the names of the `classes`; "png": a grey picture of
+        form: "npz": one compressed file with `probabilities` and the names of the `classes`; "png": a grey PNG of
             16 bits a class, NAME_0.png and so on, 0 to 65535 for 0 to 1.
     """
     if form == "npz":
         buffer = io.BytesIO()
         np.savez_compressed(buffer, probabilities=values, classes=np.array(classes))
-        write_file(folder / f"{name}.npz", buffer.getvalue(), ADVICE)
+        write_file(folder / f"{name}.npz", buffer.getvalue(), _ADVICE)
         return
     for index in range(values.shape[-1]):
         grey = np.rint(np.clip(values[..., index], 0, 1) * 65535).astype(np.uint16)
@@ -53,48 +80,19 @@ def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: li
 def _write_picture(path: Path, picture: Image.Image) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_file(path, buffer.getvalue(), ADVICE)
+    write_file(path, buffer.getvalue(), _ADVICE)
 
 
-# Okabe and Ito's colours, told apart by the colour-blind; class 0 is left clear.
-PALETTE = np.array(
-    [
-        [0, 0, 0],
-        [230, 159, 0],
-        [86, 180, 233],
-        [0, 158, 115],
-        [240, 228, 66],
-        [0, 114, 178],
-        [213, 94, 0],
-        [204, 121, 167],
-    ]
-)
-OPACITY = 0.6
-
-
-def overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Colour the classes over a grey picture: uint8 (H, W, 3) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
-    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
-    colours = PALETTE[np.minimum(labels, 254) % len(PALETTE)]
-    opacity = np.where((labels == 0) | (labels == IGNORE_INDEX), 0.0, OPACITY)[..., None]
-    return (grey * (1 - opacity) + colours * opacity).astype(np.uint8)
-
-
-SIDE = 240  # pixels of a picture's longer side
-COLUMNS = 3  # pairs in a row
-_GAP, _LINE = 6, 16  # pixels: between pairs, and of the text's line
-
-
-def contact_sheet(pictures: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Image.Image:
-    """The pictures in rows.
+def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Image.Image:
+    """Draw a sheet of images, each beside its labels, in rows.
 
     Args:
-        pictures: what to write below, image uint8 (H, W, 3), labels or numbered objects (H, W), of any size.
+        images: text to write below, image uint8 (H, W, 3), labels or numbered objects (H, W), of any size.
     """
-    pairs = [_pair(*picture) for picture in pictures]
-    height = max(pair.height for pair in pairs) + _GAP
-    width = 2 * SIDE + _GAP
-    columns = min(COLUMNS, len(pairs))
+    pairs = [_pair(*image) for image in images]
+    height = max(pair.height for pair in pairs) + _SHEET_GAP
+    width = 2 * SHEET_SIDE + _SHEET_GAP
+    columns = min(SHEET_COLUMNS, len(pairs))
     sheet = Image.new("RGB", (columns * width, -(-len(pairs) // columns) * height), "white")
     for place, pair in enumerate(pairs):
         sheet.paste(pair, (place % columns * width, place // columns * height))
@@ -104,22 +102,18 @@ def contact_sheet(pictures: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Ima
 def _pair(text: str, image: np.ndarray, labels: np.ndarray) -> Image.Image:
     colours = len(PALETTE) - 1  # so that no object but none has number 0
     shown = np.where((labels > colours) & (labels < 255), (labels - 1) % colours + 1, labels)
-    halves = [ImageOps.contain(Image.fromarray(part), (SIDE, SIDE)) for part in (image, overlay(image, shown))]
-    pair = Image.new("RGB", (2 * SIDE, halves[0].height + _LINE), "white")
+    parts = image, overlay(image, shown)
+    halves = [ImageOps.contain(Image.fromarray(part), (SHEET_SIDE, SHEET_SIDE)) for part in parts]
+    pair = Image.new("RGB", (2 * SHEET_SIDE, halves[0].height + _TEXT_HEIGHT), "white")
     for place, half in enumerate(halves):
         pair.paste(half, (place * half.width, 0))
     ImageDraw.Draw(pair).text((2, halves[0].height + 2), text, "black")
     return pair
 
 
-COUNT = 6
-WORST = 4
-GAP = 4  # pixels between the pictures
-
-
 def write_samples(predictor: "Predictor", pack: Pack, indexes: np.ndarray, folder: Path) -> None:
     """Write up to six PNGs, evenly spaced over `indexes`: the same images for every trial on the data."""
-    chosen = indexes[np.unique(np.linspace(0, len(indexes) - 1, COUNT).astype(int))]
+    chosen = indexes[np.unique(np.linspace(0, len(indexes) - 1, SAMPLE_COUNT).astype(int))]
     _write_strips(predictor, pack, chosen, folder, [""] * len(chosen))
 
 
@@ -131,14 +125,14 @@ def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts:
         counts: int64 (N, C, 3), as in the per-image table; an image in which no class counts is never among the worst.
     """
     scores = image_means(counts)
-    order = [place for place in np.argsort(scores, kind="stable")[:WORST] if np.isfinite(scores[place])]
+    order = [place for place in np.argsort(scores, kind="stable")[:WORST_COUNT] if np.isfinite(scores[place])]
     _write_strips(predictor, pack, indexes[order], folder, [f"{scores[place]:.3f}_" for place in order])
 
 
 def _write_strips(
     predictor: "Predictor", pack: Pack, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]
 ) -> None:
-    """`0_0.412_image.png`, ...: the number, what stands before the name, and the name."""
+    """Write `0_0.412_image.png`, ...: named by number, prefix and the image's name."""
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
     for images, labels, valid in batches.evaluation(pack, chosen, predictor.batch_size):
@@ -151,6 +145,7 @@ def _write_strips(
 
 
 def _strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    gap = np.full((image.shape[0], GAP, 3), 255, np.uint8)
+    """Put the image, its truth and its prediction side by side: uint8 (H, 3 W + 8, 3)."""
+    gap = np.full((image.shape[0], _STRIP_GAP, 3), 255, np.uint8)
     classes = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, classes)  # what does not count, such as padding, is clear
     return np.concatenate([image, gap, overlay(image, truth), gap, overlay(image, classes)], axis=1)

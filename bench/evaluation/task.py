@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from bench.data.pack import Pack
 from bench.evaluation.image_metrics import metrics_for
 from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
-from bench.evaluation.predictor import Predictor
+
+if TYPE_CHECKING:  # it imports keras, and the parent process does not
+    from bench.evaluation.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Task:
         return metrics_for(self.own, len(self.pack.classes))
 
     def predictions(
-        self, predictor: Predictor, indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
+        self, predictor: "Predictor", indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
     ) -> Iterator[Prediction]:
         """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
 
@@ -58,7 +60,7 @@ class Task:
                 yield Prediction(truth, classes, names, probabilities, objects)
 
     def _predicted(
-        self, predictor: Predictor, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, foreground: bool
+        self, predictor: "Predictor", images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, foreground: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
         if self.native:
@@ -70,7 +72,7 @@ class Task:
             for row, truth in enumerate(labels[: len(rows)]):
                 yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
 
-    def _objects(self, predictor: Predictor, index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
+    def _objects(self, predictor: "Predictor", index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
         """The true objects of an image, numbered; where the data set doesn't number them, its connected regions."""
         numbers = self.pack.instances(index)
         if numbers is None:

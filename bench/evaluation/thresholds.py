@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from bench.core.trial_config import TrialConfig
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.metric_protocol import MIN_AREAS, ImageMetric, Tuning
 from bench.evaluation.metrics.objects import drop_small
-from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
+
+if TYPE_CHECKING:  # it imports keras, and the parent process does not
+    from bench.evaluation.predictor import Predictor
 
 MOST_IMAGES = 2000  # of the validation split, evenly spaced
 
@@ -51,7 +54,7 @@ class OperatingPoint:
         return f"class 1 above {self.threshold:g}{small}"
 
 
-def tune(predictor: Predictor, task: Task, indexes: np.ndarray) -> OperatingPoint:
+def tune(predictor: "Predictor", task: Task, indexes: np.ndarray) -> OperatingPoint:
     """Choose the threshold of 19, and for data sets with objects the minimum area, that score best at `indexes`.
 
     The score is that of the last of the task's metrics that thresholds may be tuned by. Among equals the threshold

@@ -36,8 +36,7 @@ def why_no_weights(record: TrialRecord) -> str:
     if "problem" in record.weights:
         return f"{record.weights['problem']}. {again}"
     if "file" not in record.weights:
-        asked = record.config.get("keep_weights") == "none"
-        return f"{'it ran with --keep-weights none' if asked else 'it is older than saved weights'}. {again}"
+        return f"it ran with --keep-weights none. {again}"
     return f"a trial of its pair with a better validation took their place, or they were removed. {again}"
 
 

@@ -1,0 +1,53 @@
+"""From files, folders and patterns on the command line to the images to predict, each with its name; no keras."""
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.errors import BenchError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")  # taken from a folder
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """An image's file, and what its outputs are called (without suffix)."""
+
+    path: Path
+    name: str
+
+
+def find_images(arguments: Iterable[str]) -> list[InputImage]:
+    """List every image once, in order: files as they are given, folders (not what is below them) and patterns sorted.
+
+    A file that isn't there stays: reading it says so. BenchError for a folder or pattern without images.
+    """
+    paths = [path for argument in arguments for path in _expand(argument)]
+    paths = list({path.resolve(): path for path in paths}.values())
+    return [InputImage(path, name) for path, name in zip(paths, _names(paths), strict=True)]
+
+
+def _expand(argument: str) -> list[Path]:
+    path = Path(argument).expanduser()
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise BenchError(f"The folder '{argument}' has no images ({', '.join(SUFFIXES)}).")
+        return found
+    if path.exists() or not glob.has_magic(argument):
+        return [path]
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    found = [file for file in found if file.is_file()]
+    if not found:
+        raise BenchError(f"No file matches '{argument}'.")
+    return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Name each file by its stem; if others share it by its full name; if others share that too by its path."""
+    absolute = [path.resolve() for path in paths]
+    forms = [[path.stem, path.name, "_".join(path.parts[1:])] for path in absolute]
+    counts = [Counter(form.lower() for form in column) for column in zip(*forms, strict=True)]
+    return [next((f for f, count in zip(own, counts, strict=True) if count[f.lower()] == 1), own[-1]) for own in forms]
