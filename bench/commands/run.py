@@ -63,7 +63,7 @@ def run(
 
 @dataclass(frozen=True)
 class ReadGrid:
-    """What a command's options and TOML file say."""
+    """The contents of a command's options and TOML file."""
 
     configs: list[TrialConfig]  # resolved
     results: Path
@@ -85,7 +85,7 @@ def read_grid(given: Mapping[str, Any], config: Path | None, results: Path | Non
 
 
 def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool) -> None:
-    """Show the plan, or run the trials and print their rows; exit code 1 where one failed."""
+    """Show the plan, or run the trials and print their rows; exit with 1 if one failed."""
     if dry_run:
         show_plan(configs, folder, force)
         return
@@ -118,7 +118,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None
 
 
 def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
-    """Open each data set but download none; a line for each that is fetched. BenchError for an unusable folder."""
+    """Open each data set but download none; return a line per download. Raise BenchError for an unusable folder."""
     from bench.config import catalog
     from bench.data import kaggle_download
 
@@ -142,7 +142,7 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
 
 
 def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
-    """Run the trials with a view on them; the records of all."""
+    """Run the trials with a live view; return the records of all."""
     from bench.commands.live import view
     from bench.trials import runner
 
@@ -151,7 +151,7 @@ def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[Tr
 
 
 def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
-    """The rows of these trials alone; `bench report` has the whole folder."""
+    """Print the rows of these trials only; `bench report` has the whole folder."""
     from bench.report.leaderboard import groups
     from bench.report.speed_tables import speed_boards
     from bench.report.text.tables import terminal_table

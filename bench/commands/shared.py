@@ -54,7 +54,7 @@ def _parameter(option: Option) -> inspect.Parameter:
 
 
 def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str, Any]:
-    """The checked parameters of a data set from the texts of --dataset-param."""
+    """Read and check the parameters of a data set from the texts of --dataset-param."""
     from bench.config import checks
     from bench.config.given import single_parameters
 
@@ -62,7 +62,7 @@ def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str
 
 
 def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":
-    """The data set, with a word on the terminal meanwhile: comparing all tiles of Airbus takes minutes, once."""
+    """Open the data set, with a message meanwhile: comparing all tiles of Airbus takes minutes, once."""
     from bench.data.source import open_source
 
     with console.status(f"opening {spec.name}"):
@@ -73,7 +73,7 @@ PLAIN_WIDTH = 120  # columns of a file or pipe; Rich's own guess of 80 folds the
 
 
 def output() -> Console:
-    """Standard output at the terminal's width, or wide enough for the tables where it is no terminal."""
+    """Open standard output at the terminal's width, or wide enough for the tables if it is no terminal."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
@@ -86,13 +86,13 @@ def warn(text: str) -> None:
 
 
 def number(value: Any, form: str) -> str:
-    """A number in its format, or nothing where a record has none."""
+    """Format a number; return nothing if a record has none."""
     return format(value, form) if isinstance(value, int | float) else ""
 
 
 @contextmanager
 def counting(console: Console, name: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that goes away when it is done; yields what is told how many of how many are."""
+    """Show a bar that disappears at the end; yield a function that takes the finished and the total count."""
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, total=None)

@@ -1,4 +1,4 @@
-"""The largest batch that trains, and the memory of an image: a process of its own for each batch size.
+"""Find the largest batch that trains and the memory of an image, in a process of its own for each batch size.
 
 A process whose allocator has failed or grown tells nothing of another batch size; a fresh one does.
 What runs there is children/batch_size.py.
@@ -27,11 +27,11 @@ HOST_SHARE = 0.9  # of the memory that is free at the start: beyond it the machi
 
 
 class DoesNotTrain(Exception):
-    """Why a batch size can't be used: the text for `largest_batch_limit`."""
+    """An error: a batch size can't be used; its text goes into `largest_batch_limit`."""
 
 
 def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dict[str, Any]:
-    """Search up to `config.find_batch_size`; what of the record's `memory` it gives (see `search`).
+    """Search up to `config.find_batch_size` and return the results for the record's `memory` (see `search`).
 
     Args:
         on_probe: called with each batch size before it is tried.
@@ -71,7 +71,7 @@ def search(probe: Callable[[int], float], limit: int) -> dict[str, Any]:
 
 
 def _largest(probe: Callable[[int], float], limit: int, points: dict[int, float]) -> dict[str, Any]:
-    """The batch size that was sought and why it is no larger; the peaks go to `points` on the way."""
+    """Return the largest batch size and why it is no larger; add the peaks to `points` on the way."""
     largest, too_large, reason = 0, limit + 1, f"limit {limit}"
     while too_large - largest > max(1, largest // 16 if too_large <= limit else 0):
         doubled = min(max(1, 2 * largest), limit)
@@ -85,7 +85,7 @@ def _largest(probe: Callable[[int], float], limit: int, points: dict[int, float]
 
 
 def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
-    """The least-squares line memory = a + b x batch."""
+    """Fit the least-squares line memory = a + b x batch."""
     found: dict[str, Any] = {"memory_points": [[size, round(peak, 1)] for size, peak in points]}
     if len(points) < 2:
         return found
@@ -95,7 +95,7 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
 
 
 def _probe(config: TrialConfig) -> float:
-    """Train some steps in a new process; the peak in MiB."""
+    """Train some steps in a new process and return the peak in MiB."""
     allowed = HOST_SHARE * free_memory()
     request = {"config": config.to_dict()}
     try:
@@ -116,7 +116,7 @@ def _probe(config: TrialConfig) -> float:
 
 
 def resident(pid: int) -> int:
-    """Bytes of a process's resident set; 0 once it has ended."""
+    """Read the bytes of a process's resident set; 0 after its end."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -124,7 +124,7 @@ def resident(pid: int) -> int:
 
 
 def free_memory() -> int:
-    """Bytes that this machine, or the container it is, has left."""
+    """Return the free bytes of this machine or container."""
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:

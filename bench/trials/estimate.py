@@ -1,4 +1,4 @@
-"""What a grid would do: which trials are done, and how long the others take by what earlier ones took."""
+"""Estimate what a grid would do: which trials are done, and how long the others take, judging by earlier ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Estimate:
 
 
 def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
-    """Each configuration with what the records of this device say about it.
+    """Look up what the records of this device say about each configuration.
 
     Nothing is decoded or hashed: the data are taken to be those of the records.
     """
@@ -96,7 +96,7 @@ def _other_seconds(record: TrialRecord) -> float:
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
-    """One row a trial, in the order in which they would run; what else varies stands in a column of its own."""
+    """Make a table with one row per trial, in the order of the run; whatever else varies has a column of its own."""
     varied = _varied([estimate.config for estimate in estimates])
     table = Table(title=f"Planned trials: {len(estimates)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
@@ -115,7 +115,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
 
 
 def _varied(configs: Sequence[TrialConfig]) -> list[str]:
-    """The fields that are not the same in all trials, but for those that have a column."""
+    """Find the fields that differ between trials and have no column yet."""
     shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
     values = [config.to_dict() for config in configs]
     return [name for name in values[0] if name not in shown and any(v[name] != values[0][name] for v in values)]
@@ -140,13 +140,13 @@ def _state(estimate: Estimate) -> str:
 
 
 def summary(estimates: Sequence[Estimate]) -> str:
-    """`Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`, and of a search to come."""
+    """Write `Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`, and a coming search."""
     left = [estimate for estimate in estimates if not estimate.done]
     return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left))))
 
 
 def _searches(left: Sequence[Estimate]) -> str:
-    """`The largest batch is sought for 2 of them, about 5 min more.`"""
+    """Write `The largest batch is sought for 2 of them, about 5 min more.`"""
     searching = [estimate for estimate in left if estimate.config.find_batch_size]
     if not searching:
         return ""
@@ -177,7 +177,7 @@ def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> s
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
+    """Write a time as `45 s`, `12 min` or `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

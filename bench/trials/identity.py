@@ -14,7 +14,7 @@ from bench.results.store import WEIGHTS
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
-    """Twelve hexadecimal digits over everything that decides the result of a resolved configuration.
+    """Hash everything that decides the result of a resolved configuration, to twelve hexadecimal digits.
 
     Only fields that differ from the protocol's defaults count, so that a later option leaves old
     keys valid; a weights file and code that isn't built in count by their content, the data by their fingerprint.
@@ -37,7 +37,7 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
 
 
 def trial_identity(config: TrialConfig, key: str, device: str) -> str:
-    """The name of a trial's folder: readable parts first, then key, device and repeat."""
+    """Name a trial's folder: readable parts first, then key, device and repeat."""
     machine = hashlib.sha256(device.encode()).hexdigest()[:6]
     parts = [config.pair.replace(":", "-"), config.dataset, f"s{config.seed}", key, machine]
     name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in parts)

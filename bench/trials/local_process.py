@@ -1,4 +1,4 @@
-"""Runs a trial as a process on this machine."""
+"""Run a trial as a process on this machine."""
 
 import contextlib
 import os
@@ -19,24 +19,24 @@ class Handle(Protocol):
     """A trial that has been started."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long at most; whether the trial has ended."""
+        """Wait at most so long; tell whether the trial has ended."""
 
     def stop(self) -> None:
         """End the trial now, and return when it has ended."""
 
     def reason(self) -> tuple[str, str]:
-        """Status and reason of a trial that ended without an outcome."""
+        """Return status and reason of a trial that ended without an outcome."""
 
 
 class Executor(Protocol):
-    """Starts trials. All that passes between the two processes are files in the trial's folder."""
+    """A way to start trials. The two processes exchange only files in the trial's folder."""
 
     def start(self, folder: Path, backend: str) -> Handle:
-        """Start the trial whose request stands in `folder`."""
+        """Start the trial whose request is in `folder`."""
 
 
 class LocalExecutor:
-    """One process a trial on this machine; needs no server."""
+    """An executor with one process per trial on this machine; it needs no server."""
 
     def start(self, folder: Path, backend: str) -> Handle:
         return LocalProcess(folder, backend)
@@ -81,7 +81,7 @@ class LocalProcess:
 
 
 def _oom_kills() -> int:
-    """Processes that the kernel has killed for want of memory so far, on this machine or in this container."""
+    """Count the processes that the kernel has killed for lack of memory, on this machine or in this container."""
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         try:
             words = Path(path).read_text().split()

@@ -1,4 +1,4 @@
-"""The speeds of a model, measured in its own process with the functions that train it; memory and energy on the way.
+"""Measure a model's speed, memory and energy in its own process, with the functions that train it.
 
 A trial calls `measure_speed`, a speed session the parts of it that need neither loader nor data set: `bare_steps`,
 `measure_inference`, `under_load`, `utilisation`, `trace_steps`. All come last: they change the optimizer's state and
@@ -28,7 +28,7 @@ Batch = tuple[Any, Any, Any]  # resident on the device: images, labels and the a
 
 
 def measure_speed(training: Training, batch: Batch, instruments: Instruments) -> dict[str, Any]:
-    """Training and inference speed of a trained model.
+    """Measure training and inference speed of a trained model.
 
     Returns:
         The `speed` of a record: images per second, milliseconds and ratios.
@@ -46,7 +46,7 @@ def measure_speed(training: Training, batch: Batch, instruments: Instruments) ->
 
 
 def bare_steps(engine: Engine, batch: Batch, window: Window | None = None) -> Callable[[int], None]:
-    """A function that takes so many training steps on a resident batch at a learning rate of 0, and awaits the last.
+    """Make a function that takes training steps on a resident batch at a learning rate of 0, and awaits the last.
 
     Args:
         window: its images are counted there.
@@ -61,13 +61,13 @@ def bare_steps(engine: Engine, batch: Batch, window: Window | None = None) -> Ca
 
 
 def top_up(window: Window, run: Callable[[int], None], count: int) -> None:
-    """Go on, `count` pieces of work at a time, until the window is long enough for its energy to be told."""
+    """Continue, `count` pieces of work at a time, until the period is long enough to measure its energy."""
     while window.short:
         run(count)
 
 
 def under_load(engine: Engine, batch: Batch, count: int, instruments: Instruments) -> None:
-    """Note the device's state while `count` training steps run: an idle one tells nothing of its clocks."""
+    """Note the device's state while `count` training steps run; an idle device doesn't show its clocks."""
     if instruments.reads_gpu:
         pending = [engine.train_step(*batch, 0.0) for _ in range(count)]
         instruments.note_state("device_after")
@@ -75,7 +75,7 @@ def under_load(engine: Engine, batch: Batch, count: int, instruments: Instrument
 
 
 def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) -> dict[str, Any]:
-    """Throughput and latency of the compiled prediction of a batch's images."""
+    """Measure throughput and latency of the compiled prediction of a batch's images."""
     images, size = batch[0], len(batch[0])
     with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
 
@@ -95,7 +95,7 @@ def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) ->
 
 
 def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
-    """Milliseconds of a prediction of one image of that shape, which waits on the device."""
+    """Measure the milliseconds to predict one image of that shape that is already on the device."""
     one = engine.put(np.zeros((1, *shape), np.uint8))
     return latency(lambda: engine.wait(engine.predict(one)))
 
@@ -103,7 +103,7 @@ def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
 def utilisation(
     config: TrialConfig, speed: dict[str, Any], gflops: float | None, instruments: Instruments
 ) -> dict[str, float]:
-    """The shares of the device's measured peak that training and inference reach; notes the peaks themselves.
+    """Compute the shares of the device's measured peak that training and inference reach; note the peaks, too.
 
     Comes after everything whose memory is measured, for it takes some of its own; where the peaks can't be measured,
     nothing is said.
@@ -125,7 +125,7 @@ def utilisation(
 
 
 def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, instruments: Instruments, folder: Path) -> None:
-    """Write a profiler's trace of some training steps to the trial's folder, where that is asked for."""
+    """Write a profiler's trace of some training steps to the trial's folder, if that is asked for."""
     if config.trace:
         step = bare_steps(engine, batch)
         if problem := trace.write_trace(instruments.runtime, lambda: step(1), folder / trace.FOLDER):
@@ -133,7 +133,7 @@ def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, instruments: 
 
 
 def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:
-    """The bare compiled step on a resident batch against the same step through loader and augmentation, in turn.
+    """Time the bare compiled step on a resident batch against the step through loader and augmentation, in turn.
 
     The energy is that of further bare steps, without what the loader lets the device wait, as in a trial of speed.
     """
@@ -153,5 +153,5 @@ def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict
 
 
 def _steps(seconds: float) -> int:
-    """How many pieces of work that take so long make a block."""
+    """Return how many pieces of work of that length make a block."""
     return int(np.clip(BLOCK_SECONDS / seconds, 1, 50))

@@ -1,4 +1,4 @@
-"""From configurations to planned trials: data prepared, identity known, what is done found."""
+"""Turn configurations into planned trials: prepare the data, compute the identity, find what is done."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -31,12 +31,12 @@ class PlannedTrial:
 
     @property
     def done(self) -> bool:
-        """Whether the earlier run's status is final, and nothing is asked for that it didn't measure."""
+        """Tell whether the earlier run's status is final and it measured everything that is asked for."""
         return self.record is not None and is_done(self.config, self.record)
 
 
 def is_done(config: TrialConfig, record: TrialRecord) -> bool:
-    """Whether the record of an earlier run answers all that the configuration asks for."""
+    """Tell whether the record of an earlier run has everything that the configuration asks for."""
     lacks_search = config.find_batch_size and "largest_batch" not in record.memory
     return record.status in FINAL_STATUSES and not lacks_search
 
@@ -79,7 +79,7 @@ def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> s
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
-    """Prepare the pack of a configuration's data set: decode it where it isn't there yet.
+    """Prepare the pack of a configuration's data set: decode it if it doesn't exist yet.
 
     BenchError, before anything is decoded, if the data set names a metric that doesn't suit it.
     """

@@ -1,4 +1,4 @@
-"""What must be built to be known before a trial: parameters, stages, whether weights fit; and ImageNet's weights.
+"""Build models before a trial to learn parameters, stages and whether weights fit; fetch ImageNet's weights.
 
 Building a model needs keras, so a child process does it (children/model.py), on the backend that starts soonest. Its
 answers are kept in the cache folder, by the question, the sources of the architectures and the versions behind them.
@@ -39,7 +39,7 @@ def check_model(config: TrialConfig) -> None:
 
 
 def fetch_weights(config: TrialConfig) -> None:
-    """Have Keras fetch the configuration's ImageNet weights, unless they stand in its cache; BenchError if it can't."""
+    """Let Keras fetch the configuration's ImageNet weights unless they are cached; raise BenchError if it can't."""
     if config.weights == "imagenet" and config.backbone in catalog.backbones():
         _fetch(config.backbone, config.backend)
 
@@ -62,7 +62,7 @@ def _keras_home() -> Path:
 
 
 def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
-    """`params`, `trainable_params` and `gflops` (of a forward pass of one image, if countable) of each model.
+    """Return `params`, `trainable_params` and `gflops` (forward pass of one image, if countable) of each model.
 
     A model that can't be built has its reason under `error` instead.
     """
@@ -72,7 +72,7 @@ def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
 
 
 def _lack(spec: ArchitectureSpec) -> str:
-    """Say why the architecture can't be built on this machine at all; empty where it can."""
+    """Say why the architecture can't be built on this machine at all; empty if it can."""
     try:
         if spec.package:
             check_installed(spec.name, spec.package)
@@ -84,12 +84,12 @@ def _lack(spec: ArchitectureSpec) -> str:
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:
-    """As `summaries`, and `stages`: name, stride, channels, layers, params of each. BenchError where that fails."""
+    """Return as `summaries`, with `stages`: name, stride, channels, layers, params; raise BenchError on failure."""
     return _only(_answers("diagram", [config]))
 
 
 def plot(config: TrialConfig, file: Path) -> None:
-    """Write Keras's drawing of the model; BenchError where pydot or graphviz are missing."""
+    """Write Keras's drawing of the model; raise BenchError if pydot or graphviz is missing."""
     missing = [*(["pydot"] if importlib.util.find_spec("pydot") is None else [])]
     missing += ["graphviz (the program dot)"] if shutil.which("dot") is None else []
     if missing:
@@ -101,7 +101,7 @@ def plot(config: TrialConfig, file: Path) -> None:
 
 
 def _only(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The one answer; BenchError with its error, if it has one."""
+    """Return the only answer; raise BenchError if it is an error."""
     (answer,) = answers
     if "error" in answer:
         raise BenchError(f"{_UNEXPECTED if 'unexpected' in answer else ''}{answer['error']}")
@@ -109,7 +109,7 @@ def _only(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
-    """An answer a configuration, from the cache or from one child process a backend."""
+    """Return one answer per configuration, from the cache or from one child process per backend."""
     kept = [_kept(kind, config) for config in configs]
     missing = {path: config for path, config in zip(kept, configs, strict=True) if not path.is_file()}
     found: dict[Path, dict[str, Any]] = {}
@@ -133,12 +133,12 @@ def _ask(kind: str, configs: Sequence[TrialConfig], **values: str) -> list[dict[
 
 
 def _backend(config: TrialConfig) -> str:
-    """The installed backend that starts soonest and that the architecture runs with."""
+    """Choose the installed backend that starts soonest among those that the architecture runs with."""
     return quickest(catalog.architecture(config).backends) or config.backend
 
 
 def _kept(kind: str, config: TrialConfig) -> Path:
-    """Where the answer stands in the cache, or will."""
+    """Return the path of the answer in the cache."""
     values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params")}
     values["image_size"] = list(config.input_size)
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and file_hash(config.plugin)}
@@ -150,7 +150,7 @@ def _kept(kind: str, config: TrialConfig) -> Path:
 
 @functools.cache
 def _sources() -> str:
-    """A hash of what decides the answers beside the question."""
+    """Hash what decides the answers besides the question."""
     files = [
         *sorted(Path(architectures.__file__).parent.glob("*.py")),
         Path(__file__).with_name("children") / "model.py",

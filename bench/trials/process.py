@@ -51,7 +51,7 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def check_device(planned: str) -> None:
-    """BenchError when the device is no longer the one that the trial was planned for: no GPU's trial runs on a CPU."""
+    """Raise BenchError if the device isn't the one that the trial was planned for: no GPU's trial runs on a CPU."""
     if (found := expected_device()) != planned:
         raise BenchError(f"The trial was planned for {planned}, but {found} is what there is now. Has the GPU gone?")
 

@@ -1,4 +1,4 @@
-"""What a record says of a trial's data, model and training, and a file of the model's layers."""
+"""Make a record's sections on data, model and training, and a file of the model's layers."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from bench.trials.progress import training_state
 
 
 def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The `dataset` of the record; `indexes` are the images of each split that the trial takes."""
+    """Make the `dataset` of the record; `indexes` are the images of each split that the trial uses."""
     return {
         "name": config.dataset,
         "fingerprint": pack.fingerprint,
@@ -37,7 +37,7 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
 def describe_training(
     training: Training, validations: Sequence[Mapping[str, float]], class_weights: Mapping[str, float]
 ) -> dict[str, Any]:
-    """The `training` of the record."""
+    """Make the `training` of the record."""
     state = training_state(training)
     return {
         **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
@@ -50,7 +50,7 @@ def describe_training(
 
 
 def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """The `model` of the record; writes the layers to the trial's folder, a row each.
+    """Make the `model` of the record; write the layers to the trial's folder, one row each.
 
     Args:
         folder: where the trial's weights stand, if they were saved.
@@ -70,7 +70,7 @@ def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
 
 
 def _file_mib(model: keras.Model, saved: Path) -> float | None:
-    """MiB of the weights on disk; where they were not kept, of a copy that is gone again. None for a full disk."""
+    """Measure the weights on disk in MiB, by a temporary copy if they were not kept; None if the disk is full."""
     if saved.is_file():
         return round(saved.stat().st_size / MIB, 3)
     try:
@@ -87,7 +87,7 @@ LAST = 2  # validations at the end, of ten: a fifth of the budget
 
 
 def convergence(scores: Sequence[float]) -> dict[str, float]:
-    """`val_mean_iou_rise`: mean of the last two scores less that of the two before; {} for fewer than four."""
+    """Compute `val_mean_iou_rise`: the mean of the last two scores minus that of the two before; {} below four."""
     if len(scores) < 2 * LAST:
         return {}
     return {"val_mean_iou_rise": round(fmean(scores[-LAST:]) - fmean(scores[-2 * LAST : -LAST]), 6)}

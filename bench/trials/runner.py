@@ -1,4 +1,4 @@
-"""Runs planned trials one after the other; a trial that ends badly becomes a row, and the rest go on."""
+"""Run planned trials one after the other; a trial that fails becomes a row, and the others continue."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def run(
     force: bool = False,
     executor: Executor | None = None,
 ) -> list[TrialRecord]:
-    """Run what is not done yet and return the records of all, in the order of `configs`.
+    """Run the trials that are not done yet and return the records of all, in the order of `configs`.
 
     Args:
         configs: resolved (`catalog.resolve_config`), with `init_from` as a folder (`start_from`).
@@ -56,7 +56,7 @@ def run(
 def _run_one(
     trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor, force: bool
 ) -> TrialRecord | None:
-    """The trial's record: an earlier final one, or a new one; None while another runner has the trial."""
+    """Return the trial's record, an earlier final one or a new one; None while another runner has the trial."""
     if trial.done and not force:
         _keep_weights(trial, results, observer)
         return trial.record
@@ -80,7 +80,7 @@ def _run_one(
 
 
 def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observer) -> None:
-    """Keep the weights of a trial that is done from now on, where that is asked for; say where there are none."""
+    """Keep the weights of a finished trial if that is asked for; say so if there are none."""
     folder = results.folder(trial.identity)
     if trial.config.keep_weights != "all":
         return
@@ -93,7 +93,7 @@ def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observe
 def _execute(
     trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor
 ) -> tuple[TrialRecord, bool]:
-    """Run the trial's process to its end, whatever end that is; the record, and whether Ctrl-C was pressed."""
+    """Run the trial's process to its end, however it ends; return the record and whether Ctrl-C was pressed."""
     folder = results.running_folder(trial.identity)
     shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
     folder.mkdir(parents=True)
@@ -128,7 +128,7 @@ def _execute(
 
 
 def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle) -> tuple[str, str] | None:
-    """Wait for the end; status and reason when it was the runner that ended the trial."""
+    """Wait for the end; return status and reason if the runner ended the trial."""
     limit = trial.config.timeout
     clock = time.monotonic()
     told: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
 
 
 def _progress(folder: Path) -> dict[str, Any]:
-    """How far a trial that failed had come."""
+    """Return how far a failed trial had come."""
     progress = read_json(folder / PROGRESS)
     return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
 

@@ -61,7 +61,7 @@ class Session:
         self.training_phase = "frozen" if config.freeze_encoder else "all"
 
     def run(self, fingerprint: str) -> dict[str, Any]:
-        """Train, test and measure; the parts of the record, by name.
+        """Train, test and measure; return the parts of the record by name.
 
         Args:
             fingerprint: of the data that the trial was planned with; BenchError if it has changed since.
@@ -112,7 +112,7 @@ class Session:
         }
 
     def build(self) -> None:
-        """Model and training, from the seed."""
+        """Build model and training from the seed."""
         train, classes = self.indexes["train"], len(self.pack.classes)
         weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
         self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
@@ -136,7 +136,7 @@ class Session:
             raise Diverged(f"Weights are no longer finite after step {self.training.meter.steps}.")
 
     def compile(self) -> float:
-        """Run every function once, off the budget's clock, and put the weights back; seconds of the first step."""
+        """Run every function once, off the budget's clock, restore the weights and return the first step's seconds."""
         engine, state = self.training.engine, self.training.engine.state()
         with self.instruments.memory.phase("first_step"):
             seconds = seconds_of(lambda: engine.wait(engine.train_step(*self.batch, 0.0)))
@@ -157,7 +157,7 @@ class Session:
         self.progress.phase("train")
 
     def validate(self, loss: float) -> None:
-        """Score the validation split, append to the history, keep the best weights where they are asked for."""
+        """Score the validation split, append to the history, keep the best weights if they are asked for."""
         self.progress.phase("validate")
         with self.ledger.phase("evaluate"):
             self.reestimate(STATISTICS_BATCHES)
@@ -180,14 +180,14 @@ class Session:
         self.progress.phase("train")
 
     def test(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """Score the selected weights on the test split, once; the metrics, and those weights' validation."""
+        """Score the selected weights on the test split, once; return the metrics and those weights' validation."""
         if self.best and self.best_phase != self.training_phase:
             with fine_tune.frozen_again(self.config, self.training):
                 return self.test_selected()
         return self.test_selected()
 
     def test_selected(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """As `test`, with the present engine."""
+        """Do as `test` with the present engine."""
         validation = self.validations[-1]
         if self.best:
             validation = max(self.validations, key=_mean_iou)
@@ -216,12 +216,12 @@ class Session:
 
     @property
     def predictor(self) -> Predictor:
-        """The model as it is now, on pictures."""
+        """Make the predictor of the model as it is now."""
         config = self.config
         return Predictor(self.training.engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
 
     def reestimate(self, statistics_batches: int) -> None:
-        """Batch norm statistics from the first training batches of seed 0."""
+        """Estimate batch norm statistics from the first training batches of seed 0."""
         train, size = self.indexes["train"], self.config.batch_size
         count = max(1, min(statistics_batches, len(train) // size))
         source = islice(training_batches(self.config, self.pack, train, 0), count)
@@ -229,7 +229,7 @@ class Session:
 
 
 def _weights(engine: Engine) -> list[np.ndarray]:
-    """A host copy of the model's variables; the optimizer's differ from phase to phase."""
+    """Copy the model's variables to the host; the optimizer's differ from phase to phase."""
     engine.pull()
     return [to_numpy(variable) for variable in engine.model.variables]
 

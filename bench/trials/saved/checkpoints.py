@@ -1,4 +1,4 @@
-"""A trial's weights on disk, and the way back: from a stored trial to a model, and to an engine that predicts."""
+"""Save a trial's weights, and turn a stored trial back into a model or an engine that predicts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from bench.training.engines.engine import Engine
 
 
 def save(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """Write the model's weights whole, then rename the file.
+    """Write the model's weights completely, then rename the file.
 
     Returns:
         For the record: `file` and `size_mib`; or `problem`, as of a full disk, for which no trial must be lost.
@@ -32,7 +32,7 @@ def save(model: keras.Model, folder: Path) -> dict[str, Any]:
 
 
 def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine:
-    """An engine that predicts with a stored trial's weights, on the backend that keras runs on.
+    """Make an engine that predicts with a stored trial's weights, on the backend that keras runs on.
 
     Args:
         config: of `stored.trained_config`.

@@ -1,4 +1,4 @@
-"""A stored trial's weights, scored again: on another split, size or data set of the same classes."""
+"""Score a stored trial's weights again: on another split, size or data set with the same classes."""
 
 import re
 import time
@@ -32,7 +32,7 @@ def evaluate_run(
     *,
     preparing: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Score a trial's saved weights; what was found, and the JSON file in the trial's folder that holds it.
+    """Score a trial's saved weights; return the results and the JSON file in the trial's folder that holds them.
 
     The table of the images stands beside that file. Batch norm statistics are those that the trial was tested with.
 
@@ -86,7 +86,7 @@ def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> 
 
 
 def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
-    """The trial's tuned threshold and minimum area; areas are pixels, so only at the size that they were tuned at."""
+    """Return the trial's tuned threshold and minimum area; areas are pixels, so only at the size of the tuning."""
     tuned = trial.record.metrics.get("tuned")
     if not tuned or config.eval_size != TrialConfig.from_dict(trial.record.config).eval_size:
         return None
