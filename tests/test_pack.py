@@ -298,7 +298,7 @@ def test_a_cache_folder_that_can_not_be_made_is_an_error(pets, tmp_path, monkeyp
 
 PLUGIN = """
 import numpy as np
-from bench.samples import Sample
+from bench.plugin import Sample
 
 class Squares:
     samples = tuple(Sample(f"s{i}", split, f"s{i}", token=f"s{i}") for i, split in enumerate(["train"] * 3 + ["test"]))
