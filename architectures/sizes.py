@@ -1,7 +1,7 @@
 """Which image sizes an architecture takes; needs no keras, so that the parent process can check a whole grid.
 
-The specs name the functions `..._divisor(backbone, given, defaults)`: what height and width must be multiples of, for
-the parameters that are given and the defaults of all. They raise BenchError for what can't go together.
+The specs name the functions `..._divisor(spec, backbone, given)`: what height and width must be multiples of with the
+parameters that are given. They raise BenchError for what can't go together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,17 +40,17 @@ def check_image_size(
     )
 
 
-def unet_divisor(backbone: str | None, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> int:
+def unet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
     """Each level below the first halves the image; a backbone ends at stride 32."""
     foreign = ("filters", "depth", "convs_per_block") if backbone else ("decoder_filters",)
     if strange := [name for name in foreign if name in given]:
         raise BenchError(
-            f"unet {'with' if backbone else 'without'} a backbone has no parameter '{strange[0]}'. "
+            f"{spec.name} {'with' if backbone else 'without'} a backbone has no parameter '{strange[0]}'. "
             f"Leave it out, or {'give no backbone' if backbone else 'give a backbone'}."
         )
     if backbone:
         return 32
-    return 2 ** (len(unet_levels(given.get("filters", defaults["filters"]), given.get("depth"))) - 1)
+    return 2 ** (len(unet_levels(given.get("filters", spec.defaults["filters"]), given.get("depth"))) - 1)
 
 
 def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
@@ -62,18 +62,18 @@ def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
     depth = len(levels) - 1 if depth is None else depth
     if depth < 1 or not levels or not all(isinstance(width, int) and width > 0 for width in levels):
         raise BenchError(
-            f"unet can't have the filters {levels} with depth {depth}. "
+            f"A U-Net can't have the filters {levels} with depth {depth}. "
             "It needs whole numbers above 0 and a depth of 1 or more, such as filters=[16,32,64]."
         )
     levels += [levels[-1] * 2**step for step in range(1, depth + 2 - len(levels))]
     return levels[: depth + 1]
 
 
-def segnet_divisor(backbone: str | None, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> int:
+def segnet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
     """Each stage halves the image; a backbone ends at stride 32, and the decoder mirrors VGG16."""
     if backbone and (strange := [name for name in ("filters", "convs") if name in given]):
         raise BenchError(f"segnet with a backbone has no parameter '{strange[0]}'. Leave it out, or give no backbone.")
-    params = {**defaults, **given}
+    params = {**spec.defaults, **given}
     return 2 ** len(segnet_levels(params["filters"], params["convs"]))
 
 
@@ -88,7 +88,7 @@ def segnet_levels(filters: Sequence[int], convs: Sequence[int]) -> list[tuple[in
     return list(zip(filters, convs, strict=True))
 
 
-def fcn_divisor(backbone: str | None, given: Mapping[str, Any], _defaults: Mapping[str, Any]) -> int:
+def fcn_divisor(_spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
     """The deepest features are at stride 32; only VGG16 has fully connected layers to make convolutions of."""
     if backbone not in (None, "vgg16") and "fc_filters" in given:
         raise BenchError(
@@ -97,7 +97,7 @@ def fcn_divisor(backbone: str | None, given: Mapping[str, Any], _defaults: Mappi
     return 32
 
 
-def outside_divisor(_backbone: str | None, given: Mapping[str, Any], _defaults: Mapping[str, Any]) -> int:
+def outside_divisor(_spec: ArchitectureSpec, _backbone: str | None, given: Mapping[str, Any]) -> int:
     """The deepest features are at stride 32; each of the four stages has its whole number."""
     for name in [name for name in ("filters", "blocks", "hidden_dims", "depths") if name in given]:
         values = list(given[name])

@@ -61,7 +61,7 @@ def test_the_model_has_one_output_and_no_auxiliary_weights(model):
     assert plain.count_params() == model.count_params()
 
 
-def test_the_auxiliary_loss_counts_0_4():
+def test_each_auxiliary_loss_counts_0_4():
     labels, logits, auxiliary = np.zeros(3), np.ones(3), np.full(3, 2.0)
 
     def loss(labels, logits):
@@ -69,6 +69,7 @@ def test_the_auxiliary_loss_counts_0_4():
 
     assert training_loss(loss, labels, logits) == 1.0
     assert training_loss(loss, labels, [logits, auxiliary]) == pytest.approx(1.0 + 0.4 * 2.0)
+    assert training_loss(loss, labels, [logits, auxiliary, logits]) == pytest.approx(1.0 + 0.4 * 2.0 + 0.4 * 1.0)
 
 
 def test_an_engine_trains_both_heads_and_predicts_with_one(model):

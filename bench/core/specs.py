@@ -64,14 +64,19 @@ class ArchitectureSpec:
     def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
         """The number that height and width must be multiples of, in pixels.
 
-        A function that `size_divisor` names takes the backbone, `params` and the defaults of all parameters.
+        A function that `size_divisor` names takes this spec, the backbone and `params`.
         """
         if isinstance(self.size_divisor, int):
             return self.size_divisor
-        given, defaults = params or {}, {param.name: param.default for param in self.params}
-        if self.size_divisor in defaults:
-            return int({**defaults, **given}[self.size_divisor])
-        return int(import_by_name(self.size_divisor)(backbone, given, defaults))
+        given, all_params = params or {}, {**self.defaults, **(params or {})}
+        if self.size_divisor in all_params:
+            return int(all_params[self.size_divisor])
+        return int(import_by_name(self.size_divisor)(self, backbone, given))
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The default of each parameter."""
+        return {param.name: param.default for param in self.params}
 
 
 @dataclass(frozen=True)

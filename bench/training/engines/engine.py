@@ -119,20 +119,27 @@ def decide(logits: Any) -> tuple[Any, Any]:
     return classes, ops.zeros((0,), "float32")
 
 
-AUXILIARY_WEIGHT = 0.4  # of the auxiliary loss: the paper's section 5.1
+AUXILIARY_WEIGHT = 0.4  # of an auxiliary loss: PSPNet's paper, section 5.1
 
 
 def training_model(model: keras.Model) -> keras.Model:
-    """The model to train: `model` itself, or with the outputs [logits, auxiliary logits]; layers are shared."""
+    """The model to train: `model` itself, or with the outputs [logits, *auxiliary logits]; layers are shared.
+
+    `model.auxiliary_logits` is a tensor, or a list of tensors.
+    """
     auxiliary = getattr(model, "auxiliary_logits", None)
     if auxiliary is None:
         return model
-    return keras.Model(model.input, [model.output, auxiliary], name=f"{model.name}_training")
+    heads = auxiliary if isinstance(auxiliary, list) else [auxiliary]
+    return keras.Model(model.input, [model.output, *heads], name=f"{model.name}_training")
 
 
 def training_loss(loss: Callable[[Any, Any], Any], labels: Any, outputs: Any) -> Any:
-    """The loss of what `training_model` returns: that of the logits, plus 0.4 times that of the auxiliary ones."""
+    """The loss of what `training_model` returns: that of the logits, plus 0.4 times that of each auxiliary output."""
     if not isinstance(outputs, list):
         return loss(labels, outputs)
-    logits, auxiliary = outputs
-    return loss(labels, logits) + AUXILIARY_WEIGHT * loss(labels, auxiliary)
+    logits, *auxiliary = outputs
+    total = loss(labels, logits)
+    for output in auxiliary:
+        total = total + AUXILIARY_WEIGHT * loss(labels, output)
+    return total
