@@ -5,8 +5,10 @@ is the other side of the parity test: it loads the weights that the test stored 
 them.
 """
 
+import contextlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,20 @@ class Case:
             if "Drop" in type(layer).__name__:
                 layer.rate = 0.0
         return model
+
+
+@contextlib.contextmanager
+def zero_initializers() -> Iterator[None]:
+    """Zeros for random values: drawing them takes most of a large model's time."""
+    kinds = (keras.initializers.VarianceScaling, keras.initializers.RandomNormal, keras.initializers.TruncatedNormal)
+    before = [kind.__call__ for kind in kinds]
+    for kind in kinds:
+        kind.__call__ = lambda self, shape, dtype=None, **_: np.zeros(shape, dtype or "float32")
+    try:
+        yield
+    finally:
+        for kind, call in zip(kinds, before, strict=True):
+            kind.__call__ = call
 
 
 def cases() -> list[Case]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from architecture_contract import Case, cases, small_cases
+from architecture_contract import Case, cases, small_cases, zero_initializers
 
 from bench.architectures import SPECS_FILE
 from bench.core.errors import BenchError
@@ -44,7 +44,8 @@ def _lines(items: list[str], brackets: str, indent: str = "") -> str:
 
 def parameter_counts(case: Case) -> list[int]:
     """All parameters and the trainable ones."""
-    model = case.build(2 * case.divisor, 2 * case.divisor)
+    with zero_initializers():
+        model = case.build(2 * case.divisor, 2 * case.divisor)
     return [model.count_params(), sum(math.prod(weight.shape) for weight in model.trainable_weights)]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from architecture_contract import zero_initializers
 
 from bench.config import catalog
 
@@ -147,14 +148,6 @@ def reasons(entry: dict, model: keras.Model) -> Reasons:
     return REASONS[arch, entry["origin"].split()[0]](model, encoder)
 
 
-@pytest.fixture(autouse=True)
-def without_values(monkeypatch):
-    """Zeros for random values: drawing them takes most of the time."""
-    for name in ("VarianceScaling", "RandomNormal", "TruncatedNormal"):
-        kind = getattr(keras.initializers, name)
-        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype))
-
-
 def _case(entry: dict) -> object:
     """The small encoders in every run, the large ones in the full matrix."""
     quick = entry["ours"].endswith((":mobilenet_v2", "segformer"))
@@ -169,6 +162,7 @@ def test_every_parameter_more_or_less_has_its_reason(entry):
     if spec.package and importlib.util.find_spec(spec.package) is None:
         pytest.skip(f"{spec.package} is not installed")
     build = catalog.load_builder(spec)
-    model = build((96, 96, 3), CLASSES, backbone=encoder or None, **entry["params"])
+    with zero_initializers():
+        model = build((96, 96, 3), CLASSES, backbone=encoder or None, **entry["params"])
     ours = sum(math.prod(w.shape) for w in model.trainable_weights)
     assert ours - entry["trainable"] == sum(reasons(entry, model).values()), reasons(entry, model)
