@@ -56,6 +56,31 @@ def unet(model: keras.Model, encoder: str) -> Reasons:
     return reasons
 
 
+def unet_plus_plus(model: keras.Model, encoder: str) -> Reasons:
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "biases of the nodes": biases(model, "x") + biases(model, "final"),
+        "1x1 head, theirs 3x3": -8 * 16 * CLASSES,
+    }
+    if encoder == "mobilenet_v2":  # theirs: the bottlenecks' ends and 1280 from the top, where we take expansions
+        reasons["no top"] = -MOBILENET_TOP
+        ours, theirs = (96, 144, 192, 576, 320), (16, 24, 32, 96, 1280)
+        reasons["other features"] = nested_nodes(ours) - nested_nodes(theirs)
+    return reasons
+
+
+def nested_nodes(features: tuple[int, ...]) -> int:
+    """Kernels and batch norms of U-Net++'s nodes on features of these channels, finest first."""
+    last, count = (32, 64, 128, 256), 0
+    for i, channels in enumerate(features[:-1]):
+        below = features[i + 1]
+        for j in range(1, 5 - i):
+            width = last[i] if i + j == 4 else channels
+            below = last[i + 1] if i + j == 4 and j > 1 else below
+            count += 9 * (j * channels + below) * width + 9 * width * width + 4 * width
+    return count
+
+
 def pspnet(model: keras.Model, encoder: str) -> Reasons:
     """Theirs ends the encoder at stride 8 without dilation, but keeps (and counts) its deeper layers."""
     channels = {"resnet50": 512, "mobilenet_v2": 32}[encoder]
@@ -128,6 +153,7 @@ def outside_head(model: keras.Model, encoder: str) -> Reasons:
 
 REASONS: dict[tuple[str, str], Callable[[keras.Model, str], Reasons]] = {
     ("unet", "segmentation_models_pytorch"): unet,
+    ("unet_plus_plus", "segmentation_models_pytorch"): unet_plus_plus,
     ("pspnet", "segmentation_models_pytorch"): pspnet,
     ("deeplab_v3", "segmentation_models_pytorch"): deeplab_v3,
     ("deeplab_v3", "torchvision"): deeplab_v3,
