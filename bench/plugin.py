@@ -88,7 +88,7 @@ def _location(function: Callable[..., Any]) -> str:
 def params_of(
     build: Callable[..., Any], help: Mapping[str, str], choices: Mapping[str, Sequence[Any]]
 ) -> tuple[Param, ...]:
-    """The parameters of a builder that a user can set: all but what the trial gives; each needs a default."""
+    """List the parameters of a builder that a user can set: all but what the trial gives; each needs a default."""
     params = []
     for parameter in inspect.signature(build).parameters.values():
         if parameter.name in _GIVEN_BY_THE_TRIAL or parameter.kind is parameter.VAR_KEYWORD:
@@ -106,7 +106,7 @@ def params_of(
 
 
 def _type_of(parameter: inspect.Parameter, builder: str) -> str:
-    """The type of a parameter by its default, by its annotation where that is None: `int | None`."""
+    """Find the type of a parameter by its default, or by its annotation (`int | None`) if that is None."""
     default = parameter.default
     kind = str(parameter.annotation).removesuffix(" | None") if default is None else _TYPES.get(type(default), "")
     if kind not in _TYPES.values():
@@ -133,12 +133,12 @@ def probe(source: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def architecture_from(values: dict[str, Any]) -> ArchitectureSpec:
-    """The reverse of what `probe` prints for an architecture."""
+    """Read an architecture's spec from what `probe` returns."""
     return ArchitectureSpec(**{**_tuples(values), "params": _params(values)})
 
 
 def dataset_from(values: dict[str, Any]) -> DatasetSpec:
-    """The reverse of what `probe` prints for a data set."""
+    """Read a data set's spec from what `probe` returns."""
     # An answer that was kept by an older version has neither.
     source = KaggleSource(**_tuples(values["kaggle"])) if values.get("kaggle") else None
     return DatasetSpec(**{**_tuples(values), "params": _params(values), "kaggle": source})

@@ -1,4 +1,4 @@
-"""The one table of Keras backends: what the planning process knows of each without importing it.
+"""The table of Keras backends: what the planning process knows of each without importing it.
 
 What a backend does stands in bench/training/engines/, which a row names: `engine` runs a model's steps, `runtime`
 asks the backend for its devices, memory, libraries and profiler.
@@ -59,11 +59,11 @@ DEFAULT_BACKEND = BACKENDS[0]  # Keras's own default too
 
 
 def installed(package: str) -> bool:
-    """Whether a backend, or any other package, is installed; imports nothing."""
+    """Tell whether a backend, or any other package, is installed; import nothing."""
     return package in sys.modules or importlib.util.find_spec(package) is not None
 
 
 def quickest(accepted: Iterable[str] = BACKENDS) -> str | None:
-    """The installed one of the accepted backends that keras starts soonest with."""
+    """Choose the installed one of the accepted backends with which keras starts soonest."""
     found = [name for name in accepted if name in TABLE and installed(name)]
     return min(found, key=lambda name: TABLE[name].start_seconds, default=None)

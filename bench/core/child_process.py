@@ -1,4 +1,4 @@
-"""Asks a function in a child process, which may import what the planning process must not: keras, or a plug-in.
+"""Call a function in a child process, which may import what the planning process must not: keras, or a plug-in.
 
 Requests and answers are JSON objects, one a line. They pass through descriptors of their own, so that what libraries
 print is never taken for an answer: it goes to standard error. A function that throws is answered as `{"error": text}`
@@ -27,7 +27,7 @@ KILLED = -9  # the exit code of a process that the system, or `kill -9`, has end
 
 
 class ChildEnded(BenchError):
-    """A child process that gave no answer, and why in one line; `code` is its exit code, None if `ask` ended it."""
+    """An error: a child process gave no answer; `code` is its exit code, None if `ask` ended it."""
 
     def __init__(self, reason: str, code: int | None = None):
         super().__init__(reason)
@@ -35,7 +35,7 @@ class ChildEnded(BenchError):
 
 
 def environment(backend: str | None) -> dict[str, str]:
-    """The variables of every process that may import a backend, None for Keras's own choice.
+    """Make the environment of a process that may import a backend; None leaves the choice to Keras.
 
     Memory is taken as needed, so that its peak means something, and all of it if need be; logs are quiet.
     """
@@ -52,7 +52,7 @@ def environment(backend: str | None) -> dict[str, str]:
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module without looking for packages in the working directory."""
+    """Make the command that runs a module without looking for packages in the working directory."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
@@ -65,7 +65,7 @@ def ask(
     watch: Callable[[int], str] = lambda number: "",
     echo: bool = False,
 ) -> list[dict[str, Any]]:
-    """Call a function with each request's values, all in one new process; its answers in their order.
+    """Call a function with each request's values, all in one new process; return its answers in order.
 
     Args:
         target: "module:function", which takes a request's values by name and returns a JSON-able dictionary.
@@ -102,7 +102,7 @@ def ask(
 def _communicate(
     process: "subprocess.Popen[str]", text: str, timeout: float, watch: Callable[[int], str]
 ) -> tuple[str, str]:
-    """Standard output and error of the process; ChildEnded when its time is over or `watch` objects."""
+    """Read standard output and error of the process; raise ChildEnded after its time or if `watch` objects."""
     started, unsent = time.monotonic(), text
     while True:
         try:
@@ -116,7 +116,7 @@ def _communicate(
 
 
 def ending(code: int | None, printed: str) -> str:
-    """How a process ended, with its last line; that alone if it is a traceback's."""
+    """Say how a process ended, with its last line; only that line if it is a traceback's."""
     lines = printed.strip().splitlines()
     if code == 1 and lines:
         return lines[-1]
@@ -148,7 +148,7 @@ def _answer(function: Callable[..., dict[str, Any]], request: dict[str, Any]) ->
 
 
 def end_with_parent(parent: int) -> None:
-    """Let this process end soon after its parent, whose number that is."""
+    """Let this process end soon after the parent with that process id."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,8 +1,8 @@
-"""The one exception that the command line turns into a line and exit code 2."""
+"""The exception that the command line turns into one line and exit code 2."""
 
 
 class BenchError(ValueError):
-    """A user's mistake or a missing thing, in one sentence.
+    """An error in one sentence: a user's mistake, or something that is missing.
 
     The message says what was given, what is accepted and what to do.
     """

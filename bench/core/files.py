@@ -49,7 +49,7 @@ def write_file(path: Path, content: bytes, advice: str) -> Path:
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file is a temporary one of `write_atomically`: being written, or left by a process that died."""
+    """Tell whether a file is a temporary one of `write_atomically`: being written, or left by a process that died."""
     return path.name.startswith(".") and MARK in path.name
 
 

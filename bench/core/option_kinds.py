@@ -16,7 +16,7 @@ from bench.core.specs import Budget
 
 @dataclass(frozen=True)
 class Kind:
-    """How the values of an option are read, named and typed."""
+    """A kind of values: how they are read, named and typed."""
 
     parse: Callable[[Any], Any]
     accepted: str  # for messages
@@ -62,7 +62,7 @@ def _name_or_index(value: Any) -> str:
 
 
 def _size(value: Any) -> tuple[int, int]:
-    """Height and width in pixels: `128`, `96x128`."""
+    """Read height and width in pixels: `128`, `96x128`."""
     height, cross, width = str(value).lower().partition("x")
     size = (int(height), int(width if cross else height))
     if min(size) < 1:
@@ -79,7 +79,7 @@ def _class_weights(value: Any) -> str:
 
 
 def _seconds(value: Any) -> float:
-    """A wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
+    """Read a wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
     try:
         seconds = _number(value)
     except ValueError as error:
@@ -114,7 +114,7 @@ PARAMETERS = Kind(_text, "key=value", list[str] | None, "key=value")
 
 
 def text_of(value: Any) -> str:
-    """A value as a user would write it: `128`, `96x128`, `10m`, `0.001`, `none`."""
+    """Write a value as a user would: `128`, `96x128`, `10m`, `0.001`, `none`."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What an option is: a field of `TrialConfig` whose metadata says all that is to be known of it.
+"""Define an option: a field of `TrialConfig` whose metadata says everything about it.
 
 Commands, TOML names, parsing, checks, the trial's key, numeric columns, the estimate of a run's time and the reference
 in `results/README.md` are made from it: bench/core/trial_config.py is the table, and a new option is a new field there.
@@ -53,22 +53,22 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """`--image-size`."""
+        """The name on the command line, such as `--image-size`."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def range(self) -> str:
-        """What is accepted, for messages."""
+        """The accepted values, for messages."""
         return self.accepted or ", ".join(self.choices) or self.kind.accepted
 
     def help_text(self) -> str:
-        """The help of the command's parameter."""
+        """Write the help of the command's parameter."""
         text = self.help if self.help.endswith(".") else f"{self.help}: {', '.join(self.choices)}."
         default = self.default_text or text_of(self.default)
         return text if default == "-" else f"{text} Default: {default}."
 
     def read(self, value: Any, several: str = "") -> Any:
-        """A value from its text or from TOML's type.
+        """Read a value from its text or from TOML's type.
 
         Args:
             several: added to what is accepted.
@@ -96,7 +96,7 @@ _KEY = "option"
 
 
 def option(default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MISSING, **said: Any) -> Any:
-    """A dataclass field that is an option.
+    """Make a dataclass field that is an option.
 
     Args:
         default: the protocol's; none for a field that must be given.
@@ -110,7 +110,7 @@ def option(default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MIS
 
 
 def table(config: Any) -> dict[str, Option]:
-    """The options of a dataclass, by field, in its order."""
+    """List the options of a dataclass by field, in its order."""
     return {f.name: _completed(f) for f in fields(config)}
 
 

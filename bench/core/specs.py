@@ -1,4 +1,4 @@
-"""What is registered, what is run and what is recorded: small frozen dataclasses.
+"""Small frozen dataclasses of what is registered, run and recorded.
 
 Nothing here imports keras, NumPy or pandas: the parent process plans a whole night with it.
 """
@@ -41,7 +41,7 @@ class Param:
 
 @dataclass(frozen=True)
 class ArchitectureSpec:
-    """Everything that the parent needs to know of an architecture; `build` is resolved in the trial."""
+    """Everything that the planning process needs to know of an architecture; `build` is resolved in the trial."""
 
     name: str
     build: str  # "module:function"; a plug-in's module is the path of its file
@@ -62,7 +62,7 @@ class ArchitectureSpec:
     package: str | None = None  # imported by the builder alone, such as "keras_hub", whose extra is keras-hub
 
     def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
-        """The number that height and width must be multiples of, in pixels.
+        """Return the number of pixels that height and width must be multiples of.
 
         A function that `size_divisor` names takes this spec, the backbone and `params`.
         """
@@ -102,7 +102,7 @@ class SubmissionFormat:
 
 @dataclass(frozen=True)
 class KaggleSource:
-    """What a data set needs of a Kaggle competition."""
+    """The files of a Kaggle competition that a data set needs."""
 
     competition: str  # its name in the address
     files: tuple[str, ...]  # the archives; empty: all that the competition has
@@ -113,7 +113,7 @@ class KaggleSource:
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Everything that the parent needs to know of a data set; `adapter` is resolved when it is read."""
+    """Everything that the planning process needs to know of a data set; `adapter` is resolved when it is read."""
 
     name: str
     adapter: str  # "module:function", called as adapter(data_dir, **params) -> Dataset
@@ -131,7 +131,7 @@ class DatasetSpec:
 
     @property
     def num_classes(self) -> int:
-        """Classes, background included, ignored label not."""
+        """The number of classes, with the background, without the ignored label."""
         return len(self.classes)
 
 
@@ -150,14 +150,14 @@ _BUDGET_HELP = "Accepted: a number and a unit, such as 10m, 90s, 2h, 2000steps, 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much training a trial gets: an amount of seconds, steps, epochs or images."""
+    """The amount of training of a trial: seconds, steps, epochs or images."""
 
     amount: float
     unit: str  # "seconds", "steps", "epochs" or "images"
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """Read `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; BenchError otherwise."""
+        """Read `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; else raise BenchError."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
         unit = match and _UNITS.get(match[3].rstrip("s") + "s" if len(match[3]) > 1 else match[3])
         if not match or not unit:
@@ -179,13 +179,13 @@ class Budget:
 
 
 def _plain(number: float) -> str:
-    """All digits of a number, without an exponent."""
+    """Write all digits of a number, without an exponent."""
     return str(int(number)) if number == int(number) else format(Decimal(repr(float(number))), "f")
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What a trial left behind; one JSON file. results/README.md explains every value and unit."""
+    """The record of a trial, one JSON file; results/README.md explains every value and unit."""
 
     key: str  # hash of the configuration's identity
     device: str  # "NVIDIA H200", "AMD EPYC 9654, 2 cores"
@@ -213,12 +213,12 @@ class TrialRecord:
     protocol_version: int = PROTOCOL_VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the record as values that JSON can hold."""
         return {**asdict(self), "log_tail": list(self.log_tail)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialRecord":
-        """The reverse of `to_dict`; unknown fields are left out, a missing one raises BenchError."""
+        """Make a record from what `to_dict` returned; drop unknown fields, raise BenchError for a missing one."""
         known = {f.name for f in fields(cls)}
         missing = {"key", "device", "repeat", "status", "config"} - set(values)
         if missing:

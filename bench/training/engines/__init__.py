@@ -1,4 +1,4 @@
-"""The only code that knows which backend runs: compiled steps (`Engine`), and what is asked of its device (`Runtime`).
+"""The only code that knows which backend runs: compiled steps (`Engine`) and questions to its device (`Runtime`).
 
 `bench.core.backends` has a row for each backend, which names its two classes. Importing this module imports no keras.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def create_engine(
     model: "keras.Model", optimizer: Any, *, loss: "Loss", transform: "Transform", jit: str = "auto"
 ) -> "Engine":
-    """The engine of the backend that keras was imported with.
+    """Return the engine of the backend that keras was imported with.
 
     Args:
         model: uint8 images are cast and scaled to [0, 1] before it; returns logits.
@@ -35,12 +35,12 @@ def create_engine(
 
 
 def create_runtime(backend: str) -> Runtime:
-    """The runtime of a backend, which is imported."""
+    """Import a backend's runtime and return it."""
     return import_by_name(TABLE[backend].runtime)()
 
 
 def devices(backend: str) -> dict[str, str]:
-    """What `bench doctor` asks in a child process: the names of a backend's devices."""
+    """List the names of a backend's devices; `bench doctor` calls this in a child process."""
     return {"devices": ", ".join(create_runtime(backend).devices())}
 
 

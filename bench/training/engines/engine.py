@@ -1,4 +1,4 @@
-"""What an engine is: the steps that a trial needs, compiled where the backend compiles."""
+"""The protocol of an engine: the steps that a trial needs, compiled if the backend compiles."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -35,11 +35,11 @@ class Engine(ABC):
 
     @abstractmethod
     def _is_compiled(self, jit: str) -> bool:
-        """Whether the steps are to be compiled; BenchError for "on" where they can't be."""
+        """Tell whether to compile the steps; raise BenchError for "on" if they can't be compiled."""
 
     @abstractmethod
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> Any:
-        """One step of the optimizer; returns the loss, a scalar on the device.
+        """Take one step of the optimizer; return the loss, a scalar on the device.
 
         Args:
             images: uint8 (B, H, W, 3).
@@ -58,22 +58,22 @@ class Engine(ABC):
 
     @abstractmethod
     def logits(self, images: Any) -> Any:
-        """Logits of uint8 images (B, H, W, 3): float32 (B, H, W, C), on the device; compiled at the first call."""
+        """Compute logits float32 (B, H, W, C) of uint8 images (B, H, W, 3) on the device; the first call compiles."""
 
     @abstractmethod
     def update_statistics(self, images: Any) -> None:
-        """A forward pass of uint8 images in training mode: only moving statistics change."""
+        """Run uint8 images forward in training mode: only moving statistics change."""
 
     @abstractmethod
     def put(self, array: np.ndarray) -> Any:
-        """A copy of the array on the device."""
+        """Copy the array to the device."""
 
     @abstractmethod
     def wait(self, value: Any) -> None:
         """Return when `value` has been computed."""
 
     def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
-        """Bytes of temporaries and results that a compiled program takes beside what it is given.
+        """Return the bytes of temporaries and results that a compiled program needs besides its inputs.
 
         Args:
             program: "train" or "inference", which has run on this batch before.
@@ -91,7 +91,7 @@ class Engine(ABC):
         """Take over variables that were assigned."""
 
     def state(self) -> list[np.ndarray]:
-        """A host copy of every variable of model and optimizer."""
+        """Copy every variable of model and optimizer to the host."""
         self.pull()
         return [to_numpy(variable) for variable in self._variables()]
 
@@ -107,12 +107,12 @@ class Engine(ABC):
 
 
 def to_numpy(variable: Any) -> np.ndarray:
-    """A host copy of a Keras variable's value."""
+    """Copy a Keras variable's value to the host."""
     return np.array(ops.convert_to_numpy(ops.copy(variable)))
 
 
 def decide(logits: Any) -> tuple[Any, Any]:
-    """Logits (B, H, W, C) to classes and, for two classes, the probability of class 1."""
+    """Turn logits (B, H, W, C) into classes and, for two classes, the probability of class 1."""
     classes = ops.cast(ops.argmax(logits, axis=-1), "uint8")
     if logits.shape[-1] == 2:
         return classes, ops.sigmoid(logits[..., 1] - logits[..., 0])
