@@ -17,10 +17,11 @@ from bench.profiling.instruments import Instruments
 from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines import create_engine, create_runtime, set_seed
-from bench.training.engines.engine import Engine
+from bench.training.engines.engine import Engine, training_model
 from bench.training.initial_weights import shared_draws
 from bench.training.loop import Training
 from bench.training.losses import Loss, loss_function
+from bench.training.optimizer import create_optimizer
 
 
 def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
@@ -55,10 +56,10 @@ def build_training(
     indexes: np.ndarray,
     class_weights: Sequence[float] | None = None,
 ) -> Training:
-    """Adam, the loss and the batches for a model, ready to train on the images at `indexes`."""
+    """The optimizer, the loss and the batches for a model, ready to train on the images at `indexes`."""
     loss = loss_function(config.loss, class_weights)
     return Training(
-        engine=build_engine(config, model, keras.optimizers.Adam(config.lr), loss),
+        engine=build_engine(config, model, create_optimizer(config, training_model(model)), loss),
         batches=training_batches(config, pack, indexes, config.seed),
         meter=Meter(config.budget, config.batch_size, len(indexes)),
         lr=config.lr,

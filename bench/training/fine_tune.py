@@ -14,7 +14,7 @@ from bench.core.registry import unknown_name_message
 from bench.core.trial_config import TrialConfig
 from bench.training.build import build_engine
 from bench.training.loop import Training
-from bench.training.optimizer import ResumedAdam, resume
+from bench.training.optimizer import create_optimizer, resume
 
 
 def encoder_layers(model: keras.Model) -> list[keras.Layer]:
@@ -75,7 +75,8 @@ def start_fine_tuning(config: TrialConfig, training: Training) -> None:
     earlier = training.engine
     earlier.pull()  # before the model's list of trainable variables changes
     unfreeze(earlier.model, config.unfreeze_from)
-    engine = build_engine(config, earlier.model, ResumedAdam(config.lr), earlier.loss)
+    optimizer = create_optimizer(config, earlier.training_model, resumable=True)
+    engine = build_engine(config, earlier.model, optimizer, earlier.loss)
     engine.pull()
     resume(engine.optimizer, earlier.optimizer)
     engine.push()
@@ -91,7 +92,8 @@ def frozen_again(config: TrialConfig, training: Training) -> Iterator[None]:
     later.pull()
     unfrozen = [layer for layer in encoder_layers(later.model) if layer.trainable]
     freeze(later.model)
-    training.engine = build_engine(config, later.model, keras.optimizers.Adam(config.lr), later.loss)
+    optimizer = create_optimizer(config, later.training_model)
+    training.engine = build_engine(config, later.model, optimizer, later.loss)
     yield
     for layer in unfrozen:
         layer.trainable = True

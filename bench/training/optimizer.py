@@ -1,9 +1,21 @@
-"""Adam that takes over from another Adam when more of the model begins to train."""
+"""A configuration's optimizer, and how it takes over from an earlier one when more of the model begins to train."""
 
 from typing import Any
 
 import keras
 from keras import ops
+
+from bench.core.trial_config import TrialConfig
+
+
+def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool = False) -> keras.optimizers.Optimizer:
+    """Build the configuration's optimizer for a model.
+
+    Args:
+        model: the one whose weights are trained, auxiliary head included.
+        resumable: it takes over from an earlier one (`resume`).
+    """
+    return (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr)
 
 
 class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's classes have no types

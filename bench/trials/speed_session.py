@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from bench.config import catalog
@@ -18,8 +17,9 @@ from bench.results.store import write_json
 from bench.training import augment
 from bench.training.build import build_engine, build_model, trial_environment
 from bench.training.engines import create_runtime
-from bench.training.engines.engine import Engine
+from bench.training.engines.engine import Engine, training_model
 from bench.training.loop import Diverged
+from bench.training.optimizer import create_optimizer
 from bench.trials.batch_search import find_batch_size
 from bench.trials.local_process import IF_KILLED
 from bench.trials.model_speed import (
@@ -164,7 +164,7 @@ def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
 def build(config: TrialConfig) -> tuple[Engine, Batch]:
     """Model and optimizer as an engine, and a batch on the device, from the seed."""
     model = build_model(config, catalog.dataset(config).num_classes)
-    engine = build_engine(config, model, keras.optimizers.Adam(config.lr))
+    engine = build_engine(config, model, create_optimizer(config, training_model(model)))
     return engine, random_batch(engine, config, config.batch_size)
 
 
