@@ -183,6 +183,16 @@ class TrialConfig:
         unit="images",
         meaning="of a training step",
     )
+    optimizer: str = option(
+        "adam",
+        panel=TRAINING,
+        choices=("adam", "adamw", "sgd"),
+        help="What updates the weights: adam, adamw, or sgd (momentum 0.9, Nesterov).",
+        of_speed=True,
+        step_time=True,
+        meaning="what updated the weights: `adam`, `adamw` (the same update; the usual name of Adam with weight "
+        "decay) or `sgd` (with Nesterov's momentum of 0.9)",
+    )
     lr: float = option(
         1e-3,
         kind=NUMBER,
@@ -190,7 +200,7 @@ class TrialConfig:
         help="The learning rate at the start of the schedule.",
         accepts=_is_positive,
         accepted="a number above 0, such as 0.001",
-        meaning="Adam's learning rate at the start of the schedule",
+        meaning="the learning rate at the start of the schedule",
     )
     schedule: str = option(
         "linear",

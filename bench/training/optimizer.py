@@ -1,11 +1,14 @@
 """A configuration's optimizer, and how it takes over from an earlier one when more of the model begins to train."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import ops
 
 from bench.core.trial_config import TrialConfig
+
+SGD_MOMENTUM = 0.9
 
 
 def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool = False) -> keras.optimizers.Optimizer:
@@ -15,7 +18,18 @@ def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool
         model: the one whose weights are trained, auxiliary head included.
         resumable: it takes over from an earlier one (`resume`).
     """
+    if config.optimizer == "sgd":
+        kind = ResumedSGD if resumable else keras.optimizers.SGD
+        return kind(config.lr, momentum=SGD_MOMENTUM, nesterov=True)
     return (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr)
+
+
+class ResumedSGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras's classes have no types
+    """SGD with the momenta of an earlier one; variables that the earlier one hadn't start with a momentum of 0."""
+
+    def resume(self, earlier: keras.optimizers.SGD) -> None:
+        """Take over what the earlier optimizer knows; both are built, and this one has made no step."""
+        _take_over(self, earlier, ((self.momentums, earlier.momentums),))
 
 
 class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's classes have no types
@@ -31,16 +45,9 @@ class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's class
 
     def resume(self, earlier: keras.optimizers.Adam) -> None:
         """Take over what the earlier optimizer knows; both are built, and this one has made no step."""
-        index = {id(variable): i for i, variable in enumerate(earlier._trainable_variables)}
-        late = set()
-        for i, variable in enumerate(self._trainable_variables):
-            if id(variable) not in index:
-                late.add(i)
-                continue
-            for mine, its in ((self._momentums, earlier._momentums), (self._velocities, earlier._velocities)):
-                mine[i].assign(its[index[id(variable)]])
-        self.iterations.assign(earlier.iterations)
-        self.late, self.since = frozenset(late), int(ops.convert_to_numpy(earlier.iterations))
+        moments = (self._momentums, earlier._momentums), (self._velocities, earlier._velocities)
+        self.late = _take_over(self, earlier, moments)
+        self.since = int(ops.convert_to_numpy(earlier.iterations))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """As Adam's, with the late variables' own correction of the bias in the learning rate."""
@@ -53,8 +60,26 @@ class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's class
         return ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
 
 
+def _take_over(
+    mine: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer, slots: Iterable[tuple[list[Any], list[Any]]]
+) -> frozenset[int]:
+    """Copy the step count and pairs of lists, mine and the earlier one's, of a state for each variable.
+
+    Returns:
+        The indexes of the variables that the earlier one hadn't.
+    """
+    index = {id(variable): i for i, variable in enumerate(earlier._trainable_variables)}
+    places = [index.get(id(variable)) for variable in mine._trainable_variables]
+    for states, its in slots:
+        for state, place in zip(states, places, strict=True):
+            if place is not None:
+                state.assign(its[place])
+    mine.iterations.assign(earlier.iterations)
+    return frozenset(i for i, place in enumerate(places) if place is None)
+
+
 def resume(optimizer: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer) -> None:
-    """`ResumedAdam.resume`, also where both scale their loss: the scale goes on as well."""
+    """Let a resumable optimizer take over from an earlier one; where both scale their loss, the scale goes on too."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer.dynamic_scale.assign(earlier.dynamic_scale)
         optimizer.step_counter.assign(earlier.step_counter)

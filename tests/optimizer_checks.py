@@ -1,0 +1,72 @@
+"""Run under one backend: `python tests/optimizer_checks.py`. Prints a JSON object of what steps of an engine found.
+
+The model is a 1x1 convolution of kernel 1 and bias 0, its images are black, and the loss is the mean of the first
+logit: the gradient is 1 for the first bias and 0 for all else.
+"""
+
+import json
+
+import keras
+import numpy as np
+from keras import ops
+
+from bench.core.trial_config import TrialConfig
+from bench.training.augment import to_float
+from bench.training.engines import create_engine
+from bench.training.engines.engine import training_model
+from bench.training.optimizer import create_optimizer, resume
+
+BATCH = np.zeros((1, 4, 4, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), np.zeros((1, 1), np.float32)
+
+
+def engine(precision="float32", model=None, resumable=False, **options):
+    """An engine of the optimizer that a configuration asks for."""
+    keras.config.set_dtype_policy(precision)
+    if model is None:
+        inputs = keras.Input((4, 4, 3))
+        ones = keras.initializers.Ones()
+        model = keras.Model(inputs, keras.layers.Conv2D(2, 1, kernel_initializer=ones, dtype="float32")(inputs))
+    optimizer = create_optimizer(TrialConfig("", "", **options), training_model(model), resumable=resumable)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return create_engine(
+        model,
+        optimizer,
+        loss=lambda labels, logits: ops.mean(logits[..., 0]),
+        transform=lambda images, labels, draws: (to_float(images), labels),
+    )
+
+
+def stepped(made, rates):
+    """The first value of the kernel and of the bias after each step."""
+    found = []
+    for rate in rates:
+        made.wait(made.train_step(*map(made.put, BATCH), rate))
+        made.pull()
+        kernel, bias = (ops.convert_to_numpy(variable) for variable in made.model.trainable_variables)
+        found.append([float(kernel.flat[0]), float(bias[0])])
+    return found
+
+
+def resumed():
+    """SGD that takes over after one step: the second step goes on with its momentum."""
+    first = engine(optimizer="sgd")
+    stepped(first, [0.1])
+    second = engine(optimizer="sgd", model=first.model, resumable=True)
+    second.pull()
+    resume(second.optimizer, first.optimizer)
+    second.push()
+    return stepped(second, [0.1])
+
+
+print(
+    json.dumps(
+        {
+            "sgd": stepped(engine(optimizer="sgd"), [0.1, 0.1]),
+            "scaled_sgd": stepped(engine("mixed_float16", optimizer="sgd"), [0.1, 0.1]),
+            "adam": stepped(engine(), [0.1, 0.1]),
+            "adamw": stepped(engine(optimizer="adamw"), [0.1, 0.1]),
+            "resumed": resumed(),
+        }
+    )
+)

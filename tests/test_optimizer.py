@@ -1,0 +1,47 @@
+"""The optimizers on every backend: their first steps by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.config import grid
+from bench.trials.identity import trial_key
+from tests.conftest import EACH_BACKEND
+
+
+@pytest.fixture(scope="module", params=EACH_BACKEND)
+def found(request):
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("optimizer_checks.py"))],
+        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# The bias has the gradient 1. SGD: m = 0.9 m - 0.1, then b = b + 0.9 m - 0.1, so m = -0.1, -0.19 and
+# b = -0.09 - 0.1 = -0.19, then -0.19 - 0.171 - 0.1 = -0.461. Adam moves by the learning rate.
+@pytest.mark.parametrize("name", ["sgd", "scaled_sgd"])
+def test_sgd_has_nesterovs_momentum(found, name):
+    assert found[name] == [pytest.approx([1.0, -0.19], abs=1e-6), pytest.approx([1.0, -0.461], abs=1e-6)]
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_moves_by_the_learning_rate(found, name):
+    assert found[name] == [pytest.approx([1.0, -0.1], abs=1e-5), pytest.approx([1.0, -0.2], abs=1e-5)]
+
+
+def test_sgd_goes_on_with_its_momentum_when_the_backbone_is_unfrozen(found):
+    assert found["resumed"] == [pytest.approx([1.0, -0.461], abs=1e-6)]
+
+
+def test_the_optimizer_is_in_the_key_and_of_speed_only_trials_too():
+    base = {"arch": "unet", "dataset": "shapes"}
+    adam, adamw, sgd = grid.expand({**base, "optimizer": "adam,adamw,sgd"})
+    assert trial_key(adam, "data") == trial_key(grid.expand(base)[0], "data")
+    assert len({trial_key(config, "data") for config in (adam, adamw, sgd)}) == 3
+    assert grid.expand({**base, "optimizer": "sgd", "measure": "speed"})[0].optimizer == "sgd"
