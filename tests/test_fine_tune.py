@@ -259,11 +259,14 @@ def expand(**options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze_encoder": "1.5"}, "The frozen share of the budget is 1.5. Accepted: a number from 0 to 1"),
-        ({"freeze_encoder": "half"}, "--freeze-encoder is 'half'. Accepted: a share of the budget, such as 0.5"),
+        ({"freeze_encoder": "1.5"}, "--freeze-encoder is 1.5. Accepted: a share of the budget from 0 to 1"),
+        (
+            {"freeze_encoder": "half"},
+            "--freeze-encoder is 'half'. Accepted: a share of the budget from 0 to 1",
+        ),
         (
             {"freeze_encoder": 0.5, "fine_tune_lr_factor": 0},
-            "The fine-tuning factor is 0.0. Accepted: a number above 0",
+            "--fine-tune-lr-factor is 0. Accepted: a number above 0",
         ),
         ({"freeze_encoder": 0.5, "backbone": "none"}, "--freeze-encoder needs a backbone, and unet has none here"),
         ({"unfreeze_from": "block_1_expand"}, "--unfreeze-from needs --freeze-encoder"),
