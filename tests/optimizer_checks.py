@@ -67,6 +67,11 @@ print(
             "adam": stepped(engine(), [0.1, 0.1]),
             "adamw": stepped(engine(optimizer="adamw"), [0.1, 0.1]),
             "resumed": resumed(),
+            **{
+                f"decayed_{name}": stepped(engine(optimizer=name, weight_decay=0.1), [0.5, 0.25])
+                for name in ("adam", "adamw", "sgd")
+            },
+            "scaled_decay": stepped(engine("mixed_float16", weight_decay=0.1), [0.5, 0.25]),
         }
     )
 )

@@ -39,6 +39,29 @@ def test_sgd_goes_on_with_its_momentum_when_the_backbone_is_unfrozen(found):
     assert found["resumed"] == [pytest.approx([1.0, -0.461], abs=1e-6)]
 
 
+# The kernel has the gradient 0: it becomes 1 - 0.5 x 0.1 = 0.95, then 0.95 (1 - 0.25 x 0.1) = 0.92625.
+@pytest.mark.parametrize("name", ["decayed_adam", "decayed_adamw", "decayed_sgd", "scaled_decay"])
+def test_weight_decay_is_the_steps_learning_rate_times_it_and_not_of_the_bias(found, name):
+    assert [kernel for kernel, _ in found[name]] == pytest.approx([0.95, 0.92625], abs=1e-6)
+    biases = [-0.95, -1.83] if name == "decayed_sgd" else [-0.5, -0.75]  # as without decay
+    assert [bias for _, bias in found[name]] == pytest.approx(biases, abs=1e-5)
+
+
+def test_norms_and_biases_are_exempt_from_weight_decay():
+    import keras
+
+    from bench.core.trial_config import TrialConfig
+    from bench.training.optimizer import create_optimizer
+
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.DepthwiseConv2D(3)(inputs))
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(x))
+    optimizer = create_optimizer(TrialConfig("", "", weight_decay=0.1), model)
+    optimizer.build(model.trainable_variables)
+    decayed = [variable.name for variable in model.trainable_variables if optimizer._use_weight_decay(variable)]
+    assert decayed == ["kernel", "kernel"]  # of the two convolutions
+
+
 def test_the_optimizer_is_in_the_key_and_of_speed_only_trials_too():
     base = {"arch": "unet", "dataset": "shapes"}
     adam, adamw, sgd = grid.expand({**base, "optimizer": "adam,adamw,sgd"})

@@ -202,6 +202,19 @@ class TrialConfig:
         accepted="a number above 0, such as 0.001",
         meaning="the learning rate at the start of the schedule",
     )
+    weight_decay: float = option(
+        0.0,
+        kind=NUMBER,
+        panel=TRAINING,
+        help="Decoupled weight decay, such as 0.01, of all weights but biases and those of norms.",
+        accepts=lambda value: 0 <= value < math.inf,
+        accepted="a number of 0 or more, such as 0.01",
+        of_speed=True,
+        step_time=True,
+        meaning="decoupled weight decay (Loshchilov and Hutter 2019) with each optimizer: before a step each weight "
+        "is multiplied by 1 - learning rate of the step x weight decay. Vectors are exempt: biases, and scales and "
+        "shifts of norms. So `adam` with weight decay is `adamw`, and the schedule scales the decay",
+    )
     schedule: str = option(
         "linear",
         panel=TRAINING,

@@ -12,16 +12,22 @@ SGD_MOMENTUM = 0.9
 
 
 def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool = False) -> keras.optimizers.Optimizer:
-    """Build the configuration's optimizer for a model.
+    """Build the configuration's optimizer for a model; weight decay is decoupled in each, as Keras has it.
 
     Args:
         model: the one whose weights are trained, auxiliary head included.
         resumable: it takes over from an earlier one (`resume`).
     """
+    decay = config.weight_decay or None
+    optimizer: keras.optimizers.Optimizer
     if config.optimizer == "sgd":
         kind = ResumedSGD if resumable else keras.optimizers.SGD
-        return kind(config.lr, momentum=SGD_MOMENTUM, nesterov=True)
-    return (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr)
+        optimizer = kind(config.lr, momentum=SGD_MOMENTUM, nesterov=True, weight_decay=decay)
+    else:
+        optimizer = (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr, weight_decay=decay)
+    # Biases, and scales and shifts of norms, keep their size, as with timm's `param_groups_weight_decay`.
+    optimizer.exclude_from_weight_decay([variable for variable in model.variables if len(variable.shape) <= 1])
+    return optimizer
 
 
 class ResumedSGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras's classes have no types
