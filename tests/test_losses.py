@@ -5,14 +5,15 @@ import pytest
 from backend_checks import LOSSES, NUM_CLASSES, loss_inputs, results
 from keras import ops
 
+from bench.config import grid
 from bench.core.errors import BenchError
 from bench.core.specs import LOSS_TERMS
 from bench.training.losses import TERMS, loss_function
 from tests.conftest import EACH_BACKEND
 
 
-def value(name, labels, logits, weights=None):
-    loss = loss_function(name, weights)
+def value(name, labels, logits, weights=None, smoothing=0.0):
+    loss = loss_function(name, weights, smoothing)
     return float(ops.convert_to_numpy(loss(np.asarray(labels), np.asarray(logits, np.float32))))
 
 
@@ -46,6 +47,40 @@ def test_binary_cross_entropy_of_three_classes_by_hand():
     labels = np.array([[[0, 2, 255]]], np.uint8)
     first = -np.log(0.75) - np.log(0.5) - np.log(0.75)
     assert value("bce", labels, logits) == pytest.approx((first + 3 * np.log(2)) / 3 / 2, rel=1e-6)
+
+
+def test_label_smoothing_by_hand():
+    # 0.2 of each label goes to both classes: -(0.9 log 3/4 + 0.1 log 1/4) for each pixel that counts
+    smoothed = -(0.9 * np.log(0.75) + 0.1 * np.log(0.25))
+    assert value("ce", LABELS, LOGITS, smoothing=0.2) == pytest.approx(smoothed, rel=1e-6)
+    assert value("bce", LABELS, LOGITS, smoothing=0.2) == pytest.approx(smoothed, rel=1e-6)
+    dice = 1 - 2.5 / 3  # takes the labels as they are
+    assert value("0.5*ce+dice", LABELS, LOGITS, smoothing=0.2) == pytest.approx(smoothed / 2 + dice, rel=1e-6)
+    # three classes, probabilities 3/5, 1/5, 1/5: each class gets 0.1 of 0.3, and the true one's weight counts for all
+    logits, labels = np.log([[[[3, 1, 1], [9, 1, 1]]]]), np.array([[[0, 255]]], np.uint8)
+    expected = -(0.8 * np.log(0.6) + 0.2 * np.log(0.2))
+    assert value("ce", labels, logits, smoothing=0.3) == pytest.approx(expected, rel=1e-6)
+    assert value("ce", labels, logits, (2.0, 1.0, 1.0), smoothing=0.3) == pytest.approx(2 * expected, rel=1e-6)
+
+
+def test_label_smoothing_of_binary_cross_entropy_by_hand():
+    # sigmoids 3/4 (true), 1/2 and 1/4; with 0.2 the true class's label is 0.9, another's 0.1
+    logits, labels = np.log([[[[3, 1, 1 / 3]]]]), np.array([[[0]]], np.uint8)
+    sure, half = -(0.9 * np.log(0.75) + 0.1 * np.log(0.25)), np.log(2)
+    assert value("bce", labels, logits, smoothing=0.2) == pytest.approx((sure + half + sure) / 3, rel=1e-6)
+
+
+def test_ignored_pixels_stay_ignored_with_label_smoothing():
+    assert value("ce+bce", np.full((1, 1, 3), 255, np.uint8), LOGITS, smoothing=0.5) == 0
+
+
+def test_label_smoothing_needs_a_loss_with_cross_entropy():
+    base = {"arch": "unet", "dataset": "shapes", "label_smoothing": "0.1"}
+    assert grid.expand({**base, "loss": "0.5*ce+dice"})[0].label_smoothing == 0.1
+    with pytest.raises(BenchError, match="--label-smoothing needs a loss with ce or bce, not dice"):
+        grid.expand({**base, "loss": "dice"})
+    with pytest.raises(BenchError, match=r"--label-smoothing is 1\. Accepted: a number from 0 to below 1"):
+        grid.expand({**base, "label_smoothing": 1})
 
 
 def test_focal_by_hand():

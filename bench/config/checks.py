@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.architectures.outside import check_installed
+from bench.config.loss_text import parse_loss
 from bench.core.backends import TABLE, installed
 from bench.core.errors import BenchError
 from bench.core.registry import Registry, unknown_name_message
@@ -39,6 +40,8 @@ def ranges(config: TrialConfig) -> None:
         if option.needs and value != option.default and not getattr(config, option.needs):
             other = OPTIONS[option.needs]
             raise BenchError(f"{option.flag} needs {other.flag}. Accepted there: {other.range}.")
+    if config.label_smoothing and not {"ce", "bce"} & set(parse_loss(config.loss)):
+        raise BenchError(f"--label-smoothing needs a loss with ce or bce, not {config.loss}.")
     if (config.eval_size, config.resize) == ("native", "crop"):
         raise BenchError(
             "--eval-size native needs whole images, and --resize crop cuts their borders off. "

@@ -233,6 +233,16 @@ class TrialConfig:
         "`dice`, `focal` (gamma 2), `tversky` (0.3 for false positives, 0.7 for false negatives), `lovasz` "
         "(Lovász-softmax), or a weighted sum such as `0.5*ce+dice`",
     )
+    label_smoothing: float = option(
+        0.0,
+        kind=NUMBER,
+        panel=TRAINING,
+        help="Share of a pixel's label that cross-entropy spreads over all classes, such as 0.1.",
+        accepts=lambda value: 0 <= value < 1,
+        accepted="a number from 0 to below 1, such as 0.1",
+        meaning="share of a pixel's label that is spread evenly over all classes (Szegedy 2016) in the loss's `ce`, "
+        "and over class and rest in its `bce`; other terms take the label as it is, and ignored pixels stay ignored",
+    )
     class_weights: str = option(
         "none",
         kind=CLASS_WEIGHTS,

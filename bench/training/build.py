@@ -57,7 +57,7 @@ def build_training(
     class_weights: Sequence[float] | None = None,
 ) -> Training:
     """The optimizer, the loss and the batches for a model, ready to train on the images at `indexes`."""
-    loss = loss_function(config.loss, class_weights)
+    loss = loss_function(config.loss, class_weights, config.label_smoothing)
     return Training(
         engine=build_engine(config, model, create_optimizer(config, training_model(model)), loss),
         batches=training_batches(config, pack, indexes, config.seed),

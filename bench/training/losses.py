@@ -8,6 +8,7 @@ tversky, lovasz) they weight that mean.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from keras import ops
@@ -23,21 +24,23 @@ _DICE_SMOOTHING = 1.0  # pixels
 _FALSE_POSITIVES, _FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky loss
 
 
-def cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
+def cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy: the mean of -log(probability of the true class) over the counted pixels of the batch."""
-    return _mean_over_pixels(true * ops.log_softmax(logits, axis=-1), true, weights)
+    target = _smoothed(true, label_smoothing, logits.shape[-1])
+    return _mean_over_pixels(target * ops.log_softmax(logits, axis=-1), true, weights)
 
 
-def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
+def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
     """Binary cross-entropy of each class against the rest, mean over the counted pixels and the classes.
 
     With two classes one decision is left, by the sigmoid of the difference of the logits: the same as
     `cross_entropy`. With more, each class has a sigmoid of its own logit, and predictions stay the largest logit.
     """
     if logits.shape[-1] == 2:
-        return cross_entropy(true, logits, weights)
+        return cross_entropy(true, logits, weights, label_smoothing)
     counted = ops.sum(true, axis=-1, keepdims=True)
-    losses = counted * ops.binary_crossentropy(true, logits, from_logits=True) / logits.shape[-1]
+    target = _smoothed(true, label_smoothing, 2)
+    losses = counted * ops.binary_crossentropy(target, logits, from_logits=True) / logits.shape[-1]
     return _mean_over_pixels(-losses, true, weights)
 
 
@@ -108,12 +111,14 @@ TERMS: dict[str, Term] = {
 }
 
 
-def loss_function(name: str, class_weights: Sequence[float] | None = None) -> Loss:
+def loss_function(name: str, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> Loss:
     """Find the loss of that name: a term, or a sum of terms, each with a weight in front unless it is 1.
 
     Args:
         name: such as "0.5*ce+dice".
         class_weights: one for each class, 0 or more; None is 1 for all.
+        label_smoothing: the share of each label that terms of cross-entropy spread evenly over all classes (Szegedy et
+            al. 2016, arXiv:1512.00567, section 7), or over class and rest in `bce`.
 
     Returns:
         A function of labels (B, H, W), any integers, and logits (B, H, W, C) float32, to a float32 scalar.
@@ -121,7 +126,11 @@ def loss_function(name: str, class_weights: Sequence[float] | None = None) -> Lo
     Raises:
         BenchError: an unknown term, or no sum of terms.
     """
-    terms = [(weight, TERMS[term]) for term, weight in parse_loss(name).items()]
+    smoothed: dict[str, Term] = {
+        "ce": partial(cross_entropy, label_smoothing=label_smoothing),
+        "bce": partial(binary_cross_entropy, label_smoothing=label_smoothing),
+    }
+    terms = [(weight, smoothed.get(term, TERMS[term])) for term, weight in parse_loss(name).items()]
 
     def loss(labels: Tensor, logits: Tensor) -> Tensor:
         true = one_hot(labels, logits.shape[-1])
@@ -134,6 +143,11 @@ def loss_function(name: str, class_weights: Sequence[float] | None = None) -> Lo
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     """Encode integer labels (...) as float32 (..., num_classes); all 0 where the label is not a class."""
     return ops.cast(ops.equal(ops.cast(labels, "int32")[..., None], ops.arange(num_classes, dtype="int32")), "float32")
+
+
+def _smoothed(true: Tensor, share: float, choices: int) -> Tensor:
+    """Spread that share of each label, (B, H, W, C), evenly over so many choices; 0 where ignored."""
+    return true if not share else (1 - share) * true + ops.sum(true, axis=-1, keepdims=True) * share / choices
 
 
 def _mean_over_pixels(gains: Tensor, true: Tensor, weights: Tensor | None) -> Tensor:
