@@ -23,6 +23,8 @@ from bench.training.loop import Training
 from bench.training.losses import Loss, loss_function
 from bench.training.optimizer import create_optimizer
 
+ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
+
 
 def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
     """Indexes into the pack by split; of the training split the chosen share."""
@@ -89,8 +91,8 @@ def build_engine(
     return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit)
 
 
-def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> tuple[Any, Any, Any]:
-    """One training batch on the device: images, labels and the augmentation's draws."""
+def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> ResidentBatch:
+    """Put one training batch on the device."""
     images, labels = next(training_batches(config, pack, indexes, config.seed))
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put

@@ -17,6 +17,7 @@ from bench.profiling.energy import Window
 from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.timing import latency, paired_ratio, rate, rate_summary, seconds_of
+from bench.training.build import ResidentBatch
 from bench.training.engines.engine import Engine
 from bench.training.loop import Training
 
@@ -24,10 +25,8 @@ BLOCK_SECONDS = 0.5  # of each timed block of steps
 PAIRS_SECONDS = 10.0  # for all pairs of blocks
 TRAIN_ENERGY, INFERENCE_ENERGY = "joules_per_1000_train_images", "joules_per_1000_inferences"
 
-Batch = tuple[Any, Any, Any]  # resident on the device: images, labels and the augmentation's draws
 
-
-def measure_speed(training: Training, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+def measure_speed(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
     """Measure training and inference speed of a trained model.
 
     Returns:
@@ -45,7 +44,7 @@ def measure_speed(training: Training, batch: Batch, instruments: Instruments) ->
     }
 
 
-def bare_steps(engine: Engine, batch: Batch, window: Window | None = None) -> Callable[[int], None]:
+def bare_steps(engine: Engine, batch: ResidentBatch, window: Window | None = None) -> Callable[[int], None]:
     """Make a function that takes training steps on a resident batch at a learning rate of 0, and awaits the last.
 
     Args:
@@ -66,7 +65,7 @@ def top_up(window: Window, run: Callable[[int], None], count: int) -> None:
         run(count)
 
 
-def under_load(engine: Engine, batch: Batch, count: int, instruments: Instruments) -> None:
+def under_load(engine: Engine, batch: ResidentBatch, count: int, instruments: Instruments) -> None:
     """Note the device's state while `count` training steps run; an idle device doesn't show its clocks."""
     if instruments.reads_gpu:
         pending = [engine.train_step(*batch, 0.0) for _ in range(count)]
@@ -74,7 +73,7 @@ def under_load(engine: Engine, batch: Batch, count: int, instruments: Instrument
         engine.wait(pending)
 
 
-def measure_inference(engine: Engine, batch: Batch, instruments: Instruments) -> dict[str, Any]:
+def measure_inference(engine: Engine, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
     """Measure throughput and latency of the compiled prediction of a batch's images."""
     images, size = batch[0], len(batch[0])
     with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
@@ -124,7 +123,9 @@ def utilisation(
     return {}
 
 
-def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, instruments: Instruments, folder: Path) -> None:
+def trace_steps(
+    config: TrialConfig, engine: Engine, batch: ResidentBatch, instruments: Instruments, folder: Path
+) -> None:
     """Write a profiler's trace of some training steps to the trial's folder, if that is asked for."""
     if config.trace:
         step = bare_steps(engine, batch)
@@ -132,7 +133,7 @@ def trace_steps(config: TrialConfig, engine: Engine, batch: Batch, instruments: 
             print(problem)
 
 
-def _harness(training: Training, batch: Batch, instruments: Instruments) -> dict[str, float]:
+def _harness(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, float]:
     """Time the bare compiled step on a resident batch against the step through loader and augmentation, in turn.
 
     The energy is that of further bare steps, without what the loader lets the device wait, as in a trial of speed.

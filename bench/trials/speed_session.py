@@ -15,7 +15,7 @@ from bench.profiling.ledger import Ledger
 from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, seconds_of, steady
 from bench.results.store import write_json
 from bench.training import augment
-from bench.training.build import build_engine, build_model, trial_environment
+from bench.training.build import ResidentBatch, build_engine, build_model, trial_environment
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, training_model
 from bench.training.loop import Diverged
@@ -33,8 +33,6 @@ from bench.trials.model_speed import (
 )
 from bench.trials.progress import Progress
 from bench.trials.record_sections import describe_model
-
-Batch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
 
 
 class SpeedSession:
@@ -161,14 +159,14 @@ def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
     }
 
 
-def build(config: TrialConfig) -> tuple[Engine, Batch]:
+def build(config: TrialConfig) -> tuple[Engine, ResidentBatch]:
     """Model and optimizer as an engine, and a batch on the device, from the seed."""
     model = build_model(config, catalog.dataset(config).num_classes)
     engine = build_engine(config, model, create_optimizer(config, training_model(model)))
     return engine, random_batch(engine, config, config.batch_size)
 
 
-def random_batch(engine: Engine, config: TrialConfig, size: int) -> Batch:
+def random_batch(engine: Engine, config: TrialConfig, size: int) -> ResidentBatch:
     """Random pixels, labels and draws of the augmentation, on the device; the same for the same seed."""
     rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
     images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
