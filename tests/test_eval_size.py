@@ -134,6 +134,8 @@ def test_its_metrics_can_be_computed_again_from_the_table(airbus):
     tuned = {name: metrics["tuned"][name] for name in ("threshold", "min_area")}
     assert summarise(table, trial.record.dataset["classes"], tuned) == metrics
     assert metrics["airbus_f2"] == pytest.approx(table.extra["airbus_f2"].mean())
+    assert metrics["hausdorff95"] == pytest.approx(np.nanmean(table.extra["hausdorff95"]))
+    assert metrics["hausdorff95_images"] == np.isfinite(table.extra["hausdorff95"]).sum() > 0
     assert trial.record.config["eval_size"] == "native"
 
 

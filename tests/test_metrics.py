@@ -239,6 +239,16 @@ def test_table_columns_are_the_documented_ones(tmp_path):
     assert (columns[8], columns[-1], len(columns)) == ("tp_t05", "fn_t95", 2 + 6 + 57)
 
 
+def test_a_column_of_a_metric_that_this_version_does_not_know_is_not_lost(tmp_path):
+    later = np.array([2.5, np.nan])
+    counts = np.zeros((2, 2, 3), np.int64)
+    write_table(tmp_path / "t", ["x", "y"], ["g", "h"], counts, extra={"later": later})
+    (found,) = read_table(tmp_path / "t").extra.items()
+    assert found[0] == "later"
+    np.testing.assert_array_equal(found[1], later)
+    assert not read_table(tmp_path / "t", counts_only=True).extra
+
+
 def test_empty_table_and_no_table(tmp_path):
     write_table(tmp_path / "t", [], [], np.zeros((0, 2, 3), np.int64))
     assert read_table(tmp_path / "t").counts.shape == (0, 2, 3)

@@ -46,7 +46,7 @@ def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:
 
 
 def _batch_statistics(engine: Engine, layers: list[Any], images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mean and variance of one batch in each layer: after a step from zero, moving = (1 - momentum) * batch."""
+    """Read the statistics of one batch from each layer: after a step from zero, moving = (1 - momentum) * batch."""
     engine.pull()
     for layer in layers:
         layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))

@@ -15,7 +15,7 @@ THRESHOLDS = tuple(k / 20 for k in range(1, 20))  # 0.05, 0.10, ..., 0.95
 def confusion_counts(
     labels: ArrayLike, predictions: ArrayLike, num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> NDArray[np.int64]:
-    """Pixels of every image and class that are true positive, false positive and false negative.
+    """Count the pixels of every image and class that are true positive, false positive and false negative.
 
     Args:
         labels: (N, ...) integers, 0 to num_classes - 1 or `ignore_index`.
@@ -49,7 +49,7 @@ def threshold_counts(
     thresholds: tuple[float, ...] = THRESHOLDS,
     ignore_index: int | None = IGNORE_INDEX,
 ) -> NDArray[np.int64]:
-    """The counts of class 1 of a binary task at several thresholds: positive is probability > threshold.
+    """Count the pixels of class 1 of a binary task at several thresholds: positive is probability > threshold.
 
     Args:
         labels: (N, ...) integers, 0, 1 or `ignore_index`.

@@ -24,7 +24,7 @@ class Evaluation:
     point: OperatingPoint | None = None  # at which the table's tuned counts are
 
     def metrics(self) -> dict[str, Any]:
-        """The metrics of the split, by name."""
+        """Compute the metrics of the split, by name."""
         tuned = {"threshold": self.point.threshold, "min_area": self.point.min_area} if self.point else {}
         return summarise(self.table, self.classes, tuned)
 
@@ -59,7 +59,7 @@ def evaluate(
 
 
 def _row(prediction: Prediction, metrics: Sequence[ImageMetric], point: OperatingPoint | None) -> dict[str, np.ndarray]:
-    """What one image adds to the arrays of the table."""
+    """Compute what one image adds to the arrays of the table."""
     row: dict[str, np.ndarray] = {}
     for metric in metrics:
         row |= metric.per_image(prediction)

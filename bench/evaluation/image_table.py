@@ -93,7 +93,7 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
 
 
 def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:
-    """The arrays of the table whose columns are all there, and the columns of numbers that belong to none of them."""
+    """Collect the arrays whose columns are all there, and the columns of numbers that belong to none of them."""
     left = dict.fromkeys(field.name for field in table.schema if _is_number(field.type))
     arrays = {}
     for name, array in ARRAYS.items():
@@ -111,7 +111,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 @cache
 def _column_names(array: Array, classes: int) -> tuple[str, ...]:
-    """The columns of an array, in its order: `objects_tp_small_t50`, `objects_fp_small_t50`, ..."""
+    """Name the columns of an array, in its order: `objects_tp_small_t50`, `objects_fp_small_t50`, ..."""
     if not array.axes:
         return (array.name,)
     prefix = array.name if array.prefix is None else array.prefix

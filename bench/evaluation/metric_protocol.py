@@ -47,7 +47,7 @@ class Prediction:
         return confusion_counts(self.labels[None], self.classes[None], self.num_classes)[0]
 
     def with_mask(self, mask: NDArray[np.bool_]) -> "Prediction":
-        """The same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
+        """Give the same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
         return replace(self, classes=mask.astype(np.uint8))
 
 

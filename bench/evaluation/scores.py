@@ -16,56 +16,56 @@ Scores = NDArray[np.float64]
 
 
 def iou(counts: Counts) -> Scores:
-    """Intersection over union (Jaccard index), tp / (tp + fp + fn): (..., 3) -> (...)."""
+    """Compute the intersection over union (Jaccard index), tp / (tp + fp + fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
     return ratio(tp, tp + fp + fn)
 
 
 def dice(counts: Counts) -> Scores:
-    """Dice coefficient (F1), 2 tp / (2 tp + fp + fn): (..., 3) -> (...)."""
+    """Compute the Dice coefficient (F1), 2 tp / (2 tp + fp + fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
     return ratio(2 * tp, 2 * tp + fp + fn)
 
 
 def f2(counts: Counts) -> Scores:
-    """F-beta with beta 2, which weighs a miss more than a false alarm, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
+    """Compute F2, which weighs a miss more than a false alarm, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
     return ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
 
 def pixel_accuracy(counts: Counts) -> float | None:
-    """Share of the counted pixels that have the right class."""
+    """Compute the share of the counted pixels that have the right class."""
     tp, _, fn = counts.sum(axis=(0, 1))
     return _value(ratio(tp, tp + fn))
 
 
 def macro_mean(score: Callable[[Counts], Scores], counts: Counts) -> float | None:
-    """Mean over classes of a score of the split's sums; absent classes are left out."""
+    """Compute the mean over classes of a score of the split's sums; absent classes are left out."""
     return mean_of(score(counts.sum(axis=0)))
 
 
 def mean_iou(counts: Counts) -> float | None:
-    """Mean over classes of the IoU of the split's sums (one confusion matrix over the whole split)."""
+    """Compute the mean over classes of the IoU of the split's sums (one confusion matrix over the whole split)."""
     return macro_mean(iou, counts)
 
 
 def mean_iou_per_image(counts: Counts) -> float | None:
-    """Mean over images of each image's mean IoU over the classes that are in its labels or its predictions."""
+    """Compute the mean over images of their mean IoU over the classes in their labels or predictions."""
     return mean_per_image(iou(counts))
 
 
 def image_means(counts: Counts) -> Scores:
-    """Each image's own mean IoU over the classes in its labels or its predictions: (N, C, 3) -> (N,), NaN for none."""
+    """Compute each image's mean IoU over the classes in its labels or predictions: (N, C, 3) -> (N,), NaN for none."""
     return mean_of_known(iou(counts))
 
 
 def mean_per_image(scores: Scores) -> float | None:
-    """Mean over images of each image's mean over classes, (N, C); NaN is left out of both."""
+    """Compute the mean over images of their means over classes, (N, C); NaN is left out of both."""
     return mean_of(np.nanmean(scores[~np.isnan(scores).all(axis=1)], axis=1))
 
 
 def majority_class_mean_iou(counts: Counts) -> float | None:
-    """The mean IoU of predicting the commonest class everywhere: what a model must beat.
+    """Compute the mean IoU of predicting the commonest class everywhere: what a model must beat.
 
     That class has the IoU of its share of the pixels, the others in the labels 0.
     """
@@ -76,7 +76,7 @@ def majority_class_mean_iou(counts: Counts) -> float | None:
 
 
 def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
-    """The `metrics` of a record; a score that does not exist (an absent class, no image) is None, never NaN.
+    """Compute the `metrics` of a record; a score that does not exist (an absent class, no image) is None, never NaN.
 
     Args:
         counts: int64 (N, C, 3) of all images of a split, from `confusion_counts`.
@@ -107,18 +107,18 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def mean_of_known(values: Scores) -> Scores:
-    """Mean over the last axis without NaN; NaN where nothing is known."""
+    """Compute the mean over the last axis without NaN; NaN where nothing is known."""
     known = ~np.isnan(values)
     return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Scores:
-    """part / whole, NaN where whole is 0."""
+    """Compute part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 
 def mean_of(scores: Scores) -> float | None:
-    """Mean of what is not NaN; None where nothing is left."""
+    """Compute the mean of what is not NaN; None where nothing is left."""
     present = scores[~np.isnan(scores)]
     return float(present.mean()) if present.size else None
 

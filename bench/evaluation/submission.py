@@ -18,7 +18,7 @@ from bench.evaluation.metrics.objects import components
 
 
 def format_of(spec: DatasetSpec) -> SubmissionFormat:
-    """The format of a data set's competition; BenchError where it has none."""
+    """Return the format of a data set's competition; BenchError where it has none."""
     if spec.kaggle and spec.kaggle.submission:
         return spec.kaggle.submission
     known = [other.name for other in DATASETS if other.kaggle and other.kaggle.submission]
@@ -26,7 +26,7 @@ def format_of(spec: DatasetSpec) -> SubmissionFormat:
 
 
 def _rows(form: SubmissionFormat, name: str, mask: np.ndarray) -> list[tuple[str, str]]:
-    """The rows of one image, from its mask bool (H, W)."""
+    """Make the rows of one image, from its mask bool (H, W)."""
     if not form.by_object:
         return [(name, rle_encode(mask, form.order))]
     numbers = components(mask)
@@ -35,7 +35,7 @@ def _rows(form: SubmissionFormat, name: str, mask: np.ndarray) -> list[tuple[str
 
 
 def check_names(names: Sequence[str]) -> None:
-    """BenchError for a name that stands twice: a submission knows images by their file names alone."""
+    """Raise BenchError for a name that occurs twice: a submission knows images by their file names alone."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BenchError(
             f"--submission: {len(twice)} file names stand twice, the first is '{twice[0]}'. Give one of each."

@@ -62,7 +62,7 @@ class Task:
     def _predicted(
         self, predictor: "Predictor", images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, foreground: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
+        """Yield labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
         if self.native:
             for index, logits in zip(rows, predictor.logits(images), strict=False):
                 truth = self.pack.truth(index)
@@ -73,7 +73,7 @@ class Task:
                 yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
 
     def _objects(self, predictor: "Predictor", index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
-        """The true objects of an image, numbered; where the data set doesn't number them, its connected regions."""
+        """Number the true objects of an image; where the data set doesn't, they are its connected regions."""
         numbers = self.pack.instances(index)
         if numbers is None:
             return components(labels == 1)

@@ -1,4 +1,4 @@
-"""Scores of outlines: IoU near the boundary, and how much of a contour lies near the other one.
+"""Boundary scores: IoU near the boundary, and how much of a contour lies near the other one.
 
 Boundary IoU: Cheng et al. 2021, arXiv:2103.16562: only pixels within 2 % of the image's diagonal of their own mask's
 boundary count, in chessboard distance as in the authors' code; the image's border is a boundary.
@@ -27,7 +27,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 def boundary_counts(
     labels: NDArray[Any], predictions: NDArray[Any], num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> Counts:
-    """Pixels of the boundary regions that are true positive, false positive and false negative.
+    """Count the pixels of the boundary regions that are true positive, false positive and false negative.
 
     Args:
         labels: (N, H, W) integers, 0 to num_classes - 1 or `ignore_index`.
@@ -50,7 +50,7 @@ def boundary_counts(
 def contour_counts(
     labels: NDArray[Any], predictions: NDArray[Any], num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> Counts:
-    """Contour pixels, and those of them near the other contour; arguments as of `boundary_counts`.
+    """Count the contour pixels, and those of them near the other contour; arguments as of `boundary_counts`.
 
     Returns:
         int64 (N, num_classes, 4): predicted pixels near the true contour, predicted pixels, true pixels near the
@@ -119,7 +119,7 @@ def _ignored(truth: NDArray[Any], ignore_index: int | None) -> NDArray[np.bool_]
 
 
 def _region(mask: NDArray[np.bool_], ignored: NDArray[np.bool_] | None, width: int) -> NDArray[np.bool_]:
-    """The mask's pixels within `width` of what is outside of it."""
+    """Find the mask's pixels within `width` of what is outside of it."""
     if not mask.any():
         return mask
     whole = mask if ignored is None else mask | ignored
@@ -132,7 +132,7 @@ def _region(mask: NDArray[np.bool_], ignored: NDArray[np.bool_] | None, width: i
 
 
 def _contour(mask: NDArray[np.bool_], ignored: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-    """The mask's pixels beside what is outside of it (4-connected)."""
+    """Find the mask's pixels beside what is outside of it (4-connected)."""
     if not mask.any():
         return mask
     whole = mask if ignored is None else mask | ignored
@@ -142,7 +142,7 @@ def _contour(mask: NDArray[np.bool_], ignored: NDArray[np.bool_] | None) -> NDAr
 
 
 def _near(contour: NDArray[np.bool_], other: NDArray[np.bool_], disk: NDArray[np.uint8]) -> int:
-    """How many pixels of a contour have a pixel of the other within the disk around them."""
+    """Count the pixels of a contour that have a pixel of the other within the disk around them."""
     if not contour.any() or not other.any():
         return 0
     left, top, width, height = cv2.boundingRect((contour | other).view(np.uint8))
@@ -151,6 +151,6 @@ def _near(contour: NDArray[np.bool_], other: NDArray[np.bool_], disk: NDArray[np
 
 
 def _disk(radius: float) -> NDArray[np.uint8]:
-    """What lies within `radius` pixels of the centre, uint8 (2 r + 1, 2 r + 1); OpenCV's own ellipse is rounded."""
+    """Draw the disk of that radius, uint8 (2 r + 1, 2 r + 1); OpenCV's own ellipse is rounded."""
     reach = np.arange(-int(radius), int(radius) + 1)
     return (np.hypot(*np.meshgrid(reach, reach)) <= radius).astype(np.uint8)

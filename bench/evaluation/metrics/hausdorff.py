@@ -50,14 +50,14 @@ def hausdorff95(true: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
 
 
 def _boundary(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a region with a neighbour outside of it; beyond the array is outside."""
+    """Find the pixels of a region with a neighbour outside of it; beyond the array is outside."""
     values = np.ascontiguousarray(region).view(np.uint8)
     inside = cv2.erode(values, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return region & (inside == 0)
 
 
 def _percentile(edge: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """The 95th percentile of the distances from an edge's pixels to the other edge."""
+    """Compute the 95th percentile of the distances from an edge's pixels to the other edge."""
     distances = np.zeros(np.count_nonzero(edge))
     apart = edge & ~other  # where the edges coincide the distance is 0
     if apart.any():
@@ -67,7 +67,7 @@ def _percentile(edge: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def _distances(pixels: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The distance from each of the pixels to the nearest one of the other edge."""
+    """Compute the distance from each of the pixels to the nearest one of the other edge."""
     if _DENSE * (np.count_nonzero(pixels) + np.count_nonzero(other)) > pixels.size:
         nearest = cv2.distanceTransform((~other).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.sqrt(np.rint(nearest[pixels].astype(np.float64) ** 2))  # squares are integers: as exact as the tree
@@ -78,7 +78,7 @@ def _distances(pixels: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[n
 
 
 def _places(pixels: NDArray[np.bool_]) -> NDArray[Any]:
-    """Rows and columns of the pixels, (M, 2); four times as fast as argwhere."""
+    """Give the rows and columns of the pixels, (M, 2); four times as fast as argwhere."""
     return np.stack(np.divmod(np.flatnonzero(pixels), pixels.shape[1]), axis=1)
 
 

@@ -33,7 +33,7 @@ class Overlap(NamedTuple):
 
 
 def airbus_f2(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Scores:
-    """The F2 score of the Airbus Ship Detection Challenge, one for each image.
+    """Compute the F2 score of the Airbus Ship Detection Challenge, one for each image.
 
     At each of ten thresholds 5 TP / (5 TP + 4 FN + FP) over the image's objects; the mean over the thresholds.
     No object in either is 1, none in one of them 0. The score of a split is the mean over its images.
@@ -53,7 +53,7 @@ def airbus_f2(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool 
 
 
 def object_counts(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Counts:
-    """Objects found, made up and missed, by size and threshold; arguments and errors as of `airbus_f2`.
+    """Count the objects found, made up and missed, by size and threshold; arguments and errors as of `airbus_f2`.
 
     An object that was found or missed counts under the size of the true object, one that was made up under its own.
 
@@ -70,7 +70,7 @@ def object_counts(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: b
 
 
 def image_f2(counts: Counts) -> Scores:
-    """`airbus_f2` of images from their `object_counts`: (..., 3, 10, 3) -> (...)."""
+    """Compute `airbus_f2` of images from their `object_counts`: (..., 3, 10, 3) -> (...)."""
     scores = f2(counts.sum(axis=-3))  # sizes together
     return np.where(np.isnan(scores), 1.0, scores).mean(axis=-1)
 
@@ -102,7 +102,7 @@ def components(mask: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def overlap(true: NDArray[Any], predicted: NDArray[Any]) -> Overlap:
-    """Areas and shared pixels of the objects of two maps (H, W) that number them; a number without pixels is none."""
+    """Measure the objects of two maps (H, W) that number them; a number without pixels is none."""
     taken = np.flatnonzero((true != 0) | (predicted != 0))  # of 768 x 768 pixels a few thousand
     true, predicted = (_compact(numbers.ravel()[taken]) for numbers in (true, predicted))
     columns = int(predicted.max(initial=0)) + 1
@@ -119,7 +119,7 @@ def overlap(true: NDArray[Any], predicted: NDArray[Any]) -> Overlap:
 
 
 def without_small(objects: Overlap, min_area: int) -> Overlap:
-    """As if predicted objects of fewer than `min_area` pixels had not been predicted."""
+    """Leave out predicted objects of fewer than `min_area` pixels."""
     kept = objects.predicted >= min_area
     number = np.cumsum(kept) - 1
     pairs = objects.pairs[kept[objects.pairs[:, 1]]]
@@ -127,7 +127,7 @@ def without_small(objects: Overlap, min_area: int) -> Overlap:
 
 
 def drop_small(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
-    """A mask (H, W) without its 8-connected components of fewer than `min_area` pixels."""
+    """Remove from a mask (H, W) its 8-connected components of fewer than `min_area` pixels."""
     if min_area <= 1:
         return mask
     numbers = components(mask)
@@ -137,7 +137,7 @@ def drop_small(mask: NDArray[np.bool_], min_area: int) -> NDArray[np.bool_]:
 
 
 def count(objects: Overlap) -> Counts:
-    """The `object_counts` of one image: int64 (3, 10, 3)."""
+    """Compute the `object_counts` of one image: int64 (3, 10, 3)."""
     first, second, shared = objects.pairs.T
     union = objects.true[first] + objects.predicted[second] - shared
     hits = 20 * shared[:, None] > _TWENTIETHS * union[:, None]  # (M, 10)
@@ -155,7 +155,7 @@ def count(objects: Overlap) -> Counts:
 
 
 def _compact(numbers: NDArray[Any]) -> NDArray[np.int64]:
-    """The same objects numbered 1, 2, ... without gaps."""
+    """Number the same objects 1, 2, ... without gaps."""
     if numbers.max(initial=0) > _LARGE:
         known, numbers = np.unique(numbers, return_inverse=True)
         return numbers + int(known[0] != 0)

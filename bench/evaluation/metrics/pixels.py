@@ -32,7 +32,7 @@ def _tuned_summary(arrays: Arrays, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _iou_by_threshold(counts: Counts) -> Scores:
-    """The IoU of class 1 over the split: (N, 19, 3) -> (19, 1)."""
+    """Compute the IoU of class 1 over the split: (N, 19, 3) -> (19, 1)."""
     return np.nan_to_num(scores.iou(counts.sum(axis=0)))[:, None]
 
 

@@ -35,7 +35,7 @@ def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine
     """Make an engine that predicts with a stored trial's weights, on the backend that keras runs on.
 
     Args:
-        config: of `stored.trained_config`.
+        config: of `trained_config`.
 
     Raises:
         BenchError: no weights, or they don't fit the model that the configuration builds today.

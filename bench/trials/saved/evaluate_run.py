@@ -37,7 +37,7 @@ def evaluate_run(
     The table of the images stands beside that file. Batch norm statistics are those that the trial was tested with.
 
     Args:
-        config: of `stored.trained_config`, with the data set and evaluation size that are asked for; keras runs on its
+        config: of `trained_config`, with the data set and evaluation size that are asked for; keras runs on its
             backend.
         split: "train" (what the trial trained on, of its own data), "val" or "test".
 

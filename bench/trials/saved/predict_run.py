@@ -44,7 +44,7 @@ def predict(
     """Predict images and write what is wanted of each, at its own size.
 
     Args:
-        config: of `stored.trained_config`; keras runs on its backend.
+        config: of `trained_config`; keras runs on its backend.
         done: called after each image, with the reason where it could not be read: the others are still written.
     """
     classes = list(classes_of(trial))

@@ -1,4 +1,4 @@
-"""A stored trial as something to go on with: its configuration on this machine, its weights; imports no keras."""
+"""Find a stored trial and the configuration that uses its weights on this machine; imports no keras."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from bench.results.store import StoredTrial, read_record
 
 
 def find_trained(run: str, results: Path) -> StoredTrial:
-    """The trial with saved weights that `run` names (see `find_run`); BenchError where it has none."""
+    """Find the trial with saved weights that `run` names (see `find_run`); BenchError where it has none."""
     trial = find_run(run, results)
     if trial.record.status != "ok" or not trial.weights:
         raise BenchError(f"The run '{trial.folder.name}' has no saved weights: {why_no_weights(trial.record)}")
@@ -27,7 +27,7 @@ def find_trained(run: str, results: Path) -> StoredTrial:
 
 
 def why_no_weights(record: TrialRecord) -> str:
-    """Why a trial's folder holds no weights, and what to do."""
+    """Explain why a trial's folder holds no weights, and what to do."""
     again = "Run it again with --keep-weights all --force."
     if record.status != "ok":
         return f"it ended as {record.status}."
@@ -41,14 +41,14 @@ def why_no_weights(record: TrialRecord) -> str:
 
 
 def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: str | None = None) -> TrialConfig:
-    """The configuration that rebuilds a trial's model on this machine; BenchError where its backend or code is absent.
+    """Return the configuration that rebuilds a trial's model on this machine; BenchError without its backend or code.
 
     Args:
         plugin: where the plug-in's file is now; None: where it was.
         backend: instead of the trial's own; the weights are the same on all.
     """
     config = TrialConfig.from_dict(trial.record.config)
-    # Its weights come from one file now, whatever they started from, and how its steps ran is over.
+    # The weights will be loaded from a file, so `weights`, `init_from` and `jit` no longer matter.
     config = replace(config, weights="none", init_from=None, plugin=str(plugin.resolve()) if plugin else config.plugin)
     config = replace(config, backend=backend or config.backend, jit="auto")
     checks.backend(config, catalog.architecture(config))
@@ -56,7 +56,7 @@ def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: s
 
 
 def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
-    """A line where a plug-in or an installed package is no longer the code that the trial was trained with."""
+    """Return a warning if a plug-in or an installed package has changed since the trial was trained."""
     if trial.record.weights.get("source") == catalog.source_hash(config):
         return None
     name = config.plugin or f"what defines {config.arch} and {config.dataset}"
@@ -66,7 +66,7 @@ def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
 def on_data(
     config: TrialConfig, *, dataset: str | None = None, data_dir: Path | None = None, eval_size: str | None = None
 ) -> TrialConfig:
-    """The configuration on other data or at another evaluation size; what is None stays."""
+    """Return the configuration on other data or at another evaluation size; what is None stays."""
     changes: dict[str, Any] = {"eval_size": eval_size or config.eval_size}
     if dataset is not None and dataset != config.dataset:
         changes |= {"dataset": dataset, "data_dir": None, "dataset_params": {}}
@@ -91,7 +91,7 @@ def choose_backend(backend: str) -> None:
 
 
 def start_from(config: TrialConfig, results: Path) -> TrialConfig:
-    """The configuration with `init_from` as the folder of a trial whose weights fit; BenchError where they don't.
+    """Return the configuration with `init_from` as the folder of a trial; BenchError if its weights don't fit.
 
     Architecture, backbone and the builder's parameters must be the same; the classes need not be.
     """
@@ -112,7 +112,7 @@ def start_from(config: TrialConfig, results: Path) -> TrialConfig:
 
 
 def new_head(config: TrialConfig) -> str | None:
-    """A line where the classes are others than those of the trial that `init_from` names: its head is not taken."""
+    """Return a note if the classes differ from those of the trial that `init_from` names: its head is not taken."""
     classes = catalog.dataset(config).classes
     if config.init_from is None or not classes:
         return None
