@@ -10,6 +10,7 @@ import typer
 from bench import __version__
 from bench.cli import app
 from bench.config import grid
+from bench.config.given import read_toml
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,4 +98,4 @@ def test_pictures_are_small():
 
 
 def test_the_trials_of_the_picture_can_be_planned():
-    assert grid.configs({}, ROOT / "docs" / "images" / "report.toml")
+    assert grid.configs({}, read_toml(ROOT / "docs" / "images" / "report.toml"))
