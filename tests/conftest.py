@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.config import checks
+from bench.core.backends import BACKENDS, quickest
 from bench.trials.local_process import LocalExecutor
 
-BACKENDS = ("tensorflow", "jax", "torch")
 START = LocalExecutor.start
 
 
@@ -63,10 +63,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 
     LocalExecutor.start = start
     checks.installed = lambda name: True
-
-
-def quickest() -> str:
-    return next(name for name in ("jax", "torch", "tensorflow") if name in installed_backends())
 
 
 @pytest.fixture(scope="session", autouse=True)

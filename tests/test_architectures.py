@@ -21,9 +21,10 @@ from architecture_contract import NUM_CLASSES, Case
 from bench.architectures import BACKBONES, SPECS_FILE, read_specs
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog
+from bench.core.backends import BACKENDS
 from bench.core.errors import BenchError
 from bench.core.import_by_name import import_by_name
-from bench.core.specs import BACKENDS, PRECISIONS
+from bench.core.specs import PRECISIONS
 
 pytestmark = [
     # Keras 3.15's variables and torch's tensors have no copy keyword in __array__ yet

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from bench.evaluation.predictor import Predictor, decide, softmax
+from bench.training.engines.engine import InferenceEngine
 
 
-class FakeEngine:
-    """Logits that say each pixel's colour; counts the calls and what shapes they have."""
+class FakeEngine(InferenceEngine):
+    """Logits that say each pixel's colour, without a backend; counts the calls and what shapes they have."""
 
     def __init__(self, tile=(8, 8), classes=3):
         self.model = SimpleNamespace(input_shape=(None, *tile, 3), output_shape=(None, *tile, classes))
@@ -22,6 +23,12 @@ class FakeEngine:
 
     def predict(self, images):
         return decide(self.logits(images))
+
+    def put(self, array):
+        return array
+
+    def wait(self, value):
+        return None
 
 
 def pictures(*sizes):

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from bench.data import geometry
-from bench.training.engines.engine import Engine
+from bench.training.engines.engine import InferenceEngine
 
 OVERLAP = 0.25  # of a tile's side, at least; so much of its border a convolution sees less of
 
@@ -30,7 +30,9 @@ class Predictor:
         resize: the policy, see bench/data/geometry.py; "crop" has no way back to a picture's own size.
     """
 
-    def __init__(self, engine: Engine, image_size: tuple[int, int], *, batch_size: int, resize: str = "stretch"):
+    def __init__(
+        self, engine: InferenceEngine, image_size: tuple[int, int], *, batch_size: int, resize: str = "stretch"
+    ):
         self.engine, self.resize, self.batch_size = engine, resize, batch_size
         self.image_size = (image_size[0], image_size[1])
         self._tile = tuple(engine.model.input_shape[1:3])

@@ -1,4 +1,4 @@
-"""Measure rates and latencies: warmed up, awaited, medians over blocks."""
+"""Time work: warmed up, awaited, medians over blocks; rates, latencies and the sweep over batch sizes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +14,34 @@ from bench.core.failures import is_out_of_memory, reason_of
 SECONDS = 5.0  # of measuring, for each figure
 ENOUGH_SECONDS = 1 / 3  # for calls of a millisecond
 MAX_CALLS = 100
+ENOUGH_GAIN = 1.05  # of one batch size over the last, for a larger one to be tried
+LARGEST_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Effort:
+    """The length of a measurement of a steady rate: a least number of steps, unless they take too long."""
+
+    warm_up_steps: int = 20
+    warm_up_seconds: float = 5.0  # a GPU warms up at least so long, a CPU at most
+    steps: int = 100
+    blocks: int = 10
+    seconds: float = 30.0  # after which fewer steps are enough, but no fewer blocks than `least_blocks`
+    least_blocks: int = 3
+    block_seconds: float = 0.5
+    sweep_seconds: float = 120.0  # after which no larger batch is tried, compiling included
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The seconds of each block of `steps` steps."""
+
+    steps: int
+    seconds: tuple[float, ...]
+
+    def rates(self, batch_size: int) -> list[float]:
+        """The images/s of each block."""
+        return [self.steps * batch_size / seconds for seconds in self.seconds]
 
 
 def seconds_since(start: float) -> float:
@@ -80,36 +108,6 @@ def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
     while len(times) < 3 or (sum(times) < SECONDS and (len(times) < 20 or sum(times) < ENOUGH_SECONDS)):
         times.append(seconds_of(call))
     return images / median(times)
-
-
-ENOUGH_GAIN = 1.05  # of one batch size over the last, for a larger one to be tried
-LARGEST_BATCH = 1024
-
-
-@dataclass(frozen=True)
-class Effort:
-    """The length of a measurement of a steady rate: a least number of steps, unless they take too long."""
-
-    warm_up_steps: int = 20
-    warm_up_seconds: float = 5.0  # a GPU warms up at least so long, a CPU at most
-    steps: int = 100
-    blocks: int = 10
-    seconds: float = 30.0  # after which fewer steps are enough, but no fewer blocks than `least_blocks`
-    least_blocks: int = 3
-    block_seconds: float = 0.5
-    sweep_seconds: float = 120.0  # after which no larger batch is tried, compiling included
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """The seconds of each block of `steps` steps."""
-
-    steps: int
-    seconds: tuple[float, ...]
-
-    def rates(self, batch_size: int) -> list[float]:
-        """The images/s of each block."""
-        return [self.steps * batch_size / seconds for seconds in self.seconds]
 
 
 def steady(

@@ -12,8 +12,6 @@ from bench.core.trial_config import TrialConfig
 from bench.data import batches
 from bench.data.pack import Pack
 from bench.data.splits import train_subset
-from bench.profiling.environment import environment
-from bench.profiling.instruments import Instruments
 from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines import create_engine, create_runtime, set_seed
@@ -97,10 +95,3 @@ def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes:
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put
     return put(images), put(labels), put(draws)
-
-
-def trial_environment(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
-    """The `environment` of the record: machine, versions and code, compiled or not, TF32, the device's states."""
-    tf32 = instruments.runtime.allows_tf32() if config.precision == "float32" else None
-    compiled = {"jit_compile": engine.compiled, "tf32": tf32}
-    return {**environment(instruments.runtime), **compiled, **instruments.environment()}

@@ -18,7 +18,7 @@ from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.timing import latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.training.build import ResidentBatch
-from bench.training.engines.engine import Engine
+from bench.training.engines.engine import Engine, InferenceEngine
 from bench.training.loop import Training
 
 BLOCK_SECONDS = 0.5  # of each timed block of steps
@@ -42,6 +42,12 @@ def measure_speed(training: Training, batch: ResidentBatch, instruments: Instrum
         **_harness(training, batch, instruments),
         **measure_inference(training.engine, batch, instruments),
     }
+
+
+def first_step(engine: Engine, batch: ResidentBatch, instruments: Instruments) -> float:
+    """Take the first training step, which compiles, at a learning rate of 0; its seconds."""
+    with instruments.memory.phase("first_step"):
+        return seconds_of(lambda: engine.wait(engine.train_step(*batch, 0.0)))
 
 
 def bare_steps(engine: Engine, batch: ResidentBatch, window: Window | None = None) -> Callable[[int], None]:
@@ -73,7 +79,7 @@ def under_load(engine: Engine, batch: ResidentBatch, count: int, instruments: In
         engine.wait(pending)
 
 
-def measure_inference(engine: Engine, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
+def measure_inference(engine: InferenceEngine, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
     """Measure throughput and latency of the compiled prediction of a batch's images."""
     images, size = batch[0], len(batch[0])
     with instruments.memory.phase("inference"), instruments.energy.window(INFERENCE_ENERGY) as window:
@@ -93,7 +99,7 @@ def measure_inference(engine: Engine, batch: ResidentBatch, instruments: Instrum
     }
 
 
-def measure_latency(engine: Engine, shape: tuple[int, ...]) -> dict[str, float]:
+def measure_latency(engine: InferenceEngine, shape: tuple[int, ...]) -> dict[str, float]:
     """Measure the milliseconds to predict one image of that shape that is already on the device."""
     one = engine.put(np.zeros((1, *shape), np.uint8))
     return latency(lambda: engine.wait(engine.predict(one)))
@@ -136,7 +142,7 @@ def trace_steps(
 def _harness(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, float]:
     """Time the bare compiled step on a resident batch against the step through loader and augmentation, in turn.
 
-    The energy is that of further bare steps, without what the loader lets the device wait, as in a trial of speed.
+    The energy is that of further bare steps, without what the loader lets the device wait, as in a speed-only trial.
     """
     engine, size = training.engine, training.meter.batch_size
     bare = bare_steps(engine, batch)

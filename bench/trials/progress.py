@@ -2,11 +2,13 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.specs import TrialRecord
+from bench.profiling.ledger import Ledger
 from bench.results.store import PROGRESS, write_json
 from bench.trials.plan import PlannedTrial
 
@@ -17,10 +19,15 @@ EVERY_SECONDS = 0.5
 
 
 class Progress:
-    """Writes the phase, and once training has begun how far it is."""
+    """Writes the phase, and once training has begun how far it is.
 
-    def __init__(self, folder: Path):
-        self._path = folder / PROGRESS
+    Args:
+        folder: of the trial.
+        ledger: what `stage` charges the time to.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger):
+        self._path, self._ledger = folder / PROGRESS, ledger
         self._written = 0.0
         self._phase = "startup"
         self.training: Training | None = None
@@ -30,6 +37,13 @@ class Progress:
         """Enter a phase; written at once."""
         self._phase = name
         self._write()
+
+    @contextmanager
+    def stage(self, name: str, ledger_phase: str | None = None) -> Iterator[None]:
+        """Enter a phase, and charge the ledger's phase of that name, or of another one, with the time inside."""
+        self.phase(name)
+        with self._ledger.phase(ledger_phase or name):
+            yield
 
     def update(self) -> None:
         """Write where training is, unless that was done half a second ago."""

@@ -1,4 +1,4 @@
-"""Make a record's sections on data, model and training, and a file of the model's layers."""
+"""Make a record's sections on machine, data, training and model, and the file of the model's layers."""
 
 import json
 import math
@@ -15,11 +15,30 @@ import numpy as np
 from bench.config import catalog
 from bench.core.trial_config import TrialConfig
 from bench.data.pack import Pack
+from bench.profiling.environment import actual_device, environment
 from bench.profiling.flops import costs_if_known
+from bench.profiling.instruments import Instruments
 from bench.profiling.memory import MIB
 from bench.results.store import LAYERS, WEIGHTS
+from bench.training.engines.engine import Engine
 from bench.training.loop import Training
 from bench.trials.progress import training_state
+
+LAST = 2  # validations at the end, of ten: a fifth of the budget
+
+
+def describe_machine(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
+    """Make the `device`, `energy` and `environment` of the record: versions and code, TF32, the device's states."""
+    runtime = instruments.runtime
+    steps = {
+        "jit_compile": engine.compiled,
+        "tf32": runtime.allows_tf32() if config.precision == "float32" else None,
+    }
+    return {
+        "device": actual_device(runtime),
+        "energy": instruments.energy.summary(),
+        "environment": {**environment(runtime), **steps, **instruments.environment()},
+    }
 
 
 def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -81,9 +100,6 @@ def _file_mib(model: keras.Model, saved: Path) -> float | None:
     except (OSError, RuntimeError) as error:  # h5py has both for a full disk
         print(f"The size of the weights on disk is not known: {error}")
         return None
-
-
-LAST = 2  # validations at the end, of ten: a fifth of the budget
 
 
 def convergence(scores: Sequence[float]) -> dict[str, float]:

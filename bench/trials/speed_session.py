@@ -1,4 +1,4 @@
-"""A trial of speed alone: the compiled steps of a model on random pixels, without training and without data."""
+"""A speed-only trial: the compiled steps of a model on random pixels, without training and without data."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
-from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, seconds_of, steady
+from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, steady
 from bench.results.store import write_json
 from bench.training import augment
-from bench.training.build import ResidentBatch, build_engine, build_model, trial_environment
+from bench.training.build import ResidentBatch, build_engine, build_model
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, training_model
 from bench.training.loop import Diverged
@@ -25,6 +25,7 @@ from bench.trials.local_process import IF_KILLED
 from bench.trials.model_speed import (
     TRAIN_ENERGY,
     bare_steps,
+    first_step,
     measure_inference,
     top_up,
     trace_steps,
@@ -32,15 +33,15 @@ from bench.trials.model_speed import (
     utilisation,
 )
 from bench.trials.progress import Progress
-from bench.trials.record_sections import describe_model
+from bench.trials.record_sections import describe_machine, describe_model
 
 
 class SpeedSession:
-    """A trial of speed in its own process."""
+    """A speed-only trial in its own process."""
 
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
-        self.progress = Progress(folder)
+        self.progress = Progress(folder, ledger)
         self.effort = Effort(sweep_seconds=config.sweep_seconds)
         self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails
 
@@ -50,35 +51,29 @@ class SpeedSession:
         Args:
             fingerprint: of no data; what a session with data compares.
         """
-        ledger, phase = self.ledger, self.progress.phase
+        ledger, stage = self.ledger, self.progress.stage
         with ledger.phase("profile"):
             searched = self.search()
             self.found.update({"memory": searched} if searched else {})
             write_json(self.folder / IF_KILLED, self.found)
         self.instruments = Instruments(create_runtime(self.config.backend))
-        phase("build")
-        with ledger.phase("build"):
+        with stage("build"):
             self.engine, self.batch = build(self.config)
-        phase("compile")
-        with ledger.phase("compile"):
+        with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
-        phase("train")
-        with ledger.phase("train"):
+        with stage("train"):
             blocks, loss = self.train()
-        phase("profile")
-        with ledger.phase("profile"):
+        with stage("profile"):
             model = describe_model(self.engine.model, self.folder)
             speed = measure_inference(self.engine, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
-        rates = blocks.rates(self.config.batch_size)
-        median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
-        with ledger.phase("profile"):
+            rates = blocks.rates(self.config.batch_size)
+            median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
             rated = {"train_images_per_second": median, **speed}
             speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
             trace_steps(self.config, self.engine, self.batch, self.instruments, self.folder)
         self.found |= {
-            "device": actual_device(self.instruments.runtime),
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
             "model": model,
             "training": {
@@ -95,8 +90,7 @@ class SpeedSession:
                 **speed,
             },
             "memory": {**memory, **searched},
-            "energy": self.instruments.energy.summary(),
-            "environment": trial_environment(self.config, self.engine, self.instruments),
+            **describe_machine(self.config, self.engine, self.instruments),
         }
         with ledger.phase("profile"):
             swept = self.sweep()  # last, for the system may kill a process of so large batches
@@ -110,8 +104,7 @@ class SpeedSession:
 
     def compile(self) -> float:
         """Run both functions once; seconds of the first training step."""
-        with self.instruments.memory.phase("first_step"):
-            seconds = seconds_of(lambda: self.engine.wait(self.engine.train_step(*self.batch, 0.0)))
+        seconds = first_step(self.engine, self.batch, self.instruments)
         self.engine.wait(self.engine.predict(self.batch[0]))
         return seconds
 

@@ -17,10 +17,8 @@ from bench.evaluation.pictures import write_samples, write_worst
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
-from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
-from bench.profiling.timing import seconds_of
 from bench.results.store import HISTORY, IMAGES, SAMPLES, WORST
 from bench.results.weight_retention import keep
 from bench.training import fine_tune
@@ -30,16 +28,15 @@ from bench.training.build import (
     choose_indexes,
     resident_batch,
     training_batches,
-    trial_environment,
 )
 from bench.training.class_weights import class_weights
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
 from bench.training.loop import Diverged
-from bench.trials.model_speed import measure_speed, trace_steps, utilisation
+from bench.trials.model_speed import first_step, measure_speed, trace_steps, utilisation
 from bench.trials.plan import prepare_pack
 from bench.trials.progress import Progress, training_state
-from bench.trials.record_sections import describe_data, describe_model, describe_training
+from bench.trials.record_sections import describe_data, describe_machine, describe_model, describe_training
 from bench.trials.saved import checkpoints
 
 STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
@@ -51,7 +48,7 @@ class Session:
 
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
-        self.progress = Progress(folder)
+        self.progress = Progress(folder, ledger)
         self.instruments = Instruments(create_runtime(config.backend))
         self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails: none
         self.validations: list[dict[str, float]] = []
@@ -66,38 +63,31 @@ class Session:
         Args:
             fingerprint: of the data that the trial was planned with; BenchError if it has changed since.
         """
-        ledger, phase = self.ledger, self.progress.phase
-        phase("prepare")
-        with ledger.phase("prepare"):
+        stage = self.progress.stage
+        with stage("prepare"):
             self.pack = prepare_pack(self.config)
             if self.pack.fingerprint != fingerprint:
                 raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
             self.indexes = choose_indexes(self.pack, self.config.train_fraction)
             own = catalog.dataset(self.config).metrics
             self.task = Task(self.pack, own, native=self.config.eval_size == "native")
-        phase("build")
-        with ledger.phase("build"):
+        with stage("build"):
             self.build()
-        phase("compile")
-        with ledger.phase("compile"):
+        with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
-        phase("train")
-        with ledger.phase("train"):
+        with stage("train"):
             self.training.run()
             self.check_weights()
-        phase("test")
-        with ledger.phase("evaluate"):
+        with stage("test", "evaluate"):
             metrics, validation = self.test()
-        phase("profile")
-        with ledger.phase("profile"):
+        with stage("profile"):
             model = describe_model(self.model, self.folder)
             speed = measure_speed(self.training, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
         return {
-            "device": actual_device(self.instruments.runtime),
             "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
             "training": describe_training(self.training, self.validations, self.class_weights),
@@ -106,9 +96,8 @@ class Session:
             "weights": self.weights,
             "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
             "memory": memory,
-            "energy": self.instruments.energy.summary(),
-            "environment": trial_environment(self.config, self.training.engine, self.instruments),
-            "ledger": ledger.close(),
+            **describe_machine(self.config, self.training.engine, self.instruments),
+            "ledger": self.ledger.close(),
         }
 
     def build(self) -> None:
@@ -138,8 +127,7 @@ class Session:
     def compile(self) -> float:
         """Run every function once, off the budget's clock, restore the weights and return the first step's seconds."""
         engine, state = self.training.engine, self.training.engine.state()
-        with self.instruments.memory.phase("first_step"):
-            seconds = seconds_of(lambda: engine.wait(engine.train_step(*self.batch, 0.0)))
+        seconds = first_step(engine, self.batch, self.instruments)
         engine.update_statistics(self.batch[0])
         engine.wait(engine.predict(self.batch[0]))
         if self.task.native or self.predictor.tiled:
@@ -149,8 +137,7 @@ class Session:
 
     def unfreeze(self) -> None:
         """Go from the frozen phase to fine-tuning, off the budget's clock."""
-        self.progress.phase("compile")
-        with self.ledger.phase("compile"):
+        with self.progress.stage("compile"):
             fine_tune.start_fine_tuning(self.config, self.training)
             self.compile()
         self.training_phase = "all"
@@ -158,8 +145,7 @@ class Session:
 
     def validate(self, loss: float) -> None:
         """Score the validation split, append to the history, keep the best weights if they are asked for."""
-        self.progress.phase("validate")
-        with self.ledger.phase("evaluate"):
+        with self.progress.stage("validate", "evaluate"):
             self.reestimate(STATISTICS_BATCHES)
             metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
             values = {name: metrics[name] for metric in self.task.metrics for name in metric.history}

@@ -12,17 +12,56 @@ Loss = Callable[[Any, Any], Any]
 Transform = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
-class Engine(ABC):
+class InferenceEngine(ABC):
+    """A model that predicts on one backend; enough for a backend that can't train.
+
+    Work is dispatched, not awaited: call `wait` on what is returned to stop a clock.
+    """
+
+    model: keras.Model
+    compiled: bool  # whether the steps run through a compiler
+
+    @abstractmethod
+    def predict(self, images: Any) -> Any:
+        """Predict classes of uint8 images (B, H, W, 3).
+
+        Returns classes uint8 (B, H, W) and, for two classes, the probability of class 1 as
+        float32 (B, H, W), else an empty array; both on the device.
+        """
+
+    @abstractmethod
+    def logits(self, images: Any) -> Any:
+        """Compute logits float32 (B, H, W, C) of uint8 images (B, H, W, 3) on the device; the first call compiles."""
+
+    @abstractmethod
+    def put(self, array: np.ndarray) -> Any:
+        """Copy the array to the device."""
+
+    @abstractmethod
+    def wait(self, value: Any) -> None:
+        """Return when `value` has been computed."""
+
+    def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
+        """Return the bytes of temporaries and results that a compiled program needs besides its inputs.
+
+        Args:
+            program: "train" or "inference", which has run on this batch before.
+            batch: images, labels and draws on the device.
+
+        Returns:
+            None where the backend doesn't say, or doesn't compile.
+        """
+        return None
+
+
+class Engine(InferenceEngine):
     """A model with its optimizer on one backend.
 
     `model` predicts; `training_model` is what the steps train, with the auxiliary head of a model that has one.
 
-    Steps are dispatched, not awaited: call `wait` on what they return to stop a clock. Between
-    `pull` and `push` the model's and optimizer's variables may be read and assigned; without
+    Between `pull` and `push` the model's and optimizer's variables may be read and assigned; without
     `pull` they may be stale (JAX keeps the state outside of them).
     """
-
-    compiled: bool  # whether the steps run through a compiler
 
     def __init__(self, model: keras.Model, optimizer: Any, *, loss: Loss, transform: Transform, jit: str = "auto"):
         self.model = model
@@ -49,45 +88,13 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def predict(self, images: Any) -> Any:
-        """Predict classes of uint8 images (B, H, W, 3).
-
-        Returns classes uint8 (B, H, W) and, for two classes, the probability of class 1 as
-        float32 (B, H, W), else an empty array; both on the device.
-        """
-
-    @abstractmethod
-    def logits(self, images: Any) -> Any:
-        """Compute logits float32 (B, H, W, C) of uint8 images (B, H, W, 3) on the device; the first call compiles."""
-
-    @abstractmethod
     def update_statistics(self, images: Any) -> None:
         """Run uint8 images forward in training mode: only moving statistics change."""
 
-    @abstractmethod
-    def put(self, array: np.ndarray) -> Any:
-        """Copy the array to the device."""
-
-    @abstractmethod
-    def wait(self, value: Any) -> None:
-        """Return when `value` has been computed."""
-
-    def planned_bytes(self, program: str, batch: tuple[Any, Any, Any]) -> int | None:
-        """Return the bytes of temporaries and results that a compiled program needs besides its inputs.
-
-        Args:
-            program: "train" or "inference", which has run on this batch before.
-            batch: images, labels and draws on the device.
-
-        Returns:
-            None where the backend doesn't say, or doesn't compile.
-        """
-        return None
-
-    def pull(self) -> None:  # noqa: B027 - most backends keep the state in the variables
+    def pull(self) -> None:
         """Bring the variables of model and optimizer up to date."""
 
-    def push(self) -> None:  # noqa: B027
+    def push(self) -> None:
         """Take over variables that were assigned."""
 
     def state(self) -> list[np.ndarray]:
