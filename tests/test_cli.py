@@ -243,7 +243,7 @@ def test_show_arch_prints_stages_backbones_and_parameters():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Which architecture? Available: unet"),
+        ((), "Which architecture? Available: "),
         (("unett",), "Unknown architecture 'unett'. Did you mean 'unet'"),
         (("unet", "--param", "depth=1,2"), "Give --param depth one value"),
         (("unet", "--image-size", "100"), "unet"),

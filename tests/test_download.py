@@ -63,6 +63,7 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.needs("tensorflow_datasets")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # tensorflow-datasets' own imports
 def test_a_download_reads_the_same_pixels_and_splits_as_the_folder(served, pets, cache):
     by_net = pack.prepare(served, (16, 16))
@@ -75,6 +76,7 @@ def test_a_download_reads_the_same_pixels_and_splits_as_the_folder(served, pets,
     assert not list(cache.glob("downloads/*.archives"))
 
 
+@pytest.mark.needs("tensorflow_datasets")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_wrong_checksum_is_an_error_that_says_how_to_go_on(served):
     url, size, sha = served.archives[0]
@@ -109,6 +111,7 @@ def test_a_download_broken_off_is_finished_by_the_next_fetch(manager, monkeypatc
     assert (folder / "annotations" / "trainval.txt").is_file()
 
 
+@pytest.mark.needs("tensorflow_datasets")
 def test_no_network_is_an_error_at_once_that_says_how_to_go_on():
     # Nobody listens at port 1 of this machine.
     offline = replace(PETS, archives=(("http://127.0.0.1:1/images.tar.gz", 5, "0" * 64),))

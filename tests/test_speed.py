@@ -372,7 +372,7 @@ def test_a_plan_tells_of_a_search_to_come(trial, tmp_path):
         for more in ([], ["--find-batch-size"])
     )
     assert "largest batch" not in plain
-    assert "speed alone, largest batch" in " ".join(searching.split())
+    assert "speed only, largest batch" in " ".join(searching.split())
     assert "The largest batch is sought for 1 of them, a process for each" in " ".join(searching.split())
 
 
