@@ -24,8 +24,10 @@ from bench.config.reference import option_reference
 from bench.core.errors import BenchError
 from bench.core.option_kinds import text_of
 from bench.core.trial_config import DEFAULTS, OPTIONS, POOLED, TrialConfig
+from bench.profiling.environment import expected_device
 from bench.results.dataframe import load_results
-from bench.results.store import RECORD
+from bench.results.store import RECORD, load
+from bench.trials.estimate import estimates
 
 ROOT = Path(__file__).parents[1]
 NEW_FIELD = """
@@ -164,6 +166,16 @@ def test_a_record_written_before_an_option_has_its_default(tmp_path):
     config = TrialConfig.from_dict(old)
     defaults = {f.name for f in fields(TrialConfig) if f.default is not MISSING} - required
     assert all(getattr(config, name) == getattr(DEFAULTS, name) for name in defaults)
+
+
+@pytest.mark.parametrize("change", [{"loss": "dice"}, {"augment": "none"}, {"optimizer": "sgd"}, {"crop": (64, 64)}])
+def test_the_time_of_a_trial_with_other_steps_is_unknown(tmp_path, change):
+    record, _ = fake_record(fake_config())
+    write_trial(tmp_path, replace(record, device=expected_device()), samples=0)
+    config, stored = TrialConfig.from_dict(record.config), load([tmp_path]).trials
+    same, alike, other = estimates([config, replace(config, seed=7, lr=0.1), replace(config, **change)], stored)
+    assert same.train_seconds is not None and alike.train_seconds == same.train_seconds
+    assert other.train_seconds is None
 
 
 def test_the_reference_in_results_readme_is_written_from_the_table():

@@ -19,7 +19,7 @@ IGNORE_INDEX = 255  # label value that neither trains nor counts
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("linear", "cosine", "constant", "steps")
-RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: pipeline/geometry.py
+RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: data/geometry.py
 LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
 CLASS_WEIGHT_RULES = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "light", "standard", "strong")
