@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RESULTS = Path("results")
 
-GridFile = Annotated[
+ConfigFile = Annotated[
     Path | None,
     typer.Option(
         help="A TOML file with the options' names, tables of trials, or a preset; options win.",
@@ -37,7 +37,7 @@ Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.
 
 @with_options(lambda option: option.of_training)
 def run(
-    config: GridFile = None,
+    config: ConfigFile = None,
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.run import DryRun, Force, GridFile, Results, finish, read_grid
+from bench.commands.run import ConfigFile, DryRun, Force, Results, finish, read_grid
 from bench.commands.shared import with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
@@ -30,7 +30,7 @@ def speed(
             show_default=False,
         ),
     ] = None,
-    config: GridFile = None,
+    config: ConfigFile = None,
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
