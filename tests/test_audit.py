@@ -140,13 +140,13 @@ def test_a_definition_of_which_less_is_better_ranks_and_swaps_the_other_way_roun
 
 
 def test_ranks_and_swapped_pairs():
-    apart = np.ones((2, 3, 3), bool)
-    audited = Audit(("a", "b"), (HIGHER, HIGHER), VALUES, np.empty((2, 3, 2)), apart, ())
+    different = np.ones((2, 3, 3), bool)
+    audited = Audit(("a", "b"), (HIGHER, HIGHER), VALUES, np.empty((2, 3, 2)), different, ())
     assert audited.ranks().tolist()[0] == [1, 2, 3]
     assert audited.ranks()[1, :2].tolist() == [2, 1] and np.isnan(audited.ranks()[1, 2])
     assert np.argwhere(np.triu(audited.swapped()[1])).tolist() == [[0, 1]] and not audited.swapped()[0].any()
     assert audited.reversals() == [Reversal(0, 1, ("b",), ("b",))]
-    apart[0, 0, 1] = False  # by the first definition the two may be equal
+    different[0, 0, 1] = False  # by the first definition the two may be equal
     assert audited.reversals() == [Reversal(0, 1, ("b",), ())]
 
 

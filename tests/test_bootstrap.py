@@ -42,7 +42,7 @@ def coverage(seeds: int, repeats: int, *, seed_sd: float, monkeypatch) -> tuple[
         pair = [draw(rng, 0.7, seeds, images, seed_sd=seed_sd) for _ in range(2)]
         one, other = bootstrap(pair, groups, iou_of_class, seed=repeat)
         held += one.interval.low <= true_iou(0.7) <= one.interval.high
-        tied += not one.is_separable(other)
+        tied += not one.differs_from(other)
     return held / repeats, tied / repeats
 
 
@@ -77,7 +77,7 @@ def test_a_real_difference_is_found_through_the_noise_of_the_images():
     pair = [draw(rng, quality, 5, images, seed_sd=0.001) for quality in (0.71, 0.70)]
     better, worse = bootstrap(pair, [str(i) for i in range(IMAGES)], iou_of_class)
     assert better.interval.low < worse.interval.high  # their own intervals overlap
-    assert better.is_separable(worse)
+    assert better.differs_from(worse)
     difference = better.minus(worse)
     assert difference.low > 0
     assert difference.mean == pytest.approx(better.mean - worse.mean)
@@ -96,7 +96,7 @@ def test_one_seed_is_not_separable():
     groups = [str(i) for i in range(IMAGES)]
     good, bad = bootstrap([draw(rng, q, 1, images, seed_sd=0.0) for q in (0.9, 0.3)], groups, iou_of_class)
     assert good.minus(bad) is None
-    assert not good.is_separable(bad)
+    assert not good.differs_from(bad)
     assert good.interval.low < good.mean < good.interval.high
 
 

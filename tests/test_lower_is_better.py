@@ -180,7 +180,12 @@ def test_series_know_who_leads_and_what_a_score_needs(tmp_path):
     assert [(winner.value, winner.best.label) for winner in series.winners] == [(5, "far"), (20, "near")]
     assert [line.label for line in series.lines] == ["near", "far"]
     (crossing,) = series.crossings
-    assert (crossing.before.label, crossing.after.label, crossing.sure, crossing.leads) == ("far", "near", True, True)
+    assert (crossing.before.label, crossing.after.label, crossing.significant, crossing.leads) == (
+        "far",
+        "near",
+        True,
+        True,
+    )
     assert 5 < crossing.value < 20
     best = series.lines[0].points[-1].score
     assert best < series.target == pytest.approx(best / 0.9, abs=0.011)  # a little worse than the best

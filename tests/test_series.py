@@ -50,7 +50,7 @@ def test_the_winner_of_each_budget_and_where_the_lead_changes(budgets):
         (20, "unet", 0),
     ]
     (crossing,) = series.crossings
-    assert (crossing.before.label, crossing.after.label, crossing.sure, crossing.leads) == (
+    assert (crossing.before.label, crossing.after.label, crossing.significant, crossing.leads) == (
         *("deeplab:resnet50", "unet"),
         *(True, True),
     )
@@ -82,7 +82,7 @@ def test_one_seed_changes_no_lead_for_sure(tmp_path, monkeypatch):
     (series,) = found(tmp_path)
     assert [len(winner.tied) for winner in series.winners] == [1, 1, 1]
     (crossing,) = series.crossings
-    assert (crossing.sure, crossing.low, crossing.high) == (False, 10, 20)
+    assert (crossing.significant, crossing.low, crossing.high) == (False, 10, 20)
     assert "it may be chance" in crossing_text(series, crossing)
 
 

@@ -13,7 +13,7 @@ from bench.evaluation import scores
 from bench.evaluation.image_table import ImageTable
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
-from bench.results.analysis.bootstrap import Uncertainty, ranks, separable
+from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs
 from bench.results.analysis.configurations import pool
 from bench.results.analysis.uncertainty import (
     NO_TABLE,
@@ -69,7 +69,7 @@ def test_rows_that_cannot_be_told_apart_share_a_rank(results):
     group = ranked(results)
     assert [(row.rank, row.ranks) for row in group.ranked] == [(1, (1, 2)), (1, (1, 2)), (3, (3, 3))]
     assert [row.cells["rank"].text for row in group.ranked] == ["1 (1–2)", "1 (1–2)", "3"]  # noqa: RUF001
-    assert group.apart.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+    assert group.different.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
     interval = group.ranked[0].uncertainty.interval
     assert group.ranked[0].cells["mean_iou"].text == f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
     assert any("150 test images" in note for note in group.notes)
@@ -143,15 +143,15 @@ def test_pairs_all_at_once_are_those_one_by_one():
         for mean, seeds in zip(np.linspace(0.6, 0.9, 12), (1, 2, 3, 5) * 3, strict=True)
     ]
     rows[4].draws[7] = np.nan  # a draw without any class
-    expected = [[i != j and one.is_separable(other) for j, other in enumerate(rows)] for i, one in enumerate(rows)]
-    assert separable(rows).tolist() == expected
+    expected = [[i != j and one.differs_from(other) for j, other in enumerate(rows)] for i, one in enumerate(rows)]
+    assert significant_pairs(rows).tolist() == expected
     assert 20 < np.sum(expected) < 132
 
 
 def test_two_of_the_same_image_say_nothing():
     """One group of images: its draws don't vary, which is no certainty."""
     rows = [Uncertainty(np.full(3, mean), np.full(10, mean), 1) for mean in (0.9, 0.1)]
-    assert not rows[0].is_separable(rows[1])
+    assert not rows[0].differs_from(rows[1])
     assert ranks(rows) == [(1, 2), (1, 2)]
 
 

@@ -99,7 +99,7 @@ def test_the_seed_can_be_chosen_and_earlier_verifications_do_not_count(bench):
 def test_a_run_that_ends_badly(bench):
     result, _, _ = bench(RUN, status="failed", reason="ValueError: boom")
     assert result.exit_code == 2
-    assert "did not end well: ValueError: boom" in result.output
+    assert "is not ok: ValueError: boom" in result.output
 
 
 def test_too_few_seeds_are_said_before_anything_runs(tmp_path, monkeypatch):

@@ -79,9 +79,9 @@ def _show(group: "Group", audited: "Audit") -> None:
     swapped, significant = audited.swapped(), audited.significantly_swapped()
     for number, (name, values) in enumerate(zip(audited.definitions, audited.values, strict=True)):
         best = audited.best(number)
-        count, sure = (int(np.triu(pairs[number]).sum()) for pairs in (swapped, significant))
+        count, significantly = (int(np.triu(pairs[number]).sum()) for pairs in (swapped, significant))
         label = Text(shorten(group.ranked[best].label, 40))
-        table.add_row(Text(name), label, f"{values[best]:.4f}", str(count or ""), str(sure or ""))
+        table.add_row(Text(name), label, f"{values[best]:.4f}", str(count or ""), str(significantly or ""))
     console.print(table)
     for line in told(group, audited):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -45,7 +45,7 @@ def verify(
 
     bench verify unet_pets_s0
 
-    Exit code 1: the quality falls outside, or the run did not end well.
+    Exit code 1: the quality falls outside, or the run is not ok.
     """
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
@@ -61,7 +61,7 @@ def verify(
     records = start([start_from(config, folder)], folder, force)
     if not records or records[0].status != "ok":
         reason = records[0].reason if records else "another runner has it now"
-        raise BenchError(f"The new run did not end well: {reason}")
+        raise BenchError(f"The new run is not ok: {reason}")
     record = records[0]
     new = _pooled(folder, record, alone=True)
     if record.configuration != trial.record.configuration:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]  # (N, C, 3): tp, fp, fn
 Scores = NDArray[np.float64]
+Formula = Callable[[NDArray[Any]], Scores]  # of counts, or of their sums over images
 
 
 def iou(counts: Counts) -> Scores:
@@ -33,20 +34,29 @@ def f2(counts: Counts) -> Scores:
     return ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
 
-def pixel_accuracy(counts: Counts) -> float | None:
-    """Compute the share of the counted pixels that have the right class."""
-    tp, _, fn = counts.sum(axis=(0, 1))
-    return _value(ratio(tp, tp + fn))
+def recall(counts: Counts) -> Scores:
+    """Compute the share of each class's pixels that are found, tp / (tp + fn): (..., 3) -> (...)."""
+    return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
 
 
-def macro_mean(score: Callable[[Counts], Scores], counts: Counts) -> float | None:
-    """Compute the mean over classes of a score of the split's sums; absent classes are left out."""
-    return mean_of(score(counts.sum(axis=0)))
+def accuracy(counts: Counts) -> Scores:
+    """Compute the share of all pixels that have the right class: (..., C, 3) -> (...)."""
+    return recall(counts.sum(axis=-2))
+
+
+def macro(score: Formula) -> Formula:
+    """Make the mean of a score over the classes, absent ones left out: (..., C, 3) -> (...)."""
+    return lambda counts: mean_of_known(score(counts))
+
+
+def of_split(formula: Formula, counts: Counts) -> float | None:
+    """Apply a formula to the sums over the images, (N, C, 3); None where it gives no value."""
+    return _value(formula(counts.sum(axis=0)))
 
 
 def mean_iou(counts: Counts) -> float | None:
     """Compute the mean over classes of the IoU of the split's sums (one confusion matrix over the whole split)."""
-    return macro_mean(iou, counts)
+    return of_split(macro(iou), counts)
 
 
 def mean_iou_per_image(counts: Counts) -> float | None:
@@ -91,9 +101,9 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     sums = counts.sum(axis=0)
     values: dict[str, Any] = {
         "mean_iou": mean_iou(counts),
-        "dice": macro_mean(dice, counts),
-        "f2": macro_mean(f2, counts),
-        "pixel_accuracy": pixel_accuracy(counts),
+        "dice": of_split(macro(dice), counts),
+        "f2": of_split(macro(f2), counts),
+        "pixel_accuracy": of_split(accuracy, counts),
         "mean_iou_per_image": mean_iou_per_image(counts),
         "majority_class_mean_iou": majority_class_mean_iou(counts),
     }

@@ -36,7 +36,7 @@ def rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:
     if rank is None or span is None:
         return Cell(MISSING)
     if span == (rank, rank):
-        return Cell(str(rank), float(rank), "sure: no other rank is left open")
+        return Cell(str(rank), float(rank), "no other rank is left open")
     best, worst = span
     title = f"tied group of place {rank}; ranks {best} to {worst} are left open"
     return Cell(f"{rank} ({best}\N{EN DASH}{worst})", float(rank), title)

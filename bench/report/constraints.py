@@ -56,7 +56,7 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
         place for place, row in enumerate(group.ranked) if all(limit.keeps(row, value) for limit, value in wanted)
     ]
     kept = tuple(group.ranked[place] for place in places)
-    tied = tuple(group.ranked[place] for place in places if not group.apart[places[0], place])
+    tied = tuple(group.ranked[place] for place in places if not group.different[places[0], place])
     return Choice(kept, tied)
 
 

@@ -1,4 +1,4 @@
-"""The trials' sample overlays, made small enough to stand in the page."""
+"""The pictures and lists of images on the page: samples, the worst images, and what sets the best rows apart."""
 
 import base64
 import io
@@ -24,6 +24,10 @@ _SMALL_SIZE = (312, 156)
 WORST_TRIALS = 200  # whose worst images are shown, best configurations first
 WORST_IMAGES = 2  # of a trial
 _MOST_BYTES = 4_000_000  # of all worst images in the page
+MOST_ROWS = 8  # whose images are looked at, best first
+_PAIRS = 3  # the best row and the next ones
+_IMAGES = 5  # of a list
+_PICTURED = 2  # of a pair
 
 
 @dataclass(frozen=True)
@@ -128,12 +132,6 @@ def read_sample(
     image.save(out, "WEBP", quality=quality)
     uri = f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
     return Sample(shorten(clean(file.stem)), uri, *image.size)
-
-
-MOST_ROWS = 8  # whose images are looked at, best first
-_PAIRS = 3  # the best row and the next ones
-_IMAGES = 5  # of a list
-_PICTURED = 2  # of a pair
 
 
 @dataclass(frozen=True, eq=False)

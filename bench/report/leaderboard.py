@@ -19,7 +19,7 @@ from bench.report.columns import all_columns, measured_columns
 from bench.report.flags import flags
 from bench.report.labels import field_text, group_title, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
-from bench.results.analysis.bootstrap import Uncertainty, ranks, separable, tie_groups
+from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
 from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, pool
 from bench.results.analysis.uncertainty import Measured, measure
 from bench.results.quantities import MEAN_IOU, PARAMS
@@ -27,6 +27,16 @@ from bench.results.quantities.quantity import Metric
 
 ENOUGH_SEEDS = 5  # that a ranking needs
 _MAX_CLASSES = 30
+_MOST_NAMED = 5
+_MIXED = {  # column: what its values are, said when a group has several
+    "commit": "segbench's commit",
+    "version_keras": "Keras's version",
+    "version_tensorflow": "TensorFlow's version",
+    "version_jax": "JAX's version",
+    "version_torch": "PyTorch's version",
+    "driver": "the driver's version",
+    "memory_method": "how memory was measured",
+}
 
 
 def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
@@ -78,14 +88,14 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
     members = sorted(members, key=lambda member: _best_first(member, metric))
     ranked = [m for m in members if not math.isnan(m.spread(metric.name).mean)]
     found = measure(ranked, metric)
-    sure = [
+    uncertainties = [
         row if isinstance(row, Uncertainty) else _blind(m.spread(metric.name))
         for row, m in zip(found.rows, ranked, strict=True)
     ]
-    apart = separable(sure)
+    different = significant_pairs(uncertainties)
     varied, labels = varied_and_labels(members)
     measured, classes = measured_columns(members, metric), _classes(members)
-    places = [*zip(tie_groups(sure), ranks(sure, apart), strict=True)]
+    places = [*zip(tie_groups(uncertainties), ranks(uncertainties, different), strict=True)]
     rows = []
     for number, (member, label) in enumerate(zip(members, labels, strict=True)):
         cells = row_cells(member, varied, measured)
@@ -108,8 +118,8 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         classes=classes,
         metric=metric,
         rows=tuple(rows),
-        apart=apart,
-        notes=(*sureness(found, rows), *differences(members)),
+        different=different,
+        notes=(*ranking_notes(found, rows), *differences(members)),
     )
 
 
@@ -146,19 +156,7 @@ def _classes(members: Sequence[Configuration]) -> dict[str, str]:
     return {name: name.removeprefix("iou_") for name in list(names)[:_MAX_CLASSES]}
 
 
-_MOST_NAMED = 5
-_MIXED = {  # column: what its values are, said when a group has several
-    "commit": "segbench's commit",
-    "version_keras": "Keras's version",
-    "version_tensorflow": "TensorFlow's version",
-    "version_jax": "JAX's version",
-    "version_torch": "PyTorch's version",
-    "driver": "the driver's version",
-    "memory_method": "how memory was measured",
-}
-
-
-def sureness(found: Measured, rows: Sequence[Row]) -> list[str]:
+def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
     """What the ranks rest on, and what they don't."""
     notes = []
     if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):

@@ -26,6 +26,15 @@ from bench.results.quantities import PARAMS
 from bench.results.store import StoredTrial
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LOG_LINES, _LOG_LINE_LENGTH = 60, 500
+REPEATS = 2000  # of the simulation, for each number of seeds
+# Seeds: share of the intervals that hold the truth where the images make most of the chance, and where the seeds do;
+# then the share of two equal configurations that are called tied, likewise.
+COVERAGE = {
+    3: (0.9585, 0.9370, 0.9855, 0.9560),
+    5: (0.9565, 0.9545, 0.9875, 0.9495),
+    10: (0.9465, 0.9470, 0.9885, 0.9605),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Contents:
     series: list[tuple[Series, Plot]]
     speeds: list[SpeedBoard]
     frame: pd.DataFrame  # all trials
-    failures: pd.DataFrame  # those of them that did not end well
+    failures: pd.DataFrame  # those of them that are not ok
     trials: dict[str, StoredTrial]  # by folder
     problems: list[str]
     now: str
@@ -96,9 +105,6 @@ def _shown(name: str, sections: list[Section]) -> bool:
     return any(name in section.group.columns for section in sections)
 
 
-_LOG_LINES, _LOG_LINE_LENGTH = 60, 500
-
-
 def facts(ranked: int, frame: pd.DataFrame) -> dict[str, str]:
     """What the head of the page says; `ranked` configurations stand in its tables."""
     ok = int((frame["status"] == "ok").sum())
@@ -120,7 +126,7 @@ def _listed(column: pd.Series, most: int = 6) -> str:
 
 
 def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
-    """One trial that did not end well: what it was, why, and the end of its log."""
+    """One trial that is not ok: what it was, why, and the end of its log."""
     lines = trial.record.log_tail[-_LOG_LINES:]
     return {
         "pair": shorten(":".join(filter(None, (row["arch"], row["backbone"]))) or "unknown"),
@@ -154,13 +160,3 @@ def environments(frame: pd.DataFrame) -> list[dict[str, str]]:
             {shorten(k.removeprefix("version_")): shorten(v) for k, v in values.items() if v} | {"trials": str(trials)}
         )
     return rows
-
-
-REPEATS = 2000  # of the simulation, for each number of seeds
-# Seeds: share of the intervals that hold the truth where the images make most of the chance, and where the seeds do;
-# then the share of two equal configurations that are called tied, likewise.
-COVERAGE = {
-    3: (0.9585, 0.9370, 0.9855, 0.9560),
-    5: (0.9565, 0.9545, 0.9875, 0.9495),
-    10: (0.9465, 0.9470, 0.9885, 0.9605),
-}

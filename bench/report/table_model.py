@@ -49,12 +49,12 @@ class Group:
     classes: dict[str, str]  # "iou_pet" -> "pet"
     metric: Metric  # that the rank follows
     rows: tuple[Row, ...]
-    apart: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows are significantly different
+    different: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows are significantly different
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
-    def apart_from(self, place: int) -> str:
+    def different_from(self, place: int) -> str:
         """Hexadecimal bits of the ranked rows that differ significantly from the one at `place`; empty: from none."""
-        bits = self.apart[place]
+        bits = self.different[place]
         return np.packbits(bits).tobytes().hex() if bits.any() else ""
 
     @cached_property

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
 from bench.evaluation.metric_protocol import CLASSES, KINDS, Array, ImageMetric, Prediction
-from bench.evaluation.scores import Counts, Scores, iou, macro_mean, mean_per_image
+from bench.evaluation.scores import Counts, Scores, iou, macro, mean_per_image, of_split
 
 WIDTH = 0.02  # of the diagonal: how far from its boundary a mask's pixel counts for boundary IoU
 TOLERANCE = 0.0075  # of the diagonal: how far from the other contour a contour pixel may lie
@@ -87,7 +87,7 @@ def boundary_summary(boundary: Counts, contour: Counts) -> dict[str, float | Non
         over the images of each image's mean over the classes that it has or is said to have.
     """
     return {
-        "boundary_iou": macro_mean(iou, boundary),
+        "boundary_iou": of_split(macro(iou), boundary),
         "boundary_iou_per_image": mean_per_image(iou(boundary)),
         "boundary_f_per_image": mean_per_image(boundary_f(contour)),
     }

@@ -149,12 +149,12 @@ def _open(group: Group, rows: Sequence[Row]) -> list[tuple[int, int]]:
     """Best and worst rank among these rows that images and seeds leave open."""
     place = {id(row): number for number, row in enumerate(group.ranked)}
     places = [place[id(row)] for row in rows]
-    apart = group.apart[np.ix_(places, places)]
+    different = group.different[np.ix_(places, places)]
     order = np.array(places)
     above, below = order[:, None] > order, order[:, None] < order  # [i, j]: row j is better, worse than row i
     return [
         (1 + int(better), len(rows) - int(worse))
-        for better, worse in zip((apart & above).sum(axis=1), (apart & below).sum(axis=1), strict=True)
+        for better, worse in zip((different & above).sum(axis=1), (different & below).sum(axis=1), strict=True)
     ]
 
 

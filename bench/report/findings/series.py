@@ -52,9 +52,9 @@ class Point:
         """The score, negated where less is better."""
         return self.group.metric.goodness(self.score)
 
-    def is_significantly_different(self, other: "Point") -> bool:
+    def differs_from(self, other: "Point") -> bool:
         """Whether the two, of one group, are significantly different."""
-        return bool(self.group.apart[self.place, other.place])
+        return bool(self.group.different[self.place, other.place])
 
     def minus(self, other: "Point") -> Interval | None:
         """The difference with its 95 % interval; None where there is no interval."""
@@ -105,7 +105,7 @@ class Crossing:
     value: float
     low: float  # the smallest and the largest value that the intervals of the differences leave open
     high: float
-    sure: bool  # at both values the two are significantly different
+    significant: bool  # at both values the two are significantly different
     leads: bool  # it changes who leads
 
 
@@ -208,7 +208,7 @@ def _winner(value: float, lines: Sequence[Line]) -> Winner:
     return Winner(
         value,
         best,
-        tuple(line for line, point in here if line is not best and not top.is_significantly_different(point)),
+        tuple(line for line, point in here if line is not best and not top.differs_from(point)),
     )
 
 
@@ -226,16 +226,16 @@ def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossin
                 before, after = (one, two) if gaps[0] > 0 else (two, one)
                 leads = leaders[low] is before and leaders[high] is after
                 found.append(_crossing(before, after, low, high, leads))
-    return sorted(found, key=lambda crossing: (not crossing.leads, not crossing.sure, crossing.value))
+    return sorted(found, key=lambda crossing: (not crossing.leads, not crossing.significant, crossing.value))
 
 
 def _crossing(before: Line, after: Line, low: float, high: float, leads: bool) -> Crossing:
     ends = [(one, two) for value in (low, high) if (one := before.at(value)) and (two := after.at(value))]
     gaps = [one.score - two.score for one, two in ends]
     value = _between(low, high, *gaps)
-    sure = all(one.is_significantly_different(two) for one, two in ends)
+    significant = all(one.differs_from(two) for one, two in ends)
     first, last = (one.minus(two) for one, two in ends)
-    if not (sure and first and last):
+    if not (significant and first and last):
         return Crossing(before, after, value, low, high, False, leads)
     span = _between(low, high, first.low, last.low), _between(low, high, first.high, last.high)
     return Crossing(before, after, value, min(span), max(span), True, leads)
@@ -268,9 +268,11 @@ def needs_text(series: Series, line: Line) -> str:
 
 
 def crossing_text(series: Series, crossing: Crossing) -> str:
-    """One line: who overtakes whom, where, and how sure that is."""
+    """One line: who overtakes whom, where, and with which interval."""
     low, high = near(series, crossing.low), near(series, crossing.high)
-    sure = f"95 % interval {low} to {high}" if crossing.sure else f"between {low} and {high}, and it may be chance"
+    sure = (
+        f"95 % interval {low} to {high}" if crossing.significant else f"between {low} and {high}, and it may be chance"
+    )
     lead = ", and leads" if crossing.leads else ""
     names = f"{shorten(crossing.after.label, 60)} overtakes {shorten(crossing.before.label, 60)}"
     return f"{names} at about {near(series, crossing.value)} ({sure}){lead}."

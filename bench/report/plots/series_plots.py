@@ -38,10 +38,12 @@ def _draw(series: Series, looks: Looks) -> Figure:
             axes.plot(*_xy(line), color=GREY, linewidth=0.8, alpha=0.6, zorder=1)
     crossed = [crossing for crossing in series.crossings if crossing.leads]
     for crossing in crossed:
-        axes.axvline(crossing.value, color=GREY, linestyle=":" if not crossing.sure else "--", linewidth=1.1, zorder=1)
+        axes.axvline(
+            crossing.value, color=GREY, linestyle=":" if not crossing.significant else "--", linewidth=1.1, zorder=1
+        )
     _scale(axes, series)
     axes.set(xlabel=series.heading, ylabel=f"test {series.metric.heading_with_unit}")
-    legend(figure, looks, {line.label for line in series.lines}, "-", more=_leads({c.sure for c in crossed}))
+    legend(figure, looks, {line.label for line in series.lines}, "-", more=_leads({c.significant for c in crossed}))
     return figure
 
 

@@ -115,9 +115,9 @@ class Leaderboard extends Board {
   }
 }
 
-// Whether the row at a place is significantly different from `row`; the bits stand in data-apart, hexadecimal.
+// Whether the row at a place is significantly different from `row`; the bits stand in data-different, hexadecimal.
 function isDifferent(row, place) {
-  const digit = parseInt((row.dataset.apart || "")[place >> 2] || "0", 16);
+  const digit = parseInt((row.dataset.different || "")[place >> 2] || "0", 16);
   return ((digit >> (3 - (place % 4))) & 1) === 1;
 }
 

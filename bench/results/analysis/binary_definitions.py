@@ -10,7 +10,7 @@ from bench.evaluation import scores
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metrics import objects
-from bench.results.analysis.resampling import Formula, macro, of_class, of_images, of_split
+from bench.results.analysis.resampling import of_class, of_images, of_split
 from bench.results.quantities.quantity import Definition
 
 _THRESHOLDS = (0.3, 0.5, 0.7)
@@ -36,11 +36,11 @@ def _foreground(name: str) -> Iterator[Definition]:
         yield Definition(f"{text} of {name}, each image that truly has it", of_images(partial(_where_true, formula)))
 
 
-def _filled(formula: Formula, empty: float, table: ImageTable) -> NDArray[np.float64]:
+def _filled(formula: scores.Formula, empty: float, table: ImageTable) -> NDArray[np.float64]:
     return np.nan_to_num(formula(table.counts[:, 1]), nan=empty)
 
 
-def _where_true(formula: Formula, table: ImageTable) -> NDArray[np.float64]:
+def _where_true(formula: scores.Formula, table: ImageTable) -> NDArray[np.float64]:
     own = table.counts[:, 1]
     return np.where(own[:, 0] + own[:, 2] > 0, formula(own), np.nan)
 
@@ -75,7 +75,7 @@ def _objects() -> Iterator[Definition]:
     yield Definition(
         "object F2 of each image that truly has one", of_images(lambda table: _object_f2(table, left_out=_has_none))
     )
-    yield Definition("object F2 of the split", of_split(macro(scores.f2), _object_counts))
+    yield Definition("object F2 of the split", of_split(scores.macro(scores.f2), _object_counts))
     yield Definition(
         "object F2 of each image, as tuned on validation",
         of_images(lambda table: objects.image_f2(table.extra["tuned_objects"])),

@@ -1,4 +1,4 @@
-"""How sure a score is: a paired bootstrap over images, crossed with the spread over seeds.
+"""The uncertainty of scores: a paired bootstrap over images, crossed with the spread over seeds.
 
 One draw of images serves all seeds of all configurations, so that a picture that is hard for everyone does not blur a
 difference. The variance of a configuration's mean is that over the draws of images plus that over its seeds; both
@@ -62,7 +62,7 @@ class Uncertainty:
             return None
         return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
 
-    def is_separable(self, other: "Uncertainty") -> bool:
+    def differs_from(self, other: "Uncertainty") -> bool:
         """Whether the difference's interval leaves out 0."""
         difference = self.minus(other)
         return difference is not None and not difference.low <= 0 <= difference.high
@@ -133,21 +133,21 @@ def _weights(groups: int, seed: int) -> NDArray[np.float64]:
     return drawn.astype(np.float64)
 
 
-def separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
-    """Symmetric (rows, rows): which pairs `is_separable`, all at once (two thousand rows in a second or two)."""
+def significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """Symmetric (rows, rows): which pairs `differs_from`, all at once (two thousand rows in a second or two)."""
     found = np.zeros((len(rows), len(rows)), bool)
     several = [i for i, row in enumerate(rows) if len(row.scores) > 1]
     whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1]
     for i in set(several) - set(whole):  # a class that some draws don't have: pair by pair
         for j in several:
-            found[i, j] = found[j, i] = rows[i].is_separable(rows[j])
+            found[i, j] = found[j, i] = rows[i].differs_from(rows[j])
     if whole:
-        found[np.ix_(whole, whole)] = _separable([rows[i] for i in whole])
+        found[np.ix_(whole, whole)] = _significant_pairs([rows[i] for i in whole])
     return found
 
 
-def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
-    """As `is_separable`; the variance of a difference of draws comes from their covariances."""
+def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
+    """As `differs_from`; the variance of a difference of draws comes from their covariances."""
     seeds = np.array([len(row.scores) for row in rows])
     by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
     mean = np.array([row.mean for row in rows])
@@ -172,14 +172,14 @@ def _separable(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     return found
 
 
-def ranks(sorted_rows: Sequence[Uncertainty], apart: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
+def ranks(sorted_rows: Sequence[Uncertainty], different: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
     """Best and worst rank of each row that the differences leave open, of rows sorted best first.
 
     A row's rank is at least one more than the number of rows that are significantly better, and so on from below.
-    `apart`: what `separable` says of them, where it is known already.
+    `different`: what `significant_pairs` says of them, where it is known already.
     """
     # [i, j]: row i is significantly better than row j
-    better = np.triu(separable(sorted_rows) if apart is None else apart)
+    better = np.triu(significant_pairs(sorted_rows) if different is None else different)
     return [
         (1 + int(above), len(better) - int(below)) for above, below in zip(better.sum(0), better.sum(1), strict=True)
     ]
@@ -190,7 +190,7 @@ def tie_groups(sorted_rows: Sequence[Uncertainty]) -> list[int]:
     places: list[int] = []
     first = 0
     for place, row in enumerate(sorted_rows):
-        if place and sorted_rows[first].is_separable(row):
+        if place and sorted_rows[first].differs_from(row):
             first = place
         places.append(first + 1)
     return places

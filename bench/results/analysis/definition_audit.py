@@ -18,7 +18,7 @@ from bench.core.nested import flat
 from bench.core.specs import TrialRecord
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.summary import summarise
-from bench.results.analysis.bootstrap import Uncertainty, bootstrap, separable
+from bench.results.analysis.bootstrap import Uncertainty, bootstrap, significant_pairs
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.metric_definitions import definitions
 from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
@@ -50,7 +50,7 @@ class Audit:
     better: tuple[Better, ...]  # of each definition
     values: NDArray[np.float64]  # (definitions, configurations), NaN where a table doesn't allow it
     intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %, NaN where they are not known
-    apart: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that differ significantly
+    different: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that differ significantly
     mismatches: tuple[str, ...]  # tables that are not used, then records whose values are not those of their tables
 
     @cached_property
@@ -75,17 +75,17 @@ class Audit:
 
     def significantly_swapped(self) -> NDArray[np.bool_]:
         """Those of them that differ significantly by both the definition and the first one."""
-        return self.swapped() & self.apart & self.apart[0]
+        return self.swapped() & self.different & self.different[0]
 
     def reversals(self) -> list[Reversal]:
         """List the pairs whose order depends on the definition: significant ones first, then by how many say so."""
-        swapped, sure = self.swapped(), self.significantly_swapped()
+        swapped, significantly = self.swapped(), self.significantly_swapped()
         found = []
         for one, other in np.argwhere(np.triu(swapped.any(axis=0))):
             above, below = (one, other) if self.goodness[0, one] > self.goodness[0, other] else (other, one)
             names, significant = (
                 tuple(name for name, is_so in zip(self.definitions, some, strict=True) if is_so)
-                for some in (swapped[:, one, other], sure[:, one, other])
+                for some in (swapped[:, one, other], significantly[:, one, other])
             )
             found.append(Reversal(int(above), int(below), names, significant))
         return sorted(found, key=lambda reversal: (-len(reversal.significant), -len(reversal.definitions)))
@@ -126,14 +126,14 @@ def _audited(rows: Sequence[_Row], mismatches: tuple[str, ...]) -> Audit:
     found = [[row[key].mean if key in row else np.nan for row in rows] for key in keys]
     values = np.array(found).reshape(len(keys), len(rows))
     intervals = np.full((*values.shape, 2), np.nan)
-    apart = np.zeros((len(keys), len(rows), len(rows)), bool)
+    different = np.zeros((len(keys), len(rows), len(rows)), bool)
     for number, key in enumerate(keys):
         drawn = {place: row[key] for place, row in enumerate(rows) if key in row and row[key].draws.size}
         for place, one in drawn.items():
             intervals[number, place] = one.interval.low, one.interval.high
-        apart[number][np.ix_([*drawn], [*drawn])] = separable([*drawn.values()])
+        different[number][np.ix_([*drawn], [*drawn])] = significant_pairs([*drawn.values()])
     names, better = tuple(name for name, _ in keys), tuple(better for _, better in keys)
-    return Audit(names, better, values, intervals, apart, mismatches)
+    return Audit(names, better, values, intervals, different, mismatches)
 
 
 def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str], list[str]]:

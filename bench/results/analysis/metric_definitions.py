@@ -20,14 +20,11 @@ from bench.results.analysis.binary_definitions import binary_definitions
 from bench.results.analysis.bootstrap import Values
 from bench.results.analysis.resampling import (
     Counts,
-    Formula,
     Score,
-    macro,
     mean_of_images,
     of_class,
     of_images,
     of_split,
-    recall,
     with_number,
 )
 from bench.results.quantities import MEAN_IOU, METRICS
@@ -55,7 +52,7 @@ def _pixels() -> Iterator[Definition]:
     yield _by_metric("mean dice of the split", "dice")
     yield _by_metric("mean F2 of the split", "f2")
     yield _by_metric("pixel accuracy of the split", "pixel_accuracy")
-    yield Definition("mean accuracy of the classes, split", of_split(macro(recall)))
+    yield Definition("mean accuracy of the classes, split", of_split(scores.macro(scores.recall)))
     yield Definition("IoU of all classes' pixels together, split", of_split(lambda sums: scores.iou(sums.sum(axis=-2))))
     yield Definition("IoU weighted by the classes' pixels, split", of_split(_weighted))
 
@@ -79,7 +76,7 @@ def _by_image() -> Iterator[Definition]:
     )
     yield Definition("IoU of each image by class, then over classes", Score(_class_values, _over_classes))
     yield Definition(
-        "mean dice of each image, absent classes left out", of_images(lambda t: macro(scores.dice)(t.counts))
+        "mean dice of each image, absent classes left out", of_images(lambda t: scores.macro(scores.dice)(t.counts))
     )
     yield Definition("mean IoU of each group of images", Score(_group_values, mean_of_images))
 
@@ -101,14 +98,20 @@ def _group_values(table: ImageTable) -> Values:
     sums = np.zeros((len(names), *table.counts.shape[1:]), np.int64)
     np.add.at(sums, number, table.counts)
     values = np.full(len(table.groups), np.nan)
-    values[first] = macro(scores.iou)(sums)
+    values[first] = scores.macro(scores.iou)(sums)
     return with_number(values)
 
 
 def _boundaries() -> Iterator[Definition]:
-    yield Definition("boundary IoU of the split", of_split(macro(scores.iou), lambda table: table.extra["boundary"]))
-    yield Definition("boundary IoU of each image", of_images(lambda table: macro(scores.iou)(table.extra["boundary"])))
-    yield Definition("boundary F of each image", of_images(lambda table: macro(boundary_f)(table.extra["contour"])))
+    yield Definition(
+        "boundary IoU of the split", of_split(scores.macro(scores.iou), lambda table: table.extra["boundary"])
+    )
+    yield Definition(
+        "boundary IoU of each image", of_images(lambda table: scores.macro(scores.iou)(table.extra["boundary"]))
+    )
+    yield Definition(
+        "boundary F of each image", of_images(lambda table: scores.macro(boundary_f)(table.extra["contour"]))
+    )
     yield _by_metric("95 % Hausdorff distance of each image", "hausdorff95")
 
 
@@ -116,7 +119,7 @@ def _united(classes: Sequence[str]) -> Iterator[Definition]:
     """What the background, the border and what lies between them may be counted as."""
     for place, name in enumerate(classes):
         if name in _NO_CLASSES:
-            formula = partial(_without, macro(scores.iou), place)
+            formula = partial(_without, scores.macro(scores.iou), place)
             yield Definition(f"mean IoU of the split, {name} left out", of_split(formula))
     things = [name for name in classes if name not in _NO_CLASSES]
     if "background" in classes:
@@ -126,7 +129,7 @@ def _united(classes: Sequence[str]) -> Iterator[Definition]:
         yield from _against_rest("border as background", partial(_one, place=classes.index(things[0])))
 
 
-def _without(formula: Formula, place: int, counts: NDArray[Any]) -> NDArray[np.float64]:
+def _without(formula: scores.Formula, place: int, counts: NDArray[Any]) -> NDArray[np.float64]:
     return formula(np.delete(counts, place, axis=-2))
 
 
@@ -145,7 +148,7 @@ def _rest(table: ImageTable, place: int) -> NDArray[np.int64]:
 
 def _against_rest(name: str, counts: Counts) -> Iterator[Definition]:
     """Scores of two classes, of which the second is the one that is looked for."""
-    yield Definition(f"{name}: mean IoU of both, split", of_split(macro(scores.iou), counts))
+    yield Definition(f"{name}: mean IoU of both, split", of_split(scores.macro(scores.iou), counts))
     yield Definition(f"{name}: IoU, split", of_split(of_class(scores.iou), counts))
     yield Definition(f"{name}: IoU of each image", of_images(lambda table: scores.iou(counts(table)[:, 1])))
     yield Definition(f"{name}: dice of each image", of_images(lambda table: scores.dice(counts(table)[:, 1])))

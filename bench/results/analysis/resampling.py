@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.evaluation import scores
 from bench.evaluation.image_table import ImageTable
-from bench.evaluation.scores import mean_of_known, ratio
+from bench.evaluation.scores import Formula, ratio
 from bench.results.analysis.bootstrap import Values
 
 Counts = Callable[[ImageTable], NDArray[np.int64]]  # (N, C, 3); KeyError: the table has none
-Formula = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -50,24 +48,9 @@ def mean_of_column(name: str) -> Score:
     return of_images(lambda table: table.extra[name], own=True)
 
 
-def macro(score: Formula) -> Formula:
-    """The mean over the classes of a score: (..., C, 3) -> (...); absent classes are left out."""
-    return lambda counts: mean_of_known(score(counts))
-
-
 def of_class(score: Formula, place: int = 1) -> Formula:
     """A score of one class: (..., C, 3) -> (...)."""
     return lambda counts: score(counts[..., place, :])
-
-
-def recall(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """The share of each class's pixels that are found: (..., 3) -> (...); NaN for a class without any."""
-    return ratio(counts[..., 0], counts[..., 0] + counts[..., 2])
-
-
-def accuracy(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """The share of all pixels that are right: (..., C, 3) -> (...)."""
-    return recall(counts.sum(axis=-2))
 
 
 def image_scores(table: ImageTable) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""How sure the scores of a group's configurations are, from the per-image tables in their trials' folders."""
+"""The uncertainty of the scores of a group's configurations, from the per-image tables in their trials' folders."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from bench.evaluation import scores
 from bench.evaluation.image_table import read_table
 from bench.results.analysis.bootstrap import Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
-from bench.results.analysis.resampling import macro
 from bench.results.quantities import MEAN_IOU, METRICS
 from bench.results.quantities.quantity import Metric
 from bench.results.store import IMAGES
@@ -100,7 +99,7 @@ def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.floa
 
 
 def _of_images(counts: Values) -> NDArray[np.float64]:
-    return macro(scores.iou)(np.reshape(counts, (len(counts), -1, 3)))
+    return scores.macro(scores.iou)(np.reshape(counts, (len(counts), -1, 3)))
 
 
 def _draw(some: Sequence[tuple[int, _Tables]], metric: Metric, found: list[Uncertainty | str]) -> None:

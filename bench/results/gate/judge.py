@@ -127,8 +127,8 @@ def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Lin
     difference = _difference(base, new, paired=_seeds(old) == _seeds(found), level=level)
     if difference is None or not np.isfinite([difference.mean, difference.low, difference.high]).all():
         return _unjudged(old, found, limit, "The per-image tables give no interval: too few images or classes.")
-    sure = difference.low > 0 or difference.high < 0
-    verdict = _verdict(limit, base.mean, difference.mean) if sure else OK
+    significant = difference.low > 0 or difference.high < 0
+    verdict = _verdict(limit, base.mean, difference.mean) if significant else OK
     return Line(
         old.label,
         limit.metric,

@@ -1,4 +1,4 @@
-"""What pairs of timings say: the ratio of two revisions' seconds, and how sure it is.
+"""The ratio of two revisions' seconds, from pairs of timings, with its interval.
 
 A process is slow or fast as a whole (where its memory lies, which core it got), and so are moments of the machine.
 The interval comes from drawing process pairs, and pairs of timings within each.

@@ -1,7 +1,7 @@
 """The scores of predictions on the test split."""
 
 from bench.evaluation import scores
-from bench.results.analysis.resampling import accuracy, image_scores, macro, mean_of_column, of_images, of_split
+from bench.results.analysis.resampling import image_scores, mean_of_column, of_images, of_split
 from bench.results.quantities.quantity import (
     CURVES,
     LEADERBOARD,
@@ -28,7 +28,7 @@ MEAN_IOU = Metric(
     brief=True,
     bound=Bound("min_mean_iou", ""),
     tolerance=Tolerance(0.01),
-    score=of_split(macro(scores.iou)),
+    score=of_split(scores.macro(scores.iou)),
 )
 QUALITY: tuple[Quantity, ...] = (
     MEAN_IOU,
@@ -113,7 +113,7 @@ QUALITY: tuple[Quantity, ...] = (
         meaning="2 TP / (2 TP + FP + FN), counted and averaged like mean IoU.",
         write=_score,
         where=(LEADERBOARD,),
-        score=of_split(macro(scores.dice)),
+        score=of_split(scores.macro(scores.dice)),
     ),
     Metric(
         name="f2",
@@ -123,7 +123,7 @@ QUALITY: tuple[Quantity, ...] = (
         more="A miss weighs more than a false alarm.",
         write=_score,
         where=(LEADERBOARD,),
-        score=of_split(macro(scores.f2)),
+        score=of_split(scores.macro(scores.f2)),
     ),
     Metric(
         name="pixel_accuracy",
@@ -132,6 +132,6 @@ QUALITY: tuple[Quantity, ...] = (
         meaning="Share of the test split's pixels that are right.",
         write=_score,
         where=(LEADERBOARD,),
-        score=of_split(accuracy),
+        score=of_split(scores.accuracy),
     ),
 )
