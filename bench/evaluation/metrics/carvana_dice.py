@@ -23,8 +23,16 @@ def _dice_or_1(counts: Counts) -> Scores:
 
 
 def _summary(arrays: Arrays, names: Sequence[str]) -> dict[str, float]:
+    return _of_images(arrays["carvana_dice"])
+
+
+def _tuned_summary(arrays: Arrays, names: Sequence[str]) -> dict[str, float]:
+    return _of_images(carvana_dice(arrays["counts"]))
+
+
+def _of_images(scores: Scores) -> dict[str, float]:
     """Give the challenge's score, and its error in thousandths, in which the leading entries differ."""
-    mean = carvana_dice(arrays["counts"]).mean()
+    mean = scores.mean()
     return {"carvana_dice": float(mean), "carvana_error": float(1000 * (1 - mean))}
 
 
@@ -35,6 +43,6 @@ CARVANA_DICE = ImageMetric(
     summary=_summary,
     needs=(Need.TWO_CLASSES, Need.NAMED),
     history=("carvana_dice",),
-    tuned_summary=_summary,
+    tuned_summary=_tuned_summary,
     tuning=Tuning(counts_by_threshold, lambda counts: _dice_or_1(counts).mean(axis=0)[:, None]),
 )
