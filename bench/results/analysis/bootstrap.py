@@ -111,7 +111,7 @@ def bootstrap(
     order, starts = _order(groups)
     sums = np.stack([np.add.reduceat(array[order], starts, axis=0) for array in arrays], axis=1)  # (G, trials, K)
     scores = score(sums.sum(axis=0).astype(np.float64))
-    drawn = _weights(len(starts), seed) @ sums.reshape(len(starts), -1).astype(np.float64)
+    drawn = _weights(len(starts), seed, REPEATS) @ sums.reshape(len(starts), -1).astype(np.float64)
     drawn = score(drawn.reshape(REPEATS, *sums.shape[1:]))
     ends = np.cumsum([0, *map(len, configurations)])
     return [
@@ -127,9 +127,9 @@ def _order(groups: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 @lru_cache(maxsize=2)
-def _weights(groups: int, seed: int) -> NDArray[np.float64]:
-    """How often each draw has each group: (REPEATS, groups). Made once for all trials on the same images."""
-    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=REPEATS)
+def _weights(groups: int, seed: int, repeats: int) -> NDArray[np.float64]:
+    """How often each draw has each group: (repeats, groups). Made once for all trials on the same images."""
+    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=repeats)
     return drawn.astype(np.float64)
 
 
