@@ -13,7 +13,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all benchmark lint type docs specs gate baseline install dev clean \
+.PHONY: help demo test test-all test-arch benchmark lint type docs specs gate baseline install dev clean \
 	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
@@ -30,6 +30,10 @@ test-all: test  ## Run every test, the full matrix of architectures included (ho
 	@failed=; for i in $$(seq $(PIECES)); do \
 		$(BIN)/python -m pytest -m slow --splits $(PIECES) --group $$i || failed="$$failed $$i"; \
 	done; test -z "$$failed" || { echo "Failed: pieces$$failed of $(PIECES)"; exit 1; }
+
+test-arch: dev  ## Test one architecture where it is tiny: make test-arch ARCH=unet [SLOW=1: its agreement on all backends too]
+	$(BIN)/python -m pytest tests/test_architectures.py $(wildcard tests/test_$(ARCH).py) \
+		$(if $(SLOW),,-m "not slow") -k "$(ARCH):small or $(ARCH):tiny or [$(ARCH)] or test_$(ARCH).py or written_specs"
 
 benchmark: dev  ## Time the parts of the harness with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only

@@ -1,9 +1,10 @@
 """The contract of every architecture in the registry: a new family brings its tests with its spec.
 
-In `make test` every architecture builds and predicts on a tiny backbone, and one of our own a file is trained and
-compared between the backends; the real backbones, most compiled steps and the training of outside models are slow.
+In `make test` every architecture builds and predicts where it is tiny, and one of our own a file is trained. Agreement
+of the backends, compiled steps, real backbones and the training of outside models are slow.
 """
 
+import functools
 import importlib.util
 import inspect
 import json
@@ -44,6 +45,10 @@ GOLDEN = json.loads(make_specs.GOLDEN_FILE.read_text())
 every_spec = pytest.mark.parametrize("spec", read_specs(), ids=lambda spec: spec.name)
 
 
+def _here() -> str:
+    return keras.backend.backend()
+
+
 def _cases(quick: list[Case]) -> pytest.MarkDecorator:
     """Every case; those that are not `quick` are slow."""
     return pytest.mark.parametrize(
@@ -52,7 +57,7 @@ def _cases(quick: list[Case]) -> pytest.MarkDecorator:
 
 
 def _marks(case: Case, quick: bool) -> list[pytest.MarkDecorator]:
-    lack = case.lacks(keras.backend.backend())
+    lack = case.lacks(_here())
     return [pytest.mark.skipif(bool(lack), reason=lack), *([] if quick else [pytest.mark.slow])]
 
 
@@ -65,10 +70,12 @@ every_family = _cases(quick=FAMILIES)
 
 
 @pytest.fixture(autouse=True)
-def forget_models():
-    """A model is cyclic garbage; hundreds of big ones would fill the memory."""
+def forget_models(request):
+    """Forget a big model behind its test: it is cyclic garbage, and hundreds would fill the memory. Tiny ones stay."""
     yield
-    keras.backend.clear_session()
+    case = getattr(request.node, "callspec", None) and request.node.callspec.params.get("case")
+    if case and not case.small:
+        keras.backend.clear_session()
 
 
 @pytest.fixture
@@ -223,7 +230,8 @@ def test_loss_on_two_images_halves_within_30_steps(case):
 def test_a_tensor_at_full_resolution_has_at_most_twice_the_channels_of_the_first_stage(case):
     """Memory at full resolution: what is enlarged from the second stage has twice the channels of the first."""
     size = 2 * case.divisor
-    model = case.build(size, size)
+    with contract.zero_initializers():
+        model = case.build(size, size)
     first = next(layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Conv2D))
     most = max(NUM_CLASSES, 2 * first.filters)
     for layer in model.layers:
@@ -314,28 +322,47 @@ def _check_parity(found: dict[str, dict], cases: list[Case]) -> None:
 def _skip_unless_other(backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    if backend == keras.backend.backend():
+    if backend == _here():
         pytest.skip(f"{backend} is the backend of this process, which the others are compared with")
 
 
+@pytest.fixture(scope="module")
+def parity_of(tmp_path_factory):
+    """Ask once what one process of a backend finds for all cases that were chosen; on JAX their compiled steps too."""
+
+    @functools.cache
+    def ask(backend: str, names: tuple[str, ...]) -> dict[str, dict]:
+        cases = [contract.case(name) for name in names]
+        return _parity(tmp_path_factory, backend, cases, [c for c in cases if c.spec.compiles and backend == "jax"])
+
+    return ask
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_backends_agree_for_the_same_weights(backend, tmp_path_factory):
+@pytest.mark.parametrize("case", FAMILIES, ids=lambda c: c.name)
+def test_backends_agree_for_the_same_weights(case, backend, parity_of, request):
     _skip_unless_other(backend)
-    cases = [c for c in FAMILIES if not c.lacks(backend) and not c.lacks(keras.backend.backend())]
-    compiled = [c for c in cases if c.spec.compiles] if backend == "jax" else []
-    found = _parity(tmp_path_factory, backend, cases, compiled)
-    _check_parity(found, cases)
-    for case in compiled:
-        losses = found[f"compile={case.name}"]["losses"]
-        assert losses[1] < losses[0]
+    chosen = {item.callspec.params["case"].name for item in request.session.items if _is_of(item, request)}
+    names = [c.name for c in FAMILIES if c.name in chosen and not c.lacks(backend) and not c.lacks(_here())]
+    if case.name not in names:
+        pytest.skip(f"{case.name} does not run on both backends")
+    found = parity_of(backend, tuple(names))
+    _check_parity(found, [case])
+    if compiled := found.get(f"compile={case.name}"):
+        assert compiled["losses"][1] < compiled["losses"][0]
+
+
+def _is_of(item: pytest.Item, request: pytest.FixtureRequest) -> bool:
+    """Whether an item is another case of the test that asks."""
+    return item.originalname == request.node.originalname and item.path == request.node.path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backends_agree_for_every_backbone(backend, tmp_path_factory):
     _skip_unless_other(backend)
-    here = keras.backend.backend()
-    cases = [c for c in [*SMALL, *CASES] if c not in FAMILIES and not c.lacks(backend) and not c.lacks(here)]
+    cases = [c for c in [*SMALL, *CASES] if c not in FAMILIES and not c.lacks(backend) and not c.lacks(_here())]
     _check_parity(_parity(tmp_path_factory, backend, cases, []), cases)
 
 

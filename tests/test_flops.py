@@ -115,6 +115,13 @@ def by_torch(*names):
 
 
 @pytest.mark.needs("torch")
+def test_attention_and_a_unet_agree_with_torchs_own_counter():
+    names = ("attention", "unet:small")
+    assert dict.fromkeys(names, 1.0) == pytest.approx(by_torch(*names), rel=0.01)
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.slow
 def test_every_family_agrees_with_torchs_own_counter():
     names = [case.name for case in small_cases() if not case.lacks("torch")]
     assert dict.fromkeys(("attention", *names), 1.0) == pytest.approx(by_torch("attention", *names), rel=0.01)

@@ -81,6 +81,7 @@ def assert_agreement(names):
             assert other[name]["loss"] == pytest.approx(first[name]["loss"], rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_every_backend_starts_from_the_same_weights_and_has_the_same_first_loss():
     assert_agreement(["unet:small"])
 
