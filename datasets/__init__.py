@@ -1,4 +1,4 @@
-"""The data sets' specs, one entry per name; the files next to this one are read when a trial needs them."""
+"""The specs of the built-in data sets, one per name. The adapter modules are imported only when a trial needs them."""
 
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
@@ -10,7 +10,7 @@ NO_DATA = DatasetSpec(
     name=NO_DATASET,
     adapter="bench.datasets:none",  # never resolved
     classes=("0", "1", "2"),
-    summary="Random pixels and labels, for trials of speed alone.",
+    summary="Random pixels and labels, for speed-only trials.",
     needs_data_dir=False,
 )
 
@@ -68,8 +68,8 @@ DATASETS = (
         licence="Kaggle competition data",
         aliases=("airbus-ships", "airbus-ship-detection"),
         params=(
-            Param("balance_ships", "int", 0, "at most so many tiles for each number of ships; 0: all"),
-            Param("empty_fraction", "float", 1.0, "share of the tiles without ships that is kept"),
+            Param("balance_ships", "int", 0, "at most this many tiles for each number of ships; 0: all"),
+            Param("empty_fraction", "float", 1.0, "share of the tiles without ships to keep"),
         ),
         kaggle=AIRBUS,
         metrics=("airbus_f2",),
@@ -85,11 +85,11 @@ DATASETS = (
     ),
 )
 
-FOLDER = "folder:"  # what the name of a user's own folder begins with
+FOLDER = "folder:"  # prefix of the name of a user's own folder
 
 
 def folder_spec(name: str) -> DatasetSpec:
-    """Make the spec of a user's folder, whose path ends in `name`; its classes are found when it is read."""
+    """Return the spec of a user's folder. `name` is the last part of its path; its classes are found when it is read."""
     return DatasetSpec(
         name=f"{FOLDER}{name}",
         adapter="bench.datasets.folder:load",

@@ -1,18 +1,21 @@
 """Airbus Ship Detection Challenge: satellite tiles with every ship outlined; most tiles show none.
 
-Authors: Airbus, for Kaggle, 2018. Licence: Kaggle competition data, for the competition and for research; pictures may
+Authors: Airbus, for Kaggle, 2018. Licence: Kaggle competition data, for the competition and for research; images may
 not be published. Homepage: https://www.kaggle.com/c/airbus-ship-detection
 
-Layout: train_v2/ID.jpg (768 x 768 pixels), train_ship_segmentations_v2.csv (`ImageId,EncodedPixels`, down the columns;
-a row a ship, an empty field for a tile without any). Full size: 192,556 tiles, 42,556 of them with 1 to 15 ships.
-Splits: the official test has no masks, so 70 % train, 10 % validate and 20 % test, by a hash of the group. Tiles that
-overlap are one group (bench/datasets/tiles.py says what that finds). A group's split doesn't depend on the parameters.
-Labels: 0 background, 1 ship; instances number the rows of a tile from 1, so touching ships stay apart.
-Known faults: 6384c3e78.jpg is cut short and left out by name.
+Layout: train_v2/ID.jpg (768 x 768 pixels), train_ship_segmentations_v2.csv (`ImageId,EncodedPixels`, counted
+down the columns; one row per ship, an empty field for a tile without ships). Full size: 192,556 tiles, 42,556 of them
+with 1 to 15 ships.
+Splits: the official test split has no masks, so the groups are divided by a hash: 70 % train, 10 % validation, 20 %
+test. Overlapping tiles form one group (bench/datasets/tiles.py describes what is found). A group's split doesn't depend
+on the parameters.
+Labels: 0 background, 1 ship; instances number the rows of a tile from 1, so touching ships stay separate.
+Known faults: 6384c3e78.jpg is truncated and left out by name.
 
-Parameters, for every split: `balance_ships` takes at most that many tiles of each number of ships, none included (a
-recipe of the competition's published notebooks); `empty_fraction` first keeps that share of the tiles without ships.
-Both take the tiles with the smallest hashes of their names: the same ones on every machine, whatever the trial's seed.
+Parameters, for every split: `balance_ships` takes at most that many tiles for each number of ships, zero included (a
+recipe from the competition's published notebooks); `empty_fraction`, applied first, keeps that share of the tiles
+without ships. Both take the tiles with the smallest hashes of their names, so the choice is the same on every machine
+and for every seed.
 """
 
 import hashlib
@@ -53,20 +56,20 @@ class Airbus:
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
     table: Path
-    rows: Mapping[str, Sequence[Row]]  # sample's name -> its rows
+    rows: Mapping[str, Sequence[Row]]  # sample name -> its rows
     size: tuple[int, int] | None  # height and width of every tile
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read image uint8 (768, 768, 3) and labels uint8 (768, 768); DataFault or BenchError names file and row."""
+        """Read an image, uint8 (768, 768, 3), and its labels, uint8 (768, 768); errors name the file and the row."""
         image = self._look(sample, read_rgb)
         return image, (self._numbered(sample, image.shape[:2]) > 0).astype(np.uint8)
 
     def instances(self, sample: Sample) -> np.ndarray:
-        """Number the ships from 1 in the order of their rows, uint16 (768, 768); if two overlap, the later wins."""
+        """Return the ships numbered from 1 in the order of their rows, uint16 (768, 768); the later one wins an overlap."""
         return self._numbered(sample, self._look(sample, read_size))
 
     def _look(self, sample: Sample, read: Callable[[Path], Any]) -> Any:
-        """Read a tile's file; a fault also names its first row."""
+        """Apply `read` to a tile's file; a fault also names the tile's first row in the table."""
         try:
             return read(sample.files[0])
         except DataFault as fault:
@@ -84,7 +87,7 @@ class Airbus:
 
 
 def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float = 1.0) -> Airbus:
-    """Two classes: background, ship. `balance_ships` 0 takes all tiles."""
+    """Load the data set with two classes: background and ship. `balance_ships` 0 takes all tiles."""
     _check(balance_ships, empty_fraction)
     folder = check_folder("airbus", data_dir, (_IMAGES, _TABLE), AIRBUS.by_hand)
     rows = read_table(folder / _TABLE, "ImageId", "EncodedPixels")
@@ -100,7 +103,7 @@ def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float
         for path, group in zip(paths, groups, strict=True)
         if path.name in chosen
     )
-    notes = [f"{count} tiles of {_IMAGES} that the table does not name left out"] if count else []
+    notes = [f"{count} tiles of {_IMAGES} left out, since the table does not name them"] if count else []
     notes += [f"{name} is known to be corrupt and left out" for name in skipped]
     if len(samples) < len(paths):
         notes.append(f"{len(samples)} of {len(paths)} tiles chosen by the number of their ships")
@@ -109,14 +112,14 @@ def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float
 
 
 def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
-    """Count the tiles that have no row."""
+    """Count the image files that have no row in the table."""
     return sum(name.endswith(".jpg") and name not in rows for name in os.listdir(folder / _IMAGES))
 
 
 def _check(balance_ships: int, empty_fraction: float) -> None:
     if balance_ships < 0:
         raise BenchError(
-            f"The parameter balance_ships is {balance_ships}. Accepted: 1 or more tiles of each number of ships."
+            f"The parameter balance_ships is {balance_ships}. Accepted: 0 for all tiles, or a limit of 1 or more tiles for each number of ships."
         )
     if not 0 <= empty_fraction <= 1:
         raise BenchError(
@@ -125,7 +128,7 @@ def _check(balance_ships: int, empty_fraction: float) -> None:
 
 
 def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:
-    """Choose the names that the parameters keep, from the number of ships of each."""
+    """Choose the tiles that the parameters keep, given the number of ships in each."""
     left = set(ships)
     if empty_fraction < 1:
         empty = _first((name for name, count in ships.items() if not count), "empty")
@@ -141,7 +144,7 @@ def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float)
 
 
 def _first(names: Iterable[str], purpose: str) -> list[str]:
-    """Sort the names by a hash: as good as random, and unchanged if other names are added or removed."""
+    """Sort the names by a hash: a random order that stays the same if other names are added or removed."""
     return sorted(names, key=lambda name: (share(purpose, name), name))
 
 

@@ -1,4 +1,4 @@
-"""Helpers of the data sets: reading images whatever their files are called, checks, and splits by hash."""
+"""Helpers of the data sets: read images regardless of their file names, check them, and split them by hash."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,25 +23,25 @@ __all__ = [
     "read_size",
 ]
 
-TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # of the groups of a data set without official splits; the rest is the test
-MANY_GROUPS = 100  # from which chance alone keeps to these shares well enough
+TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # shares of the groups where there are no official splits; the rest is test
+MANY_GROUPS = 100  # from this many groups on, independent hashes come close enough to these shares
 
-# What Pillow raises for files that are cut short, damaged or no pictures at all.
+# The errors that Pillow raises for files that are truncated, damaged or not images at all.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def read_rgb(path: Path) -> np.ndarray:
     """Decode an image by its content, not its name, to uint8 (H, W, 3).
 
-    An alpha channel is dropped, not blended, and an EXIF orientation is not applied: both as
-    TensorFlow's decoder has it, and the labels were drawn on these pixels. Of a moving GIF the
-    first frame is taken. A broken or missing file raises DataFault.
+    An alpha channel is dropped, not blended, and an EXIF orientation is not applied. TensorFlow's decoder does the
+    same, and the labels were drawn on these pixels. An animated GIF gives its first frame. A broken or missing file
+    raises DataFault.
     """
     return _decode(path, "RGB")
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Read height and width from an image's header only; raise DataFault as `read_rgb` does."""
+    """Read the height and width from an image's header; raise DataFault as `read_rgb` does."""
     return _open(path, lambda picture: (picture.height, picture.width))
 
 
@@ -59,7 +59,7 @@ def _decode(path: Path, mode: str | None) -> np.ndarray:
 
 
 def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
-    """What `look` gives of the picture."""
+    """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
     try:
         with Image.open(path) as picture:
             return look(picture)
@@ -70,31 +70,35 @@ def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
-    """Raise DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` names where the labels are."""
+    """Raise DataFault unless image (H, W, 3) and labels (H, W) have the same size; `place` says where the labels are."""
     if image.shape[:2] != labels.shape:
         sizes = [f"{height}x{width}" for height, width in (labels.shape, image.shape[:2])]
-        raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its picture {sizes[1]}.", "size")
+        raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its image {sizes[1]}.", "size")
 
 
 def first_size(paths: Iterable[Path]) -> tuple[int, int] | None:
-    """Read height and width of the first readable image; run-length text is for images of one size."""
+    """Read the height and width of the first readable image; run-length text assumes that all images have one size."""
     for path in paths:
         try:
             return read_size(path)
-        except DataFault:  # reading the sample says so
+        except DataFault:  # reported when the sample is read
             continue
     return None
 
 
 def check_same_size(size: tuple[int, int], expected: tuple[int, int] | None, place: object) -> None:
-    """Raise DataFault unless an image has the size of the first one, for which its run-length text was written."""
+    """Raise DataFault unless an image has the size of the first one, for which the run-length text was written."""
     if expected is not None and size != expected:
         sizes = [f"{height}x{width}" for height, width in (size, expected)]
-        raise DataFault(f"{place}: it has {sizes[0]} pixels, the first picture {sizes[1]}: its runs don't fit.", "size")
+        raise DataFault(f"{place}: it has {sizes[0]} pixels, the first image {sizes[1]}: its runs don't fit.", "size")
 
 
 def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: str) -> Path:
-    """Check that a folder has what is needed and return it; BenchError ends with `help`, how to get the data."""
+    """Check that a folder has the needed parts and return it.
+
+    Raises:
+        BenchError: parts are missing; the message ends with `help`, which tells how to get the data.
+    """
     if folder is None:
         raise BenchError(f"The data set '{name}' needs a folder. {help}")
     missing = [part for part in needed if not (folder / part).exists()]
@@ -107,9 +111,9 @@ def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: st
 def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
     """Map each group to a split by a hash of its name: 70 % train, 10 % val, 20 % test.
 
-    Of many groups each goes by its own hash alone, so that absent or added ones don't move others. Fewer are put in
-    the order of their hashes and cut at the shares, since chance would leave too little of a split. Of three groups
-    or more every split has one.
+    With `MANY_GROUPS` or more, each group's split depends on its own hash alone, so that absent or added groups don't
+    move others. Fewer groups are sorted by hash and cut at the shares, since chance could leave a split too small.
+    With three groups or more, every split gets at least one.
     """
     order = sorted(set(groups), key=lambda group: (share("split", group), group))
     few = len(order) < MANY_GROUPS

@@ -1,12 +1,12 @@
-"""Carvana Image Masking Challenge: photographs of cars, 16 views of each, turned by 22.5 degrees.
+"""Carvana Image Masking Challenge: photographs of cars, 16 views of each, 22.5 degrees apart.
 
-Authors: Carvana, for Kaggle, 2017. Licence: Kaggle competition data, for the competition and for research; pictures may
+Authors: Carvana, for Kaggle, 2017. Licence: Kaggle competition data, for the competition and for research; images may
 not be published. Homepage: https://www.kaggle.com/c/carvana-image-masking-challenge
 
 Layout: train/CAR_VIEW.jpg (1918 x 1280 pixels), train_masks/CAR_VIEW_mask.gif, or, where that folder is absent,
-train_masks.csv (`img,rle_mask`, along the rows). Full size: 318 cars, 5088 pictures.
-Splits: the official test has no masks, so 70 % of the cars train, 10 % validate and 20 % test, by a hash of the car
-(the name up to `_`): the views of a car never cross. Raw values: palette indices 0 background, 1 car.
+train_masks.csv (`img,rle_mask`, counted along the rows). Full size: 318 cars, 5088 images.
+Splits: the official test split has no masks, so the cars (the name up to `_`) are divided by a hash: 70 % train, 10 %
+validation, 20 % test. All views of a car are in one split. Raw values: palette indices 0 background, 1 car.
 Known faults: none that must be left out; a few masks miss an aerial or a wheel.
 """
 
@@ -43,11 +43,11 @@ class Carvana:
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
     table: Path
-    rows: Mapping[str, Row]  # sample's name -> its mask, where the masks come from the table
-    size: tuple[int, int] | None  # height and width of every picture
+    rows: Mapping[str, Row]  # sample name -> its mask, if the masks come from the table
+    size: tuple[int, int] | None  # height and width of every image
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read image uint8 (1280, 1918, 3) and labels uint8 (1280, 1918); DataFault names file and row."""
+        """Read an image, uint8 (1280, 1918, 3), and its labels, uint8 (1280, 1918); errors name the file and the row."""
         image = read_rgb(sample.files[0])
         if row := self.rows.get(sample.name):
             where = place(self.table, row, sample.files[0].name)
@@ -64,7 +64,7 @@ class Carvana:
 
 
 def load(data_dir: Path | None) -> Carvana:
-    """Two classes: background, car."""
+    """Load the data set with two classes: background and car."""
     folder = check_folder("carvana", data_dir, (_IMAGES,), CARVANA.by_hand)
     images, masks, table = (folder / part for part in (_IMAGES, _MASKS, _TABLE))
     rows: dict[str, Row] = {}
@@ -77,7 +77,7 @@ def load(data_dir: Path | None) -> Carvana:
         raise BenchError(
             f"The data folder '{folder}' of 'carvana' has neither {_MASKS} nor {_TABLE}. {CARVANA.by_hand}"
         )
-    # A name with only one of its two parts is kept: reading it then says which one is missing.
+    # A name with only one of its two files is kept: reading it then reports which one is missing.
     splits = hashed_splits(_car(name) for name in names | set(rows))
     samples = []
     for name in sorted(names | set(rows)):
@@ -92,9 +92,9 @@ def _car(name: str) -> str:
 
 
 def _rows(table: Path) -> dict[str, Row]:
-    """Map each sample's name to its row; raise BenchError if an image has two."""
+    """Map each sample name to its row; raise BenchError if an image has two rows."""
     rows = read_table(table, "img", "rle_mask")
     for name, found in rows.items():
         if len(found) > 1:
-            raise BenchError(f"{table}, row {found[1].number}: '{name}' has a row already, {found[0].number}.")
+            raise BenchError(f"{table}, row {found[1].number}: '{name}' already has row {found[0].number}.")
     return {Path(name).stem: found[0] for name, found in rows.items()}

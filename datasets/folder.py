@@ -1,17 +1,19 @@
-"""A user's own folder, named `folder:PATH`: images/ and masks/ with the same stems. The layout is segbench's own.
+"""A user's own folder, named `folder:PATH`, with images/ and masks/ whose stems match. The layout is segbench's own.
 
 Layout:
     images/STEM.jpg     or .jpeg, .png, .bmp, .tif, .tiff, .webp, .gif
-    masks/STEM.png      or .bmp, .tif, .tiff: one channel of 8 bits, or a palette, whose values are the labels
-    masks/STEM.gif      or .jpg, .jpeg, .webp: binary, lighter than half is class 1
-    classes.json        optional: ["background", "car"] names the values 0, 1, ...; {"background": 0, "car": 7} others
-    train.txt, val.txt, test.txt   optional: a stem (or a file's name) a line
+    masks/STEM.png      or .bmp, .tif, .tiff: one 8-bit channel or a palette, whose values are the labels
+    masks/STEM.gif      or .jpg, .jpeg, .webp: binary, class 1 where lighter than half
+    classes.json        optional: ["background", "car"] names 0, 1, ...; {"background": 0, "car": 7} gives the values
+    train.txt, val.txt, test.txt   optional: one stem (or file name) per line
 
-Classes: without classes.json, the values that the masks have. 0 and 255 alone are background and foreground; otherwise
-a value v is class_v and 255 is ignored. A list of two names also takes 255 for the second where no mask has a 1.
-Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training is cut off for it;
-without any list 70 % train, 10 % validate and 20 % test, by a hash of the stem. Raw values: as `classes.json` says.
-Known faults: unmatched files, other sizes and unknown values are errors; `bench prepare folder:PATH --check` names all.
+Classes: without classes.json, the values found in the masks. 0 and 255 alone are background and foreground; otherwise
+a value v is class_v, and 255 is ignored. A list of two names also accepts 255 for the second if no mask has a 1.
+Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training images becomes the
+validation split; without any list the stems are divided by a hash: 70 % train, 10 % validation, 20 % test.
+Raw values: given by classes.json, or the values of the masks.
+Known faults: unmatched files, different sizes of an image and its mask, and unknown values are errors;
+`bench prepare folder:PATH --check` lists all of them.
 """
 
 import json
@@ -29,7 +31,7 @@ from bench.datasets.mask_values import BINARY, read_mask, values_of
 SPLITS = ("train", "val", "test")
 _IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 _MASKS = (".png", ".bmp", ".tif", ".tiff", *BINARY)
-_MOST_INFERRED = 64  # classes; more values are a photograph, or edges that were smoothed
+_MOST_INFERRED = 64  # classes; more values mean a photograph, or smoothed edges
 _HELP = "It needs images/ and masks/ with the same stems; classes.json, train.txt, val.txt, test.txt are optional."
 
 
@@ -40,17 +42,17 @@ class Folder:
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
     classes: tuple[str, ...]
-    values: Mapping[int, int]  # of a mask -> label
+    values: Mapping[int, int]  # value in a mask -> label
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read image uint8 (H, W, 3) and labels uint8 (H, W); DataFault names the file."""
+        """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         image, mask = read_rgb(sample.files[0]), read_mask(sample.files[1])
         check_size(image, mask, sample.files[1])
         if sample.files[1].suffix.lower() in BINARY:
             return image, mask
         if unknown := sorted(set(np.unique(mask).tolist()) - set(self.values) - {IGNORE_INDEX}):
             raise DataFault(
-                f"{sample.files[1]}: the values {unknown} are no class; there are {', '.join(map(str, self.values))}.",
+                f"{sample.files[1]}: the values {unknown} are not classes. Accepted: {', '.join(map(str, self.values))}.",
                 "values",
             )
         table = np.full(256, IGNORE_INDEX, np.uint8)
@@ -59,7 +61,7 @@ class Folder:
 
 
 def load(data_dir: Path | None) -> Folder:
-    """Read the classes from classes.json, or from the masks."""
+    """Load the data set; its classes come from classes.json, or from the values of the masks."""
     folder = check_folder("folder", data_dir, ("images", "masks"), _HELP)
     images, masks = _by_stem(folder / "images", _IMAGES), _by_stem(folder / "masks", _MASKS)
     classes, values = _classes(folder / "classes.json", list(masks.values()))
@@ -67,7 +69,7 @@ def load(data_dir: Path | None) -> Folder:
     splits, notes = _splits(folder, stems)
     token = json.dumps([classes, sorted(values.items())])
     samples = tuple(
-        # A stem with one of its two files is kept: reading it then says which one is missing.
+        # A stem with one of its two files is kept: reading it then reports which one is missing.
         Sample(stem, splits[stem], stem, (images.get(stem, folder / "images" / f"{stem}.*"),
                                           masks.get(stem, folder / "masks" / f"{stem}.*")), token)
         for stem in stems
@@ -77,19 +79,19 @@ def load(data_dir: Path | None) -> Folder:
 
 
 def _by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Map each stem to its file; raise BenchError if two have one stem."""
+    """Map each stem to its file; raise BenchError if two files have the same stem."""
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in suffixes:
             continue
         if path.stem in files:
-            raise BenchError(f"'{folder}' has both {files[path.stem].name} and {path.name}: which one is meant?")
+            raise BenchError(f"'{folder}' has both {files[path.stem].name} and {path.name}. Keep one of them.")
         files[path.stem] = path
     return files
 
 
 def _classes(file: Path, masks: Sequence[Path]) -> tuple[tuple[str, ...], dict[int, int]]:
-    """Return the class names, and the label of each value in the masks."""
+    """Return the class names, and a map from the values in the masks to labels."""
     if file.exists():
         names, values = _named(file)
         both = len(names) == 2 and isinstance(values, range) and values_of(masks) <= {0, 255}
@@ -101,14 +103,14 @@ def _classes(file: Path, masks: Sequence[Path]) -> tuple[tuple[str, ...], dict[i
     used = sorted(found - {IGNORE_INDEX})
     if not 2 <= len(used) <= _MOST_INFERRED:
         raise BenchError(
-            f"The masks in '{file.parent / 'masks'}' have {len(used)} values, from which no classes can be told. Write "
-            f"the classes' names and values to {file.name}, and save masks without smoothing."
+            f"The masks in '{file.parent / 'masks'}' have {len(used)} values, too many or too few to be classes. Write "
+            f"the class names and values to {file.name}, and save masks without smoothing."
         )
     return tuple(f"class_{value}" for value in used), {value: label for label, value in enumerate(used)}
 
 
 def _named(file: Path) -> tuple[tuple[str, ...], Sequence[int]]:
-    """Read names and values from classes.json; in a list, the values are 0, 1, ..."""
+    """Read the class names and their values from classes.json; for a list, the values are 0, 1, ..."""
     accepted = 'Accepted: a list of names, or {"name": value} with different values from 0 to 255; two or more.'
     try:
         given = json.loads(file.read_text())
@@ -127,7 +129,7 @@ def _named(file: Path) -> tuple[tuple[str, ...], Sequence[int]]:
 
 
 def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Map each stem to its split, and return notes on the stems that no list has."""
+    """Map each stem to its split, and return notes about the stems that are in no list."""
     lists = {split: folder / f"{split}.txt" for split in SPLITS if (folder / f"{split}.txt").exists()}
     if not lists:
         return hashed_splits(stems), ()
@@ -140,13 +142,13 @@ def _splits(folder: Path, stems: Sequence[str]) -> tuple[dict[str, str], tuple[s
             if stem not in known:
                 raise BenchError(f"{file}, row {number}: '{stem}' has neither an image nor a mask.")
             if splits.setdefault(stem, split) != split:
-                raise BenchError(f"{file}, row {number}: '{stem}' is in {splits[stem]}.txt too.")
+                raise BenchError(f"{file}, row {number}: '{stem}' is also in {splits[stem]}.txt.")
     left = len(stems) - len(splits)
     return splits, (f"{left} of {len(stems)} images are in no list and left out",) if left else ()
 
 
 def _lines(file: Path, stems: set[str]) -> list[tuple[int, str]]:
-    """Yield row and stem of each line that isn't empty; a name may have its suffix."""
+    """Return the row and the stem of each line that isn't empty; a name may have its suffix."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

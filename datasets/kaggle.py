@@ -1,4 +1,4 @@
-"""What of Kaggle's competitions is needed, and how a person gets it."""
+"""The Kaggle competitions that data sets come from: their files, sizes, submission formats and manual download."""
 
 from bench.core.specs import KaggleSource, SubmissionFormat
 
@@ -8,15 +8,15 @@ CARVANA = KaggleSource(
     size=434_000_000,
     by_hand="Get train.zip and train_masks.zip (or train_masks.csv.zip) from "
     "https://www.kaggle.com/c/carvana-image-masking-challenge/data, unpack them into one folder and give it with "
-    "--data-dir; or run `bench prepare carvana`, which gets them where kagglehub and Kaggle's credentials are.",
+    "--data-dir; or run `bench prepare carvana`, which downloads them with kagglehub and your Kaggle credentials.",
     submission=SubmissionFormat(("img", "rle_mask"), "row"),
 )
 AIRBUS = KaggleSource(
     competition="airbus-ship-detection",
-    files=(),  # its tiles are not in an archive of their own
+    files=(),  # the whole competition: its tiles are not in a separate archive
     size=31_410_000_000,
     by_hand="Get train_v2 and train_ship_segmentations_v2.csv from "
     "https://www.kaggle.com/c/airbus-ship-detection/data, put them into one folder and give it with --data-dir; "
-    "or run `bench prepare airbus`, which gets them where kagglehub and Kaggle's credentials are.",
+    "or run `bench prepare airbus`, which downloads them with kagglehub and your Kaggle credentials.",
     submission=SubmissionFormat(("ImageId", "EncodedPixels"), "column", by_object=True),
 )

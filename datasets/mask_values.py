@@ -1,4 +1,4 @@
-"""Read the masks of a user's folder, whatever they were saved as, and find the values that they have."""
+"""Read the masks of a user's folder in any accepted file format, and find the values in them."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ import numpy as np
 from bench.core.files import cache_folder, write_atomically
 from bench.datasets.base import DataFault, read_labels, read_rgb
 
-BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light and dark: they don't keep values, or number colours
-_LIGHT = 128  # grey value from which a binary mask is class 1
+BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light or dark: they don't keep exact values, or only number their colours
+_LIGHT = 128  # least grey value of class 1 in a binary mask
 _GREY = np.array([299, 587, 114])  # per mille of red, green and blue, ITU-R BT.601
 
 
@@ -24,7 +24,7 @@ def read_mask(path: Path) -> np.ndarray:
     try:
         return read_labels(path)
     except DataFault:
-        # A grey mask that was saved as RGB is as good; any other message is the first one's.
+        # A grey mask that was saved as RGB is accepted too; otherwise the first error stands.
         rgb = read_rgb(path)
         if not (rgb == rgb[..., :1]).all():
             raise
@@ -32,15 +32,15 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def values_of(paths: Sequence[Path]) -> set[int]:
-    """Find all values that masks have (0 and 255 in binary formats); skip unreadable masks, which are reported later.
+    """Find all values in masks (0 and 255 in binary formats); skip unreadable masks, which are reported later.
 
-    Kept in the cache folder by the files' sizes and times, since every mask is decoded for it.
+    The result is cached by the files' sizes and times, since every mask must be decoded to find it.
     """
     stamps = json.dumps([[str(path), *_stamp(path)] for path in paths])
     kept = cache_folder("values") / f"{hashlib.sha256(stamps.encode()).hexdigest()[:24]}.json"
     if kept.exists():
         return set(json.loads(kept.read_text()))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
         values = set().union(*pool.map(_values, paths))
     with write_atomically(kept) as part:
         part.write_text(json.dumps(sorted(values)))
@@ -50,7 +50,7 @@ def values_of(paths: Sequence[Path]) -> set[int]:
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = os.stat(path)
-    except OSError:  # a link to nowhere: reading it says so
+    except OSError:  # a broken link, reported when it is read
         return -1, -1
     return status.st_size, status.st_mtime_ns
 

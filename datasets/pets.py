@@ -2,13 +2,13 @@
 
 Authors: Omkar M. Parkhi, Andrea Vedaldi, Andrew Zisserman, C. V. Jawahar, "Cats and Dogs", CVPR 2012.
 Licence: CC BY-SA 4.0. Homepage: https://www.robots.ox.ac.uk/~vgg/data/pets/
-Archives: images.tar.gz and annotations.tar.gz; URLs, bytes and SHA-256 (tensorflow-datasets' own) stand in the spec.
+Archives: images.tar.gz and annotations.tar.gz; the spec has their URLs, bytes and SHA-256 (from tensorflow-datasets).
 
 Layout: images/NAME.jpg, annotations/trimaps/NAME.png, annotations/{trainval,test}.txt with NAME first in each line.
-Splits: trainval 3680, test 3669, both official; validation is cut from trainval by the pipeline.
-Raw values: 1 pet, 2 background, 3 border. `pets` takes value - 1; `pets-binary` takes the border as pet.
+Splits: trainval 3680 and test 3669, both official; bench/data/splits.py moves part of trainval to validation.
+Raw values: 1 pet, 2 background, 3 border. `pets` uses the value minus 1; `pets-binary` counts the border as pet.
 Known faults: a dozen files named .jpg are something else (Abyssinian_5 a PNG with an opaque alpha channel,
-Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from picture to picture.
+Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from image to image.
 """
 
 import os
@@ -21,7 +21,7 @@ import numpy as np
 from bench.datasets.base import DataFault, Sample, check_folder, check_size, read_labels, read_rgb
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
-_THREE_CLASSES = (0, 1, 2)  # of the raw values 1, 2, 3
+_THREE_CLASSES = (0, 1, 2)  # labels of the raw values 1, 2, 3
 _BINARY = (1, 0, 1)
 _HELP = (
     "Get images.tar.gz and annotations.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/pets/, unpack both into one "
@@ -35,10 +35,10 @@ class Pets:
 
     samples: tuple[Sample, ...]
     notes: tuple[str, ...]
-    classes: Sequence[int]  # of the raw values 1, 2, 3
+    classes: Sequence[int]  # labels of the raw values 1, 2, 3
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read image uint8 (H, W, 3) and labels uint8 (H, W); DataFault names the file."""
+        """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         image, trimap = read_rgb(sample.files[0]), read_labels(sample.files[1])
         check_size(image, trimap, sample.files[1])
         if trimap.min() < 1 or trimap.max() > 3:
@@ -62,7 +62,7 @@ def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
     folder = check_folder("pets", data_dir, needed, _HELP)
     images, trimaps = folder / "images", folder / "annotations" / "trimaps"
     present = {name.removesuffix(".jpg") for name in os.listdir(images)}
-    # A listed name with one of its two files is kept: reading it then says which one is missing.
+    # A listed name with only one of its two files is kept: reading it then reports which one is missing.
     present |= {name.removesuffix(".png") for name in os.listdir(trimaps)}
     samples, absent, listed = [], 0, 0
     for split, list_name in _LISTS.items():

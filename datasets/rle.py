@@ -1,7 +1,7 @@
-"""Run-length text as Kaggle has it: `start length start length ...`, the pixels counted from 1.
+"""Run-length text in Kaggle's format: `start length start length ...`, with pixels counted from 1.
 
 Airbus counts down the columns (`order="column"`), Carvana along the rows (`order="row"`). The runs of one text are in
-ascending order and share no pixel; a text of nothing is a mask of nothing.
+ascending order and share no pixel; an empty text is an empty mask.
 """
 
 import re
@@ -13,17 +13,17 @@ from bench.core.errors import BenchError
 
 Order = Literal["column", "row"]
 _NUMBERS = re.compile(r"[0-9 \t\r\n]*")
-_LARGEST = 2**61  # past the end of every picture, and two of them still fit into an int64
+_LARGEST = 2**61  # past the end of every image, and the sum of two still fits into an int64
 
 
 def rle_encode(mask: np.ndarray, order: Order = "column") -> str:
-    """Encode the pixels that are not zero; `mask` (H, W) has any number type."""
+    """Encode the non-zero pixels of `mask` (H, W), which may have any number type."""
     binary = _binary(mask)
     column = _is_column(order)
     used = np.flatnonzero(np.bitwise_or.reduce(binary, axis=0) if column else binary.any(axis=1))
     if not len(used):
         return ""
-    # Only the lines from the first to the last that hold anything are scanned: a ship's are few.
+    # Only the lines between the first and the last foreground pixel are scanned: a ship covers few.
     begin, end = int(used[0]), int(used[-1]) + 1
     binary = binary[:, begin:end].T if column else binary[begin:end]
     flat = np.zeros(binary.size + 2, np.uint8)
@@ -35,15 +35,15 @@ def rle_encode(mask: np.ndarray, order: Order = "column") -> str:
 
 
 def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, place: str = "") -> np.ndarray:
-    """Decode a text to a mask, uint8 (H, W) of 0 and 1.
+    """Decode a text into a mask, uint8 (H, W) of 0 and 1.
 
     Args:
         shape: height, width in pixels.
-        place: the image and row that the text stands in, for the message.
+        place: the image and row of the text, for error messages.
 
     Raises:
-        BenchError: the text is no text (NaN), holds anything but whole numbers or an odd count of them, or a run
-            starts at 0, is empty, passes the end of the picture, or begins before the one ahead of it has ended.
+        BenchError: `text` is not a string (such as NaN), has anything but whole numbers or an odd count of them, or a
+            run starts at 0, is empty, ends past the last pixel, or begins before the previous run has ended.
     """
     flat = np.zeros(shape[0] * shape[1], np.uint8)
     flat[pixels(text, flat.size, place=place)] = 1
@@ -51,14 +51,14 @@ def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, pl
 
 
 def pixels(text: str, size: int, *, place: str = "") -> np.ndarray:
-    """Find a text's pixels in the flat image of `size` pixels, int64, ascending; errors as in `rle_decode`."""
+    """Return a text's pixel indexes in a flat image of `size` pixels, int64, ascending; errors as in `rle_decode`."""
     starts, lengths = _runs(text, size, place)
-    shifts = starts - np.cumsum(lengths) + lengths  # of each run against the count of pixels before it
+    shifts = starts - np.cumsum(lengths) + lengths  # of each run: its start minus the pixels in earlier runs
     return np.repeat(shifts, lengths) + np.arange(lengths.sum())
 
 
 def unflatten(flat: np.ndarray, shape: tuple[int, int], order: Order = "column") -> np.ndarray:
-    """Reshape the flat image (H * W,), in the order of its text, to (H, W)."""
+    """Reshape a flat image (H * W,), in the pixel order of its text, to (H, W)."""
     return flat.reshape(shape[::-1]).T if _is_column(order) else flat.reshape(shape)
 
 
@@ -71,12 +71,12 @@ def _is_column(order: Order) -> bool:
 def _binary(mask: np.ndarray) -> np.ndarray:
     mask = np.asarray(mask)
     if mask.ndim != 2:
-        raise BenchError(f"A mask has the shape (H, W), not {mask.shape}.")
+        raise BenchError(f"A mask must have the shape (H, W), not {mask.shape}.")
     return (mask != 0).view(np.uint8)
 
 
 def _runs(text: str, size: int, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """Parse starts (from 0) and lengths, and check them: one wrong run would silently shift the labels."""
+    """Parse and check the starts (from 0) and lengths; one wrong run would silently shift the labels."""
     numbers = _numbers(text, place)
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     ends = starts + lengths
@@ -92,7 +92,7 @@ def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, place: str) -> Be
         "starts at 0, but pixels are counted from 1": starts < 0,
         "is empty": lengths < 1,
         f"ends past the last pixel, {size}": ends > size,
-        "begins before the run ahead of it has ended (they overlap, or are not in order)": np.append(
+        "begins before the previous run has ended (they overlap, or are not in order)": np.append(
             False, starts[1:] < ends[:-1]
         ),
     }
@@ -102,10 +102,10 @@ def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, place: str) -> Be
 
 def _numbers(text: str, place: str) -> np.ndarray:
     if not isinstance(text, str):
-        raise _error(place, f"{text!r} is no text")
+        raise _error(place, f"{text!r} is not a text")
     if not _NUMBERS.fullmatch(text):
         word = next(word for word in text.split() if not _NUMBERS.fullmatch(word))
-        raise _error(place, f"'{word[:40]}' is no whole number")
+        raise _error(place, f"'{word[:40]}' is not a whole number")
     numbers = np.fromstring(text, np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
     if len(numbers) % 2:
         raise _error(place, f"{len(numbers)} numbers are an odd count, and each start needs a length")

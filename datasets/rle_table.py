@@ -1,5 +1,4 @@
-"""Kaggle's tables of run-length text: a picture's name and its text in each row, several rows a picture where it has
-several objects."""
+"""Kaggle's tables of run-length text: each row has an image name and a text; an image has one row per object."""
 
 import csv
 from collections import defaultdict
@@ -8,21 +7,22 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 
-_LARGEST_FIELD = 2**30  # characters; csv's own limit of 131,072 is less than a ragged mask of a large picture needs
+_LARGEST_FIELD = 2**30  # characters; csv's own limit of 131,072 is too small for a ragged mask of a large image
 
 
 @dataclass(frozen=True)
 class Row:
-    """One object, or one image without any."""
+    """A row of the table: one object, or one image without objects."""
 
-    number: int  # line of the file, its header being 1
-    text: str  # empty: nothing is there
+    number: int  # line number in the file; the header is line 1
+    text: str  # empty for an image without objects
 
 
 def read_table(path: Path, image_column: str, text_column: str) -> dict[str, list[Row]]:
-    """Map each image's name to its rows, in the order of the file.
+    """Map each image name to its rows, in the order of the file.
 
-    BenchError for a file that can't be read, lacks a column, or has a row that is cut short.
+    Raises:
+        BenchError: the file can't be read, lacks a column, or has an incomplete row.
     """
     rows: dict[str, list[Row]] = defaultdict(list)
     try:
@@ -35,7 +35,7 @@ def read_table(path: Path, image_column: str, text_column: str) -> dict[str, lis
                 if not row:
                     continue
                 if len(row) <= max(image, text) or not row[image]:
-                    raise BenchError(f"{path}, row {reader.line_num}: it lacks {image_column} or {text_column}.")
+                    raise BenchError(f"{path}, row {reader.line_num}: the row lacks {image_column} or {text_column}.")
                 rows[row[image]].append(Row(reader.line_num, row[text]))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BenchError(f"{path}: the table can't be read ({error}).") from error
@@ -43,7 +43,7 @@ def read_table(path: Path, image_column: str, text_column: str) -> dict[str, lis
 
 
 def place(path: Path, row: Row, name: str) -> str:
-    """Name a row in a message: `masks.csv, row 17, 0a1b.jpg`."""
+    """Describe a row for a message: `masks.csv, row 17, 0a1b.jpg`."""
     return f"{path}, row {row.number}, {name}"
 
 

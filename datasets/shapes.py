@@ -1,13 +1,13 @@
 """Shapes: coloured objects on textured ground, drawn by code; nothing to download.
 
-Our own. Splits: 400 train, 40 val, 100 test. Labels: 0 background, 1 disk, 2 square, 3 triangle, 4 ring.
+Made for segbench. Splits: 400 train, 40 val, 100 test. Labels: 0 background, 1 disk, 2 square, 3 triangle, 4 ring.
 
-Ground and strokes are greyish, objects are of any strong colour: no linear function of a pixel's colour tells one from
-the other, and among the objects only form tells the class. Later objects hide parts of earlier ones; through a ring's
-hole one sees what lies behind. All have textures, and every pixel carries noise.
+Ground and strokes are greyish, objects have any strong colour: no linear function of a pixel's colour separates the
+two, and only an object's form shows its class. Later objects hide parts of earlier ones; a ring's hole shows what lies
+behind. All have textures, and every pixel has noise.
 
-A picture depends on its name and size alone. Only operations that IEEE 754 rounds in one way (+ - * /, square root,
-comparison) and uniform draws are used, so that it is the same on every machine: no sin, exp or normal.
+An image depends only on its name and size. Only uniform draws and operations with exact IEEE 754 rounding (+ - * /,
+square root, comparison) are used, so that it is the same on every machine: no sin, exp or normal draws.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from PIL import Image
 from bench.datasets.base import Sample
 
 COUNTS = {"train": 400, "val": 40, "test": 100}
-NATIVE_SIZE = (160, 160)  # what `read` gives: height, width in pixels
-_VERSION = "shapes-1"  # a change of the pictures needs another
+NATIVE_SIZE = (160, 160)  # height, width in pixels of the images from `read`
+_VERSION = "shapes-1"  # changed whenever the images change
 _DISK, _SQUARE, _TRIANGLE, _RING = 1, 2, 3, 4
-_GREYISH = 30.0  # greatest difference between the channels of a ground's or stroke's colour
-_STRONG = 90.0  # least difference between the channels of an object's colour
+_GREYISH = 30.0  # largest difference between the channels of a ground or stroke colour
+_STRONG = 90.0  # smallest difference between the channels of an object colour
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Shapes:
     notes: tuple[str, ...] = ()
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read image uint8 (160, 160, 3) and labels uint8 (160, 160)."""
+        """Draw a sample: image uint8 (160, 160, 3), labels uint8 (160, 160)."""
         return self.read_at(sample, NATIVE_SIZE)
 
     def read_at(self, sample: Sample, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the same scene at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
+        """Draw a sample's scene at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
         seed = hashlib.sha256(f"{_VERSION}/{sample.name}".encode()).digest()
         return draw(np.random.default_rng(int.from_bytes(seed[:16], "big")), size)
 
 
 def load(data_dir: Path | None) -> Shapes:
-    """Load the data set; it needs no folder and ignores one."""
+    """Load the data set; `data_dir` is not needed and ignored."""
     names = [(f"{split}_{i:03d}", split) for split, count in COUNTS.items() for i in range(count)]
     return Shapes(tuple(Sample(name, split, name, token=f"{_VERSION}/{name}") for name, split in names))
 
@@ -68,7 +68,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, n
 
 
 def _object(rng: np.random.Generator, class_id: int, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Return the window that an object covers, and its mask there; a radius is 0.12 to 0.26 of the shorter side."""
+    """Draw an object: its window in the image and its mask there. Its radius is 0.12 to 0.26 of the shorter side."""
     radius = (0.12 + 0.14 * rng.random()) * min(size)
     center = (0.08 + 0.84 * rng.random(2)) * size
     window = tuple(

@@ -122,7 +122,7 @@ def test_choosing_tiles_moves_none_to_another_split(many):
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"balance_ships": -1}, "The parameter balance_ships is -1. Accepted: 1 or more"),
+        ({"balance_ships": -1}, "The parameter balance_ships is -1. Accepted: 0 for all tiles"),
         ({"empty_fraction": 1.5}, "The parameter empty_fraction is 1.5. Accepted: a share from 0 to 1"),
         ({"empty_fraction": float("nan")}, "The parameter empty_fraction is nan"),
     ],
@@ -237,7 +237,7 @@ def test_a_fault_names_file_and_row(folder):
     lines = text.splitlines()
     for broken, says in (
         ("1 2 3", "odd count"),
-        ("nan", "'nan' is no whole number"),
+        ("nan", "'nan' is not a whole number"),
         ("9216 2", "past the last pixel"),
     ):
         table.write_text("\n".join([*lines[:2], f"000000001.jpg,{broken}", *lines[3:]]))
@@ -250,7 +250,7 @@ def test_a_tile_of_another_size_is_no_place_for_the_runs(folder):
     picture = Image.open(tile)
     picture.resize((2 * picture.width, 2 * picture.height)).save(tile)
     assert fault(folder).kind == "size"
-    assert f"{tile}: it has {2 * picture.height}x{2 * picture.width} pixels, the first picture" in str(fault(folder))
+    assert f"{tile}: it has {2 * picture.height}x{2 * picture.width} pixels, the first image" in str(fault(folder))
 
 
 def test_a_broken_table_is_one_error(folder):
@@ -258,8 +258,8 @@ def test_a_broken_table_is_one_error(folder):
     for content, says in (
         (b"ImageId,Pixels\na.jpg,1 2\n", "the table has no column 'EncodedPixels'. It has: ImageId, Pixels"),
         (b"", "the table has no column 'ImageId'. It has: none"),
-        (b"ImageId,EncodedPixels\na.jpg\n", "row 2: it lacks ImageId or EncodedPixels"),
-        (b"ImageId,EncodedPixels\n,1 2\n", "row 2: it lacks ImageId or EncodedPixels"),
+        (b"ImageId,EncodedPixels\na.jpg\n", "row 2: the row lacks ImageId or EncodedPixels"),
+        (b"ImageId,EncodedPixels\n,1 2\n", "row 2: the row lacks ImageId or EncodedPixels"),
         (b"ImageId,EncodedPixels\n\xff\xfe,1 2\n", "the table can't be read"),
     ):
         table.write_bytes(content)
@@ -273,4 +273,4 @@ def test_a_tile_without_a_row_is_left_out_and_said(folder):
     write_tile(folder / "train_v2" / "extra.jpg", scene(1, 96, 96))
     dataset = airbus.load(folder)
     assert len(dataset.samples) == 10
-    assert dataset.notes == ("1 tiles of train_v2 that the table does not name left out",)
+    assert dataset.notes == ("1 tiles of train_v2 left out, since the table does not name them",)

@@ -94,7 +94,7 @@ def test_a_fault_of_a_gif_names_it(folder):
 
     Image.fromarray(np.zeros((40, 61), np.uint8), "P").save(gif)
     assert fault(folder).kind == "size"
-    assert f"{gif}: the mask has 40x61 pixels, its picture 40x60" in str(fault(folder))
+    assert f"{gif}: the mask has 40x61 pixels, its image 40x60" in str(fault(folder))
 
     gif.unlink()
     assert str(fault(folder)) == f"{gif}: missing."
@@ -129,7 +129,7 @@ def test_a_fault_of_the_table_names_its_row(folder):
     write([*rows[1:], ("ffff_01.jpg", "1 2")])
     assert str(fault(folder, "ffff_01")) == f"{folder / 'train' / 'ffff_01.jpg'}: missing."
     write([*rows[1:], rows[5]])
-    with pytest.raises(BenchError, match=r"row 20: '000000000001_02.jpg' has a row already, 6"):
+    with pytest.raises(BenchError, match=r"row 20: '000000000001_02.jpg' already has row 6"):
         carvana.load(folder)
     write_table(table, ("image", "rle"), rows[1:])
     with pytest.raises(BenchError, match=r"train_masks.csv: the table has no column 'img'. It has: image, rle"):

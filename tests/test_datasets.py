@@ -67,7 +67,7 @@ def test_a_data_set_that_needs_a_folder_says_which_and_where_from(spec, tmp_path
 def test_every_data_set_file_says_where_the_data_comes_from(spec):
     text = inspect.getdoc(inspect.getmodule(import_by_name(spec.adapter)))
     assert "Splits:" in text
-    assert "Licence:" in text or "Our own." in text
+    assert "Licence:" in text or "Made for segbench." in text
 
 
 # ---------------------------------------------------------------- pets
@@ -134,7 +134,7 @@ def test_pets_notes_what_is_listed_and_absent(folder):
 def test_pets_names_the_file_at_fault(folder):
     dataset = pets.load(folder)
     put(folder, "Abyssinian_1", Image.new("RGB", (2, 3)), [[1, 2]])
-    with pytest.raises(BenchError, match=r"Abyssinian_1\.png: the mask has 1x2 pixels, its picture 3x2"):
+    with pytest.raises(BenchError, match=r"Abyssinian_1\.png: the mask has 1x2 pixels, its image 3x2"):
         dataset.read(sample_of(dataset, "Abyssinian_1"))
     put(folder, "Abyssinian_1", Image.new("RGB", (2, 1)), [[0, 9]])
     with pytest.raises(BenchError, match=r"Abyssinian_1\.png: a trimap's values are 1, 2 and 3, not \[0, 9\]"):

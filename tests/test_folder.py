@@ -204,7 +204,7 @@ def test_faults_of_lists_name_their_row(here):
     with pytest.raises(BenchError, match=r"test\.txt, row 2: 'nobody' has neither an image nor a mask"):
         folder.load(here)
     (here / "test.txt").write_text("s2\ns1\n")
-    with pytest.raises(BenchError, match=r"test\.txt, row 2: 's1' is in train\.txt too"):
+    with pytest.raises(BenchError, match=r"test\.txt, row 2: 's1' is also in train\.txt"):
         folder.load(here)
 
 
@@ -237,7 +237,7 @@ def test_a_fault_names_the_file(here):
     write(here, {"a.png": MASK}, ["no", "yes"])
     Image.fromarray(2 * MASK).save(here / "masks" / "a.png")
     assert fault(here).kind == "values"
-    assert "a.png: the values [2] are no class; there are 0, 1" in str(fault(here))
+    assert "a.png: the values [2] are not classes. Accepted: 0, 1" in str(fault(here))
     Image.fromarray(MASK[:1]).save(here / "masks" / "a.png")
     assert fault(here).kind == "size"
     Image.fromarray(np.dstack([MASK, MASK, 0 * MASK])).save(here / "masks" / "a.png")
@@ -251,7 +251,7 @@ def test_a_fault_names_the_file(here):
 def test_two_files_of_one_stem_are_refused(here):
     write(here, {"a.png": MASK})
     Image.new("RGB", (3, 2)).save(here / "images" / "a.png")
-    with pytest.raises(BenchError, match=r"has both a\.jpg and a\.png: which one is meant"):
+    with pytest.raises(BenchError, match=r"has both a\.jpg and a\.png\. Keep one of them"):
         folder.load(here)
 
 

@@ -85,8 +85,8 @@ def test_every_kind_of_problem_is_counted_and_named(folder):
     for text in (
         f"{folder / 'images' / 's0.*'}: missing",
         f"{masks / 's1.*'}: missing",
-        f"{masks / 's2.png'}: the mask has 9x9 pixels, its picture 40x50",
-        f"{masks / 's3.png'}: the values [7] are no class; there are 0, 1, 2, 3",
+        f"{masks / 's2.png'}: the mask has 9x9 pixels, its image 40x50",
+        f"{masks / 's3.png'}: the values [7] are not classes. Accepted: 0, 1, 2, 3",
         f"{picture}: can't be decoded",
         "Training would fail: mend this, or leave it out with --skip-corrupt.",
     ):
