@@ -1,6 +1,6 @@
 """The public Python API, stable for notebooks and tests: `from bench.api import build_model, run, load_results`.
 
-Importing it imports neither keras nor pandas; the functions do when they are called.
+Importing this module imports neither keras nor pandas; its functions import them when they are called.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,18 +51,18 @@ def build_model(
     weights: str | None = None,
     **params: Any,
 ) -> "keras.Model":
-    """Build a model from images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
+    """Build a model that maps images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
 
     Args:
-        name: an architecture of `list_architectures()`, or an alias.
-        input_shape: height, width in pixels, 3.
-        num_classes: background included, ignored label not.
-        backbone: None: the architecture's default.
-        weights: of the backbone: None or "none", "imagenet", or the path of a file.
-        params: of the builder; `bench list architectures` shows them with their defaults.
+        name: the name of an architecture (see `list_architectures()`), or an alias.
+        input_shape: (height, width, 3), in pixels.
+        num_classes: the number of classes, background included, the ignored label not.
+        backbone: the name of a backbone; None is the architecture's default.
+        weights: the backbone's weights: None or "none", "imagenet", or the path of a file.
+        params: parameters of the architecture; `bench list architectures` shows them with their defaults.
 
     Raises:
-        BenchError: a name, size, backbone, file or parameter that can't be used.
+        BenchError: the name, size, backbone, weights file or a parameter can't be used.
     """
     spec = catalog.architectures().get(name)
     chosen = checks.backbone(backbone, spec, catalog.backbones())
@@ -89,7 +89,7 @@ def list_datasets() -> list[str]:
 
 
 class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
-    """Yield the images of a split one by one: image uint8 (H, W, 3), labels uint8 (H, W), at native size."""
+    """The images of a split at native size, read when indexed: image uint8 (H, W, 3), labels uint8 (H, W)."""
 
     def __init__(self, dataset: "Dataset", samples: "Sequence[Sample]"):
         self._dataset, self.samples = dataset, samples
@@ -110,15 +110,17 @@ class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
 def load_dataset(
     name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None, **params: Any
 ) -> Split:
-    """The images of a split as their files have them.
+    """Open the images of a split at their native size.
 
     Args:
-        name: a data set of `list_datasets()`, an alias, or `folder:PATH`.
-        limit: only the first so many.
-        params: of the data set, such as `balance_ships=200` of airbus.
+        name: the name of a data set (see `list_datasets()`), an alias, or `folder:PATH`.
+        data_dir: the data set's folder; None downloads it where that is possible.
+        split: train, val or test.
+        limit: the number of images to open, from the first; None for all.
+        params: parameters of the data set, such as `balance_ships=200` of airbus.
 
     Raises:
-        BenchError: an unknown data set or split, or files that are missing.
+        BenchError: the data set or split is unknown, or files are missing.
     """
     from bench.data.source import SPLITS, open_source
 
@@ -129,10 +131,14 @@ def load_dataset(
 
 
 def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, force: bool = False) -> list[TrialRecord]:
-    """Run the trials that are not done yet, each in its own process, and return the records of all.
+    """Run the trials that are not done yet, each in its own process, and return the records of all trials.
+
+    Args:
+        results: the results folder; made if there is none.
+        force: run the finished trials again too.
 
     Raises:
-        BenchError: a configuration or the folder can't be used; nothing has been run then.
+        BenchError: a configuration or the folder can't be used; no trial has been run then.
     """
     from bench.trials import runner
     from bench.trials.saved.stored_trials import start_from
@@ -143,7 +149,7 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":
-    """Load one row per trial of one or several results folders; results/README.md explains the columns."""
+    """Load results folders as a table with one row per trial; results/README.md explains the columns."""
     from bench.results import dataframe
 
     return dataframe.load_results(path)

@@ -89,7 +89,7 @@ FOLDER = "folder:"  # prefix of the name of a user's own folder
 
 
 def folder_spec(name: str) -> DatasetSpec:
-    """Return the spec of a user's folder. `name` is the last part of its path; its classes are found when it is read."""
+    """Return the spec of a user's folder; `name` is the last part of its path. Its classes are found on reading."""
     return DatasetSpec(
         name=f"{FOLDER}{name}",
         adapter="bench.datasets.folder:load",

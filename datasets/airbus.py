@@ -65,7 +65,7 @@ class Airbus:
         return image, (self._numbered(sample, image.shape[:2]) > 0).astype(np.uint8)
 
     def instances(self, sample: Sample) -> np.ndarray:
-        """Return the ships numbered from 1 in the order of their rows, uint16 (768, 768); the later one wins an overlap."""
+        """Return the ships numbered from 1 in row order, uint16 (768, 768); where two overlap, the later one counts."""
         return self._numbered(sample, self._look(sample, read_size))
 
     def _look(self, sample: Sample, read: Callable[[Path], Any]) -> Any:
@@ -119,7 +119,7 @@ def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
 def _check(balance_ships: int, empty_fraction: float) -> None:
     if balance_ships < 0:
         raise BenchError(
-            f"The parameter balance_ships is {balance_ships}. Accepted: 0 for all tiles, or a limit of 1 or more tiles for each number of ships."
+            f"The parameter balance_ships is {balance_ships}. Accepted: 0 for all tiles, or a limit of 1 or more."
         )
     if not 0 <= empty_fraction <= 1:
         raise BenchError(

@@ -70,7 +70,7 @@ def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
-    """Raise DataFault unless image (H, W, 3) and labels (H, W) have the same size; `place` says where the labels are."""
+    """Raise DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` says where the labels are."""
     if image.shape[:2] != labels.shape:
         sizes = [f"{height}x{width}" for height, width in (labels.shape, image.shape[:2])]
         raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its image {sizes[1]}.", "size")

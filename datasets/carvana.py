@@ -47,7 +47,7 @@ class Carvana:
     size: tuple[int, int] | None  # height and width of every image
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read an image, uint8 (1280, 1918, 3), and its labels, uint8 (1280, 1918); errors name the file and the row."""
+        """Read an image, uint8 (1280, 1918, 3), and its labels, uint8 (1280, 1918); errors name file and row."""
         image = read_rgb(sample.files[0])
         if row := self.rows.get(sample.name):
             where = place(self.table, row, sample.files[0].name)

@@ -52,7 +52,8 @@ class Folder:
             return image, mask
         if unknown := sorted(set(np.unique(mask).tolist()) - set(self.values) - {IGNORE_INDEX}):
             raise DataFault(
-                f"{sample.files[1]}: the values {unknown} are not classes. Accepted: {', '.join(map(str, self.values))}.",
+                f"{sample.files[1]}: the values {unknown} are not classes. "
+                f"Accepted: {', '.join(map(str, self.values))}.",
                 "values",
             )
         table = np.full(256, IGNORE_INDEX, np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 from bench.core.files import cache_folder, write_atomically
 from bench.datasets.base import DataFault, read_labels, read_rgb
 
-BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light or dark: they don't keep exact values, or only number their colours
+BINARY = (".gif", ".jpg", ".jpeg", ".webp")  # read as light or dark: their values are not exact
 _LIGHT = 128  # least grey value of class 1 in a binary mask
 _GREY = np.array([299, 587, 114])  # per mille of red, green and blue, ITU-R BT.601
 

@@ -58,7 +58,7 @@ def _components(hashes: np.ndarray) -> list[int]:
     cells, tiles = cells[kept], tiles[kept]
     _, begin, size = np.unique(cells, return_index=True, return_counts=True)
     shared = np.repeat((size > 1) & (size <= MOST_TILES), size)
-    first, other = np.repeat(tiles[begin], size)[shared], tiles[shared]  # each is joined to the first tile with its hash
+    first, other = np.repeat(tiles[begin], size)[shared], tiles[shared]  # each joins the first tile with its hash
     graph = coo_array((np.ones(len(first), bool), (first, other)), shape=(count, count))
     return connected_components(graph, directed=False)[1].tolist()
 

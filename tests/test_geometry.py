@@ -121,7 +121,7 @@ def test_restore_of_the_own_size_changes_nothing():
 
 
 def test_what_was_cut_off_can_not_be_restored():
-    with pytest.raises(BenchError, match="--resize crop can't be brought back"):
+    with pytest.raises(BenchError, match="--resize crop can't be restored"):
         restore(np.zeros((4, 4, 2), np.float32), (8, 8), "crop")
 
 

@@ -273,7 +273,7 @@ def test_an_empty_split_is_an_error(pets):
 
 def test_labels_that_are_no_class_are_an_error(pets):
     spec = replace(PETS, classes=("pet", "background"))
-    with pytest.raises(BenchError, match=r"the labels \[2\] are no class; there are 0 to 1 and 255"):
+    with pytest.raises(BenchError, match=r"the labels \[2\] are not classes\. Accepted: 0 to 1 and 255"):
         pack.prepare(spec, SIZE, data_dir=pets)
 
 

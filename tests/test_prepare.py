@@ -210,7 +210,7 @@ def test_a_data_set_without_objects_has_no_masks_of_them(tmp_path):
     cars = write_fake_carvana(tmp_path / "carvana")
     code, output = bench("prepare", "carvana", "--data-dir", cars, "--export-masks", tmp_path / "m", "--per-ship")
     assert code == 2
-    assert "'carvana' does not tell its objects apart" in output
+    assert "'carvana' has no masks of single objects" in output
 
 
 # ---------------------------------------------------------------- Kaggle
@@ -283,7 +283,7 @@ def test_without_library_or_credentials_one_message_says_what_to_do(kagglehub, m
     kagglehub.config.get_kaggle_credentials = lambda: None
     code, output = bench("prepare", "airbus")
     assert code == 2
-    assert "there are no credentials of Kaggle" in output
+    assert "there are no Kaggle credentials" in output
     assert "train_ship_segmentations_v2.csv from https://www.kaggle.com/c/airbus-ship-detection/data" in output
     assert "--data-dir" in output
     monkeypatch.setitem(sys.modules, "kagglehub", None)
@@ -310,5 +310,5 @@ def test_a_run_says_what_it_would_download_and_fetches_nothing_yet(kagglehub, mo
     kagglehub.config.get_kaggle_credentials = lambda: None
     code, output = bench(*arguments)
     assert code == 2
-    assert "there are no credentials of Kaggle" in output
+    assert "there are no Kaggle credentials" in output
     assert kagglehub.asked == []

@@ -1,4 +1,4 @@
-"""Make batches of a pack as NumPy arrays, uint8; everything else happens on the device."""
+"""Make batches from a pack as NumPy arrays, uint8; everything else happens on the device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
 
 @dataclass(frozen=True)
 class Crop:
-    """A rule that chooses a random part of each image.
+    """A rule for cropping a random part from each image.
 
-    It is centred on a random pixel of the foreground (neither class 0 nor ignored) with the given chance, moved
-    where it would stand over the border; else, and in images without foreground, it lies anywhere.
+    With probability `foreground` the crop is centred on a random foreground pixel (neither class 0 nor ignored), and
+    moved inside if it would cross the border. Otherwise, and in images without foreground, it lies anywhere.
     """
 
-    size: tuple[int, int]  # height, width in pixels, no more than the image's
-    foreground: float = 0.0  # chance
+    size: tuple[int, int]  # height, width in pixels; at most the image's
+    foreground: float = 0.0  # probability that the crop is centred on the foreground
 
     def of(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Return views of a part of an image (H, W, 3) and its labels (H, W); only the part is read from disk."""
+        """Return views of the crop of an image (H, W, 3) and its labels (H, W); only this part is read from disk."""
         top, left = self._corner(labels, rng)
         part = np.s_[top : top + self.size[0], left : left + self.size[1]]
         return image[part], labels[part]
@@ -43,10 +43,10 @@ class Crop:
 def training(
     pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None
 ) -> Iterator[Batch]:
-    """Yield endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; with `crop`, parts.
+    """Yield endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
 
-    Every batch is whole: what an epoch leaves over starts the next one's first batch, so each image
-    comes equally often and nothing is compiled twice. The order depends on the seed alone, not on the crop.
+    Every batch is full: the images left over from an epoch begin the first batch of the next one, so that each image
+    comes equally often and nothing is compiled twice. The order depends only on the seed, not on the crop.
     """
     if len(indexes) == 0:
         raise BenchError("There are no training images to make batches of.")
@@ -74,9 +74,9 @@ def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator
 
 
 def evaluation(pack: Pack, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yield batches in order, each with its count of valid rows.
+    """Yield batches in order, each with its number of valid images.
 
-    The last one is padded to `batch_size` with black images labelled IGNORE_INDEX.
+    The last batch is padded to `batch_size` with black images labelled IGNORE_INDEX.
     """
     indexes = np.asarray(indexes)
     for start in range(0, len(indexes), batch_size):

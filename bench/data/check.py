@@ -1,4 +1,4 @@
-"""Look at every sample of a data set: the faults that would stop training, and the classes and sizes."""
+"""Check every sample of a data set: find faults that would stop training, and count the classes and sizes."""
 
 import os
 from collections import Counter
@@ -25,9 +25,9 @@ class Health:
     read: int = 0
     splits: Counter[str] = field(default_factory=Counter)  # images that can be read, by split
     problems: list[tuple[str, str]] = field(default_factory=list)  # kind, message
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width of the pictures
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # of each label
-    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # that have the label
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width of the images
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # pixels with each label
+    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # images with each label
 
     @property
     def kinds(self) -> Counter[str]:
@@ -35,7 +35,7 @@ class Health:
         return Counter(kind for kind, _ in self.problems)
 
     def share(self, label: int) -> float:
-        """The share of the counted pixels that have a label."""
+        """Return a label's share of the counted pixels."""
         counted = int(self.pixels[:IGNORE_INDEX].sum())
         return int(self.pixels[label]) / counted if counted else 0.0
 
@@ -43,9 +43,9 @@ class Health:
 def examine(
     source: Source, samples: Sequence[Sample], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Health:
-    """Read the samples as training would, in parallel; nothing is written and no fault raises."""
+    """Read the samples as training would, in parallel. Nothing is written, and faults are collected, not raised."""
     health = Health()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow frees the GIL
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
         looks = pool.map(lambda sample: _look(source, sample), samples)
         for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
             if isinstance(found, tuple):
@@ -62,7 +62,7 @@ def examine(
 
 
 def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray] | Exception:
-    """Return the size and the pixels of each label, or the fault."""
+    """Return the image size and the pixel count of each label, int64 (256,), or the fault."""
     try:
         image, labels = source.dataset.read(sample)
         check_labels(sample, image, labels, source.spec.num_classes)

@@ -20,13 +20,13 @@ class Row:
     image: np.ndarray  # uint8 (H, W, 3)
     labels: np.ndarray  # uint8 (H, W)
     original_size: tuple[int, int]  # height, width
-    truth: bytes  # labels at the original size, compressed by zlib
-    instances: bytes | None  # objects numbered from 1, uint16, at the original size, compressed; None: not known
-    digest: str  # of the source's bytes
+    truth: bytes  # labels, uint8, original size, zlib-compressed
+    instances: bytes | None  # objects numbered from 1, uint16, original size, zlib-compressed; None: unknown
+    digest: str  # SHA-256 of the source files and the token
 
 
 def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str) -> Row:
-    """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are impossible."""
+    """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are not classes."""
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     check_labels(sample, image, labels, source.spec.num_classes)
@@ -59,7 +59,7 @@ def _digest(sample: Sample) -> str:
 
 
 def check_labels(sample: Sample, image: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
-    """Raise DataFault unless image and labels have the types and sizes of the protocol, and only known labels."""
+    """Raise DataFault unless image and labels have the types and sizes of the protocol, and all labels are known."""
     place = sample.files[-1] if sample.files else sample.name
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataFault(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).", "size")
@@ -68,7 +68,7 @@ def check_labels(sample: Sample, image: np.ndarray, labels: np.ndarray, num_clas
     strange = np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[num_classes:IGNORE_INDEX]) + num_classes
     if len(strange):
         raise DataFault(
-            f"{place}: the labels {strange.tolist()} are no class; "
-            f"there are 0 to {num_classes - 1} and {IGNORE_INDEX}.",
+            f"{place}: the labels {strange.tolist()} are not classes. "
+            f"Accepted: 0 to {num_classes - 1} and {IGNORE_INDEX}.",
             "values",
         )

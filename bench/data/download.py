@@ -1,10 +1,10 @@
-"""Fetch and verify archives by tensorflow-datasets' download manager; unpack them as their publishers made them.
+"""Download, verify and unpack archives by tensorflow-datasets' download manager.
 
-Only the manager is taken from there, not its decoded records: the data set's adapter reads the same
-files as with --data-dir, so pixels and splits don't depend on the way that the data came.
+Only its manager is used, not its decoded records: the data set's adapter reads the same files as with --data-dir, so
+pixels and splits don't depend on how the data was obtained.
 
-    downloads/HASHES/            what the archives hold, in one folder; `.complete` is written last
-    downloads/HASHES.archives/   what the manager fetched, until all of it is unpacked
+    downloads/HASHES/            the contents of the archives, in one folder; `.complete` is written last
+    downloads/HASHES.archives/   the downloaded archives, until all of them are unpacked
 """
 
 import shutil
@@ -24,8 +24,11 @@ _COMPLETE = ".complete"
 def fetch(spec: DatasetSpec) -> Path:
     """Return the folder with a data set's unpacked archives; the first call downloads them.
 
-    Competition data comes through Kaggle. BenchError when the data set can't be downloaded (it needs --data-dir
-    then), when tensorflow-datasets is not installed, without network, or when a checksum is wrong.
+    Competition data comes from Kaggle.
+
+    Raises:
+        BenchError: the data set can't be downloaded (it needs --data-dir then), tensorflow-datasets is not
+            installed, there is no network, or a checksum is wrong.
     """
     if spec.kaggle:
         return kaggle_download.fetch(spec, spec.kaggle)
@@ -45,10 +48,10 @@ def fetch(spec: DatasetSpec) -> Path:
 
 
 def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
-    """Fetch, verify and unpack, and return the unpacked folders; complete archives of an earlier try are reused."""
-    for part in archives.glob("*.tmp.*"):  # half a file of a run that was broken off
+    """Download, verify and unpack the archives, and return the folders; complete archives from earlier are reused."""
+    for part in archives.glob("*.tmp.*"):  # a partial file from an interrupted run
         shutil.rmtree(part)
-    # The archives, what they unpack to, and a little for the file system's blocks.
+    # The archives, their unpacked contents, and a little for the file system's blocks.
     check_space(archives.parent, int(2.2 * sum(size for _, size, _ in spec.archives)), f"Downloading '{spec.name}'")
     urls = [url for url, _, _ in spec.archives]
     try:
@@ -59,14 +62,14 @@ def _download(spec: DatasetSpec, archives: Path) -> list[Path]:
             f"Downloading '{spec.name}' needs tensorflow-datasets ({error}); install it with "
             f"`pip install tensorflow-datasets`. {_by_hand(spec)}"
         ) from error
-    except Exception as error:  # the net, HTTP, TLS, checksums and tar each have their own
+    except Exception as error:  # network, HTTP, TLS, checksums and tar each raise their own errors
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise BenchError(f"The archives of '{spec.name}' can't be downloaded ({lines[0]}). {_by_hand(spec)}") from error
 
 
 def _reach(url: str) -> None:
     """Fail at once if there is no network; the manager would retry for minutes."""
-    import requests  # what the manager fetches with, so proxies and certificates are the same
+    import requests  # the manager uses it too, so proxies and certificates are the same
 
     requests.head(url, timeout=10)
 
@@ -90,6 +93,6 @@ def _gather(unpacked: list[Path], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for archive in unpacked:
         for item in archive.iterdir():
-            shutil.rmtree(folder / item.name, ignore_errors=True)  # of a run that was broken off
+            shutil.rmtree(folder / item.name, ignore_errors=True)  # left by an interrupted run
             shutil.move(item, folder / item.name)
     (folder / _COMPLETE).touch()

@@ -15,7 +15,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data.source import Source
 
-_TWO_CLASSES = np.zeros(256, np.uint8)  # black and white for any viewer, grey what is ignored
+_TWO_CLASSES = np.zeros(256, np.uint8)  # black and white in any viewer; ignored pixels are grey
 _TWO_CLASSES[[1, IGNORE_INDEX]] = 255, 128
 
 
@@ -29,25 +29,25 @@ def export_masks(
 ) -> tuple[int, list[str]]:
     """Write each image's labels as NAME.png, or each object as NAME_1.png, NAME_2.png, ...
 
-    Of two classes the second is 255, and ignored pixels are 128. The folder appears when all is written.
+    With two classes, the second is 255 and ignored pixels are 128. The folder appears once all files are written.
 
     Returns:
-        How many files were written, and what was wrong with the samples that were left out.
+        The number of files written, and the faults of the samples that were left out.
 
     Raises:
-        BenchError: the folder is not empty or can't be written, objects are not known, or samples can't be read.
+        BenchError: the folder is not empty or can't be written, the data set has no objects, or samples can't be read.
     """
     if per_object and not hasattr(source.dataset, "instances"):
-        raise BenchError(f"The data set '{source.spec.name}' does not tell its objects apart: leave --per-ship out.")
+        raise BenchError(f"The data set '{source.spec.name}' has no masks of single objects. Leave --per-ship out.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BenchError(f"'{folder}' is there already. Give --export-masks a new or empty folder.")
+        raise BenchError(f"'{folder}' already exists and is not empty. Give --export-masks a new or empty folder.")
     folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        part.chmod(0o755)  # as any folder, where mkdtemp's are private
+        part.chmod(0o755)  # mkdtemp makes private folders
     except OSError as error:
-        raise BenchError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
+        raise BenchError(f"The folder '{folder}' can't be created ({error.strerror}).") from error
     try:
         written, problems = _write_all(source, part, per_object, progress)
         if problems and not skip_corrupt:
@@ -77,7 +77,7 @@ def _write_all(
 
 
 def _write(source: Source, sample: Sample, folder: Path, per_object: bool) -> int | Exception:
-    """Write a sample's files; return how many, or the fault."""
+    """Write a sample's files; return their number, or the fault."""
     try:
         masks = list(_masks(source, sample, per_object))
     except (BenchError, OSError) as error:

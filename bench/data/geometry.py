@@ -1,11 +1,11 @@
 """Resize an image and its labels to the pack's size, and probabilities back to the native size.
 
-Pixels are areas and their centres lie at halves, for pictures, labels and the way back alike. Three policies say
-what becomes of another aspect ratio:
+Pixels are areas whose centres lie at halves, for images, labels and the way back. Three policies handle a different
+aspect ratio:
 
-    stretch     height and width are scaled apart: nothing is lost, shapes are distorted
-    letterbox   scaled whole, centred, padded: black in the picture, ignored in the labels
-    crop        scaled to cover, centred, what stands over is cut off
+    stretch     height and width are scaled separately: nothing is lost, shapes are distorted
+    letterbox   scaled to fit, centred and padded: black in the image, ignored in the labels
+    crop        scaled to cover and centred; the parts beyond the border are cut off
 """
 
 import cv2
@@ -20,28 +20,30 @@ Size = tuple[int, int]  # height, width in pixels
 
 
 def resize_image(image: np.ndarray, size: Size, policy: str = "stretch") -> np.ndarray:
-    """Resize an image by bilinear interpolation, antialiased when shrinking; uint8 (H, W, 3) to (*size, 3)."""
+    """Resize an image, uint8 (H, W, 3) to (*size, 3), by bilinear interpolation, antialiased when shrinking."""
     return _resize(image, size, policy, Image.Resampling.BILINEAR, fill=0)
 
 
 def resize_labels(labels: np.ndarray, size: Size, policy: str = "stretch", fill: int = IGNORE_INDEX) -> np.ndarray:
-    """Take the label at each new pixel's centre, on the grid of `resize_image`; uint8 or uint16 (H, W) to `size`.
+    """Resize labels, uint8 or uint16 (H, W) to `size`, on the grid of `resize_image`: take those at the pixel centres.
 
     Args:
-        fill: what the padding of a letterbox holds; 0 for the numbers of objects.
+        fill: the value of a letterbox's padding; 0 for numbered objects.
     """
     return _resize(labels, size, policy, Image.Resampling.NEAREST, fill)
 
 
 def restore(values: np.ndarray, original_size: Size, policy: str = "stretch") -> np.ndarray:
-    """Probabilities or logits back at a picture's own size: float32 (h, w, C) to (*original_size, C).
+    """Resize probabilities or logits back to an image's native size: float32 (h, w, C) to (*original_size, C).
 
-    Bilinear between pixel centres, not antialiased; beyond the outermost centres their values are repeated.
-    BenchError for "crop": what was cut off has no values.
+    Values are bilinear between pixel centres, not antialiased, and repeated beyond the outermost centres.
+
+    Raises:
+        BenchError: the policy is "crop", since the cut-off parts have no values.
     """
     if policy == "crop":
         raise BenchError(
-            "Pictures resized with --resize crop can't be brought back to their own size: their borders were cut off. "
+            "Images resized with --resize crop can't be restored to their native size: their borders were cut off. "
             "Use --resize stretch or letterbox."
         )
     (top, left), (height, width) = _inner(original_size, values.shape[:2], policy)
@@ -67,7 +69,7 @@ def _resize(array: np.ndarray, size: Size, policy: str, method: Image.Resampling
 
 
 def _inner(original: Size, size: Size, policy: str) -> tuple[Size, Size]:
-    """Where the picture lies within `size`: its first row and column, and its height and width there."""
+    """Return the position of the resized image within `size`: its first row and column, and its height and width."""
     if policy not in RESIZES:
         raise BenchError(unknown_name_message("resize policy", policy, list(RESIZES), list(RESIZES)))
     if policy != "letterbox":
@@ -78,7 +80,7 @@ def _inner(original: Size, size: Size, policy: str) -> tuple[Size, Size]:
 
 
 def _box(original: Size, size: Size) -> tuple[float, float, float, float]:
-    """The centred part of a picture that has the aspect ratio of `size`: left, top, right, bottom, in its pixels."""
+    """Return the centred part of an image with the aspect ratio of `size`: left, top, right, bottom, in its pixels."""
     scale = max(size[0] / original[0], size[1] / original[1])
     height, width = (min(float(old), new / scale) for old, new in zip(original, size, strict=True))
     top, left = (original[0] - height) / 2, (original[1] - width) / 2

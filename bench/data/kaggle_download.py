@@ -1,7 +1,7 @@
-"""Download competition data through kagglehub, which fetches, resumes and verifies with the user's credentials.
+"""Download competition data by kagglehub, which downloads, resumes and verifies with the user's credentials.
 
-downloads/kaggle-NAME/           the unpacked archives, where a competition has them
-downloads/kaggle-NAME.complete   the folder with the data, written last
+downloads/kaggle-NAME/           the unpacked archives, if the competition has archives
+downloads/kaggle-NAME.complete   the path of the folder with the data, written last
 """
 
 import shutil
@@ -19,10 +19,11 @@ _TOKEN_PAGE = "https://www.kaggle.com/settings"
 
 
 def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
-    """Return the folder with a competition's data; the first call downloads them.
+    """Return the folder with a competition's data; the first call downloads it.
 
-    BenchError without kagglehub, credentials, room on the disk or network, or for a broken archive: one message
-    that says how to get the files by hand.
+    Raises:
+        BenchError: kagglehub, credentials, disk space or the network is missing, or an archive is broken; the message
+            tells how to get the files by hand.
     """
     folder = _folder(spec)
     with FileLock(f"{folder}.lock"):
@@ -32,10 +33,10 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
         from kagglehub.config import get_cache_folder
 
         for place in (_existing(Path(get_cache_folder())), folder.parent):
-            check_space(place, int(2.1 * source.size), f"Downloading '{spec.name}'")  # archives, and what is in them
+            check_space(place, int(2.1 * source.size), f"Downloading '{spec.name}'")  # archives and their contents
         try:
             found = _unpacked(kagglehub, source, folder) if source.files else _whole(kagglehub, source)
-        except Exception as error:  # the net, HTTP, the competition's rules and zip each have their own
+        except Exception as error:  # network, HTTP, the competition's rules and zip each raise their own errors
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise BenchError(f"'{spec.name}' can't be downloaded from Kaggle ({lines[0]}). {source.by_hand}") from error
         folder.with_suffix(".complete").write_text(str(found))
@@ -43,7 +44,7 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
 
 
 def is_here(spec: DatasetSpec, source: KaggleSource) -> bool:
-    """Tell whether `fetch` has nothing to download; raise BenchError if it could not download."""
+    """Return whether `fetch` has nothing to download; raise BenchError if it would be unable to download."""
     if _known(_folder(spec)):
         return True
     _library(spec, source)
@@ -63,8 +64,8 @@ def _known(folder: Path) -> Path | None:
 
 
 def _library(spec: DatasetSpec, source: KaggleSource) -> ModuleType:
-    """Import kagglehub after checking that there are credentials."""
-    missing = f"The data set '{spec.name}' is not on this machine, and can't be downloaded:"
+    """Return the module kagglehub, after checking that it is installed and has credentials."""
+    missing = f"The data set '{spec.name}' is not on this machine and can't be downloaded:"
     try:
         import kagglehub
         from kagglehub.config import get_kaggle_credentials
@@ -74,10 +75,10 @@ def _library(spec: DatasetSpec, source: KaggleSource) -> ModuleType:
         ) from error
     try:
         credentials = get_kaggle_credentials()
-    except ValueError as error:  # a file of credentials that is broken
+    except ValueError as error:  # a broken credentials file
         raise BenchError(f"{missing} {error}. {source.by_hand}") from error
     if not credentials:
-        raise BenchError(f"{missing} there are no credentials of Kaggle ({_TOKEN_PAGE} makes them). {source.by_hand}")
+        raise BenchError(f"{missing} there are no Kaggle credentials (create them at {_TOKEN_PAGE}). {source.by_hand}")
     return kagglehub
 
 
@@ -90,10 +91,10 @@ def _whole(kagglehub: ModuleType, source: KaggleSource) -> Path:
 
 
 def _unpacked(kagglehub: ModuleType, source: KaggleSource, folder: Path) -> Path:
-    """Fetch and unpack the archives; zipfile compares every file with its checksum."""
+    """Download and unpack the archives; zipfile compares every file with its checksum."""
     for name in source.files:
         archive = Path(kagglehub.competition_download(source.competition, path=name))
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(folder)
-    shutil.rmtree(folder / "__MACOSX", ignore_errors=True)  # what a Mac put into the archives
+    shutil.rmtree(folder / "__MACOSX", ignore_errors=True)  # metadata that macOS put into the archives
     return folder

@@ -1,11 +1,11 @@
-"""The pack: a data set decoded once, at one size, in memory-mapped files that all trials share.
+"""The pack: a data set decoded once, at one image size, in memory-mapped files that all trials share.
 
-packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE after HxW unless it is "stretch"
+packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE follows HxW unless it is "stretch"
 packs/NAME-HxW-FOLDER/manifest.json
                       images.u8  (N, H, W, 3)
                       labels.u8  (N, H, W)
-                      truth.zlib labels at native size, one compressed block a sample
-                      instances.zlib  objects numbered at native size, likewise; empty where the data set has none
+                      truth.zlib  labels at native size, one compressed block per sample
+                      instances.zlib  numbered objects at native size, likewise; empty if the data set has none
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Pack:
     """N samples of a data set at H x W pixels, read from the page cache."""
 
     path: Path
-    fingerprint: str  # of names, splits and source bytes, whatever the size
+    fingerprint: str  # hash of names, splits and source bytes, whatever the size
     names: tuple[str, ...]
     groups: tuple[str, ...]
     splits: tuple[str, ...]
@@ -41,11 +41,11 @@ class Pack:
     original_sizes: tuple[tuple[int, int], ...]  # height, width
     classes: tuple[str, ...]
     notes: tuple[str, ...]
-    truth_offsets: tuple[int, ...]  # where each block of truth.zlib begins, and where the last ends
-    instance_offsets: tuple[int, ...]  # likewise of instances.zlib
+    truth_offsets: tuple[int, ...]  # start of each block of truth.zlib, and the end of the last
+    instance_offsets: tuple[int, ...]  # likewise for instances.zlib
 
     def indexes(self, split: str) -> np.ndarray:
-        """Return the rows of "train", "val" or "test", int64, ascending."""
+        """Return the row numbers of "train", "val" or "test", int64, ascending."""
         return np.flatnonzero([s == split for s in self.splits]).astype(np.int64)
 
     def truth(self, index: int) -> np.ndarray:
@@ -54,7 +54,7 @@ class Pack:
         return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
 
     def instances(self, index: int) -> np.ndarray | None:
-        """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None without objects."""
+        """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None if they are unknown."""
         block = self._block(pack_writer.INSTANCES, self.instance_offsets, index)
         return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
 
@@ -77,21 +77,21 @@ def prepare(
     skip_corrupt: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pack:
-    """Open the pack of a data set at one size; write it if there is none or a source file has changed.
+    """Open the pack of a data set at one image size; write it first if there is none or a source file has changed.
 
-    Safe when several processes call it at once: one writes, the others wait and read.
+    Several processes may call it at once: one writes, the others wait and read.
 
     Args:
         image_size: height, width in pixels.
-        resize: what becomes of another aspect ratio, a policy of geometry.py.
-        data_dir: the data set's folder; downloaded where it can be if None.
-        params: of the data set's adapter, such as {"balance_ships": 200}.
-        skip_corrupt: leave out samples that can't be read (the notes say how many) instead of raising.
-        progress: called with samples done and samples in all.
+        resize: the policy for a different aspect ratio, see geometry.py.
+        data_dir: the data set's folder; None downloads it where that is possible.
+        params: parameters of the data set, such as {"balance_ships": 200}.
+        skip_corrupt: leave out samples that can't be read (the notes tell how many) instead of raising.
+        progress: called with the number of samples done and the number of all samples.
 
     Raises:
-        BenchError: files are missing or broken (one message that lists them all), a split is
-            empty, or the disk is too full.
+        BenchError: files are missing or broken (one message lists them all), a split is empty, or the disk is too
+            full.
     """
     source = open_source(spec, data_dir, params)
     stamps = pack_writer.stamps(source)
@@ -102,7 +102,7 @@ def prepare(
     lock = FileLock(f"{path}.lock")
     try:
         lock.acquire()
-    except OSError as error:  # a cache that may only be read serves the packs that it has
+    except OSError as error:  # a read-only cache still serves the packs that it has
         if manifest := _current(path, source, stamps, skip_corrupt):
             return _open(path, source, manifest)
         raise BenchError(
@@ -118,12 +118,12 @@ def prepare(
 
 
 def _file_name(text: str) -> str:
-    """Turn a data set's name into a part of a file name, where `:` and spaces are not allowed."""
+    """Return a data set's name with each `:`, space and other special character replaced, for a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
 
 
 def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
-    """Return the manifest if the pack is complete and made of exactly these files, else None."""
+    """Return the manifest if the pack is complete and was made from exactly these files, else None."""
     try:
         manifest = json.loads((path / pack_writer.MANIFEST).read_text())
         sizes = {name: (path / name).stat().st_size for name in pack_writer.DATA_FILES}

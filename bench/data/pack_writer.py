@@ -1,4 +1,4 @@
-"""Write a pack: decode in parallel, write next to the final place, and rename when it is complete."""
+"""Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete."""
 
 import hashlib
 import json
@@ -18,20 +18,20 @@ from bench.core.files import check_space
 from bench.data.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
-FORMAT = 2  # what a pack looks like; another number is written anew
+FORMAT = 2  # version of the pack's format; a pack of another version is rewritten
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
 TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
 DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
-_TRUTH_BYTES = 16_384  # what a sample's compressed truth may take, for the estimate of disk space
+_TRUTH_BYTES = 16_384  # of a sample's compressed truth, to estimate the disk space
 _MISSING = [-1, -1]
-_MOST_LINES = 50  # problems that a message lists
+_MOST_LINES = 50  # most problems that a message lists
 _NOTHING = np.zeros(0, np.uint8)
 
 Progress = Callable[[int, int], None]
 
 
 def stamps(source: Source) -> list[Any]:
-    """List what is known of every sample without reading it: name, split, group, token, files with size and mtime."""
+    """Describe every sample without reading it: name, split, group, token, and its files with size and mtime."""
     return [[s.name, s.split, s.group, s.token, [[str(p), *_stamp(p)] for p in s.files]] for s in source.samples]
 
 
@@ -52,11 +52,11 @@ def write(
     skip_corrupt: bool,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    """Write the pack at `path`, replacing an old one, and return its manifest. The caller holds the lock."""
+    """Write the pack at `path`, replacing an old one, and return its manifest. The caller must hold the lock."""
     needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
     check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     part = path.with_name(f"{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a process that died
+    shutil.rmtree(part, ignore_errors=True)  # left by a process that died
     part.mkdir()
     try:
         manifest = _fill(part, source, size, resize, skip_corrupt, progress)
@@ -102,7 +102,7 @@ def _fill(
 
 
 def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
-    """Write one block after the other; return where each begins and where the last ends."""
+    """Write the blocks one after another; return the start of each and the end of the last, in bytes."""
     with path.open("wb") as file:
         file.writelines(blocks)
     return np.cumsum([0, *map(len, blocks)]).tolist()
@@ -116,7 +116,7 @@ def _decode(
     problems: dict[int, str],
     progress: Progress | None,
 ) -> None:
-    """Read all samples in threads (Pillow frees the GIL); faults go into `problems`."""
+    """Read all samples in threads (Pillow releases the GIL); faults go into `problems`."""
 
     def one(index: int) -> None:
         try:
@@ -133,17 +133,17 @@ def _decode(
             if progress:
                 progress(done, count)
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of pictures
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of images
 
 
 def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
-    """Return the positions of kept samples; raise BenchError for faults that may not be skipped or empty a split."""
+    """Return the kept samples' positions; raise BenchError if faults may not be skipped or leave a split empty."""
     if problems and not skip_corrupt:
         shown = [f"  {problems[index]}" for index in sorted(problems)[:_MOST_LINES]]
         shown += [f"  and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
         lines = "\n".join(shown)
         raise BenchError(
-            f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Mend or "
+            f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Repair or "
             f"replace these files, or leave them out with --skip-corrupt:\n{lines}"
         )
     kept = [index for index in range(len(source.samples)) if index not in problems]
@@ -156,7 +156,7 @@ def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[
 
 
 def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> None:
-    """Move the kept rows together, in order, and truncate the files after the last."""
+    """Move the kept rows together, in order, and truncate the files after the last row."""
     for name, array in zip((IMAGES, LABELS), arrays, strict=True):
         for new, old in enumerate(kept):
             if new != old:

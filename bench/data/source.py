@@ -1,4 +1,4 @@
-"""Open a data set on this machine: call its adapter, split off validation, check its samples."""
+"""Open a data set on this machine: call its adapter, split off the validation images and check the samples."""
 
 import hashlib
 import inspect
@@ -26,11 +26,11 @@ class Source:
     dataset: Dataset
     samples: tuple[Sample, ...]
     data_dir: Path | None
-    adapter_hash: str  # of the adapter's file: another adapter reads other pixels
+    adapter_hash: str  # hash of the adapter's file, since a changed adapter may read other pixels
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The notes that a reader of the results should know."""
+        """The data set's notes for readers of the results."""
         return tuple(self.dataset.notes)
 
     def of_split(self, split: str) -> list[Sample]:
@@ -41,10 +41,12 @@ class Source:
 def open_source(
     spec: DatasetSpec, data_dir: Path | str | None = None, params: Mapping[str, Any] | None = None
 ) -> Source:
-    """Call a data set's adapter; download its archives first if it names some and no folder is given.
+    """Open a data set by its adapter; download its data first if it can be downloaded and no folder is given.
 
-    A spec without classes takes those that the data set finds in its folder. BenchError for a missing folder
-    (from the adapter), an empty split, or names that are not unique.
+    A spec without classes takes those that the data set finds in its folder.
+
+    Raises:
+        BenchError: the folder is missing, a split is empty or unknown, or names are not unique.
     """
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
     if folder is None and spec.needs_data_dir:
@@ -68,7 +70,7 @@ def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, 
         raise BenchError(
             f"The data set '{spec.name}'{place} has no {' and no '.join(empty)} images "
             f"({', '.join(f'{split} {counts[split]}' for split in SPLITS)}). "
-            "Each split needs at least one; without a val split of its own, training needs two groups of images."
+            "Each split needs at least one image; without a val split, training needs at least two groups of images."
         )
     if unknown := set(counts) - set(SPLITS):
         raise BenchError(f"The data set '{spec.name}' has the splits {sorted(unknown)}. Accepted: {', '.join(SPLITS)}.")

@@ -9,14 +9,14 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.files import share
 
-VALIDATION_SHARE = 0.1
+VALIDATION_SHARE = 0.1  # of the training groups
 
 
 def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """Move a tenth of the training groups to "val" if a data set has no "val" of its own.
 
-    Whether a group moves depends on its name alone, so absent or added files don't move others; of a
-    set so small that none would move, the group with the smallest hash does.
+    Whether a group moves depends only on its name, so absent or added files don't move others. If no group would move
+    in a small data set, the one with the smallest hash does.
     """
     groups = {sample.group for sample in samples if sample.split == "train"}
     if len(groups) < 2 or any(sample.split == "val" for sample in samples):
@@ -28,12 +28,15 @@ def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 
 def train_subset(names: Sequence[str], fraction: float) -> np.ndarray:
-    """Choose a share of the training images by position, int64, ascending; a larger share contains every smaller one.
+    """Return the positions of a fraction of the training images, int64, ascending; at least one.
 
-    At least one image; a fraction outside (0, 1] raises BenchError.
+    A larger fraction contains every smaller one.
+
+    Raises:
+        BenchError: the fraction is outside (0, 1].
     """
     if not 0 < fraction <= 1:
-        raise BenchError(f"The training fraction {fraction} is not in (0, 1].")
+        raise BenchError(f"The training fraction is {fraction}. Accepted: above 0 and at most 1.")
     count = max(1, round(len(names) * fraction))
     order = sorted(range(len(names)), key=lambda i: (share("subset", names[i]), names[i]))
     return np.sort(np.array(order[:count], dtype=np.int64))

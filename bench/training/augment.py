@@ -1,9 +1,9 @@
 """Augment images and labels together on the device: flip, rotation, zoom, shift and colours.
 
-The randomness is drawn on the host, the same on every backend; `apply` is a pure function of its inputs that is
-traced into the train step. It computes where each pixel comes from and gathers flat rows, four for the image (bilinear)
-and one for the labels (nearest), which XLA compiles on every backend: Keras's RandomRotation turns XLA off for the
-whole model, and ops.image.affine_transform fails under XLA with TensorFlow 2.21.
+The random numbers are drawn on the host, so they are the same on every backend; `apply` is a pure function that is
+traced into the train step. It computes the source position of each pixel and gathers flat rows, four for the image
+(bilinear) and one for the labels (nearest). XLA compiles this on every backend, whereas Keras's RandomRotation turns
+XLA off for the whole model, and ops.image.affine_transform fails under XLA with TensorFlow 2.21.
 """
 
 import math
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 
-Tensor = Any  # of the backend
+Tensor = Any  # the backend's tensor type
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The strength of an augmentation; each draw is uniform between minus and plus the value."""
+    """The strength of an augmentation. Each draw is uniform between minus and plus the value."""
 
     flip: float = 0.0  # probability of a horizontal flip
     rotation: float = 0.0  # degrees
     brightness: float = 0.0  # added to values in [0, 1]
-    contrast: float = 0.0  # share by which the distance to mid-grey (0.5) is stretched
-    zoom: float = 1.0  # largest factor; as likely in as out
-    shift: float = 0.0  # share of height and of width
-    saturation: float = 0.0  # share by which the distance to the pixel's own grey is stretched
+    contrast: float = 0.0  # relative change of the distance to mid-grey (0.5)
+    zoom: float = 1.0  # largest factor; zooming in and out are equally likely
+    shift: float = 0.0  # fraction of the height and of the width
+    saturation: float = 0.0  # relative change of the distance to the pixel's own grey
 
     def spans(self) -> list[float]:
-        """The largest draws, in the order of `draw`'s columns; the last four only if they have an effect."""
+        """Return the largest draws in the order of `draw`'s columns; the last four are left out if all are zero."""
         first = [1.0, math.radians(self.rotation), self.brightness, self.contrast]
         more = [math.log(self.zoom), self.shift, self.shift, self.saturation]
         return [*first, *more] if any(more) else first
@@ -52,11 +52,11 @@ def draw(preset: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.f
 
     Returns:
         float32 (batch_size, 4): flip (0 or 1), rotation (radians), brightness, contrast; or (batch_size, 8): these,
-        zoom (logarithm of the factor), shift down and to the right (shares of the sides), saturation. All zeros
-        change nothing. For "none" (batch_size, 0), for which `apply` leaves out all the work.
+        zoom (logarithm of the factor), shift down and to the right (fractions of the sides), saturation. All zeros
+        change nothing. For "none" the shape is (batch_size, 0), and `apply` only converts the types.
 
     Raises:
-        BenchError: an unknown preset.
+        BenchError: the preset is unknown.
     """
     if preset not in PRESETS:
         raise BenchError(unknown_name_message("augmentation", preset, list(PRESETS), list(PRESETS)))
@@ -78,8 +78,8 @@ def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor
         draws: float32 (B, 0), (B, 4) or (B, 8), from `draw`.
 
     Returns:
-        Images float32 (B, H, W, 3) in [0, 1] and labels int32 (B, H, W) with values of the given ones only; what
-        comes from outside the image is reflected at its border.
+        Images float32 (B, H, W, 3) in [0, 1], and labels int32 (B, H, W) that have only values of the given labels.
+        Pixels from outside the image are reflected at its border.
     """
     if draws.shape[1] == 0:
         return to_float(images), ops.cast(labels, "int32")
@@ -93,9 +93,9 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute where each pixel comes from: y and x, float32 (B, H, W), in pixels; they may lie outside the image.
+    """Compute the source position of each pixel: y and x, float32 (B, H, W), in pixels, possibly outside the image.
 
-    Coordinates are taken from the centre, so that at zero draws every one is exactly a whole number.
+    Coordinates are relative to the centre, so that with zero draws they are exact whole numbers.
     """
     _, height, width = shape
     flip, angle = draws[:, 0], draws[:, 1]
@@ -111,7 +111,7 @@ def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Interpolate uint8 values (B, H, W, 3) between pixels, to float32 (B, H, W, 3) in [0, 1]."""
+    """Interpolate images uint8 (B, H, W, 3) bilinearly at the given positions, to float32 (B, H, W, 3) in [0, 1]."""
     top, left = ops.floor(y), ops.floor(x)
     down, right = (y - top)[..., None], (x - left)[..., None]
     rows = [_reflect(top + i, images.shape[1]) for i in (0, 1)]
@@ -123,7 +123,7 @@ def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 
 def _nearest(labels: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Take the labels uint8 (B, H, W) of the nearest pixels, as int32 (B, H, W)."""
+    """Take the label of the pixel nearest to each position: uint8 (B, H, W) to int32 (B, H, W)."""
     rows = _reflect(ops.floor(y + 0.5), labels.shape[1])
     columns = _reflect(ops.floor(x + 0.5), labels.shape[2])
     return ops.cast(ops.take(ops.reshape(labels, (-1,)), _index(rows, columns), axis=0), "int32")
@@ -143,7 +143,10 @@ def _index(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _colour(images: Tensor, draws: Tensor) -> Tensor:
-    """Compute (images - 0.5) * (1 + contrast) + 0.5 + brightness in [0, 1], so that zeros change no bit."""
+    """Change saturation, contrast and brightness, and clip to [0, 1]; zero draws leave every bit as it is.
+
+    Contrast and brightness give (images - 0.5) * (1 + contrast) + 0.5 + brightness.
+    """
     brightness, contrast = (ops.reshape(draws[:, i], (-1, 1, 1, 1)) for i in (2, 3))
     if draws.shape[1] > 4:
         grey = ops.mean(images, axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A trial's parts from its configuration: model, engine and training, all from the seed."""
+"""Build a trial's parts from its configuration and seed: model, engine and training."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -25,7 +25,7 @@ ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the au
 
 
 def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
-    """Indexes into the pack by split; of the training split the chosen share."""
+    """Return the indexes of the pack's images by split, int64; of the training split only the given fraction."""
     indexes = {split: pack.indexes(split) for split in ("train", "val", "test")}
     if train_fraction < 1:
         train = indexes["train"]
@@ -34,7 +34,7 @@ def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
 
 
 def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
-    """The model, with the seed and the precision set for this process."""
+    """Build the model, after setting the seed and the precision for this process."""
     set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     create_runtime(config.backend).turn_off_tf32()
@@ -56,7 +56,7 @@ def build_training(
     indexes: np.ndarray,
     class_weights: Sequence[float] | None = None,
 ) -> Training:
-    """The optimizer, the loss and the batches for a model, ready to train on the images at `indexes`."""
+    """Combine a model with its optimizer, loss and batches, ready to train on the images at `indexes`."""
     loss = loss_function(config.loss, class_weights, config.label_smoothing)
     return Training(
         engine=build_engine(config, model, create_optimizer(config, training_model(model)), loss),
@@ -70,7 +70,7 @@ def build_training(
 
 
 def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> Iterator[batches.Batch]:
-    """Endless batches of the images at `indexes`, or of random parts of them, at the model's input size."""
+    """Return endless batches of the images at `indexes`, or of random crops of them, at the model's input size."""
     crop = batches.Crop(config.crop, config.crop_foreground) if config.crop else None
     return batches.training(pack, indexes, config.batch_size, seed=seed, crop=crop)
 
@@ -78,10 +78,10 @@ def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed:
 def build_engine(
     config: TrialConfig, model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss | None = None
 ) -> Engine:
-    """The compiled steps for a model and its optimizer, whose loss is scaled where the precision needs it.
+    """Build the compiled steps for a model and its optimizer; under mixed_float16 the loss is scaled.
 
     Args:
-        loss: the configuration's with its class weights; without them if None.
+        loss: a loss function with class weights; None for the configuration's loss without class weights.
     """
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

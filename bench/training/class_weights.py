@@ -6,15 +6,16 @@ from bench.config.loss_text import parse_class_weights
 
 
 def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> tuple[float, ...] | None:
-    """Compute the weight of each class; None for "none". A class that training never sees has the weight 0.
+    """Compute the weight of each class; None for "none". A class without training pixels has the weight 0.
 
     Args:
-        choice: "none"; "balanced", so that all classes together weigh the same: pixels / (classes x pixels of the
-            class), 1 on average over pixels; "median-frequency": median of the frequencies / frequency, where a
-            class's frequency is its share of the pixels of the images that it is in (Eigen and Fergus 2015,
-            arXiv:1411.4734); or weights, "[0.3,0.7]".
-        labels: uint8 (N, H, W); pixels that are no class don't count.
-        indexes: the training images.
+        choice: "none"; "balanced" gives every class the same total weight: pixels / (classes x pixels of the class),
+            which is 1 on average over pixels; "median-frequency" is the median of the frequencies / frequency, where
+            a class's frequency is its share of the pixels in the images that contain it (Eigen and Fergus 2015,
+            arXiv:1411.4734); or the weights themselves, such as "[0.3,0.7]".
+        labels: uint8 (N, H, W); pixels whose label is not a class don't count.
+        indexes: the positions of the training images.
+        num_classes: the number of classes, background included.
     """
     parsed = parse_class_weights(choice, num_classes)
     if not isinstance(parsed, str):

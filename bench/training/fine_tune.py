@@ -1,6 +1,6 @@
-"""Train in two phases: with the backbone frozen, then with a smaller learning rate for all.
+"""Train in two phases: first with the backbone frozen, then all layers with a smaller learning rate.
 
-A layer that isn't trainable runs its batch norm in inference mode, and keeps its statistics.
+Batch norm in a layer that isn't trainable runs in inference mode and keeps its statistics.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from bench.training.optimizer import create_optimizer, resume
 
 
 def encoder_layers(model: keras.Model) -> list[keras.Layer]:
-    """The layers of the model's backbone, from the image on."""
+    """Return the layers of the model's backbone, from the input on."""
     return [layer for layer in model.layers if layer.name.startswith(PREFIX)]
 
 
@@ -42,9 +42,9 @@ def first_unfrozen(names: list[str], start: str | None) -> int:
     """Find the first of the backbone's layers that is unfrozen.
 
     Args:
-        names: of the backbone's layers, from the image on.
-        start: a name, with or without the prefix of the backbone's layers; an index, from the end if negative; or
-            None for the first.
+        names: the names of the backbone's layers, from the input on.
+        start: a layer's name, with or without the backbone's prefix; an index, from the end if negative; or None
+            for the first layer.
 
     Raises:
         BenchError: there is no such layer.
@@ -68,9 +68,9 @@ def first_unfrozen(names: list[str], start: str | None) -> int:
 
 
 def start_fine_tuning(config: TrialConfig, training: Training) -> None:
-    """Unfreeze the backbone: make a new engine for the changed model, and multiply the learning rate by the factor.
+    """Unfreeze the backbone: build a new engine for the changed model and lower the learning rate by its factor.
 
-    Weights stay as they are, and so does the optimizer's state of what has been training.
+    The weights stay as they are, and so does the optimizer state of the variables that were already training.
     """
     earlier = training.engine
     earlier.pull()  # before the model's list of trainable variables changes
@@ -82,12 +82,12 @@ def start_fine_tuning(config: TrialConfig, training: Training) -> None:
     engine.push()
     training.engine = engine
     training.lr *= config.fine_tune_lr_factor
-    training.block_rates.clear()  # the speed is that of the whole model
+    training.block_rates.clear()  # the training speed is reported for the whole model
 
 
 @contextmanager
 def frozen_again(config: TrialConfig, training: Training) -> Iterator[None]:
-    """Inside, an engine of the frozen phase: weights of that phase are tested with its batch norm statistics."""
+    """Use an engine of the frozen phase inside the context: weights of that phase need its batch norm statistics."""
     later = training.engine
     later.pull()
     unfrozen = [layer for layer in encoder_layers(later.model) if layer.trainable]

@@ -1,8 +1,8 @@
 """Draw random initial weights that are the same on every backend.
 
-Keras gives each initializer a seed of its own, from Python's random numbers, which are the same on every backend; only
-the numbers that a backend then draws from that seed differ. So it is enough to draw them with NumPy: every weight keeps
-its own initializer's distribution, and weights that come from a file stay what they are.
+Keras gives each initializer its own seed from Python's random numbers, which are the same on every backend; only the
+numbers that a backend draws from that seed differ. So it is enough to draw them with NumPy: every weight keeps its own
+initializer's distribution, and weights from a file are not changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ def shared_draws() -> Iterator[None]:
 
 
 class _Draws:
-    """What initializers use of `keras.src.backend.random`; `seed` is an integer or a SeedGenerator."""
+    """The part of `keras.src.backend.random` that initializers use; `seed` is an integer or a SeedGenerator."""
 
     SeedGenerator = backend_random.SeedGenerator
     make_default_seed = staticmethod(backend_random.make_default_seed)
@@ -44,7 +44,7 @@ class _Draws:
     def truncated_normal(
         self, shape: Shape, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
     ) -> Any:
-        """Draw within two standard deviations of the mean, as Keras does: other values are drawn again."""
+        """Draw normal numbers within two standard deviations of the mean; as in Keras, others are drawn again."""
         rng = _generator(seed)
         values = rng.normal(size=shape)
         while (far := np.abs(values) > 2).any():

@@ -1,4 +1,4 @@
-"""Train under a budget: in blocks of steps, awaited once per block, with validation off the clock."""
+"""Train under a budget in blocks of steps. The device is awaited once per block; validation is not timed."""
 
 import math
 import time
@@ -13,14 +13,14 @@ from bench.training.budget import Meter
 from bench.training.engines.engine import Engine
 from bench.training.schedule import rate
 
-BLOCK_SECONDS = 0.5  # a block of steps is about this long, so that awaiting it costs nothing
+BLOCK_SECONDS = 0.5  # aimed length of a block of steps, so long that awaiting it costs nothing
 MAX_BLOCK = 100
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 class Diverged(Exception):
-    """An error: the loss is no longer a finite number."""
+    """The error that the loss is no longer a finite number."""
 
 
 @dataclass
@@ -29,10 +29,10 @@ class Training:
 
     Args:
         batches: endless (images uint8 (B, H, W, 3), labels uint8 (B, H, W)).
-        preset: name of the augmentation.
-        switch_at: fraction of the budget at which `on_switch` is called, once, off the clock; None for never.
-        on_block: called after every block, off the clock.
-        on_milestone: called at every validation point, off the clock, with the mean loss since the last one.
+        preset: the name of the augmentation preset.
+        switch_at: the fraction of the budget at which `on_switch` is called once, untimed; None for never.
+        on_block: called after every block, untimed.
+        on_milestone: called at every validation point, untimed, with the mean loss since the last one.
     """
 
     engine: Engine
@@ -46,11 +46,11 @@ class Training:
     on_switch: Callable[[], None] = lambda: None
     on_block: Callable[[], None] = lambda: None
     on_milestone: Callable[[float], None] = lambda loss: None
-    block_rates: list[float] = field(default_factory=list)  # images/s of each block
-    losses: list[float] = field(default_factory=list)  # mean of each block
+    block_rates: list[float] = field(default_factory=list)  # images per second of each block
+    losses: list[float] = field(default_factory=list)  # mean loss of each block
 
     def run(self) -> None:
-        """Train until the budget is used; raises Diverged when the loss is not finite."""
+        """Train until the budget is used; raise Diverged if the loss is not finite."""
         while self.meter.fraction < 1.0:
             milestone = self.meter.next_milestone()
             since = len(self.losses)
@@ -59,7 +59,7 @@ class Training:
             self.on_milestone(float(np.mean(self.losses[since:])))
 
     def _next_stop(self, milestone: float) -> float:
-        """Return where the next block ends at the latest: at the milestone, or at a switch of phase before it."""
+        """Return the fraction at which the next block must end: the milestone, or a switch of phase before it."""
         if self.switch_at is None or self.switch_at > milestone:
             return milestone
         if self.meter.fraction < self.switch_at:
@@ -69,7 +69,7 @@ class Training:
         return milestone
 
     def steps(self, count: int) -> list[float]:
-        """Take `count` steps through loader and augmentation, and return their losses, awaited."""
+        """Run `count` training steps, loading included, wait for them, and return their losses."""
         fraction, per_step = self.meter.fraction, self.meter.step_fraction()
         losses = []
         for i in range(count):
@@ -80,12 +80,12 @@ class Training:
         return [float(loss) for loss in losses]
 
     def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Read the next batch on the host: images, labels and the augmentation's draws."""
+        """Read the next batch on the host: images, labels and the augmentation's random draws."""
         images, labels = next(self.batches)
         return images, labels, augment.draw(self.preset, self.rng, len(images))
 
     def current_lr(self) -> float:
-        """Return the learning rate at the present fraction of the budget."""
+        """Return the learning rate at the current fraction of the budget."""
         return rate(self.schedule, self.lr, self.meter.fraction)
 
     def _block(self, count: int) -> None:

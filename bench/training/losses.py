@@ -1,10 +1,10 @@
 """Losses on logits, and weighted sums of them by name: "ce", "dice", "ce+dice", "0.5*ce+dice".
 
-keras.ops only, the same on all backends. Pixels whose label is none of the classes (`IGNORE_INDEX`) neither
-count nor get a gradient, and a batch of nothing else costs 0. Class weights multiply each pixel's loss by the weight
-of its true class in the losses that are means over pixels (ce, bce, focal), whose divisor stays the number of counted
-pixels, so that a batch without a rare class is no heavier for it; in those that are means over classes (dice,
-tversky, lovasz) they weight that mean.
+They use only keras.ops, so they are the same on all backends. Pixels whose label is not a class (`IGNORE_INDEX`) don't
+count and get no gradient; a batch that has only such pixels has a loss of 0. In the losses that are means over pixels
+(ce, bce, focal), class weights multiply each pixel's loss by the weight of its true class. The divisor remains the
+number of counted pixels, so that a batch without a rare class does not get a larger loss. In the losses that are means
+over classes (dice, tversky, lovasz), the class weights weight that mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from keras import ops
 
 from bench.config.loss_text import parse_loss
 
-Tensor = Any  # of the backend
+Tensor = Any  # the backend's tensor type
 Loss = Callable[[Tensor, Tensor], Tensor]  # labels (B, H, W) int, logits (B, H, W, C) float32 -> scalar
 # One-hot labels (0 where ignored) and logits, both (B, H, W, C), class weights (C,) or None -> scalar
 Term = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -25,16 +25,16 @@ _FALSE_POSITIVES, _FALSE_NEGATIVES = 0.3, 0.7  # alpha and beta of the Tversky l
 
 
 def cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
-    """Cross-entropy: the mean of -log(probability of the true class) over the counted pixels of the batch."""
+    """Compute cross-entropy: the mean of -log(probability of the true class) over the batch's counted pixels."""
     target = _smoothed(true, label_smoothing, logits.shape[-1])
     return _mean_over_pixels(target * ops.log_softmax(logits, axis=-1), true, weights)
 
 
 def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None, label_smoothing: float = 0.0) -> Tensor:
-    """Binary cross-entropy of each class against the rest, mean over the counted pixels and the classes.
+    """Compute the binary cross-entropy of each class against the rest, mean over the counted pixels and the classes.
 
-    With two classes one decision is left, by the sigmoid of the difference of the logits: the same as
-    `cross_entropy`. With more, each class has a sigmoid of its own logit, and predictions stay the largest logit.
+    With two classes it equals `cross_entropy`, since the sigmoid of the difference of the two logits decides. With
+    more, each class has a sigmoid of its own logit, and the prediction is still the class with the largest logit.
     """
     if logits.shape[-1] == 2:
         return cross_entropy(true, logits, weights, label_smoothing)
@@ -45,21 +45,21 @@ def binary_cross_entropy(true: Tensor, logits: Tensor, weights: Tensor | None, l
 
 
 def focal(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Focal loss: the mean of -(1 - p)^2 log(p) over the counted pixels, p the true class's probability.
+    """Compute the focal loss: the mean of -(1 - p)^2 log(p) over the counted pixels, p the true class's probability.
 
-    Lin et al. 2017, arXiv:1708.02002, equation 4, with the gamma of 2 that was best there, on softmax probabilities.
-    Class weights take the place of their alpha.
+    Lin et al. 2017, arXiv:1708.02002, equation 4, with gamma 2 (the best value there), on softmax probabilities.
+    Class weights replace the paper's alpha.
     """
     logarithms = ops.log_softmax(logits, axis=-1)
     return _mean_over_pixels(true * ops.square(1 - ops.exp(logarithms)) * logarithms, true, weights)
 
 
 def dice(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over classes of 1 - soft dice, on probabilities (Milletari et al. 2016, arXiv:1606.04797, without squares).
+    """Compute the mean over classes of 1 - soft Dice (Milletari et al. 2016, arXiv:1606.04797, without squares).
 
-    A class's sums run over the whole batch, as the metric's run over the split: by image, classes that most
-    images lack would be mostly noise. One pixel is added above and below the fraction bar, so that a class that
-    is neither true nor predicted costs about nothing.
+    A class's sums run over the whole batch, as the metric's run over the split: summed by image, classes that most
+    images lack would be mostly noise. One pixel is added to the numerator and to the denominator, so that a class
+    that is neither true nor predicted adds almost nothing to the loss.
     """
     both, sizes, predicted = _overlaps(true, logits)
     sizes = sizes + predicted
@@ -67,10 +67,10 @@ def dice(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def tversky(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean over classes of 1 - TP / (TP + 0.3 FP + 0.7 FN), on probabilities: a miss weighs more than a false alarm.
+    """Compute the mean over classes of 1 - TP / (TP + 0.3 FP + 0.7 FN), on probabilities.
 
-    Salehi et al. 2017, arXiv:1706.05721, with alpha 0.3 and beta 0.7, the best there. Sums and smoothing as in
-    `dice`, which is the same with 0.5 and 0.5.
+    A false negative weighs more than a false positive. Salehi et al. 2017, arXiv:1706.05721, with alpha 0.3 and beta
+    0.7, the best values there. Sums and smoothing are as in `dice`, which is the same with 0.5 and 0.5.
     """
     both, sizes, predicted = _overlaps(true, logits)
     errors = _FALSE_POSITIVES * (predicted - both) + _FALSE_NEGATIVES * (sizes - both)
@@ -79,11 +79,11 @@ def tversky(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def lovasz(true: Tensor, logits: Tensor, weights: Tensor | None) -> Tensor:
-    """Lovász-softmax: mean over the classes that are true somewhere in the batch of the surrogate of 1 - IoU.
+    """Compute the Lovász-softmax loss: a surrogate of 1 - IoU, mean over the classes that are true in the batch.
 
-    Berman et al. 2018, arXiv:1705.08790, algorithm 1, over the whole batch. With the errors in falling order, each is
-    weighted by how much it adds to 1 - IoU: 1 / union where the class is true, else
-    intersection / (union (union - 1)). In this form, unlike a difference of two IoUs, float32 is exact enough.
+    Berman et al. 2018, arXiv:1705.08790, algorithm 1, over the whole batch. The errors are sorted in descending order,
+    and each is weighted by its increase of 1 - IoU: 1 / union where the class is true, otherwise
+    intersection / (union (union - 1)). In this form, unlike as a difference of two IoUs, float32 is precise enough.
     """
     flat, classes = ops.reshape(true, (-1, true.shape[-1])), true.shape[-1]
     counted = ops.sum(flat, axis=-1, keepdims=True)
@@ -112,19 +112,19 @@ TERMS: dict[str, Term] = {
 
 
 def loss_function(name: str, class_weights: Sequence[float] | None = None, label_smoothing: float = 0.0) -> Loss:
-    """Find the loss of that name: a term, or a sum of terms, each with a weight in front unless it is 1.
+    """Return the loss of a name: a term or a sum of terms, each with a weight in front unless the weight is 1.
 
     Args:
-        name: such as "0.5*ce+dice".
-        class_weights: one for each class, 0 or more; None is 1 for all.
-        label_smoothing: the share of each label that terms of cross-entropy spread evenly over all classes (Szegedy et
-            al. 2016, arXiv:1512.00567, section 7), or over class and rest in `bce`.
+        name: the loss, such as "0.5*ce+dice".
+        class_weights: one weight per class, 0 or more; None is 1 for all classes.
+        label_smoothing: the fraction of each label that cross-entropy terms spread evenly over all classes (Szegedy et
+            al. 2016, arXiv:1512.00567, section 7), or, in `bce`, over the class and the rest.
 
     Returns:
-        A function of labels (B, H, W), any integers, and logits (B, H, W, C) float32, to a float32 scalar.
+        A function from labels (B, H, W), any integers, and logits (B, H, W, C) float32 to a float32 scalar.
 
     Raises:
-        BenchError: an unknown term, or no sum of terms.
+        BenchError: a term is unknown, or `name` is not a sum of terms.
     """
     smoothed: dict[str, Term] = {
         "ce": partial(cross_entropy, label_smoothing=label_smoothing),
@@ -141,29 +141,29 @@ def loss_function(name: str, class_weights: Sequence[float] | None = None, label
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """Encode integer labels (...) as float32 (..., num_classes); all 0 where the label is not a class."""
+    """Encode integer labels (...) as float32 (..., num_classes), all 0 where a label is not a class."""
     return ops.cast(ops.equal(ops.cast(labels, "int32")[..., None], ops.arange(num_classes, dtype="int32")), "float32")
 
 
 def _smoothed(true: Tensor, share: float, choices: int) -> Tensor:
-    """Spread that share of each label, (B, H, W, C), evenly over so many choices; 0 where ignored."""
+    """Spread a fraction `share` of each one-hot label (B, H, W, C) evenly over `choices`; ignored pixels stay 0."""
     return true if not share else (1 - share) * true + ops.sum(true, axis=-1, keepdims=True) * share / choices
 
 
 def _mean_over_pixels(gains: Tensor, true: Tensor, weights: Tensor | None) -> Tensor:
-    """Minus the sum of what each pixel gains, (B, H, W, C), over the number of counted pixels; 0 where none counts."""
+    """Return minus the sum of `gains` (B, H, W, C), divided by the number of counted pixels; 0 if no pixel counts."""
     if weights is not None:
         gains = gains * ops.sum(true * weights, axis=-1, keepdims=True)
     return -ops.sum(gains) / ops.maximum(ops.sum(true), 1.0)
 
 
 def _one_less_mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Return 1 minus the mean over classes of shares (C,); exactly 0 if all are 1."""
+    """Return 1 minus the (weighted) mean of `values` (C,) over the classes; exactly 0 if all are 1."""
     return 1 - ops.mean(values) if weights is None else ops.sum((1 - values) * weights) / ops.sum(weights)
 
 
 def _overlaps(true: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each class over the batch, (C,): true and predicted at once, true, and predicted, in (soft) pixels."""
+    """Return each class's soft pixel counts in the batch, (C,): both true and predicted, true, and predicted."""
     probabilities = ops.softmax(logits, axis=-1) * ops.sum(true, axis=-1, keepdims=True)  # 0 where ignored
     both = ops.sum(true * probabilities, axis=(0, 1, 2))
     return both, ops.sum(true, axis=(0, 1, 2)), ops.sum(probabilities, axis=(0, 1, 2))

@@ -1,4 +1,4 @@
-"""A configuration's optimizer, and how it takes over from an earlier one when more of the model begins to train."""
+"""Build a configuration's optimizer, and let it resume an earlier one when more of the model begins to train."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,11 +12,11 @@ SGD_MOMENTUM = 0.9
 
 
 def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool = False) -> keras.optimizers.Optimizer:
-    """Build the configuration's optimizer for a model; weight decay is decoupled in each, as Keras has it.
+    """Build the configuration's optimizer for a model. Weight decay is decoupled in every optimizer, as in Keras.
 
     Args:
-        model: the one whose weights are trained, auxiliary head included.
-        resumable: it takes over from an earlier one (`resume`).
+        model: the model whose weights are trained, auxiliary head included.
+        resumable: whether the optimizer can resume an earlier one (`resume`).
     """
     decay = config.weight_decay or None
     optimizer: keras.optimizers.Optimizer
@@ -25,38 +25,38 @@ def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool
         optimizer = kind(config.lr, momentum=SGD_MOMENTUM, nesterov=True, weight_decay=decay)
     else:
         optimizer = (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr, weight_decay=decay)
-    # Biases, and scales and shifts of norms, keep their size, as with timm's `param_groups_weight_decay`.
+    # Biases and the scales and shifts of norms are not decayed, as in timm's `param_groups_weight_decay`.
     optimizer.exclude_from_weight_decay([variable for variable in model.variables if len(variable.shape) <= 1])
     return optimizer
 
 
 class ResumedSGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras's classes have no types
-    """SGD with the momenta of an earlier one; variables that the earlier one hadn't start with a momentum of 0."""
+    """An SGD with the momenta of an earlier one; variables that the earlier one did not have start with 0."""
 
     def resume(self, earlier: keras.optimizers.SGD) -> None:
-        """Take over what the earlier optimizer knows; both are built, and this one has made no step."""
+        """Copy the earlier optimizer's state. Both must be built, and this one must not have made a step."""
         _take_over(self, earlier, ((self.momentums, earlier.momentums),))
 
 
 class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's classes have no types
-    """Adam with the moments and the step count of an earlier one.
+    """An Adam with the moments and the step count of an earlier one.
 
-    Variables that the earlier one hadn't ("late") start with moments of 0, and their bias is corrected by their own
-    step count: with the model's, their first steps would be up to six times too long (Kingma and Ba 2015,
+    Variables that the earlier one did not have ("late") start with moments of 0, and their own step count corrects
+    their bias: with the model's step count, their first steps would be up to six times too long (Kingma and Ba 2015,
     arXiv:1412.6980, section 3).
     """
 
-    late: frozenset[int] = frozenset()  # indexes of the variables that begin now
-    since: int = 0  # steps taken before
+    late: frozenset[int] = frozenset()  # indexes of the variables that start training now
+    since: int = 0  # steps taken by the earlier optimizer
 
     def resume(self, earlier: keras.optimizers.Adam) -> None:
-        """Take over what the earlier optimizer knows; both are built, and this one has made no step."""
+        """Copy the earlier optimizer's state. Both must be built, and this one must not have made a step."""
         moments = (self._momentums, earlier._momentums), (self._velocities, earlier._velocities)
         self.late = _take_over(self, earlier, moments)
         self.since = int(ops.convert_to_numpy(earlier.iterations))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """As Adam's, with the late variables' own correction of the bias in the learning rate."""
+        """Make Adam's step; for late variables the learning rate corrects the bias by their own step count."""
         if self._get_variable_index(variable) in self.late:
             step = ops.cast(self.iterations + 1, "float32")
             learning_rate = learning_rate * self._correction(step - self.since) / self._correction(step)
@@ -69,10 +69,13 @@ class ResumedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras's class
 def _take_over(
     mine: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer, slots: Iterable[tuple[list[Any], list[Any]]]
 ) -> frozenset[int]:
-    """Copy the step count and pairs of lists, mine and the earlier one's, of a state for each variable.
+    """Copy an earlier optimizer's step count and state.
+
+    Args:
+        slots: pairs of lists, this optimizer's and the earlier one's, with one state for each variable.
 
     Returns:
-        The indexes of the variables that the earlier one hadn't.
+        The indexes of the variables that the earlier optimizer did not have.
     """
     index = {id(variable): i for i, variable in enumerate(earlier._trainable_variables)}
     places = [index.get(id(variable)) for variable in mine._trainable_variables]
@@ -85,7 +88,7 @@ def _take_over(
 
 
 def resume(optimizer: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer) -> None:
-    """Let a resumable optimizer take over from an earlier one; where both scale their loss, the scale goes on too."""
+    """Copy an earlier optimizer's state into a resumable one, and the loss scale if both scale their loss."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer.dynamic_scale.assign(earlier.dynamic_scale)
         optimizer.step_counter.assign(earlier.step_counter)

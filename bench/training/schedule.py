@@ -1,6 +1,6 @@
-"""The learning rate as a function of the share of the budget that is used, whatever the budget's unit.
+"""The learning rate as a function of the used fraction of the budget, whatever the budget's unit.
 
-Sources: linear, Li, Yumer and Ramanan 2020 (arXiv:1905.04753), the best of the plain ones under a fixed budget; cosine,
+Sources: linear, Li, Yumer and Ramanan 2020 (arXiv:1905.04753), the best simple schedule under a fixed budget; cosine,
 Loshchilov and Hutter 2017 (arXiv:1608.03983), without restarts; steps, He et al. 2016 (arXiv:1512.03385), section 4.2.
 """
 
@@ -12,7 +12,7 @@ from bench.core.registry import unknown_name_message
 
 
 def _steps(fraction: float) -> float:
-    """Times 0.1 at half and again at three quarters, as for CIFAR-10 (32k and 48k of 64k steps)."""
+    """Return the factor: times 0.1 at half and again at three quarters, as for CIFAR-10 (32k and 48k of 64k steps)."""
     return 0.01 if fraction >= 0.75 else 0.1 if fraction >= 0.5 else 1.0
 
 
@@ -25,21 +25,22 @@ SHAPES: dict[str, Callable[[float], float]] = {
 
 
 def rate(name: str, lr: float, fraction: float, warmup: float = 0.0) -> float:
-    """The learning rate when `fraction` of the budget is used.
+    """Return the learning rate when `fraction` of the budget is used.
 
     Args:
         name: linear or cosine (both end at 0), constant, or steps (times 0.1 at 0.5 and at 0.75).
         lr: the highest learning rate.
-        fraction: of the budget; a clock that ran over counts as 1.
-        warmup: the share of the budget, below 1, in which the rate climbs from 0 to `lr`; the shape fills the rest.
+        fraction: the used fraction of the budget; values above 1 count as 1.
+        warmup: the fraction of the budget, below 1, in which the rate rises linearly from 0 to `lr`; the schedule
+            fills the rest.
 
     Raises:
-        BenchError: an unknown name, or a warm-up outside [0, 1).
+        BenchError: the name is unknown, or the warm-up is outside [0, 1).
     """
     if name not in SHAPES:
         raise BenchError(unknown_name_message("schedule", name, list(SHAPES), list(SHAPES)))
     if not 0 <= warmup < 1:
-        raise BenchError(f"A warm-up of {warmup:g} of the budget. Give a share from 0 to below 1, such as 0.05.")
+        raise BenchError(f"The warm-up is {warmup:g} of the budget. Accepted: from 0 to below 1, such as 0.05.")
     fraction = min(max(fraction, 0.0), 1.0)
     if fraction < warmup:
         return lr * fraction / warmup
