@@ -90,10 +90,10 @@ ci-all:  ## Run the tests on the three backends
 ci-tensorflow ci-jax ci-torch:  ## Run the tests with one backend, where the other two aren't installed
 	$(FRESH) BACKENDS=$(@:ci-%=%) test
 
-# Without PyTorch: its oldest version brings 3 GB of CUDA libraries.
+# Without PyTorch, whose oldest version brings 3 GB of CUDA libraries; old versions beside new ones may warn.
 ci-oldest:  ## Run the tests with the oldest versions that pyproject.toml allows
 	mkdir -p build && $(PYTHON) .ci/requirements.py --oldest tensorflow jax > build/oldest.txt
-	$(FRESH) BACKENDS="tensorflow jax" CONSTRAINTS=build/oldest.txt test
+	$(FRESH) BACKENDS="tensorflow jax" CONSTRAINTS=build/oldest.txt PYTEST_ADDOPTS="-W default" test
 
 ci-newest:  ## Run the tests with the newest versions there are
 	$(FRESH) CONSTRAINTS= test
