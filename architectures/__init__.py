@@ -1,7 +1,7 @@
-"""The architectures and their backbones: one spec a name.
+"""The architectures and their backbones, with one spec per name.
 
-The parent process reads the specs of the architectures from specs.json and imports no keras. A new family is a file
-here with a decorated builder; `make specs` writes the JSON, and tests/test_architectures.py checks the family.
+The parent process reads the specs of the architectures from specs.json and imports no keras. To add a family, add a
+file with a decorated builder; `make specs` writes the JSON, and tests/test_architectures.py checks the family.
 """
 
 if not __name__.startswith("bench."):
@@ -65,5 +65,5 @@ BACKBONES = (
 
 @functools.cache
 def read_specs() -> tuple[ArchitectureSpec, ...]:
-    """The spec of each architecture in this folder, as `make specs` wrote them."""
+    """Return the spec of each architecture in this folder, as written by `make specs`."""
     return tuple(architecture_from(values) for values in json.loads(SPECS_FILE.read_text()))

@@ -1,9 +1,9 @@
-"""Pretrained feature networks of keras.applications as pyramids {stride: tensor}.
+"""The pretrained networks of keras.applications as feature pyramids {stride: tensor}.
 
-A stride is turned into dilations by cloning the network from edited layer configurations, so that its weights stay
-valid: the strided layer keeps its dilation and loses its stride, the layers behind it are dilated by the stride that
-was lost (the "a trous" algorithm, Chen 2017, arXiv:1706.05587, section 3.1). On the grid points that the strided
-network computes the dilated one has the same values.
+The network is cloned from edited layer configurations to replace strides by dilations, so that its weights stay valid:
+the strided layer keeps its dilation and loses its stride, and the layers behind it are dilated by the lost stride (the
+"a trous" algorithm, Chen 2017, arXiv:1706.05587, section 3.1). At the grid points that the strided network computes,
+the dilated one has the same values.
 
 | backbone | stride 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- |
@@ -14,15 +14,15 @@ network computes the dilated one has the same values.
 | efficientnet_v2_b0 | 16 | 32 | 48 | 112 | 192 |
 | convnext_tiny | | 96 | 192 | 384 | 768 |
 
-The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's are the
-expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
-tutorial, and its last 1x1 convolution to 1280 channels belongs to the classifier and is left out, as EfficientNetV2's
-is; VGG16's deepest are those behind its last pooling. ConvNeXt begins at stride 4 and ends in a layer normalisation.
+The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's taps are
+the expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
+tutorial; its last 1x1 convolution to 1280 channels belongs to the classifier and is left out, as is EfficientNetV2's;
+VGG16's deepest features are those behind its last pooling. ConvNeXt begins at stride 4 and ends in a layer norm.
 
 Departures when dilated: MobileNets and EfficientNetV2 pad evenly where the strided network pads on the right and below
-only, which moves the grid points by one pixel; EfficientNetV2's squeeze-and-excitation takes its mean over the finer
-grid, which changes values a little; VGG16's last pooling isn't dilated at output stride 8 (Keras has no dilated
-pooling) and looks at nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't overlap.
+only, which moves the grid points by one pixel; EfficientNetV2's squeeze-and-excitation averages over the finer grid,
+which changes the values slightly; VGG16's last pooling isn't dilated at output stride 8 (Keras has no dilated pooling),
+so it pools nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't overlap.
 
 To add a backbone, add its entry to `_NETWORKS` and its spec to __init__.py.
 """
@@ -40,16 +40,16 @@ from bench.architectures import BACKBONES
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 
-PREFIX = "backbone_"  # of the names of a backbone's layers in a model
+PREFIX = "backbone_"  # prefix of a backbone's layer names in a model
 
 
 @dataclass(frozen=True)
 class _Network:
-    """A network of keras.applications: its builder, what its weights want as input, what to tap at each stride."""
+    """A network of keras.applications: its builder, the input scale of its weights, and its tap at each stride."""
 
     build: Callable[..., keras.Model]
-    mode: str  # of keras.applications.imagenet_utils.preprocess_input: "tf", "caffe" or "torch"
-    taps: Mapping[int, str]  # a layer, whose output it is; "before LAYER", its input; or "output", the network's
+    mode: str  # mode of keras.applications.imagenet_utils.preprocess_input: "tf", "caffe" or "torch"
+    taps: Mapping[int, str]  # a layer's name (its output), "before LAYER" (its input), or "output" (the network's)
 
 
 _RESNET_TAPS = {2: "conv1_relu", 4: "conv2_block3_out", 8: "conv3_block4_out"}
@@ -107,21 +107,20 @@ def feature_pyramid(
     weights: str | PathLike[str] | None = None,
     output_stride: int = 32,
 ) -> dict[int, keras.KerasTensor]:
-    """The backbone's features by stride, for images (B, H, W, 3) float32 in [0, 1].
+    """Return the backbone's features by stride, for images (B, H, W, 3) float32 in [0, 1].
 
     Args:
-        inputs: of `keras.Input`; the normalisation that the weights want is part of the result.
+        inputs: the tensor from `keras.Input`; the result includes the normalisation that the weights need.
         backbone: a name of `BACKBONES`.
         weights: None (random), "imagenet" (downloaded) or the path of a weights file made by the keras.applications
             network with include_top=False.
-        output_stride: 32, 16 or 8, the coarsest stride; the backbone's spec says which it can have. The deepest
-            features are at this stride.
+        output_stride: 32, 16 or 8, the stride of the deepest features; the backbone's spec lists the possible ones.
 
     Returns:
         {stride: tensor (B, H/stride, W/stride, C)}, finest first, for H and W that output_stride divides.
     """
     stages = feature_stages(inputs, backbone, weights=weights, output_stride=output_stride)
-    # The deeper of two stages at one stride comes last and stays.
+    # Of two stages at one stride, the deeper one comes last and is kept.
     return {min(stride, output_stride): features for stride, features in stages.items()}
 
 
@@ -133,12 +132,13 @@ def feature_stages(
     output_stride: int = 32,
     taps: Mapping[int, str] | None = None,
 ) -> dict[int, keras.KerasTensor]:
-    """As `feature_pyramid`, keyed by the stride that each stage has in the network itself.
+    """Return the backbone's features by the stride that each stage has in the original network.
 
-    With an output stride of 8 the stages 8, 16 and 32 are all at stride 8.
+    With an output stride of 8, the stages 8, 16 and 32 are all at stride 8.
 
     Args:
-        taps: {stride: layer of the keras.applications network}; None for those of the table above.
+        inputs, backbone, weights, output_stride: see `feature_pyramid`.
+        taps: {stride: layer of the keras.applications network}; None for the taps of the table above.
     """
     if backbone not in _NETWORKS:
         raise BenchError(unknown_name_message("backbone", str(backbone), list(_NETWORKS), list(_NETWORKS)))
@@ -162,7 +162,7 @@ def feature_stages(
 
 
 def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
-    """The tensor that a tap (see `_Network`) names in the clone."""
+    """Return the tensor that a tap (see `_Network`) names in the clone."""
     if tap == "output":
         return model.output
     if tap.startswith("before "):
@@ -171,9 +171,10 @@ def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
 
 
 def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
-    """Images in [0, 1] as keras.applications' `preprocess_input` gives them for [0, 255]; float32.
+    """Normalize images in [0, 1] as keras.applications' `preprocess_input` does for [0, 255]; float32.
 
-    "tf": [-1, 1]. "caffe": BGR in [0, 255] less ImageNet's mean. "torch": less ImageNet's mean, by its deviation.
+    "tf" scales to [-1, 1]; "caffe" makes BGR in [0, 255] minus ImageNet's mean; "torch" subtracts ImageNet's mean and
+    divides by its standard deviation.
     """
     if mode == "tf":
         return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
@@ -187,7 +188,7 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 
 def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride: int) -> dict[str, dict]:
-    """Layer name -> configuration with a prefixed name, where no layer goes beyond `output_stride`."""
+    """Map layer names to configurations with prefixed names, in which no layer goes beyond `output_stride`."""
     configs = {}
     remaining = dict(taps)
     stride, dilation = min(remaining), 1
@@ -198,7 +199,7 @@ def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride:
                 dilation = stride // output_stride
                 config |= {"strides": (1, 1), "padding": "same"} | _dilated(config, dilation // 2)
             elif isinstance(layer, keras.layers.ZeroPadding2D):
-                config["padding"] = 0  # the strided layer behind it pads by itself now
+                config["padding"] = 0  # the layer behind it, once strided, now pads by itself
             else:
                 config |= _dilated(config, dilation)
         configs[layer.name] = config
@@ -209,9 +210,9 @@ def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride:
 
 
 def _config(layer: keras.Operation) -> dict:
-    """The configuration of a layer or operation (ConvNeXt's additions) with a prefixed name.
+    """Return the configuration of a layer or operation (ConvNeXt's additions) with a prefixed name.
 
-    It is free of the image size that the network was built for.
+    It does not contain the image size for which the network was built.
     """
     config = layer.get_config() | {"name": PREFIX + layer.name}
     if isinstance(layer, keras.Sequential):  # ConvNeXt's stem and downsampling
@@ -221,15 +222,15 @@ def _config(layer: keras.Operation) -> dict:
 
 
 def _dilated(config: Mapping[str, object], rate: int) -> dict[str, tuple[int, int]]:
-    """The change that dilates a layer, if it has a kernel to dilate."""
+    """Return the change of configuration that dilates a layer; empty if it has no kernel to dilate."""
     has_kernel = "dilation_rate" in config and config["kernel_size"] != (1, 1)
     return {"dilation_rate": (rate, rate)} if has_kernel else {}
 
 
 def _load(backbone: str, network: _Network, weights: str | PathLike[str] | None) -> keras.Model:
-    """The keras.applications network with its weights, or BenchError in one line."""
+    """Build the keras.applications network with its weights; raise BenchError in one line if they can't be used."""
     advice = "Give the path of a keras.applications weights file (include_top=False), or train without: weights none."
-    # At 224 px keras.applications neither warns nor refuses; the clone takes the size that is wanted.
+    # keras.applications accepts 224 px without a warning; the clone takes any size.
     options = {"include_top": False, "input_shape": (224, 224, 3)}
     if weights == "imagenet":
         try:
@@ -253,5 +254,5 @@ def _load(backbone: str, network: _Network, weights: str | PathLike[str] | None)
 
 
 def _line(error: Exception) -> str:
-    """The first line of an error's message."""
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

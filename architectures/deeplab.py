@@ -1,12 +1,12 @@
-"""DeepLabV3 and V3+: features at several dilations (ASPP); V3+ refines them by a light decoder at stride 4.
+"""DeepLabV3 and V3+: features at several dilations (ASPP), which V3+ refines with a light decoder at stride 4.
 
 V3: Chen, Papandreou, Schroff, Adam 2017, "Rethinking Atrous Convolution for Semantic Image Segmentation",
 arXiv:1706.05587. V3+: Chen, Zhu, Papandreou, Schroff, Adam 2018, "Encoder-Decoder with Atrous Separable Convolution for
 Semantic Image Segmentation", arXiv:1802.02611.
 
 Departures: the backbones are keras.applications' (the papers' are ResNet-50, ResNet-101 and a modified Xception; the
-authors' MobileNetV2 leaves pyramid pooling and decoder out), ResNets without multi-grid; batch norm's momentum is
-Keras's. As in the papers: rates 6, 12, 18 at output stride 16, doubled at 8; V3's logits trained at the image's size;
+authors' MobileNetV2 leaves out pyramid pooling and decoder), ResNets have no multi-grid; batch norm has Keras's
+momentum. As in the papers: rates 6, 12, 18 at output stride 16, doubled at 8; V3's logits trained at the image's size;
 in V3+ batch norm and ReLU after the depthwise and after the pointwise half of a separable convolution, 48 channels from
 stride 4, two 3x3 convolutions.
 
@@ -78,12 +78,12 @@ def build_deeplab(
     separable: bool = True,
     dropout: float = 0.1,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is mobilenet_v2.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         output_stride: 16 or 8, stride of the encoder's features (section 3.1).
         aspp_filters, decoder_filters: 256 channels (section 3.1, table 2).
         separable: depthwise separable 3x3 convolutions in ASPP and decoder (section 3.1); False for plain ones.
@@ -137,12 +137,12 @@ def build_deeplab_v3(
     aspp_filters: int = 256,
     dropout: float = 0.1,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build DeepLabV3: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is resnet50.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         output_stride: 16 or 8, stride of the features (section 3.3).
         aspp_filters: 256 channels (section 3.3).
         dropout: rate in front of the classifier; 0.1 as in the authors' code (keep_prob 0.9).
@@ -162,20 +162,20 @@ def build_deeplab_v3(
 
 
 def _aspp(x: KerasTensor, filters: int, output_stride: int, conv: Callable) -> KerasTensor:
-    """Atrous spatial pyramid pooling: (B, h, w, C) -> (B, h, w, filters)."""
+    """Apply atrous spatial pyramid pooling: (B, h, w, C) -> (B, h, w, filters)."""
     rates = [rate * 16 // output_stride for rate in (6, 12, 18)]
     pointwise = partial(conv_norm_relu, filters=filters, kernel_size=1, use_bias=False)
     branches = [pointwise(x, name="aspp_1x1")]
     branches += [conv(x, filters, dilation_rate=rate, name=f"aspp_rate{rate}") for rate in rates]
     pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)  # (B, 1, 1, C)
     pooled = pointwise(pooled, name="aspp_image")
-    # From one pixel, bilinear and nearest are the same; nearest is a plain repeat.
+    # Enlarging one pixel, bilinear and nearest give the same; nearest only repeats it.
     branches.append(layers.UpSampling2D(x.shape[1:3], name="aspp_image_up")(pooled))
     return pointwise(layers.Concatenate(name="aspp_concat")(branches), name="aspp_project")
 
 
 def _separable(x: KerasTensor, filters: int, *, dilation_rate: int = 1, name: str) -> KerasTensor:
-    """Depthwise 3x3 convolution and pointwise 1x1, each with batch norm and ReLU."""
+    """Apply a depthwise 3x3 and a pointwise 1x1 convolution, each with batch norm and ReLU."""
     depthwise = layers.DepthwiseConv2D(
         3, padding="same", dilation_rate=dilation_rate, use_bias=False, name=f"{name}_depthwise"
     )

@@ -1,7 +1,7 @@
 """Fully convolutional networks: class scores at strides 32, 16 and 8, fused from coarse to fine.
 
 Long, Shelhamer, Darrell 2015, "Fully Convolutional Networks for Semantic Segmentation", arXiv:1411.4038. FCN-32s
-enlarges the scores of the deepest features, FCN-16s adds those of pool4 on the way, FCN-8s those of pool3 too.
+enlarges the scores of the deepest features, FCN-16s adds those of pool4 on the way, and FCN-8s also those of pool3.
 
 As in the paper: VGG16 with fc6 and fc7 as convolutions, scores that start at zero, transposed 4x4 convolutions between
 the strides that start as bilinear interpolation and are trained, fixed bilinear interpolation to the image.
@@ -67,7 +67,7 @@ def build_fcn32(
     fc_filters: int = 4096,
     dropout: float = 0.5,
 ) -> keras.Model:
-    """FCN-32s; see `_build`."""
+    """Build FCN-32s; see `_build`."""
     return _build("fcn32", 32, input_shape, num_classes, backbone, weights, fc_filters, dropout)
 
 
@@ -81,7 +81,7 @@ def build_fcn16(
     fc_filters: int = 4096,
     dropout: float = 0.5,
 ) -> keras.Model:
-    """FCN-16s; see `_build`."""
+    """Build FCN-16s; see `_build`."""
     return _build("fcn16", 16, input_shape, num_classes, backbone, weights, fc_filters, dropout)
 
 
@@ -95,7 +95,7 @@ def build_fcn8(
     fc_filters: int = 4096,
     dropout: float = 0.5,
 ) -> keras.Model:
-    """FCN-8s; see `_build`."""
+    """Build FCN-8s; see `_build`."""
     return _build("fcn8", 8, input_shape, num_classes, backbone, weights, fc_filters, dropout)
 
 
@@ -109,15 +109,15 @@ def _build(
     fc_filters: int,
     dropout: float,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build an FCN: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         finest: 32, 16 or 8, the finest stride that is scored.
         input_shape: (H, W, 3); multiples of 32.
         backbone: a name of `BACKBONES`; None is vgg16.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         fc_filters: channels of fc6 and fc7 (VGG16's 4096); with vgg16.
-        dropout: rate behind fc6 and fc7 (0.5 in the authors' code), of other backbones on the deepest features.
+        dropout: rate behind fc6 and fc7 (0.5 in the authors' code); with other backbones, on the deepest features.
     """
     backbone = backbone or "vgg16"
     inputs = keras.Input(input_shape, name="images")
@@ -145,18 +145,18 @@ def _build(
 
 
 def _fully_connected(x: KerasTensor, filters: int, kernel_size: int, dropout: float, *, name: str) -> KerasTensor:
-    """A fully connected layer of VGG16 as a convolution, with its ReLU and dropout."""
+    """Apply a fully connected layer of VGG16 as a convolution, with its ReLU and dropout."""
     x = conv_norm_relu(x, filters, kernel_size, batch_norm=False, kernel_initializer="he_normal", name=name)
     return layers.Dropout(dropout, name=f"{name}_dropout")(x)
 
 
 def _score(x: KerasTensor, num_classes: int, *, name: str) -> KerasTensor:
-    """Class scores by a 1x1 convolution that starts at zero (section 4.3); float32, since they are logits."""
+    """Compute class scores by a 1x1 convolution that starts at zero (section 4.3); float32, since they are logits."""
     return layers.Conv2D(num_classes, 1, kernel_initializer="zeros", dtype="float32", name=name)(x)
 
 
 def _double(x: KerasTensor, num_classes: int, *, name: str) -> KerasTensor:
-    """Twice the height and width by a transposed convolution that starts as bilinear interpolation, class by class."""
+    """Double height and width by a transposed convolution that starts as bilinear interpolation of each class."""
     layer = layers.Conv2DTranspose(
         num_classes, 4, strides=2, padding="same", use_bias=False, dtype="float32", name=name
     )

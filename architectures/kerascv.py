@@ -3,15 +3,16 @@
 DeepLabV3+: Chen, Zhu, Papandreou, Schroff, Adam 2018, arXiv:1802.02611. SegFormer: Xie, Wang, Yu, Anandkumar, Alvarez,
 Luo 2021, "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers", arXiv:2105.15203.
 
-The models are keras-cv's (0.9, frozen upstream), built from explicit configurations, since its presets want a download.
-Its `include_rescaling` takes images in [0, 255] to [0, 1], which is what ours are in already: it stays off.
+The models are keras-cv's (0.9, frozen upstream), built from explicit configurations, since its presets need a download.
+Its `include_rescaling` scales images from [0, 255] to [0, 1]; ours are in [0, 1] already, so it stays off.
 
 Departures from keras-cv: both of its models end in a softmax, DeepLabV3+ behind 256 channels at the image's size and
-SegFormer in front of the last resize. The head is rebuilt: logits at stride 4, then resized, in float32, with a bias.
+SegFormer in front of the last resize. Here the head is rebuilt: logits at stride 4, then resized, in float32, with a
+bias.
 
-What keras-cv departs from in the papers: DeepLabV3+ pools at stride 32 (no dilation in the backbone), has one 1x1
-convolution where the paper's decoder has two 3x3 ones, and plain convolutions. SegFormer's transformer takes square
-images of 64 pixels or more only (it finds the side as a square root, and one pixel at stride 32 breaks it).
+keras-cv's departures from the papers: DeepLabV3+ pools at stride 32 (no dilation in the backbone), has one 1x1
+convolution where the paper's decoder has two 3x3 ones, and plain convolutions. SegFormer's transformer takes only
+square images of 64 pixels or more (it computes the side as a square root, and one pixel at stride 32 breaks it).
 
 | stride | kerascv_deeplab_v3_plus | kerascv_segformer |
 | --- | --- | --- |
@@ -22,7 +23,7 @@ images of 64 pixels or more only (it finds the side as a square root, and one pi
 | 4 | 304 -> 256 -> classes | 4 x 256 -> 256 -> classes |
 | 1 | logits, bilinear | logits, bilinear |
 
-Runs on TensorFlow only. Under mixed precision DeepLabV3+ runs without XLA: outside.py says why.
+The models run on TensorFlow only. Under mixed precision DeepLabV3+ runs without XLA; outside.py explains why.
 """
 
 from collections.abc import Sequence
@@ -57,11 +58,12 @@ def build_deeplab_v3_plus(
     filters: Sequence[int] = RESNET_FILTERS,
     blocks: Sequence[int] = RESNET_BLOCKS,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-cv's DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of 32.
-        filters, blocks: of the four stages of the ResNet (bottlenecks: four times as many channels come out).
+        filters, blocks: filters and blocks of the ResNet's four stages (a bottleneck's output has four times as many
+            channels).
     """
     keras_cv = outside_package("kerascv_deeplab_v3_plus", "keras_cv")
 
@@ -80,7 +82,7 @@ def build_deeplab_v3_plus(
         keras_cv.models.DeepLabV3Plus(
             backbone=backbone,
             num_classes=num_classes,
-            segmentation_head=keras.Sequential(decoder, name="segmentation_head"),  # its own, but for the last two
+            segmentation_head=keras.Sequential(decoder, name="segmentation_head"),  # its own without two layers
         )
     )
 
@@ -103,12 +105,12 @@ def build_segformer(
     depths: Sequence[int] = SEGFORMER_DEPTHS,
     projection_filters: int = 256,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-cv's SegFormer: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3) with H = W, multiples of 32 from 64 on.
         hidden_dims, depths: channels and transformer blocks of the four stages (MiT-B0: table 6 of the paper). The
-            channels are multiples of the stages' 1, 2, 5 and 8 attention heads.
+            channels must be multiples of the stages' 1, 2, 5 and 8 attention heads.
         projection_filters: channels of the decoder (256 for B0 and B1, else 768).
     """
     keras_cv = outside_package("kerascv_segformer", "keras_cv")

@@ -5,15 +5,16 @@ Alvarez, Luo 2021, "SegFormer: Simple and Efficient Design for Semantic Segmenta
 arXiv:2105.15203.
 
 The models are keras-hub's, built from explicit configurations (those of its presets deeplab_v3_plus_resnet50_pascalvoc
-and segformer_b0), since the presets want a download. Its preprocessors scale images outside of the models, which take
+and segformer_b0), since the presets need a download. Its preprocessors scale images outside the models, which accept
 any range.
 
-Departures from keras-hub: the head is rebuilt: logits at stride 4, then resized, in float32, with a bias. DeepLabV3's
-own enlarges 256 channels to the image's size before it classifies, SegFormer's own resizes in the model's precision.
+Departures from keras-hub: the head is rebuilt: logits at stride 4, then resized, in float32, with a bias. keras-hub's
+DeepLabV3 enlarges 256 channels to the image's size before it classifies; its SegFormer resizes in the model's
+precision.
 
-What keras-hub departs from in the papers: DeepLabV3 pools at stride 32 (no dilation in the backbone), has one 1x1
-convolution where the paper's decoder has two 3x3 ones, and plain convolutions. SegFormer's transformer takes square
-images of 64 pixels or more only (it finds the side as a square root, and one pixel at stride 32 breaks it).
+keras-hub's departures from the papers: DeepLabV3 pools at stride 32 (no dilation in the backbone), has one 1x1
+convolution where the paper's decoder has two 3x3 ones, and plain convolutions. SegFormer's transformer takes only
+square images of 64 pixels or more (it computes the side as a square root, and one pixel at stride 32 breaks it).
 
 | stride | kerashub_deeplab_v3 | kerashub_segformer |
 | --- | --- | --- |
@@ -24,7 +25,7 @@ images of 64 pixels or more only (it finds the side as a square root, and one pi
 | 4 | 304 -> 256 -> classes (V3: 256 -> 256 -> classes) | 4 x 256 -> 256 -> classes |
 | 1 | logits, bilinear | logits, bilinear |
 
-On TensorFlow DeepLabV3 runs without XLA under mixed precision: outside.py says why.
+On TensorFlow, DeepLabV3 runs without XLA under mixed precision; outside.py explains why.
 """
 
 from collections.abc import Sequence
@@ -61,13 +62,13 @@ def build_deeplab_v3(
     blocks: Sequence[int] = RESNET_BLOCKS,
     decoder: bool = True,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-hub's DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of 32.
-        filters, blocks: of the four stages of the ResNet (bottlenecks: four times as many channels come out); the
-            first stage has 64 filters.
-        decoder: whether features of stride 4 are joined (V3+, as in keras-hub's preset), else V3.
+        filters, blocks: filters and blocks of the ResNet's four stages (a bottleneck's output has four times as many
+            channels); the first stage has 64 filters.
+        decoder: whether features of stride 4 are joined (V3+, as in keras-hub's preset); if not, it is V3.
     """
     keras_hub = outside_package("kerashub_deeplab_v3", "keras_hub")
 
@@ -113,12 +114,12 @@ def build_segformer(
     depths: Sequence[int] = SEGFORMER_DEPTHS,
     projection_filters: int = 256,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-hub's SegFormer: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3) with H = W, multiples of 32 from 64 on.
         hidden_dims, depths: channels and transformer blocks of the four stages (MiT-B0: table 6 of the paper). The
-            channels are multiples of the stages' 1, 2, 5 and 8 attention heads.
+            channels must be multiples of the stages' 1, 2, 5 and 8 attention heads.
         projection_filters: channels of the decoder (256 for B0 and B1, else 768).
     """
     keras_hub = outside_package("kerashub_segformer", "keras_hub")
@@ -140,7 +141,7 @@ def build_segformer(
     network = make_resizes_trainable(
         keras_hub.models.SegFormerBackbone(image_encoder=encoder, projection_filters=projection_filters)
     )
-    x = layers.Dropout(0.1, name="dropout")(network.output)  # (B, H/4, W/4, 256), as its segmenter has it
+    x = layers.Dropout(0.1, name="dropout")(network.output)  # (B, H/4, W/4, 256), as in keras-hub's segmenter
 
     # === Head ===
     return keras.Model(network.input, head(x, num_classes, stride=4), name="kerashub_segformer")

@@ -1,4 +1,4 @@
-"""Blocks that two families or more are made of."""
+"""The blocks that two or more families share."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ def conv_norm_relu(
     batch_norm: bool = True,
     **conv: Any,
 ) -> KerasTensor:
-    """Convolution that keeps the size, batch norm, ReLU: (B, H, W, C) -> (B, H, W, filters).
+    """Apply a convolution that keeps the size, batch norm and ReLU: (B, H, W, C) -> (B, H, W, filters).
 
-    `conv` goes to keras.layers.Conv2D (use_bias, kernel_initializer, dilation_rate, ...).
+    `conv` is passed to keras.layers.Conv2D (use_bias, kernel_initializer, dilation_rate, ...).
     """
     x = layers.Conv2D(filters, kernel_size, padding="same", name=f"{name}_conv", **conv)(x)
     if batch_norm:
@@ -25,11 +25,11 @@ def conv_norm_relu(
 
 
 def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str) -> KerasTensor:
-    """Bilinear upsampling by a whole factor, in float32: trains under XLA on all backends.
+    """Upsample bilinearly by a whole factor, in float32, which trains under XLA on all backends.
 
-    TensorFlow's gradient of a bilinear resize is float32 under mixed precision too, which XLA refuses to add to others.
-    `keras.ops.image.resize(..., "nearest")` does not train under XLA (TensorFlow 2.21), nor do the random preprocessing
-    layers.
+    TensorFlow's gradient of a bilinear resize is float32 even under mixed precision, and XLA refuses to add it to
+    gradients of another type. `keras.ops.image.resize(..., "nearest")` and the random preprocessing layers don't train
+    under XLA (TensorFlow 2.21).
     """
     return layers.UpSampling2D(factor, interpolation="bilinear", dtype="float32", name=name)(x)
 
@@ -37,7 +37,7 @@ def upsample(x: KerasTensor, factor: int | tuple[int, int], *, name: str) -> Ker
 def head(x: KerasTensor, num_classes: int, stride: int = 1, *, name: str = "logits") -> KerasTensor:
     """Classify at the decoder's stride, then resize: (B, H/stride, W/stride, C) -> logits (B, H, W, num_classes).
 
-    float32 under mixed precision too: the loss takes a logarithm of a sum over the classes.
+    The logits are float32 even under mixed precision, since the loss takes a logarithm of a sum over the classes.
     """
     x = layers.Conv2D(num_classes, 1, dtype="float32", name=name)(x)
     return upsample(x, stride, name=f"{name}_resized") if stride > 1 else x

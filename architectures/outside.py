@@ -1,4 +1,4 @@
-"""What the outside reference models (keras-cv, keras-hub) share: their packages, and resizes that XLA can train."""
+"""The parts that the outside reference models (keras-cv, keras-hub) share: packages, and resizes that XLA can train."""
 
 import importlib
 import importlib.util
@@ -33,7 +33,7 @@ def resnet_architecture(
 
 
 def segformer_architecture(**fields: Any) -> Callable[[Callable], Callable]:
-    """Register a builder of a SegFormer: its transformer takes square images of 64 pixels or more only."""
+    """Register a builder of a SegFormer, whose transformer takes only square images of 64 pixels or more."""
     return architecture(
         paper="Xie, Wang, Yu, Anandkumar, Alvarez, Luo 2021, arXiv:2105.15203",
         size_divisor="bench.architectures.sizes:outside_divisor",
@@ -50,28 +50,28 @@ def segformer_architecture(**fields: Any) -> Callable[[Callable], Callable]:
 
 
 def check_installed(architecture: str, package: str) -> None:
-    """BenchError with the line that installs it unless the package is there; imports nothing."""
+    """Raise BenchError with the command that installs the package, unless it is installed; import nothing."""
     if importlib.util.find_spec(package) is None:
         extra = package.replace("_", "-")
         raise BenchError(f"{architecture} needs the package {extra}, which is not installed: {pip_line(package)}")
 
 
 def pip_line(package: str) -> str:
-    """The command that installs an outside package: the extra is called as the package."""
+    """Return the command that installs an outside package; the extra has the package's name."""
     return f"pip install 'segbench[{package.replace('_', '-')}]'"
 
 
 def outside_package(architecture: str, package: str) -> ModuleType:
-    """The package, imported at use only: seconds, and keras-cv needs TensorFlow."""
+    """Import an outside package, only when it is used: it takes seconds, and keras-cv needs TensorFlow."""
     check_installed(architecture, package)
     return importlib.import_module(package)
 
 
 def make_resizes_trainable(model: "keras.Model") -> "keras.Model":
-    """Resize in float32 under mixed precision, as bench.architectures.layers.upsample does; returns the model.
+    """Let a model resize in float32 under mixed precision, as bench.architectures.layers.upsample does, and return it.
 
-    TensorFlow's gradient of a bilinear resize is float32 whatever it was given, which XLA refuses. Both packages'
-    pyramid pooling resizes by a layer that it makes in its call and that can't be reached: there XLA is turned off.
+    TensorFlow's gradient of a bilinear resize is float32 whatever the input, which XLA refuses. Pyramid pooling in both
+    packages resizes by a layer that it creates in its call, which can't be reached: there XLA is turned off.
     """
     import keras
 

@@ -8,7 +8,7 @@ of stride 16 whose loss counts 0.4 in training.
 
 Departures: the backbones are keras.applications' (the paper's ResNets begin with three 3x3 convolutions and take images
 of a fixed size). Pooling and enlarging are products with constant matrices, so that they are the same on all backends
-and at any size; windows follow torch's adaptive pooling where the bins don't divide the features.
+and at any size; the windows follow torch's adaptive pooling if the bins don't divide the feature map evenly.
 
 | stride | features | resnet50 | mobilenet_v2 |
 | --- | --- | --- | --- |
@@ -74,13 +74,13 @@ def build_pspnet(
     dropout: float = 0.1,
     auxiliary: bool = True,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build PSPNet: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is resnet50.
-        weights: of the backbone: None, "imagenet" or the path of a file.
-        output_stride: 8 (section 3.3), 16 or 32, stride of the features that are pooled.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
+        output_stride: 8 (section 3.3), 16 or 32, the stride of the pooled features.
         bins: side of each pooled map (section 3.2).
         filters: channels of the convolution behind the pyramid (512 in the authors' code).
         dropout: rate in front of the classifiers (0.1 in the authors' code).
@@ -108,7 +108,7 @@ def build_pspnet(
 
 
 def _pooled(x: KerasTensor, side: int, filters: int) -> KerasTensor:
-    """The features pooled to side x side, 1x1 convolution, enlarged again: (B, h, w, C) -> (B, h, w, filters)."""
+    """Pool to side x side, apply a 1x1 convolution and enlarge again: (B, h, w, C) -> (B, h, w, filters)."""
     _, height, width, _ = x.shape
     x = LinearResize(side, side, "average", name=f"pool{side}")(x)  # (B, side, side, C)
     x = conv_norm_relu(x, filters, 1, use_bias=False, name=f"pool{side}")
@@ -116,7 +116,7 @@ def _pooled(x: KerasTensor, side: int, filters: int) -> KerasTensor:
 
 
 def _auxiliary(x: KerasTensor, num_classes: int, stride: int, dropout: float) -> KerasTensor:
-    """Logits (B, H, W, num_classes) from the features of an earlier stage."""
+    """Compute logits (B, H, W, num_classes) from the features of an earlier stage."""
     x = conv_norm_relu(x, _AUXILIARY_FILTERS, use_bias=False, name="auxiliary")
     x = layers.Dropout(dropout, name="auxiliary_dropout")(x)
     return head(x, num_classes, stride=stride, name="auxiliary_logits")
@@ -124,10 +124,10 @@ def _auxiliary(x: KerasTensor, num_classes: int, stride: int, dropout: float) ->
 
 @keras.saving.register_keras_serializable(package="segbench")
 class LinearResize(layers.Layer):
-    """(B, h, w, C) -> (B, height, width, C) by a product with one constant matrix for each side.
+    """A resize (B, h, w, C) -> (B, height, width, C) by a product with one constant matrix for each side.
 
     Args:
-        height, width: of the result.
+        height, width: the size of the result.
         method: "average" (the mean of each of height x width windows that cover the map) or "bilinear" (half-pixel
             centres, the border repeated).
     """
@@ -151,7 +151,7 @@ class LinearResize(layers.Layer):
 
 
 def average_matrix(after: int, before: int) -> np.ndarray:
-    """float32 (after, before): row i averages the values from floor(i b / a) to ceil((i + 1) b / a)."""
+    """Return float32 (after, before), in which row i averages the values from floor(i b / a) to ceil((i + 1) b / a)."""
     matrix = np.zeros((after, before), np.float32)
     for i in range(after):
         start, stop = i * before // after, -(-(i + 1) * before // after)
@@ -160,6 +160,6 @@ def average_matrix(after: int, before: int) -> np.ndarray:
 
 
 def bilinear_matrix(after: int, before: int) -> np.ndarray:
-    """float32 (after, before): row i interpolates between the two values nearest to its centre."""
+    """Return float32 (after, before), in which row i interpolates between the two values nearest to its centre."""
     centres = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
     return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(before))).astype(np.float32)

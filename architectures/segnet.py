@@ -1,4 +1,4 @@
-"""SegNet: the decoder puts each value back where the encoder's max pooling took it from.
+"""SegNet: the decoder puts each value back at the position from which the encoder's max pooling took it.
 
 Badrinarayanan, Kendall, Cipolla 2017, "SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image
 Segmentation", arXiv:1511.00561.
@@ -9,7 +9,7 @@ pooling indices pass from encoder to decoder. The classifier is a 1x1 convolutio
 Departures: He initialisation from scratch; with the backbone vgg16 the encoder is keras.applications' (no batch norm
 in it, so that its ImageNet weights fit). mobilenet, mobilenet_v2 and resnet50 halve by strided convolutions and have no
 pooling indices: their decoder is the same with plain (nearest) upsampling, which is no longer SegNet's idea. Its finest
-stage has as many channels as the encoder's first convolution: 32 of the MobileNets.
+stage has as many channels as the encoder's first convolution: 32 for the MobileNets.
 
 | stride | 1 | 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -69,12 +69,12 @@ def build_segnet(
     filters: Sequence[int] = _FILTERS,
     convs: Sequence[int] = _CONVS,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build SegNet: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of 2 ** len(filters), 32 with a backbone.
         backbone: None, or a name of `BACKBONES` as the encoder.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         filters, convs: channels and convolutions of each stage, finest first (VGG16's); without backbone.
     """
     if backbone is None and weights is not None:
@@ -111,7 +111,7 @@ def build_segnet(
 
 
 def _encode(x: KerasTensor, levels: Sequence[tuple[int, int]]) -> tuple[KerasTensor, list[KerasTensor | None]]:
-    """The deepest pooled features, and the pooling indices of each level, finest first."""
+    """Return the deepest pooled features, and the pooling indices of each level, finest first."""
     indices: list[KerasTensor | None] = []
     for level, (width, count) in enumerate(levels):
         for index in range(count):
@@ -123,9 +123,9 @@ def _encode(x: KerasTensor, levels: Sequence[tuple[int, int]]) -> tuple[KerasTen
 
 @keras.saving.register_keras_serializable(package="segbench")
 class PoolingIndices(layers.Layer):
-    """Where the maximum of each 2x2 window is: (B, H, W, C) -> int32 (B, H/2, W/2, C), 0 to 3 in reading order.
+    """The position of the maximum in each 2x2 window: (B, H, W, C) -> int32 (B, H/2, W/2, C), 0 to 3 in reading order.
 
-    Keras has no max pooling with indices. The first of equal values counts. Even H and W.
+    Keras has no max pooling with indices. Of equal values the first one counts. H and W must be even.
     """
 
     def call(self, x: Any) -> Any:
@@ -141,7 +141,7 @@ class PoolingIndices(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="segbench")
 class MaxUnpooling2D(layers.Layer):
-    """[values (B, h, w, C), indices int (B, h, w, C)] -> (B, 2h, 2w, C): each value at its index, 0 elsewhere."""
+    """An unpooling of [values (B, h, w, C), indices int (B, h, w, C)] to (B, 2h, 2w, C), 0 except at the indices."""
 
     def call(self, inputs: Any) -> Any:
         x, indices = inputs

@@ -1,7 +1,7 @@
-"""Which image sizes an architecture takes; needs no keras, so that the parent process can check a whole grid.
+"""The image sizes that an architecture takes, checked without keras, so that the parent process can check a whole grid.
 
-The specs name the functions `..._divisor(spec, backbone, given)`: what height and width must be multiples of with the
-parameters that are given. They raise BenchError for what can't go together.
+The specs name the functions `..._divisor(spec, backbone, given)`. Each returns the number of which height and width
+must be multiples, for the given parameters, and raises BenchError for parameters that can't go together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ def check_image_size(
     """Raise BenchError naming the next size that fits, if the architecture can't take `image_size`.
 
     Args:
-        spec: the architecture; its `divisor` says what height and width must be multiples of, `square` whether they
-            must be equal, `smallest_side` how large at least.
+        spec: the architecture; height and width must be multiples of its `divisor`, equal if it is `square`, and at
+            least `smallest_side`.
         image_size: height and width in pixels.
-        backbone: None is the architecture's default.
-        params: of the builder.
+        backbone: the backbone's name; None is the architecture's default.
+        params: parameters of the builder.
     """
     divisor = spec.divisor(backbone or spec.default_backbone, params)
     fits = tuple(-(-max(side, spec.smallest_side) // divisor) * divisor for side in image_size)
@@ -41,7 +41,7 @@ def check_image_size(
 
 
 def unet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
-    """Each level below the first halves the image; a backbone ends at stride 32."""
+    """Return U-Net's divisor: each level below the first halves the image, and a backbone ends at stride 32."""
     foreign = ("filters", "depth", "convs_per_block") if backbone else ("decoder_filters",)
     if strange := [name for name in foreign if name in given]:
         raise BenchError(
@@ -54,9 +54,9 @@ def unet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[st
 
 
 def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
-    """Channels of each level of a U-Net without backbone, finest first; BenchError if it can't have them.
+    """Return the channels of each level of a U-Net without backbone, finest first; raise BenchError if impossible.
 
-    `depth` is the number of levels below the first: it cuts `filters`, or goes on doubling the last.
+    `depth` is the number of levels below the first: it cuts `filters`, or continues by doubling the last.
     """
     levels = list(filters)
     depth = len(levels) - 1 if depth is None else depth
@@ -70,7 +70,7 @@ def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
 
 
 def segnet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
-    """Each stage halves the image; a backbone ends at stride 32, and the decoder mirrors VGG16."""
+    """Return SegNet's divisor: each stage halves the image; a backbone ends at stride 32, as the decoder does."""
     if backbone and (strange := [name for name in ("filters", "convs") if name in given]):
         raise BenchError(f"segnet with a backbone has no parameter '{strange[0]}'. Leave it out, or give no backbone.")
     params = {**spec.defaults, **given}
@@ -78,7 +78,7 @@ def segnet_divisor(spec: ArchitectureSpec, backbone: str | None, given: Mapping[
 
 
 def segnet_levels(filters: Sequence[int], convs: Sequence[int]) -> list[tuple[int, int]]:
-    """Channels and convolutions of each stage of SegNet, finest first; BenchError if it can't have them."""
+    """Return the channels and convolutions of SegNet's stages, finest first; raise BenchError if impossible."""
     filters, convs = list(filters), list(convs)
     if not filters or len(filters) != len(convs) or not all(isinstance(n, int) and n > 0 for n in filters + convs):
         raise BenchError(
@@ -89,7 +89,7 @@ def segnet_levels(filters: Sequence[int], convs: Sequence[int]) -> list[tuple[in
 
 
 def fcn_divisor(_spec: ArchitectureSpec, backbone: str | None, given: Mapping[str, Any]) -> int:
-    """The deepest features are at stride 32; only VGG16 has fully connected layers to make convolutions of."""
+    """Return 32, the stride of the deepest features; only VGG16 has fully connected layers and so `fc_filters`."""
     if backbone not in (None, "vgg16") and "fc_filters" in given:
         raise BenchError(
             f"fcn with {backbone} has no parameter 'fc_filters'. Leave it out, or take the backbone vgg16."
@@ -98,7 +98,7 @@ def fcn_divisor(_spec: ArchitectureSpec, backbone: str | None, given: Mapping[st
 
 
 def outside_divisor(_spec: ArchitectureSpec, _backbone: str | None, given: Mapping[str, Any]) -> int:
-    """The deepest features are at stride 32; each of the four stages has its whole number."""
+    """Return 32, the stride of the deepest features; check that each of the four stages has its whole number."""
     for name in [name for name in ("filters", "blocks", "hidden_dims", "depths") if name in given]:
         values = list(given[name])
         if len(values) != 4 or not all(isinstance(value, int) and value > 0 for value in values):

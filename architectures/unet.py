@@ -16,7 +16,7 @@ skip, with the channels of segmentation_models.pytorch's Unet. That Unet has no 
 3x3 head, nearest upsampling and other skips from MobileNetV2; tests/test_reference_params.py counts each.
 
 TensorFlow's segmentation tutorial is backbone mobilenet_v2, upsampling "pix2pix", decoder_filters [512, 256, 128, 64],
-convs_per_decoder_block 0. It takes MobileNetV2's last features in front of their batch norm, ours are behind it (1,280
+convs_per_decoder_block 0. It takes MobileNetV2's last features in front of their batch norm; ours are behind it (1,280
 parameters more).
 """
 
@@ -77,14 +77,15 @@ def build_unet(
     dropout: float = 0.0,
     batch_norm: bool = True,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build U-Net: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of 2 ** depth, or of 32 with a backbone.
         backbone: None, or a name of `BACKBONES` as the encoder.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         filters: channels of each level, finest first (figure 1 of the paper); without backbone.
-        depth: halvings of the image; cuts `filters`, or goes on doubling them. None: as many as `filters` has.
+        depth: how often the image is halved; it cuts `filters` or continues by doubling the last. None: all of
+            `filters`.
         decoder_filters: channels at strides 16, 8, 4, 2, 1; with a backbone. Without the last one, the classifier is
             a 3x3 transposed convolution from stride 2 to 1.
         convs_per_block, convs_per_decoder_block, kernel_size, upsampling: two 3x3 convolutions a block and 2x2
@@ -128,7 +129,7 @@ def build_unet(
 
 
 def _encode(x: KerasTensor, levels: Sequence[int], block: Callable) -> tuple[KerasTensor, list[KerasTensor]]:
-    """The deepest features, and those of the levels above, deepest first."""
+    """Return the deepest features, and those of the levels above, deepest first."""
     features = []
     for index, width in enumerate(levels):
         if index:
@@ -141,7 +142,7 @@ def _encode(x: KerasTensor, levels: Sequence[int], block: Callable) -> tuple[Ker
 def _block(
     x: KerasTensor, filters: int, *, convs: int, kernel_size: int, dropout: float, batch_norm: bool, name: str
 ) -> KerasTensor:
-    """(B, H, W, C) -> (B, H, W, filters)."""
+    """Apply the convolutions of one level: (B, H, W, C) -> (B, H, W, filters)."""
     for index in range(convs):
         x = conv_norm_relu(
             x,
@@ -157,7 +158,7 @@ def _block(
 
 
 def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> KerasTensor:
-    """Twice the height and width; `filters` channels if transposed or pix2pix, else the same."""
+    """Double the height and width; with `filters` channels if transposed or pix2pix, else with the same."""
     if upsampling == "transposed":
         return layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer="he_normal", name=name)(x)
     if upsampling == "nearest":
@@ -170,5 +171,5 @@ def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> Ke
 
 
 def _transposed(x: KerasTensor, filters: int, *, name: str, **options: Any) -> KerasTensor:
-    """A 3x3 transposed convolution that doubles height and width."""
+    """Apply a 3x3 transposed convolution that doubles the height and width."""
     return layers.Conv2DTranspose(filters, 3, strides=2, padding="same", name=name, **options)(x)

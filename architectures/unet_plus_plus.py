@@ -72,12 +72,12 @@ def build_unet_plus_plus(
     upsampling: str = "transposed",
     deep_supervision: bool = False,
 ) -> keras.Model:
-    """Images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build U-Net++: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         input_shape: (H, W, 3); multiples of 2 ** (len(filters) - 1), or of 32 with a backbone.
         backbone: None, or a name of `BACKBONES` as the encoder.
-        weights: of the backbone: None, "imagenet" or the path of a file.
+        weights: the backbone's weights: None, "imagenet" or the path of a file.
         filters: channels of each level, finest first (section 3 of the paper); without backbone.
         decoder_filters: channels of the last node at strides 16, 8, 4, 2, 1; with a backbone.
         upsampling: "transposed" convolutions that bring the channels to the node's (the authors' code), or "bilinear".
@@ -126,7 +126,7 @@ def build_unet_plus_plus(
 
 
 def _encode(x: KerasTensor, filters: Sequence[int]) -> list[KerasTensor]:
-    """The features of each level, finest first: X(i, 0)."""
+    """Return the features of each level, finest first: X(i, 0)."""
     features: list[KerasTensor] = []
     for i, width in enumerate(filters):
         if i:
@@ -137,14 +137,14 @@ def _encode(x: KerasTensor, filters: Sequence[int]) -> list[KerasTensor]:
 
 
 def _convs(x: KerasTensor, filters: int, *, name: str) -> KerasTensor:
-    """Two 3x3 convolutions: (B, H, W, C) -> (B, H, W, filters)."""
+    """Apply two 3x3 convolutions: (B, H, W, C) -> (B, H, W, filters)."""
     for index in range(2):
         x = conv_norm_relu(x, filters, kernel_initializer="he_normal", name=f"{name}_{index}")
     return x
 
 
 def _upsample(x: KerasTensor, filters: int, upsampling: str, *, name: str) -> KerasTensor:
-    """Twice the height and width; `filters` channels if transposed, else the same."""
+    """Double the height and width; with `filters` channels if transposed, else with the same."""
     if upsampling == "bilinear":
         return upsample(x, 2, name=name)
     return layers.Conv2DTranspose(filters, 2, strides=2, kernel_initializer="he_normal", name=name)(x)
