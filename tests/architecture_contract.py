@@ -1,8 +1,7 @@
-"""What every architecture must do, as functions that run under any backend.
+"""The contract of every architecture, as functions that run under any backend.
 
 tests/test_architectures.py calls them in its own process. As a script, `python architecture_contract.py FOLDER NAME...`
-is the other side of the parity test: it loads the weights that the test stored and writes what this backend makes of
-them.
+is the other side of the parity test: it loads the weights that the test stored and writes this backend's results.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ NUM_CLASSES = 3
 
 
 def tiny_network(*, include_top: bool, input_shape: tuple[int, int, int], weights: None) -> keras.Model:
-    """A backbone of ten convolutions, built as keras.applications' networks are: compiles in seconds."""
+    """Build a backbone of ten convolutions like a network of keras.applications; it compiles in seconds."""
     inputs = x = keras.Input(input_shape)
     for stride, filters in ((2, 8), (4, 16), (8, 16), (16, 32), (32, 32)):
         for step, strides in enumerate((2, 1)):
@@ -109,12 +108,12 @@ def cases() -> list[Case]:
 
 
 def small_cases() -> list[Case]:
-    """Every architecture once: small without a backbone, else on the tiny one."""
+    """Return a case for each architecture: small without a backbone, or on the tiny backbone."""
     return [Case(spec, "tiny" if spec.needs_backbone else None, tiny_params(spec), small=True) for spec in read_specs()]
 
 
 def tiny_params(spec: ArchitectureSpec) -> dict[str, Any]:
-    """What makes an architecture small: its `tiny`, else a sixteenth of the `filters` where it takes no backbone."""
+    """Return a small model's parameters: the spec's `tiny`, or a sixteenth of `filters` if it takes no backbone."""
     if spec.tiny or spec.needs_backbone:
         return dict(spec.tiny)
     filters = next((param.default for param in spec.params if param.name == "filters"), None)

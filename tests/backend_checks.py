@@ -1,6 +1,6 @@
-"""Losses with gradients and augmentation on fixed inputs, under the backend in KERAS_BACKEND.
+"""Compute losses, their gradients and augmentation on fixed inputs, under the backend in KERAS_BACKEND.
 
-Run as a script it writes the results to the .npz file that it is given; `results` runs it for another backend.
+As a script it writes the results to the given .npz file; `results` runs it for another backend.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Functions that tests/test_child_process.py and tests/test_batch_search.py ask in child processes."""
+"""Functions that tests/test_child_process.py and tests/test_batch_search.py call in child processes."""
 
 import os
 import sys

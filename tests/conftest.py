@@ -1,4 +1,4 @@
-"""What all tests share: a cache folder of their own, and which backends a test may count on."""
+"""The fixtures that all tests share: a separate cache folder, and the backends that a test may use."""
 
 import importlib.util
 import os
@@ -81,5 +81,5 @@ def quick_backend() -> str:
 
 @pytest.fixture(scope="session")
 def backends() -> list[str]:
-    """All installed backends, for a test that compares them."""
+    """Return all installed backends, for a test that compares them."""
     return installed_backends()

@@ -1,7 +1,6 @@
-"""Run under one backend: `python tests/engine_checks.py SCRATCH.npz`. Prints a JSON object of what was found.
+"""Check the engines of one backend: `python tests/engine_checks.py SCRATCH.npz` prints its findings as a JSON object.
 
-The weights come from the file where it exists, else they are written to it, so that every backend
-starts from the same ones.
+The weights are read from the file if it exists, else written to it, so that every backend starts from the same ones.
 """
 
 import json
@@ -73,7 +72,7 @@ class Unfit(keras.layers.Layer):
 
 
 def refusal() -> str:
-    """What is said where `jit` is "on" and can't be; empty on JAX, which compiles everything."""
+    """Return the error if `jit` is "on" for a model that can't be compiled; empty on JAX, which compiles everything."""
     inputs = keras.Input((SIZE, SIZE, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1)(Unfit()(inputs)), name="small")
     if keras.backend.backend() == "jax":

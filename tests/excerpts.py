@@ -1,4 +1,4 @@
-"""Excerpts of the real data sets, for checks on a machine that has them: none of it may stand in the repository."""
+"""Excerpts of the real data sets, for checks on machines that have them; their data may not be in the repository."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A `pynvml` made by code: the functions that are used, with the names and signatures of nvidia-ml-py 13."""
+"""A fake `pynvml`: the functions that segbench uses, with the names and signatures of nvidia-ml-py 13."""
 
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ NOT_SUPPORTED, LIBRARY_NOT_FOUND, GPU_IS_LOST = _TEXTS
 
 
 class NVMLError(Exception):
-    """As the real one: made of a number, printed as a text."""
+    """An NVML error like the real one: made from a number, printed as a text."""
 
     def __init__(self, value: int):
         super().__init__(value)

@@ -1,4 +1,4 @@
-"""A results folder made by code, as trials would have left it: records, histories, per-image tables, samples.
+"""A fake results folder as trials would write it: records, histories, per-image tables, samples.
 
 The metrics of each record are computed from its table, so that they agree.
 """

@@ -1,6 +1,6 @@
-"""Run with KERAS_BACKEND=torch: `python tests/flop_checks.py NAME...` with the names of architectures' cases.
+"""Count operations with KERAS_BACKEND=torch: `python tests/flop_checks.py NAME...` with names of architectures' cases.
 
-Prints a JSON object: name -> [the analytic count, what torch's FlopCounterMode counts] of a forward pass of one image.
+It prints a JSON object: name -> [the analytic count, the count of torch's FlopCounterMode] of one image's forward pass.
 """
 
 import json

@@ -43,7 +43,7 @@ def _lines(items: list[str], brackets: str, indent: str = "") -> str:
 
 
 def parameter_counts(case: Case) -> list[int]:
-    """All parameters and the trainable ones."""
+    """Return the number of all parameters and of the trainable ones."""
     with zero_initializers():
         model = case.build(2 * case.divisor, 2 * case.divisor)
     return [model.count_params(), sum(math.prod(weight.shape) for weight in model.trainable_weights)]

@@ -1,4 +1,4 @@
-"""Runs configurations as `bench.api.run` does, with an executor or an observer of the test's own."""
+"""Run configurations as `bench.api.run` does, with the test's own executor or observer."""
 
 from pathlib import Path
 

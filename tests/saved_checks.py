@@ -1,7 +1,7 @@
-"""Run under one backend: `python tests/saved_checks.py REQUEST.json`. Prints a JSON object of what was found.
+"""Check saved trials under one backend: `python tests/saved_checks.py REQUEST.json` prints its findings as JSON.
 
-The request has `commands`, name -> arguments of `bench`, which all run in this process, and `restore`: folders of
-trials, of which each is rebuilt (what its weights are, and how a trial that started from it would begin).
+The request has `commands` (name -> arguments of `bench`), which all run in this process, and `restore`: the folders of
+trials to rebuild, to see their weights and how a trial that starts from them would begin.
 """
 
 import json
@@ -27,7 +27,7 @@ def command(arguments: list[str]) -> dict:
 
 
 def start(folder: Path) -> dict:
-    """How many variables of a new model are those of the trial: for its own classes, for others, for more."""
+    """Count the variables that a new model takes from the trial: with its own classes, with others, and with more."""
     trial = StoredTrial(read_record(folder), folder)
     config = trained_config(trial)
     classes = trial.record.dataset["classes"]

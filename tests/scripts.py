@@ -1,4 +1,4 @@
-"""Programs that belong to no package, as modules."""
+"""Load scripts that belong to no package as modules."""
 
 import importlib.util
 import sys

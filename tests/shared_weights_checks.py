@@ -1,7 +1,7 @@
-"""Run under one backend: `python tests/shared_weights_checks.py NAME...` with the names of architectures' cases.
+"""Check shared initial weights under one backend: `python tests/shared_weights_checks.py NAME...` with names of cases.
 
-Prints a JSON object: name -> the loss of the first training step on `shapes`, and of each trainable variable the sum
-of its absolute initial values.
+It prints a JSON object: name -> the loss of the first training step on `shapes`, and the sum of the absolute initial
+values of each trainable variable.
 """
 
 import json
@@ -22,7 +22,7 @@ CONFIG = TrialConfig("", "shapes", image_size=(SIDE, SIDE), batch_size=BATCH, in
 
 
 def config_of(name: str) -> TrialConfig:
-    """Without dropout, whose masks are each backend's own."""
+    """Return the configuration of a case without dropout, whose masks differ between backends."""
     found = case(name)
     off = {"dropout": 0.0} if any(param.name == "dropout" for param in found.spec.params) else {}
     params, backend = {**found.params, **off}, keras.backend.backend()

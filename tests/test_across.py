@@ -92,7 +92,7 @@ def test_configurations_that_miss_a_data_set_are_left_out(results):
     assert max(place.open[1] for place in across.places) <= 3
 
 
-def test_other_budgets_are_told_where_each_data_set_has_one(results):
+def test_other_budgets_are_named_if_each_data_set_has_one(results):
     write(results, ("unet", None), "data3", budget=Budget(20, "epochs"))
     write(results, ("deeplab", "resnet50"), "data3", budget=Budget(20, "epochs"))
     (across,) = found(results)

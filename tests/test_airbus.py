@@ -1,4 +1,4 @@
-"""Airbus: several rows a tile, ships apart, tiles chosen by their ships, overlapping tiles on one side of the split."""
+"""Airbus: several rows per tile, separate ships, tiles chosen by their ships, overlapping tiles in one split."""
 
 import io
 from collections import Counter
@@ -145,7 +145,7 @@ def test_the_known_corrupt_tile_is_left_out_by_name(folder):
 # ---------------------------------------------------------------- overlapping tiles
 
 
-def test_overlapping_tiles_are_one_group_and_on_one_side(tmp_path):
+def test_overlapping_tiles_are_one_group_in_one_split(tmp_path):
     """Four tiles of one scene, cut at steps of 256, chained by their overlaps; five of other scenes."""
     (tmp_path / "train_v2").mkdir()
     ground = scene(0)
@@ -163,7 +163,7 @@ def test_overlapping_tiles_are_one_group_and_on_one_side(tmp_path):
     assert len({sample.split for sample in dataset.samples if sample.group == "d0.jpg"}) == 1
 
 
-def test_a_tile_compressed_anew_is_still_found(tmp_path):
+def test_a_recompressed_tile_is_still_found(tmp_path):
     ground = scene(3)
     write_tile(tmp_path / "one.jpg", ground[:768, :768], quality=92)
     write_tile(tmp_path / "two.jpg", ground[:768, 256:1024], quality=80)
@@ -183,7 +183,7 @@ def test_flat_tiles_and_broken_ones_are_alike_but_no_group(tmp_path):
     assert tiles.overlapping(paths) == [path.name for path in paths]
 
 
-def test_a_pattern_that_many_tiles_have_is_no_place(tmp_path):
+def test_a_pattern_in_many_tiles_groups_none(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(scene(5, 768, 768)).save(buffer, "JPEG")
     paths = [tmp_path / f"{i:02d}.jpg" for i in range(tiles.MOST_TILES + 1)]
@@ -269,7 +269,7 @@ def test_a_broken_table_is_one_error(folder):
         assert says in str(error.value)
 
 
-def test_a_tile_without_a_row_is_left_out_and_said(folder):
+def test_a_tile_without_a_row_is_left_out_and_noted(folder):
     write_tile(folder / "train_v2" / "extra.jpg", scene(1, 96, 96))
     dataset = airbus.load(folder)
     assert len(dataset.samples) == 10

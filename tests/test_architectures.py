@@ -354,7 +354,7 @@ def test_backends_agree_for_the_same_weights(case, backend, parity_of, request):
 
 
 def _is_of(item: pytest.Item, request: pytest.FixtureRequest) -> bool:
-    """Whether an item is another case of the test that asks."""
+    """Return whether an item is another case of the requesting test."""
     return item.originalname == request.node.originalname and item.path == request.node.path
 
 
@@ -450,7 +450,7 @@ def _last_stage_shifts(model: keras.Model) -> set[str]:
 
 
 def _takes_shifts_out(layer: keras.Layer) -> bool:
-    """Whether it is a batch norm, or layers in a row whose first batch norm is reached by shifts."""
+    """Return whether a layer is a batch norm, or a sequence whose first batch norm is reached by shifts."""
     if isinstance(layer, keras.Sequential):
         norms = [isinstance(inner, keras.layers.BatchNormalization) for inner in layer.layers]
         return any(norms) and all(map(_passes_shifts_on, layer.layers[: norms.index(True)]))
@@ -464,7 +464,9 @@ _PASSING = (
 
 
 def _passes_shifts_on(layer: keras.Layer) -> bool:
-    """Whether a shift of every pixel comes out as a shift; a dilated convolution wider than its map is a 1x1 one.
+    """Return whether a layer turns a shift of every pixel into a shift.
+
+    A dilated convolution that is wider than its map acts like a 1x1 convolution.
 
     EfficientNet's dropout takes whole branches away, mostly those of no image.
     """

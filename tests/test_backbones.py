@@ -112,7 +112,7 @@ def test_features_at_stride_32_are_those_of_keras_applications(name, stored):
 
 
 def _tapped(model, tap):
-    """As `backbones._tapped`, in the network itself."""
+    """Return the tensor that a tap names in the original network, as `backbones._tapped` does in the clone."""
     if tap == "output":
         return model.output
     is_input = tap.startswith("before ")

@@ -1,4 +1,4 @@
-"""The search for the largest batch: doubling, bisection, the memory's line, and processes that are ended."""
+"""The search for the largest batch: doubling, bisection, the line through memory use, and terminated processes."""
 
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch, probe, batch_size):
         probe("sleep", batch_size)
 
 
-def test_how_a_process_ended_is_told(probe):
+def test_the_end_of_a_process_is_reported(probe):
     with pytest.raises(DoesNotTrain, match=r"^exit code 3 "):
         probe("leave")
     with pytest.raises(DoesNotTrain, match=r"^out of memory$"):

@@ -1,4 +1,4 @@
-"""Batches: every image equally often, whole batches, the same order from the same seed."""
+"""Batches: every image equally often, only full batches, the same order for the same seed."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The bootstrap keeps its promise on results whose truth is known: coverage, ties, ranks."""
+"""The bootstrap on simulated results with known truth: coverage, ties, ranks."""
 
 import numpy as np
 import pytest

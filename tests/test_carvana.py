@@ -1,4 +1,4 @@
-"""Carvana: no car on two sides of a split, masks alike from GIFs and from the table, faults by file and row."""
+"""Carvana: each car in one split, equal masks from GIFs and from the table, faults with file and row."""
 
 import shutil
 from collections import defaultdict
@@ -29,7 +29,7 @@ def splits_of_cars(dataset):
     return splits
 
 
-def test_the_views_of_a_car_are_on_one_side(folder):
+def test_the_views_of_a_car_are_in_one_split(folder):
     dataset = carvana.load(folder)
     splits = splits_of_cars(dataset)
     assert len(splits) == 6

@@ -58,7 +58,7 @@ def test_two_configurations_of_a_table(tmp_path):
     assert "configuration" in result.stdout and "arch" in result.stdout and "params: x 0.382" in result.stdout
 
 
-def test_one_seed_is_said(tmp_path):
+def test_one_seed_is_noted(tmp_path):
     result = bench("unet", "deeplab:resnet50", "--results", fake_results(tmp_path / "r", seeds=1))
     assert "not separable by seed: a side has one seed" in result.stdout
     line = next(line for line in result.stdout.splitlines() if line.startswith("train images per second"))
@@ -98,7 +98,7 @@ def test_likely_causes_come_first(tmp_path):
     assert next(d for d in found if d.name == "commit").other == "b" * 12
 
 
-def test_speed_alone_has_no_quality(tmp_path):
+def test_a_speed_only_trial_has_no_quality(tmp_path):
     for name, factor in (("a", 1), ("b", 3)):
         for seed in (0, 1):
             record, _ = fake_record(fake_config(seed=seed, measure="speed", dataset="none"), metrics={}, validation={})
@@ -128,7 +128,7 @@ def test_two_folders_with_several_pairs_are_one_table(tmp_path):
     assert cause == ["packages", "keras", "3.15.1", "4.0", "2", "of", "2"]
 
 
-def test_another_score(tmp_path):
+def test_another_score_can_be_compared(tmp_path):
     results = fake_results(tmp_path / "r", seeds=3)
     result = bench("unet", "deeplab:resnet50", "--results", results, "--rank-by", "pixel_accuracy")
     assert "\npixel accuracy 0." in result.stdout and "mean IoU" not in result.stdout
@@ -150,7 +150,7 @@ def test_rows_that_were_trained_alike_are_paired(tmp_path):
     assert result.exit_code == 0 and "2 pairs" not in result.stdout
 
 
-def test_other_images_are_said(tmp_path):
+def test_other_images_are_noted(tmp_path):
     old, new = write(tmp_path / "old"), tmp_path / "new"
     for seed in range(3):
         record, table = fake_record(fake_config(seed=seed))
@@ -245,7 +245,7 @@ def test_pairs_without_a_score_are_counted_by_themselves(of_all_kinds):
     assert "1.1x" in row and " inference " in result.stdout  # their inference is told too
 
 
-def test_pairs_of_speed_alone_have_no_columns_of_a_score(tmp_path):
+def test_pairs_of_speed_only_trials_have_no_score_columns(tmp_path):
     for name in "ab":
         for size in (8, 16):
             record, _ = fake_record(fake_config(measure="speed", batch_size=size), metrics={}, validation={})
@@ -279,7 +279,7 @@ def test_every_value_can_be_read(of_all_kinds, columns):
     assert ("+0.0000 [" in text) == (columns == 120)
 
 
-def test_titles_say_what_tells_the_pairs_apart(tmp_path):
+def test_titles_say_how_the_pairs_differ(tmp_path):
     for name in ("pets", "carvana"):
         for device in ("GPU 1", "GPU 2"):
             record, table = fake_record(fake_config(dataset=name))
@@ -299,7 +299,7 @@ def test_titles_say_what_tells_the_pairs_apart(tmp_path):
     ]
 
 
-def test_mistakes(tmp_path):
+def test_mistakes_are_one_line(tmp_path):
     results = fake_results(tmp_path / "r", seeds=1)
     for arguments, message in [
         (("unet", "nothing"), "It has: deeplab:resnet50; "),

@@ -185,7 +185,7 @@ def test_shapes_classes_are_common_enough_to_learn():
     assert (shares[1:] > 0.04).all()
 
 
-def test_shapes_can_not_be_told_by_colour():
+def test_shapes_can_not_be_classified_by_colour():
     """A linear model of a pixel's colour, fitted by least squares to one-hot labels, scores mIoU < 0.25."""
     dataset = shapes.load(None)
     rows = [dataset.read_at(sample, (32, 32)) for sample in dataset.samples]

@@ -1,4 +1,4 @@
-"""What a record says of its model, and the file of its layers."""
+"""The description of a model in its record, and the file of its layers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Downloads: the real manager against a server on this machine, and every way in which it can fail."""
+"""Downloads: the real manager with a local server, and every way in which it can fail."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Energy and the GPU's state by NVML, with a fake library: figures by hand, and the ways in which it can be missing."""
+"""Energy and GPU state by NVML, with a fake library: values by hand, and the ways in which NVML can be missing."""
 
 import os
 import sys

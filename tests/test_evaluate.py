@@ -1,4 +1,4 @@
-"""From predictions to the per-image table and its metrics, at the training size and at native size; tuning."""
+"""The per-image table and its metrics from predictions, at the training size and at native size; tuning."""
 
 from dataclasses import dataclass
 

@@ -26,7 +26,7 @@ def write(results, **parts):
     return write_trial(results, record, table, samples=0)
 
 
-def test_a_good_row_has_none(tmp_path):
+def test_a_good_row_has_no_flag(tmp_path):
     write(tmp_path)
     assert raised(tmp_path) == {}
     (group,) = groups(load_results(tmp_path))
@@ -64,7 +64,7 @@ def test_a_cause_raises_its_flag(tmp_path, parts, flag, evidence):
     assert flag in MEANINGS
 
 
-def test_harmless_states_raise_none(tmp_path):
+def test_harmless_states_raise_no_flag(tmp_path):
     state = {"throttle_reasons": ["idle", "application clocks setting"], "other_processes": 0}
     environment = {"device_before": state, "device_after": state}
     write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004})

@@ -1,4 +1,4 @@
-"""A folder of the user's own: classes named or inferred, masks as they were saved, splits by lists or by hash."""
+"""A user's own folder: named or inferred classes, masks in every format, splits by lists or by hash."""
 
 import json
 import re
@@ -286,7 +286,7 @@ def test_its_path_becomes_name_and_folder(here, any_backend, monkeypatch):
     assert catalog.dataset(config).name == "folder:mine"
 
 
-def test_two_folders_of_one_name_are_told_apart_and_a_moved_one_is_not(here, tmp_path, any_backend):
+def test_two_folders_of_one_name_differ_and_a_moved_one_does_not(here, tmp_path, any_backend):
     others = tmp_path / "a" / "mine", tmp_path / "b" / "mine"
     write_fake_folder(others[0], count=12, seed=0)
     write_fake_folder(others[1], count=12, seed=1)

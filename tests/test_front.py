@@ -1,4 +1,4 @@
-"""What a newcomer sees first: licence, citation, README, docs and the map of the code."""
+"""Test what a newcomer sees first: licence, citation, README, docs and the map of the code."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The regression gate on records made by code: what it lets pass, what it stops, and what it can't judge."""
+"""The regression gate on fake records: the changes that it passes, those it stops, and those it can't judge."""
 
 import json
 from dataclasses import replace
@@ -400,7 +400,7 @@ def test_a_baseline_of_a_newer_schema_is_refused(base):
         baseline.read_baseline(base)
 
 
-def test_nothing_that_ended_well_makes_no_baseline(tmp_path):
+def test_records_without_an_ok_trial_make_no_baseline(tmp_path):
     record = failed_record(fake_config("unet"))
     subjects, _ = baseline.from_results([folder(tmp_path / "new", [(record, None)])])
     with pytest.raises(BenchError, match="No trial is ok"):

@@ -1,4 +1,4 @@
-"""Grids: pictures and labels stay on one, whatever the policy, and `restore` goes back the same way."""
+"""Resizing: images and labels share one grid under every policy, and `restore` goes back the same way."""
 
 import cv2
 import numpy as np
@@ -19,12 +19,12 @@ def picture(height=60, width=90):
 
 
 def centre(weights, axis):
-    """Centre of mass in pixels, whose centres lie at halves."""
+    """Compute the centre of mass, in pixels whose centres lie at halves."""
     return (weights.sum(1 - axis) * (np.arange(weights.shape[axis]) + 0.5)).sum() / weights.sum()
 
 
 def expected_centre(size, policy, axis):
-    """Where the square's centre (21, 44) of 60 x 90 goes to, by the policy's definition."""
+    """Compute where the square's centre (21, 44) of 60 x 90 moves by the policy's definition."""
     scales = np.array(size) / (60, 90)
     if policy != "stretch":
         scales[:] = scales.min() if policy == "letterbox" else scales.max()

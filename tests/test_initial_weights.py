@@ -1,4 +1,4 @@
-"""Initial weights that are the same on every backend, and what comes of them."""
+"""Initial weights that are the same on every backend, and the trainings that start from them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Speed against another revision: a repository made by code, whose revisions take known times."""
+"""Speed against another revision, in a fake repository whose revisions take known times."""
 
 import os
 import subprocess
@@ -160,7 +160,7 @@ def test_an_installation_has_no_revisions(repository, monkeypatch):
 
 
 def timings(slowdown, *, noise=0.05, processes=3, pairs=15, seed=0):
-    """Both drift together by up to three times; each process and each timing has noise of its own."""
+    """Simulate timings of two revisions that drift together by up to three times; processes and timings have noise."""
     rng = np.random.default_rng(seed)
     drift = rng.uniform(0.01, 0.03, (processes, pairs))
     base, head = (

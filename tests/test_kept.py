@@ -1,4 +1,4 @@
-"""Whose weights stay in a results folder, with trials that are no processes."""
+"""The trials whose weights are kept in a results folder, with fake trials."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

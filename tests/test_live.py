@@ -1,4 +1,4 @@
-"""The live view and the plain lines, told the story of a run."""
+"""The live view and the plain lines, given the events of a run."""
 
 import io
 from dataclasses import replace

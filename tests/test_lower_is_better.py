@@ -1,7 +1,7 @@
-"""A score of which less is better is ranked, compared, gated and drawn the right way round, everywhere.
+"""A lower-is-better score is ranked, compared, gated and drawn in the right direction everywhere.
 
-The records are made by code. `near` has the smallest Hausdorff distances, `far` the largest, with the smallest mean IoU
-for `near`: whoever takes more of the distance for better, or ranks by mean IoU, has the opposite order.
+The records are fake. `near` has the smallest Hausdorff distances and the smallest mean IoU, `far` the largest: code
+that takes a larger distance for better, or ranks by mean IoU, gets the opposite order.
 """
 
 import csv

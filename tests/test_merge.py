@@ -1,4 +1,4 @@
-"""Results of several machines in one folder: each trial once, the good one, conflicts named, sources untouched."""
+"""Results of several machines merged into one folder: each trial once, conflicts named, sources untouched."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a child process says of models: sizes, stages, and whether weights and layers fit."""
+"""The facts of models that a child process finds: sizes, stages, and whether weights and layers fit."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_a_drawing_without_pydot_or_graphviz_is_one_line(monkeypatch, tmp_path, 
 
 
 def refusal(tmp_path, **options):
-    """What stops the trials before any of them is prepared."""
+    """Plan a trial that must be refused before any trial is prepared, and return the message."""
     with pytest.raises(BenchError) as error:
         plan([one(backbone="mobilenet_v2", **options)], ResultsFolder(tmp_path / "results"))
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""Each test says which packages it needs beyond those that every machine has, so that it is skipped without them."""
+"""Each test names the packages that it needs beyond those of every machine, so that it is skipped without them."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""The table of options: everything that knows an option is made from its field."""
+"""The table of options: everything about an option is generated from its field."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""Outside reference models: what is said where their package is missing, and what their blocks cost."""
+"""Outside reference models: the messages if their package is missing, and the operations of their blocks."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""The pack: the same bytes for everyone, written once, noticed when it or its sources change."""
+"""The pack: the same bytes for every reader, written once, rewritten when it or its sources change."""
 
 import json
 import os
@@ -312,7 +312,7 @@ def load(data_dir):
 """
 
 
-def test_a_plug_in_is_read_and_another_one_of_that_name_is_told_apart(tmp_path):
+def test_a_plug_in_is_read_and_another_one_of_that_name_has_another_pack(tmp_path):
     for number in (1, 7):
         path = tmp_path / str(number) / "squares.py"
         path.parent.mkdir()

@@ -1,4 +1,4 @@
-"""What is installed: the list of packages against the tree, and the guards of the two mapped folders."""
+"""The installed package: the list of packages against the tree, and the guards of the two mapped folders."""
 
 import subprocess
 import sys

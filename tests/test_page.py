@@ -1,7 +1,7 @@
 """The page in a real browser: sorting, filtering, limits, a shared address; no error, no request.
 
-Headless Chromium runs a script of ours inside the page and prints the page after it. `apt-get install chromium` or any
-Chrome brings the browser; without one these tests are skipped.
+Headless Chromium runs our script inside the page and then prints the page. Install it by `apt-get install chromium`, or
+use any Chrome; without a browser these tests are skipped.
 """
 
 import html
@@ -51,7 +51,7 @@ def browse(page: Path, folder: Path, *options: str, fragment: str = "") -> subpr
 
 
 def told(page: Path, folder: Path, script: str, fragment: str = "") -> list:
-    """What `script` puts into the list `told`; the page's policy is taken out, it would stop the script."""
+    """Return the list `told` as `script` fills it in the page, without the page's policy, which would block scripts."""
     text = re.sub(r"<meta http-equiv.*?>", "", page.read_text())
     code = f"<script>{{ const told = []; {TOOLS} {script}; document.title = JSON.stringify(told); }}</script>"
     changed = folder / "page.html"

@@ -1,4 +1,4 @@
-"""tests/peers: the plain PyTorch loop, how it is measured, and the ratios."""
+"""The peers of tests/peers: the plain PyTorch loop, its measurement, and the ratios."""
 
 import json
 import shutil

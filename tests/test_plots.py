@@ -1,4 +1,4 @@
-"""What the plots and lists of a report are made of: fronts, times to a score, images that set two rows apart."""
+"""The contents of a report's plots and lists: fronts, times to a score, images on which two rows differ most."""
 
 import re
 from dataclasses import replace
@@ -54,7 +54,7 @@ def test_a_configuration_keeps_its_look_in_every_plot():
     assert len(set(third.values())) == 3
 
 
-def test_looks_are_told_apart_in_a_plot_even_where_there_are_more_names_than_looks():
+def test_looks_differ_in_a_plot_even_if_there_are_more_names_than_looks():
     boards = [[f"{name}{i}" for i in range(HIGHLIGHTED + 2)] for name in "ab"]
     first, second, both = shared_looks([*boards, ["a0", "b0", "a1", "b1"]])
     assert len(first) == len(set(first.values())) == len(second) == HIGHLIGHTED

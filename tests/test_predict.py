@@ -1,4 +1,4 @@
-"""From pictures to probabilities: batches, tiles, and the way back to a picture's own size."""
+"""Predict probabilities for images: batches, tiles, and the way back to an image's native size."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""`bench prepare`: health reports, exported masks, parts of a data set, and what Kaggle's data needs."""
+"""`bench prepare`: health reports, exported masks, parts of a data set, and Kaggle downloads."""
 
 import json
 import sys

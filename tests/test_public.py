@@ -1,4 +1,4 @@
-"""Pictures that may not be published, in a local page and in one for the public."""
+"""Pictures that may not be published, in a local page and in a public one."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def results(tmp_path):
 
 
 def pictures(folder):
-    """How many pictures a report's page has, the files of pictures beside it, and the page."""
+    """Return the number of pictures in a report's page, the picture files beside it, and the page."""
     page = (folder / "index.html").read_text()
     files = [path.name for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]
     return page.count("data:image/"), files, page

@@ -1,4 +1,4 @@
-"""What is left under limits, on the command line; the page does the same in tests/test_page.py."""
+"""`bench recommend`: the configurations within limits; tests/test_page.py tests the same on the page."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def test_every_limit_has_an_option(results):
         assert line in result.stdout
 
 
-def test_what_was_not_measured_keeps_no_limit(tmp_path):
+def test_a_value_that_was_not_measured_fails_its_limit(tmp_path):
     record, table = fake_record(fake_config())
     write_trial(tmp_path, replace(record, speed={}), table)
     (group,) = groups(load_results(tmp_path))
@@ -75,12 +75,12 @@ def test_what_was_not_measured_keeps_no_limit(tmp_path):
         (("--max-params", "many"), "--max-params is 'many'"),
     ],
 )
-def test_mistakes(results, arguments, message):
+def test_mistakes_are_one_line(results, arguments, message):
     result = bench(results, *arguments)
     assert result.exit_code == 2 and message in result.stderr
 
 
-def test_nothing_to_recommend(tmp_path):
+def test_a_folder_with_nothing_to_recommend_is_one_line(tmp_path):
     empty = fake_results(tmp_path / "r", nets=0)
     result = bench(empty)
     assert result.exit_code == 2 and "nothing to recommend" in result.stderr

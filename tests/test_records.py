@@ -54,7 +54,7 @@ def test_a_failed_record_is_replaced(tmp_path):
     assert read_record(folder).status == "ok" and len(load([tmp_path]).trials) == 1
 
 
-def test_running_and_abandoned_trials_are_told_apart(tmp_path):
+def test_running_and_abandoned_trials_are_distinguished(tmp_path):
     store = ResultsFolder(tmp_path)
     store.create()
     for name in ("alive", "dead"):

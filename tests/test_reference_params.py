@@ -1,7 +1,7 @@
-"""Our parameter counts beside those of published implementations: every difference has its reason, in numbers.
+"""Our parameter counts against those of published implementations: every difference is explained in numbers.
 
-reference_params.json has the counts with their origin; each function below computes from the layers of our model what
-we have more (or less) than the implementation, reason by reason, and the sum must be the whole difference.
+reference_params.json has the counts with their origin. Each function below computes, from the layers of our model, how
+many more (or fewer) parameters we have for each reason; the sum must be the whole difference.
 """
 
 import importlib.util
@@ -29,13 +29,13 @@ def size(model: keras.Model, *prefixes: str) -> int:
 
 
 def biases(model: keras.Model, prefix: str) -> int:
-    """Biases of the convolutions in front of a batch norm; the implementations have none."""
+    """Count the biases of convolutions in front of a batch norm; the other implementations have none."""
     chosen = [layer for layer in model.layers if layer.name.startswith(prefix) and getattr(layer, "use_bias", False)]
     return sum(math.prod(layer.bias.shape) for layer in chosen)
 
 
 def kernels(model: keras.Model, theirs: dict[str, int]) -> int:
-    """What our kernels have more because their inputs have other channels than `theirs`, by layer."""
+    """Count the parameters that our kernels have more because their inputs have other channels than `theirs`."""
     more = 0
     for name, channels in theirs.items():
         kernel = model.get_layer(name).kernel.shape  # (height, width, in, out)

@@ -1,4 +1,4 @@
-"""The report: what stands in it, that nothing in a record can break it, that it works in a browser."""
+"""The report: its contents, and that no record can break it."""
 
 import csv
 import hashlib
@@ -109,7 +109,7 @@ def hostile(tmp_path_factory) -> tuple[Path, str]:
     return folder / "out", written[0].read_text()
 
 
-def test_files(report):
+def test_the_report_writes_its_files(report):
     names = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
     plots = ("curves-train_seconds", "curves-images", "curves-epochs", "loss-train_seconds")
     plots += ("train_images_per_second", "inference_images_per_second", "latency_ms_p95", "peak_memory_mib", "params")
@@ -298,7 +298,7 @@ def test_a_held_up_trial_is_marked(tmp_path):
     assert cell.warn and "held up" in cell.title
 
 
-def test_mixed_versions_are_told(tmp_path):
+def test_mixed_versions_are_named(tmp_path):
     for seed, version in enumerate(("3.15.0", "3.15.1")):
         record, _ = fake_record(fake_config(seed=seed))
         record = replace(record, environment={**record.environment, "versions": {"keras": version}})
@@ -392,7 +392,7 @@ def test_only_our_old_plots_are_removed(tmp_path):
     assert not names & {"2-cars-peak_memory_mib.png", "2-cars-curves-images.svg"}
 
 
-def test_an_edited_plugin_is_told_apart(tmp_path):
+def test_an_edited_plugin_is_another_configuration(tmp_path):
     for number, digits in enumerate(("aaaaaaaaaaaa", "bbbbbbbbbbbb")):
         record, _ = fake_record(fake_config(plugin="net.py"), key=f"key{number}")
         write_trial(tmp_path / "results", replace(record, configuration=digits))

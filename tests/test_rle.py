@@ -1,4 +1,4 @@
-"""Run-length text: by hand, round trips, the fast way against a naive one, and what a broken text says."""
+"""Run-length text: by hand, round trips, the fast code against a naive one, and the errors of a broken text."""
 
 import csv
 import time

@@ -1,4 +1,4 @@
-"""The runner's decisions, with trials that are no processes: what is run, kept, retried and left alone."""
+"""The runner's decisions with fake trials: which are run, kept, retried and left alone."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""From a finished trial back: its weights scored again, applied to pictures, taken as a start. Real trials, once."""
+"""Use finished trials again: score their weights, apply them to images, start from them. Real trials, run once."""
 
 import csv
 import json
@@ -97,7 +97,7 @@ def record_before(trials):
 
 @pytest.fixture(scope="module")
 def found(place, trials, record_before, quick_backend):
-    """What every command said, all run in one process on the trials' backend."""
+    """Return the result of every command; all run in one process on the trials' backend."""
     results = ["--results", str(place / "r")]
     pictures, binary = str(place / "pictures"), trials["pets-binary"].folder.name
     commands = {
@@ -136,7 +136,7 @@ def found(place, trials, record_before, quick_backend):
 
 
 def evaluation(trial, split, size):
-    """What `bench evaluate` left of the trial's own data, and the table beside it."""
+    """Return the file that `bench evaluate` wrote for the trial's own data, and the table beside it."""
     mark = trial.record.dataset["fingerprint"][:8]
     file = trial.folder / "evaluations" / f"pets-binary_{split}_{size}_{mark}.json"
     return json.loads(file.read_text()), read_table(file.with_suffix(".parquet"))

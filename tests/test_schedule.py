@@ -1,4 +1,4 @@
-"""The learning rate by the share of the budget that is used."""
+"""The learning rate as a function of the used fraction of the budget."""
 
 import pytest
 

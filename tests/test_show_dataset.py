@@ -1,4 +1,4 @@
-"""`bench show-dataset`: counts, balance, sizes, and a sheet of pictures."""
+"""`bench show-dataset`: counts, balance, sizes, and a sheet of images."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`bench speed`: trials without training and data in real processes, how they end badly, and how rates are taken."""
+"""`bench speed`: trials without training or data in real processes, their failures, and how rates are measured."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def trial(tmp_path_factory, quick_backend):
     return stored
 
 
-def test_a_trial_of_speed_measures_everything_without_data(trial):
+def test_a_speed_only_trial_measures_everything_without_data(trial):
     record = trial.record
     assert (record.status, record.reason) == ("ok", "")
     speed = record.speed
@@ -73,7 +73,7 @@ def test_the_search_stands_beside_the_memory_of_the_trial(trial):
     assert memory["peak_memory_mib"] > 0 and math.isfinite(memory["memory_per_image_mib"])
 
 
-def test_the_ledger_of_a_trial_of_speed_adds_up(trial):
+def test_the_ledger_of_a_speed_only_trial_adds_up(trial):
     seconds = sum(trial.record.ledger.values())
     assert seconds == pytest.approx(trial.record.wall_seconds, rel=0.01, abs=1.0)
     assert trial.record.ledger["train"] >= trial.record.training["train_seconds"]

@@ -1,4 +1,4 @@
-"""Speed-only trials in tables and reports: their own section, no ranks, nothing of them in a leaderboard."""
+"""Speed-only trials in tables and reports: their own section, no ranks, and not in any leaderboard."""
 
 from dataclasses import replace
 

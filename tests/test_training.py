@@ -1,4 +1,4 @@
-"""The budget's clock and real learning: short trainings in this process."""
+"""The budget's meter and real learning, by short trainings in this process."""
 
 from itertools import islice
 

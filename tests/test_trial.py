@@ -1,4 +1,4 @@
-"""Real trials in real processes: what they record, and how they end when something goes wrong."""
+"""Real trials in real processes: their records, and how they end when something goes wrong."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a leaderboard says of its ranks: paired intervals from the trials' tables, and what it says without them."""
+"""The uncertainty of a leaderboard's ranks: paired intervals from the trials' tables, and ranks without them."""
 
 import re
 from dataclasses import replace
@@ -65,7 +65,7 @@ def ranked(results):
     return group
 
 
-def test_rows_that_cannot_be_told_apart_share_a_rank(results):
+def test_statistically_tied_rows_share_a_rank(results):
     group = ranked(results)
     assert [(row.rank, row.ranks) for row in group.ranked] == [(1, (1, 2)), (1, (1, 2)), (3, (3, 3))]
     assert [row.cells["rank"].text for row in group.ranked] == ["1 (1–2)", "1 (1–2)", "3"]  # noqa: RUF001
@@ -184,8 +184,8 @@ def test_a_group_without_the_score_is_ranked_by_mean_iou(results):
     assert group.metric.name == "mean_iou" and "airbus_f2" not in group.columns
 
 
-def test_images_of_one_group_say_nothing(tmp_path):
-    """All pictures of one car: nothing can be drawn."""
+def test_images_of_one_group_separate_no_rows(tmp_path):
+    """If all images belong to one group, the bootstrap can't resample groups."""
     for arch in QUALITIES:
         for seed in range(2):
             folder = write(tmp_path, arch, seed)

@@ -1,4 +1,4 @@
-"""What U-Net's parameters change."""
+"""The effects of U-Net's parameters."""
 
 import keras
 import numpy as np

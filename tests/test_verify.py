@@ -1,4 +1,4 @@
-"""`bench verify`: the prediction interval, and what is said of a new run."""
+"""`bench verify`: the prediction interval, and the verdict on a new run."""
 
 from dataclasses import replace
 
@@ -76,7 +76,7 @@ def test_quality_outside_fails_and_names_what_differs(bench):
     assert "What differs" in result.stdout and "4.0" in result.stdout and "3.15.1" in result.stdout
 
 
-def test_a_slower_run_is_told_but_no_failure(bench):
+def test_a_slower_run_is_reported_but_no_failure(bench):
     speed = {"train_images_per_second": 4.0}
     result, _, _ = bench(RUN, speed=speed)
     assert result.exit_code == 0, result.output
