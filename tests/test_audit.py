@@ -192,8 +192,10 @@ def results(tmp_path):
 def test_the_command_shows_where_the_ranking_depends_on_it(results, tmp_path):
     result = bench(results, "--out", tmp_path / "audit.csv")
     assert result.exit_code == 0, result.output
-    assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
-    (line,) = (line for line in result.stdout.splitlines() if line.startswith("- coarse is better than fine by: "))
+    assert "The leader depends on the definition. 1 of 1 pairs are ordered differently" in result.stdout
+    (line,) = (
+        line for line in result.stdout.splitlines() if line.startswith("- coarse is better than fine according to: ")
+    )
     assert "mean IoU of the split, border left out (significantly)" in line
     assert "mean dice" not in line
     rows = list(csv.DictReader((tmp_path / "audit.csv").read_text().splitlines()))
@@ -217,8 +219,8 @@ def test_one_seed_is_never_sure(tmp_path):
     write(tmp_path, "fine", 0, by_border(80, 16, 0))
     write(tmp_path, "coarse", 0, by_border(95, 6, 0))
     result = bench(tmp_path)
-    assert "- coarse is better than fine by: " in result.stdout and "(significantly)" not in result.stdout
-    assert "The leader depends on the definition, though by none significantly." in result.stdout
+    assert "- coarse is better than fine according to: " in result.stdout and "(significantly)" not in result.stdout
+    assert "The leader depends on the definition, but no difference is significant." in result.stdout
 
 
 def test_classes_are_the_records_own_in_their_order(results):
@@ -270,7 +272,7 @@ def test_other_images_are_not_compared(results):
         pd.read_parquet(path).assign(name=[f"other_{n}" for n in range(20)]).to_parquet(path)
     result = bench(results)
     assert result.exit_code == 1 and "other test images than most" in result.stderr
-    assert "0 of 0 pairs stand in another order" in result.stdout
+    assert "0 of 0 pairs are ordered differently" in result.stdout
 
 
 def test_the_best_one_on_other_images_leaves_the_rest_comparable(results):
@@ -281,8 +283,8 @@ def test_the_best_one_on_other_images_leaves_the_rest_comparable(results):
     result = bench(results)
     first, second = result.stderr.splitlines()
     assert first == f"Mismatch: {path.name}: other test images than most" and "dice is 0." in second
-    assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
-    assert "Left out, for want of a usable table: 1 of 3 configurations." in result.stdout
+    assert "The leader depends on the definition. 1 of 1 pairs are ordered differently" in result.stdout
+    assert "Left out because they have no usable table: 1 of 3 configurations." in result.stdout
 
 
 def test_a_record_without_a_seed_leaves_the_others(results):
@@ -295,7 +297,7 @@ def test_a_record_without_a_seed_leaves_the_others(results):
     assert result.exit_code == 1
     first, second = result.stderr.splitlines()
     assert first == f"Mismatch: {folder.name}: no seed in the record, so its table is not used" and "dice" in second
-    assert "The leader depends on the definition. 1 of 1 pairs stand in another order" in result.stdout
+    assert "The leader depends on the definition. 1 of 1 pairs are ordered differently" in result.stdout
 
 
 def test_a_record_without_classes_goes_by_those_of_its_metrics(results):

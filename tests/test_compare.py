@@ -204,7 +204,7 @@ def test_two_configurations_of_a_speed_table(tmp_path):
     assert "unet, batch size 8 -> unet, batch size 16 (Speed at 128x128" in result.stdout
     assert "train images per second: x 2" in result.stdout and "batch size" in result.stdout
     result = bench("unet", "segnet", "--results", tmp_path)
-    assert result.exit_code == 2 and "It has: unet, batch size 16; unet, batch size 8." in result.stderr
+    assert result.exit_code == 2 and "Its configurations: unet, batch size 16; unet, batch size 8." in result.stderr
 
 
 @pytest.fixture
@@ -302,8 +302,11 @@ def test_titles_say_how_the_pairs_differ(tmp_path):
 def test_mistakes_are_one_line(tmp_path):
     results = fake_results(tmp_path / "r", seeds=1)
     for arguments, message in [
-        (("unet", "nothing"), "It has: deeplab:resnet50; "),
-        (("deeplab", "unet"), "'deeplab' may be deeplab:resnet50; deeplab:mobilenet_v2. Give a whole label."),
+        (("unet", "nothing"), "Its configurations: deeplab:resnet50; "),
+        (
+            ("deeplab", "unet"),
+            "'deeplab' matches several configurations: deeplab:resnet50; deeplab:mobilenet_v2. Give a whole label.",
+        ),
     ]:
         result = bench(*arguments, "--results", results)
         assert result.exit_code == 2 and message in result.stderr, result.output

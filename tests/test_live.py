@@ -62,7 +62,7 @@ def test_plain_lines_tell_start_each_validation_and_end():
         "unet:resnet50 on pets, seed 0: 20% of the budget, loss 0.500, validation mean IoU 0.400, 100 images/s",
         f"unet:resnet50 on pets, seed 0: ok: mean IoU 0.742, {speed:.0f} images/s, 71 s",
         "unet:resnet50 on pets, seed 1: failed: ValueError: [boom]",
-        "unet:resnet50 on pets, seed 2: left to another runner, which works on it",
+        "unet:resnet50 on pets, seed 2: skipped, because another runner is working on it",
     ]
 
 

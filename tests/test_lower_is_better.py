@@ -149,7 +149,7 @@ def test_the_audit_ranks_by_it_the_right_way_round(results, tmp_path):
     reversed_pairs = {(r.above, r.below): r for r in found.reversals() if name in r.definitions}
     assert set(reversed_pairs) == {(0, 1), (0, 2), (1, 2)}  # better by mean IoU, worse by the distance
     assert name in reversed_pairs[0, 2].significant and name not in reversed_pairs[1, 2].significant
-    assert "near is better than far by: " in bench("audit", results, "--out", tmp_path / "audit.csv")
+    assert "near is better than far according to: " in bench("audit", results, "--out", tmp_path / "audit.csv")
     rows = csv.DictReader((tmp_path / "audit.csv").read_text().splitlines())
     ranks = {row["configuration"]: row["rank"] for row in rows if row["definition"] == name}
     assert ranks == {"near": "1", "middle": "2", "far": "3"}

@@ -61,7 +61,7 @@ def test_a_healthy_folder_can_be_trained_on(folder):
     assert sum(float(table[str(label)][1].rstrip("%")) for label in range(3)) == pytest.approx(100, abs=0.02)
     assert table["1"][2] == "20"
     assert "sizes (height x width): 40 x 50 (20)" in output
-    assert table["unmatched or missing files"] == ["0"]
+    assert table["missing or unmatched files"] == ["0"]
     assert "Training can begin." in output
 
 
@@ -77,10 +77,10 @@ def test_every_kind_of_problem_is_counted_and_named(folder):
     code, output = bench("prepare", f"folder:{folder}", "--check")
     table = rows(output)
     assert code == 1
-    assert table["unmatched or missing files"] == ["2"]
-    assert table["masks of another size"] == ["1"]
-    assert table["label values that are no class"] == ["1"]
-    assert table["can't be read"] == ["1"]
+    assert table["missing or unmatched files"] == ["2"]
+    assert table["masks of another size than their image"] == ["1"]
+    assert table["label values without a class"] == ["1"]
+    assert table["unreadable files"] == ["1"]
     assert table["classes that no image has"] == ["1: sky"]
     for text in (
         f"{folder / 'images' / 's0.*'}: missing",
@@ -88,7 +88,7 @@ def test_every_kind_of_problem_is_counted_and_named(folder):
         f"{masks / 's2.png'}: the mask has 9x9 pixels, its image 40x50",
         f"{masks / 's3.png'}: the values [7] are not classes. Accepted: 0, 1, 2, 3",
         f"{picture}: can't be decoded",
-        "Training would fail: mend this, or leave it out with --skip-corrupt.",
+        "Training would fail: fix the files, or leave them out with --skip-corrupt.",
     ):
         assert text in output
     assert not (folder.parent / "cache" / "packs").exists()
@@ -106,7 +106,7 @@ def test_a_split_that_is_left_empty_would_fail(folder):
     (folder / "images" / "s3.jpg").unlink()
     code, output = bench("prepare", f"folder:{folder}", "--check", "--skip-corrupt")
     assert code == 1
-    assert "No image is left to test." in output
+    assert "No images are left in the split test." in output
     assert "note: 16 of 20 images are in no list and left out" in output
     code, output = bench("prepare", f"folder:{folder}", "--skip-corrupt", "--image-size", "16")
     assert code == 2
@@ -306,7 +306,7 @@ def test_a_run_says_what_it_would_download_and_fetches_nothing_yet(kagglehub, mo
     arguments = ("run", "--arch", "unet", "--dataset", "airbus", "--dry-run", "--results", tmp_path / "results")
     code, output = bench(*arguments)
     assert code == 0
-    assert "airbus: 29.3 GiB are downloaded from Kaggle." in output
+    assert "airbus: 29.3 GiB will be downloaded from Kaggle." in output
     kagglehub.config.get_kaggle_credentials = lambda: None
     code, output = bench(*arguments)
     assert code == 2

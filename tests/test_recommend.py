@@ -24,13 +24,16 @@ def bench(*arguments):
 def test_without_limits_the_tied_are_marked(results):
     result = bench(results)
     assert result.exit_code == 0, result.output
-    assert "Take one of the 4 marked *: they are not significantly different. 5 of 5 keep the limits." in result.stdout
+    assert (
+        "Take one of the 4 marked *: they are not significantly different. 5 of 5 are within the limits."
+        in result.stdout
+    )
 
 
 def test_limits_leave_what_keeps_them(results):
     result = bench(results, "--max-latency-ms", 25, "--max-memory-mib", 1000, "--dataset", "pets")
     assert "unet:mobilenet_v2" in result.stdout and "deeplab:mobilenet_v2" in result.stdout
-    assert "resnet50" not in result.stdout and "2 of 5 keep the limits" in result.stdout
+    assert "resnet50" not in result.stdout and "2 of 5 are within the limits" in result.stdout
 
 
 def test_another_score_chooses_another_best(tmp_path):
@@ -71,7 +74,7 @@ def test_a_value_that_was_not_measured_fails_its_limit(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--dataset", "cats"), "There are no results on the data set 'cats'. There are some on: pets."),
+        (("--dataset", "cats"), "There are no results on the data set 'cats'. Data sets with results: pets."),
         (("--max-params", "many"), "--max-params is 'many'"),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_sheet_is_a_picture_of_the_data(tmp_path):
     file = tmp_path / "sheet.png"
     code, output = bench("show-dataset", "airbus", "--data-dir", folder, "--contact-sheet", file)
     assert code == 0
-    assert "pictures of airbus may not be published" in output
+    assert "images of airbus may not be published" in output
     with Image.open(file) as sheet:
         assert sheet.width == SHEET_COLUMNS * (2 * SHEET_SIDE + 6)
         pixels = np.asarray(sheet).reshape(-1, 3).astype(int)

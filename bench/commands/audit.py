@@ -1,4 +1,4 @@
-"""`bench audit`: whether the ranking depends on how the score is defined."""
+"""`bench audit`: show whether the ranking depends on how the score is defined."""
 
 import math
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from bench.report.table_model import Group
     from bench.results.analysis.definition_audit import Audit
 
-_MOST_MISMATCHES = 10
-_MOST_REVERSALS = 8
-_MOST_NAMED = 6  # definitions
+_MOST_MISMATCHES = 10  # printed of a results folder
+_MOST_REVERSALS = 8  # printed of a table
+_MOST_NAMED = 6  # definitions named per reversed pair
 _COLUMNS = ("table", "configuration", "definition", "score", "interval_low", "interval_high", "rank")
 _CAPTION = (
-    "reversed: pairs in another order than by the first definition; significant: those of them whose difference is "
-    "significant by both definitions (its 95 % interval leaves out 0)."
+    "reversed: pairs that this definition orders differently from the first one; significant: reversed pairs whose "
+    "difference is significant by both definitions (its 95 % interval excludes 0)."
 )
 
 
@@ -35,8 +35,7 @@ def audit(
 ) -> None:
     """Compute every definition of the score that the per-image tables allow, and show where the ranking depends on it.
 
-    Exit code 1: a record's values are not those of its table, or a table is not used (unreadable, of other classes, of
-    other images than most, of a record without a seed).
+    Exit code 1: a record and its table differ, or a table can't be used (unreadable, other classes or images, no seed).
     """
     from bench.report.leaderboard import groups
     from bench.results.analysis.definition_audit import audit as audit_group
@@ -69,7 +68,7 @@ def _show(group: "Group", audited: "Audit") -> None:
 
     console = output()
     if not audited.definitions:
-        console.print(f"{group.title}: no per-image table can be used.", markup=False, highlight=False)
+        console.print(f"{group.title}: there is no usable per-image table.", markup=False, highlight=False)
         return
     table = plain_table(group.title, (_CAPTION,))
     table.add_column("definition")
@@ -88,7 +87,7 @@ def _show(group: "Group", audited: "Audit") -> None:
 
 
 def told(group: "Group", audited: "Audit") -> Iterator[str]:
-    """Say in sentences what of the ranking depends on the definition."""
+    """Yield sentences that say how the ranking depends on the definition."""
     import numpy as np
 
     from bench.results.clean_text import shorten
@@ -98,18 +97,18 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
     lead = "Every definition has the same leader."
     if len(leaders) > 1:
         significant = any(reversal.significant for reversal in reversals if reversal.above == audited.best(0))
-        lead = f"The leader depends on the definition{'' if significant else ', though by none significantly'}."
-    yield f"{lead} {len(reversals)} of {math.comb(known, 2)} pairs stand in another order by some definition."
+        lead = f"The leader depends on the definition{'' if significant else ', but no difference is significant'}."
+    yield f"{lead} {len(reversals)} of {math.comb(known, 2)} pairs are ordered differently by at least one definition."
     if left_out := len(group.ranked) - known:
-        yield f"Left out, for want of a usable table: {left_out} of {len(group.ranked)} configurations."
+        yield f"Left out because they have no usable table: {left_out} of {len(group.ranked)} configurations."
     for reversal in reversals[:_MOST_REVERSALS]:
         above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
         others = [name for name in reversal.definitions if name not in reversal.significant]
         names = [*(f"{name} (significantly)" for name in reversal.significant), *others]
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield f"- {below} is better than {above} by: {'; '.join(names[:_MOST_NAMED])}{more}."
+        yield f"- {below} is better than {above} according to: {'; '.join(names[:_MOST_NAMED])}{more}."
     if len(reversals) > _MOST_REVERSALS:
-        yield f"- and {len(reversals) - _MOST_REVERSALS} pairs more; --out writes all values."
+        yield f"- and {len(reversals) - _MOST_REVERSALS} more pairs; --out FILE writes all values."
 
 
 def _write(path: Path, found: "list[tuple[Group, Audit]]") -> None:

@@ -1,4 +1,4 @@
-"""`bench check`: the regression gate."""
+"""`bench check`: run the regression gate."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASELINE = DEFAULT_RESULTS / "baseline.json"
 DEFAULT_GRID = Path("gate")  # the preset that the stored baseline was made with
-_RECORDS, _SPEED, _OUT = "The records", "Speed, against another revision of the code", "Output"
+_RECORDS, _SPEED, _OUT = "Records", "Speed compared with another revision", "Output"
 
 
 def check(
@@ -28,54 +28,58 @@ def check(
         list[Path] | None, typer.Argument(help="Results folders. Default: results.", show_default=False)
     ] = None,
     baseline: Annotated[
-        Path, typer.Option(help="What they are compared with.", rich_help_panel=_RECORDS)
+        Path, typer.Option(help="The file that the records are compared with.", rich_help_panel=_RECORDS)
     ] = DEFAULT_BASELINE,
     update: Annotated[
-        bool, typer.Option("--update", help="Make them the new baseline.", rich_help_panel=_RECORDS)
+        bool, typer.Option("--update", help="Make the records the new baseline.", rich_help_panel=_RECORDS)
     ] = False,
     reason: Annotated[
-        str, typer.Option(help="Why; written into the baseline by --update.", rich_help_panel=_RECORDS)
+        str, typer.Option(help="The reason for --update; it is written into the baseline.", rich_help_panel=_RECORDS)
     ] = "",
     limits: Annotated[
         Path | None,
         typer.Option(
-            help="A TOML file: for each metric which way is worse, and by how much it may get so.", show_default=False
+            help="A TOML file that sets, for each metric, which direction counts as worse and how much change is "
+            "allowed.",
+            show_default=False,
         ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="REV",
-            help="Time this code and that git revision in turn. Records are compared only if RESULTS are named too.",
+            help="Time this code and this git revision in turn. Records are then compared only if RESULTS are given.",
             rich_help_panel=_SPEED,
             show_default=False,
         ),
     ] = None,
     config: Annotated[
-        Path, typer.Option(help="The grid that is timed, as for bench run; seeds are left out.", rich_help_panel=_SPEED)
+        Path, typer.Option(help="The grid to time, as for bench run; its seeds are ignored.", rich_help_panel=_SPEED)
     ] = DEFAULT_GRID,
     arch: Annotated[
-        str | None, typer.Option(help="Only these architectures of the grid.", rich_help_panel=_SPEED)
+        str | None, typer.Option(help="Time only these architectures of the grid.", rich_help_panel=_SPEED)
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="Backends in place of the grid's.", rich_help_panel=_SPEED)
+        str | None, typer.Option(help="Backends to use instead of the grid's.", rich_help_panel=_SPEED)
     ] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="How often both processes are started.", rich_help_panel=_SPEED)
+        int, typer.Option(min=1, help="How many times the two processes are started.", rich_help_panel=_SPEED)
     ] = 5,
     pairs: Annotated[
-        int, typer.Option(min=2, help="Pairs of timings with each two processes.", rich_help_panel=_SPEED)
+        int, typer.Option(min=2, help="Pairs of timings in each pair of processes.", rich_help_panel=_SPEED)
     ] = 9,
     markdown: Annotated[
-        Path | None, typer.Option(help="Also write Markdown.", rich_help_panel=_OUT, show_default=False)
+        Path | None,
+        typer.Option(help="Also write the result to this Markdown file.", rich_help_panel=_OUT, show_default=False),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(help="Also write JUnit XML.", rich_help_panel=_OUT, show_default=False)
+        Path | None,
+        typer.Option(help="Also write the result to this JUnit XML file.", rich_help_panel=_OUT, show_default=False),
     ] = None,
 ) -> None:
-    """Compare records with a baseline, or the speed of this code with another revision's.
+    """Compare records with a baseline, or the speed of this code with that of another revision.
 
-    Exit codes: 0 no regression, 1 a regression, 3 something can't be compared (each says why).
+    Exit code 0: no regression; 1: a regression; 3: something can't be compared, and the table says why.
 
     bench run --config gate --results gate && bench check gate
     """
@@ -83,7 +87,7 @@ def check(
     from bench.results.gate.limits import read_limits
 
     if update != bool(reason.strip()):
-        raise BenchError("--update and --reason TEXT go together: the reason is written into the baseline.")
+        raise BenchError("Give --update and --reason TEXT together: the reason is written into the baseline.")
     known = read_limits(limits)
     lines: list[Line] = []
     if against:
@@ -96,7 +100,7 @@ def check(
 
 
 def _records(results: Sequence[Path], file: Path, limits: "Sequence[Limit]", reason: str) -> "list[Line]":
-    """Compare with the baseline, then replace it where a reason is given."""
+    """Compare the records with the baseline, then replace it if a reason is given."""
     from bench.profiling.environment import host_environment
     from bench.results.gate import baseline, judge
 
@@ -135,7 +139,12 @@ def _speed(
 
 
 def _grid(file: Path, only: str | None, options: dict[str, Any]) -> "list[TrialConfig]":
-    """The grid's configurations, each once: seeds don't change speed. `only`: architectures, with commas."""
+    """Return the grid's configurations, each once because seeds don't change speed.
+
+    Args:
+        file: a TOML file, or the name of a preset.
+        only: the names of architectures, separated by commas; None: all.
+    """
     from dataclasses import replace
 
     from bench.config import given, grid, presets

@@ -1,4 +1,4 @@
-"""`bench compare`: two configurations, or two results folders, side by side."""
+"""`bench compare`: compare two configurations, or two results folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     Tables = Sequence[tuple[str, Sequence[Row | SpeedRow]]]  # a title and its rows
 
-_MOST_NAMED = 12
+_MOST_NAMED = 12  # labels in an error message
 
 
 def compare(
     one: Annotated[str, typer.Argument(help="A results folder, or a configuration's label, such as unet:resnet50.")],
-    other: Annotated[str, typer.Argument(help="What is compared with it: of the same kind.")],
+    other: Annotated[str, typer.Argument(help="What it is compared with: a second folder or label.")],
     results: Annotated[
-        Path, typer.Option(help="Where the trials of two configurations are; not used for two folders.")
+        Path, typer.Option(help="The results folder with both configurations; not used for two folders.")
     ] = DEFAULT_RESULTS,
     rank_by: Annotated[
-        str, typer.Option(help="Score that is compared: mean_iou, dice, ... or a data set's own metric.")
+        str, typer.Option(help="The score to compare: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
-    """Say how much better and faster the second is, with an interval, and in what the two differ.
+    """Show how much better and faster the second one is, with confidence intervals, and in which settings they differ.
 
     bench compare unet deeplab:resnet50 --results results
 
@@ -61,10 +61,10 @@ def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     first, second = map(pool, frames)
     found = pairs(first, second)
     if not found:
-        raise BenchError(f"'{one}' and '{other}' have no configuration in common that is ok in both.")
+        raise BenchError(f"'{one}' and '{other}' have no configuration in common with ok trials in both.")
     alone = [sum(m.seeds > 0 for m in some) - len(found) for some in (first, second)]
     if any(alone):
-        warn(f"Not compared, for they are in one folder only: {alone[0]} of '{one}', {alone[1]} of '{other}'.")
+        warn(f"Not compared because they are in one folder only: {alone[0]} in '{one}', {alone[1]} in '{other}'.")
     titles = pair_titles([pair[0] for pair in found])
     return [compare(title, *pair, metric) for title, pair in zip(titles, found, strict=True)]
 
@@ -78,14 +78,14 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     metric = metric_named(rank_by, frame)
     tables: Tables = [(group.title, group.ranked) for group in groups(frame, metric)]
     speeds: Tables = [(board.title, board.rows) for board in speed_boards(frame)]
-    # The same label may stand in both kinds: quality is what is asked for where there is any.
+    # Both kinds of table may have the same label. Those with scores come first: most users ask for quality.
     found = _of_tables(one, other, tables, metric) or _of_tables(one, other, speeds, metric)
     if not found:
         labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
         more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
         raise BenchError(
-            f"'{one}' and '{other}' are no two results folders, nor two configurations of one table in '{results}'. "
-            f"It has: {'; '.join(labels[:_MOST_NAMED]) or 'none'}{more}."
+            f"'{one}' and '{other}' are neither two results folders nor two configurations of one table in "
+            f"'{results}'. Its configurations: {'; '.join(labels[:_MOST_NAMED]) or 'none'}{more}."
         )
     return found
 
@@ -101,7 +101,7 @@ def _of_tables(one: str, other: str, tables: "Tables", metric: "Metric") -> "lis
 
 
 def _pairs(one: str, other: str, rows: "Sequence[Row | SpeedRow]") -> "list[tuple[Row | SpeedRow, Row | SpeedRow]]":
-    """The rows of the two labels; where several are meant, those that agree in all but architecture and weights."""
+    """Return pairs of rows with the two labels; if several rows match, those that were trained with equal settings."""
     sides = [_begin(text, rows) for text in (one, other)]
     if not all(sides) or all(len(side) == 1 for side in sides):
         return list(zip(*sides, strict=False))
@@ -109,17 +109,18 @@ def _pairs(one: str, other: str, rows: "Sequence[Row | SpeedRow]") -> "list[tupl
     if len({id(a) for a, _ in alike}) == len({id(b) for _, b in alike}) == len(alike) > 0:
         return alike
     text, side = next((text, side) for text, side in zip((one, other), sides, strict=True) if len(side) > 1)
-    raise BenchError(f"'{text}' may be {'; '.join(row.label for row in side[:_MOST_NAMED])}. Give a whole label.")
+    matches = "; ".join(row.label for row in side[:_MOST_NAMED])
+    raise BenchError(f"'{text}' matches several configurations: {matches}. Give a whole label.")
 
 
 def _begin(text: str, rows: "Sequence[Row | SpeedRow]") -> "list[Row | SpeedRow]":
-    """The row of that label, or all that begin with it."""
+    """Return the row with this label, or else all rows whose labels begin with it."""
     exact = [row for row in rows if row.label == text]
     return exact or [row for row in rows if row.label.startswith((f"{text},", f"{text}:"))]
 
 
 def _training(row: "Row | SpeedRow") -> list[str]:
-    """How the row was trained, whatever the model."""
+    """Return the settings that the row was trained with, without those of the model."""
     from bench.results.analysis.configurations import SAME
 
     model = ("arch", "backbone", "builder_params", "weights")

@@ -1,4 +1,4 @@
-"""`bench doctor`: show what this machine has and lacks."""
+"""`bench doctor`: show what this machine has and what is missing."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +14,10 @@ from bench.commands.shared import output, warn
 
 def doctor(
     results: Annotated[
-        Path, typer.Option(help="The results folder whose disk is checked for free space.")
+        Path, typer.Option(help="The results folder; the free space of its disk is shown.")
     ] = DEFAULT_RESULTS,
 ) -> None:
-    """Show versions, backends with their devices, disk space, cache and data sets."""
+    """Show versions, the backends and their devices, free disk space, the cache and the data sets."""
     from bench.commands import doctor_facts as checkup
 
     console = output()
@@ -25,7 +25,7 @@ def doctor(
     with console.status("asking each backend for its devices"):
         backends = checkup.backends()
     _print(console, "backends", backends)
-    _print(console, "outside models", checkup.outside_packages())
+    _print(console, "packages of some architectures", checkup.outside_packages())
     _print(console, "folders", checkup.folders(results))
     _print(console, "data sets", checkup.datasets())
     for problem in checkup.problems():

@@ -1,4 +1,4 @@
-"""What this machine has: versions, backends and their devices, disk, cache, data sets."""
+"""The facts that `bench doctor` shows: versions, backends and their devices, disks, the cache and data sets."""
 
 import importlib.metadata
 import platform
@@ -15,11 +15,11 @@ from bench.core.files import cache_folder
 from bench.profiling.environment import expected_device, versions
 from bench.profiling.gpu import NOT_INSTALLED, UNKNOWN_GPU
 
-DEVICE_SECONDS = 90.0  # importing TensorFlow takes 20 on a small machine
+DEVICE_SECONDS = 90.0  # a backend's time to answer; importing TensorFlow takes 20 s on a small machine
 
 
 def machine() -> dict[str, str]:
-    """Python, platform, device and package versions."""
+    """Return the platform, the device and the versions of Python and the packages."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -29,13 +29,13 @@ def machine() -> dict[str, str]:
 
 
 def backends(timeout: float = DEVICE_SECONDS) -> dict[str, str]:
-    """Each backend's version and devices, or the line that installs it."""
+    """Return each backend's version and devices, or the command that installs it."""
     with ThreadPoolExecutor() as pool:
         return dict(zip(BACKENDS, pool.map(lambda name: _backend(name, timeout), BACKENDS), strict=True))
 
 
 def outside_packages() -> dict[str, str]:
-    """Version of each package that an architecture needs beyond segbench's own, or the line that installs it."""
+    """Return the version of each package that only some architectures need, or the command that installs it."""
     users: dict[str, list[str]] = {}
     for spec in catalog.architectures():
         if spec.package:
@@ -43,7 +43,7 @@ def outside_packages() -> dict[str, str]:
     return {
         package.replace("_", "-"): importlib.metadata.version(package)
         if installed(package)
-        else f"not installed, for {' and '.join(names)}: {pip_line(package)}"
+        else f"not installed, needed by {' and '.join(names)}: {pip_line(package)}"
         for package, names in users.items()
     }
 
@@ -60,7 +60,7 @@ def _backend(name: str, timeout: float) -> str:
 
 
 def folders(results: Path) -> dict[str, str]:
-    """Where things stand, and how much room there is."""
+    """Return the cache folder and the results folder, each with the free space of its disk."""
     cache = cache_folder("packs")
     existing = next(p for p in (results.resolve(), *results.resolve().parents) if p.exists())
     return {"cache": f"{cache.parent}, {_free(cache)}", "results": f"{results.resolve()}, {_free(existing)}"}
@@ -71,7 +71,7 @@ def _free(path: Path) -> str:
 
 
 def datasets() -> dict[str, str]:
-    """Each data set and the sizes at which it is packed already."""
+    """Return the sizes at which each data set is prepared, or how to prepare it."""
     packs = cache_folder("packs")
     found = {}
     for spec in catalog.datasets():
@@ -89,12 +89,12 @@ def datasets() -> dict[str, str]:
 
 def _missing(name: str, needs_data_dir: bool, can_be_fetched: bool) -> str:
     if not needs_data_dir:
-        return "made by code when it is first used"
+        return "generated when it is first used"
     return f"not prepared: bench prepare {name}{' (downloads)' if can_be_fetched else ' --data-dir FOLDER'}"
 
 
 def problems() -> list[str]:
-    """A line for each thing that is broken."""
+    """Return a line for each problem of this installation."""
     lines = catalog.problems()
     if not any(map(installed, BACKENDS)):
         lines = [*lines, f"No backend is installed: {TABLE[DEFAULT_BACKEND].pip_line}"]

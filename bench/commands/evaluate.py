@@ -18,31 +18,31 @@ def evaluate(
     run: Annotated[
         str,
         typer.Argument(
-            help="The id of a run with saved weights, how it begins, or its folder's path.", show_default=False
+            help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
         ),
     ],
     dataset: Annotated[
         str | None, typer.Option(help="Another data set with the same classes. Default: the run's.", show_default=False)
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="The folder where the data are now.", show_default=False)
+        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
     ] = None,
-    split: Annotated[str, typer.Option(help="The split that is scored: test, val or train.")] = "test",
+    split: Annotated[str, typer.Option(help="The split to score: test, val or train.")] = "test",
     eval_size: Annotated[
         str | None,
         typer.Option(
             help="The size at which scores are computed: train or native. Default: the run's.", show_default=False
         ),
     ] = None,
-    results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
+    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
     plugin: Annotated[
-        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
     ] = None,
     backend: Annotated[
         str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
     ] = None,
 ) -> None:
-    """Score the saved weights of a finished run again, also on another data set. The record does not change.
+    """Score the saved weights of a finished run again, on its own or another data set. The record does not change.
 
     bench evaluate unet_pets_s0 --split val
     """
@@ -68,14 +68,14 @@ def evaluate(
     record = trial.record
     same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
     if config.dataset == record.config["dataset"] and not same_data:
-        warn("The data differ from those that the run was trained on: files were changed, added or removed.")
+        warn("The data differ from those that the run was trained on: files have been changed, added or removed.")
     same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
     console.print(_table(found, record.metrics if same else {}))
-    console.print(f"Written: {file}, with a table of the images next to it", highlight=False, soft_wrap=True)
+    console.print(f"Written: {file}, and beside it the per-image table", highlight=False, soft_wrap=True)
 
 
 def _table(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> Table:
-    """Make a table with one row per metric, and the record's value if it is of the same split of the same data."""
+    """Make a table with one row per metric, and the record's values if they are of the same split of the same data."""
     data = found["dataset"]
     title = f"{found['run']} on {data['name']}, {found['split']} split: {data['images']} images"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)

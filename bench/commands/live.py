@@ -1,4 +1,4 @@
-"""What `bench run` shows while it works: one live view on a terminal, plain lines elsewhere."""
+"""The output of `bench run` while it works: one live view on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from bench.trials.saved.stored_trials import why_no_weights
 
 @contextmanager
 def view(console: Console) -> Iterator[Observer]:
-    """The observer that suits the console, live as long as the context."""
+    """Yield the observer that suits the console; its view is live as long as the context."""
     if not console.is_terminal:
         yield PlainLines(console)
         return
@@ -33,7 +33,7 @@ def view(console: Console) -> Iterator[Observer]:
 
 
 def name_of(config: TrialConfig) -> str:
-    """`unet:resnet50 on pets, seed 0`, or, speed-only, `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
+    """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
     repeat = f", repeat {config.repeat}" if config.repeat else ""
     what = f" on {config.dataset}"
     if config.measure == "speed":
@@ -43,7 +43,7 @@ def name_of(config: TrialConfig) -> str:
 
 
 def ending(record: TrialRecord) -> str:
-    """`ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
+    """Write `ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
     parts = [f"ok: mean IoU {_number(record.metrics['mean_iou'], '.3f')}"] if "mean_iou" in record.metrics else ["ok"]
@@ -55,7 +55,7 @@ def ending(record: TrialRecord) -> str:
 
 
 def without_weights(trial: PlannedTrial) -> str:
-    """Why a trial that is done has no weights to keep, and what to do."""
+    """Say why a finished trial has no weights to keep, and what to do."""
     why = why_no_weights(trial.record) if trial.record else "it ended just now."
     return f"done, but without saved weights: {why}"
 
@@ -69,12 +69,12 @@ def _budget(config: TrialConfig) -> str:
 
 
 class PlainLines(Observer):
-    """A line when a trial starts, at each validation and when it ends; written at once."""
+    """An observer that prints a line when a trial starts, at validations and when it ends; each is flushed at once."""
 
     def __init__(self, console: Console):
         self._console = console
         self._left = self._total = 0
-        self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was said last
+        self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was printed last
         self._prepared: str | None = None
 
     def _say(self, text: str) -> None:
@@ -112,12 +112,12 @@ class PlainLines(Observer):
         self._say(f"{name_of(trial.config)}: {without_weights(trial)}")
 
     def elsewhere(self, trial: PlannedTrial) -> None:
-        self._say(f"{name_of(trial.config)}: left to another runner, which works on it")
+        self._say(f"{name_of(trial.config)}: skipped, because another runner is working on it")
 
 
 @dataclass
 class _Running:
-    """A trial that runs now, and what it last said."""
+    """A running trial and its last progress message."""
 
     trial: PlannedTrial
     since: float  # time.monotonic() at its start
@@ -129,7 +129,7 @@ class _Running:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of training; None until it is known."""
+        """The seconds of training left; None until they are known."""
         budget = self.trial.config.budget
         if self.trial.config.measure == "speed":
             return None
@@ -140,14 +140,14 @@ class _Running:
 
 
 class LiveView(Observer):
-    """Counts, bars and estimates that are drawn anew four times a second; a line stays for each trial that ended."""
+    """An observer with counts, bars and estimates, drawn four times a second; each trial that ends leaves a line."""
 
     def __init__(self, console: Console):
         self._console = console
         self._trials: dict[str, PlannedTrial] = {}  # still to run
         self._running: dict[str, _Running] = {}
         self._total = self._done = self._failed = 0
-        self._wall_seconds: list[float] = []  # of the trials that ended in this run
+        self._wall_seconds: list[float] = []  # of each trial that ended in this run
         self._preparing: tuple[str, int, int] | None = None
 
     def preparing(self, dataset: str, done: int, total: int) -> None:
@@ -181,15 +181,17 @@ class LiveView(Observer):
     def elsewhere(self, trial: PlannedTrial) -> None:
         self._trials.pop(trial.identity, None)
         self._total -= 1
-        self._console.print(f"{name_of(trial.config)}: left to another runner", highlight=False)
+        self._console.print(
+            f"{name_of(trial.config)}: skipped, because another runner is working on it", highlight=False
+        )
 
     def render(self) -> RenderableType:
-        """The view as it is now."""
+        """Draw the view as it is now."""
         if self._preparing:
             dataset, done, total = self._preparing
             return _bar(f"preparing {dataset}", done, total, f"{done}/{total} images")
         if not self._total:
-            return Text("looking at the data")
+            return Text("checking the data")
         lines = [self._overall(), *(_running_lines(running) for running in list(self._running.values()))]
         return Group(*lines)
 
@@ -202,7 +204,10 @@ class LiveView(Observer):
         return _bar("trials", finished, self._total, text + (f", about {duration(left)}" if left else ""))
 
     def _seconds_left(self) -> float | None:
-        """Of the whole run: a trial takes what the mean of those that ended took, or else its budget."""
+        """Estimate the seconds left of the run: a trial takes the mean time of those that ended, or else its budget.
+
+        None if that isn't known of every trial.
+        """
         expected = [self._expected(trial) for trial in list(self._trials.values())]
         for running in list(self._running.values()):
             whole, training = self._expected(running.trial), running.seconds_left

@@ -1,4 +1,4 @@
-"""`bench merge`: join the results of several machines in one folder."""
+"""`bench merge`: merge the results of several machines into one folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +9,10 @@ from bench.commands.shared import output, warn
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(help="Results folders; they are not changed.")],
-    results: Annotated[Path, typer.Option(help="The folder that receives the trials; it may already hold some.")],
+    sources: Annotated[list[Path], typer.Argument(help="The results folders to merge; they are not changed.")],
+    results: Annotated[Path, typer.Option(help="The folder to copy the trials to; it may already have some.")],
 ) -> None:
-    """Copy the trials of several results folders into one, each trial once, and name conflicts.
+    """Copy the trials of several results folders into one, each trial once, and list conflicts.
 
     bench merge machine1/results machine2/results --results all
     """

@@ -14,25 +14,27 @@ def predict(
     run: Annotated[
         str,
         typer.Argument(
-            help="The id of a run with saved weights, how it begins, or its folder's path.", show_default=False
+            help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
         ),
     ],
     images: Annotated[
-        list[str], typer.Argument(help="Images, folders of images, or quoted patterns.", show_default=False)
+        list[str], typer.Argument(help="Images, folders of images, or patterns in quotes.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The folder for masks/, overlays/ and probabilities/.", show_default=False)],
-    results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
+    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
     probabilities: Annotated[
         str | None,
         typer.Option(
-            help="Write the probabilities, too: npz (float32), or png (16 bits, one file per class).",
+            help="Also write the probabilities: as npz (float32), or as png (16 bits, one file per class).",
             show_default=False,
         ),
     ] = None,
-    overlays: Annotated[bool, typer.Option(help="Draw the classes over the image.")] = True,
+    overlays: Annotated[bool, typer.Option(help="Write images with the classes drawn over them.")] = True,
     submission: Annotated[
         Path | None,
-        typer.Option(help="Write Kaggle's CSV to this file, for runs on a competition's data.", show_default=False),
+        typer.Option(
+            help="Also write Kaggle's CSV to this file, for runs on a competition's data.", show_default=False
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -44,16 +46,16 @@ def predict(
     ] = None,
     min_area: Annotated[
         int | None,
-        typer.Option(help="Drop objects with fewer pixels. Default: as tuned, or 0.", show_default=False),
+        typer.Option(help="Drop objects with fewer pixels. Default: as tuned on validation, or 0.", show_default=False),
     ] = None,
     plugin: Annotated[
-        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
     ] = None,
     backend: Annotated[
         str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
     ] = None,
 ) -> None:
-    """Write the masks of your images, at their own size, with the model of a finished run.
+    """Predict masks of your images, at their own size, with the model of a finished run.
 
     bench predict unet_pets_s0 photographs/ --out predicted
     """
@@ -66,7 +68,7 @@ def predict(
     from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
 
     if probabilities:
-        require_choice("form of probabilities", probabilities, PROBABILITY_FORMS)
+        require_choice("format of --probabilities", probabilities, PROBABILITY_FORMS)
     trial = find_trained(run, results)
     config = trained_config(trial, plugin=plugin, backend=backend)
     if note := changed_code(trial, config):

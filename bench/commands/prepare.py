@@ -1,4 +1,4 @@
-"""`bench prepare`: fetch and decode a data set before the first run, or only check it."""
+"""`bench prepare`: download and decode a data set before the first run, or only check it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from bench.data.source import Source
 
 _KINDS = {
-    "missing": "unmatched or missing files",
-    "size": "masks of another size",
-    "values": "label values that are no class",
-    "unreadable": "can't be read",
+    "missing": "missing or unmatched files",
+    "size": "masks of another size than their image",
+    "values": "label values without a class",
+    "unreadable": "unreadable files",
 }
-_EXAMPLES = 10  # messages printed of each kind
+_EXAMPLES = 10  # messages printed per kind
 
 
 def prepare(
     dataset: Annotated[
-        str, typer.Argument(help="A data set of `bench list datasets`, or folder:PATH.", show_default=False)
+        str, typer.Argument(help="A data set from `bench list datasets`, or folder:PATH.", show_default=False)
     ],
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder. Default: it is downloaded.", show_default=False)
     ] = None,
     image_size: Annotated[
-        str, typer.Option(help="The image size in pixels: 128, or height x width as 128x192; several with commas.")
+        str, typer.Option(help="Image sizes in pixels, separated by commas: 128, or height x width as 128x192.")
     ] = "128",
     resize: Annotated[str, typer.Option(help=OPTIONS["resize"].help_text(), show_default=False)] = DEFAULTS.resize,
     dataset_param: Annotated[
@@ -43,26 +43,26 @@ def prepare(
     ] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only report what is wrong; exit code 1 if training would fail.")
+        bool, typer.Option("--check", help="Only check the files. Exit code 1 if training would fail.")
     ] = False,
     export_masks: Annotated[
         Path | None, typer.Option(help="Only write the masks as PNG files into this new folder.", show_default=False)
     ] = None,
     per_ship: Annotated[
-        bool, typer.Option("--per-ship", help="With --export-masks: one PNG per object instead of one per image.")
+        bool, typer.Option("--per-ship", help="With --export-masks: write one PNG per object, not one per image.")
     ] = False,
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
-    """Fetch a data set, check its files and decode it once for all trials of that size."""
+    """Download a data set, check its files and decode it once for all trials of that image size."""
     from bench.config import catalog
 
     if plugin:
         catalog.add_plugin(plugin)
     OPTIONS["resize"].check(resize)
     if check and export_masks:
-        raise BenchError("--check only reports and --export-masks only writes: give one of them.")
+        raise BenchError("--check only checks and --export-masks only writes masks: give one of them.")
     if per_ship and not export_masks:
-        raise BenchError("--per-ship needs --export-masks, the folder that the PNG files go to.")
+        raise BenchError("--per-ship needs --export-masks FOLDER, where the PNG files are written.")
     spec, folder = catalog.find_dataset(dataset, data_dir)
     params = dataset_params(spec, dataset_param)
     console = output()
@@ -137,7 +137,7 @@ def _check(
     _print_problems(console, source, health)
     empty = [split for split in SPLITS if not health.splits[split]]
     if empty:
-        console.print(Text(f"No image is left to {' and '.join(empty)}."), style="red")
+        console.print(Text(f"No images are left in the split {' and '.join(empty)}."), style="red")
     fails = bool(empty) or (bool(health.problems) and not skip_corrupt)
     console.print(_verdict(fails, len(health.problems)), style="red" if fails else "green")
     return int(fails)
@@ -163,5 +163,5 @@ def _print_problems(console: Console, source: "Source", health: "Health") -> Non
 
 def _verdict(fails: bool, problems: int) -> str:
     if fails:
-        return "Training would fail: mend this" + (", or leave it out with --skip-corrupt." if problems else ".")
+        return "Training would fail: fix the files" + (", or leave them out with --skip-corrupt." if problems else ".")
     return "Training can begin" + (f"; {problems} images are left out." if problems else ".")

@@ -1,4 +1,4 @@
-"""`bench recommend`: the rows of the leaderboard within given limits, and which of them are statistically tied."""
+"""`bench recommend`: list the rows of the leaderboard within given limits, and which are statistically tied."""
 
 import re
 from collections.abc import Mapping
@@ -27,29 +27,32 @@ def recommend(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Only results on this data set.")] = None,
     min_mean_iou: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least test mean IoU.", rich_help_panel=_LIMITS)
+        float | None, typer.Option(min=0, max=1, help="The lowest mean IoU on the test split.", rich_help_panel=_LIMITS)
     ] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="Most ms for one image, 95th percentile.", rich_help_panel=_LIMITS)
+        float | None,
+        typer.Option(min=0, help="The highest latency of one image in ms, 95th percentile.", rich_help_panel=_LIMITS),
     ] = None,
     max_memory_mib: Annotated[
-        float | None, typer.Option(min=0, help="Most MiB held at once while training.", rich_help_panel=_LIMITS)
+        float | None, typer.Option(min=0, help="The highest peak memory of training in MiB.", rich_help_panel=_LIMITS)
     ] = None,
     max_params: Annotated[
-        str | None, typer.Option(help="Most weights, such as 5M or 5000000.", rich_help_panel=_LIMITS)
+        str | None,
+        typer.Option(help="The largest number of parameters, such as 5M or 5000000.", rich_help_panel=_LIMITS),
     ] = None,
     max_train_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Most minutes on the budget's clock.", rich_help_panel=_LIMITS)
+        float | None,
+        typer.Option(min=0, help="The longest training in minutes, as budgets count it.", rich_help_panel=_LIMITS),
     ] = None,
     rank_by: Annotated[
-        str, typer.Option(help="Score that the best is chosen by: mean_iou, dice, ... or a data set's own metric.")
+        str, typer.Option(help="The score to choose by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
     """List the configurations within your limits and which of them are statistically tied with the best.
 
     bench recommend --max-latency-ms 10 --max-memory-mib 2000 --dataset pets
 
-    Exit code 1: nothing keeps the limits.
+    Exit code 1: no configuration is within the limits.
     """
     from bench.report.constraints import choose
     from bench.report.leaderboard import groups
@@ -73,12 +76,12 @@ def recommend(
 
 
 def _millions(text: str | None) -> float | None:
-    """`5M`, `5e6` and `5000000` are 5.0."""
+    """Read a number of parameters in millions: `5M`, `5e6` and `5000000` are 5.0."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d*)?(?:e\d+)?)\s*([kmg]?)", text.strip().lower())
     if not match:
-        raise BenchError(f"--max-params is '{text}'. Give a number of weights, such as 5M or 5000000.")
+        raise BenchError(f"--max-params is '{text}'. Accepted: a number of parameters, such as 5M or 5000000.")
     return float(match[1]) * {"": 1e-6, "k": 1e-3, "m": 1.0, "g": 1e3}[match[2]]
 
 
@@ -87,7 +90,7 @@ def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
         raise BenchError("No trial is ok yet, so there is nothing to recommend.")
     known = sorted({group.fields["data set"] for group in boards})
     if name and name not in known:
-        raise BenchError(f"There are no results on the data set '{name}'. There are some on: {', '.join(known)}.")
+        raise BenchError(f"There are no results on the data set '{name}'. Data sets with results: {', '.join(known)}.")
     return [group for group in boards if name in (None, group.fields["data set"])]
 
 
@@ -97,7 +100,7 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
     console = output()
     console.print(f"\n{group.title}", style="bold", markup=False, highlight=False)
     if not choice.kept:
-        console.print(f"None of {len(group.ranked)} keeps the limits:", highlight=False)
+        console.print(f"None of {len(group.ranked)} configurations is within the limits:", highlight=False)
         for line in hindrances(group, limits):
             console.print(f"  {line}", markup=False, highlight=False)
         return
@@ -106,13 +109,13 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
 
 
 def verdict(group: "Group", choice: "Choice") -> str:
-    """One line: the best, or those that are statistically tied with it."""
-    kept = f"{len(choice.kept)} of {len(group.ranked)} keep the limits"
+    """Write one line that names the best configuration, or counts those that are statistically tied with it."""
+    kept = f"{len(choice.kept)} of {len(group.ranked)} are within the limits"
     if len(choice.kept) == 1:
         return f"Take {choice.kept[0].label}: {kept}."
     if len(choice.tied) == 1:
         return f"Take {choice.tied[0].label}: {kept}, and the others are significantly worse."
-    single = "; one seed each is not enough" if all(row.configuration.seeds == 1 for row in choice.tied) else ""
+    single = " (one seed each is too few to tell)" if all(row.configuration.seeds == 1 for row in choice.tied) else ""
     return f"Take one of the {len(choice.tied)} marked *: they are not significantly different{single}. {kept}."
 
 

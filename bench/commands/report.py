@@ -1,4 +1,4 @@
-"""`bench report`: write the leaderboard as a page, Markdown and CSV."""
+"""`bench report`: write the leaderboard as a web page, Markdown, CSV and more."""
 
 import gc
 from pathlib import Path
@@ -9,8 +9,8 @@ import typer
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output, warn
 
-_MOST_PROBLEMS = 10  # in the terminal
-_ALLOCATIONS = 50_000  # between garbage collections: what is read lives to the end, and 700 cost a fifth of the time
+_MOST_PROBLEMS = 10  # printed in the terminal
+_ALLOCATIONS = 50_000  # between garbage collections: what is read stays, and Python's 700 cost a fifth of the time
 
 
 def report(
@@ -27,10 +27,10 @@ def report(
         bool, typer.Option("--public", help="Leave out images of data sets that may not be published.")
     ] = False,
     rank_by: Annotated[
-        str, typer.Option(help="The score that ranks: mean_iou, dice, ... or a data set's own metric.")
+        str, typer.Option(help="The score to rank by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
 ) -> None:
-    """Write the page, Markdown, CSV, Parquet, JSON, LaTeX and plots from the records of results folders."""
+    """Write a report of the records in results folders: web page, Markdown, CSV, Parquet, JSON, LaTeX and plots."""
     from bench.report.render import write_report
     from bench.report.text.tables import terminal_table
     from bench.report.text.terminal import across_table, series_table

@@ -19,18 +19,20 @@ DEFAULT_RESULTS = Path("results")
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        help="A TOML file with the options' names, tables of trials, or a preset; options win.",
+        help="A TOML file with options and tables of trials, or the name of a preset. Command-line options win.",
         rich_help_panel=RUN,
         show_default=False,
     ),
 ]
 Results = Annotated[
     Path | None,
-    typer.Option(help=f"Where the records go. Default: {DEFAULT_RESULTS}.", rich_help_panel=RUN, show_default=False),
+    typer.Option(
+        help=f"The folder for the records. Default: {DEFAULT_RESULTS}.", rich_help_panel=RUN, show_default=False
+    ),
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show the planned trials and how long they take; run none.", rich_help_panel=RUN),
+    typer.Option("--dry-run", help="Show the planned trials and their estimated time; run none.", rich_help_panel=RUN),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
 
@@ -43,7 +45,7 @@ def run(
     force: Force = False,
     **given: Any,
 ) -> None:
-    """Train and measure every combination; finished trials are not run again.
+    """Train and measure every combination of the options' values; finished trials are not run again.
 
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
@@ -71,7 +73,7 @@ class ReadGrid:
 
 
 def read_grid(given: Mapping[str, Any], config: Path | None, results: Path | None) -> ReadGrid:
-    """Read the options and the file that --config names; warn of what `--arch all` leaves out."""
+    """Read the options and the file that --config names; warn of each combination that `--arch all` leaves out."""
     from bench.config import grid, presets
     from bench.config.given import GridFile, read_toml
 
@@ -105,7 +107,7 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
 
 
 def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
-    """Print the trials as they would run, and how long they would take."""
+    """Print the planned trials in the order of the run, and how long they would take."""
     from bench.results import store
     from bench.trials import estimate
 
@@ -132,17 +134,19 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
         spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
         if data_dir is None and spec.needs_data_dir and spec.archives:
             size = sum(size for _, size, _ in spec.archives) / 2**20
-            downloads.append(f"{spec.name}: its archives ({size:.0f} MiB) are downloaded unless they are in the cache.")
+            downloads.append(
+                f"{spec.name}: its archives ({size:.0f} MiB) will be downloaded unless they are in the cache."
+            )
         elif data_dir is None and spec.kaggle and not kaggle_download.is_here(spec, spec.kaggle):
             size = spec.kaggle.size / 2**30
-            downloads.append(f"{spec.name}: {size:.1f} GiB are downloaded from Kaggle.")
+            downloads.append(f"{spec.name}: {size:.1f} GiB will be downloaded from Kaggle.")
         else:
             opened(output(), spec, data_dir, config.dataset_params)
     return downloads
 
 
 def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
-    """Run the trials with a live view; return the records of all."""
+    """Run the trials with a live view and return all their records."""
     from bench.commands.live import view
     from bench.trials import runner
 

@@ -1,4 +1,4 @@
-"""What commands share: parameters made of the table of options, the console, a data set opened."""
+"""The parts that commands share: parameters made from the table of options, the console, opening a data set."""
 
 import inspect
 import os
@@ -27,8 +27,8 @@ PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a 
 def with_options(wanted: Callable[[Option], bool]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Replace a command's `**given` by a parameter for each option of the table that is wanted.
 
-    The command gets them in `given`, None for what the user leaves out: defaults stand in the help only, so that a
-    TOML file can give the value.
+    The command gets their values in `given`, with None for an option that the user leaves out. The defaults are only
+    shown in the help, so that a TOML file can give the value.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -62,7 +62,7 @@ def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str
 
 
 def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":
-    """Open the data set, with a message meanwhile: comparing all tiles of Airbus takes minutes, once."""
+    """Open the data set and show a message meanwhile: comparing all tiles of Airbus takes minutes the first time."""
     from bench.data.source import open_source
 
     with console.status(f"opening {spec.name}"):
@@ -86,7 +86,7 @@ def warn(text: str) -> None:
 
 
 def number(value: Any, form: str) -> str:
-    """Format a number; return nothing if a record has none."""
+    """Format a number; return an empty text if a record has none."""
     return format(value, form) if isinstance(value, int | float) else ""
 
 

@@ -1,4 +1,4 @@
-"""`bench show`: everything that one trial left behind."""
+"""`bench show`: show everything that is known of one trial."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,14 @@ _LARGEST_LIST = 8  # values; longer lists are counted
 
 def show(
     run: Annotated[
-        str, typer.Argument(help="The id of a trial in `bench list runs`, or how it begins.", show_default=False)
+        str,
+        typer.Argument(
+            help="The id of a trial from `bench list runs`, or the beginning of its id.", show_default=False
+        ),
     ],
     results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
 ) -> None:
-    """Show what one trial left behind; for a trial that is still running, how far it is.
+    """Show everything that is recorded of one trial, or the progress of a trial that is still running.
 
     bench show unet --results demo
     """

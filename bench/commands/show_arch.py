@@ -1,4 +1,4 @@
-"""`bench show-arch`: an architecture's stages, backbones and parameters."""
+"""`bench show-arch`: show an architecture's stages, backbones and parameters."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ def show_arch(
     console.print(
         f"{facts['params']:,} parameters, {facts['trainable_params']:,} trainable; "
         + (f"{facts['gflops']:.1f}" if "gflops" in facts else "unknown")
-        + " GFLOPs (2 x MAC) a forward pass of one image",
+        + " GFLOPs (2 x MAC) for a forward pass of one image",
         highlight=False,
     )
     console.print(Text(f"backbones: {', '.join(spec.backbones) or 'none'}"))
@@ -79,7 +79,7 @@ def _resolved(
     if plugin:
         catalog.add_plugin(plugin)
     if name is None:
-        raise BenchError(f"Which architecture? Available: {', '.join(catalog.architectures().names())}.")
+        raise BenchError(f"Name an architecture. Available: {', '.join(catalog.architectures().names())}.")
     arch, _, own = name.partition(":")
     spec = catalog.architectures().get(arch)
     chosen = checks.backbone(own or backbone, spec, catalog.backbones())
@@ -91,7 +91,7 @@ def _resolved(
 
 
 def stages_table(stages: Sequence[Mapping[str, Any]]) -> Table:
-    """Make a table with one row per stage, from image to logits; layers that are no feature maps have no stride."""
+    """Make a table with one row per stage, from image to logits; layers that give no feature map have no stride."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     for heading in ("stride", "channels", "layers", "params"):
@@ -106,7 +106,7 @@ def stages_table(stages: Sequence[Mapping[str, Any]]) -> Table:
 
 def _params_table(spec: ArchitectureSpec, given: Mapping[str, Any]) -> Table:
     table = Table(title="--param", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("name", "type", "value", "what"):
+    for heading in ("name", "type", "value", "meaning"):
         table.add_column(heading, overflow="fold")
     for param in spec.params:
         value = given.get(param.name, param.default)

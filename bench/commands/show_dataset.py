@@ -1,4 +1,4 @@
-"""`bench show-dataset`: how many images, of which sizes and classes, and what they look like."""
+"""`bench show-dataset`: show how many images a data set has, their sizes and classes, and what they look like."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from bench.data.check import Health
     from bench.data.source import Source
 
-ON_A_SHEET = 12  # pictures
-_CANDIDATES = 4  # times as many are read for it, since those that show a class are taken first
-_MOST_SIZES = 5
+ON_A_SHEET = 12  # images
+_CANDIDATES = 4  # images are read for each one on the sheet, because those with several classes are preferred
+_MOST_SIZES = 5  # printed
 
 
 def show_dataset(
@@ -30,14 +30,14 @@ def show_dataset(
     dataset_param: Annotated[
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
-    images: Annotated[int, typer.Option(help="How many images are read for class balance and sizes; 0: all.")] = 200,
+    images: Annotated[int, typer.Option(help="How many images to read for class balance and sizes; 0: all.")] = 200,
     contact_sheet: Annotated[
         Path | None,
         typer.Option(help="Write images of the data set with their labels to this PNG file.", show_default=False),
     ] = None,
     plugin: Annotated[Path | None, typer.Option(help="A Python file with your data set.", show_default=False)] = None,
 ) -> None:
-    """Show a data set: images per split, class balance, sizes, and on request a sheet of images.
+    """Show a data set: images per split, class balance, sizes and, if asked for, a contact sheet.
 
     bench show-dataset pets --contact-sheet pets.png
     """
@@ -71,14 +71,14 @@ def show_dataset(
         _write_sheet(source, contact_sheet)
         console.print(f"Contact sheet: {contact_sheet}", highlight=False, soft_wrap=True)
         if not spec.may_show_pictures:
-            warn(f"The pictures of {spec.name} may not be published ({spec.licence}).")
+            warn(f"The images of {spec.name} may not be published ({spec.licence}).")
 
 
 def print_head(console: Console, source: "Source") -> None:
-    """Print what the data set is, and a table with one row per split."""
+    """Print the data set's name, summary and licence, and a table with one row per split."""
     spec = source.spec
     console.print(Text(f"{spec.name}: {spec.summary}"), style="bold")
-    about = [spec.homepage, spec.licence, "" if spec.may_show_pictures else "pictures may not be published"]
+    about = [spec.homepage, spec.licence, "" if spec.may_show_pictures else "images may not be published"]
     if any(about):
         console.print(Text("; ".join(text for text in about if text)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -119,10 +119,10 @@ def _write_sheet(source: "Source", file: Path) -> None:
         try:
             image, labels = source.dataset.read(sample)
         except (BenchError, OSError):
-            continue  # counted above
+            continue  # `examine` has counted it
         read.append((labels.min() == labels.max(), sample, image, labels))
     if not read:
-        raise BenchError(f"No picture of '{source.spec.name}' can be read.")
+        raise BenchError(f"None of the images of '{source.spec.name}' that were tried can be read.")
     chosen = sorted(_chosen(read), key=lambda entry: entry[1].name)
     number = getattr(source.dataset, "instances", None)
     pictures = [

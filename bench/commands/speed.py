@@ -18,14 +18,14 @@ def speed(
         bool,
         typer.Option(
             "--find-batch-size",
-            help="Also find the largest batch that trains, and the memory of an image.",
+            help="Also find the largest batch that can be trained, and the memory per image.",
             rich_help_panel=RUN,
         ),
     ] = False,
     largest_batch: Annotated[
         int | None,
         typer.Option(
-            help=f"Where --find-batch-size gives up. Default: {LARGEST_BATCH}.",
+            help=f"The largest batch that --find-batch-size tries. Default: {LARGEST_BATCH}.",
             rich_help_panel=RUN,
             show_default=False,
         ),
@@ -36,7 +36,7 @@ def speed(
     force: Force = False,
     **given: Any,
 ) -> None:
-    """Measure training and inference speed, latency and memory without training or data; minutes for all families.
+    """Measure training and inference speed, latency and memory, without data; all architectures take minutes.
 
     bench speed --arch all --image-size 256 --precision mixed_bfloat16 --backend jax
     """
@@ -46,9 +46,9 @@ def speed(
 
 
 def _search(wanted: bool, largest: int | None) -> dict[str, int]:
-    """The option of the grid, where the largest batch is sought."""
+    """Return the grid's option for the search for the largest batch; empty if there is none."""
     if largest is not None and not wanted:
-        raise BenchError(f"--largest-batch {largest} says where a search ends. Give --find-batch-size too, or neither.")
+        raise BenchError(f"--largest-batch {largest} limits a search: give --find-batch-size too, or neither.")
     if largest is not None and largest < 1:
         raise BenchError(f"--largest-batch is {largest}. Accepted: 1 or more images.")
     return {"find_batch_size": largest or LARGEST_BATCH} if wanted else {}

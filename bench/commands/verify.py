@@ -1,4 +1,4 @@
-"""`bench verify`: run a configuration again and check that the result is as expected from its other seeds."""
+"""`bench verify`: run a configuration again and check that the result agrees with its other seeds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from bench.results.analysis.prediction_interval import Verdict
     from bench.results.store import StoredTrial
 
-FOLDER = "verify"  # in the results folder, a results folder of its own: what is verified stays as it is
+FOLDER = "verify"  # a results folder inside the results folder, whose own trials stay as they are
 
 
 def verify(
     run: Annotated[
-        str, typer.Argument(help="The id of a run, how it begins, or its folder's path.", show_default=False)
+        str,
+        typer.Argument(help="A run: its id, the beginning of its id, or its folder's path.", show_default=False),
     ],
-    results: Annotated[Path, typer.Option(help="The results folder that has the run.")] = DEFAULT_RESULTS,
+    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
     seed: Annotated[
         int | None,
         typer.Option(help="The seed of the new run. Default: the first that the configuration has not used.", min=0),
@@ -34,18 +35,18 @@ def verify(
         Path | None, typer.Option(help=f"The folder for the new run. Default: RESULTS/{FOLDER}.", show_default=False)
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="The folder where the data are now.", show_default=False)
+        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
     ] = None,
     plugin: Annotated[
-        Path | None, typer.Option(help="The file where the run's plug-in is now.", show_default=False)
+        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Run it again even if it was verified before.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run it again even if this seed was verified before.")] = False,
 ) -> None:
-    """Run a configuration again and say whether the result falls inside the prediction interval of its seeds.
+    """Run a configuration again and say whether the result is inside the prediction interval of its other seeds.
 
     bench verify unet_pets_s0
 
-    Exit code 1: the quality falls outside, or the run is not ok.
+    Exit code 1: a score is outside the interval; 2: the new run is not ok.
     """
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
@@ -55,17 +56,17 @@ def verify(
     known = _known(trial)
     seeds = [int(seed) for seed in known.good_seeds]
     if len(seeds) < ENOUGH:
-        warn(f"{len(seeds)} seeds: the interval is wide, and a real change may hide in it. {ENOUGH} are enough.")
+        warn(f"{len(seeds)} seeds give a wide interval, in which a real change may go unnoticed. Use {ENOUGH} or more.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
     folder = out or trial.folder.parents[1] / FOLDER
     records = start([start_from(config, folder)], folder, force)
     if not records or records[0].status != "ok":
-        reason = records[0].reason if records else "another runner has it now"
+        reason = records[0].reason if records else "another runner is working on it"
         raise BenchError(f"The new run is not ok: {reason}")
     record = records[0]
     new = _pooled(folder, record, alone=True)
     if record.configuration != trial.record.configuration:
-        warn("The data, the plug-in or the weights file are no longer those of the run: another result is expected.")
+        warn("The data, the plug-in or the weights file have changed since the run, so expect a different result.")
     found = list(verdicts(known, new))
     _show(found, known, new, config.seed)
     if not all(verdict.is_inside for verdict in found if _decides(verdict)):
@@ -75,7 +76,7 @@ def verify(
 def again(
     trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: Path | None, plugin: Path | None
 ) -> "TrialConfig":
-    """The trial's configuration with the given seed, or the first that is not among `seeds`."""
+    """Return the trial's configuration with the given seed, or with the first that is not among `seeds`."""
     from bench.config import catalog
     from bench.core.trial_config import TrialConfig
 
@@ -89,24 +90,26 @@ def again(
 
 
 def _known(trial: "StoredTrial") -> "Configuration":
-    """All seeds of the trial's configuration; BenchError where they are too few to expect anything from."""
+    """Return the trial's configuration with all its seeds; raise BenchError if they are too few for an interval."""
     from bench.results.analysis.prediction_interval import ENOUGH, FEWEST
 
     if trial.record.status != "ok":
-        raise BenchError(f"The run '{trial.folder.name}' ended as {trial.record.status}: there is nothing to verify.")
+        raise BenchError(
+            f"The run '{trial.folder.name}' has the status {trial.record.status}: there is nothing to verify."
+        )
     if not trial.record.metrics:
-        raise BenchError(f"The run '{trial.folder.name}' is speed-only: it has no quality to verify.")
+        raise BenchError(f"The run '{trial.folder.name}' is speed-only: it has no scores to verify.")
     member = _pooled(trial.folder.parents[1], trial.record)
     if member.seeds < FEWEST:
         raise BenchError(
-            f"The configuration of '{trial.folder.name}' has {member.seeds} ok seed: too few to say what "
-            f"one more should give. Run it with --seeds {ENOUGH} first ({FEWEST} at least)."
+            f"The configuration of '{trial.folder.name}' has only {member.seeds} ok seed, and a prediction interval "
+            f"needs at least {FEWEST}. Run it with --seeds {ENOUGH} first."
         )
     return member
 
 
 def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
-    """The configuration that the trial is one of on its device, of all its trials or of that one alone."""
+    """Return the trial's configuration on its device, with all its trials or with that one alone."""
     from bench.results.analysis.configurations import pool
     from bench.results.dataframe import load_results
 
@@ -131,13 +134,13 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
     console = output()
     table = plain_table(f"Seed {seed} against {known.seeds} seeds")
     table.add_column()
-    for heading in ("new", "mean", "95 % of new seeds lie in"):
+    for heading in ("new", "mean", "95 % prediction interval"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
     for verdict in found:
         expected, form = verdict.expected, ".4f" if _decides(verdict) else ",.1f"
         span = f"{expected.low:{form}} to {expected.high:{form}}"
-        word = "as expected" if verdict.is_inside else "outside" if _decides(verdict) else "outside (speed: no failure)"
+        word = "as expected" if verdict.is_inside else "outside" if _decides(verdict) else "outside (speed never fails)"
         cells = (verdict.column.replace("_", " "), f"{verdict.value:{form}}", f"{expected.mean:{form}}", span, word)
         table.add_row(*map(Text, cells))
     console.print(table)
@@ -149,7 +152,7 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
     for one in differences(known, new):
         if one.name not in ("seed", "keep_weights", "data_dir"):
             causes.add_row(*(Text(part) for part in (one.kind, one.name.replace("_", " "), one.one, one.other)))
-    console.print(causes if causes.row_count else "Nothing that is recorded differs.")
+    console.print(causes if causes.row_count else "No recorded setting differs.")
     console.print(
-        "By chance alone one new seed in 20 falls outside: verify with another --seed before looking further."
+        "One new seed in 20 is outside by chance alone: verify with another --seed before you look for causes."
     )
