@@ -130,7 +130,7 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"image_size": "0"}, "--image-size is '0'"),
         ({"crop": "32x"}, "--crop is '32x'. Accepted: none, pixels, such as 256, or height x width"),
         ({"crop": "256"}, "--crop is 256x256, but the images are 128x128 (--image-size). Accepted: no more than these"),
-        ({"crop": "128", "crop_foreground": "2"}, "--crop-foreground is 2. Accepted: a chance from 0 to 1"),
+        ({"crop": "128", "crop_foreground": "2"}, "--crop-foreground is 2. Accepted: a probability from 0 to 1"),
         ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop. Accepted there: none, pixels, such as 256"),
         ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
         ({"jit": "yes"}, "Unknown value of --jit 'yes'. Available: auto, on, off"),

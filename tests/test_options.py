@@ -134,7 +134,7 @@ def test_the_help_shows_panels_and_defaults(monkeypatch):
     assert re.search(
         r"--schedule +<text> +How the learning rate falls: linear, cosine, constant, steps. Default: linear", shown
     )
-    assert re.search(r"--seeds +<int> +This many seeds: 0 to N-1. Not beside --seed.", shown)
+    assert re.search(r"--seeds +<int> +The number of seeds: 0 to N-1. Not together with --seed.", shown)
 
 
 @pytest.mark.parametrize("option", ["--balance-ships", "--measure", "--dropout", "--lrr"])

@@ -1,4 +1,4 @@
-"""The table of options: a trial's configuration, each field with all that is to be known of it (see `Option`)."""
+"""The table of options: a trial's configuration, each field with everything about its option (see `Option`)."""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from bench.core.specs import (
     Budget,
 )
 
-LARGEST_SIDE = 4096  # pixels; a slip of the finger beyond: a pack holds whole data sets at this size
+LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
 def _fits(size: tuple[int, int]) -> bool:
@@ -49,12 +49,12 @@ def _is_positive(value: float) -> bool:
 class TrialConfig:
     """One architecture on one data set with one seed, backend, precision and budget.
 
-    The defaults are the protocol's: the key is made of the fields that differ from them.
+    The defaults are the protocol's. A trial's key is made of the fields that differ from them.
     """
 
     arch: str = option(
         panel=MODEL,
-        help="Architectures, such as unet,deeplab or unet:resnet50 (with backbone); all: every one that can be run.",
+        help="Architectures, such as unet,deeplab or unet:resnet50 (with backbone); all: every architecture that runs.",
         default_text="-",
         of_speed=True,
         step_time=True,
@@ -74,7 +74,7 @@ class TrialConfig:
         default_text="the architecture's",
         of_speed=True,
         step_time=True,
-        meaning="the pretrained feature network that the architecture stands on; empty: none",
+        meaning="the feature network that is the architecture's encoder; empty: none",
     )
     params: Mapping[str, Any] = option(
         factory=dict,
@@ -94,18 +94,19 @@ class TrialConfig:
         kind=PARAMETERS,
         panel=DATA,
         name="dataset_param",
-        help="A data set's parameter, such as balance_ships=200 of airbus. Repeatable.",
+        help="A data set's parameter, such as balance_ships=200 for airbus. Repeatable.",
         default_text="-",
         by_content=True,
-        meaning='what of the data set was taken, as JSON, such as `{"balance_ships": 200}` of `airbus`; empty: all. In '
-        "the key by the data's fingerprint",
+        meaning='parameters that select a part of the data set, as JSON, such as `{"balance_ships": 200}` of `airbus`; '
+        "empty: all of it. In the key by the data's fingerprint",
     )
     weights: str = option(
         "none",
         panel=TRAINING,
-        help="What the backbone starts from: none, imagenet or a file's path.",
+        help="The backbone's initial weights: none (random), imagenet, or a file's path.",
         by_content=True,
-        meaning="what the backbone started from: `none` (random), `imagenet`, or a file. In the key by its content",
+        meaning="the backbone's initial weights: `none` (random), `imagenet`, or a file, which is in the key by its "
+        "content",
     )
     init_from: str | None = option(
         None,
@@ -116,23 +117,23 @@ class TrialConfig:
         default_text="-",
         axis=False,
         by_content=True,
-        meaning="the finished trial whose weights this one started from (in the record the path of its folder); in "
-        "the key by the content of the weights. Where the classes are others, the head started anew",
+        meaning="the finished trial whose weights this one started from (in the record, the path of its folder). If "
+        "that trial had other classes, the head started from random weights. In the key by the content of the weights",
     )
     initial_weights: str = option(
         "own",
         panel=TRAINING,
         choices=("own", "shared"),
-        help="own: random weights as the backend draws them, or shared: the same weights on every backend.",
-        meaning="`own`: the seed's weights as the backend draws them; `shared`: drawn by NumPy from the same "
-        "distributions, equal on every backend. The order of batches and the augmentation are equal on every backend "
-        "anyway; dropout is each backend's own",
+        help="How random weights are drawn: own (by the backend) or shared (the same weights on every backend).",
+        meaning="how random weights were drawn: `own`: by the backend, from the seed; `shared`: by NumPy from the same "
+        "distributions, so that they are equal on every backend. The order of batches and the augmentation are always "
+        "equal on every backend; dropout never is",
     )
     image_size: tuple[int, int] = option(
         (128, 128),
         kind=SIZE,
         panel=DATA,
-        help="Pixels: 128, or height x width as 128x192.",
+        help="The size of the images in pixels: 128, or height x width as 128x192.",
         accepts=_fits,
         accepted=f"pixels, such as 128, or height x width, such as 128x192; each side from 1 to {LARGEST_SIDE} pixels",
         of_speed=True,
@@ -144,54 +145,55 @@ class TrialConfig:
         "stretch",
         panel=DATA,
         choices=RESIZES,
-        help="How images of another shape fit",
-        meaning="what became of another aspect ratio: `stretch` (height and width scaled apart), `letterbox` (scaled "
-        "whole, padded; the padding is not counted), `crop` (scaled to cover, the centre cut out)",
+        help="How images with another aspect ratio are fitted",
+        meaning="how images with another aspect ratio were fitted: `stretch` (height and width are scaled separately), "
+        "`letterbox` (the whole image is scaled and padded; the padding is not scored), `crop` (the image is scaled to "
+        "cover the size, and its centre is cut out)",
     )
     crop: tuple[int, int] | None = option(
         None,
         kind=SIZE_OR_NONE,
         panel=DATA,
-        help="Train on random parts of the images: none, pixels, or height x width.",
+        help="Train on random crops of this size: none, pixels, or height x width.",
         step_time=True,
         unit="pixels",
-        meaning="height x width of the parts of the images that were trained on, and that the model takes; empty: "
-        "whole images. An epoch has one part of each image; whole images are evaluated all the same, by overlapping "
-        "parts",
+        meaning="height x width of the random crops that were trained on, which is the model's input size; empty: "
+        "whole images. An epoch has one crop of each image. Whole images are evaluated nevertheless, in overlapping "
+        "tiles",
     )
     crop_foreground: float = option(
         0.5,
         kind=NUMBER,
         panel=DATA,
-        help="Chance that a crop is centred on the foreground.",
+        help="Probability that a crop is centred on the foreground.",
         accepts=_is_share,
-        accepted="a chance from 0 to 1, such as 0.5",
+        accepted="a probability from 0 to 1, such as 0.5",
         needs="crop",
         unit="share",
-        meaning="chance that such a part was centred on a pixel that is neither class 0 nor ignored; other parts lie "
-        "anywhere",
+        meaning="probability that a crop was centred on a pixel that is neither of class 0 nor ignored; the other "
+        "crops lie anywhere",
     )
     batch_size: int = option(
         16,
         kind=WHOLE,
         panel=TRAINING,
-        help="Images of a training step.",
+        help="Images per training step.",
         accepts=lambda value: value >= 1,
         accepted="a whole number of 1 or more",
         of_speed=True,
         step_time=True,
         unit="images",
-        meaning="of a training step",
+        meaning="images per training step",
     )
     optimizer: str = option(
         "adam",
         panel=TRAINING,
         choices=("adam", "adamw", "sgd"),
-        help="What updates the weights: adam, adamw, or sgd (momentum 0.9, Nesterov).",
+        help="The optimizer: adam, adamw, or sgd (with Nesterov momentum of 0.9).",
         of_speed=True,
         step_time=True,
-        meaning="what updated the weights: `adam`, `adamw` (the same update; the usual name of Adam with weight "
-        "decay) or `sgd` (with Nesterov's momentum of 0.9)",
+        meaning="`adam`; `adamw` (the same update, under its usual name with weight decay); `sgd` (with Nesterov "
+        "momentum of 0.9)",
     )
     lr: float = option(
         1e-3,
@@ -206,30 +208,31 @@ class TrialConfig:
         0.0,
         kind=NUMBER,
         panel=TRAINING,
-        help="Decoupled weight decay, such as 0.01, of all weights but biases and those of norms.",
+        help="Decoupled weight decay, such as 0.01; biases and the weights of normalization layers are exempt.",
         accepts=lambda value: 0 <= value < math.inf,
         accepted="a number of 0 or more, such as 0.01",
         of_speed=True,
         step_time=True,
-        meaning="decoupled weight decay (Loshchilov and Hutter 2019) with each optimizer: before a step each weight "
-        "is multiplied by 1 - learning rate of the step x weight decay. Vectors are exempt: biases, and scales and "
-        "shifts of norms. So `adam` with weight decay is `adamw`, and the schedule scales the decay",
+        meaning="decoupled weight decay (Loshchilov and Hutter 2019), the same with each optimizer: before a step each "
+        "weight is multiplied by 1 - learning rate of the step x weight decay, so the schedule scales the decay, too. "
+        "Vectors are exempt: biases, and the scales and shifts of normalization layers. `adam` with weight decay is "
+        "`adamw`",
     )
     schedule: str = option(
         "linear",
         panel=TRAINING,
         choices=SCHEDULES,
         help="How the learning rate falls",
-        meaning="how the learning rate falls with the share of the budget that is used: `linear`, `cosine`, "
+        meaning="how the learning rate fell with the share of the budget that was used: `linear`, `cosine`, "
         "`constant`, `steps`",
     )
     loss: str = option(
         "ce",
         panel=TRAINING,
-        help=f"{', '.join(LOSS_TERMS)} or a sum, such as 0.5*ce+dice.",
+        help=f"The loss: {', '.join(LOSS_TERMS)}, or a weighted sum, such as 0.5*ce+dice.",
         of_speed=True,
         step_time=True,
-        meaning="`ce` (cross-entropy), `bce` (with two classes the same; with more, a sigmoid for each class), "
+        meaning="`ce` (cross-entropy), `bce` (with two classes the same as `ce`, with more a sigmoid for each class), "
         "`dice`, `focal` (gamma 2), `tversky` (0.3 for false positives, 0.7 for false negatives), `lovasz` "
         "(Lovász-softmax), or a weighted sum such as `0.5*ce+dice`",
     )
@@ -237,68 +240,70 @@ class TrialConfig:
         0.0,
         kind=NUMBER,
         panel=TRAINING,
-        help="Share of a pixel's label that cross-entropy spreads over all classes, such as 0.1.",
+        help="Share of each pixel's label that cross-entropy spreads evenly over all classes, such as 0.1.",
         accepts=lambda value: 0 <= value < 1,
         accepted="a number from 0 to below 1, such as 0.1",
-        meaning="share of a pixel's label that is spread evenly over all classes (Szegedy 2016) in the loss's `ce`, "
-        "and over class and rest in its `bce`; other terms take the label as it is, and ignored pixels stay ignored",
+        meaning="share of each pixel's label that the loss's `ce` spreads evenly over all classes (Szegedy 2016), and "
+        "its `bce` over the class and the rest. Other terms take the label as it is; ignored pixels stay ignored",
     )
     class_weights: str = option(
         "none",
         kind=CLASS_WEIGHTS,
         panel=TRAINING,
-        help=f"In the loss: {', '.join(CLASS_WEIGHT_RULES)}, or a weight for each class, such as [0.3,0.7].",
+        help="The weights of classes in the loss: "
+        f"{', '.join(CLASS_WEIGHT_RULES)}, or one for each class, such as [0.3,0.7].",
         accepted=f"{', '.join(CLASS_WEIGHT_RULES)}, or a weight for each class: [0.3,0.7], in a TOML file [[0.3, 0.7]]",
-        meaning="of the loss: `none`; `balanced` (all classes together weigh the same, 1 on average over pixels); "
-        "`median-frequency` (Eigen and Fergus 2015); or one for each class, `[0.3,0.7]`. They multiply each pixel's "
-        "loss in `ce`, `bce` and `focal`, and weigh the mean over classes in the others. Pixels are counted in the "
-        "chosen training images, whole, at the image size. The record holds the resolved ones (`training`, by class)",
+        meaning="weights of classes in the loss: `none`; `balanced` (the pixels of each class weigh the same in total, "
+        "and 1 on average); `median-frequency` (Eigen and Fergus 2015); or one weight for each class, `[0.3,0.7]`. "
+        "They multiply each pixel's loss in `ce`, `bce` and `focal`, and weight the mean over classes in the other "
+        "terms. Pixels are counted in the selected training images, uncropped, at the image size. The record has the "
+        "resulting weights by class (in `training`)",
     )
     augment: str = option(
         "standard",
         panel=TRAINING,
         choices=AUGMENTS,
-        help="How training images are varied, as a part of the training step",
+        help="Augmentation of the training images, computed in the training step",
         of_speed=True,
         step_time=True,
-        meaning="`none`; `light`: flips, brightness by 0.1; `standard`: flips, rotation up to 8 degrees, brightness "
-        "and contrast by 0.2; `strong`: flips, rotation up to 20 degrees, zoom up to 1.25 in or out, shifts up to a "
-        "tenth of the side, brightness and contrast by 0.3, saturation by 0.5",
+        meaning="augmentation of the training images: `none`; `light`: flips, brightness by 0.1; `standard`: flips, "
+        "rotation up to 8 degrees, brightness and contrast by 0.2; `strong`: flips, rotation up to 20 degrees, zoom up "
+        "to 1.25 in or out, shifts up to a tenth of the side, brightness and contrast by 0.3, saturation by 0.5",
     )
     budget: Budget = option(  # noqa: RUF009 - makes a field
         Budget(600.0, "seconds"),
         kind=BUDGET,
         panel=TRAINING,
-        help="How much training: 10m, 90s, 2000steps, 20epochs or 100ksamples.",
-        meaning="how much training: seconds or minutes (of training alone), steps, epochs or samples (images)",
+        help="The amount of training, such as 10m, 90s, 2000steps, 20epochs or 100ksamples.",
+        meaning="the amount of training: seconds or minutes (of training alone), steps, epochs, or samples (images)",
     )
     eval_size: str = option(
         "train",
         panel=TRAINING,
         choices=("train", "native"),
-        help="What predictions are compared at: train (the image size), or native (each image's own size, at which "
-        "trials of different image sizes stand in one ranking).",
-        meaning="what predictions were compared at: `train` (`image_size`), or `native`: logits scaled back to each "
-        "image's own size, against the labels as they are in the files",
+        help="The size at which predictions are scored: train (the image size) or native (each image's own size, which "
+        "puts trials of different image sizes into one ranking).",
+        meaning="the size at which predictions were scored: `train` (`image_size`), or `native`: the logits are scaled "
+        "to each image's own size and compared with the labels as they are in the files",
     )
     select: str = option(
         "last",
         panel=TRAINING,
         choices=("last", "best"),
-        help="The weights that are tested: last, or best on validation.",
-        meaning="which weights were tested: the `last`, or the `best` on the validation split",
+        help="The weights to test: the last, or the best on validation.",
+        meaning="the weights that were tested: the `last`, or the `best` on the validation split",
     )
     freeze_encoder: float = option(
         0.0,
         kind=NUMBER,
         panel=TRAINING,
-        help="Share of the budget, from its start, in which the backbone is frozen.",
+        help="Share of the budget, from its start, during which the backbone is frozen.",
         accepts=_is_share,
         accepted="a share of the budget from 0 to 1, such as 0.5",
         step_time=True,
         unit="share",
-        meaning="of the budget, from its start, in which the backbone was frozen: its weights and its batch norm "
-        "statistics stay, batch norm in inference mode",
+        meaning="share of the budget, from its start, during which the backbone was frozen: its weights and batch norm "
+        "statistics did not change, and its batch norm was in inference mode",
     )
     fine_tune_lr_factor: float = option(
         0.1,
@@ -308,7 +313,7 @@ class TrialConfig:
         accepts=_is_positive,
         accepted="a number above 0, such as 0.1",
         needs="freeze_encoder",
-        meaning="the learning rate was multiplied by it when the backbone was unfrozen",
+        meaning="the factor by which the learning rate was multiplied when the backbone was unfrozen",
     )
     unfreeze_from: str | None = option(
         None,
@@ -324,64 +329,64 @@ class TrialConfig:
         1.0,
         kind=NUMBER,
         panel=DATA,
-        help="Share of the training images that is used.",
+        help="Share of the training images to use.",
         accepts=lambda value: 0 < value <= 1,
         accepted="a number above 0, up to 1",
         step_time=True,
         unit="share",
-        meaning="of the training split that was used",
+        meaning="share of the training images that was used",
     )
     seed: int = option(
         0,
         kind=WHOLE,
         panel=REPETITION,
-        help="These seeds, such as 0 or 3,4,5.",
+        help="The seeds, such as 0 or 3,4,5.",
         accepts=lambda value: 0 <= value < 2**31,
         accepted="whole numbers from 0 to 2147483647, such as 0,1,2",
         of_speed=True,
-        meaning="of weights, order and augmentation",
+        meaning="the seed of initial weights, order of images and augmentation",
     )
     backend: str = option(
         DEFAULT_BACKEND,
         panel=BACKEND,
         choices=BACKENDS,
-        help="Keras's backend",
+        help="The Keras backend",
         of_speed=True,
         step_time=True,
-        meaning="Keras's backend",
+        meaning="the Keras backend",
     )
     precision: str = option(
         "float32",
         panel=BACKEND,
         choices=PRECISIONS,
-        help="Keras's dtype policy",
+        help="The Keras dtype policy",
         of_speed=True,
         step_time=True,
-        meaning="Keras's dtype policy",
+        meaning="the Keras dtype policy",
     )
     jit: str = option(
         "auto",
         panel=BACKEND,
         choices=("auto", "on", "off"),
-        help="Whether steps are compiled: auto (XLA on JAX, and on TensorFlow with a GPU; PyTorch runs eagerly), on "
-        "(XLA, torch.compile) or off (on JAX operation by operation, which is very slow).",
+        help="Compilation of steps: auto (XLA on JAX, and on TensorFlow with a GPU; PyTorch runs eagerly), on (XLA or "
+        "torch.compile) or off (JAX then runs operation by operation, which is very slow).",
         of_speed=True,
         step_time=True,
-        meaning="whether steps were to be compiled. `auto`: by XLA on JAX, and on TensorFlow where there is a GPU and "
-        "every layer allows it; else as TensorFlow's graphs, on PyTorch eagerly. `on`: by XLA; on PyTorch loss, "
-        "gradient and prediction by torch.compile, the optimizer's update eagerly. `off`: as graphs, eagerly, and on "
-        "JAX operation by operation. What came of it is `jit_compile`",
+        meaning="whether steps were to be compiled. `auto`: by XLA on JAX, and on TensorFlow if there is a GPU and "
+        "every layer allows it; otherwise TensorFlow runs graphs, and PyTorch runs eagerly. `on`: by XLA; on PyTorch, "
+        "torch.compile compiles loss, gradient and prediction, and the optimizer's update runs eagerly. `off`: "
+        "TensorFlow runs graphs, PyTorch eagerly, and JAX operation by operation. `jit_compile` has the outcome",
     )
     repeat: int = option(
         0,
         kind=WHOLE,
         panel=REPETITION,
-        help="Run the same configuration N times.",
+        help="Run each configuration N times with the same seed.",
         accepts=lambda value: value >= 0,
         accepted="how many times, 1 or more, such as 2",
         default_text="1",
         of_speed=True,
-        meaning="number of the repeat of the same configuration, from 0",
+        meaning="the number of this repeat of the same configuration and seed, from 0",
     )
     measure: str = option(
         "all",
@@ -390,9 +395,9 @@ class TrialConfig:
         internal=True,
         axis=False,
         of_speed=True,
-        meaning="`all`: trained and measured; `speed`: measured only, by `bench speed`, on random pixels. Such a "
-        "trial has the data set `none`, no metrics, no history and no images; options that it has no use for stand at "
-        "their defaults",
+        meaning="`all`: trained and measured; `speed`: only measured, by `bench speed`, on random pixels. Such a "
+        "speed-only trial has the data set `none` and no metrics, history or images; options that don't concern it "
+        "have their defaults",
     )
     plugin: str | None = option(
         None,
@@ -403,7 +408,7 @@ class TrialConfig:
         axis=False,
         by_content=True,
         of_speed=True,
-        meaning="file that defines the architecture or the data set",
+        meaning="the file that defines the architecture or the data set",
     )
     data_dir: str | None = option(
         None,
@@ -414,7 +419,7 @@ class TrialConfig:
         default_text="it is downloaded",
         axis=False,
         in_key=False,
-        meaning="where the data lay",
+        meaning="the folder of the data",
     )
     skip_corrupt: bool = option(
         False,
@@ -424,7 +429,7 @@ class TrialConfig:
         default_text="-",
         axis=False,
         in_key=False,
-        meaning="whether unreadable files were left out; the data's fingerprint says what was",
+        meaning="whether unreadable files were left out; the data's fingerprint depends on those that were",
     )
     timeout: float | None = option(
         None,
@@ -436,12 +441,12 @@ class TrialConfig:
         in_key=False,
         of_speed=True,
         unit="s",
-        meaning="wall time after which the trial would have been killed",
+        meaning="the wall time after which the trial would have been stopped",
     )
     find_batch_size: int = option(
         0,
         kind=WHOLE,
-        help="Also find the largest batch that trains, up to this many images.",
+        help="Also find the largest batch that can be trained, up to this many images.",
         accepts=lambda value: value >= 0,
         accepted="the largest batch size that is tried, such as 1024; 0 for none",
         axis=False,
@@ -450,38 +455,38 @@ class TrialConfig:
         of_speed=True,
         own_form=True,
         unit="images",
-        meaning="the batch size up to which the largest that trains was sought; 0: not sought",
+        meaning="the batch size up to which the largest batch that can be trained was sought; 0: not sought",
     )
     sweep_seconds: float = option(
         120.0,
         kind=NUMBER,
-        help="Seconds after which the sweep over inference batches tries no larger one; compiling counts.",
+        help="Seconds, compilation included, after which the sweep over inference batch sizes tries no larger one.",
         accepts=lambda value: value >= 0,
-        accepted="seconds, such as 20; 0: batches of one image only",
+        accepted="seconds, such as 20; with 0 only a batch of one image is tried",
         axis=False,
         in_key=False,
         of_training=False,
         of_speed=True,
         unit="s",
-        meaning="after which the sweep over inference batches was to try no larger one",
+        meaning="the time after which the sweep over inference batch sizes tried no larger one",
     )
     trace: bool = option(
         False,
         kind=FLAG,
-        help="Write a profiler's trace of some training steps, for TensorBoard.",
+        help="Write a profiler trace of some training steps, for TensorBoard.",
         default_text="-",
         axis=False,
         in_key=False,
         of_speed=True,
-        meaning="whether a profiler's trace was to be written",
+        meaning="whether a profiler trace was to be written",
     )
     keep_weights: str = option(
         "best",
         choices=("all", "best", "none"),
-        help="Whose final weights stay: all, none, or best: those of each pair's best trial on validation.",
+        help="The trials whose final weights are kept: all, none, or best (each pair's best trial on validation).",
         axis=False,
         in_key=False,
-        meaning="whose weights were to stay",
+        meaning="the trials whose final weights were to be kept",
     )
 
     @property
@@ -491,17 +496,17 @@ class TrialConfig:
 
     @property
     def pair(self) -> str:
-        """`unet:resnet50`: architecture and backbone in one word."""
+        """Architecture and backbone in one word, such as `unet:resnet50`."""
         return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; the budget as text."""
+        """Return the configuration as values that JSON can hold; the budget is a text."""
         sizes = {"image_size": list(self.image_size), "crop": list(self.crop) if self.crop else None}
         return {**asdict(self), **sizes, "budget": str(self.budget)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrialConfig":
-        """The reverse of `to_dict`: a field that is missing has its default, an unknown one is left out."""
+        """Make a configuration from what `to_dict` returned; fill missing fields with defaults, drop unknown ones."""
         known = {f.name for f in fields(cls)}
         values = {k: v for k, v in values.items() if k in known}
         if "budget" in values:
@@ -519,15 +524,20 @@ SEEDS = Option(
     panel=REPETITION,
     name="seeds",
     field="seeds",
-    help="This many seeds: 0 to N-1. Not beside --seed.",
+    help="The number of seeds: 0 to N-1. Not together with --seed.",
     accepted="how many seeds, 1 or more, such as 3",
     default_text="-",
     of_speed=True,
 )
 RESULTS = Option(
-    kind=PATH, name="results", field="results", help="Where the records go.", accepted="a folder's path", axis=False
+    kind=PATH,
+    name="results",
+    field="results",
+    help="The folder for the records.",
+    accepted="a folder's path",
+    axis=False,
 )
-"""Two names that a user may give beside the table's: how many seeds, and the results folder."""
+"""SEEDS and RESULTS: two names that a user may give besides those of the table."""
 POOLED = ("seed", "repeat")
-"""Fields in which the trials of one configuration differ."""
+"""The fields in which the trials of one configuration differ."""
 DEFAULTS = TrialConfig(arch="", dataset="")
