@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
 from bench.core.import_by_name import import_source
-from bench.core.specs import ArchitectureSpec, DatasetSpec, KaggleSource, Param
+from bench.core.specs import ArchitectureSpec, DatasetSpec, KaggleSource, Param, SubmissionFormat
 
 __all__ = ["DataFault", "Dataset", "Sample", "architecture", "dataset"]
 
@@ -139,9 +139,14 @@ def architecture_from(values: dict[str, Any]) -> ArchitectureSpec:
 
 def dataset_from(values: dict[str, Any]) -> DatasetSpec:
     """Read a data set's spec from what `probe` returns."""
-    # An answer that was kept by an older version has neither.
-    source = KaggleSource(**_tuples(values["kaggle"])) if values.get("kaggle") else None
-    return DatasetSpec(**{**_tuples(values), "params": _params(values), "kaggle": source})
+    # An answer that was kept by an older version lacks some of them.
+    kaggle = _kaggle_source(values["kaggle"]) if values.get("kaggle") else None
+    return DatasetSpec(**{**_tuples(values), "params": _params(values), "kaggle": kaggle})
+
+
+def _kaggle_source(values: dict[str, Any]) -> KaggleSource:
+    submission = SubmissionFormat(**_tuples(values["submission"])) if values.get("submission") else None
+    return KaggleSource(**{**_tuples(values), "submission": submission})
 
 
 def _params(values: dict[str, Any]) -> tuple[Param, ...]:

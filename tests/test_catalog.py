@@ -1,10 +1,11 @@
 """The catalog: built-in specs, plug-ins in a child process, entry points, and the checks of a configuration."""
 
+import json
 import re
 import shlex
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from bench.config import catalog, plugin_specs
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.import_by_name import import_by_name
-from bench.core.specs import AUGMENTS, LOSS_TERMS
+from bench.core.specs import AUGMENTS, LOSS_TERMS, DatasetSpec, KaggleSource, SubmissionFormat
 from bench.core.trial_config import TrialConfig
+from bench.plugin import dataset_from
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = Path(__file__).parent / "plugins"
@@ -145,6 +147,12 @@ def test_a_plugin_is_read_in_a_child_process_and_its_builder_runs(config, tmp_pa
     model = catalog.load_builder(spec)((16, 16, 3), 2, backbone=None, weights=None, filters=[8, 4])
     assert model.output_shape == (None, 16, 16, 2)
     assert catalog.dataset(resolved).classes == ("ground", "stripe")
+
+
+def test_the_submission_format_of_a_plugins_data_set_arrives_as_it_was_said():
+    form = SubmissionFormat(("img", "rle"), "row", by_object=True)
+    spec = DatasetSpec("mine", "mine.py:load", ("a", "b"), kaggle=KaggleSource("rocks", ("x.zip",), 1, "by hand", form))
+    assert dataset_from(json.loads(json.dumps(asdict(spec)))) == spec
 
 
 def test_a_plugin_stands_only_in_trials_that_use_it(config):
