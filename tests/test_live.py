@@ -7,7 +7,7 @@ import pytest
 from fake_results import failed_record, fake_config, fake_record
 from rich.console import Console
 
-from bench.commands.live import LiveView, PlainLines, ending, view
+from bench.commands.live import LiveView, PlainLines, ending, name_of, view
 from bench.core.specs import Budget
 from bench.trials.plan import PlannedTrial
 
@@ -17,12 +17,12 @@ DONE = PlannedTrial(CONFIG, "key", "all", "data", "done", fake_record(CONFIG)[0]
 TRAINING = {"phase": "train", "fraction": 0.25, "loss": 0.5, "val_mean_iou": 0.4, "images_per_second": 99.6}
 
 
-def console(terminal=False):
-    return Console(file=io.StringIO(), width=100, force_terminal=terminal, color_system=None)
+def console(terminal=False, width=100, clock=None):
+    return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None, get_time=clock)
 
 
-def drawn(observer):
-    out = console()
+def drawn(observer, width=100):
+    out = console(width=width)
     out.print(observer.render())
     return out.file.getvalue()
 
@@ -66,10 +66,9 @@ def test_plain_lines_tell_start_each_validation_and_end():
     ]
 
 
-def test_the_live_view_counts_and_estimates(monkeypatch):
+def test_the_live_view_counts_and_estimates():
     now = [1000.0]
-    monkeypatch.setattr("bench.commands.live.time.monotonic", lambda: now[0])
-    out = console()
+    out = console(clock=lambda: now[0])
     live = LiveView(out)
     live.preparing("pets", 30, 240)
     assert "preparing pets" in drawn(live)
@@ -80,7 +79,7 @@ def test_the_live_view_counts_and_estimates(monkeypatch):
     live.progressed(TRIALS[0], TRAINING)
     frame = drawn(live)
     assert "25% of 100s" in frame
-    assert "train, loss 0.500, validation mean IoU 0.400, images/s 100, 75 s of training left" in frame
+    assert "train, loss 0.500, validation mean IoU 0.400, 100 images/s, 75 s of training left" in frame
     live.ended(TRIALS[0], replace(fake_record(CONFIG)[0], wall_seconds=130.0))
     live.started(TRIALS[1])
     now[0] += 30.0
@@ -103,3 +102,33 @@ def test_a_budget_of_steps_has_no_estimate_before_it_trains(progress):
     live.progressed(trial, {"phase": "train", "fraction": 0.5, "train_seconds": 40.0})
     assert "40 s of training left" in drawn(live)
     assert "about 40 s" in drawn(live)
+
+
+def test_a_narrow_terminal_loses_nothing():
+    live = LiveView(console(width=60))
+    config = replace(CONFIG, arch="unet_plus_plus", backbone="efficientnet_v2_b0", dataset="airbus_ships")
+    trial = replace(TRIALS[0], config=config)
+    live.planned([trial, TRIALS[1]])
+    live.started(trial)
+    live.progressed(trial, TRAINING)
+    frame = drawn(live, width=60)
+    for word in f"{name_of(config)} 25% of 100s train loss 0.500 IoU 0.400 100 images/s about 3 min".split():
+        assert word in frame
+
+
+def test_a_trial_of_speed_only_has_no_share_of_a_budget():
+    live = LiveView(console())
+    trial = replace(TRIALS[0], config=replace(CONFIG, measure="speed"))
+    live.planned([trial])
+    live.started(trial)
+    live.progressed(trial, {"phase": "profile", "fraction": 0.0})
+    assert "profile" in drawn(live)
+    assert "%" not in drawn(live)
+
+
+def test_a_trial_interrupted_before_its_start_only_ends():
+    out = console()
+    live = LiveView(out)
+    live.planned(TRIALS)
+    live.ended(TRIALS[0], failed_record(CONFIG, "interrupted", "Ctrl-C"))
+    assert "interrupted: Ctrl-C" in out.file.getvalue()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
 from bench.core.trial_config import OPTIONS, SEEDS
@@ -90,11 +91,17 @@ def number(value: Any, form: str) -> str:
     return format(value, form) if isinstance(value, int | float) else ""
 
 
+def bars(console: Console, *columns: ProgressColumn) -> Progress:
+    """Make progress bars that disappear at the end: a name, a bar of up to 30 characters and the columns."""
+    name = TextColumn("{task.description}", markup=False, table_column=Column())  # one that folds
+    bar = BarColumn(min(30, console.width // 5))
+    return Progress(name, bar, *columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 @contextmanager
 def counting(console: Console, name: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar that disappears at the end; yield a function that takes the finished and the total count."""
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bars(console, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
