@@ -66,9 +66,9 @@ def test_help_imports_nothing_heavy():
         (("prepare", "petz"), "Unknown data set 'petz'"),
         (("prepare", "shapes", "--image-size", "big"), "--image-size is 'big'"),
         (("prepare", "shapes", "--resize", "strech"), "Unknown value of --resize 'strech'. Did you mean 'stretch'"),
-        (("list", "runs"), "'results' is no results folder"),
-        (("show", "x"), "'results' is no results folder"),
-        (("report",), "'results' is no results folder"),
+        (("list", "runs"), "'results' isn't a results folder"),
+        (("show", "x"), "'results' isn't a results folder"),
+        (("report",), "'results' isn't a results folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
@@ -327,7 +327,7 @@ def test_show_says_how_far_a_trial_without_record_is(results):
 def test_show_wants_one_run(results):
     empty = bench("show", "", "--results", results)
     assert (empty.exit_code, "The run's id is empty" in empty.stderr) == (2, True)
-    assert "begins 3 runs: unet_None_0" in bench("show", "unet_None", "--results", results).stderr
+    assert "matches 3 runs: unet_None_0" in bench("show", "unet_None", "--results", results).stderr
     none = bench("show", "zzz", "--results", results)
     assert (none.exit_code, "There is no run 'zzz'" in none.stderr) == (2, True)
 

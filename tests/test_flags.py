@@ -51,7 +51,7 @@ def test_a_good_row_has_no_flag(tmp_path):
             "shared device",
             "2 other processes",
         ),
-        ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "commonest class 0.99"),
+        ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "most common class: 0.99"),
         ({"environment": {"dirty": True}}, "changed code", "1 of 2 trials"),
         ({"environment": {"commit": "abc"}}, "mixed versions", "commit abc, df01bb0"),
         ({"environment": {"versions": {"keras": "3.0"}}}, "mixed versions", "keras 3.0, 3.15.1"),

@@ -133,8 +133,11 @@ def data(fingerprint):
     [
         ({"configuration": "b", "dataset": data("f00d")}, "Other data: fingerprint '5f2c9d1ab77e' in the baseline"),
         ({"configuration": "b", "protocol_version": 2}, "Other protocol: 1 in the baseline, 2 now"),
-        ({"configuration": "b"}, "has other contents"),
-        ({"configuration": "b", "config": fake_config("unet", lr=0.5).to_dict()}, "No trial of this configuration"),
+        ({"configuration": "b"}, "has changed since the baseline"),
+        (
+            {"configuration": "b", "config": fake_config("unet", lr=0.5).to_dict()},
+            "have no trial of this configuration",
+        ),
     ],
     ids=["data", "protocol", "code", "missing"],
 )
@@ -151,7 +154,7 @@ def test_other_images_and_too_few_seeds_are_not_judged(base, tmp_path):
         return record, table.assign(name=[f"other_{i}" for i in range(IMAGES)])
 
     found = lines(base, tmp_path / "images", [renamed(seed) for seed in SEEDS])
-    assert found[0].reason == "Other test images than in the baseline."
+    assert found[0].reason == "The test images differ from those of the baseline."
     found = lines(base, tmp_path / "seed", [trial(0)])
     assert "4 in the baseline, 1 now" in found[0].reason
     found = lines(base, tmp_path / "tables", [(trial(seed)[0], None) for seed in SEEDS])

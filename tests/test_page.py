@@ -120,7 +120,7 @@ def test_limits_leave_what_keeps_them(page, tmp_path):
     assert len(latencies) == 2 and all(float(value) <= float(number) for value in latencies)
     assert address == f"#max_latency_ms={number}"
     assert command == f"bench recommend {page.parents[1] / 'results'} --max-latency-ms {number}"
-    assert nothing.startswith("Nothing keeps the limits")
+    assert nothing.startswith("No row is within the limits")
     assert reset == 7
 
 

@@ -11,7 +11,7 @@ from bench.core.errors import BenchError
 from bench.report.render import write_report
 
 LOCAL = "For local use only:"
-LEFT_OUT = "Left out, since they may not be published: pictures of"
+LEFT_OUT = "Left out because they may not be published: images of"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_a_local_page_shows_all_and_says_that_it_may_not_be_published(results, t
     count, _, page = pictures(tmp_path / "out")
     assert count == 3 * 3  # two samples and a worst image of each
     assert LOCAL in page and LEFT_OUT not in page
-    assert "pictures of carvana, older may not be published" in page
+    assert "images of carvana, older may not be published" in page
 
 
 def test_a_public_page_has_only_what_may_be_published_and_says_so(results, tmp_path):
@@ -53,7 +53,7 @@ def test_a_public_page_has_only_what_may_be_published_and_says_so(results, tmp_p
     count, files, page = pictures(tmp_path / "out")
     assert count == 1 * 3
     assert f"{LEFT_OUT} carvana, older." in page and LOCAL not in page
-    assert "--public" in page.rpartition("This page again")[2]
+    assert "--public" in page.rpartition("Rebuild this page")[2]
     assert files == []
     assert "carvana at 128x128" in page  # its numbers stay
 

@@ -104,7 +104,7 @@ def test_a_record_of_a_later_version_with_more_fields(tmp_path):
 
 
 def test_only_results_folders_are_read_and_written(tmp_path):
-    with pytest.raises(BenchError, match="no results folder"):
+    with pytest.raises(BenchError, match="isn't a results folder"):
         load([tmp_path])
     (tmp_path / "notes.txt").touch()
     with pytest.raises(BenchError, match="not empty"):

@@ -295,7 +295,7 @@ def test_a_held_up_trial_is_marked(tmp_path):
     write_trial(tmp_path / "results", replace(record, speed={**record.speed, "harness_efficiency": 0.8}))
     (group,) = groups(load_results(tmp_path / "results"))
     cell = group.rows[0].cells["harness_efficiency"]
-    assert cell.warn and "held up" in cell.title
+    assert cell.warn and "limited by input" in cell.title
 
 
 def test_mixed_versions_are_named(tmp_path):
@@ -346,7 +346,7 @@ def test_what_is_left_out_is_named(tmp_path):
 
 
 def test_bad_paths(tmp_path):
-    with pytest.raises(BenchError, match="no results folder"):
+    with pytest.raises(BenchError, match="isn't a results folder"):
         write_report([tmp_path], tmp_path / "out")
     results = fake_results(tmp_path / "results", nets=0, failures=False)
     (tmp_path / "file").touch()
@@ -364,7 +364,7 @@ def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):
     assert not (newer / "report").exists() and "unet" in shown.out
     page, table = ((good / "report" / name).read_text() for name in ("index.html", "LEADERBOARD.md"))
     for text in (html.unescape(page), table, shown.err):
-        assert "was written by a newer segbench" in text and "nothere' is no results folder" in text
+        assert "was written by a newer segbench" in text and "nothere' isn't a results folder" in text
     with pytest.raises(BenchError, match="newer segbench"):
         report_command([newer])
     for out in (newer, newer / "report"):

@@ -206,7 +206,7 @@ def test_a_runner_that_died_leaves_an_abandoned_trial_which_is_run_anew(tmp_path
 def test_a_folder_with_other_things_or_of_a_newer_schema_is_refused(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
-    with pytest.raises(BenchError, match="no results folder"):
+    with pytest.raises(BenchError, match="isn't a results folder"):
         run([CONFIG], results=tmp_path / "other", executor=FakeExecutor())
     (tmp_path / "newer").mkdir()
     (tmp_path / "newer" / MARKER).write_text('{"schema_version": 99}')

@@ -105,7 +105,7 @@ def test_the_report_has_a_section_a_file_and_the_failures(tmp_path):
     report = write_report([tmp_path])
     page = (tmp_path / "report" / "index.html").read_text()
     assert 'id="speed"' in page and "Speed at 128x128" in page
-    assert "RESOURCE_EXHAUSTED" in page and "random pixels" in page and "Only speeds were measured" in page
+    assert "RESOURCE_EXHAUSTED" in page and "random pixels" in page and "Only speed was measured" in page
     text = (tmp_path / "report" / "LEADERBOARD.md").read_text()
     assert "## Speed at 128x128" in text and "No trial is ok" not in text
     lines = (tmp_path / "report" / "speed.csv").read_text().splitlines()

@@ -78,7 +78,7 @@ def test_many_budgets_can_be_read_at_80_columns(tmp_path, unit):
                 write_trial(tmp_path, record, table, samples=0)
     (series,) = all_series(groups(load_results(tmp_path)))
     text = shown(series_table(series), width=80)
-    assert "…" not in text and "Shown: 6 of 12 values" in text and "needs for 0." in text
+    assert "…" not in text and "Shown: 6 of 12 values" in text and "needed for 0." in text
     row = next(line for line in text.splitlines() if "deeplab:re" in line)
     assert len(re.findall(r"0\.\d{3}[*= ]", row)) == 6
     heading = next(line for line in text.splitlines() if "architecture" in line).split()
@@ -111,5 +111,5 @@ def test_the_command_prints_them(tmp_path, monkeypatch):
     monkeypatch.setattr(render, "write_report", lambda *_, **__: made)  # without its plots
     result = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "120"})
     assert result.exit_code == 0, result.output
-    assert "Winner by budget: a at 128x128" in result.stdout and "needs for" in result.stdout
+    assert "Winner by budget: a at 128x128" in result.stdout and "needed for" in result.stdout
     assert "Average rank across 3 data sets" in result.stdout

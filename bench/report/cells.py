@@ -1,4 +1,4 @@
-"""The cells of the leaderboard: how values are written, and what is said when they are pointed at."""
+"""The cells of the leaderboard: how values are written, and what the tooltips say."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from bench.results.quantities.quantity import LOWER, Metric, Quantity
 
 
 def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Quantity]) -> dict[str, Cell]:
-    """What a row says of its configuration and of what was measured; rank and flags are set by who knows them."""
+    """Make the cells of a row's configuration and measured numbers; the caller adds rank and flags."""
     value = member.values
     cells = {
         "arch": Cell(value_text(value["arch"]) or MISSING, value_text(value["arch"])),
@@ -32,35 +32,35 @@ def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Q
 
 
 def rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:
-    """`2 (1\N{EN DASH}4)`: the tied group's place, and the ranks that the differences leave open."""
+    """Write a rank such as `2 (1\N{EN DASH}4)`: that of the tied group, and the range of possible ranks."""
     if rank is None or span is None:
         return Cell(MISSING)
     if span == (rank, rank):
-        return Cell(str(rank), float(rank), "no other rank is left open")
+        return Cell(str(rank), float(rank), "no other rank is possible")
     best, worst = span
-    title = f"tied group of place {rank}; ranks {best} to {worst} are left open"
+    title = f"tied group at rank {rank}; ranks {best} to {worst} are possible"
     return Cell(f"{rank} ({best}\N{EN DASH}{worst})", float(rank), title)
 
 
 def flags_cell(flagged: Sequence[Flag]) -> Cell:
-    """The flags' names, their evidence in the title; sorted by how many there are."""
+    """Write the flags' names, with their evidence in the title; the cell sorts by their number."""
     text = ", ".join(flag.name for flag in flagged)
     evidence = "; ".join(f"{flag.name}: {flag.evidence}" for flag in flagged)
     return Cell(text, float(len(flagged)), evidence)
 
 
 def score_cell(uncertainty: Uncertainty, plain: Cell, metric: Metric) -> Cell:
-    """`0.742 [0.731, 0.753]`; the mean alone for one seed, whose interval says nothing of other seeds."""
+    """Write a score as `0.742 [0.731, 0.753]`; only the mean for one seed, whose interval ignores other seeds."""
     interval, write = uncertainty.interval, metric.write
     span = f"[{write(interval.low)}, {write(interval.high)}]"
     if len(uncertainty.scores) < 2:
-        title = f"one seed: not separable by seed; over the images alone {span}"
+        title = f"one seed: not separable by seed; 95 % interval over the images only: {span}"
         return Cell(write(interval.mean), interval.mean, title)
     return Cell(f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over images and seeds; {plain.title}")
 
 
 def number_cell(spread: Spread, column: Quantity) -> Cell:
-    """`0.742 ± 0.006`, or the mean alone with the spread in its title."""
+    """Write a number as `0.742 ± 0.006`, or only its mean with the spread in the title."""
     if not spread.n:
         return Cell(column.missing, None, "not measured")
     text = column.write(spread.mean)
@@ -71,7 +71,7 @@ def number_cell(spread: Spread, column: Quantity) -> Cell:
         text = f"{text} ± {sd}" if column.with_sd else text
     slow = column.name == "harness_efficiency" and spread.mean < EFFICIENCY_LIMIT
     if slow:
-        title = f"below {EFFICIENCY_LIMIT}: held up by input or harness; {title}"
+        title = f"below {EFFICIENCY_LIMIT}: limited by input or harness; {title}"
     return Cell(text, spread.mean, title, slow)
 
 
@@ -84,7 +84,7 @@ def _seeds(member: Configuration) -> Cell:
 
 
 def shade(rows: Sequence[Row], column: Quantity) -> None:
-    """Say of each cell of a column how good it is among the others: by place, so that one outlier hides nothing."""
+    """Set how good each cell of a column is among the others, by its place, so that one outlier hides nothing."""
     cells = [row.cells[column.name] for row in rows]
     values = sorted({c.sort for c in cells if isinstance(c.sort, float)}, reverse=column.better == LOWER)
     if len(values) < 2:

@@ -1,4 +1,4 @@
-"""Which columns a leaderboard has, and what their headings and definitions are."""
+"""The columns of a leaderboard, with their headings and definitions."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,23 @@ from bench.results.quantities.quantity import HIGHER, Metric, Quantity
 TEXTS = {  # name: heading, definition
     "rank": (
         "rank",
-        "Within this table. Rows that are not significantly different (the 95 % interval of their difference holds 0) "
-        "share the place of the first of them; in brackets the ranks that the differences leave open.",
+        "The rank within this table. Rows that are not significantly different (the 95 % interval of their difference "
+        "contains 0) share the rank of the first of them; in brackets the range of possible ranks.",
     ),
-    "arch": ("architecture", "What was trained."),
-    "backbone": ("backbone", "The pretrained feature network that the architecture stands on."),
-    "configuration": ("configuration", "Hash of the configuration: rows that look alike differ in a file's content."),
-    "weights": ("weights", "What the backbone started from; none: random."),
-    "flags": ("flags", "What should make you careful with the row; the evidence stands below the table."),
-    "seeds": ("seeds", "Seeds that are ok, over which the mean and the sample standard deviation (±) are taken."),
+    "arch": ("architecture", "The architecture that was trained."),
+    "backbone": ("backbone", "The pretrained feature network that the architecture is built on."),
+    "configuration": ("configuration", "Hash of the configuration; rows that look alike differ in a file's content."),
+    "weights": ("weights", "The weights that the backbone started from; none: random."),
+    "flags": ("flags", "Reasons to be careful with the row; the evidence is below the table."),
+    "seeds": ("seeds", "The number of ok seeds; means and sample standard deviations (±) are taken over them."),
 }
-RANKED_BY = " The rank follows it; in brackets the 95 % interval over images and seeds."
+RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over images and seeds."
 MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters stand apart, after the score
 HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.better == HIGHER)})
 
 
 def measured_columns(members: Sequence[Configuration], metric: Metric) -> list[Quantity]:
-    """The columns of numbers of a group, the one that is ranked by among them."""
+    """List the number columns of a group, the ranking score among them."""
     columns = [row for row in MEASURED if not row.optional or any(m.spread(row.name).n for m in members)]
     return columns if metric in columns else [metric, *columns]
 
@@ -33,7 +33,7 @@ def measured_columns(members: Sequence[Configuration], metric: Metric) -> list[Q
 def all_columns(
     varied: Sequence[str], measured: Sequence[Quantity], metric: Metric, *, flagged: bool
 ) -> dict[str, tuple[str, str]]:
-    """Name -> (heading with unit, definition) of every column, in order."""
+    """Return name -> (heading with unit, definition) for every column, in order."""
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
     for name in varied:
         columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))

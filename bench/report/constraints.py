@@ -15,23 +15,23 @@ class Constraint:
     key: str  # max_latency_ms
     quantity: Quantity
     unit: str
-    scale: float  # the quantity's own units in one of the constraint's
+    scale: float  # how many of the quantity's own units make one of the constraint's
 
     @property
     def at_most(self) -> bool:
-        """Whether the limit is the most that is allowed; else it is the least."""
+        """Whether the limit is an upper bound; otherwise it is a lower one."""
         return self.quantity.better == LOWER
 
     def value(self, row: Row) -> float:
-        """A row's mean, in the constraint's unit; NaN where it was not measured."""
+        """Return a row's mean in the constraint's unit; NaN if it was not measured."""
         return row.configuration.spread(self.quantity.name).mean / self.scale
 
     def keeps(self, row: Row, limit: float) -> bool:
-        """Whether a row's mean keeps the limit; what was not measured doesn't."""
+        """Return whether a row's mean is within the limit; False if it was not measured."""
         return self.value(row) <= limit if self.at_most else self.value(row) >= limit
 
     def text(self, limit: float) -> str:
-        """`latency p95 at most 10 ms`."""
+        """Write a limit, such as `latency p95 at most 10 ms`."""
         most = "most" if self.at_most else "least"
         return f"{self.quantity.heading} at {most} {limit:,.12g} {self.unit}".rstrip()
 
@@ -43,14 +43,14 @@ CONSTRAINTS = tuple(
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows of a group that keep the limits, best first."""
+    """The rows of a group that are within the limits, best first."""
 
     kept: tuple[Row, ...]
-    tied: tuple[Row, ...]  # of them those that are not significantly different from the first
+    tied: tuple[Row, ...]  # those of `kept` that are not significantly different from the first
 
 
 def choose(group: Group, limits: Mapping[str, float]) -> Choice:
-    """Apply limits by their keys to the ranked rows of a group."""
+    """Apply limits, named by their keys, to the ranked rows of a group."""
     wanted = [(limit, limits[limit.key]) for limit in CONSTRAINTS if limit.key in limits]
     places = [
         place for place, row in enumerate(group.ranked) if all(limit.keeps(row, value) for limit, value in wanted)
@@ -61,18 +61,18 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
 
 
 def hindrances(group: Group, limits: Mapping[str, float]) -> list[str]:
-    """For each limit how many rows keep it, and the best value that there is: what to loosen when nothing is left."""
+    """Say for each limit how many rows are within it and what the best value is: which one to loosen."""
     lines = []
     for limit in (limit for limit in CONSTRAINTS if limit.key in limits):
         kept = sum(limit.keeps(row, limits[limit.key]) for row in group.ranked)
         known = [value for row in group.ranked if (value := limit.value(row)) == value]
         best = (min if limit.at_most else max)(known, default=None)
         nearest = f"; the {'lowest' if limit.at_most else 'highest'} is {best:.4g} {limit.unit}" if known else ""
-        lines.append(f"{limit.text(limits[limit.key])}: kept by {kept} of {len(group.ranked)}{nearest}".rstrip())
+        lines.append(f"{limit.text(limits[limit.key])}: met by {kept} of {len(group.ranked)}{nearest}".rstrip())
     return lines
 
 
 def constraints_of(groups: Sequence[Group]) -> list[Constraint]:
-    """The constraints on what any ranked row has a value for."""
+    """List the constraints on quantities for which a ranked row has a value."""
     rows = [row for group in groups for row in group.ranked]
     return [limit for limit in CONSTRAINTS if any(row.configuration.spread(limit.quantity.name).n for row in rows)]

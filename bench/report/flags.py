@@ -1,4 +1,4 @@
-"""What should make a reader careful with a row, each with its evidence."""
+"""Flags: reasons to be careful with a row, each with its evidence."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from bench.results.analysis.configurations import Configuration
 from bench.results.clean_text import shorten
 from bench.results.quantities import EFFICIENCY_LIMIT
 
-NOISY = 0.1  # interquartile range over median of the training speed
-RISING = 0.01  # of the validation's mean IoU over the last fifth of the budget: more training would help
-HARMLESS = ("", "idle", "application clocks setting", "display clock setting")  # of what sets a GPU's clocks
-_CODE = ("commit", "driver", "python")  # beside the versions of packages
+NOISY = 0.1  # the training speed's interquartile range divided by its median
+RISING = 0.01  # a rise of the validation mean IoU over the last fifth of the budget: more training would help
+HARMLESS = ("", "idle", "application clocks setting", "display clock setting")  # reasons for a GPU's clocks
+_CODE = ("commit", "driver", "python")  # compared besides the versions of packages
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A word for the table and what it rests on."""
+    """A word for the table, and the evidence for it."""
 
     name: str
     evidence: str
@@ -27,15 +27,15 @@ class Flag:
 
 MEANINGS = {
     "single seed": "another seed may change the score by more than the rows differ",
-    "seeds failed": "the mean is over the ok seeds",
-    "no interval": "the per-image tables don't give one, so nothing is significantly different from the row",
-    "input-bound": f"harness efficiency below {EFFICIENCY_LIMIT}: input or harness held the training up",
+    "seeds failed": "the mean is taken over the ok seeds only",
+    "no interval": "the per-image tables give no interval, so no row is significantly different from this one",
+    "input-bound": f"harness efficiency below {EFFICIENCY_LIMIT}: input or harness limited the training speed",
     "noisy": f"the training speed's interquartile range is above {NOISY:.0%} of its median",
     "throttled": "heat or power held the GPU's clocks down while it was measured",
     "shared device": "other processes used the GPU before or while it was measured",
-    "not compiled": "the steps were run operation by operation, or on a GPU without XLA",
+    "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
-    "learned nothing": "no better than predicting the commonest class everywhere",
+    "learned nothing": "no better than predicting the most common class everywhere",
     "search failed": "the largest batch that trains could not be found",
     "changed code": "segbench's checkout had uncommitted changes",
     "mixed versions": "its trials ran with different code or packages",
@@ -43,7 +43,7 @@ MEANINGS = {
 
 
 def flags(member: Configuration, no_interval: str | None) -> tuple[Flag, ...]:
-    """The flags of a configuration that has a score; `no_interval` says why it has no uncertainty."""
+    """List the flags of a configuration that has a score; `no_interval` says why it has no uncertainty."""
     return tuple(_flags(member, no_interval))
 
 
@@ -66,7 +66,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
         yield Flag("not converged", f"validation mean IoU rose by {rise:.3f} over the last fifth of the budget")
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:
-        yield Flag("learned nothing", f"mean IoU {score:.3f}, that of the commonest class {floor:.3f}")
+        yield Flag("learned nothing", f"mean IoU {score:.3f}; always predicting the most common class: {floor:.3f}")
     if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
         yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)
@@ -83,7 +83,7 @@ def _device_flags(member: Configuration) -> Iterator[Flag]:
         yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
     backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))
     uncompiled = _texts(ok, "jit_compile").count("False")
-    graphs = backend in TABLE and TABLE[backend].graphs  # on a CPU a graph without XLA is the usual way
+    graphs = backend in TABLE and TABLE[backend].graphs  # on a CPU, a graph without XLA is normal
     if uncompiled and not (graphs and not on_gpu):
         how = "as a graph without XLA" if graphs else "operation by operation"
         yield Flag("not compiled", f"{uncompiled} of {len(ok)} trials ran {backend} {how}")

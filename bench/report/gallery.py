@@ -1,4 +1,4 @@
-"""The pictures and lists of images on the page: samples, the worst images, and what sets the best rows apart."""
+"""The images on the page: samples, the worst images, and those on which the best rows differ most."""
 
 import base64
 import io
@@ -17,17 +17,17 @@ from bench.results.analysis.uncertainty import image_means
 from bench.results.clean_text import clean, shorten
 from bench.results.store import StoredTrial
 
-MAX_CONFIGURATIONS = 12  # of a group, best first
-MAX_IMAGES = 3  # of a configuration
+MAX_CONFIGURATIONS = 12  # configurations of a group with samples, best first
+MAX_IMAGES = 3  # samples of a configuration
 _MAX_SIZE = (576, 288)  # pixels; three panels side by side
 _SMALL_SIZE = (312, 156)
-WORST_TRIALS = 200  # whose worst images are shown, best configurations first
-WORST_IMAGES = 2  # of a trial
-_MOST_BYTES = 4_000_000  # of all worst images in the page
-MOST_ROWS = 8  # whose images are looked at, best first
-_PAIRS = 3  # the best row and the next ones
-_IMAGES = 5  # of a list
-_PICTURED = 2  # of a pair
+WORST_TRIALS = 200  # trials whose worst images are shown, best configurations first
+WORST_IMAGES = 2  # worst images of a trial
+_MOST_BYTES = 4_000_000  # bytes of all worst images on the page
+MOST_ROWS = 8  # rows whose images are compared, best first
+_PAIRS = 3  # pairs of the best row and one of the next rows
+_IMAGES = 5  # images in a list
+_PICTURED = 2  # images of a pair of rows that are shown
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Sample:
 def group_samples(
     group: Group, trials: dict[str, StoredTrial], problems: list[str], *, public: bool = False
 ) -> list[tuple[str, list[Sample]]]:
-    """Label and samples of the best configurations, each from its first seed that stored any.
+    """Return label and samples of the best configurations, each from its first seed that stored any.
 
     Args:
-        trials: by folder.
-        problems: gets a line for each picture that can't be read.
-        public: only pictures that may be published.
+        trials: the trials by folder.
+        problems: gets a line for each sample that can't be read.
+        public: whether to show only images that may be published.
     """
     shown = []
     for row in group.ranked[:MAX_CONFIGURATIONS]:
@@ -60,7 +60,7 @@ def group_samples(
 
 
 def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = False) -> list[Path]:
-    """The overlays of a row's first trial that stored any; with `public` only such as may be published."""
+    """List the samples of a row's first trial that stored any; with `public` only those that may be published."""
     some = [trials[folder] for folder in row.configuration.ok["folder"]]
     return next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
 
@@ -69,20 +69,20 @@ def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = Fals
 class Worst:
     """The worst images of one trial."""
 
-    label: str  # of its row
+    label: str  # its row's label
     seed: str
     samples: tuple[Sample, ...]  # their names begin with the image's mean IoU
 
 
 class WorstImages:
-    """Reads the worst images of the trials of one page, as long as they fit it."""
+    """A reader of the worst images of a page's trials, as long as the page has room."""
 
     def __init__(self, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool = False):
         self.trials, self.problems, self.public = trials, problems, public
         self.left, self.bytes = WORST_TRIALS, _MOST_BYTES
 
     def of(self, group: Group) -> tuple[list[Worst], int]:
-        """Those of a group's trials, best configurations first, and of how many trials they can't be shown."""
+        """Return the worst images of a group's trials, best configurations first, and how many trials had no room."""
         shown, missed = [], 0
         for row in group.ranked:
             for seed, folder in zip(row.configuration.ok["seed"], row.configuration.ok["folder"], strict=True):
@@ -103,7 +103,7 @@ class WorstImages:
 
 
 def private_data(trials: Iterable[StoredTrial]) -> list[str]:
-    """The data sets with samples that may not be published, or whose records don't say that they may."""
+    """List the data sets with samples that may not be published, or whose records don't say that they may."""
     return sorted(
         {clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and (t.samples() or t.worst())}
     )
@@ -116,7 +116,7 @@ def _is_private(trial: StoredTrial) -> bool:
 def read_sample(
     file: Path, problems: list[str], *, size: tuple[int, int] = _MAX_SIZE, quality: int = 82
 ) -> Sample | None:
-    """A picture made small enough; None, and a line in `problems`, where it can't be read."""
+    """Read a sample and make it small enough; None, and a line in `problems`, if it can't be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -136,7 +136,7 @@ def read_sample(
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The images of the test split with their own mean IoU, mean over each row's trials."""
+    """The images of the test split with their mean IoU, averaged over each row's trials."""
 
     names: tuple[str, ...]
     scores: dict[str, NDArray[np.float64]]  # by the row's label, (images,)
@@ -152,16 +152,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A list of images for the page, with pictures where there are some."""
+    """A list of images for the page, with samples of some of them."""
 
     title: str
-    labels: tuple[str, ...]  # of the rows, in the order of each line's scores
+    labels: tuple[str, ...]  # the rows' labels, in the order of each line's scores
     lines: tuple[Line, ...]
     pictures: tuple[tuple[Line, tuple[Sample, ...]], ...] = ()
 
 
 def group_images(group: Group) -> Images:
-    """The images of the best rows' tables; rows on other images than the best one's are left out."""
+    """Return the images of the best rows' tables; rows with other images than the best row's are left out."""
     names: tuple[str, ...] = ()
     scores = {}
     for row in group.ranked[:MOST_ROWS]:
@@ -174,7 +174,7 @@ def group_images(group: Group) -> Images:
 def group_contrasts(
     group: Group, images: Images, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool
 ) -> list[Contrast]:
-    """The images that are hardest for all, and those that set the best row and the next ones apart."""
+    """List the images that are hardest for all, and those on which the best row and the next ones differ most."""
     rows = [row for row in group.ranked[:MOST_ROWS] if row.label in images.scores]
     if not rows or len(images.names) < 2 * _IMAGES:
         return []
@@ -211,7 +211,7 @@ def _pictured(
     problems: list[str],
     public: bool,
 ) -> tuple[tuple[Line, tuple[Sample, ...]], ...]:
-    """The images with the largest difference among those that both rows stored a picture of."""
+    """Return samples of the images with the largest difference, among those that both rows stored."""
     files = [{re.sub(r"^\d+_", "", file.stem): file for file in pictures(row, trials, public=public)} for row in pair]
     both = [
         (place, name)
@@ -227,5 +227,5 @@ def _pictured(
 
 
 def picture_name(name: str) -> str:
-    """An image's name in the file of its picture, as bench/evaluation/pictures.py writes it."""
+    """Return an image's name as the file name of its sample has it (see bench/evaluation/pictures.py)."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]

@@ -1,4 +1,4 @@
-"""What a group and its rows are called: titles, what tells the rows apart, values as text."""
+"""The names of a group and its rows: titles, labels that are unique within a group, values as text."""
 
 import json
 import re
@@ -10,13 +10,13 @@ from bench.results.clean_text import shorten
 
 _BUILT = "builder_params"
 _WORDS = {_BUILT: "with"}
-_TELLING = tuple(name for name in COMPARABLE if name not in ("dataset", "budget"))  # beside what each title says
+_TELLING = tuple(name for name in COMPARABLE if name not in ("dataset", "budget"))  # besides dataset and budget
 _SPEED = ", speed only"
 _SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
 def group_title(configuration: Configuration) -> str:
-    """`pets at 128x128, 10 epochs, on NVIDIA H200`."""
+    """Write a group's title, such as `pets at 128x128, 10 epochs, on NVIDIA H200`."""
     value = configuration.values
     return f"{value['dataset']} at {_size(value)}, {budget_text(str(value['budget']))}, on {value['device']}"
 
@@ -26,20 +26,20 @@ def _size(value: dict[str, object]) -> str:
 
 
 def budget_text(text: str) -> str:
-    """`10 epochs` for `10epochs`; `90s` stays."""
+    """Write `10epochs` as `10 epochs`; `90s` stays."""
     return re.sub(r"(?<=\d)(k?)(?=[a-z]{2})", r"\1 ", text)
 
 
 def field_text(name: str, member: Configuration) -> str:
-    """One of COMPARABLE for the head of the table."""
+    """Write the value of one of COMPARABLE for the head of the table."""
     text = value_text(member.values[name])
     return (budget_text(text) if name == "budget" else text) or "unknown"
 
 
 def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list[str]]:
-    """The names of the fields in which rows differ, and what tells each row from all others.
+    """Return the names of the fields in which rows differ, and a unique label for each row.
 
-    Labels name what differs among the ok rows; where nothing else does, as for an edited plug-in, the
+    Labels name what differs among the ok rows. If nothing else does, as with an edited plug-in, they end with the
     first digits of the configuration's hash, which then is a field of its own.
     """
     varied, between_ok = _varied(members), _varied([m for m in members if m.seeds])
@@ -57,13 +57,13 @@ def _varied(members: Sequence[Configuration]) -> list[str]:
 
 
 def labels_without(members: Sequence[Configuration], fields: Collection[str]) -> list[str]:
-    """What tells configurations apart beside the fields in which they may differ."""
+    """Make a unique label for each configuration that doesn't name the given fields."""
     varied = [name for name in _varied(members) if name not in fields]
     return _numbered(_labels(members, [varied] * len(members)))
 
 
 def pair_titles(members: Sequence[Configuration]) -> list[str]:
-    """`unet:resnet50 on pets, 10 epochs, device NVIDIA H200`: what tells configurations of several tables apart.
+    """Make unique titles for configurations of several tables: `unet:resnet50 on pets, 10 epochs, device NVIDIA H200`.
 
     A speed-only trial has no data set and no budget: `unet, batch size 8, speed only`.
     """
@@ -73,7 +73,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
         of_table.setdefault(_table_name(member), []).append(place)
     for table, places in of_table.items():
         some = [members[place] for place in places]
-        varied = [name for name in _varied(some) if name != "measure"]  # "speed only" is said, all else is the same
+        varied = [name for name in _varied(some) if name != "measure"]  # the title says "speed only"
         apart = [name for name in _TELLING if len({str(member.values[name]) for member in some}) > 1]
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):
@@ -89,7 +89,7 @@ def _table_name(member: Configuration) -> str:
 
 
 def _numbered(labels: Sequence[str]) -> list[str]:
-    """`a`, `a (2)`, `a (3)`: no label twice."""
+    """Make labels unique by numbering repeated ones: `a`, `a (2)`, `a (3)`."""
     times: Counter[str] = Counter()
     taken: set[str] = set()
     found = []
@@ -103,7 +103,7 @@ def _numbered(labels: Sequence[str]) -> list[str]:
 
 
 def _labels(members: Sequence[Configuration], fields: Sequence[Sequence[str]]) -> list[str]:
-    """Pair, weights where they differ, the fields given for each; the builder's parameters where a pair has several."""
+    """Make labels of the pair, the weights if they differ, and each row's fields; builder parameters if they differ."""
     pairs = [":".join(filter(None, (value_text(m.values["arch"]), value_text(m.values["backbone"])))) for m in members]
     built = {(pair, str(m.values[_BUILT])) for pair, m in zip(pairs, members, strict=True)}
     often = Counter(pair for pair, _ in built)
@@ -121,7 +121,7 @@ def _label(pair: str, member: Configuration, fields: Sequence[str], *, weighed: 
 
 
 def setting_text(name: str, member: Configuration) -> str:
-    """A field of the configuration; parameters as `--param` takes them: `filters=[8,16], depth=2`."""
+    """Write a field of the configuration; parameters as `--param` takes them: `filters=[8,16], depth=2`."""
     text = value_text(member.values[name])
     if name != _BUILT or not text:
         return text
@@ -135,12 +135,12 @@ def setting_text(name: str, member: Configuration) -> str:
 
 
 def value_text(value: object) -> str:
-    """A recorded value, numbers short; empty for NaN."""
+    """Write a recorded value, with numbers in short form; empty for NaN."""
     if isinstance(value, float | int):
         return "" if value != value else f"{value:g}"
     return str(value)
 
 
 def weights_name(member: Configuration) -> str:
-    """A weights file by its name alone: its folder is this machine's business."""
+    """Return the name of the weights, for a file without its folder, which only this machine has."""
     return value_text(member.values["weights"]).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]

@@ -25,10 +25,10 @@ from bench.results.analysis.uncertainty import Measured, measure
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
 
-ENOUGH_SEEDS = 5  # that a ranking needs
+ENOUGH_SEEDS = 5  # seeds that a ranking needs
 _MAX_CLASSES = 30
 _MOST_NAMED = 5
-_MIXED = {  # column: what its values are, said when a group has several
+_MIXED = {  # column: what it holds, for the note of a group with several values
     "commit": "segbench's commit",
     "version_keras": "Keras's version",
     "version_tensorflow": "TensorFlow's version",
@@ -40,9 +40,9 @@ _MIXED = {  # column: what its values are, said when a group has several
 
 
 def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
-    """The leaderboards of a frame of `load_results`; a group without any ok trial is left out.
+    """Make the leaderboards of a frame of `load_results`; a group without any ok trial is left out.
 
-    Each is ranked by `metric`, or by mean IoU where none of its trials has that. Speed-only trials have tables of
+    Each is ranked by `metric`, or by mean IoU if none of its trials has that. Speed-only trials have tables of
     their own (speed_tables.py).
     """
     trained = frame[frame["measure"] != "speed"]
@@ -65,7 +65,7 @@ def _group_key(configuration: Configuration) -> tuple[str, ...]:
 
 
 def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
-    """Where the group stands on the page: sizes and budgets by their amount, `50steps` before `150steps`."""
+    """Return the key that sorts groups on the page: sizes and budgets by amount, `50steps` before `150steps`."""
     return tuple(_in_order(name, text) for name, text in zip(COMPARABLE, _group_key(configuration), strict=True))
 
 
@@ -141,13 +141,13 @@ def _ranked(
 
 
 def _best_first(configuration: Configuration, metric: Metric) -> tuple[bool, float, str]:
-    """The key that sorts configurations from the best to the worst, then those without a score."""
+    """Return the key that sorts configurations from the best to the worst, then those without a score."""
     score = configuration.spread(metric.name).mean
     return math.isnan(score), -metric.goodness(score) if score == score else 0.0, str(configuration.values)
 
 
 def _blind(spread: Spread) -> Uncertainty:
-    """Of a configuration without tables: nothing is significantly different from it."""
+    """Return the uncertainty of a configuration without tables: nothing is significantly different from it."""
     return Uncertainty(np.array([spread.mean]), np.array([math.nan]), 1)
 
 
@@ -157,19 +157,19 @@ def _classes(members: Sequence[Configuration]) -> dict[str, str]:
 
 
 def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
-    """What the ranks rest on, and what they don't."""
+    """Write the notes that say how the ranks were made and how far they can be trusted."""
     notes = []
     if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):
         drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
         notes.append(
             f"[ ]: 95 % interval by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the "
-            "seeds. Rows that are not significantly different share a rank; in brackets the ranks that are left open."
+            "seeds. Rows that are not significantly different share a rank; in brackets the range of possible ranks."
         )
     single = [row for row in rows if row.rank and row.configuration.seeds == 1]
     if single:
         notes.append(
-            "Not separable by seed: a row with one seed is significantly different from no other; its differences may "
-            "be chance."
+            "Not separable by seed: a row with one seed is not significantly different from any other; its "
+            "differences may be chance."
         )
     elif min((row.configuration.seeds for row in rows if row.rank), default=ENOUGH_SEEDS) < ENOUGH_SEEDS:
         notes.append(
@@ -178,19 +178,19 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
     for reason in dict.fromkeys(row for row in found.rows if isinstance(row, str)):
         named = [row.label for row, why in zip(rows, found.rows, strict=False) if why == reason]
         listed = "; ".join(named[:_MOST_NAMED]) + (f" and {len(named) - _MOST_NAMED} more" * (len(named) > _MOST_NAMED))
-        notes.append(f"Mean and spread (±) over the seeds alone, and tied with all: {listed} ({reason}).")
+        notes.append(f"Mean and spread (±) over the seeds only, and tied with all rows: {listed} ({reason}).")
     return notes
 
 
 def differences(members: Sequence[Configuration]) -> list[str]:
-    """In what code, versions and ways of measuring the trials differ."""
+    """Write the notes on differences between the trials: code, versions and how memory was measured."""
     notes = []
     for name, text in _MIXED.items():
         found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
         if len(found) > 1:
-            listed = ", ".join(value[:12] for value in found[:5])  # of a commit enough to identify it
+            listed = ", ".join(value[:12] for value in found[:5])  # enough to identify a commit
             notes.append(f"The trials differ in {text}: {listed}{', ...' if len(found) > 5 else ''}.")
     methods = list(dict.fromkeys(value for m in members for value in m.ok["memory_method"] if value))
     if len(methods) == 1:
-        notes.append(f"Peak memory as told by: {methods[0]}.")
+        notes.append(f"Peak memory measured by: {methods[0]}.")
     return notes

@@ -27,9 +27,9 @@ from bench.results.store import StoredTrial
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LOG_LINES, _LOG_LINE_LENGTH = 60, 500
-REPEATS = 2000  # of the simulation, for each number of seeds
-# Seeds: share of the intervals that hold the truth where the images make most of the chance, and where the seeds do;
-# then the share of two equal configurations that are called tied, likewise.
+REPEATS = 2000  # simulated experiments for each number of seeds
+# Number of seeds: the share of intervals that contain the true score if images cause most of the variance, and if seeds
+# do; then the share of pairs of equal configurations that come out as tied, in the same two cases.
 COVERAGE = {
     3: (0.9585, 0.9370, 0.9855, 0.9560),
     5: (0.9565, 0.9545, 0.9875, 0.9495),
@@ -39,7 +39,7 @@ COVERAGE = {
 
 @dataclass(frozen=True)
 class Contents:
-    """What the page is made of."""
+    """The contents of the page."""
 
     sections: list[Section]
     across: list[tuple[Across, Plot]]
@@ -50,13 +50,13 @@ class Contents:
     trials: dict[str, StoredTrial]  # by folder
     problems: list[str]
     now: str
-    command: str  # that makes the page again
-    recommend: str  # that has the page's choice in a terminal, without limits
+    command: str  # the shell command that rebuilds the page
+    recommend: str  # the shell command that makes the page's choice in a terminal, without limits
     public: bool
 
 
 def page(contents: Contents) -> str:
-    """The page as HTML."""
+    """Write the page as HTML."""
     sections = contents.sections
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -106,7 +106,7 @@ def _shown(name: str, sections: list[Section]) -> bool:
 
 
 def facts(ranked: int, frame: pd.DataFrame) -> dict[str, str]:
-    """What the head of the page says; `ranked` configurations stand in its tables."""
+    """Return the facts for the head of the page; its tables have `ranked` configurations."""
     ok = int((frame["status"] == "ok").sum())
     dates = sorted(d[:10] for d in frame["started"] if re.match(r"\d{4}-\d\d-\d\d", d))
     period = dates[0] if len(set(dates)) == 1 else f"{dates[0]} to {dates[-1]}" if dates else "unknown"
@@ -126,7 +126,7 @@ def _listed(column: pd.Series, most: int = 6) -> str:
 
 
 def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
-    """One trial that is not ok: what it was, why, and the end of its log."""
+    """Describe a trial that is not ok: its configuration, the reason, and the end of its log."""
     lines = trial.record.log_tail[-_LOG_LINES:]
     return {
         "pair": shorten(":".join(filter(None, (row["arch"], row["backbone"]))) or "unknown"),
@@ -147,7 +147,7 @@ def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
 
 
 def environments(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """The different software and hardware that the ok trials ran on."""
+    """List the different combinations of software and hardware that the ok trials ran on."""
     names = ["device", "backend", "platform", "python", "commit", "driver"]
     names += [c for c in frame.columns if c.startswith("version_")]
     ok = frame[frame["status"] == "ok"].reindex(columns=names).astype(object)

@@ -1,4 +1,4 @@
-"""The report: reads results folders, writes index.html, LEADERBOARD.md, leaderboard.csv and plots/."""
+"""Write a report of results folders: index.html, LEADERBOARD.md, leaderboard.csv and plots/."""
 
 import os
 import shlex
@@ -34,11 +34,11 @@ REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the rep
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what a terminal shows of it."""
+    """A written report: its files, and what a terminal shows of it."""
 
     files: list[Path]  # index.html first
     groups: list[Group]
-    problems: list[str]  # a line for each thing that is not in the tables
+    problems: list[str]  # a line for each folder or record that is not in the tables
     speeds: list[SpeedBoard]
     series: list[Series]
     across: list[Across]
@@ -49,15 +49,17 @@ def write_report(
 ) -> Report:
     """Write the report of some results folders to the folder `out`, by default `report` in the first usable one.
 
-    Files of the same names are replaced, plots of an earlier report removed. BenchError when no path
-    is a results folder or `out` can't be written; single folders and records that can't be read are
-    named in the report. With `public` no picture that may not be published gets into the folder.
-    `rank_by` is the column that the rank follows.
+    Files of the same names are replaced, and the plots of an earlier report are removed. With `public`, no image that
+    may not be published gets into the folder. `rank_by` is the column to rank by. Single folders and records that
+    can't be read are named in the report.
+
+    Raises:
+        BenchError: no path is a results folder, or `out` can't be written.
     """
     loaded = load(paths)
     out = _writable(out or _first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
-        raise BenchError(f"'{out}' holds the pictures of its runs. Give the public page another folder with --out.")
+        raise BenchError(f"'{out}' holds its runs' images. Give the public page another folder with --out.")
     trials, left_out = drop_duplicates(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *left_out]
     frame = trials_frame(trials)
@@ -98,7 +100,7 @@ def write_report(
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:
-    """The shell commands that rebuild this page and that make the same choice in a terminal."""
+    """Return the shell commands that rebuild this page and that make the same choice in a terminal."""
     ranked = ["--rank-by", rank_by] if rank_by != MEAN_IOU.name else []
     options = ["--out", str(out), *(["--public"] if public else []), *ranked]
     report = shlex.join(["bench", "report", *map(str, paths), *options])
@@ -106,7 +108,7 @@ def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> t
 
 
 def _labels(boards: Sequence[Group], lines: Sequence[Series]) -> list[list[str]]:
-    """Of what stands in each board's plots, then in each series'; best first."""
+    """List the labels in each board's plots, then those in each series' plots; best first."""
     return [
         *([row.label for row in group.ranked] for group in boards),
         *([line.label for line in one.lines] for one in lines),
@@ -130,7 +132,7 @@ def _sections(
 
 
 def _first_usable(paths: Sequence[Path]) -> Path:
-    """The first results folder that this version may write to; that it is one at all, `load` has seen to."""
+    """Find the first results folder that this version may write to."""
     for path in paths:
         try:
             check_writable(path)
@@ -138,12 +140,12 @@ def _first_usable(paths: Sequence[Path]) -> Path:
             continue
         if (path / MARKER).is_file():
             return path
-    raise BenchError("The report has no folder that it may be written to. Give one with --out.")
+    raise BenchError("The report can't be written to any of these folders. Give another one with --out.")
 
 
 def _writable(out: Path) -> Path:
     for folder in (out, out.parent):
-        if os.path.isfile(folder / MARKER):  # unlike Path's, False where it may not look
+        if os.path.isfile(folder / MARKER):  # unlike Path.is_file, False where it may not look
             check_writable(folder)
     return out
 
@@ -154,4 +156,4 @@ def _unfinished(loaded: Loaded) -> list[str]:
         fraction = read_json(folder / PROGRESS).get("fraction")
         done = f" ({fraction:.0%} of its budget)" if isinstance(fraction, float) and 0 <= fraction <= 1 else ""
         lines.append(f"{clean(folder.name)}: running now{done}.")
-    return lines + [f"{clean(f.name)}: its runner died; `bench run` takes it up again." for f in loaded.abandoned]
+    return lines + [f"{clean(f.name)}: its runner died; the same `bench run` runs it again." for f in loaded.abandoned]

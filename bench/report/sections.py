@@ -19,10 +19,10 @@ _TARGETS = 50  # configurations, best first
 
 @dataclass(frozen=True)
 class Targets:
-    """How soon a validation score is reached; the page's script does the same for any other."""
+    """The times to a validation score; the page's script computes them for any other score."""
 
     target: float
-    rows: list[tuple[str, str, float | None, int, int]]  # label, curve, seconds, seeds that got there, all seeds
+    rows: list[tuple[str, str, float | None, int, int]]  # label, curve, seconds, seeds that reached it, all seeds
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Section:
 
     id: str
     group: Group
-    choice: Choice  # without limits
+    choice: Choice  # the choice without limits
     targets: Targets | None
     plots: list[Plot]
     contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
     worst: list[Worst]
-    worst_missed: int  # trials whose worst images the page has no room for
+    worst_missed: int  # trials for whose worst images the page has no room
 
 
 def section_of(
@@ -50,7 +50,7 @@ def section_of(
     public: bool,
     worst: WorstImages,
 ) -> Section:
-    """The part of the group with that number; its plots are written to `plots`, what can't be read joins `problems`."""
+    """Make the section of the group with that number; plots go to `plots`, unreadable files are added to `problems`."""
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{file_part(group.fields['data set'])}"
     drawn = group_plots(group, looks, curves, images.scores, plots, name)
@@ -69,7 +69,7 @@ def section_of(
 
 
 def file_part(name: str) -> str:
-    """A data set's name as part of a file's."""
+    """Turn a data set's name into a part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-") or "data"
 
 

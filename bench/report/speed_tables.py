@@ -18,7 +18,7 @@ from bench.results.clean_text import shorten
 from bench.results.quantities import MISSING, shown_in
 from bench.results.quantities.quantity import HIGHER, SPEED_TABLE, Quantity
 
-RANDOM_PIXELS = "random pixels"  # where other trials name their data set
+RANDOM_PIXELS = "random pixels"  # shown as the data set of speed-only trials
 _GROUP = ("device", "image_size", "protocol_version")
 _ALWAYS = ("batch_size", "backend", "precision")
 COLUMNS = shown_in(SPEED_TABLE)
@@ -26,10 +26,10 @@ _FASTEST_FIRST = next(row for row in COLUMNS if row.name == "train_images_per_se
 _MEMORIES_GIB = (8, 16, 24)
 FITS = (
     "batch in 8 / 16 / 24 GiB",
-    "The largest batch that trains in so much memory, by the line: (memory - a) / b. On a CPU of the process's "
-    "resident memory.",
+    "The largest batch that can be trained in that much memory, by the fitted line: (memory - a) / b. On a CPU, memory "
+    "is the process's resident memory.",
 )
-_OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing of a speed
+_OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing about speed
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class SpeedRow:
     """A configuration that was measured."""
 
     configuration: Configuration
-    label: str  # tells it from the other rows
-    cells: dict[str, str]  # by the names in SpeedBoard.columns
-    titles: dict[str, str]  # what is said when a cell is pointed at
-    values: dict[str, float]  # of the columns of numbers, NaN where there is none
+    label: str  # unique among the rows
+    cells: dict[str, str]  # the cells by the names in SpeedBoard.columns
+    titles: dict[str, str]  # the tooltips of cells
+    values: dict[str, float]  # the values of number columns; NaN if there is none
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SpeedBoard:
     title: str
     columns: dict[str, tuple[str, str]]  # name -> (heading with unit, definition), in order
     texts: frozenset[str]  # the names of the columns that hold no numbers
-    high: frozenset[str]  # those whose high values are good
+    high: frozenset[str]  # the names of the columns in which higher is better
     brief: tuple[str, ...]  # the names of the columns that fit a terminal
     rows: tuple[SpeedRow, ...]
 
@@ -61,14 +61,14 @@ class SpeedBoard:
             heading = self.columns[name][0]
             if name in self.texts:
                 table.add_column(Text(heading), overflow="fold")
-            else:  # their headings are broken between words alone
+            else:  # their headings break between words only
                 table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
         for row in self.rows:
             table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
         return table
 
     def markdown(self) -> list[str]:
-        """The lines of a GitHub table under its title."""
+        """Return the lines of a GitHub table under its title."""
         heads = [markdown_cell(heading) for heading, _ in self.columns.values()]
         marks = ["---" if name in self.texts else "---:" for name in self.columns]
         rows = [[markdown_cell(row.cells[name]) for name in self.columns] for row in self.rows]
@@ -77,14 +77,14 @@ class SpeedBoard:
 
 
 def speed_boards(frame: pd.DataFrame) -> list[SpeedBoard]:
-    """The tables of a frame of `load_results`: one a device and image size; trials that failed are left out."""
+    """Make the tables of a frame of `load_results`: one per device and image size; failed trials are left out."""
     speeds = frame[(frame["measure"] == "speed") & (frame["status"] == "ok")]
     members = sorted(pool(speeds), key=_place)
     return [_board(list(some)) for _, some in groupby(members, key=_place)]
 
 
 def speed_csv(boards: Sequence[SpeedBoard]) -> bytes:
-    """A line a configuration; numbers unrounded."""
+    """Write a CSV line per configuration; numbers are not rounded."""
     rows = [{"table": board.title, **row.cells, **row.values} for board in boards for row in board.rows]
     return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n").encode()
 
@@ -99,13 +99,13 @@ def _board(members: list[Configuration]) -> SpeedBoard:
     fields = [*_ALWAYS, *(name for name in varied if name not in _ALWAYS)]
     shown = [c for c in COLUMNS if _is_always_shown(c) or any(member.spread(c.name).n for member in members)]
     rows = tuple(_row(member, label, fields) for member, label in zip(members, labels, strict=True))
-    columns = {"arch": ("architecture", "What was measured.")}
-    columns |= {name: (name.replace("_", " "), "As it was asked for.") for name in fields}
+    columns = {"arch": ("architecture", "The architecture that was measured.")}
+    columns |= {name: (name.replace("_", " "), "The requested value.") for name in fields}
     columns |= {column.name: (column.heading_with_unit, column.speed_meaning or column.meaning) for column in shown}
     if any(row.cells["fits"] != MISSING for row in rows):
         columns["fits"] = FITS
     if any(row.cells["flags"] for row in rows):
-        columns["flags"] = ("flags", "What should make you careful with the row; its evidence stands in its title.")
+        columns["flags"] = ("flags", "Reasons to be careful with the row; the evidence is in the tooltip.")
     device, size, _ = _place(members[0])
     return SpeedBoard(
         title=f"Speed at {size} on {device}",
@@ -118,7 +118,7 @@ def _board(members: list[Configuration]) -> SpeedBoard:
 
 
 def _is_always_shown(column: Quantity) -> bool:
-    """Energy: that it was not measured is to be read."""
+    """Return whether the column is energy, which is shown even if it was not measured."""
     return column.missing != MISSING and not column.optional
 
 
@@ -135,7 +135,7 @@ def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
 
 
 def fits(member: Configuration) -> str:
-    """`51 / 118 / 190`: batch sizes by the fitted line; a dash where there is none, or where it doesn't rise."""
+    """Write batch sizes by the fitted line as `51 / 118 / 190`; a dash if there is no line or it doesn't rise."""
     base, per_image = (member.spread(name).mean for name in ("memory_base_mib", "memory_per_image_mib"))
     if not (math.isfinite(base) and per_image > 0):
         return MISSING
@@ -143,11 +143,11 @@ def fits(member: Configuration) -> str:
 
 
 def number_text(column: Quantity, member: Configuration) -> str:
-    """A number as its column writes it."""
+    """Write a number as its column does."""
     value = member.spread(column.name).mean
     if not math.isfinite(value):
         return column.missing
-    # A sweep that time ended has not seen the batch size at which nothing more is gained.
+    # A sweep that ran out of time has not reached the batch size at which nothing more is gained.
     cut_short = column.name.startswith("best_inference") and member.ok["sweep_end"].str.fullmatch(r"[\d.]+ s").any()
     return f"\N{GREATER-THAN OR EQUAL TO} {column.write(value)}" if cut_short else column.write(value)
 

@@ -1,4 +1,4 @@
-"""The leaderboard's shapes: a cell, a row, and a group of rows that may be compared."""
+"""The parts of a leaderboard: a cell, a row, and a group of rows that may be compared."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from bench.results.quantities.quantity import Metric
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table, what it is sorted by, and what is said when it is pointed at."""
+    """A cell of a table: its text, the value to sort by, and its tooltip."""
 
     text: str
     sort: float | str | None = None  # None comes last
@@ -25,16 +25,16 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """A configuration with its place in the group; no rank when no seed is ok."""
+    """A configuration with its place in the group; it has no rank if no seed is ok."""
 
     rank: int | None  # the place of its tied group's first row
-    ranks: tuple[int, int] | None  # best and worst that its differences to the others leave open
+    ranks: tuple[int, int] | None  # the best and the worst possible rank
     configuration: Configuration
-    uncertainty: Uncertainty | None  # of the score; None where the tables don't give it
-    label: str  # tells it from the other rows
+    uncertainty: Uncertainty | None  # the score's uncertainty; None if the tables don't give it
+    label: str  # unique among the rows
     flags: tuple[Flag, ...]
     cells: dict[str, Cell]
-    classes: dict[str, Cell]  # IoU of each class, by the names in Group.classes
+    classes: dict[str, Cell]  # the IoU of each class, by the names in Group.classes
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Group:
     fields: dict[str, str]  # "device" -> "NVIDIA H200"
     columns: dict[str, tuple[str, str]]  # name -> (heading with unit, definition), in order
     texts: frozenset[str]  # the names of the columns that hold no numbers
-    brief: tuple[str, ...]  # the names of the columns that stand beside the label in a terminal
+    brief: tuple[str, ...]  # the names of the columns beside the label in a terminal
     classes: dict[str, str]  # "iou_pet" -> "pet"
-    metric: Metric  # that the rank follows
+    metric: Metric  # the score to rank by
     rows: tuple[Row, ...]
     different: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows are significantly different
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
     def different_from(self, place: int) -> str:
-        """Hexadecimal bits of the ranked rows that differ significantly from the one at `place`; empty: from none."""
+        """Return hexadecimal bits: which ranked rows differ significantly from the one at `place`; empty if none do."""
         bits = self.different[place]
         return np.packbits(bits).tobytes().hex() if bits.any() else ""
 

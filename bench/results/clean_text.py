@@ -1,4 +1,4 @@
-"""Make text from a record safe to show: no control characters, no half characters, no endless lines."""
+"""Make text from a record safe to show: no control characters, no lone surrogates, no endless lines."""
 
 import json
 import re
@@ -10,10 +10,10 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}  # control, format (text direction), su
 
 
 def clean(value: Any, *, keep: str = "") -> str:
-    """Turn any JSON value into text for one line; None becomes empty.
+    """Turn any JSON value into text for one line; None becomes an empty text.
 
-    Terminal colours are dropped, hidden characters (control, bidirectional, lone surrogates) become
-    U+FFFD or a space, save those in `keep`.
+    Terminal colours are dropped. Hidden characters (control, bidirectional, lone surrogates) become U+FFFD or a space,
+    except for those in `keep`.
     """
     if value is None:
         return ""
@@ -31,5 +31,5 @@ def _visible(character: str) -> str:
 
 
 def shorten(text: str, length: int = 80) -> str:
-    """Cut a text to at most `length` characters, and mark the cut."""
+    """Cut a text to at most `length` characters and mark the cut."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

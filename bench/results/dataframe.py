@@ -1,4 +1,4 @@
-"""Records as a pandas DataFrame, one row a trial; results/README.md says what each column means."""
+"""Records as a pandas DataFrame with a row per trial; results/README.md explains the columns."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from bench.results.clean_text import clean
 from bench.results.store import StoredTrial, load
 
 CONFIG = tuple(option.column for option in OPTIONS.values())
-"""The columns of a configuration's fields."""
+"""Columns of the fields of a configuration."""
 _CONFIG_NUMBERS = tuple(option.column for option in OPTIONS.values() if option.kind.is_number)
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
@@ -29,24 +29,27 @@ _NUMBERS = (
     *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
 )
 _DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
-_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks")  # that have columns of their own
+_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks")  # parts with columns of their own
 _NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
-    """All trials of one results folder or several, one row each, with every column that any of them has.
+    """Load the trials of one or more results folders, with a row per trial and every column that any trial has.
 
-    Text columns are empty and number columns NaN where a record says nothing. A path that is no
-    results folder raises BenchError where no other is one; a record that can't be read has no row
-    (`store.load` names both). A trial that stands in several folders has one row.
+    If a record has no value for a column, text columns are empty and number columns NaN. A record that can't be read
+    has no row, and a path that isn't a results folder is skipped (`store.load` names both). A trial that is in several
+    folders has one row.
+
+    Raises:
+        BenchError: no path is a results folder.
     """
     return trials_frame(drop_duplicates(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
 
 
 def drop_duplicates(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
-    """Keep one trial of each identity (key, device, repeat), with a line for each trial that is left out.
+    """Keep one trial of each identity (key, device, repeat), and return a line for each trial that is left out.
 
-    The ok one stays, else the one that need not run again, else the latest.
+    An ok trial is kept first, otherwise one that need not run again, otherwise the latest.
     """
     same: dict[str, list[StoredTrial]] = {}
     for trial in trials:
@@ -67,7 +70,7 @@ def _merit(trial: StoredTrial) -> tuple[bool, bool, str]:
 
 
 def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
-    """The rows of `load_results` for trials that are loaded already."""
+    """Make the frame of `load_results` from trials that are already loaded."""
     frame = pd.DataFrame([_row(trial) for trial in trials], dtype=object)
     first = list(dict.fromkeys((*_TEXTS, *_NUMBERS)))
     frame = frame.reindex(columns=[*first, *(c for c in frame.columns if c not in first)])
@@ -75,7 +78,7 @@ def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
 
 
 def _column(column: pd.Series) -> pd.Series:
-    """Numbers, or texts as plain objects: thousands of frames are cut out of this one, which Arrow's take long for."""
+    """Convert a column to numbers, or to texts as plain objects, which are sliced faster than Arrow's."""
     if column.name in _NUMBERS or (column.name not in _TEXTS and _is_numeric(column)):
         return pd.to_numeric(column, errors="coerce").astype(float)
     texts = ["" if missing else intern(str(value)) for value, missing in zip(column, column.isna(), strict=True)]
@@ -88,7 +91,7 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 def _row(trial: StoredTrial) -> dict[str, Any]:
-    """One record, flat. What identifies the trial comes last: no metric's name can replace it."""
+    """Flatten a record. What identifies the trial comes last, so that no metric's name can replace it."""
     record = trial.record
     return {
         **_metrics(record.metrics),
@@ -124,7 +127,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def finite(value: Any) -> float:
-    """A finite number, or NaN for anything else."""
+    """Return a finite number, or NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
     try:
@@ -154,7 +157,7 @@ def _environment(environment: Any) -> dict[str, Any]:
 
 
 def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """The GPU's state under load, and how many others used it before or then; nothing on a CPU."""
+    """Return the GPU's state under load, and how many other processes used it before or then; nothing on a CPU."""
     before, after = (_mapping(environment.get(name)) for name in ("device_before", "device_after"))
     state = _numbers({k: v for k, v in after.items() if k in _DEVICE_NUMBERS})
     others = [n for n in (finite(s.get("other_processes")) for s in (before, after)) if n == n]
@@ -177,20 +180,20 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 
 
 def _config(config: Any) -> dict[str, Any]:
-    """The fields by column; one that the record doesn't name has its default."""
+    """Return the fields by column; a field that the record doesn't name has its default."""
     values = {**(DEFAULTS.to_dict() if config else {}), **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
     values["dataset_params"] = values.get("dataset_params") or None
     for name in ("image_size", "crop"):
         size = values.get(name)
         values[name] = "x".join(map(clean, size)) if isinstance(size, list | tuple) else clean(size)
-    values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # the folder is this machine's
+    values["init_from"] = re.split(r"[\\/]", str(values.get("init_from") or ""))[-1]  # only this machine has the folder
     row = {k: finite(values.get(k)) if k in _CONFIG_NUMBERS else clean(values.get(k)) for k in CONFIG}
     return {**row, "evaluation_size": _evaluation_size(row)}
 
 
 def _evaluation_size(config: Mapping[str, Any]) -> str:
-    """What predictions were compared at: the same text for trials whose scores may be compared."""
+    """Return the size at which predictions were scored: the same text for trials whose scores may be compared."""
     if config["eval_size"] == "native":
         return "native"
     return config["image_size"] if config["resize"] in ("", "stretch") else f"{config['image_size']} {config['resize']}"

@@ -1,4 +1,4 @@
-"""Find the one stored trial that a user names."""
+"""Find the stored trial that a user names."""
 
 import difflib
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from bench.results.store import MARKER, RECORD, StoredTrial, load, read_record
 
 
 def short_id(folder: Path) -> str:
-    """Return what identifies a trial: the last parts of its folder's name (key, device, repeat)."""
+    """Return a trial's id: the last parts of its folder's name (key, device, repeat)."""
     return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
 def find(folders: Sequence[Path], text: str) -> Path:
-    """Find the folder whose name or trial's id is `text` or begins with it; raise BenchError for none or several."""
+    """Find the folder whose name or id is `text` or begins with it; raise BenchError for none or several."""
     if not text:
-        raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or how it begins.")
+        raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or the beginning of one.")
     names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
     exact = [folder for folder, both in names if text in both]
     found = exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]
@@ -27,21 +27,21 @@ def find(folders: Sequence[Path], text: str) -> Path:
         hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
         raise BenchError(f"There is no run '{text}'.{hint} `bench list runs` shows all {len(folders)}.")
     some = ", ".join(folder.name for folder in found[:5])
-    raise BenchError(f"'{text}' begins {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
+    raise BenchError(f"'{text}' matches {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
 
 
 def find_run(text: str, results: Path) -> StoredTrial:
-    """Find the finished trial whose folder's path is `text`, or whose id is or begins with `text`."""
+    """Find the finished trial whose folder's path is `text`, or whose id is `text` or begins with it."""
     path = Path(text).expanduser()
     if (path / MARKER).is_file():
         raise BenchError(f"'{text}' is a results folder. Give one of its runs: `bench list runs --results {text}`.")
     if text and (path / RECORD).is_file():
         return StoredTrial(read_record(path), path.resolve())
     if len(path.parts) > 1:
-        raise BenchError(f"'{text}' is no trial's folder (it has no {RECORD}). `bench list runs` shows the ids.")
+        raise BenchError(f"'{text}' isn't the folder of a trial (it has no {RECORD}). `bench list runs` shows the ids.")
     loaded = load([results])
     stored = {trial.folder: trial for trial in loaded.trials}
     found = find([*stored, *(f for f in loaded.running if f.with_suffix("") not in stored)], text)
     if found not in stored:
-        raise BenchError(f"The run '{found.stem}' has not ended yet: `bench show {text}` says how far it is.")
+        raise BenchError(f"The run '{found.stem}' hasn't ended yet; `bench show {text}` shows its progress.")
     return StoredTrial(stored[found].record, found.resolve())

@@ -1,4 +1,4 @@
-"""Join several results folders in one: each trial once, conflicts by name."""
+"""Join several results folders into one: each trial once, with conflicts listed."""
 
 import hashlib
 import shutil
@@ -19,18 +19,18 @@ from bench.results.store import RECORD, ResultsFolder, StoredTrial, load
 class Merged:
     """The outcome of a merge."""
 
-    copied: list[str] = field(default_factory=list)  # folders of trials that came in
-    kept: int = 0  # trials that stood there already
+    copied: list[str] = field(default_factory=list)  # folders of trials that were copied
+    kept: int = 0  # trials that were already there
     same: int = 0  # duplicates that agree
-    conflicts: list[str] = field(default_factory=list)  # duplicates that don't: what was kept and what was left out
+    conflicts: list[str] = field(default_factory=list)  # duplicates that disagree: which was kept, which left out
     problems: list[str] = field(default_factory=list)  # what could not be read or copied
 
 
 def merge(paths: Sequence[Path], out: Path) -> Merged:
-    """Copy the trials of some results folders into `out`, which may hold some already.
+    """Copy the trials of some results folders into `out`, which may already hold trials.
 
-    A trial is (key, device, repeat): of duplicates the ok one stays, else the one that need not run again, else the
-    latest. Nothing in `paths` is changed.
+    Trials with equal key, device and repeat are duplicates: an ok one is kept first, otherwise one that need not run
+    again, otherwise the latest. Nothing in `paths` is changed.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -38,7 +38,7 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     results = ResultsFolder(out)
     loaded = load([*([out] if results.trials.is_dir() else []), *(path for path in paths if not _same(path, out))])
     merged = Merged(problems=[clean(problem) for problem in loaded.problems])
-    merged.problems += [f"{clean(str(folder))}: not merged, it runs now." for folder in loaded.running]
+    merged.problems += [f"{clean(str(folder))}: not merged, because it is running." for folder in loaded.running]
     results.create()
     chosen, _ = drop_duplicates(loaded.trials)
     by_identity = {_identity(trial.record): trial for trial in chosen}
@@ -61,7 +61,7 @@ def _identity(record: TrialRecord) -> str:
 
 
 def _compare(trial: StoredTrial, chosen: StoredTrial, merged: Merged) -> None:
-    """Count a duplicate that agrees with the chosen one, name one that doesn't."""
+    """Count a duplicate that agrees with the chosen trial, and list one that doesn't."""
     if trial is chosen:
         return
     one, other = trial.record, chosen.record
@@ -78,7 +78,7 @@ def _score(record: TrialRecord) -> str:
 
 
 def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
-    """Copy a trial's complete folder, then rename it; replace the same trial, never another one."""
+    """Copy a trial's complete folder, then rename it; replace only the same trial."""
     name = _free_name(trial, results)
     target, part = results.folder(name), results.path / f".{name}.part"
     try:
@@ -92,7 +92,7 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
             part.rename(target)
             shutil.rmtree(old, ignore_errors=True)
     except Timeout:
-        merged.problems.append(f"{clean(name)}: not merged, it runs in '{clean(str(results.path))}'.")
+        merged.problems.append(f"{clean(name)}: not merged, because it is running in '{clean(str(results.path))}'.")
     except (OSError, shutil.Error) as error:
         shutil.rmtree(part, ignore_errors=True)
         raise BenchError(f"'{trial.folder}' can't be copied to '{results.path}' ({error}).") from error
@@ -101,7 +101,7 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
 
 
 def _free_name(trial: StoredTrial, results: ResultsFolder) -> str:
-    """Return the folder's name, with digits of the identity if another trial has that name."""
+    """Return the folder's name, with digits of the identity appended if another trial has that name."""
     name = trial.folder.name.removesuffix(".replaced")
     found = results.find(name)
     if found is None and not (results.folder(name) / RECORD).exists():

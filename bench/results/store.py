@@ -5,10 +5,10 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  history.jsonl               a line at each evaluation
                  images.parquet              the per-image table of the test split
                  samples/*.png               image, truth and prediction side by side
-                 worst/*.png                 the same of the test images with the lowest mean IoU, which is in the name
-                 weights.weights.h5          the tested weights, where they are kept (see weight_retention.py)
+                 worst/*.png                 the same for the test images with the lowest mean IoU, which is in the name
+                 weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)
                  weights.keep                empty: these weights are never removed
-                 evaluations/                what `bench evaluate` found
+                 evaluations/                results of `bench evaluate`
                  log.txt                     what the trial printed
 results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
 results/trials/ID.lock                       held by the runner that runs the trial
@@ -39,7 +39,7 @@ WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
 EVALUATIONS = "evaluations"
 LOG = "log.txt"
-RETRY_LOG = "log-of-failed-retry.txt"  # of a --force that failed where the old record stays
+RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
 REQUEST = "trial.json"
 PROGRESS = "progress.json"
 
@@ -52,21 +52,21 @@ class StoredTrial:
     folder: Path
 
     def history(self) -> list[dict[str, Any]]:
-        """Read one row per evaluation, in order; a line cut short by a crash is left out."""
+        """Read a row per evaluation, in order; a line cut short by a crash is left out."""
         path = self.folder / HISTORY
         return list(_json_lines(path.read_text(errors="replace"))) if path.is_file() else []
 
     def samples(self) -> list[Path]:
-        """The overlays, in order."""
+        """List the overlays in order."""
         return sorted((self.folder / SAMPLES).glob("*.png"))
 
     def worst(self) -> list[Path]:
-        """The overlays of the test images with the lowest mean IoU, the worst first."""
+        """List the overlays of the test images with the lowest mean IoU, the worst first."""
         return sorted((self.folder / WORST).glob("*.png"))
 
     @property
     def weights(self) -> Path | None:
-        """The file of the tested weights; None if they were not kept."""
+        """Return the file of the tested weights; None if they were not kept."""
         path = self.folder / WEIGHTS
         return path if path.is_file() else None
 
@@ -76,7 +76,7 @@ class Loaded:
     """The contents of results folders: trials, and a line for everything that could not be read."""
 
     trials: list[StoredTrial] = field(default_factory=list)
-    running: list[Path] = field(default_factory=list)  # folders of trials that run now
+    running: list[Path] = field(default_factory=list)  # folders of trials that are running
     abandoned: list[Path] = field(default_factory=list)  # folders of trials whose runner died
     problems: list[str] = field(default_factory=list)
 
@@ -91,8 +91,10 @@ class ResultsFolder:
     """A results folder that this version may write to.
 
     Args:
-        path: need not exist. A folder with other things in it, or one of a newer schema, raises
-            BenchError.
+        path: the folder, which need not exist.
+
+    Raises:
+        BenchError: the folder has other files in it, or a newer schema.
     """
 
     def __init__(self, path: Path | str):
@@ -127,20 +129,20 @@ class ResultsFolder:
         return FileLock(self.trials / f"{identity}.lock")
 
     def finishing(self) -> FileLock:
-        """Make the lock for choosing whose weights stay, which must see all finished trials unchanged."""
+        """Make the lock for choosing which weights are kept: no trial may finish meanwhile."""
         return FileLock(self.trials / ".finishing.lock")
 
     def find(self, identity: str) -> TrialRecord | None:
-        """Read the record of a finished trial; None if there is none or it can't be read."""
+        """Read the record of a finished trial; None if it is missing or can't be read."""
         try:
             return read_record(self.folder(identity))
         except BenchError:
             return None
 
     def finish(self, identity: str, record: TrialRecord) -> None:
-        """Put a record into its running folder and the folder in its place.
+        """Write a record into the trial's running folder, then move the folder to its final place.
 
-        A final record is never replaced by one that is to be retried: of that one only the log is kept.
+        A final record is never replaced by one that is to be retried; only the log of the latter is kept.
         """
         running, final = self.running_folder(identity), self.folder(identity)
         running.mkdir(parents=True, exist_ok=True)
@@ -169,7 +171,7 @@ def check_writable(path: Path) -> None:
         return
     if not (path / MARKER).is_file():
         raise BenchError(
-            f"'{path}' is not empty and is no results folder (it has no {MARKER}). Give --results an empty folder."
+            f"'{path}' is not empty and isn't a results folder (it has no {MARKER}). Give --results an empty folder."
         )
     version = _marker_version(path)
     if version > SCHEMA_VERSION:
@@ -203,9 +205,10 @@ def read_record(folder: Path) -> TrialRecord:
 
 
 def load(paths: Iterable[Path | str]) -> Loaded:
-    """Read all trials of some results folders; what can't be read is named, the rest is returned.
+    """Read all trials of some results folders, with a line for everything that can't be read.
 
-    A folder that is none of ours or of a newer schema is named too; BenchError only when no folder is left.
+    Raises:
+        BenchError: each path is no results folder, or one of a newer schema.
     """
     loaded, usable = Loaded(), 0
     for path in map(Path, paths):
@@ -223,7 +226,7 @@ def load(paths: Iterable[Path | str]) -> Loaded:
 def _unreadable(path: Path) -> str | None:
     """Explain why a path can't be read as a results folder of this schema or an older one."""
     if not (path / MARKER).is_file():
-        return f"'{path}' is no results folder (it has no {MARKER}). `bench run --results DIR` makes one."
+        return f"'{path}' isn't a results folder (it has no {MARKER}). `bench run --results DIR` makes one."
     try:
         version = _marker_version(path)
     except BenchError as error:
@@ -238,7 +241,7 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
         return
-    # A crash between two renames leaves the old record; it counts if the new one is not there.
+    # A crash between two renames leaves the old record, which counts if the new one is missing.
     if folder.suffix == ".replaced" and folder.with_suffix("").exists():
         return
     try:
@@ -248,14 +251,14 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
 
 
 def is_claimed(running: Path) -> bool:
-    """Tell whether a runner holds the lock of that running folder."""
+    """Return whether a runner holds the lock of that running folder."""
     lock = FileLock(running.with_suffix(".lock"))
     try:
         with lock.acquire(timeout=0):
             return False
     except Timeout:
         return True
-    except OSError:  # a folder that may only be read: nobody here runs in it
+    except OSError:  # a read-only folder: no runner of this machine uses it
         return False
 
 

@@ -1,8 +1,8 @@
-"""Which trials keep their weights in a results folder.
+"""The choice of trials whose weights are kept in a results folder.
 
-With `--keep-weights best` of all trials that are ranked together (COMPARABLE) and have the same architecture and
-backbone, only the one with the best validation keeps its weights: the test split must not choose. What was asked to
-stay (`all`, or a trial that another starts from) has an empty file beside its weights and is never removed.
+With `--keep-weights best`, among all trials that are ranked together (COMPARABLE) and have the same architecture and
+backbone, only the one with the best validation score keeps its weights; the test split must not choose. Weights that
+were asked for (`all`, or a trial that another one starts from) have an empty file beside them and are never removed.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ _DECIDES = f"val_{MEAN_IOU.name}"
 
 
 def keep(folder: Path) -> None:
-    """Never remove the weights in a trial's folder; nothing happens where it may not be written to."""
+    """Mark the weights in a trial's folder as never to be removed; do nothing if it can't be written to."""
     with contextlib.suppress(OSError):
         (folder / KEEP).touch()
 
 
 def prune(results: ResultsFolder) -> None:
-    """Remove the weights of trials that a better one of their pair has beaten; the caller holds `finishing`."""
+    """Remove the weights of trials that a better one of the same pair has beaten; the caller holds `finishing`."""
     frame = trials_frame(trial for trial in load([results.path]).trials if trial.weights)
     if _DECIDES not in frame:
         frame[_DECIDES] = math.nan
-    # Among equals the earliest stays, so that nothing changes hands for nothing.
+    # Among equals the earliest stays, so that no weights are replaced without need.
     best_first = frame.sort_values([_DECIDES, "finished"], ascending=[MEAN_IOU.better == LOWER, True], kind="stable")
     beaten = best_first[best_first.duplicated(["arch", "backbone", *COMPARABLE])]
     for folder in map(Path, beaten["folder"]):
         if not (folder / KEEP).exists():
-            with contextlib.suppress(OSError):  # gone already, or another user's
+            with contextlib.suppress(OSError):  # already removed, or another user's
                 (folder / WEIGHTS).unlink()

@@ -1,7 +1,7 @@
 """Average ranks across data sets, with the critical difference of the Nemenyi test.
 
 Demšar 2006, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7: the data sets are the sample, so
-what is found is said of data sets like these. Mean ranks closer than the critical difference may be chance.
+the result is about data sets like these. Mean ranks closer than the critical difference may differ by chance.
 """
 
 import math
@@ -20,7 +20,7 @@ from bench.results.analysis.configurations import SAME
 FEWEST = 3  # data sets
 LEVEL = 0.95
 _OF_DATA = ("dataset", "data_fingerprint", "dataset_params")
-_MAY_DIFFER = ("budget", "image_size", "evaluation_size", "crop")  # where no data set has several of them
+_MAY_DIFFER = ("budget", "image_size", "evaluation_size", "crop")  # between data sets with one setting each
 _WORDS = {"budget": "budget", "image_size": "image size", "evaluation_size": "evaluation size", "crop": "crop"}
 
 
@@ -29,24 +29,24 @@ class Place:
     """A configuration on all data sets."""
 
     label: str
-    mean: float  # of its ranks
-    ranks: tuple[float, ...]  # one a data set; equal scores share the mean of theirs
+    mean: float  # the mean of its ranks
+    ranks: tuple[float, ...]  # one per data set; equal scores share the mean of their ranks
     scores: tuple[float, ...]
-    open: tuple[float, float]  # mean of the best and of the worst ranks that images and seeds leave open
+    open: tuple[float, float]  # means of the best and of the worst possible rank on each data set
 
 
 @dataclass(frozen=True)
 class Across:
-    """Configurations that were run on the same three data sets or more; the best mean rank first."""
+    """Configurations that were run on the same three or more data sets; the best mean rank first."""
 
     device: str
     data_sets: tuple[str, ...]
     places: tuple[Place, ...]
-    friedman: float | None  # p that all are equal; None for two configurations
+    friedman: float | None  # p-value of the test that all are equal; None for two configurations
     critical_difference: float
-    cliques: tuple[tuple[int, int], ...]  # first and last place of those that are not significantly different
-    note: str  # what differs between the data sets beside the data; empty: nothing
-    setting: str  # budget and evaluation size, where all data sets have the same
+    cliques: tuple[tuple[int, int], ...]  # first and last place of each run without a significant difference
+    note: str  # what differs between the data sets besides the data; empty: nothing
+    setting: str  # budget and evaluation size, if they are the same for all data sets
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class Across:
 
 
 def all_across(groups: Sequence[Group]) -> list[Across]:
-    """Average ranks of each set of groups of one device and protocol, where three data sets or more are there."""
+    """Compute the average ranks for each device and protocol with three data sets or more."""
     machines: dict[tuple[str, str], list[Group]] = defaultdict(list)
     for group in groups:
         machines[group.fields["device"], group.fields["protocol"]].append(group)
@@ -63,10 +63,10 @@ def all_across(groups: Sequence[Group]) -> list[Across]:
 
 
 def _of_machine(groups: Sequence[Group]) -> list[Across]:
-    """The average ranks of one device.
+    """Compute the average ranks of one device.
 
-    Over groups with equal budget and size if there are any, otherwise over data sets that were run with a single
-    setting.
+    They are taken over groups with equal budget and size if there are any, otherwise over data sets that were run
+    with a single setting.
     """
     alike: dict[tuple[str, ...], list[Group]] = defaultdict(list)
     for group in groups:
@@ -77,7 +77,7 @@ def _of_machine(groups: Sequence[Group]) -> list[Across]:
     times = Counter(group.fields["data set"] for group in groups)
     single = [group for group in groups if times[group.fields["data set"]] == 1]
     different = [_WORDS[name] for name in _MAY_DIFFER if len(set(_values(single, name))) > 1]
-    note = f"The data sets differ in {', '.join(different)} too." if different else ""
+    note = f"The data sets also differ in {', '.join(different)}." if different else ""
     across = _across(single, [name for name in SAME_BUT_DATA if name not in _MAY_DIFFER], note)
     return [across] if across else []
 
@@ -86,7 +86,7 @@ SAME_BUT_DATA = tuple(name for name in SAME if name not in _OF_DATA)
 
 
 def _largest(groups: Sequence[Group]) -> list[Group]:
-    """Of each data set the group with the most rows: a data set may have been read in several ways."""
+    """Choose each data set's group with the most rows, since a data set may have been read in several ways."""
     by_data: dict[str, Group] = {}
     for group in sorted(groups, key=lambda group: len(group.ranked)):
         by_data[group.fields["data set"]] = group
@@ -129,13 +129,13 @@ def _across(groups: Sequence[Group], same: Sequence[str], note: str) -> Across |
 
 
 def _setting(groups: Sequence[Group]) -> str:
-    """`, 10 epochs, at 128x128`: what of it is the same everywhere."""
+    """Write what is the same in all groups of budget and size: `, 10 epochs, at 128x128`."""
     budgets, sizes = ({group.fields[name] for group in groups} for name in ("budget", "evaluation size"))
     return (f", {budgets.pop()}" if len(budgets) == 1 else "") + (f", at {sizes.pop()}" if len(sizes) == 1 else "")
 
 
 def _by_values(group: Group, same: Sequence[str]) -> dict[tuple[str, ...], Row]:
-    """The ranked rows by what they agree in; not those that another row agrees with, as an edited plug-in does."""
+    """Return the ranked rows by the values of `same`; rows that share all of them (an edited plug-in) are left out."""
     keys = [tuple(str(row.configuration.values[name]) for name in same) for row in group.ranked]
     often = Counter(keys)
     return {key: row for key, row in zip(keys, group.ranked, strict=True) if often[key] == 1}
@@ -146,7 +146,7 @@ def _scores(group: Group, rows: Sequence[Row]) -> list[float]:
 
 
 def _open(group: Group, rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Best and worst rank among these rows that images and seeds leave open."""
+    """Return the best and the worst possible rank of each of these rows, given images and seeds."""
     place = {id(row): number for number, row in enumerate(group.ranked)}
     places = [place[id(row)] for row in rows]
     different = group.different[np.ix_(places, places)]
@@ -165,13 +165,16 @@ def _friedman(goodness: NDArray[np.float64]) -> float | None:
 
 
 def critical_difference(rows: int, data_sets: int) -> float:
-    """Of mean ranks, at 5 % over all pairs: q sqrt(k (k + 1) / (6 N)), q from the studentized range over sqrt(2)."""
+    """Compute the critical difference of mean ranks at 5 % over all pairs: q sqrt(k (k + 1) / (6 N)).
+
+    q is the quantile of the studentized range divided by sqrt(2).
+    """
     q = float(studentized_range.ppf(LEVEL, rows, np.inf)) / math.sqrt(2)
     return q * math.sqrt(rows * (rows + 1) / (6 * data_sets))
 
 
 def cliques(means: Collection[float], difference: float) -> tuple[tuple[int, int], ...]:
-    """First and last place of each longest run of mean ranks (the best first) closer than the difference."""
+    """Return first and last place of each longest run of mean ranks (best first) closer than the difference."""
     values = np.array([*means])
     last = [int(np.searchsorted(values, value + difference, side="left")) - 1 for value in values]
     found = [(first, end) for first, end in enumerate(last) if end > first]

@@ -1,7 +1,7 @@
 """The same configurations at several budgets, or on several shares of the training images.
 
-Each value is a trial of its own, trained to the end of its own schedule: a learning curve can't give it, for its
-learning rate falls only at the end. Between two values the scores are joined by a straight line over the logarithm.
+Each value is a separate trial, trained to the end of its own schedule. A learning curve can't replace it, because its
+learning rate falls only at the end. Between two values the score is interpolated linearly over the logarithm.
 """
 
 import math
@@ -19,18 +19,18 @@ from bench.results.analysis.configurations import COMPARABLE, SAME, Configuratio
 from bench.results.clean_text import shorten
 from bench.results.quantities.quantity import LOWER, Metric
 
-_TARGET = 0.9  # of the best score: what is worth asking for
-_MOST_CROSSED = 30  # lines whose crossings are looked for, best first, beside those that lead somewhere
+_TARGET = 0.9  # the default target as a share of the best score
+_MOST_CROSSED = 30  # lines whose crossings are computed, best first, besides those that lead at some value
 
 
 @dataclass(frozen=True)
 class Axis:
     """A field of the configuration with several values."""
 
-    field: str  # column of the frame
+    field: str  # the column of the frame
     title: str
     heading: str
-    place: Callable[[Configuration], tuple[float, str] | None]  # where a configuration stands on it, and the unit
+    place: Callable[[Configuration], tuple[float, str] | None]  # a configuration's value on the axis, and the unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,25 +39,25 @@ class Point:
 
     value: float
     row: Row
-    group: Group  # that the row is ranked in
-    place: int  # among the group's ranked rows
+    group: Group  # the group in which the row is ranked
+    place: int  # its place among the group's ranked rows
 
     @property
     def score(self) -> float:
-        """Mean over the seeds of what the group is ranked by."""
+        """The mean over the seeds of the score that the group is ranked by."""
         return self.row.configuration.spread(self.group.metric.name).mean
 
     @property
     def goodness(self) -> float:
-        """The score, negated where less is better."""
+        """The score, negated if lower is better."""
         return self.group.metric.goodness(self.score)
 
     def differs_from(self, other: "Point") -> bool:
-        """Whether the two, of one group, are significantly different."""
+        """Return whether two points of the same group are significantly different."""
         return bool(self.group.different[self.place, other.place])
 
     def minus(self, other: "Point") -> Interval | None:
-        """The difference with its 95 % interval; None where there is no interval."""
+        """Return the difference with its 95 % interval; None if there is no interval."""
         one, two = self.row.uncertainty, other.row.uncertainty
         return one.minus(two) if one and two else None
 
@@ -70,13 +70,13 @@ class Line:
     points: tuple[Point, ...]
 
     def at(self, value: float) -> Point | None:
-        """Its point at a value."""
+        """Return the line's point at a value; None if it has none."""
         return next((point for point in self.points if point.value == value), None)
 
     def needs(self, target: float) -> float | None:
-        """The value at which the score is first reached, interpolated; None: at none. The first value: there or below.
+        """Return the interpolated value at which the score is first reached; None if it never is.
 
-        What is interpolated is never said beyond the values that were run.
+        Nothing is extrapolated: the first value stands for itself and everything below it.
         """
         wanted = self.points[0].group.metric.goodness(target)
         if self.points[0].goodness >= wanted:
@@ -89,7 +89,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Winner:
-    """Who leads at one value."""
+    """The best line at one value, and those that are tied with it."""
 
     value: float
     best: Line
@@ -98,15 +98,15 @@ class Winner:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where one configuration overtakes another, between two values that were run."""
+    """A point between two values that were run at which one configuration overtakes another."""
 
     before: Line  # better at the smaller value
     after: Line
     value: float
-    low: float  # the smallest and the largest value that the intervals of the differences leave open
+    low: float  # the smallest and the largest possible value, by the intervals of the differences
     high: float
-    significant: bool  # at both values the two are significantly different
-    leads: bool  # it changes who leads
+    significant: bool  # whether the two are significantly different at both values
+    leads: bool  # whether the leader changes there
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +115,14 @@ class Series:
 
     axis: Axis
     unit: str
-    fields: dict[str, str]  # what the trials have in common, as in Group
-    lines: tuple[Line, ...]  # that are best at the largest value first
-    winners: tuple[Winner, ...]  # a row a value, in order
-    crossings: tuple[Crossing, ...]  # those that change who leads first
+    fields: dict[str, str]  # the values that the trials share, as in Group
+    lines: tuple[Line, ...]  # the best at the largest value first
+    winners: tuple[Winner, ...]  # one per value, in order
+    crossings: tuple[Crossing, ...]  # those at which the leader changes first
 
     @property
     def target(self) -> float:
-        """A score that is worth asking for, to two digits; rounded towards the worse, so that one gets there."""
+        """A score worth reaching, to two digits; rounded towards the worse, so that at least one line reaches it."""
         points = [point for line in self.lines for point in line.points]
         best = max(points, key=lambda point: point.goodness).score
         if self.metric.better == LOWER:
@@ -131,7 +131,7 @@ class Series:
 
     @property
     def metric(self) -> Metric:
-        """The score that the configurations are ranked by."""
+        """The metric that the configurations are ranked by."""
         return self.lines[0].points[0].group.metric
 
     @property
@@ -141,7 +141,7 @@ class Series:
 
     @property
     def title(self) -> str:
-        """`Winner by budget: pets at 128x128`."""
+        """The title, such as `Winner by budget: pets at 128x128`."""
         return f"{self.axis.title}: {self.fields['data set']} at {self.fields['evaluation size']}"
 
 
@@ -165,7 +165,7 @@ AXES = (
 
 
 def all_series(groups: Sequence[Group]) -> list[Series]:
-    """Every axis along which a group of configurations has two values or more."""
+    """Make a series for every axis along which a group of configurations has two values or more."""
     return [series for axis in AXES for series in _series(groups, axis)]
 
 
@@ -188,7 +188,10 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
 
 
 def _is_line(points: Sequence[Point]) -> bool:
-    """Whether the points form a line: at least two values, and one point at each."""
+    """Return whether the points form a line: at least two values, and one point at each.
+
+    Two rows with the same value differ in something that no field records, such as a plug-in's code.
+    """
     return len({point.value for point in points}) == len(points) > 1
 
 
@@ -217,7 +220,7 @@ def _crossings(lines: Sequence[Line], winners: Sequence[Winner]) -> list[Crossin
     looked_at = dict.fromkeys([*(winner.best for winner in winners), *lines[:_MOST_CROSSED]])
     found = []
     for one, two in combinations(looked_at, 2):
-        # Where two are equal neither is ahead.
+        # Where two scores are equal, neither is ahead.
         common = [a.value for a in one.points if (b := two.at(a.value)) and a.score != b.score]
         for low, high in pairwise(common):
             ends = [(one.at(value), two.at(value)) for value in (low, high)]
@@ -242,25 +245,25 @@ def _crossing(before: Line, after: Line, low: float, high: float, leads: bool) -
 
 
 def _between(low: float, high: float, first: float, last: float) -> float:
-    """Where a line over log(value) from `first` at `low` to `last` at `high` is 0."""
+    """Find the value at which a line over log(value), from `first` at `low` to `last` at `high`, is 0."""
     share = first / (first - last)
     return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
 
 
 def value_name(series: Series, value: float) -> str:
-    """`100 steps`, `10m`, `27 images`."""
+    """Write a value of the axis, such as `100 steps`, `10m` or `27 images`."""
     if series.axis.field == "budget":
         return budget_text(str(Budget(value, series.unit)))
     return f"{value:,.0f} {series.unit}"
 
 
 def near(series: Series, value: float) -> str:
-    """An interpolated value, to two digits: `140 steps`, `3.5m`."""
+    """Write an interpolated value to two digits, such as `140 steps` or `3.5m`."""
     return value_name(series, float(f"{value:.2g}"))
 
 
 def needs_text(series: Series, line: Line) -> str:
-    """What the line needs for the series' target: `about 140 steps`, `at most 50 steps`, `not reached`."""
+    """Say what the line needs for the series' target: `about 140 steps`, `at most 50 steps`, `not reached`."""
     needed = line.needs(series.target)
     if needed is None:
         return "not reached"
@@ -268,7 +271,7 @@ def needs_text(series: Series, line: Line) -> str:
 
 
 def crossing_text(series: Series, crossing: Crossing) -> str:
-    """One line: who overtakes whom, where, and with which interval."""
+    """Write one line on a crossing: which configuration overtakes which, where, and with which interval."""
     low, high = near(series, crossing.low), near(series, crossing.high)
     sure = (
         f"95 % interval {low} to {high}" if crossing.significant else f"between {low} and {high}, and it may be chance"

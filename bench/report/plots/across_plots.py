@@ -1,4 +1,4 @@
-"""The critical-difference diagram: mean ranks, bars beside those that are not significantly different (Demšar 2006)."""
+"""The critical-difference diagram (Demšar 2006): mean ranks, with bars where no difference is significant."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ from bench.report.findings.across import Across
 from bench.report.plots.figures import COLORS, GREY, SIZE, STYLE, Plot, plot_text, save
 
 KIND = "mean-ranks"
-_MOST = 30  # configurations, best first
+_MOST = 30  # configurations in the plot, best first
 
 
 def across_plot(across: Across, folder: Path, name: str) -> Plot:
-    """Written to `folder` as NAME-mean-ranks.svg and .png."""
+    """Draw the plot and write it to `folder` as NAME-mean-ranks.svg and .png."""
     with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
         return save(_draw(across), across.title, folder, f"{name}-{KIND}")
 
 
 def _draw(across: Across) -> Figure:
-    """A row a configuration: its rank on each data set, its mean, and at the right a bar a clique."""
+    """Draw a row per configuration: its rank on each data set, its mean, and at the right a bar for each clique."""
     places = across.places[:_MOST]
     figure = Figure(figsize=(SIZE[0], max(2.6, 1.6 + 0.32 * len(places))), layout="constrained")
     axes = figure.subplots()

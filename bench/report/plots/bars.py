@@ -1,4 +1,4 @@
-"""Where the time went, the IoU of each class, and how the images of the test split differ."""
+"""Bar plots and the like: the time ledger, the IoU of each class, and the spread over the test images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,16 +13,16 @@ from bench.report.table_model import Group, Row
 
 MOST = 20  # configurations in a figure, best first
 PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other")
-_LENGTH = 34  # characters of a label at the side
+_LENGTH = 34  # characters of a row's label
 
 
 def has_ledger(group: Group) -> bool:
-    """Whether any ranked row says where its time went."""
+    """Return whether any ranked row has a ledger."""
     return any(row.configuration.spread(f"ledger_{phase}_seconds").n for row in group.ranked for phase in PHASES)
 
 
 def draw_ledger(rows: Sequence[Row]) -> Figure:
-    """Mean seconds over the seeds of each phase of a trial, stacked."""
+    """Draw the seconds of each phase of a trial, averaged over the seeds, as stacked bars."""
     rows = rows[:MOST]
     figure = _figure(len(rows))
     axes = figure.subplots()
@@ -41,7 +41,7 @@ def draw_ledger(rows: Sequence[Row]) -> Figure:
 
 
 def draw_classes(group: Group) -> Figure:
-    """IoU of each class, a row a configuration."""
+    """Draw the IoU of each class as a heat map with a row per configuration."""
     rows = group.ranked[:MOST]
     values = [[row.configuration.spread(name).mean for name in group.classes] for row in rows]
     figure = _figure(len(rows))
@@ -54,7 +54,7 @@ def draw_classes(group: Group) -> Figure:
         cmap=sns.light_palette(COLORS[2], as_cmap=True),
         vmin=0,
         vmax=1,
-        cbar=False,  # a colour bar is a raster picture
+        cbar=False,  # a colour bar would be a raster image
         ax=axes,
     )
     axes.grid(visible=False)
@@ -63,10 +63,10 @@ def draw_classes(group: Group) -> Figure:
 
 
 def draw_images(rows: Sequence[Row], scores: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Each image's own mean IoU, mean over the seeds: quartiles, and the images outside them.
+    """Draw box plots of the mean IoU of each image, averaged over the seeds.
 
     Args:
-        scores: by label, (images,).
+        scores: the images' scores by label, (images,).
     """
     rows = [row for row in rows if row.label in scores][:MOST]
     figure = _figure(len(rows))

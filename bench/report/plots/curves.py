@@ -1,4 +1,4 @@
-"""Learning curves: validation score and loss on the way, and how soon a score is reached."""
+"""Learning curves: validation score and loss during training, and the time to a score."""
 
 from collections.abc import Mapping
 
@@ -15,15 +15,16 @@ from bench.results.quantities.quantity import CURVES
 from bench.results.store import StoredTrial
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
-OWN = {f"val_{row.name}": f"validation {row.heading_with_unit}" for row in shown_in(CURVES)}  # of data sets
+OWN = {f"val_{row.name}": f"validation {row.heading_with_unit}" for row in shown_in(CURVES)}  # a data set's own metrics
 UP = {"val_mean_iou": "validation mean IoU", "loss": "training loss", **OWN}
 MOST = 200  # configurations with curves, best first
 
 
 def curves_frame(group: Group, trials: Mapping[str, StoredTrial]) -> pd.DataFrame:
-    """The histories of a group: a row a validation; `label`, `trial` (number in its row), `validation` (number).
+    """Make a frame of a group's histories with a row per validation.
 
-    `frozen`: whether the encoder was. Empty where no history can be read.
+    Columns: `label`, `trial` (its number within the row), `validation` (its number), `frozen` (whether the encoder
+    was), and those of ACROSS and UP. The frame is empty if no history can be read.
     """
     rows = [
         {"label": row.label, "trial": trial, "validation": number, **{name: step.get(name) for name in (*ACROSS, *UP)}}
@@ -39,7 +40,7 @@ def curves_frame(group: Group, trials: Mapping[str, StoredTrial]) -> pd.DataFram
 
 
 def draw_curves(looks: Looks, curves: pd.DataFrame, x: str, y: str) -> Figure:
-    """Mean over the seeds with a band of one standard deviation; x is the mean over the seeds at each validation."""
+    """Draw the mean over the seeds with a band of one standard deviation; x is averaged over the seeds, too."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     curves = curves.dropna(subset=[x, y])
@@ -78,7 +79,7 @@ def _draw_grey(axes: Axes, curves: pd.DataFrame, x: str, y: str) -> None:
 
 
 def _ring_frozen(axes: Axes, looks: Looks, curves: pd.DataFrame, x: str, y: str) -> bool:
-    """A ring around each highlighted validation at which the encoder was frozen; whether there is one."""
+    """Draw a ring around each highlighted validation with a frozen encoder; return whether there is any such one."""
     frozen = curves[curves["frozen"].astype(bool)].groupby(["label", "validation"])[[x, y]].mean()
     known = frozen.index.unique("label")
     for label, look in looks.items():
@@ -89,15 +90,15 @@ def _ring_frozen(axes: Axes, looks: Looks, curves: pd.DataFrame, x: str, y: str)
 
 
 def usual_target(curves: pd.DataFrame) -> float:
-    """A score that is worth asking for: nine tenths of the best validation, to two digits."""
+    """Return a score worth reaching: nine tenths of the best validation score, to two digits."""
     return round(0.9 * float(curves["val_mean_iou"].max()), 2)
 
 
 def time_to(target: float, curves: pd.DataFrame) -> dict[str, tuple[float | None, int, int]]:
-    """For each label: mean training seconds until a validation is at `target`, seeds that got there, all seeds.
+    """Return for each label: mean training seconds to `target`, seeds that reached it, number of seeds.
 
-    None where no seed got there. A curve ends where its own learning rate does: a longer budget may be later at the
-    target, never read a curve as the result of a shorter budget.
+    The seconds are None if no seed reached it. A curve's learning rate falls over its whole budget: a longer budget
+    may reach the target later, so a curve doesn't give the result of a shorter budget.
     """
     found: dict[str, tuple[float | None, int, int]] = {}
     for label, some in curves.groupby("label", sort=False):
@@ -108,7 +109,7 @@ def time_to(target: float, curves: pd.DataFrame) -> dict[str, tuple[float | None
 
 
 def points(curves: pd.DataFrame) -> dict[str, str]:
-    """Each label's curves for the page's script: `12.3:0.41 24.6:0.52;11.9:0.4`, seconds and score, seeds apart."""
+    """Write each label's curves for the page's script: `12.3:0.41 24.6:0.52;11.9:0.4`, `;` between seeds."""
     texts: dict[str, list[str]] = {}
     for (label, _), some in curves.groupby(["label", "trial"], sort=False):
         pairs = zip(some["train_seconds"], some["val_mean_iou"], strict=True)

@@ -1,4 +1,4 @@
-"""How the report's figures look, and how they are saved: as files, and as SVG that takes the page's colours."""
+"""The style of the report's figures, and saving them: as files, and as SVG that takes the page's colours."""
 
 import io
 import re
@@ -20,10 +20,10 @@ from bench.results.clean_text import shorten
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
 SIZE = (5.3, 4.1)  # inches
-_DPI = 130  # of the PNG files
-_TIP = "tip:"  # in front of a tip where SVG files have an identifier
+_DPI = 130  # resolution of the PNG files
+_TIP = "tip:"  # marks an SVG identifier that holds the text of a tooltip
 _INK, _LINE, _PAPER, GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
-# In the middle of the scale of brightness, so that they are seen on a light page and on a dark one.
+# Colours of medium brightness, so that they are visible on a light and on a dark page.
 COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 RING: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "segbench",  # the same identifiers each time
+    "svg.hashsalt": "segbench",  # equal identifiers each time
     "text.color": _INK,
     "xtick.color": _INK,
     "xtick.labelsize": 9,
@@ -58,12 +58,12 @@ class Plot:
     """A plot on disk and for the page."""
 
     title: str
-    svg: str  # to stand in a HTML page: no colours of its own for text and lines
+    svg: str  # for the HTML page: text and lines take the page's colours
     files: tuple[Path, ...]
 
 
 class Look(NamedTuple):
-    """How a configuration is drawn."""
+    """The colour and marker of a configuration."""
 
     color: str
     marker: str
@@ -73,7 +73,7 @@ Looks = Mapping[str, Look]  # by label, best first; configurations without one a
 
 
 def shared_looks(boards: Sequence[Sequence[str]]) -> list[Looks]:
-    """The looks of the first labels of each board; a label that stands in several keeps its look where it can."""
+    """Choose the looks of the first labels of each board; a label in several boards keeps its look if it can."""
     wished: dict[str, int] = {}
     used = [0] * HIGHLIGHTED
     found: list[Looks] = []
@@ -101,7 +101,7 @@ def legend(
     rings: bool = False,
     more: Sequence[Line2D] = (),
 ) -> None:
-    """Below the plot, best first, so that names never cover points; `shown`: the labels in the plot."""
+    """Draw the legend below the plot, so that names never cover points; `shown` are the labels in the plot."""
     handles = [
         Line2D([], [], **look._asdict(), linestyle=line, markeredgecolor="none", label=plot_text(label))
         for label, look in looks.items()
@@ -118,7 +118,7 @@ def legend(
 
 
 def plot_text(text: str, length: int = 60) -> str:
-    """Text without matplotlib's markup ($) and with only the characters that its font has."""
+    """Return text without matplotlib's markup ($), with only the characters that its font has."""
     known = _characters()
     return "".join(c if ord(c) in known else "?" for c in shorten(text, length)).replace("$", r"\$")
 
@@ -129,17 +129,17 @@ def _characters() -> frozenset[int]:
 
 
 def add_tip(artist: Artist, text: str) -> None:
-    """What the page says when the artist is pointed at."""
+    """Set the tooltip that the page shows for the artist."""
     artist.set_gid(_TIP + shorten(text, 160))
 
 
 def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
     text, picture = io.StringIO(), io.BytesIO()
     with warnings.catch_warnings():
-        # Names that are too long for the figure: the plot is still made, the legend is cut.
+        # If names are too long for the figure, the plot is still made, and the legend is cut.
         warnings.filterwarnings("ignore", message="constrained_layout not applied", category=UserWarning)
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        figure.set_layout_engine("none")  # it stays as it was laid out, so it need not be drawn twice, as savefig would
+        figure.set_layout_engine("none")  # keep the layout: savefig would draw the figure twice
         figure.set_dpi(_DPI)
         FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
     drawn = re.sub(rf"""<g id=(["']){_TIP}(.*?)\1>""", r"<g><title>\2</title>", text.getvalue())
@@ -149,7 +149,7 @@ def save(figure: Figure, title: str, folder: Path, name: str) -> Plot:
 
 
 def _for_page(svg: str, name: str) -> str:
-    """The SVG element alone, its identifiers unique in the page, its ink and paper the page's."""
+    """Return only the SVG element, with identifiers that are unique in the page, and the page's colours."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)

@@ -1,4 +1,4 @@
-"""The plots of a group, made by seaborn and matplotlib, saved as SVG and PNG."""
+"""The plots of a group, drawn by seaborn and matplotlib and saved as SVG and PNG."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,12 +37,12 @@ _KINDS = (
 def group_plots(
     group: Group, looks: Looks, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]], folder: Path, name: str
 ) -> list[Plot]:
-    """Curves, trade-offs, classes, images and the ledger of a group, written to `folder` as NAME-KIND.svg and .png.
+    """Plot curves, trade-offs, classes, images and ledger of a group into `folder`, as NAME-KIND.svg and .png.
 
     Args:
-        looks: of its labels.
-        curves: from `curves_frame`.
-        images: the scores of the images by label, see `draw_images`.
+        looks: the looks of the group's labels.
+        curves: the frame of `curves_frame`.
+        images: the images' scores by label, see `draw_images`.
     """
     with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
         return [
@@ -53,7 +53,7 @@ def group_plots(
 def _wanted(
     group: Group, looks: Looks, curves: pd.DataFrame, images: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[tuple[str, str, Callable[[], Figure]]]:
-    """Kind, title and drawing of each plot that there are numbers for."""
+    """Yield kind, title and drawing function of each plot for which there are numbers."""
     rows = group.ranked
     if len(curves):
         for x, text in ACROSS.items():
@@ -84,10 +84,10 @@ def _wanted(
     if images:
         yield "images", "The images of the test split", partial(draw_images, rows, images)
     if has_ledger(group):
-        yield "ledger", "Where the time went", partial(draw_ledger, rows)
+        yield "ledger", "Time of each phase", partial(draw_ledger, rows)
 
 
 def remove_old_plots(folder: Path, plots: Sequence[Plot]) -> None:
-    """Remove the plots of an earlier report that this one does not have; other files stay."""
+    """Remove the plots of an earlier report that this one doesn't have; other files stay."""
     ours = re.compile(rf"\d+-[a-z0-9-]+-({'|'.join(_KINDS)})\.(svg|png)")
     remove_others(folder, ours, {file for plot in plots for file in plot.files})

@@ -1,4 +1,4 @@
-"""Scores against the budget, or against the number of training images, with the points where the lead changes."""
+"""Plots of scores against the budget or the number of training images, with the points where the lead changes."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,13 +14,13 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from bench.report.findings.series import Line, Point, Series, value_name
 from bench.report.plots.figures import GREY, SIZE, STYLE, Looks, Plot, legend, save
 
-KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # a series' field: how its files are named
+KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # field of a series: part of its files' names
 _MOST_TICKS = 8
-_APART = 1.015  # from line to line, so that no bar hides another
+_APART = 1.015  # factor in x from line to line, so that no bar hides another
 
 
 def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
-    """Written to `folder` as NAME-by-budget.svg and .png, or NAME-by-labels."""
+    """Draw the plot and write it to `folder` as NAME-by-budget or NAME-by-labels, .svg and .png."""
     with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
         return save(_draw(series, looks), series.title, folder, f"{name}-{KINDS[series.axis.field]}")
 
@@ -52,7 +52,7 @@ def _xy(line: Line) -> tuple[list[float], list[float]]:
 
 
 def _half(point: Point) -> float:
-    """Half the 95 % interval; 0 where one seed gives none."""
+    """Return half the width of the 95 % interval; 0 for one seed, which gives none."""
     uncertainty = point.row.uncertainty
     if uncertainty is None or len(uncertainty.scores) < 2:
         return 0.0
@@ -61,7 +61,7 @@ def _half(point: Point) -> float:
 
 
 def _scale(axes: Axes, series: Series) -> None:
-    """Logarithmic, with the values that were run at the ticks."""
+    """Set a logarithmic scale with ticks at the values that were run."""
     values = [winner.value for winner in series.winners]
     axes.set_xscale("log")
     if len(values) <= _MOST_TICKS:
@@ -71,10 +71,10 @@ def _scale(axes: Axes, series: Series) -> None:
 
 
 def _leads(sure: set[bool]) -> list[Line2D]:
-    """What the vertical lines mean, of those that there are."""
+    """Make the legend's entries for the kinds of vertical lines in the plot."""
     meanings: dict[bool, tuple[Literal["--", ":"], str]] = {
         True: ("--", "the lead changes"),
-        False: (":", "the lead may change by chance"),
+        False: (":", "the lead changes, perhaps by chance"),
     }
     return [
         Line2D([], [], color=GREY, linestyle=style, label=text)

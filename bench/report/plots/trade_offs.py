@@ -1,4 +1,4 @@
-"""Quality against what it costs, with the configurations that no other beats in both."""
+"""Plots of quality against cost, with the Pareto front."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ from bench.results.quantities import shown_in
 from bench.results.quantities.quantity import TRADE_OFF, Quantity
 
 COSTS = shown_in(TRADE_OFF)
-_MOST_TIPS = 200  # grey points that say which they are, best first
+_MOST_TIPS = 200  # grey points with a tooltip, best first
 
 
 def draw_trade_off(group: Group, looks: Looks, cost: Quantity) -> Figure:
-    """A point a configuration, with the score's 95 % interval where there is one and the cost's spread.
+    """Draw a point per configuration, with the score's 95 % interval, if there is one, and the cost's spread.
 
-    On the page the point under the pointer says which it is.
+    On the page, a tooltip names the configuration of a point.
     """
     text, scale, metric = cost.axis_title, cost.axis_scale, group.metric
     rows = [row for row in group.ranked if row.configuration.spread(cost.name).n]
@@ -50,7 +50,7 @@ def draw_trade_off(group: Group, looks: Looks, cost: Quantity) -> Figure:
 
 
 def pareto(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Places of the points that none beats in both, the best x first: (N,), (N,) -> (F,). More of either is better."""
+    """Return the indices of the points that no other beats in both, best x first: (N,), (N,) -> (F,)."""
     order = np.lexsort((-y, -x))
     best_before = np.concatenate([[-np.inf], np.maximum.accumulate(y[order])[:-1]])
     return order[y[order] > best_before]

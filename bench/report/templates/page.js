@@ -1,7 +1,7 @@
 "use strict";
-// Without this the page shows everything. With it: tables sort by the heading that is pressed, rows are filtered by words
-// and by limits, columns are chosen, long tables have pages. The view stands in the page's address after the #.
-// Values to sort by stand in data-sort; a cell without one stays last in both directions.
+// Without this script the page shows everything. With it, a click on a heading sorts its table, rows are filtered by words
+// and by limits, columns can be hidden, and long tables are split into pages. The view is kept in the page's address after
+// the #. The values to sort by are in data-sort; cells without one come last in both directions.
 
 const PAGE_ROWS = 100;
 const byId = (id) => document.getElementById(id);
@@ -16,7 +16,7 @@ function compareCells(a, b, descending) {
   return descending ? compare(b, a) : compare(a, b);
 }
 
-// A table whose rows can be sorted: by the column's place, or as they came (-1).
+// A table whose rows can be sorted by the column with a given index, or put back in their original order (-1).
 class Board {
   constructor(table) {
     this.table = table;
@@ -37,7 +37,7 @@ class Board {
     this.render();
   }
 
-  // Which way a press on the heading sorts: scores and rates the best first, then turned round.
+  // Returns whether a click on the heading sorts in descending order: scores and rates begin with the best, then reversed.
   next(column) {
     const heading = this.headings[column];
     return heading.ariaSort ? heading.ariaSort === "ascending" : "high" in heading.dataset;
@@ -48,7 +48,7 @@ class Board {
   }
 }
 
-// A leaderboard: also filtered, limited and shown in pages.
+// A leaderboard: a table that can also be filtered, limited and split into pages.
 class Leaderboard extends Board {
   constructor(article) {
     super(article.querySelector("table.main"));
@@ -79,13 +79,13 @@ class Leaderboard extends Board {
     this.render();
   }
 
-  // The best of the rows that keep the limits, and those that are statistically tied with it.
+  // Shows the best of the rows within the limits, and those that are statistically tied with it.
   advise(limited) {
     const ranked = this.rows.filter((row) => this.kept.has(row) && !row.classList.contains("unranked"));
     const tied = ranked.filter((row) => !isDifferent(ranked[0], this.places.get(row)));
     for (const row of this.rows) row.classList.toggle("take", tied.includes(row));
     const head = document.createElement("b");
-    head.textContent = !ranked.length ? "Nothing keeps the limits." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
+    head.textContent = !ranked.length ? "No row is within the limits." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
     const chips = tied.slice(0, 20).map((row) => {
       const chip = document.createElement("span");
       chip.className = "chip";
@@ -95,7 +95,7 @@ class Leaderboard extends Board {
     const rest = document.createElement("span");
     rest.className = "what";
     const more = tied.length > 20 ? `and ${tied.length - 20} more ` : "";
-    rest.textContent = `${more}(${tied.length} of ${ranked.length}${limited ? " that keep the limits" : ""})`;
+    rest.textContent = `${more}(${tied.length} of ${ranked.length}${limited ? " within the limits" : ""})`;
     this.choice.replaceChildren(head, ...chips.flatMap((chip) => [" ", chip]), " ", ...(ranked.length ? [rest] : []));
   }
 
@@ -115,13 +115,13 @@ class Leaderboard extends Board {
   }
 }
 
-// Whether the row at a place is significantly different from `row`; the bits stand in data-different, hexadecimal.
+// Returns whether the row with that index is significantly different from `row`; data-different holds the bits in hexadecimal.
 function isDifferent(row, place) {
   const digit = parseInt((row.dataset.different || "")[place >> 2] || "0", 16);
   return ((digit >> (3 - (place % 4))) & 1) === 1;
 }
 
-// A limit: a number to type and a slider over the values that there are, the last of which is no limit.
+// A limit: a number field, and a slider over the values in the tables; the slider's last position means no limit.
 class Limit {
   constructor(element, boards) {
     this.column = element.dataset.column;
@@ -135,7 +135,7 @@ class Limit {
     this.slider.max = this.values.length;
   }
 
-  // To three digits, so that the row that a value is of still keeps it.
+  // Rounds to three digits, in the direction that keeps the value's own row within the limit.
   round(value) {
     const unit = 10 ** (Math.floor(Math.log10(Math.abs(value) || 1)) - 2);
     return Number(((this.atLeast ? Math.floor(value / unit) : Math.ceil(value / unit)) * unit).toPrecision(3));
@@ -164,7 +164,7 @@ class Limit {
   }
 }
 
-// The view: what is typed, limited, sorted and hidden; it is read from the address and written to it.
+// The view: filter, limits, sorting and hidden columns. It is read from the page's address and written to it.
 class View {
   constructor(boards) {
     this.boards = boards;
@@ -230,7 +230,7 @@ class View {
     history.replaceState(null, "", `#${state}`);
   }
 
-  // A fragment without "=" is a place in the page: the view stays.
+  // A fragment without "=" is a link to a place in the page: the view stays as it is.
   read() {
     if (location.hash.length > 1 && !location.hash.includes("=")) return;
     const state = new URLSearchParams(location.hash.slice(1));
@@ -271,7 +271,7 @@ function start() {
   view.show();
 }
 
-// When each configuration's validations were first at a score; seeds stand apart by ";" in data-curve.
+// Shows when each configuration's validations first reached a score; ";" separates the seeds in data-curve.
 function showTimes(section, goal) {
   for (const row of section.querySelectorAll("tr[data-curve]")) {
     const seeds = row.dataset.curve.split(";").map((seed) => seed.split(" ").map((point) => point.split(":").map(Number)));

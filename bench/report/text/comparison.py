@@ -1,4 +1,4 @@
-"""What `bench compare` found, for the terminal: one pair as lines, several as a table, and what they differ in."""
+"""The output of `bench compare`: one pair as lines, several as a table, and the differences of their settings."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from bench.results.quantities.quantity import COMPARISON
 
 _RATIOS = {row.name: row.ratio for row in shown_in(COMPARISON) if row.ratio}  # column: its heading
 _NOTE = (
-    "[ ]: 95 % interval; *: significantly different. Ratios are second / first: of images/s (train, inference), "
+    "[ ]: 95 % interval; *: significantly different. Ratios are second / first, of images/s (train, inference), "
     "latency (p95) and peak memory."
 )
-_WIDE = 100  # columns of a terminal from which a change and its interval fit one line
+_WIDE = 100  # columns of a terminal from which on a change and its interval fit on one line
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
-    """The quality with its interval, then the ratios."""
+    """Write the lines of one comparison: the quality with its interval, then the ratios."""
     before, after = comparison.scores
     ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
     if not comparison.has_scores:
@@ -42,18 +42,18 @@ def _verdict(comparison: Comparison) -> str:
 
 
 def _is_better(comparison: Comparison) -> bool:
-    """Whether the second is the better one; which direction that is, the metric knows."""
+    """Return whether the second is better, by the metric's direction."""
     return comparison.change is not None and comparison.metric.goodness(comparison.change.mean) > 0
 
 
 def _times(ratio: Interval) -> str:
-    """`x 1.24 (1.19 to 1.3)`; the ratio alone for one seed, or where nothing varies."""
+    """Write a ratio as `x 1.24 (1.19 to 1.3)`; without the interval for one seed, or if nothing varies."""
     span = f" ({ratio.low:.3g} to {ratio.high:.3g})" if ratio.high > ratio.low else ""
     return f"x {ratio.mean:.3g}{span}"
 
 
 def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
-    """A row a pair, for a terminal of `width` columns; columns in which no pair has anything are left out."""
+    """Make a table with a row per pair for a terminal of `width` columns; empty columns are left out."""
     reasons = list(dict.fromkeys(found.reason for found in comparisons if found.reason not in ("", SPEED_ONLY)))
     scores = [found.metric.heading if found.has_scores else "" for found in comparisons]
     names = list(dict.fromkeys(filter(None, scores)))
@@ -82,7 +82,7 @@ def _score(score: float) -> str:
 
 
 def _change(comparison: Comparison, reasons: Sequence[str], gap: str) -> str:
-    """`+0.0120 [0.0031,0.0209]*`, the star for a significant difference; `+0.0120 ?1` for the first reason."""
+    """Write a change as `+0.0120 [0.0031,0.0209]*`, the star for significance; as `+0.0120 ?1` for the first reason."""
     before, after = comparison.scores
     change = f"{after - before:+.4f}" if comparison.has_scores else ""
     if comparison.change:
@@ -92,7 +92,7 @@ def _change(comparison: Comparison, reasons: Sequence[str], gap: str) -> str:
 
 
 def summary(comparisons: Sequence[Comparison]) -> str:
-    """`4 pairs: 1 significantly better, 0 significantly worse, 1 not significantly different, 2 speed-only.`"""
+    """Sum up: `4 pairs: 1 significantly better, 0 significantly worse, 1 not significantly different, 2 speed-only.`"""
     different = [_is_better(found) for found in comparisons if found.is_significant]
     scored = sum(found.has_scores for found in comparisons)
     speed = sum(found.reason == SPEED_ONLY for found in comparisons)
@@ -108,13 +108,13 @@ def summary(comparisons: Sequence[Comparison]) -> str:
 
 
 def causes(comparisons: Sequence[Comparison]) -> Table | str:
-    """What differs, likely causes first; with several pairs, in how many of them."""
+    """Show what differs, likely causes first; for several pairs, in how many of them."""
     times: dict[Difference, int] = {}
     for comparison in comparisons:
         for found in comparison.differences:
             times[found] = times.get(found, 0) + 1
     if not times:
-        return "They differ in nothing that is recorded."
+        return "No recorded setting differs."
     several = len(comparisons) > 1
     table = plain_table("What differs, likely causes first")
     for heading in ("differs in", "", "first", "second", *(["pairs"] if several else [])):

@@ -14,7 +14,7 @@ from bench.report.table_model import Group, Row
 from bench.results.clean_text import shorten
 from bench.results.quantities import PARAMS
 
-_MOST_TEX_ROWS = 40  # what a page holds
+_MOST_TEX_ROWS = 40  # rows that fit on a page
 _TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -28,7 +28,7 @@ _TEX = {
 
 
 def exports(groups: Sequence[Group]) -> dict[str, bytes]:
-    """The files by their names."""
+    """Return the contents of the files by their names."""
     frame = board_frame(groups)
     return {
         "leaderboard.csv": csv_text(frame).encode(),
@@ -39,9 +39,10 @@ def exports(groups: Sequence[Group]) -> dict[str, bytes]:
 
 
 def board_frame(groups: Sequence[Group]) -> pd.DataFrame:
-    """A row a configuration; numbers unrounded, `..._sd` empty for one seed; results/README.md lists the columns.
+    """Make a frame with a row per configuration; results/README.md lists the columns.
 
-    `interval_low`, `interval_high`: of the score in `ranked_by`, of the images alone for one seed.
+    Numbers are not rounded, and `..._sd` is empty for one seed. `interval_low` and `interval_high` are of the score in
+    `ranked_by`; for one seed they are over the images only.
     """
     classes = list(dict.fromkeys(name for group in groups for name in group.classes))
     numbers = list(
@@ -69,7 +70,7 @@ def _row(group: Group, row: Row, numbers: Sequence[str]) -> dict[str, Any]:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """A line a configuration."""
+    """Write a CSV line per configuration."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_csv_cell, frame.columns))
@@ -79,25 +80,25 @@ def csv_text(frame: pd.DataFrame) -> str:
 
 
 def _csv_cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection)."""
+    """Put an apostrophe before text that a spreadsheet would take for a formula (OWASP, CSV injection)."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
     return "" if value is None else value
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """The values as Python's own, None for what is not known."""
+    """Turn the values into Python's own types, with None for unknown values."""
     return frame.astype(object).where(frame.notna(), None)
 
 
 def json_text(frame: pd.DataFrame) -> str:
-    """A list of objects, one a line, null for what is not known."""
+    """Write a list of objects, one per line, with null for unknown values."""
     rows = [json.dumps(row, allow_nan=False) for row in _plain(frame).to_dict("records")]
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
 def latex(groups: Sequence[Group]) -> str:
-    """A booktabs table a group: what a terminal shows, with what stands in its caption."""
+    """Write a booktabs table per group, with the columns that a terminal shows."""
     lines = [r"% \usepackage{booktabs}"]
     for group in groups:
         names = [name for name in group.columns if name in group.brief]
@@ -127,6 +128,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def tex(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Escape text so that LaTeX prints it as it is."""
     escaped = "".join(_TEX.get(c, c) for c in " ".join(text.split()))
     return re.sub("[\N{EN DASH}\N{EM DASH}]", "--", escaped).replace("\N{PLUS-MINUS SIGN}", r"$\pm$")

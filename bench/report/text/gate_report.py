@@ -1,4 +1,4 @@
-"""What `bench check` found, as a table for the terminal, Markdown for a pull request, and JUnit XML for CI."""
+"""The output of `bench check`: a table for the terminal, Markdown for a pull request, and JUnit XML for CI."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -17,7 +17,7 @@ _ORDER = (REGRESSION, UNJUDGED, NOTED, BETTER, OK)
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """One sentence: `1 regression, 2 not judged, 0 better, 5 unchanged.`"""
+    """Sum up in one sentence: `1 regression, 2 not judged, 0 better, 5 within the limits.`"""
     counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in _ORDER}
     parts = [
         f"{counts[REGRESSION] or 'no'} regression{'' if counts[REGRESSION] == 1 else 's'}",
@@ -31,7 +31,7 @@ def summary(lines: Sequence[Line]) -> str:
 
 
 def terminal_table(lines: Sequence[Line]) -> Table:
-    """A row a line, with its reason below the change."""
+    """Make a table with a row per line, and its reason in the place of the change."""
     table = plain_table()
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in ("baseline", "now") else "left", overflow="fold")
@@ -41,7 +41,7 @@ def terminal_table(lines: Sequence[Line]) -> Table:
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """A GitHub table, what matters first; short enough for a comment."""
+    """Write a GitHub table, the most important rows first; short enough for a comment."""
     heading = "Regression" if any(line.verdict == REGRESSION for line in lines) else "No regression"
     if heading == "No regression" and any(line.verdict == UNJUDGED for line in lines):
         heading = "Not everything could be judged"
@@ -54,7 +54,7 @@ def markdown(lines: Sequence[Line]) -> str:
 
 
 def junit(lines: Sequence[Line]) -> bytes:
-    """A test case a line: a regression is a failure, what can't be judged an error, what is new is skipped."""
+    """Write a test case per line: a regression is a failure, an unjudged value an error, a new one is skipped."""
     kinds = {REGRESSION: "failure", UNJUDGED: "error", NOTED: "skipped"}
     counts = {
         f"{kind}s" if kind != "skipped" else kind: sum(line.verdict == v for line in lines) for v, kind in kinds.items()
@@ -87,7 +87,7 @@ def _value(line: Line, value: float | None) -> str:
 
 
 def _change(line: Line) -> str:
-    """`-0.012 [-0.034, +0.010]`, or in per cent where only the ratio means something."""
+    """Write a change as `-0.012 [-0.034, +0.010]`, or in per cent where only the ratio is meaningful."""
     if line.change is None:
         return ""
     values = [value for value in (line.change, line.low, line.high) if value is not None]

@@ -14,13 +14,13 @@ from bench.report.table_model import Group
 from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten
 
-_LABEL_WIDTH = 10  # of a terminal's columns, at least
+_LABEL_WIDTH = 10  # fewest columns of a terminal for the label
 
 
 def markdown(
     groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str, more: Sequence[str] = ()
 ) -> str:
-    """LEADERBOARD.md: a GitHub table per group, `more` lines, then the failures and what could not be read."""
+    """Write LEADERBOARD.md: a GitHub table per group, `more` lines, then the failures and what could not be read."""
     lines = [
         "# segbench leaderboard",
         "",
@@ -58,7 +58,7 @@ def _markdown_table(group: Group) -> list[str]:
 
 
 def across_markdown(found: Sequence[Across]) -> list[str]:
-    """Average ranks across data sets."""
+    """Write the tables of average ranks across data sets."""
     lines = []
     for across in found:
         lines += [f"## {across.title}", ""]
@@ -73,7 +73,7 @@ def across_markdown(found: Sequence[Across]) -> list[str]:
 
 
 def series_markdown(found: Sequence[Series]) -> list[str]:
-    """Who leads at which budget, or with how many images."""
+    """Write the tables of the best configurations at each budget or number of images."""
     lines = []
     for series in found:
         lines += [
@@ -94,15 +94,15 @@ def series_markdown(found: Sequence[Series]) -> list[str]:
 
 
 def markdown_cell(text: str) -> str:
-    """Text that can't leave its cell, start markup or carry HTML."""
+    """Escape text so that it can't leave its cell, start markup or carry HTML."""
     text = html.escape(shorten(" ".join(text.split()), 200), quote=False)
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
-    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)  # inside a word it is no emphasis
-    return text.replace("://", ":&#8203;//")  # no link of its own
+    text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)  # inside a word it is not emphasis
+    return text.replace("://", ":&#8203;//")  # so that it doesn't become a link
 
 
 def terminal_table(group: Group) -> Table:
-    """The leaderboard of one group for `rich.print`: what fits 80 characters, the configuration in one column."""
+    """Make a group's leaderboard for `rich.print`: what fits 80 characters, the configuration in one column."""
     table = plain_table(group.title, group.notes)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
@@ -110,7 +110,7 @@ def terminal_table(group: Group) -> Table:
     cells = {name: [_terminal_text(name, row.cells[name].text) for row in group.rows] for name in names}
     for name, texts in cells.items():
         heading = group.columns[name][0]
-        # Headings are broken before the configuration is.
+        # Headings are broken before the configuration's label is.
         width = max(len(line) for text in (heading.replace(" ", "\n"), *texts) for line in text.split("\n"))
         table.add_column(Text(heading), justify="right", max_width=width)
     for row, *texts in zip(group.rows, *cells.values(), strict=True):
@@ -119,5 +119,5 @@ def terminal_table(group: Group) -> Table:
 
 
 def _terminal_text(name: str, text: str) -> str:
-    """`3` above `(1 failed)`, and no value longer than any that a report makes."""
+    """Write a cell's text: `3` above `(1 failed)`, and no value longer than a report's own."""
     return shorten(text, 24).replace(" (", "\n(") if name == "seeds" else shorten(text, 24)

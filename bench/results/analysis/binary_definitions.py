@@ -1,4 +1,4 @@
-"""Definitions of the score of two classes, of which the second is looked for: empty images, thresholds, objects."""
+"""Definitions of scores for two classes, background and foreground: empty images, thresholds, objects."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,14 +18,14 @@ _EMPTY = (("left out", np.nan), ("counts 1", 1.0), ("counts 0", 0.0))
 
 
 def binary_definitions(name: str) -> Iterator[Definition]:
-    """What the counts of a class with that name allow beside what any data set's do."""
+    """Yield the definitions that only data sets with two classes allow; `name` is that of class 1."""
     yield from _foreground(name)
     yield from _thresholds(name)
     yield from _objects()
 
 
 def _foreground(name: str) -> Iterator[Definition]:
-    """Class 1 of two, and what an image counts that has it neither in its labels nor in its prediction."""
+    """Yield the definitions of class 1's scores, by what an image counts that has no such pixel in either."""
     for text, formula in (("IoU", scores.iou), ("dice", scores.dice), ("F2", scores.f2)):
         yield Definition(f"{text} of {name}, split", of_split(of_class(formula)))
     for text, formula in (("IoU", scores.iou), ("dice", scores.dice)):
@@ -58,14 +58,14 @@ def _thresholds(name: str) -> Iterator[Definition]:
 
 
 def _threshold_counts(table: ImageTable, only: int | None = None) -> NDArray[np.int64]:
-    """(N, 19, 3), or (N, 1, 3) of one threshold alone."""
+    """Return the counts of class 1 at all thresholds (N, 19, 3), or at one of them (N, 1, 3)."""
     if table.threshold_counts is None:
         raise KeyError("threshold counts")
     return table.threshold_counts if only is None else table.threshold_counts[:, [only]]
 
 
 def _objects() -> Iterator[Definition]:
-    """The Airbus challenge's F2 of objects, and what images without ships count in it."""
+    """Yield the definitions of the Airbus challenge's F2 of objects, by what images without ships count."""
     yield Definition(
         "object F2 of each image, empty counts 1", of_images(lambda table: objects.image_f2(table.extra["objects"]))
     )
@@ -96,5 +96,5 @@ def _object_f2(table: ImageTable, left_out: Callable[[NDArray[np.int64]], NDArra
 
 
 def _object_counts(table: ImageTable) -> NDArray[np.int64]:
-    """(N, 10, 3): sizes together."""
+    """Return the objects' counts over all sizes at each threshold: (N, 10, 3)."""
     return table.extra["objects"].sum(axis=1)

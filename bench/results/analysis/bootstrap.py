@@ -1,11 +1,11 @@
 """The uncertainty of scores: a paired bootstrap over images, crossed with the spread over seeds.
 
-One draw of images serves all seeds of all configurations, so that a picture that is hard for everyone does not blur a
-difference. The variance of a configuration's mean is that over the draws of images plus that over its seeds; both
-have their small-sample correction (n / (n - 1)), and the interval takes Student's t with Satterthwaite's degrees of
+One draw of images serves all seeds of all configurations, so that an image that is hard for everyone doesn't blur a
+difference. The variance of a configuration's mean is the sum of that over the draws of images and that over its seeds.
+Both have the small-sample correction n / (n - 1), and the interval uses Student's t with Satterthwaite's degrees of
 freedom, since three seeds say little about their own spread. tests/test_bootstrap.py measures the coverage.
 
-What is drawn are groups of images: the images themselves, or the cars of Carvana.
+The bootstrap draws groups of images: single images, or the cars of Carvana.
 """
 
 import math
@@ -21,17 +21,17 @@ from scipy.special import stdtrit
 from bench.core.errors import BenchError
 
 REPEATS = 1000  # draws of images
-LEVEL = 0.95  # of the intervals
-_BLOCK = 256  # rows at once
-_NEVER = 1e-18  # a variance of rounding errors alone
+LEVEL = 0.95  # level of the intervals
+_BLOCK = 256  # rows compared at once
+_NEVER = 1e-18  # a variance that only rounding errors cause
 
-Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): what is summed over the images of a draw
+Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): the values that are summed over the images of a draw
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> scores (...)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it lies, with 95 % confidence unless another level was asked for."""
+    """A mean with its confidence interval, of 95 % unless another level was asked for."""
 
     mean: float
     low: float
@@ -40,30 +40,30 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """A configuration's score with what is known of its two sources of chance."""
+    """A configuration's score, with its two sources of variance: images and seeds."""
 
-    scores: NDArray[np.float64]  # (seeds,) on the whole split
-    draws: NDArray[np.float64]  # (REPEATS,) mean over the seeds on each draw of images
-    groups: int  # that images were drawn by
+    scores: NDArray[np.float64]  # (seeds,): on the whole split
+    draws: NDArray[np.float64]  # (REPEATS,): means over the seeds on each draw of images
+    groups: int  # number of groups that were drawn from
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """The mean over the seeds."""
         return float(self.scores.mean())
 
     @cached_property
     def interval(self) -> Interval:
-        """Of the mean; of the images alone where there is one seed."""
+        """The interval of the mean; for one seed, over the images only."""
         return _interval(self.mean, self.draws, self.groups, [self])
 
     def minus(self, other: "Uncertainty", *, level: float = LEVEL) -> Interval | None:
-        """The difference to another configuration on the same images; None with one seed: not separable by seed."""
+        """Return the difference to another configuration on the same images; None if either has only one seed."""
         if min(len(self.scores), len(other.scores)) < 2:
             return None
         return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
 
     def differs_from(self, other: "Uncertainty") -> bool:
-        """Whether the difference's interval leaves out 0."""
+        """Return whether the interval of the difference excludes 0."""
         difference = self.minus(other)
         return difference is not None and not difference.low <= 0 <= difference.high
 
@@ -87,7 +87,7 @@ def _interval(
 
 
 def _image_variance(draws: NDArray[np.float64], groups: int) -> float:
-    """Over the draws; those without a score (no class that counts) are left out. One group says nothing: infinite."""
+    """Compute the variance over the draws that have a score (a class that counts); infinite for a single group."""
     known = draws[np.isfinite(draws)]
     return float(known.var()) * groups / (groups - 1) if groups > 1 and known.size else math.inf
 
@@ -95,19 +95,19 @@ def _image_variance(draws: NDArray[np.float64], groups: int) -> float:
 def bootstrap(
     configurations: Sequence[Sequence[Values]], groups: Sequence[str], score: Score, *, seed: int = 0
 ) -> list[Uncertainty]:
-    """The uncertainty of each configuration's score.
+    """Estimate the uncertainty of each configuration's score.
 
     Args:
-        configurations: for each the arrays (images, K) of its seeds, the same images in the same order throughout.
-        groups: for each image the name of what is drawn together.
-        score: of the sums over a draw's images.
+        configurations: for each, the arrays (images, K) of its seeds, all with the same images in the same order.
+        groups: for each image, the name of the group that is drawn together.
+        score: computes the score from the sums over a draw's images.
 
     Raises:
-        BenchError: arrays of different images.
+        BenchError: the arrays are not of the same images.
     """
     arrays = [array for seeds in configurations for array in seeds]
     if any(array.shape != (len(groups), arrays[0].shape[1]) for array in arrays):
-        raise BenchError("The per-image tables are not of the same images and classes: they can't be compared.")
+        raise BenchError("The per-image tables don't have the same images and classes, so they can't be compared.")
     order, starts = _order(groups)
     sums = np.stack([np.add.reduceat(array[order], starts, axis=0) for array in arrays], axis=1)  # (G, trials, K)
     scores = score(sums.sum(axis=0).astype(np.float64))
@@ -120,7 +120,7 @@ def bootstrap(
 
 
 def _order(groups: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The images sorted by group, and where each group begins: (images,), (groups,)."""
+    """Return the images sorted by group, and where each group begins: (images,), (groups,)."""
     names = np.asarray(groups)
     order = np.argsort(names, kind="stable")
     return order, np.unique(names[order], return_index=True)[1]
@@ -128,17 +128,17 @@ def _order(groups: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 @lru_cache(maxsize=2)
 def _weights(groups: int, seed: int, repeats: int) -> NDArray[np.float64]:
-    """How often each draw has each group: (repeats, groups). Made once for all trials on the same images."""
+    """Draw how often each repeat has each group: (repeats, groups); the same for all trials on the same images."""
     drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=repeats)
     return drawn.astype(np.float64)
 
 
 def significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
-    """Symmetric (rows, rows): which pairs `differs_from`, all at once (two thousand rows in a second or two)."""
+    """Compute `differs_from` for all pairs at once: symmetric (rows, rows), 2,000 rows in a second or two."""
     found = np.zeros((len(rows), len(rows)), bool)
     several = [i for i, row in enumerate(rows) if len(row.scores) > 1]
     whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1]
-    for i in set(several) - set(whole):  # a class that some draws don't have: pair by pair
+    for i in set(several) - set(whole):  # some draws have no score: pair by pair
         for j in several:
             found[i, j] = found[j, i] = rows[i].differs_from(rows[j])
     if whole:
@@ -147,7 +147,7 @@ def significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
 
 
 def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
-    """As `differs_from`; the variance of a difference of draws comes from their covariances."""
+    """Compute `differs_from` for rows that have a score on each draw, from the covariances of the draws."""
     seeds = np.array([len(row.scores) for row in rows])
     by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
     mean = np.array([row.mean for row in rows])
@@ -156,7 +156,7 @@ def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     own, groups = (draws**2).mean(axis=1), rows[0].groups
     part = by_seed**2 / (seeds - 1)
     found = np.zeros((len(rows), len(rows)), bool)
-    for begin in range(0, len(rows), _BLOCK):  # a square of thousands several times over fills the memory
+    for begin in range(0, len(rows), _BLOCK):  # several squares of thousands of rows would fill the memory
         some, rest = slice(begin, begin + _BLOCK), slice(begin, None)
         covariance = draws[some] @ draws[rest].T / draws.shape[1]
         by_image = np.maximum(own[some, None] + own[rest] - 2 * covariance, 0) * groups / (groups - 1)
@@ -173,10 +173,10 @@ def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
 
 
 def ranks(sorted_rows: Sequence[Uncertainty], different: NDArray[np.bool_] | None = None) -> list[tuple[int, int]]:
-    """Best and worst rank of each row that the differences leave open, of rows sorted best first.
+    """Return the best and the worst possible rank of each row; rows are sorted best first.
 
-    A row's rank is at least one more than the number of rows that are significantly better, and so on from below.
-    `different`: what `significant_pairs` says of them, where it is known already.
+    A row's best rank is one more than the number of rows that are significantly better; its worst rank is the number
+    of rows less those that are significantly worse. `different` is the result of `significant_pairs`, if it is known.
     """
     # [i, j]: row i is significantly better than row j
     better = np.triu(significant_pairs(sorted_rows) if different is None else different)
@@ -186,7 +186,7 @@ def ranks(sorted_rows: Sequence[Uncertainty], different: NDArray[np.bool_] | Non
 
 
 def tie_groups(sorted_rows: Sequence[Uncertainty]) -> list[int]:
-    """The place of each row's tie group: that of its first row, which differs significantly from no other of them."""
+    """Return the rank of each row's tied group: the place of its first row, from which no row of it differs."""
     places: list[int] = []
     first = 0
     for place, row in enumerate(sorted_rows):

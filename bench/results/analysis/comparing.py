@@ -1,4 +1,4 @@
-"""Two configurations, or the same one in two results folders: how much better, how much faster, and what differs."""
+"""The comparison of two configurations, or of one in two results folders: quality, speed, and what differs."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ SPEED_ONLY = "no quality: a speed-only trial"
 
 @dataclass(frozen=True)
 class Difference:
-    """Something in which the two differ."""
+    """Something in which two configurations differ."""
 
     kind: str  # data, protocol, configuration, code, packages, machine
     name: str
@@ -42,19 +42,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The second against the first."""
+    """The comparison of a second configuration with a first one."""
 
     label: str
-    metric: Metric  # mean IoU where neither side has the one that was asked for
-    scores: tuple[float, float]  # NaN where a side has none
-    change: Interval | None  # of the score, second - first; None: it can't be told
-    reason: str  # why there is no interval; empty where there is one
-    ratios: dict[str, Interval]  # second / first, with 95 % over the seeds; low and high are NaN for one seed
-    differences: tuple[Difference, ...]  # the likely cause of another score first
+    metric: Metric  # mean IoU if neither side has the requested one
+    scores: tuple[float, float]  # NaN if a side has none
+    change: Interval | None  # of the score, second - first; None if there is no interval
+    reason: str  # why there is no interval; empty if there is one
+    ratios: dict[str, Interval]  # second / first, 95 % intervals over the seeds; low and high are NaN for one seed
+    differences: tuple[Difference, ...]  # the likeliest cause of another score first
 
     @property
     def has_scores(self) -> bool:
-        """Whether both sides have the score."""
+        """Whether both sides have the metric's score."""
         return not any(map(math.isnan, self.scores))
 
     @property
@@ -66,7 +66,7 @@ class Comparison:
 def compare(label: str, one: Configuration, other: Configuration, metric: Metric = MEAN_IOU) -> Comparison:
     """Compare two configurations that have at least one ok trial each.
 
-    Where neither has the metric, as one that another data set has of its own, mean IoU is compared, as in the tables.
+    If neither has the metric (another data set's own one, for example), mean IoU is compared, as in the tables.
     """
     if not any(member.spread(metric.name).n for member in (one, other)):
         metric = MEAN_IOU
@@ -79,7 +79,7 @@ def compare(label: str, one: Configuration, other: Configuration, metric: Metric
 def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
     """Return the ratio of the geometric means over seeds, with Welch's 95 % interval computed on the logs.
 
-    None if a side has no positive value.
+    Return None if a side has no positive value.
     """
     sides = [_logarithms(member, name) for member in (one, other)]
     if any(not len(side) for side in sides):
@@ -96,7 +96,7 @@ def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | No
 
 
 def _logarithms(member: Configuration, name: str) -> np.ndarray:
-    """Of a column's mean for each seed that has it above 0: (seeds,)."""
+    """Return the logarithms of a column's mean for each seed with a positive one: (seeds,)."""
     if name not in member.ok:
         return np.array([])
     values = member.ok.groupby("seed")[name].mean()
@@ -119,12 +119,12 @@ def _change(one: Configuration, other: Configuration, metric: Metric) -> tuple[I
 
 
 def differences(one: Configuration, other: Configuration) -> Iterator[Difference]:
-    """What differs between the ok trials, what is likelier to change a score first."""
+    """List what differs between the ok trials, the likeliest causes of another score first."""
     named = (
         ("data", _DATA),
         ("protocol", _PROTOCOL),
         ("configuration", (*_configuration_columns(), "seed")),
-        ("data", _COUNTS),  # other counts of the same data come of the configuration
+        ("data", _COUNTS),  # the configuration changes the counts of the same data
         ("code", _CODE),
         ("packages", _packages(one, other)),
         ("machine", _MACHINE),
@@ -137,13 +137,13 @@ def differences(one: Configuration, other: Configuration) -> Iterator[Difference
 
 
 def cause_order(difference: Difference) -> tuple[int, bool]:
-    """Sorts what several pairs differ in as `differences` does for one."""
+    """Return the key that sorts the differences of several pairs as `differences` does for one."""
     is_count = difference.name in _COUNTS
     return _KINDS.index("configuration" if is_count else difference.kind), is_count
 
 
 def _packages(one: Configuration, other: Configuration) -> list[str]:
-    """What computes first: the backend, Keras, then the rest."""
+    """List the packages: those of the backend, Keras, then the rest."""
     found = {c.removeprefix("version_") for m in (one, other) for c in m.ok.columns if c.startswith("version_")}
     backend = {name for m in (one, other) for name in _libraries(m)}
     order = sorted(found, key=lambda name: (name not in backend, name != "keras", name))
@@ -151,7 +151,7 @@ def _packages(one: Configuration, other: Configuration) -> list[str]:
 
 
 def _libraries(member: Configuration) -> tuple[str, ...]:
-    """The packages of its backend; none for a backend that this version doesn't know."""
+    """Return the packages of its backend; none for a backend that this version doesn't know."""
     backend = TABLE.get(str(member.values["backend"]))
     return backend.libraries if backend else ()
 
@@ -173,7 +173,7 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def pairs(ones: Sequence[Configuration], others: Sequence[Configuration]) -> list[tuple[Configuration, Configuration]]:
-    """The same configuration in two sets: equal in all options; on several devices, on the same one where it can be."""
+    """Pair the configurations of two sets that are equal in all options, on the same device if possible."""
     found = []
     for one in ones:
         alike = [other for other in others if _options(other) == _options(one) and other.seeds]

@@ -1,4 +1,4 @@
-"""Trials that differ in nothing but seed and repeat, pooled: mean and sample standard deviation over the seeds."""
+"""Trials that differ only in seed and repeat, pooled: mean and sample standard deviation over the seeds."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from bench.core.trial_config import OPTIONS, POOLED
 
 SAME = (*(o.column for o in OPTIONS.values() if o.in_key and o.field not in POOLED), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
-"""The columns in which the trials of one configuration agree, where no `configuration` is recorded."""
+"""The columns in which the trials of one configuration agree, if no `configuration` is recorded."""
 COMPARABLE = {
     "dataset": "data set",
     "data_fingerprint": "data fingerprint",
@@ -19,16 +19,16 @@ COMPARABLE = {
     "device": "device",
     "protocol_version": "protocol",
 }
-"""The columns in which trials agree that are ranked together, with what each is called."""
+"""The columns in which trials that are ranked together agree, with the name of each in a report."""
 
 
 @dataclass(frozen=True)
 class Spread:
     """A value over the seeds of a configuration."""
 
-    mean: float  # NaN when no seed has the value
-    sd: float | None  # sample standard deviation (n - 1); None for fewer than two seeds: there is no spread to see
-    n: int  # seeds that have the value
+    mean: float  # NaN if no seed has the value
+    sd: float | None  # sample standard deviation (n - 1); None for fewer than two seeds
+    n: int  # the number of seeds that have the value
 
 
 NOTHING = Spread(float("nan"), None, 0)
@@ -38,9 +38,9 @@ NOTHING = Spread(float("nan"), None, 0)
 class Configuration:
     """All trials of one configuration on one device."""
 
-    values: dict[str, object]  # of the columns in SAME and `configuration`, from the best of the trials
-    spreads: dict[str, Spread]  # of every number column, over the trials that are ok
-    trials: pd.DataFrame  # the rows of the frame, failed ones too
+    values: dict[str, object]  # the columns in SAME and `configuration`, from an ok trial if there is one
+    spreads: dict[str, Spread]  # of every number column, over the ok trials
+    trials: pd.DataFrame  # the rows of the frame, failed ones included
 
     @cached_property
     def ok(self) -> pd.DataFrame:
@@ -54,25 +54,25 @@ class Configuration:
 
     @property
     def seeds(self) -> int:
-        """How many different seeds are ok."""
+        """The number of different seeds that are ok."""
         return len(self.good_seeds)
 
     @property
     def failed(self) -> int:
-        """How many trials are not ok."""
+        """The number of trials that are not ok."""
         return len(self.trials) - len(self.ok)
 
     def spread(self, column: str) -> Spread:
-        """Mean and spread of a column; a column that no trial has gives NaN, n = 0."""
+        """Return mean and spread of a column; NaN and n = 0 if no trial has it."""
         return self.spreads.get(column, NOTHING)
 
 
 def pool(frame: pd.DataFrame) -> list[Configuration]:
-    """The configurations of a frame of `load_results`, in the order of their first trials.
+    """Pool a frame of `load_results` into configurations, in the order of their first trials.
 
-    Repeats of one seed are averaged first, so that n counts seeds. The record's `configuration`
-    decides, for it knows a plug-in and a weights file by content; a record without it goes by the
-    columns in SAME, and one that failed before its data had a fingerprint gets the only one known.
+    Repeats of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's `configuration`,
+    which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME. If a
+    trial failed before its data had a fingerprint and only one is known, it gets that one.
     """
     if frame.empty:
         return []
@@ -85,7 +85,7 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
     means = over_seeds.mean()
     tables = [table.to_numpy() for table in (means, over_seeds.std(ddof=1), over_seeds.count())]
     place_of = {index: place for place, index in enumerate(means.index)}
-    frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # those that are ok first
+    frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # ok trials first
     configurations = []
     groups = frame.groupby(number)
     firsts = groups.head(1).sort_index(key=lambda index: number[index])[[*SAME, "configuration"]].to_dict("records")
@@ -99,16 +99,16 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
 
 
 def _numbers(frame: pd.DataFrame) -> pd.Series:
-    """The number of each row's configuration, in the order in which they appear."""
+    """Number the configurations in the order in which they appear; return each row's number."""
     known = frame["configuration"] != ""
     always = ["configuration", "device", "protocol_version"]
     others = frame[[c for c in SAME if c not in always]].astype(object)
-    others[known] = ""  # the hash stands for them
+    others[known] = ""  # the hash covers them
     return pd.concat([frame[always], others], axis=1).groupby([*always, *others], dropna=False, sort=False).ngroup()
 
 
 def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:
-    """Fill in the fingerprint of trials that failed before they had one, where it can only be one."""
+    """Fill in the fingerprint of trials that failed before they had one, if only one is possible."""
     data = ["dataset", "image_size", "device", "protocol_version"]
     known = (
         frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])

@@ -1,6 +1,6 @@
-"""The same predictions under other definitions of the score, and whether the ranking depends on them.
+"""Scores of the same predictions under other definitions, and whether the ranking depends on the definition.
 
-What the per-image tables allow: nothing is predicted again.
+Everything is computed from the per-image tables: nothing is predicted again.
 """
 
 import math
@@ -28,8 +28,8 @@ from bench.results.quantities.quantity import LOWER, Better, Definition
 from bench.results.store import IMAGES
 
 _CLOSE = 1e-6
-_NAME_LENGTH = 40  # of a class
-_MOST_DRAWN = 200  # configurations with intervals, best first: a second or less each
+_NAME_LENGTH = 40  # characters of a class's name
+_MOST_DRAWN = 200  # configurations with intervals, best first; each takes up to a second
 
 
 @dataclass(frozen=True)
@@ -38,43 +38,43 @@ class Reversal:
 
     above: int  # place of the one that is better by the first definition
     below: int
-    definitions: tuple[str, ...]  # by which the other one is better
-    significant: tuple[str, ...]  # those of them where the difference is significant in both orders
+    definitions: tuple[str, ...]  # definitions by which the other one is better
+    significant: tuple[str, ...]  # those among them with a significant difference in both orders
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """Every definition for every configuration, mean over its seeds."""
+    """The value of every definition for every configuration, averaged over its seeds."""
 
     definitions: tuple[str, ...]
-    better: tuple[Better, ...]  # of each definition
-    values: NDArray[np.float64]  # (definitions, configurations), NaN where a table doesn't allow it
-    intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %, NaN where they are not known
+    better: tuple[Better, ...]  # the better direction of each definition
+    values: NDArray[np.float64]  # (definitions, configurations); NaN if a table doesn't allow it
+    intervals: NDArray[np.float64]  # (definitions, configurations, 2): 95 %; NaN if unknown
     different: NDArray[np.bool_]  # (definitions, configurations, configurations): pairs that differ significantly
-    mismatches: tuple[str, ...]  # tables that are not used, then records whose values are not those of their tables
+    mismatches: tuple[str, ...]  # unused tables, then records whose values differ from those of their tables
 
     @cached_property
     def goodness(self) -> NDArray[np.float64]:
-        """The values, negated for a definition of which less is better: (definitions, configurations)."""
+        """The values, negated for definitions in which lower is better: (definitions, configurations)."""
         signs = [-1.0 if better == LOWER else 1.0 for better in self.better]
         return self.values * np.array(signs).reshape(-1, 1)
 
     def best(self, number: int) -> int:
-        """The place of the best configuration by the definition with that number."""
+        """Return the place of the best configuration by the definition with that number."""
         return int(np.nanargmax(self.goodness[number]))
 
     def ranks(self) -> NDArray[np.float64]:
-        """The place of each configuration under each definition, 1 the best; NaN where it has no value."""
+        """Rank the configurations under each definition, 1 is the best; NaN if it has no value."""
         better = self.goodness[:, None, :] > self.goodness[:, :, None]
         return np.where(np.isfinite(self.values), 1 + better.sum(axis=2), np.nan)
 
     def swapped(self) -> NDArray[np.bool_]:
-        """(definitions, configurations, configurations): pairs that stand in another order than by the first one."""
+        """Pairs that the first definition puts in the other order: (definitions, configurations, configurations)."""
         difference = self.goodness[:, :, None] - self.goodness[:, None, :]
         return difference * difference[0] < 0
 
     def significantly_swapped(self) -> NDArray[np.bool_]:
-        """Those of them that differ significantly by both the definition and the first one."""
+        """The swapped pairs that differ significantly by both the definition and the first one."""
         return self.swapped() & self.different & self.different[0]
 
     def reversals(self) -> list[Reversal]:
@@ -91,18 +91,18 @@ class Audit:
         return sorted(found, key=lambda reversal: (-len(reversal.significant), -len(reversal.definitions)))
 
 
-_Table = tuple[ImageTable, float, tuple[str, ...]]  # with its seed and its classes
-_Row = dict[tuple[str, Better], Uncertainty]  # by definition; without draws beyond those that are drawn
+_Table = tuple[ImageTable, float, tuple[str, ...]]  # a table with its seed and its classes
+_Row = dict[tuple[str, Better], Uncertainty]  # by definition; only the first _MOST_DRAWN rows have draws
 
 
 def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) -> Audit:
     """Score the tables of configurations under every definition.
 
-    Configurations on other images than most are left out, as in `measure`.
+    Configurations with other images than most are left out, as in `measure`.
 
     Args:
-        members: with at least one ok trial, of one data set; the best first.
-        records: by the trials' folders.
+        members: configurations of one data set with at least one ok trial, the best first.
+        records: the records by the trials' folders.
     """
     rows: list[_Row] = []
     unused, mismatches = [], []
@@ -137,7 +137,7 @@ def _audited(rows: Sequence[_Row], mismatches: tuple[str, ...]) -> Audit:
 
 
 def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[list[_Table], list[str], list[str]]:
-    """The tables of the trials that are ok, why others are not used, and what differs from the records."""
+    """Return the ok trials' tables, the reasons why others are not used, and the differences from the records."""
     tables, unused, mismatches = [], [], []
     for folder, seed in zip(member.ok["folder"], member.ok["seed"], strict=True):
         record, name = records[folder], _folder_name(folder)
@@ -148,7 +148,7 @@ def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[
             unused.append(f"{name}: {NO_TABLE}")
             continue
         if len(classes) != table.counts.shape[1] or not table.names:
-            unused.append(f"{name}: a table that is not of its {len(classes)} classes")
+            unused.append(f"{name}: its table doesn't have its {len(classes)} classes")
             continue
         mismatches += [f"{name}: {text}" for text in _mismatches(record, table, classes)]
         if math.isnan(seed):
@@ -167,7 +167,7 @@ def _shown(name: str) -> str:
 
 
 def _classes(record: TrialRecord) -> tuple[str, ...]:
-    """As the record spells them; of the metrics, in the same order, where the data set has none."""
+    """Return the class names from the record's data set, or from its metrics if that has none."""
     for values, name in ((record.dataset, "classes"), (record.metrics, "iou")):
         found = values.get(name) if isinstance(values, dict) else None
         if isinstance(found, list | dict) and found:
@@ -176,7 +176,7 @@ def _classes(record: TrialRecord) -> tuple[str, ...]:
 
 
 def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
-    """Score the tables under all definitions that all of them allow, drawn at once: (images, K) side by side."""
+    """Score the tables under the definitions that all of them allow, with one bootstrap of joined (images, K)."""
     seeds = [seed for _, seed, _ in tables]
     found = [_values(table, classes) for table, _, classes in tables]
     kept = [one for one, _ in found[0] if all(one.name in {other.name for other, _ in some} for some in found[1:])]
@@ -208,7 +208,7 @@ def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition,
 
 
 def _mismatches(record: TrialRecord, table: ImageTable, classes: Sequence[str]) -> Iterator[str]:
-    """Values of the record that the table gives otherwise; what the record doesn't have is no mismatch."""
+    """Yield the record's values that differ from the table's; a value that the record doesn't have is ignored."""
     recorded = _numbers(record.metrics)
     for name, found in _numbers(summarise(table, classes, {})).items():
         if name in recorded and not abs(recorded[name] - found) <= _CLOSE:

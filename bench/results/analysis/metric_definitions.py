@@ -1,8 +1,8 @@
 """The definitions of the score that a per-image table allows; nothing is predicted again.
 
-Each is made of sums over the images, so that images can be drawn again. Counts by class tell what is united with what,
-not what was taken for what: the border's pixels can be added to the pet or to the background, or its class be left out
-of a mean, but pixels can't be ignored afterwards.
+Each score is computed from sums over the images, so that images can be bootstrapped. Counts per class allow uniting
+classes, but don't say which class was mistaken for which: the border's pixels can be added to the pet or to the
+background, and its class can be left out of a mean, but its pixels can't be ignored afterwards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,13 +31,13 @@ from bench.results.quantities import MEAN_IOU, METRICS
 from bench.results.quantities.quantity import Definition
 
 RECORDED = "mean IoU of the split"
-_NO_CLASSES = ("background", "border")  # names of classes that are no thing of their own
+_NO_CLASSES = ("background", "border")  # names of classes that are not objects
 
 
 def definitions(classes: Sequence[str]) -> list[Definition]:
-    """List the definitions for a data set with these classes; the first is the one that is ranked by.
+    """List the definitions for a data set with these classes; the first is the one to rank by.
 
-    The `values` of a score raise KeyError where a table lacks what it is made of.
+    The `values` of a score raise KeyError if a table lacks a column that it needs.
     """
     found = [*_pixels(), *_by_image(), *_boundaries()]
     if len(classes) == 2:
@@ -58,7 +58,7 @@ def _pixels() -> Iterator[Definition]:
 
 
 def _by_metric(name: str, metric: str) -> Definition:
-    """A definition that is a metric of the registry: its score and its direction are said there."""
+    """Make a definition from a metric of the registry, with its score and direction."""
     found = METRICS[metric]
     return Definition(name, found.score, found.better)
 
@@ -82,7 +82,7 @@ def _by_image() -> Iterator[Definition]:
 
 
 def _class_values(table: ImageTable) -> Values:
-    """(N, 2 C): each class's IoU, and whether it has one."""
+    """Return each class's IoU, and whether it has one: (N, 2 C)."""
     return with_number(scores.iou(table.counts)).reshape(len(table.counts), -1)
 
 
@@ -91,7 +91,7 @@ def _over_classes(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _group_values(table: ImageTable) -> Values:
-    """(N, 2), a group's score at its first image, since images are drawn by groups; KeyError where each is its own."""
+    """Return a group's score at its first image (N, 2), as groups are drawn; KeyError if no group has two images."""
     names, first, number = np.unique(table.groups, return_index=True, return_inverse=True)
     if len(names) == len(table.groups):
         raise KeyError("groups")
@@ -116,7 +116,7 @@ def _boundaries() -> Iterator[Definition]:
 
 
 def _united(classes: Sequence[str]) -> Iterator[Definition]:
-    """What the background, the border and what lies between them may be counted as."""
+    """Yield the definitions that leave out or unite the background, the border and other classes."""
     for place, name in enumerate(classes):
         if name in _NO_CLASSES:
             formula = partial(_without, scores.macro(scores.iou), place)
@@ -134,7 +134,7 @@ def _without(formula: scores.Formula, place: int, counts: NDArray[Any]) -> NDArr
 
 
 def _one(table: ImageTable, place: int) -> NDArray[np.int64]:
-    """(N, 2, 3): all other classes as one, then the class at `place`: what is false of one is missing in the other."""
+    """Return counts (N, 2, 3) of all other classes as one and of the class at `place`: one's FP are the other's FN."""
     own = table.counts[:, place]
     pixels = table.counts[..., 0].sum(axis=1) + table.counts[..., 2].sum(axis=1)
     rest = np.stack([pixels - own.sum(axis=-1), own[:, 2], own[:, 1]], axis=-1)
@@ -142,12 +142,12 @@ def _one(table: ImageTable, place: int) -> NDArray[np.int64]:
 
 
 def _rest(table: ImageTable, place: int) -> NDArray[np.int64]:
-    """(N, 2, 3): the class at `place`, then all other classes as one."""
+    """Return the counts (N, 2, 3) of the class at `place`, then of all other classes as one."""
     return _one(table, place)[:, ::-1]
 
 
 def _against_rest(name: str, counts: Counts) -> Iterator[Definition]:
-    """Scores of two classes, of which the second is the one that is looked for."""
+    """Yield the scores of two classes, of which the second is the foreground."""
     yield Definition(f"{name}: mean IoU of both, split", of_split(scores.macro(scores.iou), counts))
     yield Definition(f"{name}: IoU, split", of_split(of_class(scores.iou), counts))
     yield Definition(f"{name}: IoU of each image", of_images(lambda table: scores.iou(counts(table)[:, 1])))

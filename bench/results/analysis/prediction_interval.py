@@ -1,4 +1,4 @@
-"""Where the result of one more seed is expected, from the seeds of the same configuration."""
+"""The prediction interval for the result of one more seed, from the seeds of the same configuration."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ from bench.results.quantities import shown_in
 from bench.results.quantities.quantity import VERIFICATION, Metric
 
 LEVEL = 0.95
-FEWEST = 2  # seeds: one has no spread
+FEWEST = 2  # seeds; a single one has no spread
 ENOUGH = 5  # with fewer the interval is so wide that a real change may hide in it
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Where a new seed's value lies with 95 % probability, if nothing but chance has changed."""
+    """The interval that contains a new seed's value with 95 % probability if only chance has changed."""
 
     mean: float
     low: float
@@ -27,14 +27,14 @@ class Prediction:
     seeds: int
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies inside, rounding aside; NaN does not."""
+        """Return whether a value lies inside, up to rounding errors; NaN doesn't."""
         rounding = 1e-9 * max(1.0, abs(self.mean))
         return self.low - rounding <= value <= self.high + rounding
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A new value beside what was expected."""
+    """A new value and its prediction interval."""
 
     column: str
     value: float
@@ -42,15 +42,15 @@ class Verdict:
 
     @property
     def is_inside(self) -> bool:
-        """Whether it is as expected."""
+        """Whether the value lies in the interval."""
         return self.expected.holds(self.value)
 
 
 def predict(values: Sequence[float]) -> Prediction:
-    """Student's t prediction interval for one more value: mean +- t s sqrt(1 + 1 / n), with n - 1 degrees of freedom.
+    """Compute Student's t prediction interval for one more value: mean +- t s sqrt(1 + 1 / n), df = n - 1.
 
     Raises:
-        BenchError: fewer than two values.
+        BenchError: there are fewer than two values.
     """
     n = len(values)
     if n < FEWEST:
@@ -62,22 +62,22 @@ def predict(values: Sequence[float]) -> Prediction:
 
 
 def predict_positive(values: Sequence[float]) -> Prediction:
-    """As `predict`, of the logarithms: of speeds, which differ by factors and are never below 0."""
+    """Compute the interval of `predict` on logarithms, for speeds, which vary by factors and are never below 0."""
     found = predict([math.log(value) for value in values])
     return Prediction(math.exp(found.mean), math.exp(found.low), math.exp(found.high), found.seeds)
 
 
 def by_seed(member: Configuration, column: str) -> pd.Series:
-    """The column's value of each ok seed; repeats of a seed count as one. Empty where there is none."""
+    """Return the column's value of each ok seed, averaged over repeats; empty if there is none."""
     if column not in member.ok:
         return pd.Series(dtype=float)
     return member.ok.groupby("seed")[column].mean().dropna()
 
 
 def verdicts(known: Configuration, new: Configuration) -> Iterator[Verdict]:
-    """Each column of the new trials beside what the known seeds let expect; speed and memory on one device only.
+    """Yield each column of the new trials with its prediction interval; speed and memory only on the same device.
 
-    The interval is for another seed: of one that is known already it is a mild test.
+    The interval is for another seed; for a seed that is already among the known ones it is a weak test.
     """
     same_device = known.values["device"] == new.values["device"]
     for quantity in shown_in(VERIFICATION):

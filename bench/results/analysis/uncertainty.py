@@ -20,19 +20,19 @@ from bench.results.quantities.quantity import Metric
 from bench.results.store import IMAGES
 
 _AT_ONCE = 64  # tables in memory
-_CLOSE = 1e-6  # a table's score to its record's
+_CLOSE = 1e-6  # greatest difference between a table's score and its record's
 
 NO_TABLE = "no readable per-image table"
 OTHER_SCORE = "a per-image table that doesn't give the record's score"
-ONE_GROUP = "test images of one group alone"
+ONE_GROUP = "test images of a single group"
 OTHER_IMAGES = "other test images than most"
 
 
 def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
-    """The metric to rank by, of those that the frames of `load_results` have.
+    """Find the metric to rank by among those that the frames of `load_results` have.
 
     Raises:
-        BenchError: no metric has that name, or it is made of a column of its own that some frame lacks.
+        BenchError: no metric has that name, or it needs a column of its own that some frame lacks.
     """
     known = {
         metric.name: metric
@@ -46,16 +46,16 @@ def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What the tables of a group say."""
+    """The uncertainties of a group's configurations."""
 
-    rows: tuple[Uncertainty | str, ...]  # for each configuration; a text: why there is none
-    images: int  # of the split, that were drawn from
-    groups: int  # that they were drawn by
+    rows: tuple[Uncertainty | str, ...]  # for each configuration; a text says why there is none
+    images: int  # number of images of the split that were drawn from
+    groups: int  # number of groups that they were drawn by
 
 
 @dataclass(frozen=True, eq=False)
 class _Tables:
-    """The tables of one configuration, an array a trial."""
+    """The tables of one configuration, an array per trial."""
 
     values: list[Values]
     seeds: list[float]
@@ -63,15 +63,15 @@ class _Tables:
 
 
 def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Measured:
-    """The uncertainty of each configuration's score, paired where the test images are the same.
+    """Estimate the uncertainty of each configuration's score; configurations with the same test images are paired.
 
-    Configurations on other images than most are left out: a difference to them is no paired one.
+    Configurations with other images than most are left out, since they can't be paired.
     """
     found: list[Uncertainty | str] = [NO_TABLE] * len(members)
     of_images: dict[object, list[int]] = {}
     pending: dict[object, list[tuple[int, _Tables]]] = {}
     for number, member in enumerate(members):
-        tables = _read(member, metric)  # ten thousand tables don't fit the memory at once
+        tables = _read(member, metric)  # ten thousand tables don't fit into memory at once
         if isinstance(tables, str):
             found[number] = tables
             continue
@@ -91,7 +91,7 @@ def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Meas
 
 
 def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
-    """The images' names and own mean IoU (images,), mean over the trials; None where the tables don't give it."""
+    """Return the images' names and their mean IoU (images,), averaged over the trials; None if the tables lack it."""
     tables = _read(member, MEAN_IOU)
     if isinstance(tables, str):
         return None
@@ -111,14 +111,14 @@ def _draw(some: Sequence[tuple[int, _Tables]], metric: Metric, found: list[Uncer
 
 
 def by_seed(found: Uncertainty, seeds: Sequence[float]) -> Uncertainty:
-    """The same with repeats of a seed counted as one; `seeds` are those of its scores."""
+    """Return the same uncertainty with repeats of a seed counted as one; `seeds` are those of its scores."""
     numbers = np.array(seeds)
     means = np.array([found.scores[numbers == seed].mean() for seed in dict.fromkeys(seeds)])
     return Uncertainty(means, found.draws, found.groups)
 
 
 def _read(member: Configuration, metric: Metric) -> _Tables | str:
-    """The tables of the ok trials; a text where one of them can't be used."""
+    """Read the tables of the ok trials; return the reason if one of them can't be used."""
     trials = zip(*(member.ok[name].tolist() for name in ("seed", "folder", metric.name)), strict=True)
     values, seeds, images = [], [], None
     for seed, folder, known in trials:

@@ -1,8 +1,8 @@
-"""What `bench check` compares: configurations with their trials, from results folders or from a baseline file.
+"""The configurations and trials that `bench check` compares, from results folders or from a baseline file.
 
-The file holds what the paired bootstrap needs and no more: the per-image counts of each trial as int32 (images,
-classes, 3), images in the order of their names, zlib-compressed, in base64; the data set's own metrics likewise. The
-images themselves are held as a hash.
+The file holds only what the paired bootstrap needs: the per-image counts of each trial as int32 (images, classes, 3),
+images in the order of their names, zlib-compressed, in base64; a data set's own metrics likewise. The names of the
+images are held as a hash.
 """
 
 import base64
@@ -29,7 +29,7 @@ from bench.results.quantities import METRICS
 from bench.results.store import IMAGES, StoredTrial, load, write_json
 
 BASELINE_VERSION = 1
-_NOT_TOLD = ("arch", "backbone", "dataset", "params")  # said otherwise in a label
+_NOT_TOLD = ("arch", "backbone", "dataset", "params")  # a label names these in another way
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Measured:
     seed: int
     status: str
     reason: str = ""
-    values: Mapping[str, float] = field(default_factory=dict)  # of the record's metrics, model and memory
+    values: Mapping[str, float] = field(default_factory=dict)  # numbers of the record's metrics, model and memory
     counts: NDArray[np.int64] | None = None  # (images, classes, 3), images by name
     own: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # the data set's metrics: (images,)
 
@@ -49,13 +49,13 @@ class Subject:
     """A configuration on one device, with all its trials."""
 
     configuration: str  # the hash in the records
-    config: Mapping[str, Any]  # what decides a result, seed and repeat aside, with today's defaults filled in
+    config: Mapping[str, Any]  # all that decides a result but seed and repeat, with today's defaults filled in
     fingerprint: str
     protocol: int
     device: str
     memory_method: str
     images: str  # hash of the test images' names and groups; empty without a table
-    groups: tuple[str, ...]  # of the images, by name; empty where they are only known by their hash
+    groups: tuple[str, ...]  # the images' groups, by name; empty if only the hash is known
     trials: tuple[Measured, ...]
 
     @property
@@ -65,7 +65,7 @@ class Subject:
 
     @property
     def label(self) -> str:
-        """`unet on shapes, image size 64x64, filters=[8, 16]`: what differs from the defaults."""
+        """A label that names what differs from the defaults: `unet on shapes, image size 64x64, filters=[8, 16]`."""
         pair = ":".join(str(self.config[name]) for name in ("arch", "backbone") if self.config.get(name))
         usual = _identity({"arch": "", "dataset": ""})
         parts = [f"{pair} on {self.config.get('dataset')}"]
@@ -77,13 +77,13 @@ class Subject:
         return ", ".join(map(clean, parts))
 
     def mean(self, metric: str) -> float | None:
-        """Over the trials that have it."""
+        """Return the mean over the trials that have the metric; None if no trial does."""
         values = [trial.values[metric] for trial in self.ok if metric in trial.values]
         return float(np.mean(values)) if values else None
 
 
 def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
-    """The configurations of results folders, and a line for everything that could not be read."""
+    """Read the configurations of results folders; return them and a line for everything that could not be read."""
     loaded = load(paths)
     trials, left_out = drop_duplicates(loaded.trials)
     same: dict[tuple[str, str], list[StoredTrial]] = {}
@@ -93,7 +93,7 @@ def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
 
 
 def _hash_of(record: TrialRecord) -> str:
-    """The record's configuration, or for the first records a hash of what they say."""
+    """Return the record's configuration hash, or for the oldest records a hash of their contents."""
     said = [_identity(record.config), record.dataset.get("fingerprint"), record.protocol_version]
     return record.configuration or _digest(json.dumps(said, sort_keys=True))
 
@@ -138,7 +138,7 @@ def _subject(trials: Sequence[StoredTrial]) -> Subject:
 
 
 def _table(folder: Path) -> ImageTable | None:
-    """The per-image table with its images by name; None where none can be read."""
+    """Read the per-image table, with images in the order of their names; None if it can't be read."""
     try:
         table = read_table(folder / IMAGES)
     except BenchError:
@@ -163,7 +163,7 @@ def _digest(text: str) -> str:
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers among a record's values."""
+    """Return the finite numbers among a record's values."""
     return {
         clean(name): float(value)
         for name, value in values.items()
@@ -172,15 +172,15 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def write_baseline(file: Path, subjects: Sequence[Subject], change: Mapping[str, str]) -> None:
-    """Write the ok trials; the reason is added to the changes that the file lists.
+    """Write the ok trials to a baseline file; the reason is added to the file's list of changes.
 
     Args:
-        change: why, when, and by which code: `reason`, `time`, `commit`.
+        change: `reason`, `time` and `commit`: why, when, and by which code.
     """
     changes = _read(file)["changes"] if file.exists() else []
     configurations = [_to_json(subject) for subject in subjects if subject.ok]
     if not configurations:
-        raise BenchError("No trial is ok: there is nothing to make a baseline of.")
+        raise BenchError("No trial is ok, so there is nothing to make a baseline of.")
     file.parent.mkdir(parents=True, exist_ok=True)
     values = {"schema_version": BASELINE_VERSION, "changes": [*changes, dict(change)], "configurations": configurations}
     write_json(file, values)
@@ -210,7 +210,7 @@ def _unpack(text: str, dtype: str) -> NDArray[Any]:
 
 
 def read_baseline(file: Path) -> list[Subject]:
-    """The configurations of a baseline; BenchError when there is none, or it is broken or of a newer schema."""
+    """Read the configurations of a baseline; raise BenchError if it is missing, broken or of a newer schema."""
     try:
         return [_from_json(values) for values in _read(file)["configurations"]]
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
@@ -229,7 +229,7 @@ def _read(file: Path) -> dict[str, Any]:
             "makes one."
         ) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise BenchError(f"'{file}' is no baseline of `bench check` ({error}).") from error
+        raise BenchError(f"'{file}' isn't a baseline of `bench check` ({error}).") from error
     if version > BASELINE_VERSION:
         raise BenchError(f"The baseline '{file}' was written by a newer segbench (schema {version}). Update segbench.")
     return values

@@ -1,9 +1,9 @@
 """The regression gate: a new set of records against a baseline, value by value.
 
-Scores that are sums over images go through the bootstrap of bootstrap.py, paired by image, and by seed where both sides
-have the same seeds; a regression is a difference whose interval leaves out 0 and that is greater than the limit. The
-intervals are as wide as it takes for all of them together to raise a false alarm in one comparison of a hundred.
-Everything else is compared by its mean.
+Scores that are computed from sums over images go through the bootstrap of bootstrap.py, paired by image, and by seed if
+both sides have the same seeds. A regression is a difference whose interval excludes 0 and that is greater than the
+limit. The level of the intervals is chosen so that all of them together raise a false alarm in one comparison of a
+hundred. Everything else is compared by its mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,52 +20,52 @@ from bench.results.gate.baseline import Measured, Subject
 from bench.results.gate.limits import SPEEDS, Limit
 from bench.results.quantities import METRICS
 
-ALARMS = 0.01  # false ones a comparison, over all its intervals together
+ALARMS = 0.01  # probability of a false alarm in a comparison, over all its intervals
 OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
-EXIT_CODES = {REGRESSION: 1, UNJUDGED: 3}  # the first that is found, in this order; else 0
-TRIALS = "trials"  # the metric of the line that says whether they ran
+EXIT_CODES = {REGRESSION: 1, UNJUDGED: 3}  # the first one that occurs, in this order; otherwise 0
+TRIALS = "trials"  # the metric of the line that says whether the trials ran
 _BROKEN = ("failed", "diverged", "out_of_memory")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One judged value, or what could not be judged."""
+    """A judged value, or one that could not be judged."""
 
     subject: str  # the configuration's label
     metric: str
     verdict: str  # OK, REGRESSION, BETTER, UNJUDGED, NOTED
     base: float | None = None
     new: float | None = None
-    change: float | None = None  # new - base; of speeds head / base - 1
-    low: float | None = None  # of the change's interval, where there is one
+    change: float | None = None  # new - base; for speeds head / base - 1
+    low: float | None = None  # lower end of the change's interval, if there is one
     high: float | None = None
     limit: str = ""
     reason: str = ""
 
 
 def exit_code(lines: Sequence[Line]) -> int:
-    """1 with a regression, 3 when something can't be judged, else 0."""
+    """Return 1 if there is a regression, 3 if something can't be judged, otherwise 0."""
     verdicts = {line.verdict for line in lines}
     return next((code for verdict, code in EXIT_CODES.items() if verdict in verdicts), 0)
 
 
 def level_of(lines: int) -> float:
-    """The level of each of so many two-sided intervals, of which only one side is an alarm."""
+    """Return the level of each of `lines` two-sided intervals of which only one side raises an alarm."""
     return 1 - 2 * ALARMS / max(1, lines)
 
 
 def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Limit]) -> list[Line]:
-    """Judge every configuration of the baseline, and name those that it doesn't have.
+    """Judge every configuration of the baseline, and list those that it doesn't have.
 
     Raises:
-        BenchError: a limit for a metric that no trial of either side has.
+        BenchError: there is a limit for a metric that no trial of either side has.
     """
     limits = _recorded(limits, [*base, *new])
     pairs = [(old, _counterpart(old, new)) for old in base]
     level = level_of(len(pairs) * sum(limit.metric in METRICS for limit in limits))
     lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
     known = {id(found) for _, found in pairs}
-    reason = "Not in the baseline: --update takes it in."
+    reason = "Not in the baseline; --update adds it."
     taken = {subject.configuration for subject in base}
     extra = [subject for subject in new if id(subject) not in known and subject.configuration not in taken]
     return lines + [Line(subject.label, TRIALS, NOTED, reason=reason) for subject in extra]
@@ -83,7 +83,7 @@ def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limi
 
 
 def _counterpart(old: Subject, new: Sequence[Subject]) -> Subject | None:
-    """The same configuration, on the same device where it ran on several."""
+    """Find the same configuration, on the same device if it ran on several."""
     found = [subject for subject in new if subject.configuration == old.configuration]
     return max(found, key=lambda subject: (subject.device == old.device, len(subject.ok)), default=None)
 
@@ -110,13 +110,13 @@ def _judge(
 def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
     alike = next((subject for subject in new if subject.config == old.config), None)
     if alike is None:
-        return "No trial of this configuration among the new records. Run it, or take it out with --update."
+        return "The new records have no trial of this configuration. Run it, or remove it with --update."
     if alike.protocol != old.protocol:
         return f"Other protocol: {old.protocol} in the baseline, {alike.protocol} now."
     if alike.fingerprint != old.fingerprint:
         was, now = (repr(subject.fingerprint[:12]) for subject in (old, alike))
         return f"Other data: fingerprint {was} in the baseline, {now} now."
-    return "The code or file that the configuration names has other contents than in the baseline."
+    return "The code or file that the configuration names has changed since the baseline."
 
 
 def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Line:
@@ -143,13 +143,13 @@ def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Lin
 
 
 def _unpaired(old: Subject, found: Subject, metric: str) -> str:
-    """Why the two can't be paired by image and compared over seeds; empty when they can."""
+    """Explain why the two can't be paired by image and compared over seeds; empty if they can."""
     if not old.images or not found.images:
         return "There are no readable per-image tables."
     if METRICS[metric].score.own and any(metric not in t.own for side in (old, found) for t in _with_counts(side)):
         return f"Some per-image tables have no column {metric}."
     if old.images != found.images:
-        return "Other test images than in the baseline."
+        return "The test images differ from those of the baseline."
     seeds = [len(_seeds(side)) for side in (old, found)]
     if min(seeds) < 2:
         return f"Seeds: {seeds[0]} in the baseline, {seeds[1]} now; 2 are needed on both sides, 3 or more are better."
@@ -165,7 +165,7 @@ def _seeds(side: Subject) -> list[int]:
 
 
 def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertainty]:
-    """Of base and new, drawn on the same images, by ascending seed; repeats of a seed count as one."""
+    """Bootstrap base and new on the same draws of images, by ascending seed; repeats of a seed count as one."""
     sides = [_with_counts(side) for side in (old, found)]
     values = [[score.values(_table(trial, found.groups)) for trial in side] for side in sides]
     drawn = bootstrap(values, found.groups, score.of_sums)
@@ -174,7 +174,7 @@ def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertain
 
 def _table(trial: Measured, groups: tuple[str, ...]) -> ImageTable:
     if trial.counts is None:
-        raise BenchError("A trial without a per-image table has no scores by image.")
+        raise BenchError("A trial without a per-image table has no scores of single images.")
     return ImageTable(groups, groups, trial.counts, None, trial.own)
 
 
@@ -184,7 +184,7 @@ def _by_seed(one: Uncertainty, seeds: Sequence[int]) -> Uncertainty:
 
 
 def _difference(base: Uncertainty, new: Uncertainty, *, paired: bool, level: float) -> Interval | None:
-    """New - base; with the same seeds seed by seed, for a seed's luck with its initial weights is in both."""
+    """Return new - base; paired by seed if the seeds are equal, since both share the luck of the initial weights."""
     if not paired:
         return new.minus(base, level=level)
     changes = Uncertainty(new.scores - base.scores, new.draws - base.draws, new.groups)

@@ -1,6 +1,6 @@
-"""How much worse a value may get before `bench check` calls it a regression: built in, or from a TOML file.
+"""The limits of `bench check`: how much worse a value may get. They are built in or come from a TOML file.
 
-A file has a table for each metric that it changes or adds, and `false` for one that is not to be judged:
+A file has a table for each metric that it changes or adds, and `false` for a metric that is not judged:
 
     peak_memory_mib = false
 
@@ -24,7 +24,7 @@ from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
 
 DIRECTIONS = ("lower", "higher", "any")
-SPEEDS = (STEP_TIME, LATENCY)  # judged by --against alone, as head's seconds over base's
+SPEEDS = (STEP_TIME, LATENCY)  # judged by --against only, as head's seconds divided by base's
 _STORED_SECONDS = re.compile(r"_per_second|latency|seconds|harness_efficiency")
 
 
@@ -36,14 +36,14 @@ class Limit:
     worse: str  # one of DIRECTIONS
     amount: float
     relative: bool = False  # a share of the baseline's value
-    built_in: bool = False  # then a metric that nobody recorded is passed over
+    built_in: bool = False  # if so, a metric that no record has is skipped
 
     def allows(self, base: float, change: float) -> bool:
-        """Whether a value that was `base` may change by `change`."""
+        """Return whether a value that was `base` may change by `change`."""
         return self.excess(change) <= self.amount * (abs(base) if self.relative else 1.0)
 
     def excess(self, change: float) -> float:
-        """How far a change goes in the direction that is worse; negative: better."""
+        """Return the size of a change in the direction that is worse; negative: better."""
         return {"lower": -change, "higher": change, "any": abs(change)}[self.worse]
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Limit:
 
 
 def _worse(metric: str) -> str:
-    """The direction in which a quantity of the registry is worse; empty for any other number."""
+    """Return the direction in which a quantity of the registry is worse; empty for any other number."""
     better = QUANTITIES[metric].better if metric in QUANTITIES else None
     return "" if better is None else LOWER if better == HIGHER else HIGHER
 
@@ -68,7 +68,7 @@ DEFAULTS = tuple(_default(row, row.tolerance) for row in QUANTITIES.values() if 
 
 
 def read_limits(file: Path | None = None) -> list[Limit]:
-    """The built-in limits, changed by a TOML file; BenchError names what is wrong in it."""
+    """Return the built-in limits, changed by a TOML file; raise BenchError if the file is wrong."""
     limits = {limit.metric: limit for limit in DEFAULTS}
     for metric, given in _read(file).items() if file else ():
         if given is False:
@@ -76,7 +76,7 @@ def read_limits(file: Path | None = None) -> list[Limit]:
         elif isinstance(given, dict):
             limits[metric] = _limit(metric, given, limits.get(metric), file)
         else:
-            raise BenchError(f"'{metric}' in '{file}' is {given!r}. Accepted: a table, or false for not judged.")
+            raise BenchError(f"'{metric}' in '{file}' is {given!r}. Accepted: a table, or false if it is not judged.")
     return list(limits.values())
 
 
@@ -114,7 +114,7 @@ def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path 
 
 
 def _amount(given: Any, where: str) -> tuple[float, bool]:
-    """The number, and whether it is a share."""
+    """Return the number, and whether it is a share."""
     relative = isinstance(given, str) and given.endswith("%")
     text = given.removesuffix("%") if isinstance(given, str) else given
     try:

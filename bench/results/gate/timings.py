@@ -1,7 +1,7 @@
-"""The ratio of two revisions' seconds, from pairs of timings, with its interval.
+"""The ratio of two revisions' seconds with its interval, from pairs of timings.
 
-A process is slow or fast as a whole (where its memory lies, which core it got), and so are moments of the machine.
-The interval comes from drawing process pairs, and pairs of timings within each.
+Whole processes are slow or fast (by their place in memory, by their core), and so is the machine from moment to moment.
+So the bootstrap draws pairs of processes, and pairs of timings within each.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ REPEATS = 4000
 
 @dataclass(frozen=True, eq=False)
 class Timings:
-    """Seconds of the same work by two revisions, each pair of timings one right after the other."""
+    """Seconds of the same work by two revisions; the two timings of a pair follow each other directly."""
 
     base: NDArray[np.float64]  # (process pairs, pairs)
     head: NDArray[np.float64]
 
 
 def ratio_interval(timings: Timings, *, level: float = LEVEL, seed: int = 0) -> tuple[float, float, float]:
-    """Head's seconds over base's: the median of all pairs, and the ends of its interval."""
+    """Return head's seconds divided by base's: the median of all pairs, and the ends of its interval."""
     ratios = timings.head / timings.base
     rng = np.random.default_rng(seed)
     processes, pairs = ratios.shape
@@ -36,10 +36,10 @@ def ratio_interval(timings: Timings, *, level: float = LEVEL, seed: int = 0) -> 
 
 
 def judge_speed(subject: str, limit: Limit, timings: Timings, *, level: float = LEVEL) -> Line:
-    """A line in milliseconds: a regression is significantly slower, and by more than the limit.
+    """Judge timings; the line is in milliseconds. A regression is significantly slower, by more than the limit.
 
     Args:
-        level: of the interval; `gate.level_of` says what it must be where there are several lines.
+        level: the interval's level; `judge.level_of` gives it if there are several lines.
     """
     ratio, low, high = ratio_interval(timings, level=level)
     verdict = OK

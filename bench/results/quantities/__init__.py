@@ -15,5 +15,5 @@ METRICS: dict[str, Metric] = {row.name: row for row in QUALITY if isinstance(row
 
 
 def shown_in(place: str) -> tuple[Quantity, ...]:
-    """The quantities that are shown in a place, in the order of the registry."""
+    """List the quantities that are shown in a place, in the order of the registry."""
     return tuple(row for row in QUANTITIES.values() if place in row.where)

@@ -1,4 +1,4 @@
-"""What a model and its training cost: speed, memory, size and energy."""
+"""The costs of a model and its training: speed, memory, size and energy."""
 
 from bench.results.quantities.quantity import (
     COMPARISON,
@@ -15,7 +15,7 @@ from bench.results.quantities.quantity import (
     whole_number,
 )
 
-EFFICIENCY_LIMIT = 0.95  # below it input or harness held the model up
+EFFICIENCY_LIMIT = 0.95  # below it, the input or the harness limited the training speed
 STEP_TIME, LATENCY = "train_step_time", "inference_time"
 
 PARAMS = Quantity(
@@ -23,7 +23,7 @@ PARAMS = Quantity(
     part="model",
     heading="parameters",
     unit="M",
-    meaning="Weights of the model.",
+    meaning="The number of weights of the model.",
     better=LOWER,
     write=millions,
     where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON),
@@ -37,11 +37,11 @@ PERFORMANCE = (
         part="speed",
         heading="train",
         unit="images/s",
-        meaning="Images trained on in a second, input included; median over blocks of steps, compilation left out.",
-        more="A block takes about half a second and is awaited once; the first block, validation and a phase in which "
-        "the backbone was frozen are left out as well.",
-        speed_meaning="Training steps on a batch of random pixels that stays on the device, augmentation included; "
-        "median over blocks of steps after a warm-up.",
+        meaning="Training images per second, input included; median over blocks of steps, without compilation.",
+        more="A block takes about half a second and is awaited once. The first block, validation, and a phase with a "
+        "frozen backbone are left out as well.",
+        speed_meaning="Images per second in training steps on a batch of random pixels that stays on the device, "
+        "augmentation included; median over blocks of steps after a warm-up.",
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON, VERIFICATION),
         brief=True,
         axis="training speed (images/s)",
@@ -52,7 +52,7 @@ PERFORMANCE = (
         part="speed",
         heading="first step",
         unit="s",
-        meaning="The first training step: tracing and compiling.",
+        meaning="Duration of the first training step, tracing and compiling included.",
         better=LOWER,
         where=(SPEED_TABLE,),
     ),
@@ -61,8 +61,8 @@ PERFORMANCE = (
         part="speed",
         heading="latency p50",
         unit="ms",
-        meaning="One image through the compiled model: half of the calls were faster.",
-        more="At most 100 calls or 5 seconds, at least 10, each awaited.",
+        meaning="Time of one image through the compiled model: the median of the calls.",
+        more="At most 100 calls or 5 seconds, at least 10 calls, each awaited.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, VERIFICATION),
         brief=True,
@@ -72,7 +72,7 @@ PERFORMANCE = (
         part="speed",
         heading="latency p95",
         unit="ms",
-        meaning="One image through the compiled model: 95 % of the calls were faster.",
+        meaning="Time of one image through the compiled model: 95 % of the calls were faster.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON),
         ratio="p95",
@@ -83,7 +83,7 @@ PERFORMANCE = (
         part="speed",
         heading="latency p99",
         unit="ms",
-        meaning="One image through the compiled model: 99 % of the calls were faster.",
+        meaning="Time of one image through the compiled model: 99 % of the calls were faster.",
         better=LOWER,
         where=(SPEED_TABLE,),
     ),
@@ -92,8 +92,8 @@ PERFORMANCE = (
         part="speed",
         heading="inference",
         unit="images/s",
-        meaning="Images through the compiled model in a second, in batches.",
-        more="The batches have `inference_batch_size` images, each is awaited; median of the calls.",
+        meaning="Images per second through the compiled model, in batches.",
+        more="Each batch has `inference_batch_size` images and is awaited; median of the calls.",
         where=(LEADERBOARD, TRADE_OFF, COMPARISON, VERIFICATION),
         axis="inference speed (images/s)",
     ),
@@ -103,7 +103,7 @@ PERFORMANCE = (
         heading="inference",
         unit="images/s",
         meaning="The highest throughput over batch sizes 1, 2, 4, ..., tried until one gains less than 5 %; "
-        "\N{GREATER-THAN OR EQUAL TO} where time ended that before.",
+        "\N{GREATER-THAN OR EQUAL TO} if the time was over before.",
         where=(SPEED_TABLE, COMPARISON),
         brief=True,
         ratio="inference",
@@ -112,7 +112,7 @@ PERFORMANCE = (
         name="best_inference_batch_size",
         part="speed",
         heading="at batch",
-        meaning="The batch size of the highest throughput.",
+        meaning="The batch size with the highest throughput.",
         better=None,
         write=whole_number,
         where=(SPEED_TABLE,),
@@ -122,7 +122,7 @@ PERFORMANCE = (
         part="memory",
         heading="peak memory",
         unit="MiB",
-        meaning="The most memory held: the device allocator's peak on a GPU, the process's resident memory on a CPU.",
+        meaning="Peak memory: that of the device's allocator on a GPU, the process's resident memory on a CPU.",
         more="`memory_method` says which; the two are not comparable.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON, VERIFICATION),
@@ -139,8 +139,8 @@ PERFORMANCE = (
         unit="GFLOP",
         meaning="Operations of a forward pass of one image: twice the multiplications with additions of convolutions "
         "and other products, by the layers' shapes.",
-        more="At the model's input size, the same on every backend; a training step takes about three times as many an "
-        'image. Published "GFLOPs" are mostly half of it.',
+        more="They are counted at the model's input size and are equal on every backend. A training step takes about "
+        'three times as many per image. Published "GFLOPs" are mostly half of this number.',
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF),
         optional=True,
@@ -152,9 +152,9 @@ PERFORMANCE = (
         part="model",
         heading="activations",
         unit="M",
-        meaning="Elements of all layers' outputs for one image.",
-        more="Input and auxiliary head are left out. Like `gflops` it is empty for a plug-in's model that can't be "
-        "followed.",
+        meaning="The number of elements of all layers' outputs for one image.",
+        more="Input and auxiliary heads are left out. Like `gflops`, it is empty for a plug-in's model whose layers "
+        "can't be traced.",
         better=LOWER,
         write=millions,
         where=(LEADERBOARD,),
@@ -165,7 +165,7 @@ PERFORMANCE = (
         part="model",
         heading="file",
         unit="MiB",
-        meaning="The weights on disk.",
+        meaning="The size of the weights on disk.",
         better=LOWER,
         where=(LEADERBOARD,),
         optional=True,
@@ -175,9 +175,8 @@ PERFORMANCE = (
         part="memory",
         heading="peak memory, inference",
         unit="MiB",
-        meaning="The most memory held while predicting in batches, measured by the same method.",
-        more="Optimizer and gradients of the training before may still be held, and a resident set never falls back at "
-        "all.",
+        meaning="Peak memory while predicting in batches, measured by the same method.",
+        more="It may include the optimizer and the gradients of the training before; resident memory never falls.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE),
         optional=True,
@@ -187,7 +186,7 @@ PERFORMANCE = (
         part="training",
         heading="training",
         unit="s",
-        meaning="Seconds on the budget's clock: training alone, without compiling and validating.",
+        meaning="Seconds on the budget's clock: training only, without compiling and validating.",
         better=LOWER,
         where=(LEADERBOARD, COMPARISON),
         bound=Bound("max_train_minutes", "min", 60),
@@ -196,9 +195,9 @@ PERFORMANCE = (
         name="harness_efficiency",
         part="speed",
         heading="harness efficiency",
-        meaning="Speed of the training step with its input over that of the bare step on a batch that stays on the "
-        f"device, timed in turn; below {EFFICIENCY_LIMIT} input or harness held the model up.",
-        more="It is the median of the pairs.",
+        meaning="Speed of the training step with its input, divided by that of the bare step on a batch that stays on "
+        f"the device, timed in turn; below {EFFICIENCY_LIMIT} the input or the harness limits the training speed.",
+        more="It is the median over the pairs of timings.",
         write=decimals(2),
         where=(LEADERBOARD,),
     ),
@@ -206,10 +205,10 @@ PERFORMANCE = (
         name="train_mfu",
         part="speed",
         heading="MFU",
-        meaning="Model FLOP utilisation: operations of training in a second (3 forward passes an image, counted from "
-        "the layers' shapes) over those of a matrix product in the same precision, measured on the same device.",
-        more="That is 3 x `gflops` x `train_images_per_second` over `peak_tflops_<dtype>` of the trial's precision; "
-        "empty where the count or the peak is missing.",
+        meaning="Model FLOP utilisation: operations per second of training (3 forward passes per image, counted from "
+        "the layers' shapes), divided by those of a matrix product in the same precision, measured on the same device.",
+        more="That is 3 x `gflops` x `train_images_per_second`, divided by `peak_tflops_<dtype>` of the trial's "
+        "precision; it is empty if the count or the peak is missing.",
         where=(LEADERBOARD, SPEED_TABLE),
         optional=True,
     ),
@@ -220,8 +219,7 @@ PERFORMANCE = (
         unit="J / 1,000 images",
         meaning="Energy of the GPU by NVML's counter, idle power included, over 10 s or more of training steps on one "
         "batch that stays on the device.",
-        more="The counter is of the whole board. The steps are those of `bare_images_per_second`: no "
-        "loader takes part.",
+        more="The counter covers the whole board. The steps are those of `bare_images_per_second`, without the loader.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON),
         missing="not measured",
@@ -245,8 +243,8 @@ PERFORMANCE = (
         part="memory",
         heading="largest batch",
         unit="images",
-        meaning="The largest batch that trains, to within a sixteenth (--find-batch-size).",
-        more="The size is doubled from 1 until one does not train, then bisected; 0: not even one image.",
+        meaning="The largest batch size that can be trained, to within a sixteenth (--find-batch-size).",
+        more="The size is doubled from 1 until training fails, then bisected; 0: not even one image can be trained.",
         write=whole_number,
         where=(SPEED_TABLE,),
     ),
@@ -255,9 +253,9 @@ PERFORMANCE = (
         part="memory",
         heading="memory, fixed",
         unit="MiB",
-        meaning="The constant a of the line memory = a + b x batch through the peaks of training at several batch "
+        meaning="The constant a of the line memory = a + b x batch, fitted to the peaks of training at several batch "
         "sizes.",
-        more="It is a least-squares line; a report says by it what fits in 8, 16 and 24 GiB.",
+        more="The fit is by least squares. A report derives from it the batches that fit in 8, 16 and 24 GiB.",
         better=LOWER,
         where=(SPEED_TABLE,),
     ),
@@ -266,17 +264,17 @@ PERFORMANCE = (
         part="memory",
         heading="memory, per image",
         unit="MiB",
-        meaning="The slope b of that line.",
+        meaning="The slope b of the line memory = a + b x batch.",
         better=LOWER,
         where=(SPEED_TABLE,),
     ),
 )
-REVISIONS = (  # of two revisions of the code, timed in turn by `bench check --against`; in no record
+REVISIONS = (  # ratios of two revisions of the code, timed in turn by `bench check --against`; not in any record
     Quantity(
         name=STEP_TIME,
         part="",
         heading="training step",
-        meaning="Seconds of a training step over those of the other revision.",
+        meaning="Seconds of a training step, divided by those of the other revision.",
         better=LOWER,
         tolerance=Tolerance(0.10, relative=True),
     ),
@@ -284,7 +282,7 @@ REVISIONS = (  # of two revisions of the code, timed in turn by `bench check --a
         name=LATENCY,
         part="",
         heading="inference",
-        meaning="Seconds of the inference of one image over those of the other revision.",
+        meaning="Seconds of the inference of one image, divided by those of the other revision.",
         better=LOWER,
         tolerance=Tolerance(0.10, relative=True),
     ),

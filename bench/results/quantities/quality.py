@@ -20,8 +20,8 @@ MEAN_IOU = Metric(
     name="mean_iou",
     part="metrics",
     heading="mean IoU",
-    meaning="Intersection over union TP / (TP + FP + FN) of each class from one count of pixels over the whole test "
-    "split, mean over the classes.",
+    meaning="Intersection over union, TP / (TP + FP + FN), of each class, from one count of pixels over the whole test "
+    "split; mean over the classes.",
     write=_score,
     where=(LEADERBOARD, VERIFICATION),
     with_sd=True,
@@ -46,11 +46,11 @@ QUALITY: tuple[Quantity, ...] = (
         name="airbus_f2",
         part="metrics",
         heading="Airbus F2",
-        meaning="5 TP / (5 TP + 4 FN + FP) over the objects of each image, mean over thresholds of IoU from 0.50 to "
-        "0.95, mean over the images.",
-        more="At each threshold a predicted object hits if its IoU with a true one is greater; the score is 1 with no "
-        "object in truth and prediction. A predicted object is an 8-connected component of class 1; true ones are "
-        "the data set's own.",
+        meaning="5 TP / (5 TP + 4 FN + FP) over the objects of each image; mean over IoU thresholds from 0.50 to 0.95, "
+        "then over the images.",
+        more="A predicted object is a hit at a threshold if its IoU with a true object is greater. An image without "
+        "objects in truth and prediction scores 1. Predicted objects are the 8-connected components of class 1; true "
+        "objects come from the data set.",
         write=_score,
         where=(LEADERBOARD, CURVES, VERIFICATION),
         with_sd=True,
@@ -62,7 +62,7 @@ QUALITY: tuple[Quantity, ...] = (
         name="carvana_dice",
         part="metrics",
         heading="Carvana dice",
-        meaning="Dice of class 1 in each image, 1 where neither labels nor prediction have it, mean over the images.",
+        meaning="Dice of class 1 in each image (1 if neither labels nor prediction have it), mean over the images.",
         write=decimals(4),
         where=(LEADERBOARD, CURVES, VERIFICATION),
         with_sd=True,
@@ -77,10 +77,10 @@ QUALITY: tuple[Quantity, ...] = (
         unit="px",
         meaning="95th percentile of the distances between the boundaries of labels and prediction, in both "
         "directions, mean over the images.",
-        more="In pixels of the evaluation size; of the two directions the greater one counts (Huttenlocher 1993; as "
-        "MONAI, DeepMind's surface-distance and Metrics Reloaded). First the mean over the classes that an image has "
-        "in labels or prediction, without the background. A class that only one of the two has counts as the image's "
-        "diagonal. Images without such a class are left out.",
+        more="Distances are in pixels of the evaluation size, and the greater of the two directions counts "
+        "(Huttenlocher 1993; the same as in MONAI, DeepMind's surface-distance and Metrics Reloaded). An image's value "
+        "is the mean over the classes in its labels or prediction, without the background. If only one of the two has "
+        "a class, the image's diagonal is its distance. Images without such a class are left out.",
         better=LOWER,
         where=(LEADERBOARD,),
         optional=True,
@@ -90,8 +90,8 @@ QUALITY: tuple[Quantity, ...] = (
         name="boundary_iou",
         part="metrics",
         heading="boundary IoU",
-        meaning="IoU of the pixels within 2 % of the image's diagonal of their own region's boundary, counted and "
-        "averaged like mean IoU; with two classes, of class 1.",
+        meaning="IoU of the pixels that are at most 2 % of the image's diagonal away from the boundary of their own "
+        "region, counted and averaged like mean IoU; with two classes, that of class 1.",
         more="Cheng 2021, arXiv:2103.16562.",
         write=_score,
         where=(LEADERBOARD,),
@@ -101,7 +101,7 @@ QUALITY: tuple[Quantity, ...] = (
         name="mean_iou_per_image",
         part="metrics",
         heading="mean IoU per image",
-        meaning="Mean over the images of each image's own mean IoU, over the classes in its labels or predictions.",
+        meaning="Mean over the images of each image's mean IoU over the classes in its labels or prediction.",
         write=_score,
         with_sd=True,
         score=of_images(image_scores),
@@ -129,7 +129,7 @@ QUALITY: tuple[Quantity, ...] = (
         name="pixel_accuracy",
         part="metrics",
         heading="pixel accuracy",
-        meaning="Share of the test split's pixels that are right.",
+        meaning="Share of the test split's pixels that are classified correctly.",
         write=_score,
         where=(LEADERBOARD,),
         score=of_split(scores.accuracy),

@@ -1,4 +1,4 @@
-"""What a measured number is: its name, heading, unit, meaning, which direction is better, and where it is shown."""
+"""The description of a measured number: name, heading, unit, meaning, better direction, and where it is shown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ HIGHER: Better = "higher"
 LOWER: Better = "lower"
 MISSING = "\N{EN DASH}"
 
-# Where a quantity is shown.
+# The places where quantities are shown.
 LEADERBOARD = "leaderboard"
 SPEED_TABLE = "speed table"
-TRADE_OFF = "trade-off plots"  # as a cost, against the score
+TRADE_OFF = "trade-off plots"  # as a cost, plotted against the score
 COMPARISON = "ratios of bench compare"
 CURVES = "learning curves"  # `val_<name>` of the history
 VERIFICATION = "bench verify"
@@ -26,44 +26,44 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 def significant(value: float) -> str:
-    """Three significant digits, whole above 100, with thousands separators."""
+    """Write three significant digits, whole numbers above 100, with thousands separators."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def millions(value: float) -> str:
-    """Three significant digits of millions."""
+    """Write millions with three significant digits."""
     return significant(value / 1e6)
 
 
 def whole_number(value: float) -> str:
-    """A whole number with thousands separators."""
+    """Write a whole number with thousands separators."""
     return f"{value:,.0f}"
 
 
 def decimals(count: int) -> Callable[[float], str]:
-    """A writer of a fixed number of decimals."""
+    """Make a function that writes a fixed number of decimals."""
     return lambda value: f"{value:.{count}f}"
 
 
 @dataclass(frozen=True)
 class Bound:
-    """How a quantity may be limited: by `bench recommend` and by the sliders of a report's page."""
+    """A limit that `bench recommend` and the sliders of a report's page accept for a quantity."""
 
     key: str  # max_latency_ms: the option, and the name in the page's address
     unit: str
-    scale: float = 1.0  # the quantity's own units in one of `unit`
+    scale: float = 1.0  # how many of the quantity's own units make one `unit`
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much worse `bench check` lets a quantity become unless a file says otherwise."""
+    """The change for the worse that `bench check` allows unless a file says otherwise."""
 
     amount: float
     relative: bool = False  # a share of the baseline's value
     exact: bool = False  # a change in either direction counts
-    optional: bool = False  # passed over where nobody recorded it
+    optional: bool = False  # skipped if no record has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,43 +71,43 @@ class Quantity:
     """One number of a trial: a column of `load_results`."""
 
     name: str  # the column
-    part: str  # of the record, that holds it
+    part: str  # the part of the record that holds it
     heading: str
-    unit: str = ""  # as it is written in tables
+    unit: str = ""  # as tables write it
     meaning: str
-    more: str = ""  # what else results/README.md says of it
-    better: Better | None = HIGHER  # None: neither direction is
+    more: str = ""  # what else results/README.md says about it
+    better: Better | None = HIGHER  # None: neither direction is better
     write: Callable[[float], str] = significant
     where: tuple[str, ...] = ()
-    with_sd: bool = False  # the cell shows the standard deviation; elsewhere it is in the cell's title
-    optional: bool = False  # left out of a table where no configuration has it
+    with_sd: bool = False  # the cell shows the standard deviation; otherwise its tooltip does
+    optional: bool = False  # left out of a table if no configuration has it
     brief: bool = False  # shown in a terminal
-    missing: str = MISSING  # the text where there is no number
-    speed_meaning: str = ""  # in the speed table, where it is measured otherwise
-    axis: str = ""  # on the axis of a plot; the heading with its unit where it is empty
-    axis_scale: float = 1.0  # the quantity's own units in one of the axis
+    missing: str = MISSING  # the text if there is no number
+    speed_meaning: str = ""  # the meaning in the speed table, if it is measured in another way there
+    axis: str = ""  # title of a plot's axis; empty: the heading with its unit
+    axis_scale: float = 1.0  # how many of the quantity's own units make one of the axis
     ratio: str = ""  # heading of its ratio in the table of `bench compare`; empty: no column
     bound: Bound | None = None
     tolerance: Tolerance | None = None
 
     @property
     def heading_with_unit(self) -> str:
-        """`latency p50 (ms)`."""
+        """The heading with the unit, such as `latency p50 (ms)`."""
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
     @property
     def axis_title(self) -> str:
-        """`training speed (images/s)`."""
+        """The title of a plot's axis, such as `training speed (images/s)`."""
         return self.axis or self.heading_with_unit
 
     def goodness(self, value: Number) -> Number:
-        """Turn a value, or an array of values, so that more of it is better: negative where less is better."""
+        """Orient a value, or an array of values, so that higher is better: negated if lower is better."""
         return -value if self.better == LOWER else value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A quantity that configurations are ranked by: a score that sums over the test images make."""
+    """A quantity that configurations can be ranked by: a score computed from sums over the test images."""
 
     better: Better = HIGHER
     score: Score
