@@ -208,7 +208,7 @@ def load(paths: Iterable[Path | str]) -> Loaded:
     """Read all trials of some results folders, with a line for everything that can't be read.
 
     Raises:
-        BenchError: each path is no results folder, or one of a newer schema.
+        BenchError: no path is a results folder of this schema or an older one.
     """
     loaded, usable = Loaded(), 0
     for path in map(Path, paths):
