@@ -63,11 +63,11 @@ class Case:
 
     @property
     def smallest(self) -> int:
-        """The smallest side that it takes, in pixels."""
+        """The smallest accepted side, in pixels."""
         return -(-self.spec.smallest_side // self.divisor) * self.divisor
 
     def lacks(self, backend: str) -> str:
-        """Why it can't be built here on `backend`; empty where it can."""
+        """Return why it can't be built here on `backend`; empty if it can."""
         if self.spec.package and importlib.util.find_spec(self.spec.package) is None:
             return f"{self.spec.package} is not installed"
         return "" if backend in self.spec.backends else f"{self.spec.name} does not run on {backend}"
@@ -123,7 +123,7 @@ def tiny_params(spec: ArchitectureSpec) -> dict[str, Any]:
 
 
 def family_cases() -> list[Case]:
-    """One small case a file of architectures: the first of its specs. Outside models are left to the full matrix."""
+    """Return one small case per file of architectures: the first of its specs. Outside models are left out."""
     own = [case for case in small_cases() if not case.spec.package]
     return list({case.spec.build.split(":")[0]: case for case in reversed(own)}.values())[::-1]
 

@@ -54,7 +54,7 @@ def _planned(engine, *batch) -> list[int | None]:
 
 
 def graphs() -> int:
-    """Into how many graphs torch.compile has cut what it was given so far."""
+    """Count the graphs into which torch.compile has split its inputs so far."""
     from torch._dynamo.utils import counters
 
     return counters["stats"]["unique_graphs"]

@@ -20,7 +20,7 @@ GOLDEN_FILE = Path(__file__).with_name("golden_params.json")
 
 
 def specs_text() -> str:
-    """The JSON of all specs in the folder: our own by file, then the outside ones."""
+    """Write the JSON of all specs in the folder: our own by file, then the outside ones."""
     names = sorted(path.stem for path in SPECS_FILE.parent.glob("*.py") if path.stem != "__init__")
     found = [spec for name in names for spec in probe(f"bench.architectures.{name}")["architectures"]]
     return (
@@ -35,7 +35,7 @@ def _spec_text(spec: dict[str, Any]) -> str:
 
 
 def _lines(items: list[str], brackets: str, indent: str = "") -> str:
-    """A JSON list or object with an item a line."""
+    """Write a JSON list or object with an item per line."""
     if not items:
         return brackets
     inner = f",\n{indent}  ".join(items)
@@ -50,7 +50,7 @@ def parameter_counts(case: Case) -> list[int]:
 
 
 def golden_text(known: dict[str, list[int]], again: str = "") -> str:
-    """The JSON of the counts of every case: those that are known, but for the architecture `again`, and new ones."""
+    """Write the JSON of every case's counts: known ones, except for those of the architecture `again`, and new ones."""
     counts = {}
     for case in [*small_cases(), *cases()]:
         lack = case.lacks(keras.backend.backend())

@@ -49,7 +49,7 @@ def stepped(made, rates):
 
 
 def resumed():
-    """SGD that takes over after one step: the second step goes on with its momentum."""
+    """Train with an SGD that takes over after one step; the second step continues with its momentum."""
     first = engine(optimizer="sgd")
     stepped(first, [0.1])
     second = engine(optimizer="sgd", model=first.model, resumable=True)

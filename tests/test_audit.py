@@ -155,7 +155,7 @@ def bench(*arguments):
 
 
 def table_of(counts) -> pd.DataFrame:
-    """A per-image table with every image a group of its own."""
+    """A per-image table in which every image is its own group."""
     names = [f"image_{i}" for i in range(len(counts))]
     columns = {
         f"{kind}_{c}": counts[:, c, k] for c in range(counts.shape[1]) for k, kind in enumerate(("tp", "fp", "fn"))
@@ -182,7 +182,7 @@ def by_border(pet: int, border: int, seed: int):
 
 @pytest.fixture
 def results(tmp_path):
-    """`fine` is better at borders, `coarse` at pets: which one leads depends on what the border counts."""
+    """`fine` is better at borders, `coarse` at pets, so the ranking depends on how the border is counted."""
     for seed in range(3):
         write(tmp_path, "fine", seed, by_border(80, 16, seed))
         write(tmp_path, "coarse", seed, by_border(95, 6, seed))
@@ -324,7 +324,7 @@ def test_a_records_names_reach_the_terminal_clean_and_short(tmp_path):
 
 @pytest.mark.parametrize("most", [200, 1, 0])
 def test_configurations_beyond_those_that_are_drawn_go_by_the_same_rules(tmp_path, monkeypatch, most):
-    """A repeat of a seed counts within its seed, and a definition without a value is none."""
+    """Repeats of a seed are averaged first, and a definition without values is left out."""
     for arch, pets in (("fine", (80, 90, 70)), ("coarse", (60, 70, 50))):
         for repeat, (seed, pet) in enumerate(zip((0, 0, 1), pets, strict=True)):
             counts = by_border(pet, 0, repeat)[:, [1, 0]]
@@ -343,7 +343,7 @@ def test_configurations_beyond_those_that_are_drawn_go_by_the_same_rules(tmp_pat
 
 
 def test_the_fakes_are_sound(tmp_path):
-    """Else their mismatches hide what other tests look for."""
+    """Mismatches in the fake records would hide what other tests look for."""
     result = bench(fake_results(tmp_path / "r", samples=0))
     assert result.exit_code == 0, result.output
     assert not result.stderr

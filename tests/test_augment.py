@@ -73,7 +73,7 @@ FURTHER[:3, 4:7] = [[0.2, 0.1, 0], [-0.2, 0, -0.1], [0, 0.05, 0.1]]
 
 @pytest.mark.parametrize("draws", [MOVES[:, :4], FURTHER], ids=["standard", "strong"])
 def test_image_and_labels_move_together(draws):
-    """The image holds its labels as grey values; where no two labels are mixed both must say the same."""
+    """The image holds its labels as grey values; both must agree wherever no two labels are mixed."""
     rng = np.random.default_rng(0)
     known = np.array([0, 1, 3, 255], np.uint8)
     labels = np.kron(rng.choice(known, (4, 4, 8)), np.ones((8, 8), np.uint8)).astype(np.uint8)  # (4, 32, 64) of 8 x 8

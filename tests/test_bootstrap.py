@@ -32,7 +32,7 @@ def true_iou(quality: float) -> float:
 
 
 def coverage(seeds: int, repeats: int, *, seed_sd: float, monkeypatch) -> tuple[float, float]:
-    """Shares of repeats whose interval holds the truth: of a score, and of the difference of two equal ones."""
+    """Shares of repeats whose interval contains the true value: of a score, and of the difference of two equal ones."""
     monkeypatch.setattr("bench.results.analysis.bootstrap.REPEATS", 200)
     rng = np.random.default_rng(seeds)
     groups = [str(i) for i in range(IMAGES)]

@@ -181,7 +181,7 @@ def test_other_counts_of_the_same_data_come_of_the_configuration(tmp_path):
 
 
 def test_the_causes_of_several_pairs_stand_as_those_of_one(tmp_path):
-    """The pairs differ in other things each, and in an order of their own."""
+    """Each pair has its own differences, in its own order."""
     for name, changes, images in (("a", {}, 243), ("b", {"commit": "abc", "tf32": True}, 73)):
         for arch, seed in (("deeplab", 0), ("unet", len(changes))):
             record, table = fake_record(fake_config(arch, seed=seed))

@@ -146,7 +146,7 @@ def interrupt(*args):
 
 
 class FakeManager:
-    """Unpacks the parts of a folder instead of archives; once, like the real one."""
+    """A manager that unpacks the parts of a folder instead of archives; once, like the real one."""
 
     def __init__(self, source: Path, target: Path):
         self.source, self.target = source, target

@@ -18,7 +18,7 @@ from bench.trials import model_speed
 
 @pytest.fixture
 def nvml(monkeypatch):
-    """Installs a fake library and returns it."""
+    """Install a fake library and return it."""
 
     def install(kind=FakeNvml, **values):
         library = kind(**values)
@@ -31,7 +31,7 @@ def nvml(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands until it is moved."""
+    """A clock that stands still until it is moved."""
     now = [100.0]
     monkeypatch.setattr(energy.time, "perf_counter", lambda: now[0])
     return now

@@ -43,7 +43,7 @@ class FakePack:
 
 
 class RedEngine(FakeEngine):
-    """Says that class 1 is as probable as a pixel is red."""
+    """A model that makes class 1 as probable as a pixel is red."""
 
     def __init__(self):
         super().__init__(tile=SIZE, classes=2)

@@ -23,7 +23,7 @@ IMAGES = 40
 
 
 def trial(seed, quality=0.86, *, arch="unet", **changes):
-    """A record whose images are as hard for one seed as for another, and its table."""
+    """A record whose images are equally hard for all seeds, and its table."""
     config = fake_config(arch, None if arch == "unet" else "resnet50", seed)
     record, _ = fake_record(config)
     table = fake_table(config, quality, IMAGES)
@@ -182,7 +182,7 @@ def test_a_trial_that_now_fails_is_a_regression_and_one_interrupted_is_not_judge
 
 
 def test_the_same_seeds_are_compared_seed_by_seed(base, tmp_path):
-    """Seeds differ by 0.05, and each loses 0.02: that is sure only where a seed's luck is taken out."""
+    """Seeds differ by 0.05, and each loses 0.02: this is significant only if the seeds are paired."""
     luck = (0.75, 0.80, 0.85, 0.90)
 
     def subject(seeds, loss):
@@ -243,7 +243,7 @@ def test_old_records_without_a_hash_are_matched_by_what_they_say(tmp_path):
 
 
 def test_false_alarms_are_as_rare_as_promised():
-    """Fifty comparisons of 3 with 3 seeds of equal quality: at most one alarm."""
+    """At most one of fifty comparisons of 3 with 3 seeds of equal quality raises an alarm."""
     rng = np.random.default_rng(0)
     images = rng.normal(0, 0.1, IMAGES)
 

@@ -34,7 +34,7 @@ def expected_centre(size, policy, axis):
 @pytest.mark.parametrize("policy", RESIZES)
 @pytest.mark.parametrize("size", SIZES)
 def test_images_and_labels_lie_on_one_grid(size, policy):
-    """Image and labels agree; a letterbox has whole pixels of picture and padding, so lies up to 3/4 of one beside."""
+    """Image and labels agree; a letterbox pads by whole pixels, so it is off by up to 3/4 of a pixel."""
     image, labels = picture()
     bright = resize_image(image, size, policy)[..., 0] / 255.0
     marked = (resize_labels(labels, size, policy) == 1).astype(float)
@@ -87,7 +87,7 @@ def test_numbers_of_objects_beyond_a_byte_are_kept(policy):
 @pytest.mark.parametrize("original", [(60, 90), (45, 45), (91, 60)])
 @pytest.mark.parametrize("channels", [1, 2, 21])
 def test_restore_is_the_way_back_on_smooth_maps(original, policy, channels):
-    """A plane is scaled without error but at the border, where the outermost values are repeated."""
+    """A plane is scaled without error, except at the border, where the outermost values are repeated."""
     y, x = ((np.arange(side) + 0.5) / side for side in original)
     plane = (255 * (0.2 + 0.3 * y[:, None] + 0.4 * x[None, :])).astype(np.float32)
     small = resize_image(np.repeat(plane.round().astype(np.uint8)[..., None], 3, 2), (32, 48), policy)
@@ -131,7 +131,7 @@ def test_an_unknown_policy_says_what_there_is():
 
 
 def test_opencv_agrees_with_pillow_when_growing():
-    """The two libraries put pixel centres at the same places."""
+    """Both libraries put pixel centres at the same places."""
     image = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
     other = cv2.resize(image, (40, 33), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(resize_image(image, (33, 40)).astype(int), other, atol=2)

@@ -119,7 +119,7 @@ def boundary(region: np.ndarray) -> list[tuple[int, int]]:
 
 
 def brute_force(true: np.ndarray, predicted: np.ndarray) -> float:
-    """The definition in loops over all pairs, with the percentile as defined by its place among the sorted values."""
+    """The definition in loops over all pairs, with the percentile defined by its place among the sorted values."""
     edges = boundary(true), boundary(predicted)
     if not edges[0] or not edges[1]:
         return hypot(*true.shape) if edges[0] or edges[1] else float("nan")

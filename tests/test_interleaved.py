@@ -56,7 +56,7 @@ def write(root, seconds, start="pass"):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """Its one commit takes 2 ms for a piece of work; temporary folders stand in `tmp`."""
+    """A repository whose one commit takes 2 ms for a piece of work; temporary folders are in `tmp`."""
     root, temporary = tmp_path / "code", tmp_path / "tmp"
     temporary.mkdir()
     write(root, 0.002)

@@ -150,7 +150,7 @@ def test_only_the_engines_are_named_after_a_backend():
 
 
 def test_only_the_table_and_the_engines_name_backends():
-    """`"jax"` as a constant elsewhere is a case that a new backend would fall through."""
+    """A constant `"jax"` elsewhere is a case that a new backend would miss."""
 
     def constants(path: Path) -> set[str]:
         return {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}

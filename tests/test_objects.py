@@ -162,7 +162,7 @@ def test_small_components_are_left_out():
 
 
 def naive(true_masks: list[np.ndarray], predicted: np.ndarray) -> Fraction:
-    """The definition, written down without haste: components by scipy, fractions, loops."""
+    """The definition in its plainest form: components by scipy, fractions, loops."""
     numbers, found = ndimage.label(predicted, np.ones((3, 3)))
     guesses = [numbers == number for number in range(1, found + 1)]
     if not true_masks and not guesses:

@@ -89,7 +89,7 @@ def test_a_new_option_is_one_field(tmp_path, quick_backend):
 
 
 def test_no_long_list_of_options_stands_beside_the_table():
-    """Eight names of options or more in one display; fewer are what a function or a table is about."""
+    """Find displays with eight or more names of options; fewer are the subject of a function or a table."""
     found = []
     for path in (ROOT / "bench").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -45,7 +45,7 @@ def page(tmp_path_factory) -> Path:
 
 
 def browse(page: Path, folder: Path, *options: str, fragment: str = "") -> subprocess.CompletedProcess:
-    """The page after its scripts have run, as the browser has it, and what it said."""
+    """Return the page after its scripts have run, as the browser sees it, and the browser's messages."""
     command = [BROWSER, *OPTIONS, f"--user-data-dir={folder / 'profile'}", *options, "--dump-dom"]
     return subprocess.run([*command, page.as_uri() + fragment], capture_output=True, text=True, check=True, timeout=120)
 
@@ -61,7 +61,7 @@ def told(page: Path, folder: Path, script: str, fragment: str = "") -> list:
 
 
 def requests(page: Path, folder: Path) -> tuple[set[str], subprocess.CompletedProcess]:
-    """The addresses that the browser asked the net for, but for its own updates, and what it said."""
+    """Return the addresses that the browser requested, except for its own updates, and its messages."""
     log = folder / "net.json"
     done = browse(page, folder, "--enable-logging=stderr", f"--log-net-log={log}")
     asked = set(re.findall(r'"url":"(https?://[^"]+)"', log.read_text()))

@@ -11,7 +11,7 @@ from bench.core.errors import BenchError
 
 
 def planned(name, **options):
-    """The preset's trials; on `shapes` where its data set isn't there yet."""
+    """Return the preset's trials; on `shapes` if its data set isn't there."""
     file = given.read_toml(presets.find(Path(name)))
     if name == "gpu-speed":
         return grid.configs({"measure": "speed", **options}, file)
@@ -20,13 +20,13 @@ def planned(name, **options):
 
 
 def built(config, num_classes):
-    """A trial's model, with random weights."""
+    """Build a trial's model with random weights."""
     build = catalog.load_builder(catalog.architecture(config))
     return build((*config.image_size, 3), num_classes, backbone=config.backbone, weights=None, **config.params)
 
 
 def params(config, num_classes):
-    """Parameters of a trial's model, all and trainable."""
+    """Count the parameters of a trial's model, all and trainable."""
     model = built(config, num_classes)
     return model.count_params(), sum(math.prod(v.shape) for v in model.trainable_variables)
 

@@ -1,4 +1,4 @@
-"""Pictures that may not be published, in a local page and in a public one."""
+"""Images that may not be published, in a local page and in a public one."""
 
 from dataclasses import replace
 
@@ -16,13 +16,13 @@ LEFT_OUT = "Left out because they may not be published: images of"
 
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch):
-    """Plots take seconds and hold no pictures."""
+    """Leave out the plots, which take seconds and hold no images of data sets."""
     monkeypatch.setattr("bench.report.sections.group_plots", lambda *_, **__: [])
 
 
 @pytest.fixture
 def results(tmp_path):
-    """A results folder with a trial each on a data set whose pictures may be shown, may not, or of unknown terms."""
+    """A results folder with trials on data sets whose images may be shown, may not, or have unknown terms."""
     for dataset, may_show in (("pets", {"may_show_pictures": True}), ("carvana", {"may_show_pictures": False}),
                               ("older", {})):  # fmt: skip
         record, table = fake_record(fake_config(dataset=dataset))
@@ -32,7 +32,7 @@ def results(tmp_path):
 
 
 def pictures(folder):
-    """Return the number of pictures in a report's page, the picture files beside it, and the page."""
+    """Return the number of images in a report's page, the image files beside it, and the page."""
     page = (folder / "index.html").read_text()
     files = [path.name for path in folder.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]
     return page.count("data:image/"), files, page

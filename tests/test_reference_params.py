@@ -23,7 +23,7 @@ Reasons = dict[str, int]
 
 
 def size(model: keras.Model, *prefixes: str) -> int:
-    """Trainable parameters of the layers whose names begin so."""
+    """Count the trainable parameters of the layers whose names begin with a text."""
     chosen = [layer for layer in model.layers if layer.name.startswith(prefixes)]
     return sum(math.prod(w.shape) for layer in chosen for w in layer.trainable_weights)
 
@@ -82,7 +82,7 @@ def nested_nodes(features: tuple[int, ...]) -> int:
 
 
 def pspnet(model: keras.Model, encoder: str) -> Reasons:
-    """Theirs ends the encoder at stride 8 without dilation, but keeps (and counts) its deeper layers."""
+    """Their encoder ends at stride 8 without dilation, but its deeper layers are kept (and counted)."""
     channels = {"resnet50": 512, "mobilenet_v2": 32}[encoder]
     quarter = channels // 4
     pooled = 4 * channels * quarter + quarter + 3 * 2 * quarter  # one branch with a bias, three with batch norm
@@ -113,7 +113,7 @@ def torchvision_deeplab_v3(model: keras.Model, encoder: str) -> Reasons:
 
 
 def deeplab(model: keras.Model, encoder: str) -> Reasons:
-    """Theirs has one separable convolution behind pyramid pooling and one behind the skip; ours has both there."""
+    """Their model has one separable convolution after pyramid pooling and one after the skip; ours has both there."""
     norms = [layer for layer in model.layers if layer.name.endswith("_depthwise_norm") and "backbone" not in layer.name]
     reasons = {
         "biases of the encoder": biases(model, "backbone_"),
@@ -137,7 +137,7 @@ def keras_hub_deeplab(model: keras.Model, encoder: str) -> Reasons:
 
 
 def fcn(model: keras.Model, encoder: str) -> Reasons:
-    """torchvision's has another head: a 3x3 convolution to 512 channels at stride 8, and no skips."""
+    """torchvision's model has another head: a 3x3 convolution to 512 channels at stride 8, and no skips."""
     theirs = 9 * 2048 * 512 + 2 * 512 + 512 * CLASSES + CLASSES
     return {"biases of the encoder": biases(model, "backbone_"), "head": size(model, "score") - theirs}
 

@@ -17,7 +17,7 @@ CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [
 
 
 class FakeTrial:
-    """Ends at once with an outcome, or never (`hang`)."""
+    """An executor whose trials end at once with an outcome, or never (`hang`)."""
 
     def __init__(self, folder, outcome):
         self.stopped = False

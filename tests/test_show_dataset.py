@@ -1,4 +1,4 @@
-"""`bench show-dataset`: counts, balance, sizes, and a sheet of images."""
+"""`bench show-dataset`: counts, class balance, image sizes, and a contact sheet."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ TINY = {"image_size": (32, 32), "batch_size": 2, "params": {"filters": [4, 8]}, 
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory, quick_backend):
-    """A trial of speed that went well, with the search for the largest batch."""
+    """An ok speed-only trial with the search for the largest batch."""
     folder = tmp_path_factory.mktemp("speed")
     config = TrialConfig("unet", NO_DATASET, backend=quick_backend, **TINY, find_batch_size=2)
     (record,) = run([config], results=folder)

@@ -25,7 +25,7 @@ TINY = {"image_size": (32, 32), "batch_size": 4, "params": {"filters": [4, 8]}, 
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory, quick_backend):
-    """A small trial that went well, and the record that `run` returned."""
+    """A small ok trial, and the record that `run` returned."""
     folder = tmp_path_factory.mktemp("results")
     (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, trace=True, **TINY)], results=folder)
     (stored,) = load([folder]).trials

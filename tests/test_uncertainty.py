@@ -33,7 +33,7 @@ TRUTH, HARD = _RNG.multinomial(4096, (0.3, 0.58, 0.12), size=IMAGES_COUNT), _RNG
 
 
 def table(quality: float, seed: int, *, names: str = "image") -> pd.DataFrame:
-    """Counts of images that are equally hard for all, as right as `quality` says."""
+    """Counts of images that are equally hard for all, with the share `quality` of correct pixels."""
     rng = np.random.default_rng([seed, int(quality * 1000)])
     share = quality + HARD + rng.normal(0, 0.01, (IMAGES_COUNT, 1))
     right = rng.binomial(TRUTH, np.clip(share, 0, 1))
@@ -149,7 +149,7 @@ def test_pairs_all_at_once_are_those_one_by_one():
 
 
 def test_two_of_the_same_image_say_nothing():
-    """One group of images: its draws don't vary, which is no certainty."""
+    """The draws of a single group of images don't vary, but that doesn't make the score certain."""
     rows = [Uncertainty(np.full(3, mean), np.full(10, mean), 1) for mean in (0.9, 0.1)]
     assert not rows[0].differs_from(rows[1])
     assert ranks(rows) == [(1, 2), (1, 2)]

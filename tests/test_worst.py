@@ -1,4 +1,4 @@
-"""The worst images of each trial on the page, and how many of them fit it."""
+"""The worst images of each trial on the page, and how many of them fit on it."""
 
 import pytest
 from fake_results import fake_config, fake_record, fake_results, write_trial

@@ -20,7 +20,7 @@ TEXTS = {  # name: heading, definition
     "seeds": ("seeds", "The number of ok seeds; means and sample standard deviations (±) are taken over them."),
 }
 RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over images and seeds."
-MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters stand apart, after the score
+MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters have a place of their own
 HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.better == HIGHER)})
 
 

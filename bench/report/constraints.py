@@ -19,7 +19,7 @@ class Constraint:
 
     @property
     def at_most(self) -> bool:
-        """Whether the limit is an upper bound; otherwise it is a lower one."""
+        """True if the limit is an upper bound, False if it is a lower one."""
         return self.quantity.better == LOWER
 
     def value(self, row: Row) -> float:

@@ -27,7 +27,7 @@ _MOST_BYTES = 4_000_000  # bytes of all worst images on the page
 MOST_ROWS = 8  # rows whose images are compared, best first
 _PAIRS = 3  # pairs of the best row and one of the next rows
 _IMAGES = 5  # images in a list
-_PICTURED = 2  # images of a pair of rows that are shown
+_PICTURED = 2  # samples of each row of a pair
 
 
 @dataclass(frozen=True)

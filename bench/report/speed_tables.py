@@ -55,7 +55,7 @@ class SpeedBoard:
     rows: tuple[SpeedRow, ...]
 
     def terminal_table(self) -> Table:
-        """For `rich.print`."""
+        """Make a table for `rich.print`."""
         table = plain_table(self.title)
         for name in self.brief:
             heading = self.columns[name][0]

@@ -1,4 +1,4 @@
-"""How long augmentation takes, compiled as the backend does it: 16 images of 128 x 128."""
+"""The time of augmentation, compiled as the backend does it: 16 images of 128 x 128."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ SHAPE = (16, 128, 128)
 
 
 def compiled(function):
-    """The function under the backend's compiler, waiting for its result."""
+    """Compile a function with the backend's compiler, and wait for its result."""
     if keras.backend.backend() == "jax":
         import jax
 

@@ -1,4 +1,4 @@
-"""How long counting takes: a batch of 16 images of 128 x 128, and the scores of a split of 3669 images."""
+"""The time of counting a batch of 16 images of 128 x 128, and of the scores of a split of 3669 images."""
 
 import numpy as np
 import pytest

@@ -1,15 +1,15 @@
-"""segbench beside what a user would pick instead: plain PyTorch loops over segmentation_models.pytorch.
+"""Compare segbench's speed with what a user would choose instead: PyTorch loops over segmentation_models.pytorch.
 
     pip install -r tests/peers/requirements.txt
     python tests/peers/compare.py peers --backend jax,torch --image-size 256 --batch-size 64
 
-Both run on this machine in this command, a process each, timed by the same functions (`bench.profiling.timing`):
-the same encoder (ResNet-50, random weights), batch, size and precision, the batch resident on the device, without
-augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured both as it is and through
-torch.compile; the faster of the two counts. What is there is not measured again, but what failed is.
+Both run on this machine in this command, each in a process of its own, timed by the same functions
+(`bench.profiling.timing`): the same encoder (ResNet-50, random weights), batch, size and precision, the batch resident
+on the device, without augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured with and
+without torch.compile; the faster of the two counts. Existing results are not measured again, but failed ones are.
 
-Writes DIR/peers/*.json, DIR/ours (a results folder) and DIR/ratios.json, and prints a table. A ratio above 1: segbench
-is faster.
+Writes DIR/peers/*.json, DIR/ours (a results folder) and DIR/ratios.json, and prints a table. Above a ratio of
+1, segbench is faster.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 
 def main() -> None:
-    """Measure what is missing; exit code 1 where something failed."""
+    """Measure what is missing; the exit code is 1 if something failed."""
     options = _options()
     (options.folder / "peers").mkdir(parents=True, exist_ok=True)
     for peer in options.peers.split(","):
@@ -93,7 +93,7 @@ def _is_final(record: Record, config: Record) -> bool:
 
 
 def _measure_ours(options: argparse.Namespace) -> bool:
-    """Whether a trial failed."""
+    """Measure segbench's models; return whether a trial failed."""
     arguments = {
         "--config": HERE / "ours.toml",
         "--backend": options.backend,
@@ -114,7 +114,7 @@ def _read(files: Iterable[Path]) -> list[Record]:
 
 
 def ratios(ours: Iterable[Record], peers: Iterable[Record]) -> list[Record]:
-    """For each of our trials the ratio to the faster variant of its peer, by figure; above 1 we are faster.
+    """Return for each of our trials the ratio to the faster variant of its peer, by figure; above 1 we are faster.
 
     Only records of one device, batch size, image size and precision are compared.
     """
@@ -141,7 +141,7 @@ def _comparable(own: Record, peer: Record) -> bool:
 
 
 def table(found: Iterable[Record], peers: Iterable[Record]) -> str:
-    """The ratios as Markdown, and a line for each peer without a figure."""
+    """Write the ratios as Markdown, and a line for each peer without a figure."""
     lines = [
         "| ours | backend | figure | ours | peer | its variant | ratio |",
         "| --- | --- | --- | --: | --: | --- | --: |",

@@ -31,7 +31,7 @@ class Loop:
         self.model: Any = torch.compile(model) if compiled else model
 
     def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the optimizer on images uint8 (B, H, W, 3) and labels uint8 (B, H, W); the loss, not awaited."""
+        """Train one step on images uint8 (B, H, W, 3) and labels uint8 (B, H, W); return the loss, not awaited."""
         self._set_mode(training=True)
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
@@ -42,13 +42,13 @@ class Loop:
         return loss.detach()
 
     def predict(self, images: Tensor) -> Tensor:
-        """Classes uint8 (B, H, W) of images uint8 (B, H, W, 3), not awaited."""
+        """Predict classes uint8 (B, H, W) of images uint8 (B, H, W, 3), not awaited."""
         self._set_mode(training=False)
         with torch.inference_mode(), self._autocast():
             return self.model(_to_float(images)).argmax(1).to(torch.uint8)
 
     def wait(self) -> None:
-        """Return when the device has done everything."""
+        """Wait until the device has finished everything."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -61,5 +61,5 @@ class Loop:
 
 
 def _to_float(images: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [0, 1]; channels_last in memory, as they come."""
+    """Turn uint8 (B, H, W, 3) into float32 (B, 3, H, W) in [0, 1]; channels_last in memory."""
     return images.permute(0, 3, 1, 2).float() / 255

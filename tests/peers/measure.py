@@ -38,7 +38,7 @@ QUICK = Effort(
 
 
 def main() -> None:
-    """Measure, and leave a record whatever happens."""
+    """Measure, and write a record whatever happens."""
     out, config = Path(sys.argv[1]), json.loads(sys.argv[2])
     record = {"config": config, "device": actual_device(RUNTIME), **outcome(config)}
     with write_atomically(out) as file:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def outcome(config: dict[str, Any], build: Callable[[], nn.Module] | None = None) -> dict[str, Any]:
-    """The parts of the record; a failure is a status with its reason.
+    """Return the parts of the record; a failure is a status with its reason.
 
     Args:
         build: instead of the peer's own.
@@ -59,7 +59,7 @@ def outcome(config: dict[str, Any], build: Callable[[], nn.Module] | None = None
 
 
 def measure(config: dict[str, Any], model: nn.Module) -> dict[str, Any]:
-    """As `SpeedSession` measures a model of ours: the same pixels, the same warm-up, the same blocks."""
+    """Measure speed as `SpeedSession` does for our models: the same pixels, the same warm-up, the same blocks."""
     torch.manual_seed(0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # "float32" as ours is
     facts = {"params": sum(p.numel() for p in model.parameters()), "gflops": _gflops(model, config["image_size"])}
@@ -132,14 +132,14 @@ def _batch(loop: Loop, size: int, side: int) -> tuple[Tensor, Tensor]:
 
 
 def _gflops(model: nn.Module, side: int) -> float:
-    """Of one image forward, 2 x MAC."""
+    """Count the operations of a forward pass of one image: 2 x MAC."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model.eval()(torch.zeros(1, 3, side, side))
     return counter.get_total_flops() / 1e9
 
 
 def _versions() -> dict[str, str]:
-    """Of the peer's own packages; without those that another model did not need."""
+    """Return the versions of the peer's own packages that are installed."""
     installed = {found.name.lower().replace("_", "-"): found.version for found in metadata.distributions()}
     return {name: installed[name] for name in PACKAGES if name in installed}
 

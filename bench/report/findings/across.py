@@ -50,7 +50,7 @@ class Across:
 
     @property
     def title(self) -> str:
-        """`Average rank across 3 data sets, 10 epochs, at 128x128`."""
+        """The title, such as `Average rank across 3 data sets, 10 epochs, at 128x128`."""
         return f"Average rank across {len(self.data_sets)} data sets{self.setting}"
 
 

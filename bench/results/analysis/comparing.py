@@ -54,12 +54,12 @@ class Comparison:
 
     @property
     def has_scores(self) -> bool:
-        """Whether both sides have the metric's score."""
+        """True if both sides have the metric's score."""
         return not any(map(math.isnan, self.scores))
 
     @property
     def is_significant(self) -> bool:
-        """Whether the two are significantly different."""
+        """True if the two are significantly different."""
         return self.change is not None and not self.change.low <= 0 <= self.change.high
 
 

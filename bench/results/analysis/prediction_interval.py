@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the value lies in the interval."""
+        """True if the value lies in the interval."""
         return self.expected.holds(self.value)
 
 
