@@ -59,7 +59,7 @@ def test_a_trial_that_runs_is_left_alone(machines):
     name = next(p.name for p in (machines / "one" / "trials").iterdir() if p.name.startswith("unet") and p.is_dir())
     with results.claim(name).acquire(timeout=0):
         merged = merge([machines / "one"], machines / "all")
-    assert any("it runs in" in problem for problem in merged.problems) and len(merged.copied) == 1
+    assert any("it is running in" in problem for problem in merged.problems) and len(merged.copied) == 1
 
 
 def test_bad_folders(machines):
