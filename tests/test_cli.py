@@ -181,11 +181,11 @@ def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quic
     result = bench(*command, "--arch", "unet:resnet50", "--seeds", 3, "--budget", "10epochs")
     assert result.exit_code == 0, result.output
     # two seeds are left: 2 x 200 s of training, 2 x 30 s around it: 460 s
-    assert "Done: 1, to run: 2. Time: about 8 min: 7 min of training, 60 s around it." in result.stdout
+    assert "Done: 1, to run: 2. Time: about 8 min: 7 min of training, 60 s for everything else." in result.stdout
     forced = bench(*command, "--arch", "unet:resnet50", "--budget", "10epochs", "--force")
     assert "Done: 0, to run: 1. Time: about 4 min" in forced.stdout
     other = bench(*command, "--arch", "unet", "--budget", "10epochs,60s")
-    assert "Done: 0, to run: 2. Time: 60 s of training, and unknown for 1 of them" in other.stdout
+    assert "Done: 0, to run: 2. Time: 60 s of training for 1 of them, and unknown for 1 of them" in other.stdout
 
 
 def test_a_dry_run_says_in_what_the_trials_differ(tmp_path, quick_backend):

@@ -148,7 +148,7 @@ def test_what_is_no_commit_is_refused(repository, name):
 def test_a_revision_that_is_no_segbench_is_refused(repository):
     git(repository, "rm", "-q", "pyproject.toml")
     git(repository, "commit", "-qm", "second")
-    with pytest.raises(BenchError, match="no segbench that can be run"):
+    with pytest.raises(BenchError, match="has no segbench that can be run"):
         time_against("HEAD", [CONFIG], EFFORT)
     assert not left_behind(repository)
 

@@ -167,10 +167,13 @@ def test_the_key_has_the_content_of_the_weights_and_not_their_place(tmp_path, tr
     [
         ({"init_from": "zzz"}, "There is no run 'zzz'. `bench list runs` shows all 1."),
         ({"init_from": "some/where"}, "'some/where' isn't the folder of a trial"),
-        ({"arch": "segnet"}, "has the architecture unet, this trial segnet. Weights fit the same"),
-        ({"params": {"filters": [8, 8]}}, "has the parameters {'filters': [4, 8]}, this trial {'filters': [8, 8]}"),
-        ({"backbone": "vgg16"}, "has the backbone none, this trial vgg16"),
-        ({"weights": "imagenet"}, "--init-from gives every weight its start, and --weights those of the backbone."),
+        ({"arch": "segnet"}, "has the architecture unet, but this trial has segnet. Weights only fit the same"),
+        (
+            {"params": {"filters": [8, 8]}},
+            "has the parameters {'filters': [4, 8]}, but this trial has {'filters': [8, 8]}",
+        ),
+        ({"backbone": "vgg16"}, "has the backbone none, but this trial has vgg16"),
+        ({"weights": "imagenet"}, "--init-from and --weights both give the backbone its initial weights."),
     ],
 )
 def test_weights_that_can_not_be_started_from_are_one_line(trained, changes, message):
@@ -183,7 +186,7 @@ def test_weights_that_can_not_be_started_from_are_one_line(trained, changes, mes
 def test_a_bad_start_is_said_before_anything_is_written(tmp_path, trained):
     with pytest.raises(BenchError, match="There is no run 'zzz'"):
         trials(trained, [0], init_from="zzz")
-    with pytest.raises(BenchError, match="isn't a results folder"):
+    with pytest.raises(BenchError, match="no results folder"):
         trials(tmp_path / "new", [0], init_from="zzz")
     assert not (tmp_path / "new").exists()
 
@@ -199,17 +202,17 @@ def test_a_run_is_found_by_its_id_how_it_begins_or_its_path(trained):
         find_run(str(trained), trained)
     ResultsFolder(trained).running_folder("later_shapes_s0_key_dev").mkdir()
     claim = ResultsFolder(trained).claim("later_shapes_s0_key_dev")
-    with claim.acquire(), pytest.raises(BenchError, match="hasn't ended yet"):
+    with claim.acquire(), pytest.raises(BenchError, match="has not ended yet"):
         find_run("later", trained)
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"status": "diverged"}, "it ended as diverged"),
+        ({"status": "diverged"}, "it has the status diverged"),
         ({"config": fake_config(keep_weights="none").to_dict()}, "it ran with --keep-weights none"),
         ({"weights": {"problem": "not saved: disk full"}}, "not saved: disk full"),
-        ({"weights": {"file": WEIGHTS}}, "a trial of its pair with a better validation took their place"),
+        ({"weights": {"file": WEIGHTS}}, "a trial of its pair with a better validation score replaced them"),
     ],
 )
 def test_missing_weights_are_explained(tmp_path, changes, why):
@@ -224,5 +227,5 @@ def test_weights_of_a_trial_that_failed_afterwards_are_no_start(tmp_path):
     record, _ = fake_record(fake_config())
     folder = write_trial(tmp_path / "r", replace(record, status="out_of_memory", dataset={}))
     (folder / WEIGHTS).touch()
-    with pytest.raises(BenchError, match="it ended as out_of_memory"):
+    with pytest.raises(BenchError, match="it has the status out_of_memory"):
         find_trained(folder.name, tmp_path / "r")

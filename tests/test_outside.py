@@ -59,7 +59,7 @@ def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, m
     monkeypatch.undo()
     monkeypatch.setattr(preflight, "check_installed", lambda *names: None)
     monkeypatch.setattr(preflight, "quickest", lambda accepted: None)
-    assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs with tensorflow only, and that is not installed.")
+    assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs only with tensorflow, which is not installed.")
 
 
 @pytest.mark.needs("keras_hub")

@@ -1,7 +1,7 @@
-"""The table of Keras backends: what the planning process knows of each without importing it.
+"""The table of Keras backends: everything that the planning process knows of them without importing them.
 
-What a backend does stands in bench/training/engines/, which a row names: `engine` runs a model's steps, `runtime`
-asks the backend for its devices, memory, libraries and profiler.
+The code of a backend is in bench/training/engines/, and its row names it: `engine` runs a model's steps, `runtime`
+asks the backend about devices, memory, libraries and profiler.
 """
 
 import importlib.util
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backend:
-    """A Keras backend; its name is that of its package, and what KERAS_BACKEND is set to."""
+    """A Keras backend; its name is that of its package and the value of KERAS_BACKEND."""
 
     name: str
     pip_line: str  # the command that installs it
     engine: str  # "module:class" of an Engine
     runtime: str  # "module:class" of a Runtime
-    libraries: tuple[str, ...]  # packages whose version may change its numbers
-    start_seconds: float  # to import keras with it, on two cores
+    libraries: tuple[str, ...]  # packages whose versions may change its results
+    start_seconds: float  # the time to import keras with it, on two cores
     graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
 
 
@@ -59,11 +59,11 @@ DEFAULT_BACKEND = BACKENDS[0]  # Keras's own default too
 
 
 def installed(package: str) -> bool:
-    """Tell whether a backend, or any other package, is installed; import nothing."""
+    """Return whether a backend, or any other package, is installed; import nothing."""
     return package in sys.modules or importlib.util.find_spec(package) is not None
 
 
 def quickest(accepted: Iterable[str] = BACKENDS) -> str | None:
-    """Choose the installed one of the accepted backends with which keras starts soonest."""
+    """Choose the accepted and installed backend with which keras starts soonest; None if none is installed."""
     found = [name for name in accepted if name in TABLE and installed(name)]
     return min(found, key=lambda name: TABLE[name].start_seconds, default=None)

@@ -1,8 +1,8 @@
-"""Call a function in a child process, which may import what the planning process must not: keras, or a plug-in.
+"""Call a function in a child process, which may import what the planning process must not, keras or a plug-in.
 
-Requests and answers are JSON objects, one a line. They pass through descriptors of their own, so that what libraries
-print is never taken for an answer: it goes to standard error. A function that throws is answered as `{"error": text}`
-in one line, with `"unexpected": true` unless it was a BenchError.
+Requests and answers are JSON objects, one per line. They have file descriptors of their own, so that text that
+libraries print is never taken for an answer; it goes to standard error. If the function raises an error, the answer is
+`{"error": text}`, with `"unexpected": true` unless it was a BenchError.
 
     (answer,) = ask("bench.plugin:probe", [{"source": "my_net.py"}], backend="jax", timeout=180)
 """
@@ -23,11 +23,11 @@ from bench.core.failures import reason_of
 from bench.core.import_by_name import import_by_name
 
 POLL_SECONDS = 0.05
-KILLED = -9  # the exit code of a process that the system, or `kill -9`, has ended
+KILLED = -9  # the exit code of a process that was ended by the system or `kill -9`
 
 
 class ChildEnded(BenchError):
-    """An error: a child process gave no answer; `code` is its exit code, None if `ask` ended it."""
+    """A child process gave no answer; `code` is its exit code, None if `ask` ended it."""
 
     def __init__(self, reason: str, code: int | None = None):
         super().__init__(reason)
@@ -37,12 +37,12 @@ class ChildEnded(BenchError):
 def environment(backend: str | None) -> dict[str, str]:
     """Make the environment of a process that may import a backend; None leaves the choice to Keras.
 
-    Memory is taken as needed, so that its peak means something, and all of it if need be; logs are quiet.
+    Backends allocate memory as needed, so that peaks are meaningful, and may use nearly all of it. Logs are quiet.
     """
     return {
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",  # JAX leaves a quarter alone, the other backends do not
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order in which NVML counts GPUs
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",  # JAX's default leaves a quarter unused; other backends use all
         **os.environ,
         **({"KERAS_BACKEND": backend} if backend else {}),
         "PYTHONUNBUFFERED": "1",
@@ -68,10 +68,10 @@ def ask(
     """Call a function with each request's values, all in one new process; return its answers in order.
 
     Args:
-        target: "module:function", which takes a request's values by name and returns a JSON-able dictionary.
+        target: "module:function", which takes a request's values by name and returns a dictionary that JSON can hold.
         timeout: seconds for all requests together.
-        watch: called with the process's number while it works; a text ends it.
-        echo: repeat on standard error what the process printed.
+        watch: called with the process's id while it works; if it returns a text, the process is ended for that reason.
+        echo: print what the process printed, on standard error.
 
     Raises:
         ChildEnded: the process ended, or was ended, before the last answer.
@@ -108,7 +108,7 @@ def _communicate(
         try:
             return process.communicate(unsent or None, timeout=POLL_SECONDS)
         except subprocess.TimeoutExpired:
-            unsent = ""  # the process has it, or communicate keeps what it doesn't have yet
+            unsent = ""  # `communicate` remembers what it hasn't sent yet
             if reason := watch(process.pid):
                 raise ChildEnded(reason) from None
             if time.monotonic() - started > timeout:
@@ -116,7 +116,7 @@ def _communicate(
 
 
 def ending(code: int | None, printed: str) -> str:
-    """Say how a process ended, with its last line; only that line if it is a traceback's."""
+    """Say how a process ended, with the last line that it printed; only that line if it ends a traceback."""
     lines = printed.strip().splitlines()
     if code == 1 and lines:
         return lines[-1]
@@ -125,10 +125,10 @@ def ending(code: int | None, printed: str) -> str:
 
 
 def serve(answer: Callable[..., dict[str, Any]] | str) -> None:
-    """Answer requests until standard input ends; the child's side.
+    """Answer requests until standard input ends; this is the child's side.
 
     Args:
-        answer: the function, or its "module:function", which is imported only once prints can do no harm.
+        answer: the function, or its "module:function", which is imported after printed text has been redirected.
     """
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
     with open(os.devnull) as nothing:
@@ -142,13 +142,13 @@ def serve(answer: Callable[..., dict[str, Any]] | str) -> None:
 def _answer(function: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
     try:
         return function(**request)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets a line
+    except Exception as error:  # noqa: BLE001 - the parent gets an answer for every error
         traceback.print_exc()
         return {"error": reason_of(error), **({} if isinstance(error, BenchError) else {"unexpected": True})}
 
 
 def end_with_parent(parent: int) -> None:
-    """Let this process end soon after the parent with that process id."""
+    """Make this process end soon after its parent, given the parent's process id."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -163,4 +163,4 @@ if __name__ == "__main__":
     serve(sys.argv[1])
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # taking a backend down can take seconds, and all is answered
+    os._exit(0)  # a backend can take seconds to shut down, and everything is answered

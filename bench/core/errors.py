@@ -2,7 +2,7 @@
 
 
 class BenchError(ValueError):
-    """An error in one sentence: a user's mistake, or something that is missing.
+    """An error with a one-sentence message: a user's mistake, or something that is missing.
 
     The message says what was given, what is accepted and what to do.
     """

@@ -13,7 +13,7 @@ _TERMINAL = re.compile("\x1b\\[[0-9;]*m")  # bold and colours
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether the device or the host had no memory left, in the words of any backend."""
+    """Return whether the device or the host ran out of memory, whichever backend raised the error."""
     return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in _OUT_OF_MEMORY)
 
 
@@ -25,10 +25,10 @@ def status_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return one line: the message, with the exception's name unless it is written for the user."""
+    """Return the message in one line, after the exception's name unless the message is written for users."""
     lines = [line.strip() for line in _TERMINAL.sub("", str(error)).splitlines() if line.strip()] or [""]
     message = lines[0]
-    if message.startswith(_KERAS) and len(lines) > 1:  # what was thrown stands below where
+    if message.startswith(_KERAS) and len(lines) > 1:  # the first line names the layer, the second the error
         message = f"{message.rstrip('.')}: {lines[1]}"
     message = message[:500]
     if isinstance(error, BenchError) or type(error).__name__ == "Diverged":

@@ -1,4 +1,4 @@
-"""Files: written atomically, hashed, and the cache folder that holds what can be made again."""
+"""Write files atomically, hash them, and find the cache folder, whose content can always be made again."""
 
 import functools
 import hashlib
@@ -18,11 +18,11 @@ MARK = ".part."
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Give a hidden temporary file beside `path`, with the same suffix; rename it to `path` unless an error is raised.
+    """Yield a hidden temporary path beside `path`, with the same suffix; rename it to `path` unless an error is raised.
 
-    A reader never sees half of a file, and a process that dies leaves the old one.
+    A reader never sees half a file, and a process that dies leaves the old file.
     """
-    part = path.with_name(f".{secrets.token_hex(4)}{MARK}{path.name}")  # its own in every thread of every machine
+    part = path.with_name(f".{secrets.token_hex(4)}{MARK}{path.name}")  # unique to each thread of each machine
     try:
         yield part
         part.replace(path)
@@ -31,10 +31,10 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes, advice: str) -> Path:
-    """Write a file atomically and make its folder if it is absent.
+    """Write a file atomically; make its folder if it doesn't exist.
 
     Args:
-        advice: what the user can do when it fails, the last sentence of the error.
+        advice: the last sentence of the error, which says what the user can do.
 
     Raises:
         BenchError: the file can't be written.
@@ -49,7 +49,7 @@ def write_file(path: Path, content: bytes, advice: str) -> Path:
 
 
 def is_part(path: Path) -> bool:
-    """Tell whether a file is a temporary one of `write_atomically`: being written, or left by a process that died."""
+    """Return whether a file is a temporary one of `write_atomically`: being written, or left by a process that died."""
     return path.name.startswith(".") and MARK in path.name
 
 
@@ -76,7 +76,7 @@ VARIABLE = "SEGBENCH_CACHE"
 
 
 def cache_folder(part: str) -> Path:
-    """Return the cache's folder for "packs", "downloads" and so on, and make it; BenchError if that fails."""
+    """Return the cache's folder for "packs", "downloads" and so on; make it if needed, or raise BenchError."""
     given = os.environ.get(VARIABLE)
     folder = (Path(given).expanduser() if given else user_cache_path("segbench")) / part
     try:

@@ -46,7 +46,7 @@ def load_file(path: Path) -> ModuleType:
     path = path.resolve()
     if not path.is_file():
         raise BenchError(f"There is no plug-in file '{path}'.")
-    # By content: an edit in a notebook's session is imported anew, as the records' keys say.
+    # Named by content, so that a file that is edited during a notebook's session is imported again.
     digest = hashlib.sha256(f"{path} {file_hash(path)}".encode()).hexdigest()[:12]
     name = f"bench_plugin_{path.stem}_{digest}"
     if name in sys.modules:
@@ -56,7 +56,7 @@ def load_file(path: Path) -> ModuleType:
         raise BenchError(f"'{path}' is no Python file.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        # Not exec_module: its bytecode cache goes by whole seconds and size and misses a quick edit.
+        # Not exec_module, whose bytecode cache compares whole seconds and sizes and so misses a quick edit.
         exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]

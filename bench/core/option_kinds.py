@@ -1,6 +1,6 @@
-"""The kinds of values that options take: each reads a text of the command line or a value of a TOML file.
+"""The kinds of values that options take; each kind reads a text of the command line or a value of a TOML file.
 
-A reader raises ValueError, TypeError or OverflowError for what it can't read; `Option.read` makes the message of it.
+A reader raises ValueError, TypeError or OverflowError for a value that it can't read; `Option.read` makes the message.
 """
 
 import json
@@ -21,8 +21,8 @@ class Kind:
     parse: Callable[[Any], Any]
     accepted: str  # for messages
     annotation: Any = str | None  # the type of the command's parameter
-    word: str = "text"  # stands for the value in a command's help
-    is_number: bool = False  # its column in a DataFrame is a number
+    word: str = "text"  # placeholder of the value in a command's help
+    is_number: bool = False  # its column in a DataFrame is numeric
 
 
 def _text(value: Any) -> str:

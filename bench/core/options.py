@@ -1,4 +1,4 @@
-"""Define an option: a field of `TrialConfig` whose metadata says everything about it.
+"""The definition of an option: a field of `TrialConfig` whose metadata says everything about it.
 
 Commands, TOML names, parsing, checks, the trial's key, numeric columns, the estimate of a run's time and the reference
 in `results/README.md` are made from it: bench/core/trial_config.py is the table, and a new option is a new field there.
@@ -26,30 +26,30 @@ RUN = "The run"
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One option. A help text without a full stop is followed by the choices; the default is added to each."""
+    """An option. The help names the choices too if its text has no full stop, and always the default."""
 
     help: str
     kind: Kind = TEXT
     panel: str = RUN
     name: str = ""  # for the command line and TOML, with underscores; empty: the field's
-    default_text: str = ""  # in the help, where the default's own text doesn't say it; "-": nothing is said
+    default_text: str = ""  # the default as the help has it; empty: its own text; "-": the help leaves it out
     choices: tuple[str, ...] = ()
     accepts: Callable[[Any], bool] | None = None  # whether a value is in range
     accepted: str = ""  # in messages; empty: the kind's
     axis: bool = True  # several values make a grid
     in_key: bool = True  # False: it can't change a result
-    by_content: bool = False  # in the key, but by the content of what it names
-    needs: str = ""  # the field without which this one means nothing
+    by_content: bool = False  # in the key by the content of what it names, not by its value
+    needs: str = ""  # the field that must be set for this one to have an effect
     of_training: bool = True  # `bench run` has it
     of_speed: bool = False  # `bench speed` has it; a speed-only trial has the default of all others
     step_time: bool = False  # it changes the time of a training step
-    own_form: bool = False  # no parameter is made of it: a command has a form of its own for it
-    internal: bool = False  # set by the command, no option of a user
-    unit: str = ""  # of its column
-    column: str = ""  # of `load_results`; empty: the field's name
-    meaning: str = ""  # in results/README.md; empty: the help text
-    field: str = ""  # filled in by `table`
-    default: Any = None  # likewise
+    own_form: bool = False  # a command declares a parameter of its own for it
+    internal: bool = False  # set by the command; users can't set it
+    unit: str = ""  # the unit of its column
+    column: str = ""  # its column in `load_results`; empty: the field's name
+    meaning: str = ""  # the text in results/README.md; empty: the help text
+    field: str = ""  # the field's name, filled in by `table`
+    default: Any = None  # the field's default, filled in by `table`
 
     @property
     def flag(self) -> str:
@@ -71,10 +71,10 @@ class Option:
         """Read a value from its text or from TOML's type.
 
         Args:
-            several: added to what is accepted.
+            several: text that the message adds to what is accepted.
 
         Raises:
-            BenchError: it can't be read.
+            BenchError: the value can't be read.
         """
         try:
             return self.kind.parse(value)
@@ -99,9 +99,9 @@ def option(default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MIS
     """Make a dataclass field that is an option.
 
     Args:
-        default: the protocol's; none for a field that must be given.
-        factory: makes the default where it can be changed, such as `dict`.
-        said: the attributes of `Option`.
+        default: the protocol's default; left out for a field that must be given.
+        factory: makes a default that is mutable, such as `dict`.
+        said: attributes of `Option`.
     """
     metadata = {_KEY: Option(**said)}
     if factory is not dataclasses.MISSING:

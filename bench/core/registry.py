@@ -1,4 +1,4 @@
-"""A registry of specs: names, aliases and near misses. Imports nothing heavy."""
+"""A registry of specs by name and alias, which suggests names for a misspelt one. It imports nothing heavy."""
 
 import difflib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Registry(Generic[Spec]):
     """Specs by name, in the order in which they were added.
 
     Args:
-        kind: what is registered, for messages ("architecture", "data set").
+        kind: the kind of spec, for messages ("architecture", "data set").
     """
 
     def __init__(self, kind: str):
@@ -59,7 +59,7 @@ class Registry(Generic[Spec]):
 
 
 def unknown_name_message(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
-    """Write the line for a misspelt name: near misses, and what exists."""
+    """Write the message for a misspelt name: similar names, and all names that exist."""
     near = difflib.get_close_matches(given, candidates, n=3, cutoff=0.6)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return f"Unknown {kind} '{given}'.{hint} Available: {', '.join(available) or 'none'}."

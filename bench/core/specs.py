@@ -1,6 +1,6 @@
-"""Small frozen dataclasses of what is registered, run and recorded.
+"""Small frozen dataclasses for everything that is registered, run and recorded.
 
-Nothing here imports keras, NumPy or pandas: the parent process plans a whole night with it.
+Nothing here imports keras, NumPy or pandas, so that the planning process stays light.
 """
 
 import re
@@ -13,24 +13,24 @@ from bench.core.backends import BACKENDS
 from bench.core.errors import BenchError
 from bench.core.import_by_name import import_by_name
 
-PROTOCOL_VERSION = 1  # what a trial does; a change makes old and new results incomparable
-SCHEMA_VERSION = 1  # what a record looks like on disk
-IGNORE_INDEX = 255  # label value that neither trains nor counts
+PROTOCOL_VERSION = 1  # of how a trial runs; a change makes old and new results incomparable
+SCHEMA_VERSION = 1  # of the record's format on disk
+IGNORE_INDEX = 255  # label value of pixels that are neither trained on nor scored
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("linear", "cosine", "constant", "steps")
-RESIZES = ("stretch", "letterbox", "crop")  # what becomes of another aspect ratio: data/geometry.py
+RESIZES = ("stretch", "letterbox", "crop")  # how images with another aspect ratio are fitted: see data/geometry.py
 LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
 CLASS_WEIGHT_RULES = ("none", "balanced", "median-frequency")
 AUGMENTS = ("none", "light", "standard", "strong")
-NO_DATASET = "none"  # of speed-only trials
+NO_DATASET = "none"  # the data set of speed-only trials
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`
 
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter of a builder or of a data set's adapter, as its signature has it."""
+    """A parameter of a builder or of a data set's adapter, from its signature."""
 
     name: str
     type: str  # "int", "float", "str", "bool", "list"
@@ -41,25 +41,25 @@ class Param:
 
 @dataclass(frozen=True)
 class ArchitectureSpec:
-    """Everything that the planning process needs to know of an architecture; `build` is resolved in the trial."""
+    """Everything that the planning process needs to know of an architecture; the trial imports `build`."""
 
     name: str
     build: str  # "module:function"; a plug-in's module is the path of its file
     summary: str = ""
     paper: str = ""  # authors, year, arXiv number
     aliases: tuple[str, ...] = ()
-    backbones: tuple[str, ...] = ()  # empty: takes none
+    backbones: tuple[str, ...] = ()  # the accepted ones; empty: it takes none
     default_backbone: str | None = None
     needs_backbone: bool = False
     size_divisor: int | str = 1  # height and width must be multiples: a number, a parameter or "module:function"
     params: tuple[Param, ...] = ()
-    tiny: Mapping[str, Any] = field(default_factory=dict, hash=False)  # parameters that make it small, for tests
+    tiny: Mapping[str, Any] = field(default_factory=dict, hash=False)  # parameters of a small model for tests
     backends: tuple[str, ...] = BACKENDS
     precisions: tuple[str, ...] = PRECISIONS
-    compiles: bool = True  # under XLA
+    compiles: bool = True  # whether XLA can compile it
     square: bool = False  # height and width must be equal
     smallest_side: int = 1  # pixels, of height and width
-    package: str | None = None  # imported by the builder alone, such as "keras_hub", whose extra is keras-hub
+    package: str | None = None  # a package that only this builder imports, such as "keras_hub" (the extra keras-hub)
 
     def divisor(self, backbone: str | None = None, params: Mapping[str, Any] | None = None) -> int:
         """Return the number of pixels that height and width must be multiples of.
@@ -85,9 +85,9 @@ class BackboneSpec:
 
     name: str
     paper: str = ""
-    weights_file: str = ""  # name of the ImageNet weights without top in Keras's cache
-    strides: tuple[int, ...] = (2, 4, 8, 16, 32)  # of its features
-    output_strides: tuple[int, ...] = (32, 16, 8)  # the coarsest ones that it can have; below 32 by dilation
+    weights_file: str = ""  # the file name, in Keras's cache, of the ImageNet weights without top
+    strides: tuple[int, ...] = (2, 4, 8, 16, 32)  # the strides of its feature maps
+    output_strides: tuple[int, ...] = (32, 16, 8)  # the possible strides of its last features; below 32 by dilation
     aliases: tuple[str, ...] = ()
 
 
@@ -95,25 +95,25 @@ class BackboneSpec:
 class SubmissionFormat:
     """The CSV file in which a competition wants masks, run-length encoded."""
 
-    columns: tuple[str, str]  # of the image's name, and of its mask
-    order: Literal["row", "column"]  # which pixels follow each other: those of a row, or of a column
-    by_object: bool = False  # a row for each 8-connected object, one empty row for an image without any
+    columns: tuple[str, str]  # the headings of the image's name and of its mask
+    order: Literal["row", "column"]  # the order of pixels: row by row, or column by column
+    by_object: bool = False  # one row for each 8-connected object, and an empty row for an image without objects
 
 
 @dataclass(frozen=True)
 class KaggleSource:
     """The files of a Kaggle competition that a data set needs."""
 
-    competition: str  # its name in the address
-    files: tuple[str, ...]  # the archives; empty: all that the competition has
-    size: int  # bytes, about
-    by_hand: str  # how a person gets it
+    competition: str  # its name in Kaggle's URL
+    files: tuple[str, ...]  # the archives; empty: all files of the competition
+    size: int  # approximate number of bytes
+    by_hand: str  # instructions to download it by hand
     submission: SubmissionFormat | None = None
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Everything that the planning process needs to know of a data set; `adapter` is resolved when it is read."""
+    """Everything that the planning process needs to know of a data set; `adapter` is imported when it is read."""
 
     name: str
     adapter: str  # "module:function", called as adapter(data_dir, **params) -> Dataset
@@ -123,15 +123,15 @@ class DatasetSpec:
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
-    params: tuple[Param, ...] = ()  # of the adapter: what of the data set is taken
+    params: tuple[Param, ...] = ()  # the adapter's parameters, which select a part of the data set
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
-    kaggle: KaggleSource | None = None  # where a competition's data comes from
-    metrics: tuple[str, ...] = ()  # names of those in bench/evaluation/image_metrics.py that are for it alone
-    may_show_pictures: bool = True  # whether samples may stand on a published page
+    kaggle: KaggleSource | None = None  # the source of a competition's data
+    metrics: tuple[str, ...] = ()  # names of metrics in bench/evaluation/image_metrics.py that only this data set uses
+    may_show_pictures: bool = True  # whether a published page may show its images
 
     @property
     def num_classes(self) -> int:
-        """The number of classes, with the background, without the ignored label."""
+        """The number of classes, with the background but without the ignored label."""
         return len(self.classes)
 
 
@@ -150,14 +150,14 @@ _BUDGET_HELP = "Accepted: a number and a unit, such as 10m, 90s, 2h, 2000steps, 
 
 @dataclass(frozen=True)
 class Budget:
-    """The amount of training of a trial: seconds, steps, epochs or images."""
+    """A trial's amount of training in seconds, steps, epochs or images."""
 
     amount: float
     unit: str  # "seconds", "steps", "epochs" or "images"
 
     @classmethod
     def parse(cls, text: str) -> "Budget":
-        """Read `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; else raise BenchError."""
+        """Read a budget such as `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; raise BenchError for others."""
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
         unit = match and _UNITS.get(match[3].rstrip("s") + "s" if len(match[3]) > 1 else match[3])
         if not match or not unit:
@@ -168,7 +168,7 @@ class Budget:
         return cls(amount, unit[0])
 
     def __str__(self) -> str:
-        """The shortest text that `parse` reads back to the same budget."""
+        """Write the shortest text that `parse` reads back as the same budget."""
         if self.unit == "seconds":
             minutes = self.amount % 60 == 0
             return f"{_plain(self.amount / 60)}m" if minutes else f"{_plain(self.amount)}s"
@@ -193,7 +193,7 @@ class TrialRecord:
     status: str  # one of FINAL_STATUSES or RETRIED_STATUSES
     config: dict[str, Any]  # TrialConfig.to_dict(), whole
     configuration: str = ""  # hash like the key, but without seed and repeat: equal for trials of one configuration
-    reason: str = ""  # one line for every status but ok
+    reason: str = ""  # one line, for every status except ok
     log_tail: tuple[str, ...] = ()  # the last lines of a failed trial's log
     started: str = ""  # ISO 8601, UTC
     finished: str = ""
@@ -202,9 +202,9 @@ class TrialRecord:
     model: dict[str, Any] = field(default_factory=dict)  # params, gflops, activations, file_mib, ...
     ledger: dict[str, float] = field(default_factory=dict)  # phase -> seconds; adds up to wall_seconds
     training: dict[str, Any] = field(default_factory=dict)  # steps, images, epochs, train_seconds, ...
-    metrics: dict[str, Any] = field(default_factory=dict)  # of the test split
-    validation: dict[str, Any] = field(default_factory=dict)  # of the tested weights
-    weights: dict[str, Any] = field(default_factory=dict)  # of the saved ones: file, size_mib; what they started from
+    metrics: dict[str, Any] = field(default_factory=dict)  # on the test split
+    validation: dict[str, Any] = field(default_factory=dict)  # metrics of the tested weights on the validation split
+    weights: dict[str, Any] = field(default_factory=dict)  # file and size_mib if saved; what they started from
     speed: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, Any] = field(default_factory=dict)
     energy: dict[str, Any] = field(default_factory=dict)  # joules per 1,000 images, idle watts, method

@@ -1,7 +1,7 @@
-"""Find the largest batch that trains and the memory of an image, in a process of its own for each batch size.
+"""Find the largest batch that can be trained and the memory per image, with a new process for each batch size.
 
-A process whose allocator has failed or grown tells nothing of another batch size; a fresh one does.
-What runs there is children/batch_size.py.
+After an allocator has failed or grown, its process says nothing about another batch size. The processes run
+children/batch_size.py.
 """
 
 import time
@@ -20,14 +20,14 @@ from bench.core.failures import reason_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.timing import seconds_since
 
-PROBE_SECONDS = 600.0  # for one batch size
+PROBE_SECONDS = 600.0  # time limit of one batch size
 TARGET = "bench.trials.children.batch_size:peak_mib"
 OUT_OF_MEMORY = "out of memory"
-HOST_SHARE = 0.9  # of the memory that is free at the start: beyond it the machine would swap, or end other processes
+HOST_SHARE = 0.9  # of the memory that is free at the start; with more the machine may swap or kill other processes
 
 
 class DoesNotTrain(Exception):
-    """An error: a batch size can't be used; its text goes into `largest_batch_limit`."""
+    """A batch size can't be trained; the error's text goes into `largest_batch_limit`."""
 
 
 def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dic
         on_probe: called with each batch size before it is tried.
 
     Returns:
-        That of `search`, and its `search_seconds`.
+        The result of `search`, and `search_seconds`.
     """
     started = time.perf_counter()
 
@@ -53,18 +53,18 @@ def search(probe: Callable[[int], float], limit: int) -> dict[str, Any]:
     """Double the batch size until one doesn't train, then bisect to within a sixteenth.
 
     Args:
-        probe: a batch size -> its peak in MiB; DoesNotTrain. Anything else that it throws ends the search, but not
-            the trial.
+        probe: maps a batch size to its peak memory in MiB, or raises DoesNotTrain. Any other error ends the search,
+            but not the trial.
 
     Returns:
-        `largest_batch` (0: not even one image) and `largest_batch_limit` (why no more), or of a search that an error
-        ended `search_problem` in their place; `memory_points` ([batch size, MiB], sorted) and, from two points on, the
-        line through them: `memory_base_mib` and `memory_per_image_mib`.
+        `largest_batch` (0: not even one image) and `largest_batch_limit` (the reason why it is no larger), or
+        `search_problem` instead if an error ended the search; `memory_points` ([batch size, MiB], sorted); and, with
+        two points or more, the line through them: `memory_base_mib` and `memory_per_image_mib`.
     """
     points: dict[int, float] = {}
     try:
         found = _largest(probe, limit, points)
-    except Exception as error:  # noqa: BLE001 - the trial measures the rest, and what was found so far stands
+    except Exception as error:  # noqa: BLE001 - the trial measures the rest, and the points so far are kept
         traceback.print_exc()
         found = {"search_problem": reason_of(error)}
     return {**found, **_line(sorted(points.items()))}
@@ -105,7 +105,7 @@ def _probe(config: TrialConfig) -> float:
             echo=True,  # into the trial's log
         )
     except ChildEnded as ended:
-        if ended.code in (None, KILLED):  # by us, or by the system: nobody else has the process's number
+        if ended.code in (None, KILLED):  # killed by `watch` or by the system, which lacked memory
             raise DoesNotTrain(OUT_OF_MEMORY if ended.code else str(ended)) from ended
         answer = {"error": str(ended)}
     if "peak_mib" in answer:
@@ -116,7 +116,7 @@ def _probe(config: TrialConfig) -> float:
 
 
 def resident(pid: int) -> int:
-    """Read the bytes of a process's resident set; 0 after its end."""
+    """Read the size of a process's resident set in bytes; 0 after its end."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:
@@ -124,7 +124,7 @@ def resident(pid: int) -> int:
 
 
 def free_memory() -> int:
-    """Return the free bytes of this machine or container."""
+    """Return the free memory of this machine or container in bytes."""
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:
@@ -132,6 +132,6 @@ def free_memory() -> int:
         if most == "max":
             return free
         kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return min(free, int(most) - int(used) + int(kept["inactive_file"]))  # file pages make room
+        return min(free, int(most) - int(used) + int(kept["inactive_file"]))  # pages of cached files can be dropped
     except (OSError, ValueError, KeyError):
         return free

@@ -1,4 +1,4 @@
-"""Estimate what a grid would do: which trials are done, and how long the others take, judging by earlier ones."""
+"""Estimate from earlier records which trials of a grid are done and how long the others will take."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from bench.trials.identity import trial_key
 from bench.trials.plan import is_done
 
 _STEP_TIME = tuple(name for name, option in OPTIONS.items() if option.step_time)
-"""What decides how fast a trial trains; the rest of the configuration may differ."""
+"""The fields that affect how fast a trial trains; the rest of the configuration may differ."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One planned trial."""
+    """The estimate of one planned trial."""
 
     config: TrialConfig
     status: str | None  # of the earlier record of the same trial
-    done: bool  # whether `bench run` would leave it out
-    train_seconds: float | None  # None: unknown until one has run
-    other_seconds: float | None  # compiling, evaluating and so on
-    search_seconds: float | None  # for the largest batch, where that is asked for
+    done: bool  # whether `bench run` would skip it
+    train_seconds: float | None  # None: unknown until a similar trial has run
+    other_seconds: float | None  # compilation, evaluation and so on
+    search_seconds: float | None  # of the search for the largest batch; None: unknown, or there is no search
 
 
 def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
     """Look up what the records of this device say about each configuration.
 
-    Nothing is decoded or hashed: the data are taken to be those of the records.
+    Nothing is decoded or hashed: the data are assumed to be those of the records.
     """
     here = [trial.record for trial in trials if trial.record.device == expected_device()]
     ended = [record for record in here if record.status == "ok"]
@@ -96,7 +96,7 @@ def _other_seconds(record: TrialRecord) -> float:
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
-    """Make a table with one row per trial, in the order of the run; whatever else varies has a column of its own."""
+    """Make a table with one row per trial, in the order of the run; one column has all other options that vary."""
     varied = _varied([estimate.config for estimate in estimates])
     table = Table(title=f"Planned trials: {len(estimates)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
@@ -106,7 +106,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
         config, seconds = estimate.config, estimate.train_seconds
         values = config.to_dict()
         differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
-        budget = "speed only" if config.measure == "speed" else str(config.budget)
+        budget = "speed-only" if config.measure == "speed" else str(config.budget)
         budget += ", largest batch" if config.find_batch_size else ""
         cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
@@ -140,21 +140,21 @@ def _state(estimate: Estimate) -> str:
 
 
 def summary(estimates: Sequence[Estimate]) -> str:
-    """Write `Done: 1, to run: 3. Time: about 12 min: 10 min of training, 2 min around it.`, and a coming search."""
+    """Write `Done: 1, to run: 3. Time: about 12 min, of which training takes 10 min.`, and the searches to come."""
     left = [estimate for estimate in estimates if not estimate.done]
     return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left))))
 
 
 def _searches(left: Sequence[Estimate]) -> str:
-    """Write `The largest batch is sought for 2 of them, about 5 min more.`"""
+    """Write `The search for the largest batch in 2 of them takes about 5 min more.`"""
     searching = [estimate for estimate in left if estimate.config.find_batch_size]
     if not searching:
         return ""
-    start = f"The largest batch is sought for {len(searching)} of them"
+    start = f"The search for the largest batch in {len(searching)} of them"
     known = [e.search_seconds for e in searching if e.search_seconds is not None]
     if len(known) == len(searching):
-        return f"{start}, about {duration(sum(known))} more."
-    return f"{start}, a process for each batch size: its time is unknown until one has run."
+        return f"{start} takes about {duration(sum(known))} more."
+    return f"{start} takes an unknown time until one has run."
 
 
 def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> str:
@@ -163,16 +163,16 @@ def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> s
         return counts
     known = [e.train_seconds for e in left if e.train_seconds is not None]
     if len(known) < len(left):
-        first = f"{duration(sum(known))} of training, and " if known else ""
-        return f"{counts} Time: {first}unknown for {len(left) - len(known)} of them until one like it has run."
+        first = f"{duration(sum(known))} of training for {len(known)} of them, and " if known else ""
+        return f"{counts} Time: {first}unknown for {len(left) - len(known)} of them until a similar trial has run."
     training = sum(known)
     others = [e.other_seconds for e in left if e.other_seconds is not None]
     if len(others) < len(left):
-        return f"{counts} Time: {duration(training)} of training; what is around it is unknown until one has run."
+        return f"{counts} Time: {duration(training)} of training; the rest is unknown until a trial has run."
     around = sum(others)
     return (
         f"{counts} Time: about {duration(training + around)}: "
-        f"{duration(training)} of training, {duration(around)} around it."
+        f"{duration(training)} of training, {duration(around)} for everything else."
     )
 
 

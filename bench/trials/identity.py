@@ -1,4 +1,4 @@
-"""The identity of a trial: what makes two trials the same, so that a finished one is not run again."""
+"""The identity of a trial: two trials with the same identity give the same result, so one of them is enough."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ from bench.results.store import WEIGHTS
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
     """Hash everything that decides the result of a resolved configuration, to twelve hexadecimal digits.
 
-    Only fields that differ from the protocol's defaults count, so that a later option leaves old
-    keys valid; a weights file and code that isn't built in count by their content, the data by their fingerprint.
+    Only fields that differ from the protocol's defaults count, so that old keys stay valid when an option is added.
+    A weights file and code that isn't built in count by their content, the data by their fingerprint.
     """
     defaults, values = DEFAULTS.to_dict(), config.to_dict()
     identity: dict[str, Any] = {
@@ -25,7 +25,7 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
         for name, option in OPTIONS.items()
         if option.in_key and not option.by_content and values[name] != defaults[name]
     }
-    identity["params"] = config.params  # resolved: without those that are the builder's defaults
+    identity["params"] = config.params  # resolved: without the builder's defaults
     if config.weights != "none":
         identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     if config.init_from:

@@ -10,22 +10,22 @@ from typing import Protocol
 from bench.core.child_process import KILLED, command, environment
 from bench.results.store import LOG
 
-OUTCOME = "outcome.json"  # what a trial's process leaves in its folder: the parts of a record, with its status
-IF_KILLED = "if-killed.json"  # what of the outcome stands if the system kills the process for want of memory
-GRACE_SECONDS = 5.0  # between asking and killing
+OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
+IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process for lack of memory
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
 class Handle(Protocol):
     """A trial that has been started."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long; tell whether the trial has ended."""
+        """Wait up to that many seconds; return whether the trial has ended."""
 
     def stop(self) -> None:
-        """End the trial now, and return when it has ended."""
+        """End the trial and return once it has ended."""
 
     def reason(self) -> tuple[str, str]:
-        """Return status and reason of a trial that ended without an outcome."""
+        """Return the status and the reason of a trial that ended without an outcome."""
 
 
 class Executor(Protocol):
@@ -36,7 +36,7 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """An executor with one process per trial on this machine; it needs no server."""
+    """An executor that runs each trial as a process on this machine, without a server."""
 
     def start(self, folder: Path, backend: str) -> Handle:
         return LocalProcess(folder, backend)
@@ -74,7 +74,7 @@ class LocalProcess:
     def reason(self) -> tuple[str, str]:
         code = self._process.returncode
         if code == KILLED and _oom_kills() > self._oom_kills:
-            return "out_of_memory", "The system killed the process for want of memory."
+            return "out_of_memory", "The system killed the process for lack of memory."
         if code is not None and code < 0:
             return "failed", f"The process was killed by {signal.Signals(-code).name}."
         return "failed", f"The process ended with exit code {code} and no outcome."

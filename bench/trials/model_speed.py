@@ -1,8 +1,8 @@
 """Measure a model's speed, memory and energy in its own process, with the functions that train it.
 
-A trial calls `measure_speed`, a speed session the parts of it that need neither loader nor data set: `bare_steps`,
-`measure_inference`, `under_load`, `utilisation`, `trace_steps`. All come last: they change the optimizer's state and
-batch norm's.
+A trial calls `measure_speed`. A speed session calls the functions that need neither loader nor data set: `bare_steps`,
+`measure_inference`, `under_load`, `utilisation` and `trace_steps`. All of them run last, because they change the state
+of the optimizer and of batch norm.
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ from bench.training.build import ResidentBatch
 from bench.training.engines.engine import Engine, InferenceEngine
 from bench.training.loop import Training
 
-BLOCK_SECONDS = 0.5  # of each timed block of steps
-PAIRS_SECONDS = 10.0  # for all pairs of blocks
+BLOCK_SECONDS = 0.5  # length of each timed block of steps
+PAIRS_SECONDS = 10.0  # for all pairs of blocks together
 TRAIN_ENERGY, INFERENCE_ENERGY = "joules_per_1000_train_images", "joules_per_1000_inferences"
 
 
 def measure_speed(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
-    """Measure training and inference speed of a trained model.
+    """Measure the training and inference speed of a trained model.
 
     Returns:
         The `speed` of a record: images per second, milliseconds and ratios.
@@ -45,7 +45,7 @@ def measure_speed(training: Training, batch: ResidentBatch, instruments: Instrum
 
 
 def first_step(engine: Engine, batch: ResidentBatch, instruments: Instruments) -> float:
-    """Take the first training step, which compiles, at a learning rate of 0; its seconds."""
+    """Take the first training step, which compiles, at a learning rate of 0; return its seconds."""
     with instruments.memory.phase("first_step"):
         return seconds_of(lambda: engine.wait(engine.train_step(*batch, 0.0)))
 
@@ -54,7 +54,7 @@ def bare_steps(engine: Engine, batch: ResidentBatch, window: Window | None = Non
     """Make a function that takes training steps on a resident batch at a learning rate of 0, and awaits the last.
 
     Args:
-        window: its images are counted there.
+        window: counts the images, if given.
     """
 
     def run(count: int) -> None:
@@ -108,10 +108,10 @@ def measure_latency(engine: InferenceEngine, shape: tuple[int, ...]) -> dict[str
 def utilisation(
     config: TrialConfig, speed: dict[str, Any], gflops: float | None, instruments: Instruments
 ) -> dict[str, float]:
-    """Compute the shares of the device's measured peak that training and inference reach; note the peaks, too.
+    """Compute the shares of the device's measured peak that training and inference reach; keep the peaks, too.
 
-    Comes after everything whose memory is measured, for it takes some of its own; where the peaks can't be measured,
-    nothing is said.
+    Call it after everything whose memory is measured, because it needs memory itself. If the peaks can't be measured,
+    it prints the reason and returns nothing.
     """
     shares: dict[str, float] = {}
     runtime = instruments.runtime
@@ -122,17 +122,17 @@ def utilisation(
             shares = peaks.shares(speed, gflops, config.precision, found)
             if max(shares.values(), default=0.0) <= 1:
                 return shares
-    except Exception as error:  # noqa: BLE001 - no trial is lost for it: a full cache, no memory, no such product
+    except Exception as error:  # noqa: BLE001 - a full disk, no memory or a missing operation must not lose the trial
         print(f"The device's peaks could not be measured: {error}")
         return {}
-    print("The model does more than the device's measured peak: other work must have disturbed that.")
+    print("The model is faster than the device's measured peak, so other work must have disturbed that measurement.")
     return {}
 
 
 def trace_steps(
     config: TrialConfig, engine: Engine, batch: ResidentBatch, instruments: Instruments, folder: Path
 ) -> None:
-    """Write a profiler's trace of some training steps to the trial's folder, if that is asked for."""
+    """Write a profiler trace of some training steps to the trial's folder, if the configuration asks for it."""
     if config.trace:
         step = bare_steps(engine, batch)
         if problem := trace.write_trace(instruments.runtime, lambda: step(1), folder / trace.FOLDER):
@@ -140,9 +140,9 @@ def trace_steps(
 
 
 def _harness(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, float]:
-    """Time the bare compiled step on a resident batch against the step through loader and augmentation, in turn.
+    """Time the bare compiled step on a resident batch and the step with loader and augmentation, in turn.
 
-    The energy is that of further bare steps, without what the loader lets the device wait, as in a speed-only trial.
+    The energy is that of further bare steps, in which the device doesn't wait for the loader, as in speed-only trials.
     """
     engine, size = training.engine, training.meter.batch_size
     bare = bare_steps(engine, batch)
@@ -160,5 +160,5 @@ def _harness(training: Training, batch: ResidentBatch, instruments: Instruments)
 
 
 def _steps(seconds: float) -> int:
-    """Return how many pieces of work of that length make a block."""
+    """Return the number of steps in a block, given the seconds of one."""
     return int(np.clip(BLOCK_SECONDS / seconds, 1, 50))

@@ -1,4 +1,4 @@
-"""Turn configurations into planned trials: prepare the data, compute the identity, find what is done."""
+"""Turn configurations into planned trials: prepare the data, compute identities, find trials that are done."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -20,13 +20,13 @@ from bench.trials.preflight import check_model, fetch_weights
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial that a runner will run, or has found done."""
+    """A trial that a runner will run or that is done already."""
 
     config: TrialConfig  # resolved
     key: str
-    configuration: str  # the key of all seeds and repeats together
+    configuration: str  # the key that all seeds and repeats have in common
     fingerprint: str  # of the data
-    identity: str  # name of its folder
+    identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
 
     @property
@@ -47,17 +47,17 @@ def plan(
     *,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
 ) -> list[PlannedTrial]:
-    """Prepare the data of resolved configurations and look up what is done; equal trials once.
+    """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
-        preparing: called with the data set's name, images decoded and images in all.
+        preparing: called with the data set's name, the number of decoded images and that of all images.
     """
     fingerprints: dict[tuple[Any, ...], str] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     for config in resolved:
         if config.init_from:
-            keep(Path(config.init_from))  # before a better trial of this run takes their place
+            keep(Path(config.init_from))  # so that no better trial of this run replaces them
     for config in resolved:
         fetch_weights(config)
         check_model(config)
@@ -74,14 +74,15 @@ def plan(
 
 
 def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> str:
-    """Of the data; they are decoded where they aren't yet."""
+    """Return the fingerprint of the configuration's data; decode them if they aren't yet."""
     return NO_DATASET if config.measure == "speed" else prepare_pack(config, progress).fingerprint
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
-    """Prepare the pack of a configuration's data set: decode it if it doesn't exist yet.
+    """Return the pack of a configuration's data set; decode the data set if there is none yet.
 
-    BenchError, before anything is decoded, if the data set names a metric that doesn't suit it.
+    Raises:
+        BenchError: before anything is decoded, if the data set names a metric that doesn't suit it.
     """
     spec = catalog.dataset(config)
     metrics_for(spec.metrics, spec.num_classes)

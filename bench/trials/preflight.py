@@ -1,7 +1,7 @@
-"""Build models before a trial to learn parameters, stages and whether weights fit; fetch ImageNet's weights.
+"""Build models before trials to get parameters and stages and to check weights; fetch ImageNet weights.
 
-Building a model needs keras, so a child process does it (children/model.py), on the backend that starts soonest. Its
-answers are kept in the cache folder, by the question, the sources of the architectures and the versions behind them.
+Building a model needs keras, so a child process does it (children/model.py), on the backend that starts soonest. The
+cache folder keeps its answers, by the question, the architectures' source code and the versions of their packages.
 """
 
 import functools
@@ -27,19 +27,19 @@ from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
 
 CHILD_SECONDS = 1800.0
-NUM_CLASSES = 3  # of the models that are described
+NUM_CLASSES = 3  # of the models that are built here
 _UNEXPECTED = "The model can't be built: "
 _BUILDERS = ("keras", "keras-cv", "keras-hub")
 
 
 def check_model(config: TrialConfig) -> None:
-    """Refuse weights that don't fit, or an `unfreeze_from` that is no layer; builds nothing if neither is given."""
+    """Raise BenchError if weights don't fit or `unfreeze_from` is no layer; build nothing if neither is given."""
     if config.unfreeze_from is not None or Path(config.weights).is_file():
         _only(_answers("check", [config]))
 
 
 def fetch_weights(config: TrialConfig) -> None:
-    """Let Keras fetch the configuration's ImageNet weights unless they are cached; raise BenchError if it can't."""
+    """Have Keras fetch the configuration's ImageNet weights unless they are cached; raise BenchError if it can't."""
     if config.weights == "imagenet" and config.backbone in catalog.backbones():
         _fetch(config.backbone, config.backend)
 
@@ -53,7 +53,7 @@ def _fetch(backbone: str, backend: str) -> None:
     except ChildEnded as ended:
         raise BenchError(
             f"The ImageNet weights of {backbone} can't be fetched: {ended}. "
-            "Give the path of a weights file with --weights, or train without: --weights none."
+            "Give the path of a weights file with --weights, or train from random weights with --weights none."
         ) from ended
 
 
@@ -62,9 +62,9 @@ def _keras_home() -> Path:
 
 
 def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
-    """Return `params`, `trainable_params` and `gflops` (forward pass of one image, if countable) of each model.
+    """Return each model's `params`, `trainable_params` and, if they can be counted, `gflops` per image (forward pass).
 
-    A model that can't be built has its reason under `error` instead.
+    A model that can't be built has the reason under `error` instead.
     """
     lacks = [_lack(catalog.architecture(config)) for config in configs]
     answers = iter(_answers("summary", [config for config, lack in zip(configs, lacks, strict=True) if not lack]))
@@ -72,7 +72,7 @@ def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
 
 
 def _lack(spec: ArchitectureSpec) -> str:
-    """Say why the architecture can't be built on this machine at all; empty if it can."""
+    """Say why the architecture can't be built on this machine; empty if it can."""
     try:
         if spec.package:
             check_installed(spec.name, spec.package)
@@ -80,11 +80,11 @@ def _lack(spec: ArchitectureSpec) -> str:
         return str(error)
     if quickest(spec.backends):
         return ""
-    return f"{spec.name} runs with {' or '.join(spec.backends)} only, and that is not installed."
+    return f"{spec.name} runs only with {' or '.join(spec.backends)}, which is not installed."
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:
-    """Return as `summaries`, with `stages`: name, stride, channels, layers, params; raise BenchError on failure."""
+    """Do as `summaries` for one model, and `stages` (name, stride, channels, layers, params); BenchError if it fails."""
     return _only(_answers("diagram", [config]))
 
 
@@ -94,8 +94,8 @@ def plot(config: TrialConfig, file: Path) -> None:
     missing += ["graphviz (the program dot)"] if shutil.which("dot") is None else []
     if missing:
         raise BenchError(
-            f"A drawing needs {' and '.join(missing)}. Install: pip install pydot, and graphviz with the system's "
-            "package manager, such as apt-get install graphviz."
+            f"A drawing needs {' and '.join(missing)}. Install pydot with pip install pydot, and graphviz with the "
+            "system's package manager, such as apt-get install graphviz."
         )
     _only(_ask("plot", [config], file=str(file.resolve())))
 
@@ -118,7 +118,7 @@ def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
         paths, some = zip(*group, strict=True)
         found |= zip(paths, _ask(kind, some), strict=True)
     for path, answer in found.items():
-        if "unexpected" not in answer:  # full memory, say, which may be free the next time
+        if "unexpected" not in answer:  # such as a lack of memory, which may be gone the next time
             with write_atomically(path) as part:
                 part.write_text(json.dumps(answer))
     return [found[path] if path in found else json.loads(path.read_text()) for path in kept]
@@ -150,7 +150,7 @@ def _kept(kind: str, config: TrialConfig) -> Path:
 
 @functools.cache
 def _sources() -> str:
-    """Hash what decides the answers besides the question."""
+    """Hash everything that affects the answers besides the question."""
     files = [
         *sorted(Path(architectures.__file__).parent.glob("*.py")),
         Path(__file__).with_name("children") / "model.py",

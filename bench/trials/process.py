@@ -1,7 +1,7 @@
 """The process of one trial: `python -m bench.trials.process FOLDER`.
 
-Reads the request in the folder, runs the session and leaves the outcome there, also when the
-session throws. It ends by itself when its runner dies.
+It reads the request in the folder, runs the session and writes the outcome there, even if the session raises an error.
+It ends by itself when its runner dies.
 """
 
 import os
@@ -31,7 +31,7 @@ def main() -> None:
     write_json(folder / OUTCOME, _outcome(request, folder))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # taking a backend down can take seconds, and all is written
+    os._exit(0)  # a backend can take seconds to shut down, and everything is written
 
 
 def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -41,19 +41,19 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
             check_device(request["device"])
-            kind = _session(config)  # imports keras, which takes its time and may fail
+            kind = _session(config)  # imports keras, which takes time and may fail
         session = kind(config, folder, ledger)
         found = session.found
         return {"status": "ok", **session.run(request["fingerprint"])}
-    except Exception as error:  # noqa: BLE001 - whatever a trial throws becomes a row with its reason
+    except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a record with its reason
         traceback.print_exc()
         return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
 
 
 def check_device(planned: str) -> None:
-    """Raise BenchError if the device isn't the one that the trial was planned for: no GPU's trial runs on a CPU."""
+    """Raise BenchError if this isn't the planned device, so that no trial of a GPU runs on a CPU."""
     if (found := expected_device()) != planned:
-        raise BenchError(f"The trial was planned for {planned}, but {found} is what there is now. Has the GPU gone?")
+        raise BenchError(f"The trial was planned for {planned}, but the device is now {found}. Has the GPU gone?")
 
 
 def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:

@@ -1,4 +1,4 @@
-"""What a trial tells its runner while it works: a small file, replaced at most twice a second."""
+"""The progress of a trial, which it tells its runner in a small file that is replaced at most twice a second."""
 
 import os
 import time
@@ -12,18 +12,18 @@ from bench.profiling.ledger import Ledger
 from bench.results.store import PROGRESS, write_json
 from bench.trials.plan import PlannedTrial
 
-if TYPE_CHECKING:  # which imports keras, and the runner reads this file too
+if TYPE_CHECKING:  # it imports keras, and the runner imports this module, too
     from bench.training.loop import Training
 
 EVERY_SECONDS = 0.5
 
 
 class Progress:
-    """Writes the phase, and once training has begun how far it is.
+    """A writer of a trial's phase and, once training has begun, of its progress.
 
     Args:
-        folder: of the trial.
-        ledger: what `stage` charges the time to.
+        folder: the trial's.
+        ledger: `stage` charges the time to it.
     """
 
     def __init__(self, folder: Path, ledger: Ledger):
@@ -34,19 +34,19 @@ class Progress:
         self.val_mean_iou: float | None = None
 
     def phase(self, name: str) -> None:
-        """Enter a phase; written at once."""
+        """Enter a phase and write it at once."""
         self._phase = name
         self._write()
 
     @contextmanager
     def stage(self, name: str, ledger_phase: str | None = None) -> Iterator[None]:
-        """Enter a phase, and charge the ledger's phase of that name, or of another one, with the time inside."""
+        """Enter a phase, and charge the time inside to the ledger's phase of that name or to `ledger_phase`."""
         self.phase(name)
         with self._ledger.phase(ledger_phase or name):
             yield
 
     def update(self) -> None:
-        """Write where training is, unless that was done half a second ago."""
+        """Write the progress of training, unless that was done less than half a second ago."""
         if time.monotonic() - self._written >= EVERY_SECONDS:
             self._write()
 
@@ -59,7 +59,7 @@ class Progress:
 
 
 def training_state(training: "Training") -> dict[str, Any]:
-    """Fraction of the budget, seconds, steps, images, epochs, last loss and images per second."""
+    """Return the used fraction of the budget, seconds, steps, images, epochs, the last loss and images per second."""
     meter = training.meter
     return {
         "fraction": round(meter.fraction, 6),
@@ -73,25 +73,25 @@ def training_state(training: "Training") -> dict[str, Any]:
 
 
 class Observer:
-    """Hears everything and says nothing; a view overrides what it shows."""
+    """An observer of a run that shows nothing; a view overrides the methods for what it shows."""
 
     def preparing(self, dataset: str, done: int, total: int) -> None:
-        """Images of a data set that have been decoded."""
+        """Take note that `done` of `total` images of a data set have been decoded."""
 
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
-        """All trials of the run; those with a `record` are done already and not run again."""
+        """Take note of all trials of the run; those that are `done` are not run again."""
 
     def started(self, trial: PlannedTrial) -> None:
-        """A trial's process has started."""
+        """Take note that a trial's process has started."""
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
-        """What the trial says of itself: phase, fraction, loss, val_mean_iou, images_per_second, ..."""
+        """Take note of a trial's progress: phase, fraction, loss, val_mean_iou, images_per_second, ..."""
 
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
-        """A trial has ended, well or not."""
+        """Take note that a trial has ended, whatever its status."""
 
     def without_weights(self, trial: PlannedTrial) -> None:
-        """This trial is done, and its weights, which are to be kept, are not there."""
+        """Take note that a trial is done, but that the weights that should be kept are missing."""
 
     def elsewhere(self, trial: PlannedTrial) -> None:
-        """Another runner works on this trial; this one leaves it alone."""
+        """Take note that another runner is working on a trial, so that this run skips it."""

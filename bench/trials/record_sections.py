@@ -1,4 +1,4 @@
-"""Make a record's sections on machine, data, training and model, and the file of the model's layers."""
+"""Make a record's sections about machine, data, training and model, and the file of the model's layers."""
 
 import json
 import math
@@ -24,11 +24,11 @@ from bench.training.engines.engine import Engine
 from bench.training.loop import Training
 from bench.trials.progress import training_state
 
-LAST = 2  # validations at the end, of ten: a fifth of the budget
+LAST = 2  # validations at the end whose mean is compared; of ten, a fifth of the budget
 
 
 def describe_machine(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
-    """Make the `device`, `energy` and `environment` of the record: versions and code, TF32, the device's states."""
+    """Make the `device`, `energy` and `environment` of the record: versions, code, TF32 and the device's states."""
     runtime = instruments.runtime
     steps = {
         "jit_compile": engine.compiled,
@@ -72,9 +72,9 @@ def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
     """Make the `model` of the record; write the layers to the trial's folder, one row each.
 
     Args:
-        folder: where the trial's weights stand, if they were saved.
+        folder: the trial's, which has the weights if they were saved.
     """
-    costs = costs_if_known(model)  # no trial must be lost for a count
+    costs = costs_if_known(model)  # a model that can't be counted must not lose the trial
     if costs:
         (folder / LAYERS).write_text(json.dumps([asdict(cost) for cost in costs]))
     size = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in model.variables)
@@ -97,13 +97,13 @@ def _file_mib(model: keras.Model, saved: Path) -> float | None:
             copy = Path(folder) / saved.name
             model.save_weights(copy)
             return round(copy.stat().st_size / MIB, 3)
-    except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+    except (OSError, RuntimeError) as error:  # h5py raises either if the disk is full
         print(f"The size of the weights on disk is not known: {error}")
         return None
 
 
 def convergence(scores: Sequence[float]) -> dict[str, float]:
-    """Compute `val_mean_iou_rise`: the mean of the last two scores minus that of the two before; {} below four."""
+    """Compute `val_mean_iou_rise`, the mean of the last two scores minus that of the two before; {} below four."""
     if len(scores) < 2 * LAST:
         return {}
     return {"val_mean_iou_rise": round(fmean(scores[-LAST:]) - fmean(scores[-2 * LAST : -LAST]), 6)}

@@ -1,4 +1,4 @@
-"""Run planned trials one after the other; a trial that fails becomes a row, and the others continue."""
+"""Run planned trials one after the other; a trial that fails gets a record, and the others continue."""
 
 import os
 import shutil
@@ -20,8 +20,8 @@ from bench.trials.plan import PlannedTrial, plan
 from bench.trials.progress import Observer
 
 POLL_SECONDS = 0.3
-CLAIM_SECONDS = 1.0  # a reader that looks whether a trial runs holds its lock for a moment
-LOG_LINES = 20
+CLAIM_SECONDS = 1.0  # a reader that checks whether a trial is running holds its lock for a moment
+LOG_LINES = 20  # kept of a failed trial's log
 
 
 def run(
@@ -36,12 +36,12 @@ def run(
 
     Args:
         configs: resolved (`catalog.resolve_config`), with `init_from` as a folder (`start_from`).
-        results: the results folder; made if absent.
-        force: run finished trials again; the old record stays until the new one is final, but a new
-            one that failed is what is returned.
+        results: the results folder; it is made if it doesn't exist.
+        force: run finished trials again. The old record stays until the new one is final, but a new record that
+            failed is returned.
 
     Raises:
-        BenchError: the data, the weights or the folder can't be used; nothing has been run then.
+        BenchError: the data, the weights or the folder can't be used, so nothing has been run.
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
     """
     observer, executor = observer or Observer(), executor or LocalExecutor()
@@ -56,13 +56,13 @@ def run(
 def _run_one(
     trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor, force: bool
 ) -> TrialRecord | None:
-    """Return the trial's record, an earlier final one or a new one; None while another runner has the trial."""
+    """Return the trial's record, an earlier final one or a new one; None if another runner is working on the trial."""
     if trial.done and not force:
         _keep_weights(trial, results, observer)
         return trial.record
     try:
         with results.claim(trial.identity).acquire(timeout=CLAIM_SECONDS):
-            other = results.find(trial.identity)  # another runner may have ended it since the plan was made
+            other = results.find(trial.identity)  # another runner may have finished it since the plan was made
             if other and other != trial.record and not force:
                 _keep_weights(trial, results, observer)
                 return other
@@ -80,7 +80,7 @@ def _run_one(
 
 
 def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observer) -> None:
-    """Keep the weights of a finished trial if that is asked for; say so if there are none."""
+    """Keep the weights of a finished trial if `--keep-weights all` asks for it; tell the observer if there are none."""
     folder = results.folder(trial.identity)
     if trial.config.keep_weights != "all":
         return
@@ -93,7 +93,7 @@ def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observe
 def _execute(
     trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor
 ) -> tuple[TrialRecord, bool]:
-    """Run the trial's process to its end, however it ends; return the record and whether Ctrl-C was pressed."""
+    """Run the trial's process to its end, however it ends; return the record and whether it was interrupted."""
     folder = results.running_folder(trial.identity)
     shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
     folder.mkdir(parents=True)
@@ -103,7 +103,7 @@ def _execute(
     handle = executor.start(folder, trial.config.backend)
     ending = _watch(trial, folder, observer, handle)
     wall = time.monotonic() - clock
-    outcome = read_json(folder / OUTCOME)  # there also when the end was called for just too late
+    outcome = read_json(folder / OUTCOME)  # it may exist even if the runner ended the trial, just too late
     if not outcome:
         status, reason = ending or handle.reason()
         found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
@@ -128,7 +128,7 @@ def _execute(
 
 
 def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle) -> tuple[str, str] | None:
-    """Wait for the end; return status and reason if the runner ended the trial."""
+    """Wait for the trial's end; return the status and the reason if the runner ended it."""
     limit = trial.config.timeout
     clock = time.monotonic()
     told: dict[str, Any] = {}
@@ -144,12 +144,12 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
                 return "timed_out", f"Stopped after --timeout {limit:g} s."
     except KeyboardInterrupt:
         handle.stop()
-        return "interrupted", "Interrupted by Ctrl-C or SIGTERM; the same command goes on with it."
+        return "interrupted", "Interrupted by Ctrl-C or SIGTERM; the same command runs it again."
     return None
 
 
 def _progress(folder: Path) -> dict[str, Any]:
-    """Return how far a failed trial had come."""
+    """Return the last progress of a failed trial."""
     progress = read_json(folder / PROGRESS)
     return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
 

@@ -1,4 +1,4 @@
-"""A speed-only trial: the compiled steps of a model on random pixels, without training and without data."""
+"""A speed-only trial: it times the compiled steps of a model on random pixels, without training and without data."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -43,13 +43,13 @@ class SpeedSession:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
         self.effort = Effort(sweep_seconds=config.sweep_seconds)
-        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails
+        self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails
 
     def run(self, fingerprint: str) -> dict[str, Any]:
-        """Build, compile and measure; the parts of the record, by name.
+        """Build, compile and measure; return the parts of the record by name.
 
         Args:
-            fingerprint: of no data; what a session with data compares.
+            fingerprint: written into the record; a speed-only trial has no data to compare it with.
         """
         ledger, stage = self.ledger, self.progress.stage
         with ledger.phase("profile"):
@@ -69,7 +69,7 @@ class SpeedSession:
             speed = measure_inference(self.engine, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             rates = blocks.rates(self.config.batch_size)
-            median, iqr = rate_summary([rates[0], *rates])  # no block of these warms up
+            median, iqr = rate_summary([rates[0], *rates])  # it drops the first block, but none of these is a warm-up
             rated = {"train_images_per_second": median, **speed}
             speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
             trace_steps(self.config, self.engine, self.batch, self.instruments, self.folder)
@@ -93,23 +93,27 @@ class SpeedSession:
             **describe_machine(self.config, self.engine, self.instruments),
         }
         with ledger.phase("profile"):
-            swept = self.sweep()  # last, for the system may kill a process of so large batches
+            swept = self.sweep()  # last, because the system may kill the process for its large batches
         return self.with_sweep(swept)
 
     def search(self) -> dict[str, Any]:
-        """The largest batch that trains, where that is asked for; before this process takes any of the device."""
+        """Find the largest batch if that is asked for, before this process takes any memory of the device."""
         if not self.config.find_batch_size:
             return {}
         return find_batch_size(self.config, lambda size: self.progress.phase(f"batch of {size}"))
 
     def compile(self) -> float:
-        """Run both functions once; seconds of the first training step."""
+        """Run the training step and the prediction once; return the seconds of the first training step."""
         seconds = first_step(self.engine, self.batch, self.instruments)
         self.engine.wait(self.engine.predict(self.batch[0]))
         return seconds
 
     def train(self) -> tuple[Blocks, float]:
-        """Timed blocks of training steps on the resident batch, and the last loss; Diverged unless that is finite."""
+        """Time blocks of training steps on the resident batch; return them and the last loss.
+
+        Raises:
+            Diverged: the loss is not finite.
+        """
         gpu = actual_device(self.instruments.runtime) != cpu_device()
         with self.instruments.memory.phase("train"), self.instruments.energy.window(TRAIN_ENERGY) as window:
             run = bare_steps(self.engine, self.batch, window)
@@ -123,7 +127,7 @@ class SpeedSession:
         return blocks, loss
 
     def sweep(self) -> dict[str, Any]:
-        """Inference throughput over batch sizes, and the best of them."""
+        """Measure the inference throughput over batch sizes; return it with the best batch size."""
 
         def note(points: Sequence[tuple[int, float]]) -> None:
             ended_here = self.with_sweep(_swept(points, "out of memory"))
@@ -132,17 +136,17 @@ class SpeedSession:
         return _swept(*inference_sweep(self.prediction, self.effort, on_point=note))
 
     def with_sweep(self, swept: dict[str, Any]) -> dict[str, Any]:
-        """The parts of the record, those of the sweep among them."""
+        """Return the parts of the record, those of the sweep included."""
         return {**self.found, "speed": {**self.found["speed"], **swept}, "ledger": self.ledger.close()}
 
     def prediction(self, size: int) -> Callable[[], None]:
-        """An awaited call of the compiled prediction on a resident batch of that size."""
+        """Make an awaited call of the compiled prediction on a resident batch of that size."""
         images = random_batch(self.engine, self.config, size)[0]
         return lambda: self.engine.wait(self.engine.predict(images))
 
 
 def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
-    """What of the record's `speed` a sweep gives."""
+    """Return the part of the record's `speed` that a sweep gives."""
     size, rate = max(points, key=lambda point: point[1])
     return {
         "inference_sweep": [[size, round(rate, 3)] for size, rate in points],
@@ -153,14 +157,14 @@ def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
 
 
 def build(config: TrialConfig) -> tuple[Engine, ResidentBatch]:
-    """Model and optimizer as an engine, and a batch on the device, from the seed."""
+    """Make an engine with model and optimizer, and a batch on the device, from the seed."""
     model = build_model(config, catalog.dataset(config).num_classes)
     engine = build_engine(config, model, create_optimizer(config, training_model(model)))
     return engine, random_batch(engine, config, config.batch_size)
 
 
 def random_batch(engine: Engine, config: TrialConfig, size: int) -> ResidentBatch:
-    """Random pixels, labels and draws of the augmentation, on the device; the same for the same seed."""
+    """Make random pixels, labels and augmentation parameters on the device; equal for equal seeds."""
     rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
     images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
     labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)

@@ -1,4 +1,4 @@
-"""One trial, from data to measurements, in the order in which it happens."""
+"""A trial that trains: from the data to the measurements, in the order in which it runs."""
 
 import json
 from itertools import islice
@@ -39,22 +39,22 @@ from bench.trials.progress import Progress, training_state
 from bench.trials.record_sections import describe_data, describe_machine, describe_model, describe_training
 from bench.trials.saved import checkpoints
 
-STATISTICS_BATCHES = 4  # training batches that batch norm statistics come from at each validation
+STATISTICS_BATCHES = 4  # training batches from which batch norm statistics are estimated at each validation
 FINAL_STATISTICS_BATCHES = 16  # and before the test
 
 
 class Session:
-    """A trial in its own process. History, per-image table and samples are written to `folder` on the way."""
+    """A trial in its own process. It writes history, per-image table and samples to `folder` on the way."""
 
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
         self.instruments = Instruments(create_runtime(config.backend))
-        self.found: dict[str, Any] = {}  # parts of the record that stand also if the rest fails: none
+        self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails: none
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
-        self.best_phase = ""  # the phase that they are of
-        self.weights: dict[str, Any] = {}  # of the record: what they started from, where they were saved
+        self.best_phase = ""  # the training phase of that validation
+        self.weights: dict[str, Any] = {}  # the record's `weights`: what they started from, where they were saved
         self.training_phase = "frozen" if config.freeze_encoder else "all"
 
     def run(self, fingerprint: str) -> dict[str, Any]:
@@ -119,13 +119,13 @@ class Session:
             self.training.switch_at, self.training.on_switch = self.config.freeze_encoder, self.unfreeze
 
     def check_weights(self) -> None:
-        """Raise Diverged unless all weights are finite: the last step's loss is from before its update."""
+        """Raise Diverged unless all weights are finite: the loss of the last step precedes its update."""
         self.training.engine.pull()
         if not all(np.isfinite(to_numpy(v)).all() for v in self.model.trainable_variables):
             raise Diverged(f"Weights are no longer finite after step {self.training.meter.steps}.")
 
     def compile(self) -> float:
-        """Run every function once, off the budget's clock, restore the weights and return the first step's seconds."""
+        """Run every function once, off the budget's clock, and restore the weights; return the first step's seconds."""
         engine, state = self.training.engine, self.training.engine.state()
         seconds = first_step(engine, self.batch, self.instruments)
         engine.update_statistics(self.batch[0])
@@ -136,7 +136,7 @@ class Session:
         return seconds
 
     def unfreeze(self) -> None:
-        """Go from the frozen phase to fine-tuning, off the budget's clock."""
+        """Switch from the frozen phase to fine-tuning, off the budget's clock."""
         with self.progress.stage("compile"):
             fine_tune.start_fine_tuning(self.config, self.training)
             self.compile()
@@ -144,7 +144,7 @@ class Session:
         self.progress.phase("train")
 
     def validate(self, loss: float) -> None:
-        """Score the validation split, append to the history, keep the best weights if they are asked for."""
+        """Score the validation split, append a row to the history, and keep the best weights if they are selected."""
         with self.progress.stage("validate", "evaluate"):
             self.reestimate(STATISTICS_BATCHES)
             metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
@@ -173,7 +173,7 @@ class Session:
         return self.test_selected()
 
     def test_selected(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """Do as `test` with the present engine."""
+        """Do as `test` with the current engine."""
         validation = self.validations[-1]
         if self.best:
             validation = max(self.validations, key=_mean_iou)

@@ -1,4 +1,4 @@
-"""What batch_search.py asks in a child process: some training steps with one batch size, and the memory's peak."""
+"""The child process of batch_search.py: it trains a few steps with one batch size and answers the peak memory."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from bench.training.engines import create_runtime
 from bench.trials.batch_search import OUT_OF_MEMORY
 from bench.trials.speed_session import build
 
-STEPS = 3  # the first compiles, and the optimizer's slots are there after it
+STEPS = 3  # the first one compiles, and the optimizer's state exists only after it
 
 
 def peak_mib(config: dict[str, Any]) -> dict[str, Any]:
-    """Train a few steps; `peak_mib`, the memory's peak."""
+    """Train a few steps; return the peak memory as `peak_mib`."""
     trial = TrialConfig.from_dict(config)
     memory = MemoryMeter(create_runtime(trial.backend).memory_gauge())
     try:

@@ -1,4 +1,4 @@
-"""What preflight.py asks in a child process: each function builds a model and answers with what it was asked for."""
+"""The child process of preflight.py: each function builds a model and answers one kind of question about it."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ from bench.training.fine_tune import encoder_layers, first_unfrozen
 
 
 def check(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """Check that the model can be built with its weights, and that its fine-tuning can begin where it should."""
+    """Check that the model can be built with its weights, and that `unfreeze_from` names a layer of its encoder."""
     names = [layer.name for layer in encoder_layers(build(config, num_classes))]
     first_unfrozen(names, config["unfreeze_from"])
     return {}
@@ -67,14 +67,14 @@ def build(config: dict[str, Any], num_classes: int) -> keras.Model:
 
 
 def _leave_out_values() -> None:
-    """Make random initial weights zeros in this process: drawing them takes most of a large model's time."""
+    """Replace random initial weights by zeros in this process: drawing them takes most of a large model's time."""
     initializers = keras.initializers
     for kind in (initializers.VarianceScaling, initializers.RandomNormal, initializers.TruncatedNormal):
         kind.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype or "float32")
 
 
 def _shape(layer: keras.Layer, height: int) -> tuple[int | None, int | None]:
-    """Stride and channels of a layer's output; no stride for what is no map of features."""
+    """Return the stride and the channels of a layer's output; no stride if it is no feature map."""
     output = layer.output[0] if isinstance(layer.output, list | tuple) else layer.output
     if len(output.shape) != 4:
         return None, output.shape[-1]

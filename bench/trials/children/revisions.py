@@ -1,7 +1,7 @@
-"""Times this code and another revision of it in turn, so that the machine's drift falls on both.
+"""Time this code and another revision of it in turn, so that the machine's drift affects both alike.
 
-Each revision has a process of its own (timed_revision.py) that waits while the other works. The order changes from
-pair to pair, and the processes are started anew a few times.
+Each revision has a process of its own (timed_revision.py) that waits while the other one works. The order alternates
+from pair to pair, and the processes are restarted a few times.
 """
 
 import json
@@ -30,31 +30,31 @@ from bench.results.gate.timings import Timings
 
 ROOT = Path(bench.__file__).resolve().parents[1]
 GRACE_SECONDS = 5.0
-MAX_COUNT = 500  # steps or calls of one timing
-Seconds = tuple[list[float], list[float]]  # of each timing: base, head
-_STEPS = Budget(1000.0, "steps")  # the schedule that the timed steps stand at the start of
+MAX_COUNT = 500  # steps or calls in one timing
+Seconds = tuple[list[float], list[float]]  # of each timing with the other revision, and with this code
+_STEPS = Budget(1000.0, "steps")  # a budget long enough that the timed steps are at the start of the schedule
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is timed."""
+    """The number and the length of the timings."""
 
     processes: int = 5  # pairs of processes
-    pairs: int = 9  # pairs of timings in each, of each kind of work
-    seconds: float = 0.5  # of one timing
+    pairs: int = 9  # pairs of timings of each kind of work, in each pair of processes
+    seconds: float = 0.5  # length of one timing
 
 
 class Unusable(Exception):
-    """Why a revision can't be timed."""
+    """A revision can't be timed, for the reason in the error's text."""
 
 
 class Revision:
-    """A process that does pieces of one configuration's work in one revision's code.
+    """A process that does one configuration's work with one revision's code, some steps or calls at a time.
 
     Args:
-        name: for messages.
-        tree: the root of the code.
-        changes: environment variables that it gets besides.
+        name: the revision's, for messages.
+        tree: the root folder of its code.
+        changes: additional environment variables of the process.
     """
 
     def __init__(self, name: str, tree: Path, config: TrialConfig, changes: dict[str, str], log: IO[bytes]):
@@ -66,11 +66,11 @@ class Revision:
             stdout=subprocess.PIPE,
             stderr=log,
             env={**environment(config.backend), **changes},
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends the child
+            start_new_session=True,  # Ctrl-C reaches only the parent, which then ends the child
         )
 
     def start(self, config: TrialConfig) -> None:
-        """Build the configuration; Unusable where this revision can't, or where it isn't this revision that runs."""
+        """Build the configuration; raise Unusable if this revision can't, or if another one's code would run."""
         answer = self._ask({"config": config.to_dict()})
         wrong = [file for file in answer["code"] if not Path(file).resolve().is_relative_to(self._tree.resolve())]
         if wrong:
@@ -81,7 +81,7 @@ class Revision:
             raise self._unusable(f"it doesn't know the option {', '.join(lost)}.")
 
     def seconds(self, work: str, count: int) -> float:
-        """Wall seconds of `count` pieces of work."""
+        """Return the wall seconds of `count` steps or calls."""
         return float(self._ask({"work": work, "count": count})["seconds"])
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -126,14 +126,14 @@ def time_against(
     effort: Effort | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[tuple[TrialConfig, dict[str, Timings] | str]]:
-    """The timings of each configuration by kind of work; a text: why the two can't be compared.
+    """Return each configuration's timings by kind of work, or a text that says why the two can't be compared.
 
     Raises:
         BenchError: the revision can't be read.
     """
     effort = effort or Effort()
     with unpacked(revision) as tree:
-        cache = tree.parent / "cache"  # another revision may decode otherwise
+        cache = tree.parent / "cache"  # the other revision may decode images differently
         cache.mkdir()
         (cache / "downloads").symlink_to(cache_folder("downloads"))
         found: list[tuple[TrialConfig, dict[str, Timings] | str]] = []
@@ -172,7 +172,7 @@ def _time_one(
 
 
 def _time_pairs(sides: Sequence[Revision], work: str, effort: Effort) -> Seconds:
-    """Seconds of each side's timings, base first; both do the same number of pieces."""
+    """Return the seconds of each side's timings, the other revision's first; both do the same number of steps."""
     for side in sides:
         side.seconds(work, 2)  # warms up
     piece = sum(side.seconds(work, 2) for side in sides) / 4
@@ -186,12 +186,12 @@ def _time_pairs(sides: Sequence[Revision], work: str, effort: Effort) -> Seconds
 
 @contextmanager
 def unpacked(revision: str) -> Iterator[Path]:
-    """A temporary folder with the revision's files, whose packages can be imported from it; removed afterwards.
+    """Yield a temporary folder with the revision's files, from which its packages can be imported.
 
-    `git archive` leaves no trace in the repository, as a worktree would if this process were killed.
+    It is made by `git archive`, which leaves no trace in the repository if this process is killed; a worktree would.
 
     Raises:
-        BenchError: this is no checkout, git is missing, or there is no such revision.
+        BenchError: this isn't a checkout, git is missing, or the revision doesn't exist.
     """
     commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", revision=revision)
     with tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
@@ -205,12 +205,12 @@ def unpacked(revision: str) -> Iterator[Path]:
 
 
 def _link_packages(tree: Path, revision: str) -> None:
-    """Put the folders that pyproject.toml maps under `bench` there, as an installation would."""
+    """Link the folders that pyproject.toml maps to packages of `bench` to their places, as an installation would."""
     try:
         project = tomllib.loads((tree / "pyproject.toml").read_text())
         mapped = project["tool"]["setuptools"]["package-dir"]
     except (OSError, KeyError, ValueError) as error:
-        raise BenchError(f"The revision '{revision}' is no segbench that can be run ({error}).") from error
+        raise BenchError(f"The revision '{revision}' has no segbench that can be run ({error}).") from error
     for package, folder in mapped.items():
         place = tree / package.replace(".", "/")
         if not place.exists():
@@ -225,6 +225,8 @@ def _git(*arguments: str, revision: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"--against needs git ({error}).") from error
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["there is no such commit here; a shallow clone lacks most"]
+        reason = done.stderr.strip().splitlines()[-1:] or [
+            "there is no such commit; a shallow clone lacks most of them"
+        ]
         raise BenchError(f"The revision '{revision}' can't be read: {reason[0]}.")
     return done.stdout.strip()

@@ -1,9 +1,9 @@
-"""The child process of revisions.py: builds one configuration's training and does pieces of its work as it is told.
+"""The child process of revisions.py: it builds one configuration's training and does its work as it is told.
 
-Requests and answers are JSON, one a line, on standard input and output. Two revisions talk to one parent through this,
-so what stands here stays (`serve` has the transport):
+Requests and answers are JSON, one per line, on standard input and output (see `serve`). Two revisions talk to one
+parent in this way, so the protocol must not change:
 
-    {"config": {...}}                              -> {"config": as understood, "code": [files]} or {"error": text}
+    {"config": {...}}                              -> {"config": as it was read, "code": [files]} or {"error": text}
     {"work": "train_step_time", "count": 20}       -> {"seconds": 0.51}
 """
 
@@ -21,12 +21,12 @@ from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack
 
-Work = Callable[[int], float]  # does so many pieces, and says the seconds that they took
-_works: dict[str, Work] = {}  # of the configuration that was built last
+Work = Callable[[int], float]  # takes a number of steps or calls and returns their seconds
+_works: dict[str, Work] = {}  # by kind, for the configuration that was built last
 
 
 def main() -> None:
-    """Answer until standard input ends, which it also does when the parent dies."""
+    """Answer requests until standard input ends, which it also does when the parent dies."""
     serve(_answer)
 
 
@@ -39,7 +39,7 @@ def _answer(config: dict[str, Any] | None = None, work: str = "", count: int = 0
 
 
 def _build(config: TrialConfig) -> dict[str, Work]:
-    """What can be timed: training steps through loader and augmentation; calls with one image, by their median."""
+    """Make both kinds of work: training steps with loader and augmentation; calls with one image, by their median."""
     pack = prepare_pack(config)
     indexes = choose_indexes(pack, config.train_fraction)["train"]
     training = build_training(config, build_model(config, len(pack.classes)), pack, indexes)

@@ -16,15 +16,15 @@ from bench.training.engines.engine import Engine
 
 
 def save(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """Write the model's weights completely, then rename the file.
+    """Write the model's weights to a temporary file, then rename it.
 
     Returns:
-        For the record: `file` and `size_mib`; or `problem`, as of a full disk, for which no trial must be lost.
+        For the record: `file` and `size_mib`; or `problem`, such as a full disk, which must not lose the trial.
     """
     try:
         with write_atomically(folder / WEIGHTS) as part:
             model.save_weights(part)
-    except (OSError, RuntimeError) as error:  # h5py has both for a full disk
+    except (OSError, RuntimeError) as error:  # h5py raises either if the disk is full
         reason = str(error).strip().splitlines()[0]
         print(f"The weights were not saved: {reason}")
         return {"problem": f"not saved: {reason}"}
@@ -32,26 +32,26 @@ def save(model: keras.Model, folder: Path) -> dict[str, Any]:
 
 
 def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine:
-    """Make an engine that predicts with a stored trial's weights, on the backend that keras runs on.
+    """Make an engine that predicts with a stored trial's weights, on the current Keras backend.
 
     Args:
-        config: of `trained_config`.
+        config: the one that `trained_config` returns.
 
     Raises:
-        BenchError: no weights, or they don't fit the model that the configuration builds today.
+        BenchError: there are no weights, or they don't fit the model as it is built today.
     """
     model = build_model(config, num_classes)
     _load(model, trial.folder)
-    return build_engine(config, model, keras.optimizers.SGD(config.lr))  # has no state: nothing is trained
+    return build_engine(config, model, keras.optimizers.SGD(config.lr))  # it has no state, and nothing is trained
 
 
 def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) -> dict[str, Any]:
     """Give a new model the weights of the trial that `config.init_from` names.
 
-    Where the classes are others the head stays as it is: every variable whose shape depends on their number.
+    If the classes differ, the head keeps its random weights: the variables whose shape depends on how many there are.
 
     Returns:
-        For the record: `init_from`, the trial's identity, and `new_head`.
+        For the record: `init_from` (the other trial's identity) and `new_head` (whether the head is random).
     """
     folder = Path(str(config.init_from))
     theirs = list(read_record(folder).dataset["classes"])

@@ -1,4 +1,4 @@
-"""Score a stored trial's weights again: on another split, size or data set with the same classes."""
+"""Score a stored trial's weights again, on any split, evaluation size or data set with the same classes."""
 
 import re
 import time
@@ -32,21 +32,21 @@ def evaluate_run(
     *,
     preparing: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
-    """Score a trial's saved weights; return the results and the JSON file in the trial's folder that holds them.
+    """Score a trial's saved weights; return the results and the path of the JSON file with them in the trial's folder.
 
-    The table of the images stands beside that file. Batch norm statistics are those that the trial was tested with.
+    The per-image table is beside that file. Batch norm statistics are those with which the trial was tested.
 
     Args:
-        config: of `trained_config`, with the data set and evaluation size that are asked for; keras runs on its
-            backend.
-        split: "train" (what the trial trained on, of its own data), "val" or "test".
+        config: the one that `trained_config` returns, with the wanted data set and evaluation size; keras must run on
+            its backend.
+        split: "train" (of the trial's own data the images that it trained on), "val" or "test".
 
     Raises:
-        BenchError: other classes than the trial's, data that can't be read, weights that don't fit.
+        BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
     """
     start = time.monotonic()
     spec = catalog.dataset(config)
-    if spec.classes:  # before anything is fetched; a folder's are known once it is read
+    if spec.classes:  # checked before anything is downloaded; a folder's classes are only known once it is read
         _check_classes(trial, spec.classes, config.dataset)
     pack = prepare_pack(config, preparing)
     _check_classes(trial, pack.classes, config.dataset)
@@ -81,12 +81,12 @@ def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> 
     if theirs != list(classes):
         raise BenchError(
             f"'{dataset}' has the classes {', '.join(classes)}, but '{trial.folder.name}' was trained on "
-            f"{', '.join(theirs)}. Give a data set of the same classes."
+            f"{', '.join(theirs)}. Give a data set with the same classes."
         )
 
 
 def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
-    """Return the trial's tuned threshold and minimum area; areas are pixels, so only at the size of the tuning."""
+    """Return the trial's tuned threshold and minimum area; None at another evaluation size, as areas are in pixels."""
     tuned = trial.record.metrics.get("tuned")
     if not tuned or config.eval_size != TrialConfig.from_dict(trial.record.config).eval_size:
         return None

@@ -1,4 +1,4 @@
-"""A stored trial's weights on images of any size: masks, overlays, probabilities, a submission."""
+"""Predict images of any size with a stored trial's weights: masks, overlays, probabilities, a submission."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from bench.trials.saved.stored_trials import classes_of
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is written of each image, and where."""
+    """The files to write for each image, and their folder."""
 
     folder: Path
     overlays: bool = True
@@ -41,11 +41,11 @@ def predict(
     *,
     done: Callable[[InputImage, str | None], None],
 ) -> None:
-    """Predict images and write what is wanted of each, at its own size.
+    """Predict images and write the wanted files of each, at its own size.
 
     Args:
-        config: of `trained_config`; keras runs on its backend.
-        done: called after each image, with the reason where it could not be read: the others are still written.
+        config: the one that `trained_config` returns; keras must run on its backend.
+        done: called after each image, with the reason if it could not be read; the others are written nevertheless.
     """
     classes = list(classes_of(trial))
     engine = restore(config, trial, len(classes))

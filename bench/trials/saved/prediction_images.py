@@ -1,4 +1,4 @@
-"""From files, folders and patterns on the command line to the images to predict, each with its name; no keras."""
+"""Find and name the images to predict from files, folders and patterns on the command line; without keras."""
 
 import glob
 from collections import Counter
@@ -8,21 +8,22 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")  # taken from a folder
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")  # of the images in a folder
 
 
 @dataclass(frozen=True)
 class InputImage:
-    """An image's file, and what its outputs are called (without suffix)."""
+    """An image's file, and the name of its outputs (without suffix)."""
 
     path: Path
     name: str
 
 
 def find_images(arguments: Iterable[str]) -> list[InputImage]:
-    """List every image once, in order: files as they are given, folders (not what is below them) and patterns sorted.
+    """List every image once: files as they are given, and those in a folder or of a pattern sorted.
 
-    A file that isn't there stays: reading it says so. BenchError for a folder or pattern without images.
+    Subfolders are not searched. A file that doesn't exist is listed, too, and reported when it is read. A folder or a
+    pattern without images raises BenchError.
     """
     paths = [path for argument in arguments for path in _expand(argument)]
     paths = list({path.resolve(): path for path in paths}.values())
@@ -46,7 +47,7 @@ def _expand(argument: str) -> list[Path]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Name each file by its stem; if others share it by its full name; if others share that too by its path."""
+    """Name each file by its stem, or by its full name if others share the stem, or by its path if others share both."""
     absolute = [path.resolve() for path in paths]
     forms = [[path.stem, path.name, "_".join(path.parts[1:])] for path in absolute]
     counts = [Counter(form.lower() for form in column) for column in zip(*forms, strict=True)]

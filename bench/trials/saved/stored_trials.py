@@ -19,7 +19,7 @@ from bench.results.store import StoredTrial, read_record
 
 
 def find_trained(run: str, results: Path) -> StoredTrial:
-    """Find the trial with saved weights that `run` names (see `find_run`); BenchError where it has none."""
+    """Find the trial that `run` names (see `find_run`); raise BenchError if it has no saved weights."""
     trial = find_run(run, results)
     if trial.record.status != "ok" or not trial.weights:
         raise BenchError(f"The run '{trial.folder.name}' has no saved weights: {why_no_weights(trial.record)}")
@@ -27,25 +27,25 @@ def find_trained(run: str, results: Path) -> StoredTrial:
 
 
 def why_no_weights(record: TrialRecord) -> str:
-    """Explain why a trial's folder holds no weights, and what to do."""
+    """Explain why a trial's folder has no weights, and what to do."""
     again = "Run it again with --keep-weights all --force."
     if record.status != "ok":
-        return f"it ended as {record.status}."
+        return f"it has the status {record.status}."
     if record.config.get("measure") == "speed":
-        return "it measured the speed alone. Train one with bench run."
+        return "it is speed-only. Train one with bench run."
     if "problem" in record.weights:
         return f"{record.weights['problem']}. {again}"
     if "file" not in record.weights:
         return f"it ran with --keep-weights none. {again}"
-    return f"a trial of its pair with a better validation took their place, or they were removed. {again}"
+    return f"a trial of its pair with a better validation score replaced them, or they were removed. {again}"
 
 
 def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: str | None = None) -> TrialConfig:
-    """Return the configuration that rebuilds a trial's model on this machine; BenchError without its backend or code.
+    """Return the configuration that rebuilds a trial's model here; raise BenchError if its backend or code is missing.
 
     Args:
-        plugin: where the plug-in's file is now; None: where it was.
-        backend: instead of the trial's own; the weights are the same on all.
+        plugin: the plug-in's file, if it has moved.
+        backend: used instead of the trial's own; weights can be loaded on every backend.
     """
     config = TrialConfig.from_dict(trial.record.config)
     # The weights will be loaded from a file, so `weights`, `init_from` and `jit` no longer matter.
@@ -59,14 +59,14 @@ def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
     """Return a warning if a plug-in or an installed package has changed since the trial was trained."""
     if trial.record.weights.get("source") == catalog.source_hash(config):
         return None
-    name = config.plugin or f"what defines {config.arch} and {config.dataset}"
-    return f"{name} is not the code that the run was trained with: its weights may mean something else there."
+    name = config.plugin or f"The code of {config.arch} and {config.dataset}"
+    return f"{name} has changed since the run was trained, so its weights may not suit the code any more."
 
 
 def on_data(
     config: TrialConfig, *, dataset: str | None = None, data_dir: Path | None = None, eval_size: str | None = None
 ) -> TrialConfig:
-    """Return the configuration on other data or at another evaluation size; what is None stays."""
+    """Return the configuration on other data or at another evaluation size; None leaves a value as it is."""
     changes: dict[str, Any] = {"eval_size": eval_size or config.eval_size}
     if dataset is not None and dataset != config.dataset:
         changes |= {"dataset": dataset, "data_dir": None, "dataset_params": {}}
@@ -78,22 +78,22 @@ def on_data(
 
 
 def classes_of(trial: StoredTrial) -> Sequence[str]:
-    """Names of the label values 0, 1, ... that the trial's model predicts."""
+    """Return the names of the classes 0, 1, ... that the trial's model predicts."""
     return list(trial.record.dataset["classes"])
 
 
 def choose_backend(backend: str) -> None:
-    """Let this process run on a backend, as a trial's does; BenchError where keras has been imported with another."""
+    """Set this process up for a backend, as a trial's is; raise BenchError if keras runs on another one already."""
     current = os.environ.get("KERAS_BACKEND", DEFAULT_BACKEND)
     if "keras" in sys.modules and current != backend:
-        raise BenchError(f"Keras runs on {current} in this process, not on {backend}.")
+        raise BenchError(f"Keras already runs on {current} in this process, so it can't run on {backend}.")
     os.environ.update(environment(backend))
 
 
 def start_from(config: TrialConfig, results: Path) -> TrialConfig:
-    """Return the configuration with `init_from` as the folder of a trial; BenchError if its weights don't fit.
+    """Return the configuration with a trial's folder as `init_from`; raise BenchError if its weights don't fit.
 
-    Architecture, backbone and the builder's parameters must be the same; the classes need not be.
+    Architecture, backbone and builder parameters must be the same; the classes may differ.
     """
     if config.init_from is None:
         return config
@@ -103,20 +103,20 @@ def start_from(config: TrialConfig, results: Path) -> TrialConfig:
         mine, its = getattr(config, name) or "none", getattr(theirs, name) or "none"
         if mine != its:
             raise BenchError(
-                f"--init-from: '{trial.folder.name}' has the {word} {its}, this trial {mine}. "
-                "Weights fit the same architecture, backbone and parameters only."
+                f"--init-from: '{trial.folder.name}' has the {word} {its}, but this trial has {mine}. "
+                "Weights only fit the same architecture, backbone and parameters."
             )
     if config.weights != "none":
-        raise BenchError("--init-from gives every weight its start, and --weights those of the backbone. Give one.")
+        raise BenchError("--init-from and --weights both give the backbone its initial weights. Give only one of them.")
     return replace(config, init_from=str(trial.folder))
 
 
 def new_head(config: TrialConfig) -> str | None:
-    """Return a note if the classes differ from those of the trial that `init_from` names: its head is not taken."""
+    """Return a note if the head of the trial that `init_from` names isn't used because the classes differ."""
     classes = catalog.dataset(config).classes
     if config.init_from is None or not classes:
         return None
     folder = Path(config.init_from)
     if list(read_record(folder).dataset["classes"]) == list(classes):
         return None
-    return f"{config.dataset} has other classes than {folder.name}: the head starts anew, all other weights are taken."
+    return f"{config.dataset} has other classes than {folder.name}: only the head starts from random weights."
