@@ -129,7 +129,10 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ({"image_size": "big"}, "--image-size is 'big'. Accepted: pixels, such as 128, or height x width"),
         ({"image_size": "0"}, "--image-size is '0'"),
         ({"crop": "32x"}, "--crop is '32x'. Accepted: none, pixels, such as 256, or height x width"),
-        ({"crop": "256"}, "--crop is 256x256, but the images are 128x128 (--image-size). Accepted: no more than these"),
+        (
+            {"crop": "256"},
+            "--crop is 256x256, but the images are 128x128 (--image-size). Accepted: crops up to that size",
+        ),
         ({"crop": "128", "crop_foreground": "2"}, "--crop-foreground is 2. Accepted: a probability from 0 to 1"),
         ({"crop_foreground": "0.2"}, "--crop-foreground needs --crop. Accepted there: none, pixels, such as 256"),
         ({"crop": "40"}, "unet can't take images of 40x40 pixels"),
@@ -211,7 +214,7 @@ def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
                 ("results = 5", "--results is '5'. Accepted: a folder's path"),
                 ("plugin = 5", "--plugin is '5'. Accepted: the path of a Python file"),
                 ("weights = 5", "--weights is '5'. Accepted: a name"),
-                ('[[trials]]\nresults = "there"', "is for the whole run: it stands above the first [[trials]]"),
+                ('[[trials]]\nresults = "there"', "is for the whole run. Put it above the first [[trials]]"),
             )
         ),
         ('arch = "unet"\ndataset = "shapes"\n[param]\nfilters = [8, 16]\n', "a list of values is written [[8, 16]"),

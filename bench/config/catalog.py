@@ -1,4 +1,4 @@
-"""All architectures, backbones and data sets: built-in specs, entry points and a `--plugin` file.
+"""The catalog of all architectures, backbones and data sets: built-in ones, entry points and a `--plugin` file.
 
 Nothing here imports keras: plugin_specs.py reads the specs of plug-ins and installed packages in a child process.
 """
@@ -24,7 +24,7 @@ from bench.plugin import architecture_from, dataset_from
 
 @dataclass(frozen=True)
 class Catalog:
-    """The specs that a configuration's names are looked up in."""
+    """The specs in which a configuration's names are looked up."""
 
     architectures: Registry[ArchitectureSpec] = field(default_factory=lambda: Registry("architecture"))
     backbones: Registry[BackboneSpec] = field(default_factory=lambda: Registry("backbone"))
@@ -32,7 +32,7 @@ class Catalog:
     problems: list[str] = field(default_factory=list)  # a line for each entry point that can't be used
 
     def add(self, answer: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Register what a probe printed."""
+        """Register the specs that a probe returned."""
         for values in answer["architectures"]:
             self.architectures.add(architecture_from(values))
         for values in answer["datasets"]:
@@ -63,7 +63,7 @@ def problems() -> list[str]:
 
 
 def add_plugin(plugin: Path | str) -> None:
-    """Add what a plug-in file defines, once; read a changed file again. Raise BenchError if it can't be read."""
+    """Add the specs of a plug-in file; read it again only if it has changed. Raise BenchError if it can't be read."""
     path = _plugin_path(plugin)
     wanted = {**_plugins, path: file_hash(path)}
     _load(tuple(wanted.items()))
@@ -87,7 +87,7 @@ def dataset(config: TrialConfig) -> DatasetSpec:
 def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
     """Find a data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
 
-    A folder's own name is `folder:` and the last part of its path; with that name `data_dir` has the path.
+    A folder's data set is named `folder:` and the last part of its path; with that name, `data_dir` has the path.
     """
     from bench.datasets import FOLDER, NO_DATA, folder_spec
 
@@ -97,7 +97,7 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
         return datasets().get(name), data_dir
     text = name.removeprefix(FOLDER)
     if not text:
-        raise BenchError("'folder:' names no folder. Give its path: folder:path/of/data.")
+        raise BenchError("'folder:' has no path. Give the folder's path: folder:path/of/data.")
     if data_dir is None or Path(data_dir).name != text:
         data_dir = Path(text).expanduser().resolve()
     return folder_spec(Path(data_dir).name), data_dir
@@ -179,7 +179,7 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
 def resolve_config(config: TrialConfig) -> TrialConfig:
     """Return the configuration that will run: aliases replaced, defaults filled in, everything checked.
 
-    Resolving twice changes nothing. BenchError says what is wrong, what is accepted and what to do.
+    Resolving a resolved configuration changes nothing. A mistake raises BenchError.
     """
     config = checks.speed_only_defaults(config)
     arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)

@@ -1,4 +1,4 @@
-"""Check one trial's configuration before anything is started; each fault is a BenchError of one line."""
+"""Check one trial's configuration before anything is started; each mistake raises BenchError with one line."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,25 +15,29 @@ from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 
 
 def require_choice(kind: str, given: str, accepted: tuple[str, ...]) -> None:
-    """Raise BenchError with near misses unless `given` is accepted."""
+    """Raise BenchError, with similar names, unless `given` is accepted."""
     if given not in accepted:
         raise BenchError(unknown_name_message(kind, given, list(accepted), list(accepted)))
 
 
 def speed_only_defaults(config: TrialConfig) -> TrialConfig:
-    """The configuration; of a speed-only trial without a data set, and with the default of what it has no use for."""
+    """Return the configuration; a speed-only one without a data set and with defaults for options of training.
+
+    Raises:
+        BenchError: training without a data set, or with a search for the largest batch.
+    """
     if config.measure == "speed":
         unused = [name for name, option in OPTIONS.items() if not option.of_speed and name != "dataset"]
         return replace(config, dataset=NO_DATASET, **{name: getattr(DEFAULTS, name) for name in unused})
     if config.dataset == NO_DATASET:
         raise BenchError("Training needs a data set. Name one with --dataset, or measure speed only: bench speed.")
     if config.find_batch_size:
-        raise BenchError("The largest batch is sought by `bench speed --find-batch-size`, not beside a training.")
+        raise BenchError("A training can't search for the largest batch. Use `bench speed --find-batch-size`.")
     return config
 
 
 def ranges(config: TrialConfig) -> None:
-    """Check each field against its option's range and choices, and that what it needs is there."""
+    """Check each field against its option's range and choices, and check that the options it needs are set."""
     for name, option in OPTIONS.items():
         value = getattr(config, name)
         option.check(value)
@@ -44,23 +48,25 @@ def ranges(config: TrialConfig) -> None:
         raise BenchError(f"--label-smoothing needs a loss with ce or bce, not {config.loss}.")
     if (config.eval_size, config.resize) == ("native", "crop"):
         raise BenchError(
-            "--eval-size native needs whole images, and --resize crop cuts their borders off. "
+            "--eval-size native needs whole images, but --resize crop cuts off their borders. "
             "Use --resize stretch or letterbox."
         )
 
 
 def crop(config: TrialConfig) -> TrialConfig:
-    """Return the configuration, without a crop that is the whole image."""
+    """Return the configuration; a crop of the whole image's size becomes no crop. Raise BenchError if it is larger."""
     if config.crop is not None and not all(1 <= c <= s for c, s in zip(config.crop, config.image_size, strict=True)):
         given, whole = ("x".join(map(str, size)) for size in (config.crop, config.image_size))
-        raise BenchError(f"--crop is {given}, but the images are {whole} (--image-size). Accepted: no more than these.")
+        raise BenchError(
+            f"--crop is {given}, but the images are {whole} (--image-size). Accepted: crops up to that size."
+        )
     if config.crop == config.image_size:
         return replace(config, crop=None, crop_foreground=DEFAULTS.crop_foreground)
     return config
 
 
 def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
-    """Check that the architecture runs on the backend and in the precision, and that all is installed."""
+    """Check that the architecture runs on the backend and in the precision, and that both are installed."""
     for kind, given, accepted in (
         ("backend", config.backend, spec.backends),
         ("precision", config.precision, spec.precisions),
@@ -91,7 +97,7 @@ def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[Back
 
 
 def weights(given: str, backbone: str | None) -> str:
-    """ "none", "imagenet" or an absolute path that exists; "none" for an architecture without backbone."""
+    """Return "none", "imagenet" or the absolute path of a file that exists; "none" for models without a backbone."""
     if given not in ("none", "imagenet") and not Path(given).expanduser().is_file():
         raise BenchError(f"There is no weights file '{given}'. Accepted: none, imagenet or the path of a file.")
     if given == "none" or backbone is None:
@@ -100,7 +106,7 @@ def weights(given: str, backbone: str | None) -> str:
 
 
 def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | None) -> None:
-    """Check that there is an encoder to freeze."""
+    """Check that the model has a backbone if it should be frozen."""
     if config.freeze_encoder and backbone is None:
         backbones = f"It accepts the backbones: {', '.join(spec.backbones)}." if spec.backbones else "It takes none."
         raise BenchError(f"--freeze-encoder needs a backbone, and {spec.name} has none here. {backbones}")
@@ -109,7 +115,7 @@ def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | Non
 def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> dict[str, Any]:
     """Check the parameters of a builder or a data set's adapter, and convert them to the types of its signature.
 
-    What equals the default is left out, so that saying it is no other trial.
+    Values that equal the default are left out, so that naming a default doesn't make another trial.
     """
     known = {param.name: param for param in spec.params}
     listing = ", ".join(f"{p.name} ({p.type}, {p.default})" for p in spec.params) or "none"

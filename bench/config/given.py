@@ -1,4 +1,4 @@
-"""Read what a user gives: texts of the command line and values of a TOML file, by the options' names."""
+"""Read the values that a user gives, texts of the command line or values of a TOML file, by the options' names."""
 
 import re
 import tomllib
@@ -22,19 +22,19 @@ _COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets
 
 @dataclass(frozen=True)
 class GridFile:
-    """A TOML file: the names above its tables, and its [[trials]]."""
+    """The content of a TOML file: the values above its tables, and its [[trials]]."""
 
     grid: dict[str, Any] = field(default_factory=dict)
     trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_toml(file: Path) -> GridFile:
-    """Read a TOML file; BenchError names the line that is broken."""
+    """Read a TOML file; raise BenchError, with the line of the mistake, if it can't be read."""
     try:
         values = tomllib.loads(Path(file).read_text())
     except OSError as error:
         raise BenchError(f"The file '{file}' can't be read ({error.strerror}).") from error
-    except ValueError as error:  # tomllib.TOMLDecodeError says line and column; UnicodeDecodeError the byte
+    except ValueError as error:  # TOMLDecodeError names line and column, UnicodeDecodeError the byte
         raise BenchError(f"'{file}' is no valid TOML: {error}.") from error
     trials = values.pop("trials", [])
     if not isinstance(trials, list) or not all(isinstance(trial, dict) for trial in trials):
@@ -43,7 +43,7 @@ def read_toml(file: Path) -> GridFile:
     grid, tables = _known_in_file(values, kind), [_known_in_file(trial, kind) for trial in trials]
     for table in tables:
         if RESULTS.name in table:
-            raise BenchError(f"'results' in '{file}' is for the whole run: it stands above the first [[trials]].")
+            raise BenchError(f"'results' in '{file}' is for the whole run. Put it above the first [[trials]].")
     if RESULTS.name in grid:
         grid[RESULTS.name] = RESULTS.read(grid[RESULTS.name])
     return GridFile(grid, tables)
@@ -56,7 +56,7 @@ def _known_in_file(values: Given, kind: str) -> dict[str, Any]:
 
 
 def known(values: Given, kind: str = "option") -> dict[str, Any]:
-    """Return the values by names with underscores; raise BenchError for a name that is no option."""
+    """Return the values by their options' names, with underscores; raise BenchError if a name is no option."""
     named = {name.replace("-", "_"): value for name, value in values.items()}
     for name in named:
         if name not in BY_NAME:
@@ -65,10 +65,10 @@ def known(values: Given, kind: str = "option") -> dict[str, Any]:
 
 
 def hint_for(name: str) -> str | None:
-    """What to write for a name that is no option but a parameter of data sets or architectures; None if it is none."""
+    """Say what to write for a name that is no option but a parameter of data sets or architectures; None for others."""
     name = name.removeprefix("--").replace("-", "_")
     if name in BY_NAME and BY_NAME[name].internal:
-        return f"'{name}' is no option: `bench speed` measures speed only, also with --config FILE; `bench run` trains."
+        return f"'{name}' is no option: use `bench speed` to measure speed only, or `bench run` to train."
     for option, registry in (("dataset-param", catalog.datasets()), ("param", catalog.architectures())):
         having = [spec.name for spec in registry if name in {param.name for param in spec.params}]
         if having:
@@ -92,10 +92,10 @@ def _several(value: Any) -> list[Any]:
 
 
 def parameters(name: str, value: Any) -> dict[str, list[Any]]:
-    """Map each parameter to its values, from a table (a list is an axis) or from texts `key=v1,v2`.
+    """Map each parameter to its values, from a table (where a list is an axis) or from texts `key=v1,v2`.
 
     Args:
-        name: the option's, for messages.
+        name: the option's name, for messages.
     """
     if isinstance(value, Mapping):
         params = {key: some if isinstance(some, list) else [some] for key, some in value.items()}
@@ -111,10 +111,10 @@ def parameters(name: str, value: Any) -> dict[str, list[Any]]:
 
 
 def single_parameters(name: str, value: Any) -> dict[str, Any]:
-    """Map each parameter to its one value; the arguments are those of `parameters`."""
+    """Map each parameter to its single value; the arguments are those of `parameters`."""
     found = parameters(name, value)
     if several := [key for key, some in found.items() if len(some) != 1]:
-        raise BenchError(f"Give {BY_NAME[name].flag} {several[0]} one value: there is no grid here.")
+        raise BenchError(f"Give {BY_NAME[name].flag} {several[0]} a single value; this command takes no grid.")
     return {key: some[0] for key, some in found.items()}
 
 
@@ -132,7 +132,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _toml_values(text: str) -> list[Any]:
-    """Read `8,16` as [8, 16] and `[8,16],[16,32]` as two lists; a text that is no TOML is a list of words."""
+    """Read `8,16` as [8, 16] and `[8,16],[16,32]` as two lists; read text that is no TOML as a list of words."""
     try:
         return tomllib.loads(f"x = [{text}]")["x"]
     except tomllib.TOMLDecodeError:

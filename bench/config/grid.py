@@ -1,7 +1,7 @@
-"""Turn what a user gives into the trials' configurations.
+"""Turn the values that a user gives into configurations of trials.
 
-Names are those of `bench run`'s options, with `-` or `_`. A value may hold several, an axis of the grid:
-commas on the command line, a list in a TOML file. The order puts every pair's first seed first.
+Names are those of the options of `bench run`, with `-` or `_`. Several values, separated by commas on the command line
+or as a list in a TOML file, are an axis of the grid. The first seed of every pair comes before any second seed.
 """
 
 import itertools
@@ -16,26 +16,26 @@ from bench.core.options import LOOPS, Option
 from bench.core.specs import NO_DATASET
 from bench.core.trial_config import OPTIONS, POOLED, SEEDS, TrialConfig
 
-ALL = "all"  # of --arch: every architecture that the rest of the options suits
+ALL = "all"  # the value of --arch for every architecture that can run with the other options
 AXES = tuple(
     option
     for panel in LOOPS
     for option in OPTIONS.values()
     if option.panel == panel and option.axis and option.field not in POOLED
 )
-"""Options whose values make a grid, from the outermost loop in."""
+"""The options whose values make a grid, from the outermost loop to the innermost."""
 SINGLE = tuple(option for option in OPTIONS.values() if not option.axis)
 DEPENDENT = {needed: [o.field for o in AXES if o.needs == needed] for needed in {o.needs for o in AXES if o.needs}}
-"""Options that need another one, by it; dropped from trials in which that one is not set."""
+"""The options that need another one, by that one; trials in which it is not set drop them."""
 
-Axis = list[tuple[str, Any]]  # field, value; of a parameter field, (key, value)
+Axis = list[tuple[str, Any]]  # (field, value); the value of a field of parameters is (key, value)
 
 
 def configs(given: Given, file: GridFile | None = None, left_out: list[str] | None = None) -> list[TrialConfig]:
-    """The trials of what was given and of a TOML file; where both name something, the former wins.
+    """Make the configurations from the given values and a TOML file; given values win over the file's.
 
-    `[[trials]]` of the file lists further trials (or small grids), which take what they leave out from the names above
-    them. `left_out` as in `expand`.
+    `[[trials]]` of the file list further trials (or small grids), which take the values that they leave out from above
+    the tables. `left_out` is that of `expand`.
     """
     given = {name: value for name, value in known(given).items() if value is not None}
     if file is None:
@@ -47,7 +47,7 @@ def configs(given: Given, file: GridFile | None = None, left_out: list[str] | No
 
 
 def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The table with what was given in it; --seed takes the place of `seeds` too, --param only of its own names."""
+    """Merge the given values into a table; --seed also replaces `seeds`, and --param only the parameters it names."""
     merged = {**table, **given}
     for name, other in (("seed", "seeds"), ("seeds", "seed")):
         if name in given and other not in given:
@@ -85,7 +85,7 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
 
 
 def _drop_unused(given: dict[str, Any]) -> dict[str, Any]:
-    """What was given; for speed-only trials without the options that these have no use for."""
+    """Return the given values; for speed-only trials, drop the options of training."""
     if given.get("measure") != "speed":
         return given
     return {**{name: value for name, value in given.items() if BY_NAME[name].of_speed}, "dataset": NO_DATASET}

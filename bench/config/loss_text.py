@@ -1,4 +1,4 @@
-"""The name of a loss: "ce", "dice", "ce+dice", "0.5*ce+dice" - a term, or a sum of terms with weights."""
+"""The text of a loss ("ce", "ce+dice", "0.5*ce+dice": a term, or a weighted sum of terms) and of class weights."""
 
 import json
 import math
@@ -12,7 +12,7 @@ _FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 
 
 
 def parse_loss(name: str) -> dict[str, float]:
-    """Read the terms of a loss and their weights; raise BenchError for an unknown term or a text that is no sum."""
+    """Read a loss as weights by term; raise BenchError for an unknown term or a text that is no sum of terms."""
     weights = dict.fromkeys(LOSS_TERMS, 0.0)
     for text in name.split("+"):
         weight, star, term = (part.strip() for part in text.rpartition("*"))
@@ -26,7 +26,7 @@ def parse_loss(name: str) -> dict[str, float]:
 
 
 def canonical_loss(name: str) -> str:
-    """Spell a loss in the one way for all that mean the same: terms in order, no spaces, no weight of 1."""
+    """Write a loss in the canonical way: terms in alphabetical order, no spaces, no weight of 1."""
     return "+".join(term if weight == 1 else f"{_text(weight)}*{term}" for term, weight in parse_loss(name).items())
 
 
@@ -45,7 +45,7 @@ def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
     """Read one of CLASS_WEIGHT_RULES or a weight for each class; raise BenchError for anything else.
 
     Args:
-        num_classes: 0 where they are not known yet.
+        num_classes: the number of classes; 0 if it isn't known yet.
     """
     if not text.startswith("["):
         if text not in CLASS_WEIGHT_RULES:
@@ -62,7 +62,7 @@ def parse_class_weights(text: str, num_classes: int) -> str | tuple[float, ...]:
 
 
 def canonical_class_weights(text: str, num_classes: int) -> str:
-    """Spell class weights in the one way for all that mean the same: no spaces, no decimals of a whole number."""
+    """Write class weights in the canonical way: no spaces, whole numbers without decimals."""
     parsed = parse_class_weights(text, num_classes)
     if isinstance(parsed, str):
         return parsed

@@ -1,11 +1,10 @@
-"""The specs of plug-in files and of installed packages, read in a child process.
+"""Read the specs of plug-in files and installed packages in a child process.
 
-They import keras, which the parent process never does. The child calls `bench.plugin.probe`, and its answer is kept in
-the cache folder by the hash of the source file.
+Plug-ins import keras, which the parent process never does. The child calls `bench.plugin.probe`, and the cache folder
+keeps its answer by the hash of the source file.
 
-An installed package says where its architectures or data sets are by entry points in the groups
-`bench.architectures` and `bench.datasets`: `name = "package.module:function"`; everything that is decorated in
-that module counts.
+An installed package names its architectures or data sets by entry points in the groups `bench.architectures` and
+`bench.datasets`: `name = "package.module:function"`. Everything that is decorated in that module is registered.
 """
 
 import hashlib
@@ -21,28 +20,28 @@ from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, file_hash, write_atomically
 
-PROBE_SECONDS = 180.0  # importing TensorFlow alone can take 20
+PROBE_SECONDS = 180.0  # time limit; importing TensorFlow alone can take 20 s
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
 
 
 def file(path: Path) -> dict[str, Any]:
-    """The specs that a plug-in file defines, as bench.plugin.probe gives them; BenchError if it can't be imported."""
+    """Return the specs that a plug-in file defines (see bench.plugin.probe); raise BenchError if the import fails."""
     return _probe(str(path), path)
 
 
 def module(name: str) -> dict[str, Any]:
-    """The specs that an installed module defines."""
+    """Return the specs that an installed module defines."""
     return _probe(name, module_file(name))
 
 
 def entry_points() -> list[str]:
-    """The modules that installed packages name."""
+    """List the modules that installed packages name."""
     points = (p for group in ENTRY_POINT_GROUPS for p in importlib.metadata.entry_points(group=group))
     return list(dict.fromkeys(point.module for point in points))
 
 
 def module_file(module: str) -> Path:
-    """The file of an installed module, found without importing its package."""
+    """Find the file of an installed module without importing its package."""
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
@@ -54,7 +53,7 @@ def module_file(module: str) -> Path:
 
 
 def _probe(source: str, file: Path) -> dict[str, Any]:
-    """The specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
+    """Return the specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
     digest = hashlib.sha256(f"{source}\n{file_hash(file)}".encode()).hexdigest()
     kept = cache_folder("plugins") / f"{digest[:24]}.json"
     if kept.is_file():

@@ -6,7 +6,7 @@ from bench.core.trial_config import OPTIONS
 
 
 def option_reference() -> str:
-    """A Markdown table with a row for each field of a configuration."""
+    """Write a Markdown table with a row for each field of a configuration."""
     rows = [_row(option) for option in OPTIONS.values()]
     return "\n".join(("| column | option | unit | default | meaning |", "| --- | --- | --- | --- | --- |", *rows))
 

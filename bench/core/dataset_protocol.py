@@ -19,7 +19,7 @@ class Sample:
 
 
 class DataFault(BenchError):
-    """A sample can't be used: the message names its file (and row), and `kind` is counted by `bench prepare --check`."""
+    """A sample can't be used: its message names the file (and row); `kind` is counted by `bench prepare --check`."""
 
     def __init__(self, message: str, kind: Literal["missing", "unreadable", "size", "values"]):
         super().__init__(message)

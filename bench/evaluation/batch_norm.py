@@ -1,7 +1,7 @@
-"""Batch norm statistics, estimated anew on training batches before every evaluation.
+"""Estimate batch norm statistics anew on training batches before every evaluation.
 
-Under a short budget the moving averages are still those of the initialisation, and a ranking
-would be one of batch norm momenta. "Precise BN": Wu and Johnson 2021, arXiv:2105.07576.
+With a short budget the moving averages still depend on their initialisation, so that trials would be ranked by the
+momentum of their batch norm. The method is "Precise BN": Wu and Johnson 2021, arXiv:2105.07576.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from bench.training.engines.engine import Engine, to_numpy
 
 
 def reestimate(engine: Engine, batches: Iterable[np.ndarray]) -> int:
-    """Set the moving mean and variance of every trainable batch norm to those of the batches together.
+    """Set the moving mean and variance of every trainable batch norm to those of all batches together.
 
     Args:
         batches: uint8 (B, H, W, 3), without augmentation. Frozen layers keep their statistics.
 
     Returns:
-        How many layers were set; 0 costs nothing.
+        The number of layers that were set; a model with none costs no time.
     """
     layers = [
         layer

@@ -1,4 +1,4 @@
-"""True positive, false positive and false negative pixels of every image: what all pixel scores are made of.
+"""Count the true positive, false positive and false negative pixels of every image, the basis of all pixel scores.
 
 Pure NumPy in int64: keras.metrics.MeanIoU keeps an int32 matrix that wraps after 2^31 pixels (Keras 3.15.1).
 """
@@ -19,15 +19,15 @@ def confusion_counts(
 
     Args:
         labels: (N, ...) integers, 0 to num_classes - 1 or `ignore_index`.
-        predictions: the same shape, 0 to num_classes - 1; where the label is `ignore_index` anything.
-        num_classes: background included, ignored not.
+        predictions: the same shape, 0 to num_classes - 1; any value where the label is `ignore_index`.
+        num_classes: the number of classes with the background, but without the ignored label.
         ignore_index: label of the pixels that do not count; None: there is none.
 
     Returns:
         int64 (N, num_classes, 3): tp, fp, fn.
 
     Raises:
-        BenchError: shapes differ, values are no integers or outside the classes.
+        BenchError: the shapes differ, or values are no integers or belong to no class.
     """
     true, predicted = _flat_integers(labels, "labels"), _flat_integers(predictions, "predictions")
     _check_shapes(np.shape(labels), np.shape(predictions))
@@ -35,9 +35,9 @@ def confusion_counts(
     _check_range(true, ignored, num_classes, "labels")
     _check_range(predicted, ignored, num_classes, "predictions")
     cells = num_classes * num_classes
-    kind = np.min_scalar_type(cells)  # small numbers: pixels are many
+    kind = np.min_scalar_type(cells)  # the smallest dtype, because there are many pixels
     cell = true.astype(kind) * kind.type(num_classes) + predicted.astype(kind)
-    cell[ignored] = cells  # whatever overflowed there
+    cell[ignored] = cells  # replaces values that may have overflowed
     matrix = _histograms(cell, cells + 1)[:, :-1].reshape(-1, num_classes, num_classes)  # (N, label, prediction)
     tp = np.diagonal(matrix, axis1=1, axis2=2)
     return np.stack([tp, matrix.sum(axis=1) - tp, matrix.sum(axis=2) - tp], axis=-1)
@@ -62,7 +62,7 @@ def threshold_counts(
         int64 (N, T, 3): tp, fp, fn.
 
     Raises:
-        BenchError: shapes differ or a label is neither 0, 1 nor ignored.
+        BenchError: the shapes differ, or a label is neither 0, 1 nor ignored.
     """
     true = _flat_integers(labels, "labels")
     _check_shapes(np.shape(labels), np.shape(probabilities))
@@ -70,7 +70,7 @@ def threshold_counts(
     ignored = true == ignore_index if ignore_index is not None else np.zeros(true.shape, bool)
     _check_range(true, ignored, 2, "labels")
     bins = len(thresholds) + 1  # a pixel's bin is the number of thresholds that it passes
-    passed = np.zeros(true.shape, np.min_scalar_type(2 * bins))  # small numbers: four times as fast as int64
+    passed = np.zeros(true.shape, np.min_scalar_type(2 * bins))  # the smallest dtype: four times as fast as int64
     for threshold in thresholds:  # cheaper than a binary search per pixel for a few dozen thresholds
         passed += probability > probability.dtype.type(threshold)
     passed += true.astype(passed.dtype) * passed.dtype.type(bins)
@@ -83,7 +83,7 @@ def threshold_counts(
 
 
 def _histograms(cell: NDArray[np.unsignedinteger], cells: int) -> NDArray[np.int64]:
-    """(N, P) values below `cells` -> int64 (N, cells)."""
+    """Count the values of each row: (N, P) integers below `cells` to int64 (N, cells)."""
     rows = [np.bincount(row, minlength=cells) for row in cell]
     return np.array(rows, np.int64).reshape(len(cell), cells)
 

@@ -1,4 +1,4 @@
-"""A model on a split: the per-image table, from which every metric is computed."""
+"""Evaluate a model on a split: make the per-image table, from which every metric is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ def evaluate(
     """Score the images at `indexes`.
 
     Args:
-        full: with all metrics, as in the test; else with those alone that a validation records, which are cheaper.
-        point: also with two classes that are decided at this threshold and minimum area.
+        full: compute all metrics, as for the test; else only those that a validation records, which are cheaper.
+        point: with two classes, also score the masks of this threshold and minimum area.
     """
     pack = task.pack
     metrics = [metric for metric in task.metrics if full or metric.history]

@@ -1,4 +1,4 @@
-"""The registry of per-image metrics: a new one is a file in metrics/ and a row here."""
+"""The registry of per-image metrics; a new metric is a file in metrics/ and an entry here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,11 +12,11 @@ from bench.evaluation.metrics.objects import AIRBUS_F2
 from bench.evaluation.metrics.pixels import PIXELS, PIXELS_BY_THRESHOLD
 
 IMAGE_METRICS = (PIXELS, PIXELS_BY_THRESHOLD, BOUNDARY, CARVANA_DICE, AIRBUS_F2, HAUSDORFF95)
-"""All of them. A threshold is chosen by the last one that can, so a data set's own stand after the general ones."""
+"""All metrics. The last one that can choose a threshold does so; data sets' own metrics follow the general ones."""
 
 
 def tuned_name(name: str) -> str:
-    """Name an array as it is called at the tuned threshold."""
+    """Return the name of an array at the tuned threshold."""
     return "tuned" if name == "counts" else f"tuned_{name}"
 
 
@@ -35,10 +35,10 @@ def metrics_for(names: Sequence[str], num_classes: int) -> tuple[ImageMetric, ..
     """Choose the metrics of a data set: the general ones whose needs it meets, and those that it names.
 
     Args:
-        names: of its spec's `metrics`.
+        names: the `metrics` of its spec.
 
     Raises:
-        BenchError: no metric for data sets to name is called so, or one needs two classes and there are not.
+        BenchError: a name is no metric that data sets can name, or a metric needs two classes and there are others.
     """
     to_name = {metric.name: metric for metric in IMAGE_METRICS if Need.NAMED in metric.needs}
     for name in names:

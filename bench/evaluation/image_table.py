@@ -1,6 +1,6 @@
-"""The per-image table on disk: from it every score of a split can be computed again without training.
+"""The per-image table on disk, from which every score of a split can be computed again without training.
 
-One row an image. Columns: name, group, then tp_0, fp_0, fn_0, tp_1, ... (int64) for each class index, and for
+There is one row per image. Columns: name, group, then tp_0, fp_0, fn_0, tp_1, ... (int64) for each class index, and for
 binary tasks tp_t05, fp_t05, fn_t05, ..., fn_t95: the counts of class 1 at 19 probability thresholds. Then the
 columns of the other metrics, as results/README.md lists them.
 """
@@ -32,13 +32,13 @@ class ImageTable(NamedTuple):
     """
 
     names: tuple[str, ...]
-    groups: tuple[str, ...]  # what images are redrawn together by, such as the car
+    groups: tuple[str, ...]  # images of one group, such as a car, are resampled together
     counts: NDArray[np.int64]  # (N, C, 3): tp, fp, fn
     threshold_counts: NDArray[np.int64] | None  # (N, 19, 3) of class 1; None unless the task is binary
     extra: Arrays = MappingProxyType({})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give all arrays by name: counts, thresholds where there are any, and those of `extra`."""
+        """Return all arrays by name: counts, thresholds if there are any, and those of `extra`."""
         thresholds = {} if self.threshold_counts is None else {"thresholds": self.threshold_counts}
         return {"counts": self.counts, **thresholds, **self.extra}
 
@@ -51,7 +51,7 @@ def write_table(
     threshold_counts: NDArray[np.int64] | None = None,
     extra: Arrays = MappingProxyType({}),
 ) -> None:
-    """Write the table whole, then rename it, as Parquet.
+    """Write the table as Parquet, atomically.
 
     Args:
         path: the file.
@@ -74,13 +74,13 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
 
     Args:
         path: the file.
-        counts_only: names, groups and counts alone, which takes a fraction of the time.
+        counts_only: read only names, groups and counts, which takes a fraction of the time.
 
     Raises:
         BenchError: the file is missing, no Parquet file or no per-image table.
     """
     try:
-        # A quarter of read_table's time, and that a third without reading ahead in threads: a report reads thousands.
+        # A report reads thousands: a quarter of pq.read_table's time, and a third of that without pre-buffering.
         with pq.ParquetFile(path, pre_buffer=False) as file:
             classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in file.schema_arrow.names)
             few = ["name", "group", *_column_names(ARRAYS["counts"], classes)]
@@ -111,7 +111,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 @cache
 def _column_names(array: Array, classes: int) -> tuple[str, ...]:
-    """Name the columns of an array, in its order: `objects_tp_small_t50`, `objects_fp_small_t50`, ..."""
+    """Return the names of an array's columns, in order: `objects_tp_small_t50`, `objects_fp_small_t50`, ..."""
     if not array.axes:
         return (array.name,)
     prefix = array.name if array.prefix is None else array.prefix

@@ -1,4 +1,4 @@
-"""What a per-image metric is. Each has a file in bench/evaluation/metrics/ and a row in image_metrics.py."""
+"""The definition of a per-image metric; each has a file in bench/evaluation/metrics/ and a row in image_metrics.py."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +13,16 @@ from bench.core.specs import IGNORE_INDEX
 from bench.evaluation.confusion import confusion_counts
 from bench.evaluation.scores import Counts
 
-CLASSES = "classes"  # stands for as many keys as there are classes, "0", "1", ...
+CLASSES = "classes"  # an axis with one key per class, "0", "1", ...
 KINDS = ("tp", "fp", "fn")
-MIN_AREAS = (0, 4, 8, 16, 32, 64, 128, 256)  # pixels: the smallest objects that tuning tries where objects are scored
+MIN_AREAS = (0, 4, 8, 16, 32, 64, 128, 256)  # pixels: the minimum areas that tuning tries for metrics of objects
 
-Arrays = Mapping[str, NDArray[Any]]  # of the per-image table, by name; the first axis is the images
+Arrays = Mapping[str, NDArray[Any]]  # arrays of the per-image table by name; the first axis is the image
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model predicts for one image, and the truth; all at the evaluation size."""
+    """A model's prediction for one image, and the truth; all at the evaluation size."""
 
     labels: NDArray[np.uint8]  # (H, W)
     classes: NDArray[np.uint8]  # (H, W), the predicted ones
@@ -38,7 +38,7 @@ class Prediction:
 
     @property
     def counted(self) -> NDArray[np.bool_]:
-        """Where the label is not ignored, (H, W)."""
+        """The mask of the pixels whose label is not ignored, (H, W)."""
         return self.labels != IGNORE_INDEX
 
     @cached_property
@@ -47,13 +47,13 @@ class Prediction:
         return confusion_counts(self.labels[None], self.classes[None], self.num_classes)[0]
 
     def with_mask(self, mask: NDArray[np.bool_]) -> "Prediction":
-        """Give the same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
+        """Return the same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
         return replace(self, classes=mask.astype(np.uint8))
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array of the per-image table, (N, ...): a column for each number of an image."""
+    """An array of the per-image table, (N, ...), with one column for each number of an image."""
 
     name: str
     axes: tuple[Any, ...] = ()  # the keys along each axis, the last one's come first in a column's name; (): a float
@@ -62,7 +62,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a metric chooses the threshold and the smallest object of a task with two classes."""
+    """The functions by which a metric chooses the threshold and the minimum area of a task with two classes."""
 
     per_image: Callable[[Prediction], NDArray[Any]]  # an image's values at all of THRESHOLDS
     # those of all images stacked -> (19, 1) or (19, len(MIN_AREAS)), most is best
@@ -70,7 +70,7 @@ class Tuning:
 
 
 class Need(StrEnum):
-    """What a metric asks of the data set or the model; it is computed where all its needs are met."""
+    """The things that a metric may need from the data set or the model; it is computed if all of them are there."""
 
     TWO_CLASSES = "two classes"
     FOREGROUND = "probabilities of class 1"
@@ -80,14 +80,14 @@ class Need(StrEnum):
 
 @dataclass(frozen=True)
 class ImageMetric:
-    """A metric that is computed image by image and summed up over a split from the per-image table."""
+    """A metric that is computed image by image and summarised over a split from the per-image table."""
 
     name: str
-    arrays: tuple[Array, ...]  # that it adds to the per-image table
+    arrays: tuple[Array, ...]  # the arrays that it adds to the per-image table
     per_image: Callable[[Prediction], Mapping[str, Any]]  # an image's value of each array
     summary: Callable[[Arrays, Sequence[str]], dict[str, Any]]  # arrays, class names -> values of a record's metrics
     needs: tuple[Need, ...] = ()
     history: tuple[str, ...] = ()  # values that each validation records; (): it is computed in the test only
     tuned: tuple[str, ...] = ()  # arrays that the table also has at the tuned threshold
-    tuned_summary: Callable[[Arrays, Sequence[str]], dict[str, Any]] | None = None  # of these arrays
-    tuning: Tuning | None = None  # None: thresholds are not chosen by it
+    tuned_summary: Callable[[Arrays, Sequence[str]], dict[str, Any]] | None = None  # the summary of these arrays
+    tuning: Tuning | None = None  # None: it doesn't choose thresholds

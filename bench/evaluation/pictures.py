@@ -1,4 +1,4 @@
-"""Pictures of predictions: masks and overlays of `bench predict`, contact sheets of a data set, samples of a trial."""
+"""Draw images: masks and overlays of `bench predict`, contact sheets of a data set, samples of a trial."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -33,15 +33,15 @@ PALETTE = np.array(
 OPACITY = 0.6
 PROBABILITY_FORMS = ("npz", "png")
 SHEET_SIDE = 240  # pixels of the longer side of an image on a contact sheet
-SHEET_COLUMNS = 3  # pairs in a row
-SAMPLE_COUNT = 6  # images that each trial shows
-WORST_COUNT = 4  # and those it is worst at
+SHEET_COLUMNS = 3  # pairs in a row of a contact sheet
+SAMPLE_COUNT = 6  # sample images of each trial
+WORST_COUNT = 4  # images of each trial with the lowest scores
 _SHEET_GAP, _TEXT_HEIGHT, _STRIP_GAP = 6, 16, 4  # pixels
 _ADVICE = "Give another folder with --out."
 
 
 def overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Colour the classes over a grey picture: uint8 (H, W, 3) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
+    """Draw classes over a grey image: uint8 (H, W, 3) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
     grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
     colours = PALETTE[np.minimum(labels, 254) % len(PALETTE)]
     opacity = np.where((labels == 0) | (labels == IGNORE_INDEX), 0.0, OPACITY)[..., None]
@@ -56,7 +56,7 @@ def write_mask(path: Path, classes: np.ndarray) -> None:
 
 
 def write_overlay(path: Path, image: np.ndarray, classes: np.ndarray) -> None:
-    """Write the classes (H, W) in colour over the grey picture uint8 (H, W, 3), as PNG."""
+    """Write the classes (H, W) in colour over the grey image, uint8 (H, W, 3), as PNG."""
     _write_picture(path, Image.fromarray(overlay(image, classes)))
 
 
@@ -118,7 +118,7 @@ def write_samples(predictor: "Predictor", pack: Pack, indexes: np.ndarray, folde
 
 
 def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts: np.ndarray, folder: Path) -> None:
-    """Write up to four PNGs of the images with the lowest mean IoU of their own, the worst first.
+    """Write up to four PNGs of the images with the lowest per-image mean IoU, the lowest first.
 
     Args:
         indexes: of the split's images in the pack, (N,).

@@ -1,10 +1,10 @@
-"""A trained model as a function of pictures: logits at its evaluation size, probabilities at a picture's own size.
+"""Predict images with a trained model: logits at the evaluation size, probabilities at an image's own size.
 
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     for probabilities in predictor.probabilities(images):  # uint8 (H, W, 3) of any sizes
-        ...                                                # float32 (H, W, C) at the picture's own size
+        ...                                                # float32 (H, W, C) at the image's own size
 
-A model that was built for crops smaller than `image_size` sees overlapping tiles of its own size.
+A model that was built for crops smaller than `image_size` gets overlapping tiles of its own size.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,17 +17,17 @@ from keras import ops
 from bench.data import geometry
 from bench.training.engines.engine import InferenceEngine
 
-OVERLAP = 0.25  # of a tile's side, at least; so much of its border a convolution sees less of
+OVERLAP = 0.25  # of a tile's side at least, because convolutions have less context near the border
 
 
 class Predictor:
-    """Applies an engine's model to pictures of any size, `batch_size` at a time: the shape that is compiled.
+    """A predictor that applies an engine's model to images of any size, `batch_size` at a time, the compiled shape.
 
     Args:
-        engine: its model takes (B, h, w, 3); h and w are those of `image_size` or smaller.
-        image_size: height and width in pixels that pictures are resized to.
-        batch_size: pictures or tiles in one call of the model.
-        resize: the policy, see bench/data/geometry.py; "crop" has no way back to a picture's own size.
+        engine: its model takes (B, h, w, 3), where h and w are those of `image_size` or smaller.
+        image_size: height and width in pixels to which images are resized.
+        batch_size: images or tiles in one call of the model.
+        resize: the policy, see bench/data/geometry.py; "crop" can't be undone to an image's own size.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Predictor:
 
     @property
     def tiled(self) -> bool:
-        """Whether the model sees parts of a picture, not the whole."""
+        """True if the model gets tiles of an image, not the whole image."""
         return self._tile != self.image_size
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Classes, and for two classes the probability of class 1, at the evaluation size.
+        """Predict the classes and, for two classes, the probability of class 1, at the evaluation size.
 
         Args:
             images: uint8 (N, *image_size, 3).
@@ -60,9 +60,9 @@ class Predictor:
         return decide(self.logits(images))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Logits at the evaluation size: uint8 (N, *image_size, 3) to float32 (N, *image_size, C).
+        """Compute the logits at the evaluation size: uint8 (N, *image_size, 3) to float32 (N, *image_size, C).
 
-        Where tiles overlap their logits are averaged, by weights that fall towards each tile's border.
+        Where tiles overlap, their logits are averaged with weights that fall towards each tile's border.
         """
         if not self.tiled:
             parts = [np.asarray(ops.convert_to_numpy(self.engine.logits(batch))) for batch in self._batches(images)]
@@ -83,19 +83,19 @@ class Predictor:
         return total / weights
 
     def restore(self, logits: np.ndarray, original_size: tuple[int, int]) -> np.ndarray:
-        """Logits of one picture at its own size: float32 (*image_size, C) to (*original_size, C)."""
+        """Resize the logits of one image to its own size: float32 (*image_size, C) to (*original_size, C)."""
         return geometry.restore(logits, original_size, self.resize)
 
     def restored_classes(
         self, logits: np.ndarray, original_size: tuple[int, int], *, foreground: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`decide` on the logits of one picture at its own size; the same as `decide(restore(...))`, but faster."""
+        """Do the same as `decide(restore(...))` for the logits of one image, but faster."""
         if logits.shape[-1] == 2:  # scaling is linear: only the difference is scaled
             logits = logits[..., 1:] - logits[..., :1]
         return decide(self.restore(logits, original_size), foreground=foreground)
 
     def probabilities(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The probability of every class at each picture's own size, one picture after the other.
+        """Predict the probability of every class at each image's own size, one image after the other.
 
         Args:
             images: uint8 (H, W, 3), of any sizes; `batch_size` of them are read ahead.
@@ -113,7 +113,7 @@ class Predictor:
         return tuple(slice(start, start + side) for start, side in zip(place, self._tile, strict=True))
 
     def _batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Parts of `batch_size`, the last one padded with black."""
+        """Yield the images in batches of `batch_size`, the last one padded with black images."""
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
@@ -121,10 +121,10 @@ class Predictor:
 
 
 def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Classes uint8 (...) and, for two classes, the probability of class 1, else an empty array.
+    """Return the classes, uint8 (...), and the probability of class 1 if there are two classes, else an empty array.
 
     Args:
-        logits: float32 (..., C), or (..., 1): that of class 1 less that of class 0.
+        logits: float32 (..., C), or (..., 1): the logit of class 1 minus that of class 0.
         foreground: False: the probability is not needed, and the array is empty.
     """
     nothing = np.zeros(0, np.float32)
@@ -135,25 +135,25 @@ def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, 
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), float32, without overflow."""
+    """Compute 1 / (1 + exp(-x)), float32, without overflow."""
     return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis, float32."""
+    """Compute probabilities over the last axis, float32."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _starts(side: int, tile: int) -> list[int]:
-    """Where the tiles of one axis begin: evenly, the first at 0 and the last at the end."""
+    """List the starts of the tiles along one axis: evenly spaced, so that the last tile ends at the image's end."""
     step = max(1, int(tile * (1 - OVERLAP)))
     count = 1 + -(-(side - tile) // step)
     return [round(start) for start in np.linspace(0, side - tile, count)]
 
 
 def _window(tile: tuple[int, ...]) -> np.ndarray:
-    """Weights of a tile's pixels, float32 (h, w): the product of the distances to the nearest borders."""
+    """Make the weights of a tile's pixels, float32 (h, w): the product of the distances to the nearest borders."""
     rows, columns = (np.minimum(np.arange(1, side + 1), np.arange(side, 0, -1)) for side in tile)
     return np.outer(rows, columns).astype(np.float32)
 

@@ -29,7 +29,7 @@ def dice(counts: Counts) -> Scores:
 
 
 def f2(counts: Counts) -> Scores:
-    """Compute F2, which weighs a miss more than a false alarm, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
+    """Compute F2, which weights misses more than false alarms, 5 tp / (5 tp + fp + 4 fn): (..., 3) -> (...)."""
     tp, fp, fn = np.moveaxis(counts, -1, 0)
     return ratio(5 * tp, 5 * tp + fp + 4 * fn)
 
@@ -75,9 +75,9 @@ def mean_per_image(scores: Scores) -> float | None:
 
 
 def majority_class_mean_iou(counts: Counts) -> float | None:
-    """Compute the mean IoU of predicting the commonest class everywhere: what a model must beat.
+    """Compute the mean IoU of predicting the most frequent class everywhere, which a model must exceed.
 
-    That class has the IoU of its share of the pixels, the others in the labels 0.
+    The IoU of that class is its share of the pixels; that of the other classes in the labels is 0.
     """
     pixels = counts[..., 0].sum(axis=0) + counts[..., 2].sum(axis=0)  # tp + fn: pixels by label
     if not pixels.any():

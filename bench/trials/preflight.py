@@ -84,7 +84,7 @@ def _lack(spec: ArchitectureSpec) -> str:
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:
-    """Do as `summaries` for one model, and `stages` (name, stride, channels, layers, params); BenchError if it fails."""
+    """Do as `summaries` for one model, with `stages` (name, stride, channels, layers, params) or raise BenchError."""
     return _only(_answers("diagram", [config]))
 
 

@@ -1,4 +1,4 @@
-"""Published recipes as files for `bench run --config NAME`; the head of each file says what was published."""
+"""The presets for `bench run --config NAME`: published recipes, whose files begin with the published results."""
 
 from pathlib import Path
 
