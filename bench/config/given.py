@@ -68,7 +68,9 @@ def hint_for(name: str) -> str | None:
     """Say what to write for a name that is no option but a parameter of data sets or architectures; None for others."""
     name = name.removeprefix("--").replace("-", "_")
     if name in BY_NAME and BY_NAME[name].internal:
-        return f"'{name}' is no option: use `bench speed` to measure speed only, or `bench run` to train."
+        return (
+            f"'{name}' is no option: `bench speed`, also with --config FILE, measures speed only; `bench run` trains."
+        )
     for option, registry in (("dataset-param", catalog.datasets()), ("param", catalog.architectures())):
         having = [spec.name for spec in registry if name in {param.name for param in spec.params}]
         if having:

@@ -1,7 +1,7 @@
-"""Measure energy by the GPU's own counter: the joules of 10 seconds of work or more, and the idle power.
+"""Measure energy with the GPU's own counter: the joules of at least 10 seconds of work, and the idle power.
 
 NVML's counter (nvmlDeviceGetTotalEnergyConsumption, millijoules since the driver was loaded; Volta and later) covers
-the whole board, idle power included, and moves on about every 100 ms: hence the 10 seconds.
+the whole board, idle power included. It is updated about every 100 ms, hence the 10 seconds.
 """
 
 import time
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bench.profiling.gpu import Nvml, Unreadable
 
-SECONDS = 10.0  # of work at least
+SECONDS = 10.0  # the least time of work
 METHOD = "NVML total energy"
 NOT_MEASURED = "not measured: "
 
@@ -20,27 +20,27 @@ NOT_MEASURED = "not measured: "
 class Window:
     """A period of work whose energy is measured; `images` counts the images processed in it."""
 
-    open: bool  # whether anything is measured at all
+    open: bool  # whether energy is measured at all
     images: int = 0
     started: float = field(default_factory=lambda: time.perf_counter())
 
     @property
     def seconds(self) -> float:
-        """The seconds since it began."""
+        """The seconds since the period began."""
         return time.perf_counter() - self.started
 
     @property
     def short(self) -> bool:
-        """Whether more work is needed for a figure."""
+        """True if more work is needed before the energy can be measured."""
         return self.open and self.seconds < SECONDS
 
 
 class EnergyMeter:
-    """The joules by NVML, or the reason why there are none.
+    """A meter of joules by NVML, or of the reason why there are none.
 
     Args:
-        nvml: None where the trial computes on a CPU or NVML can't be had.
-        reason: why it is None.
+        nvml: None if the trial runs on a CPU or NVML isn't available.
+        reason: the reason why `nvml` is None.
     """
 
     def __init__(self, nvml: Nvml | None, reason: str = ""):
@@ -50,7 +50,7 @@ class EnergyMeter:
 
     @contextmanager
     def window(self, name: str) -> Iterator[Window]:
-        """Measure what is done inside as joules per 1,000 `images`, under `name`."""
+        """Measure the work inside in joules per 1,000 `images`, under `name`."""
         before = self._counter()
         window = Window(open=before is not None)
         yield window

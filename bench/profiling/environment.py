@@ -1,4 +1,4 @@
-"""The machine, the versions and the code that a number was measured with."""
+"""The machine, the versions and the code with which a number was measured."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ PACKAGES = (
     *(library for backend in TABLE.values() for library in backend.libraries),
     *("numpy", "pillow"),
 )
-VARIABLES = (  # that change results, speed or memory; none that names a folder
+VARIABLES = (  # those that change results, speed or memory, without any that name a folder
     *("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_MAX_CONNECTIONS"),
     *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
     *("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "XLA_FLAGS", "XLA_PYTHON_CLIENT_PREALLOCATE"),
@@ -38,7 +38,7 @@ def expected_device() -> str:
 
 
 def actual_device(runtime: Runtime) -> str:
-    """The device that the backend computes on."""
+    """Return the name of the device on which the backend runs."""
     return expected_device() if runtime.uses_gpu() else cpu_device()
 
 
@@ -61,10 +61,10 @@ def environment(runtime: Runtime) -> dict[str, Any]:
 
 
 def host_environment(*, gpu: bool) -> dict[str, Any]:
-    """Collect the same without asking a backend; every value can be written as JSON.
+    """Collect the same as `environment`, but without asking a backend; JSON can hold every value.
 
     Args:
-        gpu: whether the trial computes on a GPU.
+        gpu: whether the trial runs on a GPU.
     """
     return {
         "cpu": _cpu_model(),

@@ -1,8 +1,8 @@
 """Count the cost of a forward pass, layer by layer: operations and output elements, from the layers' shapes.
 
-FLOP = 2 x MAC of convolutions (plain, depthwise, separable, transposed), dense layers and products of two feature maps
-(attention); biases, normalisations, activations, pooling and resizing are left out, as in published counts. Published
-"GFLOPs" are mostly MACs: half of these. A training step takes about three times a forward pass.
+The FLOP are 2 x MAC of convolutions (plain, depthwise, separable, transposed), dense layers and products of two feature
+maps (attention). As in published counts, biases, normalisations, activations, pooling and resizing are left out. Most
+published "GFLOPs" are MACs, half of these. A training step needs about three times the FLOP of a forward pass.
 """
 
 import math
@@ -22,14 +22,14 @@ _PRODUCTS = ("Matmul", "Einsum", "DotProductAttention")  # keras.ops does not ex
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer of a model, all its calls together."""
+    """The cost of one layer of a model, all its calls together."""
 
     name: str
-    type: str  # of the layer's class
-    shape: tuple[int | None, ...]  # of its output (of the last call, the first one of several), without the batch
+    type: str  # the name of its class
+    shape: tuple[int | None, ...]  # of the last call's output (the first one of several), without the batch
     params: int
-    flops: int  # of one image
-    activations: int  # elements of its outputs for one image; of a model or layer made of layers, of all of theirs
+    flops: int  # per image
+    activations: int  # elements of its outputs per image; if it is made of layers, of the outputs of all of them
 
 
 def forward_flops(model: keras.Model) -> int:
@@ -47,7 +47,7 @@ def costs_if_known(model: keras.Model) -> list[LayerCost]:
 
 
 def layer_costs(model: keras.Model) -> list[LayerCost]:
-    """The layers that lead to a functional model's outputs, in its order; the inputs themselves are left out."""
+    """Count the layers that lead to a functional model's outputs, in its order; the inputs are left out."""
     found: dict[str, LayerCost] = {}
     for node in _nodes(model):
         cost = _cost(node)
@@ -59,7 +59,7 @@ def layer_costs(model: keras.Model) -> list[LayerCost]:
 
 
 def _nodes(model: keras.Model) -> Iterator[Any]:
-    """The calls of the model's operations, from the inputs on."""
+    """Yield the calls of the model's operations, from the inputs on."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         yield from (node for node in model._nodes_by_depth[depth] if not node.is_input)
 
@@ -144,7 +144,7 @@ def _einsum(equation: str, shapes: Sequence[tuple[int, ...]]) -> int:
 
 
 def _attention(layer: layers.MultiHeadAttention, node: Any) -> tuple[int, int]:
-    """Count multiplications and elements of Keras's attention, whose own parts don't know their sizes."""
+    """Count multiplications and elements of Keras's attention, whose parts don't know their own sizes."""
     query, value = (tuple(tensor.shape[1:]) for tensor in node.input_tensors[:2])
     channels = node.input_tensors[-1].shape[-1]  # of the keys, where they are not the values
     after = node.output_tensors[0].shape[-1]

@@ -1,7 +1,7 @@
-"""Ask NVIDIA's management library (NVML) about the GPU of this process; any answer may be missing.
+"""Ask NVIDIA's management library (NVML) about this process's GPU; any answer may be missing.
 
-The library comes with the driver, its Python side with the package nvidia-ml-py (`pip install 'segbench[gpu]'`). What
-can't be read is an `Unreadable` with the reason, never another exception: a GPU may vanish while a trial runs.
+The library comes with the driver, its Python bindings with the package nvidia-ml-py (`pip install 'segbench[gpu]'`). A
+value that can't be read raises `Unreadable` with the reason and never another error: a GPU may vanish during a trial.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 NOT_INSTALLED = "nvidia-ml-py is not installed (pip install 'segbench[gpu]')"
 UNKNOWN_GPU = "NVIDIA GPU of unknown model (nvidia-ml-py is not installed)"
-_REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
+_REASONS = {  # bits of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEventReason*
     0x1: "idle",
     0x2: "application clocks setting",
     0x4: "power cap",
@@ -25,18 +25,18 @@ _REASONS = {  # of nvmlDeviceGetCurrentClocksEventReasons; nvml.h, nvmlClocksEve
     0x100: "display clock setting",
 }
 _SM_CLOCK, _MEMORY_CLOCK, _GPU_TEMPERATURE = 1, 2, 0  # nvml.h: NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU
-_DRIVER = Path("/proc/driver/nvidia/version")  # there where the kernel's part of the driver is loaded
-_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
+_DRIVER = Path("/proc/driver/nvidia/version")  # exists if the driver's kernel module is loaded
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # Linux's PROC_PID_INIT_INO
 
 
 class Unreadable(Exception):
-    """An error: NVML gives no answer, for this reason."""
+    """NVML gives no answer, for the reason in the error's text."""
 
 
 def gpu_name() -> str | None:
-    """The name of the first GPU that this process may use; None without one.
+    """Return the name of the first GPU that this process may use; None without one.
 
-    Where a driver is loaded but the package is missing, a text that says so: a GPU must not pass for the CPU.
+    If a driver is loaded but the package is missing, return a text that says so: a GPU must not be taken for the CPU.
     """
     if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1"):
         return None
@@ -55,7 +55,7 @@ def driver_version() -> str | None:
 
 
 class Nvml:
-    """Open NVML with the first GPU in CUDA_VISIBLE_DEVICES; raise Unreadable if there is none."""
+    """An open NVML with the first GPU in CUDA_VISIBLE_DEVICES; raises Unreadable if there is none."""
 
     def __init__(self) -> None:
         self.library = _library()
@@ -86,7 +86,7 @@ def _ask(library: ModuleType, question: Callable[[], Value]) -> Value:
 
 
 def _handle(library: ModuleType) -> Any:
-    """Find the GPU by UUID (of a GPU or of a MIG part of one) or index, as CUDA_VISIBLE_DEVICES names it."""
+    """Find the GPU by its UUID (that of a GPU or of a MIG instance) or index, as CUDA_VISIBLE_DEVICES names it."""
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     if first.startswith(("GPU-", "MIG-")):
         return library.nvmlDeviceGetHandleByUUID(first)
@@ -96,7 +96,7 @@ def _handle(library: ModuleType) -> Any:
 def device_state(nvml: Nvml) -> dict[str, Any]:
     """Read clocks (MHz), watts, degrees Celsius, throttle reasons and the number of other processes on the GPU.
 
-    What can't be read is left out, and `problem` says why.
+    Values that can't be read are left out, and `problem` says why.
     """
     state: dict[str, Any] = {}
     readers: dict[str, Callable[[], Any]] = {
@@ -116,10 +116,10 @@ def device_state(nvml: Nvml) -> dict[str, Any]:
 
 
 def _reasons(nvml: Nvml) -> list[str]:
-    """Say in words why the clocks are lowered; an unknown bit becomes its number."""
+    """List in words why the clocks are lowered; an unknown bit becomes its number."""
     try:
         bits = nvml.read("nvmlDeviceGetCurrentClocksEventReasons")
-    except Unreadable:  # an older package or driver has it under its old name
+    except Unreadable:  # an older package or driver only knows the old name
         bits = nvml.read("nvmlDeviceGetCurrentClocksThrottleReasons")
     return [_REASONS.get(1 << place, hex(1 << place)) for place in range(bits.bit_length()) if bits >> place & 1]
 
@@ -127,8 +127,8 @@ def _reasons(nvml: Nvml) -> list[str]:
 def _others(nvml: Nvml) -> int:
     """Count the other processes on the GPU.
 
-    In a container NVML may name processes by numbers of the host, so that ours can't be recognised: one is then taken
-    to be ours, since this is asked once the backend holds the GPU.
+    In a container NVML may name processes by the host's process ids, so that this process can't be recognised. One of
+    them is then taken to be this process, because the backend already uses the GPU.
     """
     numbers = [process.pid for process in nvml.read("nvmlDeviceGetComputeRunningProcesses")]
     others = [number for number in numbers if number != os.getpid()]

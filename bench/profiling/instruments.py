@@ -1,4 +1,4 @@
-"""Everything that measures a trial besides the clock: memory by phase, energy, the device's state."""
+"""The instruments of a trial besides the clock: memory by phase, energy, the device's state."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from bench.profiling.runtime import Runtime
 
 
 class Instruments:
-    """The instruments of a trial; make them before it uses the device: the power drawn then is the idle power.
+    """The instruments of a trial; make them before it uses the device, because the power drawn then is the idle power.
 
     Args:
         runtime: the trial's backend.
@@ -26,12 +26,12 @@ class Instruments:
                 reason = str(error)
         self.memory = MemoryMeter(runtime.memory_gauge())
         self.energy = EnergyMeter(self._nvml, "" if self._nvml else reason)
-        self.peaks: dict[str, Any] = {}  # of the device, where they were measured
+        self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured
         self._states: dict[str, dict[str, Any]] = {}
 
     @property
     def reads_gpu(self) -> bool:
-        """Whether there is a GPU whose state can be read."""
+        """True if there is a GPU whose state can be read."""
         return self._nvml is not None
 
     def note_state(self, when: str) -> None:
@@ -40,5 +40,5 @@ class Instruments:
             self._states[when] = device_state(self._nvml)
 
     def environment(self) -> dict[str, dict[str, Any]]:
-        """Return the part of a record's `environment` that is known here: the noted states and the device's peaks."""
+        """Return the instruments' part of a record's `environment`: the noted states and the device's peaks."""
         return {**self._states, **({"peaks": self.peaks} if self.peaks else {})}

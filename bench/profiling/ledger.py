@@ -1,4 +1,4 @@
-"""Account for a trial's seconds: every moment belongs to exactly one phase."""
+"""Account for a trial's seconds, each of which belongs to exactly one phase."""
 
 import time
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save",
 
 
 class Ledger:
-    """The seconds of each phase since a trial was started; unclaimed time is `other`.
+    """The seconds of each phase since a trial was started; time outside all phases is `other`.
 
     Args:
-        started: Unix time at which the runner started the trial; what has passed since is `startup`.
+        started: the Unix time at which the runner started the trial; the time since then is `startup`.
     """
 
     def __init__(self, started: float):

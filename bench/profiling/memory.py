@@ -1,7 +1,7 @@
-"""Measure peak memory, in total and by phase: of the backend's allocator on a GPU, else of the resident set.
+"""Measure peak memory, in total and by phase: that of the backend's allocator on a GPU, else of the resident set.
 
-A resident set never falls back to what a phase alone would need: libraries, and what an allocator keeps, are in it. The
-gauges of the backends' allocators stand beside their engines, in bench/training/engines/.
+A resident set never falls to what a phase alone needs, because it includes libraries and the memory that an allocator
+keeps. The gauges of the backends' allocators are beside their engines, in bench/training/engines/.
 """
 
 import resource
@@ -23,7 +23,7 @@ class Gauge(ABC):
     """A gauge of the peak memory of a period of work, in bytes."""
 
     method: str
-    limits = ""  # why the peak of a stretch may not be known
+    limits = ""  # the reason why the peak of a period may be unknown
 
     @abstractmethod
     def start(self) -> None:
@@ -46,7 +46,7 @@ class MemoryMeter:
     """The peaks of a trial's phases.
 
     Args:
-        gauge: of the backend's allocator; None for the process's resident set.
+        gauge: the gauge of the backend's allocator; None for the process's resident set.
     """
 
     def __init__(self, gauge: Gauge | None = None):
@@ -56,7 +56,7 @@ class MemoryMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note the peak of the work inside, under one of PHASES; a phase that comes again keeps the greater peak."""
+        """Note the peak of the work inside under one of PHASES; a repeated phase keeps the greater peak."""
         self._gauge.start()
         peak = None
         try:
@@ -66,22 +66,22 @@ class MemoryMeter:
             self._peaks[name] = max(filter(None, (peak, self._peaks.get(name))), default=None)
 
     def plan(self, name: str, size: int | None) -> None:
-        """Note what the phase's program needs beyond the memory held at rest now; used if no peak is known.
+        """Note the memory that the phase's program needs beyond what is held now; it is used if no peak is known.
 
         Args:
-            size: bytes, or None where that isn't known either.
+            size: bytes; None if that isn't known either.
         """
         if self._peaks.get(name) is None and size is not None:
             self._planned[name] = self._gauge.held() + size
 
     def summary(self) -> dict[str, object]:
-        """The `memory` of a record, in MiB."""
+        """Return the `memory` of a record, in MiB."""
         peaks = {**self._peaks, **self._planned}
         unknown = [name for name in self._peaks if peaks[name] is None]
         notes = [f"{name}: what was held at rest and XLA's plan; {self._gauge.limits}" for name in self._planned]
         notes += [f"{name}: at most the peak of what came before; {self._gauge.limits}" for name in unknown]
         return {
-            # Linux keeps the resident set's highest mark less exactly than its present value.
+            # Linux counts the resident set's peak less exactly than its current value.
             "peak_memory_mib": _mib(max(self._gauge.overall(), *filter(None, self._peaks.values()), 0)),
             "method": self._gauge.method,
             **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
@@ -121,7 +121,7 @@ class ResidentSet(Gauge):
 
 
 def _peak_resident() -> int:
-    """Return the peak in bytes. `ru_maxrss` survives exec, so a child would report its parent's: ask /proc on Linux."""
+    """Return the peak in bytes, from /proc on Linux, where a child's `ru_maxrss` begins at that of its parent."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -162,8 +162,8 @@ class Resettable(Gauge):
 class OnlyRising(Gauge):
     """An allocator whose peak can't be reset.
 
-    Where a phase doesn't go beyond everything before it, its figure is what was held at rest and the compiler's own
-    plan of the program.
+    If a phase doesn't exceed the peak before it, its memory is what was held plus the compiler's own plan of the
+    program.
     """
 
     method = "device allocator"

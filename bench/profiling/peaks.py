@@ -1,9 +1,9 @@
-"""Measure the device's peaks by matrix products and a copy, and the share of them that a model uses (MFU).
+"""Measure the device's peaks with matrix products and a copy, and compute the share that a model reaches (MFU).
 
-Measured once for a device, backend, its version and the environment variables that matter, and kept in the cache
-folder: datasheets promise more than any program gets (bfloat16 on an H200: 989 TFLOP/s there, about 790 measured). A
-machine that is busy then gives too little, so it is measured again by a model that does better, or once the machine is
-far less busy; the greater figure stays.
+Peaks are measured once for each device, backend, version and set of environment variables that matter, and kept in the
+cache folder. Datasheets promise more than any program reaches (bfloat16 on an H200: 989 TFLOP/s promised, about 790
+measured). On a busy machine the measured peaks are too low. They are measured again when a model exceeds them or when
+the machine is far less busy, and the greater value is kept.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ from bench.profiling.timing import seconds_of, seconds_since
 
 METHOD = "best of square matrix products of 512 to 8192; x + 1 over up to 256 MiB, read and written"
 SIZES = (512, 1024, 2048, 4096, 8192)
-LONGEST_SECONDS = 0.05  # of one call; a CPU needs no larger ones
-SECONDS = 1.0  # after which no larger size is tried
-BATCH_SECONDS = 0.02  # of products that are awaited together
+LONGEST_SECONDS = 0.05  # of one call; no larger size is tried after it, which spares CPUs
+SECONDS = 1.0  # of all calls; no larger size is tried after it
+BATCH_SECONDS = 0.02  # length of a batch of calls that are awaited together
 DTYPES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}  # precision: peak
-BUSY = 1.5  # load a core, this process included, above which figures are doubted once it has halved
-TRAINING = 3  # forward passes that a training step is worth
+BUSY = 1.5  # load per core, this process included; peaks above it are measured again once the load has halved
+TRAINING = 3  # a training step counts as so many forward passes
 
 
 def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool = False) -> dict[str, Any]:
     """Return `matmul_tflops` by dtype, `copy_gb_per_s`, `load` and `method`, from the cache if measured before.
 
     Args:
-        precision: whose dtype is measured beside float32 and bfloat16.
-        again: measure them all the same; the greater of old and new stays.
+        precision: its dtype is measured in addition to float32 and bfloat16.
+        again: measure even if the cache has peaks; the greater of the old and new values is kept.
     """
     dtypes = dict.fromkeys(("float32", "bfloat16", DTYPES[precision]))
     packages = {
@@ -78,7 +78,7 @@ def shares(
     """Compute `train_mfu` and `inference_mfu`: operations per second over the measured peak; none if a part is unknown.
 
     Args:
-        gflops: of a forward pass of one image.
+        gflops: those of a forward pass of one image.
     """
     peak = peaks["matmul_tflops"][DTYPES[precision]]
     work = {"train_mfu": ("train_images_per_second", TRAINING), "inference_mfu": ("inference_images_per_second", 1)}
@@ -102,12 +102,12 @@ def _matmul(runtime: Runtime, dtype: str) -> float:
 
 
 def _random_matrix(size: int) -> np.ndarray:
-    """Make a float32 matrix whose powers keep its size; a GPU at its power limit is faster with equal numbers."""
+    """Make a random float32 matrix whose powers stay bounded; equal numbers would flatter a GPU at its power limit."""
     return np.random.default_rng(0).standard_normal((size, size), np.float32) / np.float32(np.sqrt(size))
 
 
 def _copy(runtime: Runtime) -> float:
-    """Measure bytes/s read and written for the largest array that is tried; a small one stays in a cache."""
+    """Measure the bytes/s that are read and written with the largest array tried; a small one would fit in a cache."""
     function, started = runtime.compile(lambda x: x + 1), time.perf_counter()
     for side in (2048, 4096, 8192):
         seconds = _fastest(function, keras.ops.zeros((side, side), "float32"))
@@ -118,7 +118,7 @@ def _copy(runtime: Runtime) -> float:
 
 
 def _fastest(function: Callable[[Any], Any], start: Any) -> float:
-    """Time a call that takes what the previous one returned, in seconds; best of three batches of calls."""
+    """Time calls that each take the previous result; return the seconds of one call in the fastest of three batches."""
 
     def run(count: int) -> None:
         value = start

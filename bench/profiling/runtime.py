@@ -1,4 +1,4 @@
-"""What a backend can be asked besides its steps: devices, memory, libraries, TF32, compiler and profiler."""
+"""The questions to a backend besides its steps: devices, memory, libraries, TF32, compiler and profiler."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ from bench.profiling.memory import Gauge
 
 
 class Runtime(ABC):
-    """An imported backend and the device that it computes on; bench/training/engines/ has one for each backend."""
+    """An imported backend and its device; bench/training/engines/ has a class for each backend."""
 
-    name: str  # of the backend
+    name: str  # the backend's
 
     @abstractmethod
     def devices(self) -> Sequence[str]:
@@ -20,11 +20,11 @@ class Runtime(ABC):
 
     @abstractmethod
     def uses_gpu(self) -> bool:
-        """Whether it computes on a GPU."""
+        """Return whether the backend runs on a GPU."""
 
     @abstractmethod
     def memory_gauge(self) -> Gauge | None:
-        """The gauge of its allocator; None where the process's resident set is what counts, as on a CPU."""
+        """Return the gauge of its allocator; None if the process's resident set counts, as on a CPU."""
 
     @abstractmethod
     def gpu_libraries(self) -> dict[str, str | None]:
@@ -32,15 +32,15 @@ class Runtime(ABC):
 
     @abstractmethod
     def allows_tf32(self) -> bool:
-        """Whether float32 may be computed as TF32 on a GPU, as it is set now."""
+        """Return whether float32 may be computed as TF32 on a GPU with the current settings."""
 
     @abstractmethod
     def turn_off_tf32(self) -> None:
-        """Compute float32 as float32 from now on, so that it means the same on every backend."""
+        """Make float32 be computed as float32 from now on, so that it means the same on every backend."""
 
     @abstractmethod
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as the backend usually runs one: by XLA, as a graph, or as it is."""
+        """Return the function as the backend usually runs it: compiled by XLA, as a graph, or as it is."""
 
     @abstractmethod
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""Time work: warmed up, awaited, medians over blocks; rates, latencies and the sweep over batch sizes."""
+"""Time work after a warm-up, awaiting its results: rates, latencies and the sweep over batch sizes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,25 +11,25 @@ import numpy as np
 from bench.core.errors import BenchError
 from bench.core.failures import is_out_of_memory, reason_of
 
-SECONDS = 5.0  # of measuring, for each figure
-ENOUGH_SECONDS = 1 / 3  # for calls of a millisecond
-MAX_CALLS = 100
-ENOUGH_GAIN = 1.05  # of one batch size over the last, for a larger one to be tried
-LARGEST_BATCH = 1024
+SECONDS = 5.0  # the longest time of one measurement
+ENOUGH_SECONDS = 1 / 3  # the least time of a measurement with short calls
+MAX_CALLS = 100  # in a measurement of latency
+ENOUGH_GAIN = 1.05  # a larger batch is tried if one is that much faster than the one before
+LARGEST_BATCH = 1024  # in the sweep
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The length of a measurement of a steady rate: a least number of steps, unless they take too long."""
+    """The length of a measurement of a steady rate: a minimum number of steps, unless they take too long."""
 
     warm_up_steps: int = 20
-    warm_up_seconds: float = 5.0  # a GPU warms up at least so long, a CPU at most
+    warm_up_seconds: float = 5.0  # a GPU warms up at least that long, a CPU at most that long
     steps: int = 100
     blocks: int = 10
-    seconds: float = 30.0  # after which fewer steps are enough, but no fewer blocks than `least_blocks`
+    seconds: float = 30.0  # after that time fewer steps are enough, but never fewer blocks than `least_blocks`
     least_blocks: int = 3
     block_seconds: float = 0.5
-    sweep_seconds: float = 120.0  # after which no larger batch is tried, compiling included
+    sweep_seconds: float = 120.0  # after that time, compilation included, no larger batch is tried
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Blocks:
     seconds: tuple[float, ...]
 
     def rates(self, batch_size: int) -> list[float]:
-        """The images/s of each block."""
+        """Return the images/s of each block."""
         return [self.steps * batch_size / seconds for seconds in self.seconds]
 
 
@@ -60,7 +60,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 
 
 def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
-    """Return median and interquartile range of the blocks' rates; the first block warms up and is left out."""
+    """Return the median and the interquartile range of the blocks' rates; the first block is a warm-up and left out."""
     rates = rates[1:] or rates
     if not rates:
         return None, None
@@ -71,7 +71,7 @@ def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
 
 
 def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: int = 5) -> tuple[float, float, float]:
-    """Time two ways of doing the same work in turn, so that the machine's drift falls on both.
+    """Time two ways of doing the same work in turn, so that the machine's drift affects both alike.
 
     Returns:
         Median seconds of `bare`, of `through`, and the median of bare / through pair by pair.
@@ -87,7 +87,7 @@ def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: 
 
 
 def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
-    """Measure an awaited call in milliseconds: p50, p95 and p99 of up to 100 calls or 5 seconds, at least 10."""
+    """Measure an awaited call in milliseconds: p50, p95 and p99 of 100 calls or 5 seconds, but at least 10 calls."""
     for _ in range(warm_up):
         call()
     times: list[float] = []
@@ -98,9 +98,9 @@ def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
 
 
 def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
-    """Measure the median images/s of an awaited call that handles `images` images, after a warm-up.
+    """Measure the median images/s of an awaited call that processes `images` images, after a warm-up.
 
-    At least 20 calls and a third of a second, but no more than 5 seconds, and at least 3 calls.
+    It makes at least 20 calls for at least a third of a second, but stops after 5 seconds if there are 3 calls.
     """
     for _ in range(warm_up):
         call()
@@ -116,9 +116,9 @@ def steady(
     """Time blocks of steps once they are steady.
 
     Args:
-        run: takes so many steps and awaits the last; has compiled already.
-        gpu: whether the device is a GPU, which also needs some seconds of load until its clocks are steady.
-        on_block: called after each block, off the clock.
+        run: takes a number of steps and awaits the last one; it has been compiled already.
+        gpu: whether the device is a GPU, whose clocks need some seconds of load until they are steady.
+        on_block: called after each block; its time is not counted.
     """
     per_step = _warm_up(run, effort, gpu)
     steps = int(np.clip(effort.block_seconds / per_step, 1, 1000))
@@ -130,7 +130,7 @@ def steady(
 
 
 def _warm_up(run: Callable[[int], None], effort: Effort, gpu: bool) -> float:
-    """Estimate the seconds of a step by the fastest piece of the warm-up."""
+    """Warm up and return the seconds of a step in the fastest pair of steps."""
     pieces: list[float] = []
     while True:
         pieces.append(seconds_of(lambda: run(2)))
@@ -155,13 +155,13 @@ def inference_sweep(
     """Measure images/s at batch sizes 1, 2, 4, ... until one gains less than 5 %, memory ends, or the limit is reached.
 
     Args:
-        predict: a batch size -> an awaited call on a resident batch of that size.
-        on_point: called with what has been measured, before a larger batch is tried.
+        predict: maps a batch size to an awaited call on a resident batch of that size.
+        on_point: called with the results so far before a larger batch is tried.
 
     Returns:
-        Batch sizes with their images/s, and why it ended: "gain below 5 %", "out of memory", "limit" (the largest), the
-        seconds that were over ("120 s"), or the error that a batch size led to (kernels have limits of their own); what
-        fails with one image is thrown.
+        Batch sizes with their images/s, and the reason for the end: "gain below 5 %", "out of memory", "limit" (the
+        largest size), the time limit ("120 s"), or the error that a batch size caused (kernels have limits of their
+        own). An error with one image is raised.
     """
     points: list[tuple[int, float]] = []
     spent = 0.0

@@ -1,4 +1,4 @@
-"""Write a profiler's trace of some training steps, for TensorBoard with its profile plug-in."""
+"""Write a profiler trace of some training steps, for TensorBoard with its profile plug-in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,10 @@ STEPS = 5
 
 
 def write_trace(runtime: Runtime, step: Callable[[], Any], folder: Path) -> str:
-    """Trace STEPS steps with the backend's own profiler; return nothing, or one line that says why there is no trace.
+    """Trace STEPS steps with the backend's own profiler; return an empty text, or a line that says why it failed.
 
     Args:
-        step: one awaited training step, which has run before: compiling is not traced.
+        step: one awaited training step that has run before, so that compilation is not traced.
     """
     try:
         folder.mkdir(exist_ok=True)
@@ -22,7 +22,7 @@ def write_trace(runtime: Runtime, step: Callable[[], Any], folder: Path) -> str:
             for number in range(STEPS):
                 with runtime.mark_step(number):
                     step()
-    except Exception as error:  # noqa: BLE001 - no trial is lost for its trace, whatever the profiler throws
+    except Exception as error:  # noqa: BLE001 - whatever the profiler raises, it must not lose the trial
         reason = str(error).strip() or type(error).__name__
         return f"The trace was not written: {reason.splitlines()[0]}"
     return "" if any(path.is_file() for path in folder.rglob("*")) else "The trace was not written: it is empty."
