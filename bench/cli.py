@@ -65,7 +65,7 @@ class _Commands(TyperGroup):
 
 
 def _hint(error: Any) -> str | None:
-    """What to write for an option that there is not, where it is a parameter of a data set or architecture."""
+    """Suggest what to write for an unknown option that is a parameter of a data set or architecture."""
     from bench.config.given import hint_for
 
     name = getattr(error, "option_name", None)  # of an unknown option only

@@ -1,4 +1,4 @@
-"""From the per-image table to the metrics of a record: all of them, without a model or a picture."""
+"""Compute all metrics of a record from the per-image table, without a model or an image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

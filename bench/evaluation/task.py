@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # it imports keras, and the parent process does not
 
 @dataclass(frozen=True)
 class Task:
-    """How a data set is scored.
+    """The rules by which a data set is scored.
 
     Args:
         own: names of the metrics that the data set names; BenchError where they don't suit it.

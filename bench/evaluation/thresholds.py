@@ -1,4 +1,4 @@
-"""From probabilities to a mask: the threshold and the smallest object, given, or chosen on the validation split."""
+"""Turn probabilities into a mask: the threshold and the smallest object are given, or tuned on validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MOST_IMAGES = 2000  # of the validation split, evenly spaced
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """How probabilities become classes; of more than two classes the most probable one is taken."""
+    """The rule that turns probabilities into classes; of more than two classes, the most probable one is taken."""
 
     threshold: float = 0.5  # the probability of class 1 must be greater
     min_area: int = 0  # pixels; smaller 8-connected objects of class 1 become background
