@@ -186,7 +186,7 @@ def test_weights_that_can_not_be_started_from_are_one_line(trained, changes, mes
 def test_a_bad_start_is_said_before_anything_is_written(tmp_path, trained):
     with pytest.raises(BenchError, match="There is no run 'zzz'"):
         trials(trained, [0], init_from="zzz")
-    with pytest.raises(BenchError, match="no results folder"):
+    with pytest.raises(BenchError, match="isn't a results folder"):
         trials(tmp_path / "new", [0], init_from="zzz")
     assert not (tmp_path / "new").exists()
 
@@ -202,7 +202,7 @@ def test_a_run_is_found_by_its_id_how_it_begins_or_its_path(trained):
         find_run(str(trained), trained)
     ResultsFolder(trained).running_folder("later_shapes_s0_key_dev").mkdir()
     claim = ResultsFolder(trained).claim("later_shapes_s0_key_dev")
-    with claim.acquire(), pytest.raises(BenchError, match="has not ended yet"):
+    with claim.acquire(), pytest.raises(BenchError, match="hasn't ended yet"):
         find_run("later", trained)
 
 
