@@ -47,7 +47,7 @@ def test_doctor_says_which_outside_packages_are_there(monkeypatch):
     monkeypatch.setattr(doctor_facts, "installed", lambda name: False)
     lines = doctor_facts.outside_packages()
     assert lines["keras-hub"] == (
-        "not installed, for kerashub_deeplab_v3 and kerashub_segformer: pip install 'segbench[keras-hub]'"
+        "not installed, needed by kerashub_deeplab_v3 and kerashub_segformer: pip install 'segbench[keras-hub]'"
     )
 
 
