@@ -100,7 +100,7 @@ def test_other_budgets_are_named_if_each_data_set_has_one(results):
     frame = load_results(results)
     (across,) = all_across(groups(frame[frame["dataset"] != "data2"]))
     assert across.data_sets == ("data0", "data1", "data3")
-    assert across.note == "The data sets differ in budget too."
+    assert across.note == "The data sets also differ in budget."
     assert across.title == "Average rank across 3 data sets, at 128x128"
     assert [place.label for place in across.places] == ["unet", "deeplab:resnet50"]
     assert across.friedman is None

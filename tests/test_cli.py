@@ -245,7 +245,7 @@ def test_show_arch_prints_stages_backbones_and_parameters():
     [
         ((), "Name an architecture. Available: "),
         (("unett",), "Unknown architecture 'unett'. Did you mean 'unet'"),
-        (("unet", "--param", "depth=1,2"), "Give --param depth one value"),
+        (("unet", "--param", "depth=1,2"), "Give --param depth a single value"),
         (("unet", "--image-size", "100"), "unet"),
     ],
 )

@@ -172,8 +172,8 @@ def test_a_data_sets_own_metric_may_be_ranked_by(results):
     assert means == sorted(means, reverse=True)
     assert means == pytest.approx([row.configuration.spread("carvana_dice").mean for row in group.ranked])
     assert group.ranked[0].cells["carvana_dice"].text.startswith(f"{means[0]:.4f} [")
-    assert "The rank follows it" in group.columns["carvana_dice"][1]
-    assert "The rank follows it" not in group.columns["mean_iou"][1]
+    assert "Rows are ranked by it" in group.columns["carvana_dice"][1]
+    assert "Rows are ranked by it" not in group.columns["mean_iou"][1]
     for wrong in ("mean_iuo", "latency_ms_p95"):  # a number, but no score
         with pytest.raises(BenchError, match=rf"no score '{wrong}' to rank by\. Available: mean_iou, .*carvana_dice"):
             write_report([results], results / "out", rank_by=wrong)
