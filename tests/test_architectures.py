@@ -43,6 +43,9 @@ UNREADABLE = ("kerascv_segformer", "kerashub_segformer", "kerashub_deeplab_v3")
 GOLDEN = json.loads(make_specs.GOLDEN_FILE.read_text())
 
 every_spec = pytest.mark.parametrize("spec", read_specs(), ids=lambda spec: spec.name)
+WIDER = (
+    "If the architecture is sound, give its decorator a wider tiny={...} (CONTRIBUTING.md), then `make specs ARCH=...`."
+)
 
 
 def _here() -> str:
@@ -209,7 +212,7 @@ def test_every_trainable_weight_gets_a_gradient(case):
         for path, g in gradients.items()
         if path not in exempt and not max(smallest[path], 1e-6 * typical) < g < np.inf
     }
-    assert not dead
+    assert not dead, f"weights without a gradient: {dead}. {WIDER}"
 
 
 @every_family
@@ -223,7 +226,7 @@ def test_loss_on_two_images_halves_within_30_steps(case):
     side = size // 2  # FCN-32 scores blocks of 32 pixels, and can't tell smaller ones apart
     batch = contract.images(2, size, size, side=side), contract.blocks(2, size, size, side=side)
     losses = [float(model.train_on_batch(*batch)) for _ in range(30)]
-    assert min(losses[1:]) < losses[0] / 2
+    assert min(losses[1:]) < losses[0] / 2, f"from {losses[0]:.3f} to {min(losses[1:]):.3f}. {WIDER}"
 
 
 @every_own_case

@@ -1,7 +1,9 @@
-"""The reference of options in `results/README.md`, written from the table by `make docs`."""
+"""The tables of options and of architectures in the documents, written from the code by `make docs`."""
 
+from bench.architectures import read_specs
 from bench.core.option_kinds import text_of
 from bench.core.options import Option
+from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import OPTIONS
 
 
@@ -19,3 +21,16 @@ def _row(option: Option) -> str:
     meaning = option.meaning if option.in_key else f"{option.meaning}. Not in the key"
     flag = "" if option.internal else f"`{option.flag}`"
     return f"| `{option.column}`{recorded} | {flag} | {option.unit} | {default} | {meaning} |"
+
+
+def architecture_table() -> str:
+    """Write a Markdown table with a row for each architecture of the repository."""
+    rows = [f"| `{spec.name}` | {spec.summary} | {spec.paper} | {_backbones(spec)} |" for spec in read_specs()]
+    return "\n".join(("| name | what it is | paper | backbones |", "| --- | --- | --- | --- |", *rows))
+
+
+def _backbones(spec: ArchitectureSpec) -> str:
+    names = [f"`{name}`" for name in spec.backbones]
+    if not names:
+        return "its own" if spec.package else "none"
+    return ", ".join(names if spec.needs_backbone else ["none", *names])
