@@ -180,8 +180,11 @@ def _dataset(dataset: Any) -> dict[str, Any]:
 
 
 def _config(config: Any) -> dict[str, Any]:
-    """Return the fields by column; a field that the record doesn't name has its default."""
-    values = {**(DEFAULTS.to_dict() if config else {}), **_mapping(config)}
+    """Return the fields by column; a field that the record doesn't name has its default, except the seed.
+
+    A record of any version has a seed: without one it is damaged, and its seed is unknown.
+    """
+    values = {**(DEFAULTS.to_dict() if config else {}), "seed": None, **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
     values["dataset_params"] = values.get("dataset_params") or None
     for name in ("image_size", "crop"):
