@@ -199,7 +199,8 @@ def test_the_answer_is_kept_until_the_file_changes(tmp_path, monkeypatch):
             "The size_divisor of the architecture 'net' is 'stride'. Accepted: a whole number, the name of a parameter",
         ),
         ("from bench.samples import Sample\n", "Write: from bench.plugin import Dataset, DataFault, Sample"),
-        ("import bench.no_such_module\n", "ModuleNotFoundError: No module named 'bench.no_such_module'"),
+        ("import bench.no_such_module\n", "no_such_module, which segbench doesn't have. Import what it needs from"),
+        ("from bench.pipeline.pack import Pack\n", "imports bench.pipeline, which segbench doesn't have. Import"),
     ],
 )
 def test_a_plugin_that_can_not_be_used_ends_in_one_line(tmp_path, monkeypatch, text, message):

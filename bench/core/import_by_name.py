@@ -25,10 +25,11 @@ def import_by_name(target: str) -> Callable[..., Any]:
 
 _MOVED = {
     "bench.samples": "from bench.plugin import Dataset, DataFault, Sample",
-    "bench.errors": "from bench.core.errors import BenchError",
-    "bench.spec": "from bench.core.specs import ...",
+    "bench.errors": "from bench.api import BenchError",
+    "bench.spec": "from bench.api import Budget, TrialConfig (other specs: from bench.core.specs)",
 }
 """What a plug-in could import before the modules moved, and the line that replaces it."""
+_PUBLIC = "what it needs from bench.plugin (Dataset, Sample, ...) or bench.api (BenchError, TrialConfig, ...)"
 
 
 def import_source(source: str) -> ModuleType:
@@ -36,9 +37,10 @@ def import_source(source: str) -> ModuleType:
     try:
         return load_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
     except ModuleNotFoundError as error:
-        if error.name not in _MOVED:
+        if not (error.name or "").startswith("bench."):
             raise
-        raise BenchError(f"'{source}' imports {error.name}, which has moved. Write: {_MOVED[error.name]}") from error
+        instead = f"Write: {_MOVED[error.name]}" if error.name in _MOVED else f"Import {_PUBLIC}"
+        raise BenchError(f"'{source}' imports {error.name}, which segbench doesn't have. {instead}") from error
 
 
 def load_file(path: Path) -> ModuleType:

@@ -137,7 +137,7 @@ def training_model(model: keras.Model) -> keras.Model:
     auxiliary = getattr(model, "auxiliary_logits", None)
     if auxiliary is None:
         return model
-    heads = auxiliary if isinstance(auxiliary, list) else [auxiliary]
+    heads = auxiliary if isinstance(auxiliary, (list, tuple)) else [auxiliary]
     return keras.Model(model.input, [model.output, *heads], name=f"{model.name}_training")
 
 
