@@ -263,7 +263,7 @@ def test_the_command_of_contributing_plans_its_trials(tmp_path, monkeypatch, qui
     from bench.cli import app
 
     (command,) = re.findall(r"^    bench (run --plugin .*)$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    (tmp_path / "tiny_net.py").write_text(contributed_plugin())
+    (tmp_path / "my_net.py").write_text(contributed_plugin())
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*shlex.split(command), "--backend", quick_backend, "--dry-run"])
     assert result.exit_code == 0, result.output
@@ -274,10 +274,10 @@ def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend)
     from bench.api import Budget, run
 
     assert len(contributed_plugin().splitlines()) <= 15
-    file = tmp_path / "tiny_net.py"
+    file = tmp_path / "my_net.py"
     file.write_text(contributed_plugin())
     config = TrialConfig(
-        *("tiny_net", "shapes"),
+        *("my_net", "shapes"),
         plugin=str(file),
         backend=quick_backend,
         image_size=(16, 16),
@@ -288,3 +288,8 @@ def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend)
     assert record.status == "ok", record.reason
     assert record.training["steps"] == 3
     assert record.config["params"] == {"filters": 8}
+
+
+def test_a_folder_given_as_a_data_set_is_told_how_to_be_written(tmp_path):
+    with pytest.raises(BenchError, match=re.escape(f"To read the images of that folder, write folder:{tmp_path}.")):
+        catalog.find_dataset(str(tmp_path))

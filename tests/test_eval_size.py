@@ -38,7 +38,7 @@ def test_the_training_size_is_the_default_and_keeps_old_keys():
     ("changes", "message"),
     [
         ({"eval_size": "nativ"}, "Unknown value of --eval-size 'nativ'. Did you mean 'native'"),
-        ({"eval_size": "native", "resize": "crop"}, "--eval-size native needs whole images, and --resize crop"),
+        ({"eval_size": "native", "resize": "crop"}, "--eval-size native needs whole images, but --resize crop"),
     ],
 )
 def test_what_can_not_be_evaluated_is_said_while_planning(changes, message):

@@ -51,7 +51,9 @@ def test_a_drawing_without_pydot_or_graphviz_is_one_line(monkeypatch, tmp_path, 
     config = one()
     monkeypatch.setattr("bench.trials.preflight.importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr("bench.trials.preflight.shutil.which", lambda name: None)
-    with pytest.raises(BenchError, match=r"needs pydot and graphviz \(the program dot\). Install: pip install pydot"):
+    with pytest.raises(
+        BenchError, match=r"needs pydot and graphviz \(the program dot\). Install pydot with pip install pydot"
+    ):
         preflight.plot(config, tmp_path / "unet.png")
 
 

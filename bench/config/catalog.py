@@ -94,6 +94,8 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
     if name == NO_DATA.name:
         return NO_DATA, None
     if not name.startswith(FOLDER):
+        if name not in datasets() and Path(name).expanduser().is_dir():
+            raise BenchError(f"Unknown data set '{name}'. To read the images of that folder, write {FOLDER}{name}.")
         return datasets().get(name), data_dir
     text = name.removeprefix(FOLDER)
     if not text:

@@ -69,7 +69,8 @@ def hint_for(name: str) -> str | None:
     name = name.removeprefix("--").replace("-", "_")
     if name in BY_NAME and BY_NAME[name].internal:
         return (
-            f"'{name}' is no option: `bench speed`, also with --config FILE, measures speed only; `bench run` trains."
+            f"'{name}' is no longer an option. Leave it out, and use `bench speed` (also with --config FILE) for "
+            "speed-only trials."
         )
     for option, registry in (("dataset-param", catalog.datasets()), ("param", catalog.architectures())):
         having = [spec.name for spec in registry if name in {param.name for param in spec.params}]
