@@ -153,7 +153,7 @@ def test_an_option_that_is_none_is_one_line_with_what_to_write(option):
 
 def test_a_record_written_before_an_option_has_its_default(tmp_path):
     record, table = fake_record(fake_config())
-    required = {"arch", "dataset", "backbone"}
+    required = {"arch", "dataset", "backbone", "seed"}  # which records of every version name
     old = {name: value for name, value in record.config.items() if name in required}
     folder = write_trial(tmp_path, record, table, samples=0)
     (folder / RECORD).write_text(json.dumps(replace(record, config=old).to_dict()))

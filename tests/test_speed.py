@@ -381,7 +381,7 @@ def test_a_plan_tells_of_a_search_to_come(trial, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--largest-batch", "64"], "Give --find-batch-size too"),
+        (["--largest-batch", "64"], "give --find-batch-size too"),
         (["--find-batch-size", "--largest-batch", "0"], "1 or more"),
     ],
 )

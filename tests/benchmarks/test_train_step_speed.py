@@ -1,5 +1,6 @@
 """A training step of a small U-Net, from the pack's batch to the new weights."""
 
+import keras
 import pytest
 
 from bench.core.trial_config import TrialConfig
@@ -9,7 +10,9 @@ from bench.trials.plan import prepare_pack
 
 @pytest.fixture(scope="module")
 def training():
-    config = TrialConfig("unet", "shapes", image_size=(64, 64), params={"filters": [8, 16, 32]})
+    config = TrialConfig(
+        "unet", "shapes", backend=keras.backend.backend(), image_size=(64, 64), params={"filters": [8, 16, 32]}
+    )
     pack = prepare_pack(config)
     indexes = choose_indexes(pack, 1.0)["train"]
     training = build_training(config, build_model(config, len(pack.classes)), pack, indexes)
