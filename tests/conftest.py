@@ -22,7 +22,7 @@ os.environ.setdefault("KERAS_BACKEND", next(iter(installed_backends()), "tensorf
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 EACH_BACKEND = [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS]
-"""For `parametrize("backend", EACH_BACKEND)`: a case for each backend, skipped where that isn't installed."""
+"""The cases of `parametrize("backend", EACH_BACKEND)`: one per backend, skipped where that isn't installed."""
 
 
 def pytest_report_header() -> str:

@@ -23,7 +23,7 @@ FLOORS = (
     ("bench.execution", "bench.api", "bench.commands"),
     ("bench.cli",),
 )
-"""From the ground up. A room may import the rooms of the floors below its own, and nothing of its own floor."""
+"""The floors from the ground up. A room may import the rooms of lower floors, and no other room of its own floor."""
 NO_KERAS = (
     *("bench.core", "bench.data", "bench.config", "bench.results", "bench.report", "bench.commands", "bench.cli"),
     *("bench.api", "bench.trials.runner", "bench.trials.estimate", "bench.trials.preflight"),
