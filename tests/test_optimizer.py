@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.config import grid
+from bench.config.catalog import resolve_config
+from bench.core.errors import BenchError
+from bench.core.trial_config import TrialConfig
 from bench.trials.identity import trial_key
 from tests.conftest import EACH_BACKEND
 
@@ -50,7 +53,6 @@ def test_weight_decay_is_the_steps_learning_rate_times_it_and_not_of_the_bias(fo
 def test_norms_and_biases_are_exempt_from_weight_decay():
     import keras
 
-    from bench.core.trial_config import TrialConfig
     from bench.training.optimizer import create_optimizer
 
     inputs = keras.Input((8, 8, 3))
@@ -68,3 +70,17 @@ def test_the_optimizer_is_in_the_key_and_of_speed_only_trials_too():
     assert trial_key(adam, "data") == trial_key(grid.expand(base)[0], "data")
     assert len({trial_key(config, "data") for config in (adam, adamw, sgd)}) == 3
     assert grid.expand({**base, "optimizer": "sgd", "measure": "speed"})[0].optimizer == "sgd"
+
+
+def test_adamw_is_never_plain_adam_under_another_name():
+    base = {"arch": "unet", "dataset": "shapes"}
+    both = grid.expand({**base, "optimizer": "adam,adamw"})
+    assert [(config.optimizer, config.weight_decay) for config in both] == [("adam", 0), ("adamw", 0.004)]
+    assert grid.expand({**base, "optimizer": "adamw", "measure": "speed"})[0].weight_decay == 0.004
+    named = grid.expand({**base, "optimizer": "adamw", "weight_decay": "0.004"})
+    assert named == both[1:]
+    for given in ("0", "0,0.1"):
+        with pytest.raises(BenchError, match="AdamW without weight decay is Adam"):
+            grid.expand({**base, "optimizer": "adamw", "weight_decay": given})
+    with pytest.raises(BenchError, match="AdamW without weight decay is Adam"):  # as from Python
+        resolve_config(TrialConfig("unet", "shapes", optimizer="adamw"))

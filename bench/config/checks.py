@@ -11,7 +11,7 @@ from bench.core.backends import TABLE, installed
 from bench.core.errors import BenchError
 from bench.core.registry import Registry, unknown_name_message
 from bench.core.specs import NO_DATASET, ArchitectureSpec, BackboneSpec, DatasetSpec, Param
-from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
+from bench.core.trial_config import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIONS, TrialConfig
 
 
 def require_choice(kind: str, given: str, accepted: tuple[str, ...]) -> None:
@@ -44,6 +44,11 @@ def ranges(config: TrialConfig) -> None:
         if option.needs and value != option.default and not getattr(config, option.needs):
             other = OPTIONS[option.needs]
             raise BenchError(f"{option.flag} needs {other.flag}. Accepted there: {other.range}.")
+    if config.optimizer == "adamw" and not config.weight_decay:
+        raise BenchError(
+            "AdamW without weight decay is Adam. Use --optimizer adam, or give --weight-decay a number above 0 "
+            f"(Keras's default for AdamW: {ADAMW_WEIGHT_DECAY:g})."
+        )
     if config.label_smoothing and not {"ce", "bce"} & set(parse_loss(config.loss)):
         raise BenchError(f"--label-smoothing needs a loss with ce or bce, not {config.loss}.")
     if (config.eval_size, config.resize) == ("native", "crop"):

@@ -14,7 +14,7 @@ from bench.config.given import BY_NAME, PARAMETERS, Given, GridFile, axis, known
 from bench.core.errors import BenchError
 from bench.core.options import LOOPS, Option
 from bench.core.specs import NO_DATASET
-from bench.core.trial_config import OPTIONS, POOLED, SEEDS, TrialConfig
+from bench.core.trial_config import ADAMW_WEIGHT_DECAY, OPTIONS, POOLED, SEEDS, TrialConfig
 
 ALL = "all"  # the value of --arch for every architecture that can run with the other options
 AXES = tuple(
@@ -152,6 +152,8 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], needed: se
     for field in needed:
         if not chosen.get(field):
             chosen = {other: value for other, value in chosen.items() if other not in DEPENDENT[field]}
+    if chosen.get("optimizer") == "adamw":
+        chosen.setdefault("weight_decay", ADAMW_WEIGHT_DECAY)
     having = {param.name for param in catalog.find_dataset(chosen["dataset"])[0].params}
     params["dataset_params"] = {name: value for name, value in params["dataset_params"].items() if name in having}
     arch, _, backbone = chosen["arch"].partition(":")

@@ -30,6 +30,7 @@ from bench.core.specs import (
     Budget,
 )
 
+ADAMW_WEIGHT_DECAY = 0.004  # Keras's default for AdamW
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -189,11 +190,10 @@ class TrialConfig:
         "adam",
         panel=TRAINING,
         choices=("adam", "adamw", "sgd"),
-        help="The optimizer: adam, adamw, or sgd (with Nesterov momentum of 0.9).",
+        help="The optimizer: adam, adamw (Adam with weight decay), or sgd (with Nesterov momentum of 0.9).",
         of_speed=True,
         step_time=True,
-        meaning="`adam`; `adamw` (the same update, under its usual name with weight decay); `sgd` (with Nesterov "
-        "momentum of 0.9)",
+        meaning="`adam`; `adamw` (Adam with weight decay); `sgd` (with Nesterov momentum of 0.9)",
     )
     lr: float = option(
         1e-3,
@@ -210,13 +210,14 @@ class TrialConfig:
         panel=TRAINING,
         help="Decoupled weight decay, such as 0.01; biases and the weights of normalization layers are exempt.",
         accepts=lambda value: 0 <= value < math.inf,
-        accepted="a number of 0 or more, such as 0.01",
+        accepted="a number of 0 or more, such as 0.01; with adamw above 0",
+        default_text=f"0; with adamw {ADAMW_WEIGHT_DECAY:g}, as in Keras",
         of_speed=True,
         step_time=True,
         meaning="decoupled weight decay (Loshchilov and Hutter 2019), the same with each optimizer: before a step each "
         "weight is multiplied by 1 - learning rate of the step x weight decay, so the schedule scales the decay, too. "
-        "Vectors are exempt: biases, and the scales and shifts of normalization layers. `adam` with weight decay is "
-        "`adamw`",
+        "Vectors are exempt: biases, and the scales and shifts of normalization layers. With `adamw` it is "
+        f"{ADAMW_WEIGHT_DECAY:g} unless it is given, as in Keras, and never 0",
     )
     schedule: str = option(
         "linear",
