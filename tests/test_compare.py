@@ -313,3 +313,12 @@ def test_mistakes_are_one_line(tmp_path):
     other = write(tmp_path / "other", arch="segnet")
     result = bench(results, other)
     assert result.exit_code == 2 and "no configuration in common" in result.stderr
+
+
+def test_a_plug_in_that_changed_is_named_though_every_setting_is_equal(tmp_path):
+    for name, configuration in (("old", "a" * 16), ("new", "b" * 16)):
+        record, table = fake_record(fake_config("unet", plugin="my_net.py"))
+        write_trial(tmp_path / name, replace(record, configuration=configuration), table, samples=0)
+    ((one, other),) = pairs(*(pool(load_results(tmp_path / name)) for name in ("old", "new")))
+    (found,) = compare("unet", one, other).differences
+    assert (found.kind, found.name, found.one) == ("code", "plug-in or weights file", "a" * 16)

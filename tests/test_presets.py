@@ -5,7 +5,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.config import catalog, given, grid, presets
 from bench.core.errors import BenchError
 
@@ -124,3 +126,18 @@ def test_a_preset_whose_data_set_is_not_there_says_so(name):
         pytest.skip("the data set is there")
     with pytest.raises(BenchError, match="Unknown data set"):
         grid.configs({}, file)
+
+
+def test_a_speed_preset_given_to_run_names_the_command_for_it(tmp_path):
+    result = CliRunner().invoke(app, ["run", "--config", "gpu-speed", "--results", str(tmp_path / "r"), "--dry-run"])
+    assert result.exit_code == 2
+    assert "'gpu-speed' names no data set" in result.stderr and "bench speed --config gpu-speed" in result.stderr
+
+
+def test_a_training_file_given_to_speed_says_what_is_not_used(tmp_path, quick_backend):
+    file = tmp_path / "own.toml"
+    values = f"arch = 'unet'\ndataset = 'shapes'\nbackend = '{quick_backend}'\nseeds = 2\n"
+    file.write_text(f"{values}[[trials]]\ntrain-fraction = 0.5\n")
+    result = CliRunner().invoke(app, ["speed", "--config", str(file), "--results", str(tmp_path / "r"), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert f"Of '{file}', speed-only trials don't use: dataset, train-fraction." in result.stderr

@@ -354,6 +354,15 @@ def test_bad_paths(tmp_path):
         write_report([results], tmp_path / "file")
 
 
+def test_failures_are_shown_in_the_terminal_too(tmp_path, capsys):
+    record, table = fake_record(fake_config())
+    write_trial(tmp_path, record, table, samples=0)
+    write_trial(tmp_path, failed_record(fake_config("deeplab", "resnet50", seed=1)))
+    report_command([tmp_path], tmp_path / "out")
+    shown = capsys.readouterr().out
+    assert "Failures" in shown and "deeplab:resnet50 on pets" in shown
+
+
 def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):
     good = fake_results(tmp_path / "good", nets=1, seeds=1, failures=False)
     newer = tmp_path / "newer"

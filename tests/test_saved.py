@@ -119,6 +119,7 @@ def found(place, trials, record_before, quick_backend):
                    "--submission", str(place / "airbus.csv")],
         "no competition": ["predict", binary, pictures, "--out", str(place / "x"), "--submission", "s.csv", *results],
         "no pictures": ["predict", binary, str(place / "r"), "--out", str(place / "x"), *results],
+        "no file": ["predict", binary, "nothing.jpg", "--out", str(place / "x"), *results],
         "no match": ["predict", binary, "none*.jpg", "--out", str(place / "x"), *results],
         "three and a threshold": ["predict", binary, pictures, "--out", "x", "--threshold", "1.5", *results],
     }  # fmt: skip
@@ -193,6 +194,7 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
         ("backend", "does not run with the backend caffe"),
         ("no competition", "there is no competition for 'pets-binary'. Accepted: carvana, airbus."),
         ("no pictures", "has no images (.jpg"),
+        ("no file", "There is no file or folder 'nothing.jpg'."),
         ("no match", "No file matches 'none*.jpg'."),
         ("three and a threshold", "--threshold is 1.5. Accepted: a number between 0 and 1."),
     ],

@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Write a report of the records in results folders: web page, Markdown, CSV, Parquet, JSON, LaTeX and plots."""
     from bench.report.render import write_report
-    from bench.report.text.tables import terminal_table
+    from bench.report.text.tables import failure_table, terminal_table
     from bench.report.text.terminal import across_table, series_table
 
     gc.set_threshold(_ALLOCATIONS)
@@ -44,6 +44,8 @@ def report(
         console.print(table)
     for board in made.speeds:
         console.print(board.terminal_table())
+    if len(made.failures):
+        console.print(failure_table(made.failures))
     for problem in made.problems[:_MOST_PROBLEMS]:
         warn(f"Not in the tables: {problem}")
     if len(made.problems) > _MOST_PROBLEMS:

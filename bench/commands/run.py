@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.commands.shared import opened, output, warn, with_options
+from bench.core.errors import BenchError
 from bench.core.options import RUN
 from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
+    from bench.config.given import GridFile
     from bench.core.specs import TrialRecord
 
 DEFAULT_RESULTS = Path("results")
@@ -80,10 +82,34 @@ def read_grid(given: Mapping[str, Any], config: Path | None, results: Path | Non
     file = read_toml(presets.find(config)) if config else GridFile()
     left_out: list[str] = []
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
+    if config:
+        _check_purpose(config, file, chosen)
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
     return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
+
+
+def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> None:
+    """Warn of a training file's values that speed-only trials don't use; raise BenchError if training has no data set.
+
+    Args:
+        config: the file's name, for messages.
+        given: the command's own options.
+    """
+    from bench.config.given import BY_NAME
+
+    names = dict.fromkeys(name for table in (file.grid, *file.trials) for name in table)
+    if given.get("measure") == "speed":
+        unused = [name for name in names if not (BY_NAME[name].of_speed or name in ("seeds", "results"))]
+        if unused:
+            listed = ", ".join(name.replace("_", "-") for name in unused)
+            warn(f"Of '{config}', speed-only trials don't use: {listed}.")
+    elif not given.get("dataset") and "dataset" not in names:
+        raise BenchError(
+            f"'{config}' names no data set. Give one with --dataset, or measure speed only: bench speed --config "
+            f"{config}."
+        )
 
 
 def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from bench.core.errors import BenchError
 from bench.report.findings.across import Across, all_across
 from bench.report.findings.series import Series, all_series
@@ -38,6 +40,7 @@ class Report:
 
     files: list[Path]  # index.html first
     groups: list[Group]
+    failures: pd.DataFrame  # the trials that are not ok
     problems: list[str]  # a line for each folder or record that is not in the tables
     speeds: list[SpeedBoard]
     series: list[Series]
@@ -96,7 +99,7 @@ def write_report(
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(files, boards, problems, speeds, lines, [one for one, _ in across])
+    return Report(files, boards, failures, problems, speeds, lines, [one for one, _ in across])
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten
 
 _LABEL_WIDTH = 10  # fewest columns of a terminal for the label
+_MOST_FAILURES = 10  # rows in a terminal
+_FAILURE = ("arch", "backbone", "dataset", "seed", "status", "reason")
 
 
 def markdown(
@@ -37,14 +39,30 @@ def markdown(
     lines += more
     if len(failures):
         lines += ["## Failures", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
-        for row in failures.to_dict("records"):
-            pair = ":".join(filter(None, (row["arch"], row["backbone"])))
-            cells = (f"{pair} on {row['dataset']}", f"{row['seed']:g}", row["status"], row["reason"])
-            lines.append(f"| {' | '.join(map(markdown_cell, cells))} |")
+        lines += [f"| {' | '.join(map(markdown_cell, cells))} |" for cells in _failures(failures)]
         lines.append("")
     if problems:
         lines += ["## Not in the tables", "", *(f"- {markdown_cell(p)}" for p in problems), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _failures(failures: pd.DataFrame) -> list[tuple[str, ...]]:
+    """List trial, seed, status and reason of the trials that are not ok."""
+    return [
+        (f"{':'.join(filter(None, (arch, backbone)))} on {dataset}", f"{seed:g}", status, reason)
+        for arch, backbone, dataset, seed, status, reason in failures[list(_FAILURE)].itertuples(index=False)
+    ]
+
+
+def failure_table(failures: pd.DataFrame) -> Table:
+    """Make a table of the trials that are not ok for `rich.print`."""
+    more = len(failures) - _MOST_FAILURES
+    table = plain_table("Failures", [f"and {more} more, named in the report"] * (more > 0))
+    for heading in ("trial", "seed", "status", "reason"):
+        table.add_column(heading, justify="right" if heading == "seed" else "left", overflow="fold")
+    for cells in _failures(failures[:_MOST_FAILURES]):
+        table.add_row(*(Text(shorten(cell, 120)) for cell in cells))
+    return table
 
 
 def _markdown_table(group: Group) -> list[str]:

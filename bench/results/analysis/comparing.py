@@ -134,6 +134,16 @@ def differences(one: Configuration, other: Configuration) -> Iterator[Difference
             first, second = _values(one.ok, name), _values(other.ok, name)
             if first != second:
                 yield Difference(kind, name.removeprefix("version_"), _listed(first), _listed(second))
+        if kind == "code":
+            yield from _changed_files(one, other)
+
+
+def _changed_files(one: Configuration, other: Configuration) -> Iterator[Difference]:
+    """Yield a difference if the hashes of two configurations with equal settings differ: a file has changed."""
+    hashes = [_values(member.ok, "configuration") for member in (one, other)]
+    settings = (*_configuration_columns(), *_DATA, *_PROTOCOL)
+    if all(hashes) and hashes[0] != hashes[1] and all(_values(one.ok, c) == _values(other.ok, c) for c in settings):
+        yield Difference("code", "plug-in or weights file", *map(_listed, hashes))
 
 
 def cause_order(difference: Difference) -> tuple[int, bool]:

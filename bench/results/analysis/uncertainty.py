@@ -24,7 +24,7 @@ _CLOSE = 1e-6  # greatest difference between a table's score and its record's
 
 NO_TABLE = "no readable per-image table"
 OTHER_SCORE = "a per-image table that doesn't give the record's score"
-ONE_GROUP = "test images of a single group"
+ONE_GROUP = "no interval from a single test image or a single group of them"
 OTHER_IMAGES = "other test images than most"
 
 

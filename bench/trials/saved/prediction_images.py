@@ -22,10 +22,14 @@ class InputImage:
 def find_images(arguments: Iterable[str]) -> list[InputImage]:
     """List every image once: files as they are given, and those in a folder or of a pattern sorted.
 
-    Subfolders are not searched. A file that doesn't exist is listed, too, and reported when it is read. A folder or a
-    pattern without images raises BenchError.
+    Subfolders are not searched. A file that doesn't exist is listed, too, and reported when it is read.
+
+    Raises:
+        BenchError: a folder or a pattern has no images, or none of the files exists.
     """
     paths = [path for argument in arguments for path in _expand(argument)]
+    if paths and not any(path.exists() for path in paths):
+        raise BenchError(f"There is no file or folder '{paths[0]}'. Give images, folders of images, or patterns.")
     paths = list({path.resolve(): path for path in paths}.values())
     return [InputImage(path, name) for path, name in zip(paths, _names(paths), strict=True)]
 
