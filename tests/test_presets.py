@@ -131,7 +131,7 @@ def test_a_preset_whose_data_set_is_not_there_says_so(name):
 def test_a_speed_preset_given_to_run_names_the_command_for_it(tmp_path):
     result = CliRunner().invoke(app, ["run", "--config", "gpu-speed", "--results", str(tmp_path / "r"), "--dry-run"])
     assert result.exit_code == 2
-    assert "'gpu-speed' names no data set" in result.stderr and "bench speed --config gpu-speed" in result.stderr
+    assert "No data set is named in 'gpu-speed'" in result.stderr and "bench speed --config gpu-speed" in result.stderr
 
 
 def test_a_training_file_given_to_speed_says_what_is_not_used(tmp_path, quick_backend):

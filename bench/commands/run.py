@@ -107,8 +107,8 @@ def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> 
             warn(f"Of '{config}', speed-only trials don't use: {listed}.")
     elif not given.get("dataset") and "dataset" not in names:
         raise BenchError(
-            f"'{config}' names no data set. Give one with --dataset, or measure speed only: bench speed --config "
-            f"{config}."
+            f"No data set is named in '{config}'. Give one with --dataset, or measure speed only: "
+            f"bench speed --config {config}."
         )
 
 
