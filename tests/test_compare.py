@@ -241,7 +241,7 @@ def test_pairs_without_a_score_are_counted_by_themselves(of_all_kinds):
     result = bench(*of_all_kinds)
     assert "5 pairs: 0 significantly better, 0 significantly worse, 3 not significantly different," in result.stdout
     assert "1 speed-only, 1 without a score" in " ".join(result.stdout.split())
-    row = next(line for line in result.stdout.splitlines() if line.startswith(" unet, speed only"))
+    row = next(line for line in result.stdout.splitlines() if line.startswith(" unet, speed-only"))
     assert "1.1x" in row and " inference " in result.stdout  # their inference is told too
 
 
@@ -294,8 +294,8 @@ def test_titles_say_how_the_pairs_differ(tmp_path):
         "unet on carvana, 10 epochs, device GPU 2",
         "unet on pets, 10 epochs, device GPU 1",
         "unet on pets, 10 epochs, device GPU 2",
-        "unet, batch size 16, speed only",
-        "unet, batch size 8, speed only",
+        "unet, batch size 16, speed-only",
+        "unet, batch size 8, speed-only",
     ]
 
 

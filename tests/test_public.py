@@ -69,5 +69,5 @@ def test_a_page_without_such_pictures_says_nothing(tmp_path):
 
 
 def test_a_public_page_does_not_go_where_the_pictures_stand(results):
-    with pytest.raises(BenchError, match="holds its runs' images"):
+    with pytest.raises(BenchError, match="has the images of its trials"):
         write_report([results], results, public=True)

@@ -87,7 +87,7 @@ def test_a_trial_that_leaves_no_outcome_is_a_row_and_the_rest_go_on(tmp_path):
     [
         ("out_of_memory", {"status": "ok", "reason": "", **SWEPT}, ("ok", "", SWEPT["speed"])),
         ("out_of_memory", {"memory": {"largest_batch": 8}}, ("out_of_memory", "Killed.", {})),
-        ("failed", {"status": "ok", "reason": "", **SWEPT}, ("failed", "Killed.", {})),  # not for want of memory
+        ("failed", {"status": "ok", "reason": "", **SWEPT}, ("failed", "Killed.", {})),  # not because memory ran out
     ],
 )
 def test_what_a_trial_had_measured_stands_where_the_system_killed_it_for_memory(tmp_path, status, found, kept):

@@ -20,14 +20,14 @@ def confusion_counts(
     Args:
         labels: (N, ...) integers, 0 to num_classes - 1 or `ignore_index`.
         predictions: the same shape, 0 to num_classes - 1; any value where the label is `ignore_index`.
-        num_classes: the number of classes with the background, but without the ignored label.
-        ignore_index: label of the pixels that do not count; None: there is none.
+        num_classes: the number of classes, background included, the ignored label not.
+        ignore_index: the label of pixels that don't count; None if there is none.
 
     Returns:
         int64 (N, num_classes, 3): tp, fp, fn.
 
     Raises:
-        BenchError: the shapes differ, or values are no integers or belong to no class.
+        BenchError: the shapes differ, or values aren't integers or belong to no class.
     """
     true, predicted = _flat_integers(labels, "labels"), _flat_integers(predictions, "predictions")
     _check_shapes(np.shape(labels), np.shape(predictions))
@@ -56,7 +56,7 @@ def threshold_counts(
         probabilities: the same shape, float, of class 1. The thresholds are rounded to their dtype.
             At 0.5 this is the argmax of two classes: a tie is class 0 in both. NaN is never positive.
         thresholds: T ascending values.
-        ignore_index: label of the pixels that do not count; None: there is none.
+        ignore_index: the label of pixels that don't count; None if there is none.
 
     Returns:
         int64 (N, T, 3): tp, fp, fn.

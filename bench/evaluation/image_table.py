@@ -77,7 +77,7 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
         counts_only: read only names, groups and counts, which takes a fraction of the time.
 
     Raises:
-        BenchError: the file is missing, no Parquet file or no per-image table.
+        BenchError: the file is missing, or it isn't a per-image table in Parquet.
     """
     try:
         # A report reads thousands: a quarter of pq.read_table's time, and a third of that without pre-buffering.

@@ -64,8 +64,8 @@ def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: li
     """Write the probabilities of one image, float32 (H, W, C).
 
     Args:
-        form: "npz": one compressed file with `probabilities` and the names of the `classes`; "png": a grey PNG of
-            16 bits a class, NAME_0.png and so on, 0 to 65535 for 0 to 1.
+        form: "npz": one compressed file with `probabilities` and the names of the `classes`; "png": for each class a
+            grey PNG of 16 bits, NAME_0.png and so on, 0 to 65535 for 0 to 1.
     """
     if form == "npz":
         buffer = io.BytesIO()
@@ -121,7 +121,7 @@ def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts:
     """Write up to four PNGs of the images with the lowest per-image mean IoU, the lowest first.
 
     Args:
-        indexes: of the split's images in the pack, (N,).
+        indexes: the positions of the split's images in the pack, (N,).
         counts: int64 (N, C, 3), as in the per-image table; an image in which no class counts is never among the worst.
     """
     scores = image_means(counts)

@@ -1,4 +1,4 @@
-"""Kaggle's submission files: run-length text, which bench/datasets/rle_table.py reads back to the same masks."""
+"""Write Kaggle's submission files: run-length encoded masks, which bench/datasets/rle_table.py reads back unchanged."""
 
 import csv
 from collections import Counter
@@ -18,7 +18,7 @@ from bench.evaluation.metrics.objects import components
 
 
 def format_of(spec: DatasetSpec) -> SubmissionFormat:
-    """Return the format of a data set's competition; BenchError where it has none."""
+    """Return the submission format of a data set's competition; raise BenchError if it has none."""
     if spec.kaggle and spec.kaggle.submission:
         return spec.kaggle.submission
     known = [other.name for other in DATASETS if other.kaggle and other.kaggle.submission]
@@ -35,10 +35,10 @@ def _rows(form: SubmissionFormat, name: str, mask: np.ndarray) -> list[tuple[str
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise BenchError for a name that occurs twice: a submission knows images by their file names alone."""
+    """Raise BenchError if a name occurs twice, because a submission identifies images by their file names only."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise BenchError(
-            f"--submission: {len(twice)} file names stand twice, the first is '{twice[0]}'. Give one of each."
+            f"--submission: {len(twice)} file names occur twice, such as '{twice[0]}'. Give one image of each name."
         )
 
 

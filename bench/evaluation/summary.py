@@ -12,8 +12,8 @@ def summarise(table: ImageTable, classes: Sequence[str], tuned: Mapping[str, Any
     """Compute the `metrics` of a record, as results/README.md lists them.
 
     Args:
-        classes: the names.
-        tuned: threshold and min_area, of the table's tuned counts; empty where it has none.
+        classes: the names of the classes.
+        tuned: the threshold and min_area of the table's tuned counts; empty if it has none.
     """
     arrays = table.arrays()
     found = [metric for metric in IMAGE_METRICS if all(array.name in arrays for array in metric.arrays)]
@@ -26,7 +26,7 @@ def summarise(table: ImageTable, classes: Sequence[str], tuned: Mapping[str, Any
 
 
 def _tuned(metrics: Sequence[ImageMetric], arrays: Arrays, classes: Sequence[str]) -> dict[str, Any]:
-    """Compute the metrics at the tuned threshold and minimum area, as far as the table has their arrays."""
+    """Compute the metrics whose arrays the table also has at the tuned threshold and minimum area."""
     at_point = {name: arrays[tuned_name(name)] for name in arrays if tuned_name(name) in arrays}
     values: dict[str, Any] = {}
     for metric in metrics:

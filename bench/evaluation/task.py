@@ -1,4 +1,4 @@
-"""A data set's images as they are scored: with which metrics, and at which size."""
+"""The task of scoring a data set's images: by which metrics, and at which size."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Task:
     """The rules by which a data set is scored.
 
     Args:
-        own: names of the metrics that the data set names; BenchError where they don't suit it.
-        native: at each picture's own size, not at the pack's.
+        own: the metrics that the data set's spec names; BenchError if they don't suit the data.
+        native: whether to score at each image's own size instead of the pack's.
     """
 
     pack: Pack
@@ -46,8 +46,8 @@ class Task:
         """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
 
         Args:
-            metrics: whose needs the predictions meet.
-            foreground: the probabilities of class 1 are needed even if no metric needs them.
+            metrics: the metrics to compute; the predictions have what these need.
+            foreground: whether the probabilities of class 1 are needed even if no metric needs them.
         """
         needs = {need for metric in metrics for need in metric.needs}
         foreground = foreground or Need.FOREGROUND in needs
@@ -73,7 +73,7 @@ class Task:
                 yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
 
     def _objects(self, predictor: "Predictor", index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Number the true objects of an image; where the data set doesn't, they are its connected regions."""
+        """Number the true objects of an image: as the data set does, or else by connected regions."""
         numbers = self.pack.instances(index)
         if numbers is None:
             return components(labels == 1)

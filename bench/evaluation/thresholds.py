@@ -1,4 +1,4 @@
-"""Turn probabilities into a mask: the threshold and the smallest object are given, or tuned on validation."""
+"""Turn probabilities into a mask by a threshold and a minimum object area, given or tuned on validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from bench.evaluation.task import Task
 if TYPE_CHECKING:  # it imports keras, and the parent process does not
     from bench.evaluation.predictor import Predictor
 
-MOST_IMAGES = 2000  # of the validation split, evenly spaced
+MOST_IMAGES = 2000  # validation images that are used for tuning, evenly spaced
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The rule that turns probabilities into classes; of more than two classes, the most probable one is taken."""
+    """The rule that turns probabilities into classes; with more than two classes, the most probable one is taken."""
 
     threshold: float = 0.5  # the probability of class 1 must be greater
     min_area: int = 0  # pixels; smaller 8-connected objects of class 1 become background
-    area_size: tuple[int, int] | None = None  # height, width that the area is counted at; None: the picture's own
-    letterbox: bool = False  # whether a picture keeps its aspect ratio within that size
+    area_size: tuple[int, int] | None = None  # height and width at which the area is counted; None: the image's own
+    letterbox: bool = False  # whether an image keeps its aspect ratio within that size
 
     def mask(self, foreground: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Decide where class 1 is, from its probability (H, W)."""
@@ -42,22 +42,22 @@ class OperatingPoint:
         return self.mask(probabilities[..., 1]).astype(np.uint8)
 
     def _least(self, shape: tuple[int, ...]) -> int:
-        """Give the area in pixels of the smallest object in a picture of that height and width."""
+        """Return the area in pixels of the smallest object to keep in an image of that height and width."""
         if self.area_size is None:
             return self.min_area
         scales = [own / counted for own, counted in zip(shape, self.area_size, strict=True)]
         return round(self.min_area * (max(scales) ** 2 if self.letterbox else scales[0] * scales[1]))
 
     def __str__(self) -> str:
-        size = "x".join(map(str, self.area_size)) if self.area_size else "the picture's own size"
+        size = "x".join(map(str, self.area_size)) if self.area_size else "the image's own size"
         small = f", objects of fewer than {self.min_area} pixels at {size} dropped" if self.min_area > 1 else ""
         return f"class 1 above {self.threshold:g}{small}"
 
 
 def tune(predictor: "Predictor", task: Task, indexes: np.ndarray) -> OperatingPoint:
-    """Choose the threshold of 19, and for data sets with objects the minimum area, that score best at `indexes`.
+    """Choose the best of 19 thresholds, and with objects the best minimum area, for the images at `indexes`.
 
-    The score is that of the last of the task's metrics that thresholds may be tuned by. Among equals the threshold
+    The score is that of the task's last metric that can choose thresholds. If several score equally, the threshold
     nearest to 0.5 and the smallest area are taken.
     """
     if len(indexes) > MOST_IMAGES:
@@ -79,13 +79,17 @@ def best(scores: NDArray[np.float64]) -> OperatingPoint:
 
 
 def operating_point(record: TrialRecord, threshold: float | None = None, min_area: int | None = None) -> OperatingPoint:
-    """Return the operating point that is asked for; what is None is as it was tuned on the trial's validation split.
+    """Return the requested operating point; None stands for the value that was tuned on the trial's validation split.
 
-    BenchError for a value out of range, or for a trial whose classes are not two.
+    Raises:
+        BenchError: a value is out of range, or a value is given although the trial doesn't have two classes.
     """
     if len(record.dataset["classes"]) != 2:
         if threshold is not None or min_area is not None:
-            raise BenchError("--threshold and --min-area are for runs with two classes: this one takes the likeliest.")
+            raise BenchError(
+                "--threshold and --min-area are for runs with two classes. This run has more, and each pixel gets its "
+                "most probable class. Leave them out."
+            )
         return OperatingPoint()
     if threshold is not None and not 0 < threshold < 1:
         raise BenchError(f"--threshold is {threshold:g}. Accepted: a number between 0 and 1.")

@@ -11,7 +11,7 @@ from bench.results.clean_text import shorten
 _BUILT = "builder_params"
 _WORDS = {_BUILT: "with"}
 _TELLING = tuple(name for name in COMPARABLE if name not in ("dataset", "budget"))  # besides dataset and budget
-_SPEED = ", speed only"
+_SPEED = ", speed-only"
 _SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among the columns that vary
 
 
@@ -65,7 +65,7 @@ def labels_without(members: Sequence[Configuration], fields: Collection[str]) ->
 def pair_titles(members: Sequence[Configuration]) -> list[str]:
     """Make unique titles for configurations of several tables: `unet:resnet50 on pets, 10 epochs, device NVIDIA H200`.
 
-    A speed-only trial has no data set and no budget: `unet, batch size 8, speed only`.
+    A speed-only trial has no data set and no budget: `unet, batch size 8, speed-only`.
     """
     titles = [""] * len(members)
     of_table: dict[str, list[int]] = {}
@@ -73,7 +73,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
         of_table.setdefault(_table_name(member), []).append(place)
     for table, places in of_table.items():
         some = [members[place] for place in places]
-        varied = [name for name in _varied(some) if name != "measure"]  # the title says "speed only"
+        varied = [name for name in _varied(some) if name != "measure"]  # the title says "speed-only"
         apart = [name for name in _TELLING if len({str(member.values[name]) for member in some}) > 1]
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):

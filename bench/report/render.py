@@ -62,7 +62,7 @@ def write_report(
     loaded = load(paths)
     out = _writable(out or _first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
-        raise BenchError(f"'{out}' holds its runs' images. Give the public page another folder with --out.")
+        raise BenchError(f"'{out}' has the images of its trials. Give the public page another folder with --out.")
     trials, left_out = drop_duplicates(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *left_out]
     frame = trials_frame(trials)

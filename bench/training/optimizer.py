@@ -31,7 +31,7 @@ def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool
 
 
 class ResumedSGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras's classes have no types
-    """An SGD with the momenta of an earlier one; variables that the earlier one did not have start with 0."""
+    """An SGD that continues an earlier one with its momenta; variables that the earlier one did not have start at 0."""
 
     def resume(self, earlier: keras.optimizers.SGD) -> None:
         """Copy the earlier optimizer's state. Both must be built, and this one must not have made a step."""

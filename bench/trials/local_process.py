@@ -11,7 +11,7 @@ from bench.core.child_process import KILLED, command, environment
 from bench.results.store import LOG
 
 OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
-IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process for lack of memory
+IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
@@ -74,14 +74,14 @@ class LocalProcess:
     def reason(self) -> tuple[str, str]:
         code = self._process.returncode
         if code == KILLED and _oom_kills() > self._oom_kills:
-            return "out_of_memory", "The system killed the process for lack of memory."
+            return "out_of_memory", "The system killed the process because memory ran out."
         if code is not None and code < 0:
             return "failed", f"The process was killed by {signal.Signals(-code).name}."
         return "failed", f"The process ended with exit code {code} and no outcome."
 
 
 def _oom_kills() -> int:
-    """Count the processes that the kernel has killed for lack of memory, on this machine or in this container."""
+    """Count the processes that the kernel has killed because memory ran out, on this machine or in this container."""
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         try:
             words = Path(path).read_text().split()

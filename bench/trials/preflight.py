@@ -84,7 +84,7 @@ def _lack(spec: ArchitectureSpec) -> str:
 
 
 def diagram(config: TrialConfig) -> dict[str, Any]:
-    """Do as `summaries` for one model, with `stages` (name, stride, channels, layers, params) or raise BenchError."""
+    """Return what `summaries` does for one model, and its `stages` (name, stride, channels, layers, params)."""
     return _only(_answers("diagram", [config]))
 
 
@@ -118,7 +118,7 @@ def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
         paths, some = zip(*group, strict=True)
         found |= zip(paths, _ask(kind, some), strict=True)
     for path, answer in found.items():
-        if "unexpected" not in answer:  # such as a lack of memory, which may be gone the next time
+        if "unexpected" not in answer:  # such as too little memory, which may be free the next time
             with write_atomically(path) as part:
                 part.write_text(json.dumps(answer))
     return [found[path] if path in found else json.loads(path.read_text()) for path in kept]

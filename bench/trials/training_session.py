@@ -61,7 +61,7 @@ class Session:
         """Train, test and measure; return the parts of the record by name.
 
         Args:
-            fingerprint: of the data that the trial was planned with; BenchError if it has changed since.
+            fingerprint: that of the data when the trial was planned; BenchError if it has changed since.
         """
         stage = self.progress.stage
         with stage("prepare"):

@@ -3,8 +3,8 @@
 Boundary IoU: Cheng et al. 2021, arXiv:2103.16562: only pixels within 2 % of the image's diagonal of their own mask's
 boundary count, in chessboard distance as in the authors' code; the image's border is a boundary.
 Boundary F: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?": precision and recall of
-contour pixels within 0.75 % of the diagonal of the other contour, in Euclidean distance; the image's border is none.
-Ignored pixels make no boundary, and count in neither. Two classes share their boundary: class 1 alone is scored.
+contour pixels within 0.75 % of the diagonal of the other contour, in Euclidean distance; the image's border isn't one.
+Ignored pixels make no boundary and count in neither score. Two classes share their boundary: only class 1 is scored.
 """
 
 from math import hypot
@@ -34,7 +34,7 @@ def boundary_counts(
         predictions: the same shape, 0 to num_classes - 1.
 
     Returns:
-        int64 (N, num_classes, 3): tp, fp, fn; their IoU is the boundary IoU. Of two classes the first has zeros.
+        int64 (N, num_classes, 3): tp, fp, fn; their IoU is the boundary IoU. With two classes, the first has zeros.
     """
     counts = np.zeros((len(labels), num_classes, 3), np.int64)
     width = max(1, round(WIDTH * hypot(*labels.shape[1:])))
@@ -50,11 +50,11 @@ def boundary_counts(
 def contour_counts(
     labels: NDArray[Any], predictions: NDArray[Any], num_classes: int, ignore_index: int | None = IGNORE_INDEX
 ) -> Counts:
-    """Count the contour pixels, and those of them near the other contour; arguments as of `boundary_counts`.
+    """Count the contour pixels, and those of them near the other contour; the arguments are those of `boundary_counts`.
 
     Returns:
         int64 (N, num_classes, 4): predicted pixels near the true contour, predicted pixels, true pixels near the
-        predicted contour, true pixels. Of two classes the first has zeros.
+        predicted contour, true pixels. With two classes, the first has zeros.
     """
     counts = np.zeros((len(labels), num_classes, 4), np.int64)
     disk = _disk(TOLERANCE * hypot(*labels.shape[1:]))
@@ -68,9 +68,9 @@ def contour_counts(
 
 
 def boundary_f(counts: Counts) -> Scores:
-    """2 precision recall / (precision + recall) of `contour_counts`: (..., 4) -> (...).
+    """Compute boundary F, 2 precision recall / (precision + recall), from `contour_counts`: (..., 4) -> (...).
 
-    NaN where neither has a contour, 0 where one has none.
+    It is NaN if there is neither contour, and 0 if there is only one.
     """
     near_true, predicted, near_predicted, true = np.moveaxis(counts, -1, 0)
     precision, recall = near_true / np.maximum(predicted, 1), near_predicted / np.maximum(true, 1)
@@ -80,11 +80,11 @@ def boundary_f(counts: Counts) -> Scores:
 
 
 def boundary_summary(boundary: Counts, contour: Counts) -> dict[str, float | None]:
-    """Compute the scores of a split from its `boundary_counts` and `contour_counts`; None: there is nothing to score.
+    """Compute the scores of a split from its `boundary_counts` and `contour_counts`; None if there is nothing to score.
 
     Returns:
-        boundary_iou: of the split's sums, mean over the classes; boundary_iou_per_image and boundary_f_per_image: mean
-        over the images of each image's mean over the classes that it has or is said to have.
+        boundary_iou: computed from the split's sums, mean over the classes; boundary_iou_per_image and
+        boundary_f_per_image: the mean over the images of each image's mean over its true and predicted classes.
     """
     return {
         "boundary_iou": of_split(macro(iou), boundary),

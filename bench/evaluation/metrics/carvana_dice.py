@@ -1,4 +1,4 @@
-"""Dice as the Carvana Image Masking Challenge (Kaggle, 2017) has it: of each image's class 1, and 1 if it is empty."""
+"""The Dice coefficient of the Carvana Image Masking Challenge (Kaggle, 2017): class 1 of each image, 1 if empty."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from bench.evaluation.scores import Counts, Scores, dice
 def carvana_dice(counts: Counts) -> Scores:
     """Compute the Dice coefficient of class 1 of images from their counts: (..., C, 3) -> (...).
 
-    It is 1 where neither labels nor prediction have the class. The score of a split is the mean over its images.
+    It is 1 if neither the labels nor the prediction have the class. The score of a split is the mean over its images.
     """
     return _dice_or_1(counts[..., 1, :])
 
@@ -31,7 +31,7 @@ def _tuned_summary(arrays: Arrays, names: Sequence[str]) -> dict[str, float]:
 
 
 def _of_images(scores: Scores) -> dict[str, float]:
-    """Give the challenge's score, and its error in thousandths, in which the leading entries differ."""
+    """Return the challenge's score, and 1 minus it in thousandths, which tells its leading entries from each other."""
     mean = scores.mean()
     return {"carvana_dice": float(mean), "carvana_error": float(1000 * (1 - mean))}
 

@@ -11,7 +11,7 @@ Boundary  its pixels with one of four neighbours outside of it; beyond the image
 Empty     neither true nor predicted: no value, and the class is left out of the image's mean
           one of the two: the image's diagonal, which no distance exceeds, so that to predict nothing is never better
           than to predict something; MONAI gives infinity there, which has no mean; BraTS takes the diagonal as well
-Classes   all but the background: class 1 of two; of more all that aren't called "background"
+Classes   all but the background: class 1 if there are two, otherwise all that aren't named "background"
 """
 
 from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ def _distances(pixels: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[n
 
 
 def _places(pixels: NDArray[np.bool_]) -> NDArray[Any]:
-    """Give the rows and columns of the pixels, (M, 2); four times as fast as argwhere."""
+    """Return the rows and columns of the pixels, (M, 2); four times as fast as argwhere."""
     return np.stack(np.divmod(np.flatnonzero(pixels), pixels.shape[1]), axis=1)
 
 
@@ -90,7 +90,7 @@ def _foreground(names: Sequence[str]) -> Iterator[int]:
 
 
 def image_hausdorff95(prediction: Prediction) -> float:
-    """Compute an image's mean over the foreground classes that are in its labels or its prediction; NaN: none is."""
+    """Compute an image's mean over the foreground classes that are in its labels or its prediction; NaN if none is."""
     counted = prediction.counted
     values = [
         hausdorff95(prediction.labels == label, (prediction.classes == label) & counted)

@@ -2,7 +2,7 @@
 
 A predicted object hits at threshold t if its IoU with a true object is greater than t = 0.50, 0.55, ..., 0.95. Objects
 of one map don't overlap, so that at these thresholds no object can hit twice. The definition is that of the Airbus
-Ship Detection Challenge (Kaggle, 2018, "Evaluation"); compared in integers, since 0.6 has no exact float.
+Ship Detection Challenge (Kaggle, 2018, "Evaluation"). IoUs are compared in integers, because 0.6 has no exact float.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from bench.evaluation.metric_protocol import KINDS, MIN_AREAS, Array, Arrays, Im
 from bench.evaluation.scores import Counts, Scores, f2
 
 OVERLAPS = tuple(k / 20 for k in range(10, 20))  # 0.50, 0.55, ..., 0.95
-SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, None)}  # pixels, first in, last out: COCO's
+SIZES = {"small": (1, 32**2), "medium": (32**2, 96**2), "large": (96**2, None)}  # pixels, from and to below, as in COCO
 _TWENTIETHS = np.arange(10, 20)
 _LARGE = 2**16  # cells of a table that costs nothing
 _BOUNDS = np.array([low for low, _ in list(SIZES.values())[1:]])
@@ -35,11 +35,11 @@ class Overlap(NamedTuple):
 def airbus_f2(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Scores:
     """Compute the F2 score of the Airbus Ship Detection Challenge, one for each image.
 
-    At each of ten thresholds 5 TP / (5 TP + 4 FN + FP) over the image's objects; the mean over the thresholds.
-    No object in either is 1, none in one of them 0. The score of a split is the mean over its images.
+    It is the mean over ten thresholds of 5 TP / (5 TP + 4 FN + FP), counted over the image's objects: 1 if neither map
+    has an object, 0 if only one has any. The score of a split is the mean over its images.
 
     Args:
-        true: (N, H, W); an object is an 8-connected component of what is not 0.
+        true: (N, H, W); an object is an 8-connected component of pixels that aren't 0.
         predicted: the same, integers or booleans.
         true_is_instances: `true` numbers its objects instead (1, 2, ...; 0 is none), so that touching ships stay apart.
 
@@ -47,22 +47,24 @@ def airbus_f2(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool 
         float64 (N,).
 
     Raises:
-        BenchError: shapes differ, or values are no integers.
+        BenchError: the shapes differ, or values aren't integers.
     """
     return image_f2(object_counts(true, predicted, true_is_instances=true_is_instances))
 
 
 def object_counts(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: bool = False) -> Counts:
-    """Count the objects found, made up and missed, by size and threshold; arguments and errors as of `airbus_f2`.
+    """Count found, wrongly predicted and missed objects by size and threshold; arguments and errors are `airbus_f2`'s.
 
-    An object that was found or missed counts under the size of the true object, one that was made up under its own.
+    A found or missed object counts under the size of the true object, a wrongly predicted one under its own.
 
     Returns:
         int64 (N, 3, 10, 3): image, size (small, medium, large), threshold, then tp, fp, fn.
     """
     maps, guesses = _maps(true, "true objects"), _maps(predicted, "predicted objects")
     if maps.shape != guesses.shape:
-        raise BenchError(f"True objects of shape {maps.shape}, predicted of {guesses.shape}: they must be equal.")
+        raise BenchError(
+            f"True objects of shape {maps.shape}, predicted ones of {guesses.shape}: the shapes must be equal."
+        )
     counts = np.zeros((len(maps), len(SIZES), len(OVERLAPS), 3), np.int64)
     for row, (labels, guess) in enumerate(zip(maps, guesses, strict=True)):
         counts[row] = count(overlap(labels if true_is_instances else components(labels), components(guess)))
@@ -76,15 +78,17 @@ def image_f2(counts: Counts) -> Scores:
 
 
 def object_summary(counts: Counts) -> dict[str, float | None]:
-    """Compute the scores of a split from its `object_counts`; None: there is nothing to score.
+    """Compute the scores of a split from its `object_counts`; None if there is nothing to score.
 
     Returns:
-        airbus_f2: mean over the images; airbus_f2_with_objects: over those that have a true object;
-        object_presence_accuracy: share of the images of which it is right whether there is any object;
-        airbus_f2_small, ..._medium, ..._large: of the split's sums for one size, mean over the thresholds.
+        airbus_f2: mean over the images; airbus_f2_with_objects: mean over those that have a true object;
+        object_presence_accuracy: share of the images with objects in both maps or in neither;
+        airbus_f2_small, ..._medium, ..._large: from the split's sums for one size, mean over the thresholds.
     """
     scores = image_f2(counts)
-    tp, fp, fn = np.moveaxis(counts.sum(axis=1)[:, 0], -1, 0)  # (N,) each; whether there is any is no matter of overlap
+    tp, fp, fn = np.moveaxis(
+        counts.sum(axis=1)[:, 0], -1, 0
+    )  # (N,) each; whether there is any doesn't depend on the overlap
     has_true, has_predicted = tp + fn > 0, tp + fp > 0
     values = {
         "airbus_f2": _mean(scores),
@@ -97,13 +101,13 @@ def object_summary(counts: Counts) -> dict[str, float | None]:
 
 
 def components(mask: NDArray[Any]) -> NDArray[np.int32]:
-    """Number the 8-connected components of what is not 0: (H, W) to int32 (H, W), 0 where there is none."""
+    """Number the 8-connected components of pixels that aren't 0: (H, W) to int32 (H, W), 0 outside of them."""
     return cv2.connectedComponents((mask != 0).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1]
 
 
 def overlap(true: NDArray[Any], predicted: NDArray[Any]) -> Overlap:
-    """Measure the objects of two maps (H, W) that number them; a number without pixels is none."""
-    taken = np.flatnonzero((true != 0) | (predicted != 0))  # of 768 x 768 pixels a few thousand
+    """Measure the objects of two maps (H, W) that number them; a number without pixels is no object."""
+    taken = np.flatnonzero((true != 0) | (predicted != 0))  # a few thousand of 768 x 768 pixels
     true, predicted = (_compact(numbers.ravel()[taken]) for numbers in (true, predicted))
     columns = int(predicted.max(initial=0)) + 1
     cells = true * columns + predicted
@@ -176,7 +180,7 @@ def _maps(values: ArrayLike, what: str) -> NDArray[Any]:
             "(N, height, width)."
         )
     if array.size and array.min() < 0:
-        raise BenchError(f"The {what} hold {array.min()}. Accepted: 0, where there is none, and above.")
+        raise BenchError(f"The {what} hold {array.min()}. Accepted: 0 (no object) and above.")
     return array
 
 

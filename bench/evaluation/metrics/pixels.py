@@ -1,4 +1,4 @@
-"""Pixels that are true positive, false positive and false negative, by class and by threshold: what IoU is made of."""
+"""Pixels that are true positive, false positive and false negative, by class and threshold: the counts behind IoU."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -68,7 +68,7 @@ def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
         columns[heading] = [f"{ratio.mean:.3g}x" if ratio else "" for ratio in ratios]
     shown = {heading: cells for heading, cells in columns.items() if any(cells)}
     notes = [_NOTE, *(f"?{number}: {reason}." for number, reason in enumerate(reasons, 1))]
-    table = plain_table(f"Second against first: {', '.join(names) or 'speed only'}", notes)
+    table = plain_table(f"Second against first: {', '.join(names) or 'speed-only trials'}", notes)
     table.add_column("configuration", overflow="fold")
     for heading in shown:
         table.add_column(heading, justify="right", no_wrap=heading != "score")

@@ -87,7 +87,7 @@ def _value(line: Line, value: float | None) -> str:
 
 
 def _change(line: Line) -> str:
-    """Write a change as `-0.012 [-0.034, +0.010]`, or in per cent where only the ratio is meaningful."""
+    """Write a change as `-0.012 [-0.034, +0.010]`, or in per cent if only the ratio is meaningful."""
     if line.change is None:
         return ""
     values = [value for value in (line.change, line.low, line.high) if value is not None]

@@ -26,7 +26,7 @@ def create_engine(
         optimizer: a Keras optimizer; its learning rate is set at every step.
         loss: (labels int (B, H, W), logits (B, H, W, C)) -> scalar.
         transform: (images uint8, labels uint8, draws float32) -> (images float32 in [0, 1], labels int).
-        jit: "auto", "on" or "off"; each engine says what that means. BenchError for "on" where it can't be done.
+        jit: "auto", "on" or "off"; each engine says what that means. BenchError if "on" isn't possible.
     """
     import keras
 

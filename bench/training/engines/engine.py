@@ -49,7 +49,7 @@ class InferenceEngine(ABC):
             batch: images, labels and draws on the device.
 
         Returns:
-            None where the backend doesn't say, or doesn't compile.
+            None if the backend doesn't tell, or doesn't compile.
         """
         return None
 

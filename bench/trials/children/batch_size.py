@@ -1,4 +1,4 @@
-"""The child process of batch_search.py: it trains a few steps with one batch size and answers the peak memory."""
+"""The child process of batch_search.py: it trains a few steps with one batch size and answers with the peak memory."""
 
 from typing import Any
 
