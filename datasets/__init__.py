@@ -95,4 +95,8 @@ def folder_spec(name: str) -> DatasetSpec:
         adapter="bench.datasets.folder:load",
         classes=(),
         summary="Images and masks of your own.",
+        params=(
+            Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like"),
+            Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes"),
+        ),
     )

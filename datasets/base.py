@@ -1,15 +1,14 @@
 """Helpers of the data sets: read images regardless of their file names, check them, and split them by hash."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
 from bench.core.files import share
+from bench.datasets.image_files import read_labels, read_rgb, read_size
 
 __all__ = [
     "DataFault",
@@ -25,48 +24,6 @@ __all__ = [
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # shares of the groups where there are no official splits; the rest is test
 MANY_GROUPS = 100  # from this many groups on, independent hashes come close enough to these shares
-
-# The errors that Pillow raises for files that are truncated, damaged or not images at all.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """Decode an image by its content, not its name, to uint8 (H, W, 3).
-
-    An alpha channel is dropped, not blended, and an EXIF orientation is not applied. TensorFlow's decoder does the
-    same, and the labels were drawn on these pixels. An animated GIF gives its first frame. A broken or missing file
-    raises DataFault.
-    """
-    return _decode(path, "RGB")
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Read the height and width from an image's header; raise DataFault as `read_rgb` does."""
-    return _open(path, lambda picture: (picture.height, picture.width))
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """Decode a label image to its raw values, uint8 (H, W); palette indices stay indices."""
-    labels = _decode(path, None)
-    if labels.ndim != 2 or labels.dtype not in (np.uint8, np.bool_):
-        what = f"{labels.dtype} {labels.shape}"
-        raise DataFault(f"{path}: labels must be one channel of 8 bits, not {what}.", "unreadable")
-    return labels.astype(np.uint8)
-
-
-def _decode(path: Path, mode: str | None) -> np.ndarray:
-    return _open(path, lambda picture: np.array(picture.convert(mode) if mode else picture))
-
-
-def _open(path: Path, look: Callable[[Image.Image], Any]) -> Any:
-    """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
-    try:
-        with Image.open(path) as picture:
-            return look(picture)
-    except FileNotFoundError as error:
-        raise DataFault(f"{path}: missing.", "missing") from error
-    except _DECODE_ERRORS as error:
-        raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:

@@ -19,7 +19,7 @@ from bench.core.files import VARIABLE
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.data.source import open_source
-from bench.datasets import folder, mask_values
+from bench.datasets import folder, mask_survey
 from bench.trials.identity import trial_key
 
 MASK = np.array([[0, 0, 1], [0, 1, 1]], np.uint8)
@@ -83,8 +83,8 @@ def test_two_names_take_255_for_the_second_where_no_mask_has_a_1(here):
     write(here, {"a.png": 255 * MASK, "b.png": 0 * MASK}, ["background", "car"])
     assert read(here)["a"] == MASK.tolist()
     write(here, {"b.png": MASK})
-    assert read(here)["a"] == (255 * MASK).tolist()
-    assert read(here)["b"] == MASK.tolist()
+    with pytest.raises(BenchError, match=r"1 mask \(b.png\) has 0 and 1, 1 mask \(a.png\) has 0 and 255"):
+        folder.load(here)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_two_names_take_255_for_the_second_where_no_mask_has_a_1(here):
         ("not json", "is not understood"),
         ([1, 2], "is not understood"),
         ({"a": "0"}, "is not understood"),
-        ({"a": 0, "b": 256}, "is not understood"),
+        ({"a": 0, "b": 1.5}, "is not understood"),
         ({"a": 0, "b": True}, "is not understood"),
         (["a"], "it has 1 names"),
         (["a", "a"], "2 names"),
@@ -146,9 +146,14 @@ def test_indexes_palettes_and_grey_are_read(here, name, mask):
 def test_a_jpeg_mask_is_light_from_the_middle_of_grey(here):
     mask = np.zeros((32, 48), np.uint8)
     mask[8:24, 16:32] = 255
-    write(here, {"a.jpg": mask, "b.jpeg": np.full((8, 8), 127, np.uint8), "c.jpg": np.full((8, 8), 128, np.uint8)})
-    labels = read(here)
+    write(here, {"a.jpg": mask})
     assert folder.load(here).classes == ("background", "foreground")
+    np.testing.assert_array_equal(read(here)["a"], mask // 255)
+    write(here, {"b.jpeg": np.full((8, 8), 127, np.uint8), "c.jpg": np.full((8, 8), 128, np.uint8)})
+    with pytest.raises(BenchError, match=r"2 masks \(the first: b.jpeg\) are of a lossy format"):
+        folder.load(here)
+    write(here, {}, {"classes": ["no", "yes"], "threshold": 128})
+    labels = read(here)
     np.testing.assert_array_equal(labels["a"], mask // 255)
     assert np.max(labels["b"]) == 0
     assert np.min(labels["c"]) == 1
@@ -157,8 +162,8 @@ def test_a_jpeg_mask_is_light_from_the_middle_of_grey(here):
 def test_values_are_looked_up_once(here, monkeypatch):
     write(here, {"a.png": MASK, "b.png": MASK})
     calls = []
-    original = mask_values._values
-    monkeypatch.setattr(mask_values, "_values", lambda path: calls.append(path) or original(path))
+    original = mask_survey._facts
+    monkeypatch.setattr(mask_survey, "_facts", lambda path: calls.append(path) or original(path))
     folder.load(here)
     folder.load(here)
     assert len(calls) == 2
@@ -186,7 +191,7 @@ def test_lists_say_who_trains(here):
     (here / "val.txt").write_text("s3\n")
     (here / "test.txt").write_text("s4.jpg\n")
     assert splits(here) == {"s0": "train", "s1": "train", "s2": "train", "s3": "val", "s4": "test"}
-    assert folder.load(here).notes == ("1 of 6 images are in no list and left out",)
+    assert folder.load(here).notes[1:] == ("1 of 6 images are in no list and left out",)
     (here / "val.txt").unlink()
     assert {s.split for s in open_source(catalog.find_dataset(f"folder:{here}")[0], here).samples} == {
         "train",
@@ -241,8 +246,8 @@ def test_a_fault_names_the_file(here):
     Image.fromarray(MASK[:1]).save(here / "masks" / "a.png")
     assert fault(here).kind == "size"
     Image.fromarray(np.dstack([MASK, MASK, 0 * MASK])).save(here / "masks" / "a.png")
-    assert fault(here).kind == "unreadable"
-    assert "a.png: labels must be one channel" in str(fault(here))
+    with pytest.raises(BenchError, match=r"1 mask \(a.png\) has colours, #000000, #010100"):
+        folder.load(here)
     (here / "masks" / "a.png").unlink()
     assert fault(here).kind == "missing"
     assert re.search(r"masks/a\.\*: missing", str(fault(here)))
@@ -256,10 +261,10 @@ def test_two_files_of_one_stem_are_refused(here):
 
 
 def test_a_folder_of_another_layout_is_told_what_is_needed(here):
-    with pytest.raises(BenchError, match=r"does not exist.*images/ and masks/"):
+    with pytest.raises(BenchError, match=r"mine' does not exist"):
         folder.load(here)
     here.mkdir()
-    with pytest.raises(BenchError, match=r"has no images, masks\. It needs images/ and masks/"):
+    with pytest.raises(BenchError, match=r"has nothing, which no known layout fits\. It needs images/ and masks/"):
         folder.load(here)
 
 
@@ -317,5 +322,5 @@ def test_the_api_reads_it(here):
     assert image.shape == (*labels.shape, 3)
     with pytest.raises(BenchError, match="'folder:' has no path"):
         api.load_dataset("folder:")
-    with pytest.raises(BenchError, match="nowhere' of 'folder' does not exist"):
+    with pytest.raises(BenchError, match="nowhere' does not exist"):
         api.load_dataset(f"folder:{here}/nowhere")

@@ -38,6 +38,7 @@ A_FILE_A_THING = {
     "commands",
     "architectures",
     "datasets",
+    "layouts",
     "presets",
     "templates",
 }  # folders that grow with what there is

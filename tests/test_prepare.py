@@ -123,7 +123,7 @@ def test_options_that_contradict_are_refused(folder):
     for arguments, says in (
         (("--check", "--export-masks", "x"), "give one of them"),
         (("--per-ship",), "--per-ship needs --export-masks"),
-        (("--dataset-param", "balance_ships=5"), "Unknown parameter of folder:mine 'balance_ships'. It has: none."),
+        (("--dataset-param", "balance_ships=5"), "Unknown parameter of folder:mine 'balance_ships'. It has: layout (str, )"),
         (("--resize", "squeeze"), "Unknown value of --resize 'squeeze'"),
     ):
         code, output = bench("prepare", f"folder:{folder}", *arguments)

@@ -22,6 +22,7 @@ _KINDS = {
     "missing": "missing or unmatched files",
     "size": "masks of another size than their image",
     "values": "label values without a class",
+    "depth": "images of more than 8 bits or four bands",
     "unreadable": "unreadable files",
 }
 _EXAMPLES = 10  # messages printed per kind

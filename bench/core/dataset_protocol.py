@@ -21,7 +21,7 @@ class Sample:
 class DataFault(BenchError):
     """A sample can't be used: its message names the file (and row); `kind` is counted by `bench prepare --check`."""
 
-    def __init__(self, message: str, kind: Literal["missing", "unreadable", "size", "values"]):
+    def __init__(self, message: str, kind: Literal["missing", "unreadable", "depth", "size", "values"]):
         super().__init__(message)
         self.kind = kind
 

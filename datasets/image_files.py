@@ -1,0 +1,127 @@
+"""Read image files: what a file's header says of it, its pixels as 8-bit RGB, and its raw values.
+
+Nothing is clipped. A picture of more than 8 bits, of floats or of more than four bands is refused by name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image, ImageOps
+
+from bench.core.dataset_protocol import DataFault
+
+# The errors that Pillow raises for files that are truncated, damaged or not images at all.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers", "I;16B": "16-bit integers"}
+_TIFF_BITS = 258  # the tag BitsPerSample
+_PNG_BITS = 24  # the byte of a PNG file that gives its bit depth
+_UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
+
+
+@dataclass(frozen=True)
+class Head:
+    """The facts in the header of an image file."""
+
+    size: tuple[int, int]  # height, width in pixels, as stored
+    orientation: int = _UPRIGHT  # EXIF, 1 to 8
+
+    @property
+    def turned_size(self) -> tuple[int, int]:
+        """The height and width once the EXIF orientation is applied."""
+        return self.size[::-1] if self.orientation >= 5 else self.size
+
+
+def read_head(path: Path) -> Head:
+    """Read the size and EXIF orientation from an image's header; raise DataFault as `read_rgb` does."""
+    return open_image(path, lambda picture: Head((picture.height, picture.width), _orientation(picture)))
+
+
+def _orientation(picture: Image.Image) -> int:
+    found = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
+    return found if found in range(1, 9) else _UPRIGHT
+
+
+def read_rgb(path: Path, *, turn: bool = False) -> np.ndarray:
+    """Decode an image by its content, not its name, to uint8 (H, W, 3).
+
+    An alpha channel is dropped, not blended. TensorFlow's decoder does the same. An animated GIF gives its first
+    frame. A broken or missing file, and one whose values don't fit in 8 bits, raises DataFault.
+
+    Args:
+        turn: apply the EXIF orientation. By default it is not, since labels are mostly drawn on the stored pixels.
+    """
+
+    def decode(picture: Image.Image) -> np.ndarray:
+        if depth := _depth(picture):
+            raise DataFault(f"{path}: the image has {depth}; images of 8 bits are read. Save it as 8-bit RGB.", "depth")
+        return np.array((ImageOps.exif_transpose(picture) if turn else picture).convert("RGB"))
+
+    return open_image(path, decode)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Read the height and width from an image's header; raise DataFault as `read_rgb` does."""
+    return open_image(path, lambda picture: (picture.height, picture.width))
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Decode a label image to its raw values, uint8 (H, W); palette indices stay indices."""
+    labels = open_image(path, np.array)
+    if labels.ndim != 2 or labels.dtype not in (np.uint8, np.bool_):
+        what = f"{labels.dtype} {labels.shape}"
+        raise DataFault(f"{path}: labels must be one channel of 8 bits, not {what}.", "unreadable")
+    return labels.astype(np.uint8)
+
+
+def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
+    """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
+    try:
+        with Image.open(path) as picture:
+            _refuse_pages(path, picture)
+            return look(picture)
+    except DataFault:
+        raise
+    except FileNotFoundError as error:
+        raise DataFault(f"{path}: missing.", "missing") from error
+    except DECODE_ERRORS as error:
+        if bands := _bands(path):
+            raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
+                            "depth") from error  # fmt: skip
+        raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
+
+
+def _refuse_pages(path: Path, picture: Image.Image) -> None:
+    """Raise DataFault for a TIFF file of several pages, of which Pillow would silently give the first."""
+    pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
+    if pages > 1:
+        raise DataFault(f"{path}: the file has {pages} pages; images of one page are read. Save each page as a file.",
+                        "depth")  # fmt: skip
+
+
+def _depth(picture: Image.Image) -> str:
+    """Say how an image's values exceed 8 bits; an empty text if they don't. Pillow itself would clip or shift them."""
+    if picture.mode in _DEEP_MODES:
+        return _DEEP_MODES[picture.mode]
+    bits = 8
+    if picture.format == "PNG" and hasattr(picture.fp, "seek"):
+        place = picture.fp.tell()
+        picture.fp.seek(_PNG_BITS)
+        bits = picture.fp.read(1)[0]
+        picture.fp.seek(place)
+    elif picture.format == "TIFF":
+        bits = max(picture.tag_v2.get(_TIFF_BITS, (8,)))  # type: ignore[attr-defined]
+    return f"{bits} bits in each channel" if bits > 8 else ""
+
+
+def _bands(path: Path) -> str:
+    """Describe a sound TIFF file that Pillow can't read, such as one of five bands; an empty text for any other."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return f"{page.samplesperpixel} bands of {page.dtype}"  # type: ignore[union-attr]
+    except Exception:  # noqa: BLE001 - a damaged file may raise anything, and is reported as damaged
+        return ""

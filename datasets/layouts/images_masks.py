@@ -1,0 +1,85 @@
+"""Images and masks in two folders, with the same names: segbench's own layout, and the plainest one.
+
+    images/NAME.jpg, masks/NAME.png                     sub-folders are searched too
+    images/train/NAME.jpg, masks/train/NAME.png         with train, val and test as the splits
+    train/images/NAME.jpg, train/masks/NAME.png         likewise
+    train.txt, val.txt, test.txt                        optional: one name (or file name) per line
+
+The folders may be called image, img, imgs and mask, labels, label, annotations, gt, segmentations, too.
+Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training images becomes the
+validation split. Sub-folders of split names give the splits; without a test split the validation images are the test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.datasets.layout import Contents, Item, Layout, Masks
+from bench.datasets.pairing import Pair, has_images, image_files, pair
+from bench.datasets.split_names import lists_of, split_of, validation_as_test
+
+_IMAGES = ("images", "image", "imgs", "img")
+_MASKS = ("masks", "mask", "labels", "label", "annotations", "gt", "segmentations")
+
+
+def fits(folder: Path) -> bool:
+    """Return whether the folder, or each of its split folders, has images and masks."""
+    return bool(_roots(folder))
+
+
+def read(folder: Path) -> Contents:
+    """Pair the images and masks of the folder, and take the splits from lists or sub-folders."""
+    roots = _roots(folder) or [("", folder / _IMAGES[0], folder / _MASKS[0])]
+    pairs: list[Pair] = []
+    notes: tuple[str, ...] = ()
+    for split, images, masks in roots:
+        prefix = f"{split}/" if split else ""
+        found, said = pair(image_files(images), image_files(masks))
+        pairs += [Pair(prefix + each.name, each.image, each.mask) for each in found]
+        notes += said
+    items = [
+        # A name with one of its two files is kept: reading it then reports which one is missing.
+        Item(found.name, found.image or roots[0][1] / f"{found.name}.*", found.mask or roots[0][2] / f"{found.name}.*")
+        for found in pairs
+    ]
+    items, said = _split(folder, items)
+    return Contents(items, Masks(), (*notes, *said))
+
+
+def _roots(folder: Path) -> list[tuple[str, Path, Path]]:
+    """Return the folders of images and masks, each with the name of the split folder around it or an empty text."""
+    parts = [("", folder), *((path.name, path) for path in _folders(folder) if split_of(path.name))]
+    found = [(name, _first(place, _IMAGES), _first(place, _MASKS)) for name, place in parts]
+    return [(name, images, masks) for name, images, masks in found if images and masks]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of the named folders; of the later names only one that has image files, as `labels` may not."""
+    there = {path.name.lower(): path for path in _folders(folder)}
+    found = (there[name] for name in names if name in there)
+    return next((path for path in found if path.name.lower() == names[0] or has_images(path)), None)
+
+
+def _split(folder: Path, items: list[Item]) -> tuple[list[Item], tuple[str, ...]]:
+    """Give each item its split: by the lists, else by sub-folders that are all named after splits."""
+    if listed := lists_of(folder, [item.name for item in items]):
+        chosen = [replace(item, split=listed[item.name]) for item in items if item.name in listed]
+        left = len(items) - len(chosen)
+        return chosen, (f"{left} of {len(items)} images are in no list and left out",) if left else ()
+    named = [split_of(item.name.partition("/")[0]) if "/" in item.name else "" for item in items]
+    if not all(named):
+        return items, ()
+    return validation_as_test([replace(item, split=split) for item, split in zip(items, named, strict=True)])
+
+
+LAYOUT = Layout(
+    name="images-masks",
+    summary="Images and masks in two folders, with the same names.",
+    files="images/, masks/",
+    fits=fits,
+    read=read,
+)

@@ -1,0 +1,174 @@
+"""Look at every mask of a data set once: which values and colours it has, and of what kind it is.
+
+What the values mean is decided in mask_rules.py from these facts. They are cached by the files' sizes and times,
+since every mask must be decoded to find them.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from bench.core.dataset_protocol import DataFault
+from bench.core.files import cache_folder, write_atomically
+from bench.datasets.image_files import open_image
+
+Kind = Literal["values", "palette", "colours"]
+MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
+_VERSION = "masks-1"  # changed whenever the facts change
+_WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """The kind, values and colours of one mask."""
+
+    size: tuple[int, int]  # height, width in pixels
+    kind: Kind  # one channel of values, indices into a colour table, or colours without a table
+    lossy: bool  # the format changes values, as JPEG does
+    values: dict[float, int]  # value -> pixels, of a channel or of the indices; the first MOST of them; NaN is "nan"
+    colours: dict[str, int]  # "#rrggbb" -> pixels, of a colour table or of colours
+    palette: dict[int, str]  # index -> its colour, of the indices that are used
+    alpha: dict[int, int]  # value of the alpha channel -> pixels; empty where it is the same everywhere
+
+
+def survey(paths: Sequence[Path]) -> list[MaskFacts | None]:
+    """Return the facts of each mask; None for one that can't be read, which is reported when it is read."""
+    stamps = json.dumps([_VERSION, [[os.fsencode(path).hex(), *_stamp(path)] for path in paths]])
+    kept = cache_folder("masks") / f"{hashlib.sha256(stamps.encode()).hexdigest()[:24]}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):  # none yet, or damaged: the masks are looked at again
+        return [_from_json(found) for found in json.loads(kept.read_text(encoding="utf-8"))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
+        facts = list(pool.map(_facts, paths))
+    with suppress(OSError), write_atomically(kept) as part:  # a read-only cache: they are looked at again next time
+        part.write_text(json.dumps([found and asdict(found) for found in facts]), encoding="utf-8")
+    return facts
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError:  # a broken link, reported when it is read
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _from_json(found: dict[str, Any] | None) -> MaskFacts | None:
+    """Make facts from JSON, whose keys are texts."""
+    if found is None:
+        return None
+    return MaskFacts(
+        size=(found["size"][0], found["size"][1]),
+        kind=found["kind"],
+        lossy=found["lossy"],
+        values={_number(value): count for value, count in found["values"].items()},
+        colours=found["colours"],
+        palette={int(index): colour for index, colour in found["palette"].items()},
+        alpha={int(value): count for value, count in found["alpha"].items()},
+    )
+
+
+def _number(text: str) -> float:
+    return float(text) if not text.lstrip("-").isdigit() else int(text)
+
+
+def _facts(path: Path) -> MaskFacts | None:
+    try:
+        return open_image(path, facts_of)
+    except DataFault:
+        return None
+
+
+def facts_of(picture: Image.Image) -> MaskFacts:
+    """Look at an open image."""
+    kind, values = kind_of(picture), channel(picture)
+    colours = {} if kind == "values" else _counts(colours_of(picture))
+    table = palette_of(picture) if kind == "palette" else {}
+    alpha = _counts(alpha_of(picture)) if picture.has_transparency_data and kind != "palette" else {}
+    return MaskFacts(
+        size=(picture.height, picture.width),
+        kind=kind,
+        lossy=is_lossy(picture),
+        values={} if values is None else _counts(values),
+        colours={_hex(colour): count for colour, count in colours.items()},
+        palette={int(index): table[int(index)] for index in np.unique(values)} if values is not None and table else {},
+        alpha=alpha if len(alpha) > 1 else {},
+    )
+
+
+def kind_of(picture: Image.Image) -> Kind:
+    """Tell values, colour-table indices and colours apart. A grey picture has values, whatever its mode.
+
+    A GIF's colour table counts only if it has colours: its greys are the values, since writers renumber its indices.
+    """
+    if picture.mode == "P":
+        grey = picture.format == "GIF" and channel_of_colours(picture) is not None
+        return "values" if grey else "palette"
+    return "values" if channel(picture) is not None else "colours"
+
+
+def channel(picture: Image.Image) -> np.ndarray | None:
+    """Return the one channel of a mask, (H, W) of its own number type; None if it has different channels.
+
+    A colour table gives its indices, a grey picture that was saved as RGB one of its channels.
+    """
+    if picture.mode == "P":
+        grey = channel_of_colours(picture) if picture.format == "GIF" else None
+        return np.array(picture) if grey is None else grey
+    if picture.mode in ("L", "1", "I", "F") or picture.mode.startswith("I;16"):
+        values = np.array(picture)
+        return values.astype(np.uint8) if values.dtype == np.bool_ else values
+    return channel_of_colours(picture)
+
+
+def channel_of_colours(picture: Image.Image) -> np.ndarray | None:
+    """Return the red channel, uint8 (H, W), if all colours are grey; else None."""
+    rgb = np.array(picture.convert("RGB"))
+    return np.ascontiguousarray(rgb[..., 0]) if (rgb == rgb[..., :1]).all() else None
+
+
+def colours_of(picture: Image.Image) -> np.ndarray:
+    """Return each pixel's colour as 0xRRGGBB, uint32 (H, W)."""
+    rgb = np.array(picture.convert("RGB")).astype(np.uint32)
+    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+
+
+def alpha_of(picture: Image.Image) -> np.ndarray:
+    """Return the alpha channel, uint8 (H, W); 255 where there is none."""
+    return np.array(picture.convert("RGBA").getchannel("A"))
+
+
+def palette_of(picture: Image.Image) -> dict[int, str]:
+    """Return the colour of each index of a colour table."""
+    flat = picture.getpalette("RGB") or []
+    return {index: "#{:02x}{:02x}{:02x}".format(*flat[3 * index : 3 * index + 3]) for index in range(len(flat) // 3)}
+
+
+def is_lossy(picture: Image.Image) -> bool:
+    """Return whether the format changes values when it saves them."""
+    if picture.format == "WEBP" and picture.fp is not None:
+        picture.fp.seek(0)
+        return b"VP8L" not in picture.fp.read(_WEBP_HEAD)
+    return picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
+
+
+def _hex(colour: float) -> str:
+    return f"#{int(colour):06x}"
+
+
+def _counts(values: np.ndarray) -> dict[Any, int]:
+    """Count the pixels of each value, at most MOST of them."""
+    if values.dtype == np.uint8:
+        counts = np.bincount(values.ravel(), minlength=256)
+        return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
+    found, counts = np.unique(values, return_counts=True)  # NaN counts as one value
+    numbers = [int(value) if float(value).is_integer() else float(value) for value in found[:MOST].tolist()]
+    return dict(zip(numbers, counts[:MOST].tolist(), strict=True))

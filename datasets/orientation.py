@@ -1,0 +1,86 @@
+"""Decide which images are turned by their EXIF orientation: those whose labels fit only the turned image.
+
+Viewers and labelling tools turn photographs upright, most decoders don't. Labels drawn on the turned image of another
+shape tell by their size; where the image is square or upside down, nothing tells.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.dataset_protocol import DataFault
+from bench.core.errors import BenchError
+from bench.core.registry import unknown_name_message
+from bench.datasets.image_files import Head, read_head
+from bench.datasets.layout import Contents, Drawn, Item, Size
+from bench.datasets.mask_survey import MaskFacts
+
+APPLY, IGNORE = CHOICES = ("apply", "ignore")
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The names of the images that are turned, and what is said of the others."""
+
+    names: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def turned(contents: Contents, facts: Sequence[MaskFacts | None], exif: str = "") -> Turned:
+    """Decide for all images of a folder.
+
+    Args:
+        facts: of the masks in the order of the items, if they were surveyed.
+        exif: "apply" or "ignore" settles it for all images; empty decides by the labels' sizes.
+    """
+    if exif not in ("", *CHOICES):
+        raise BenchError(unknown_name_message("value of exif", exif, list(CHOICES), []))
+    if exif == IGNORE:
+        return Turned()
+    with ThreadPoolExecutor() as pool:
+        heads = list(pool.map(_head, (item.image for item in contents.items)))
+    rotated = [(item, head, place) for place, (item, head) in enumerate(zip(contents.items, heads, strict=True))
+               if head and head.orientation != 1]  # fmt: skip
+    if exif == APPLY:
+        return Turned(frozenset(item.name for item, _, _ in rotated))
+    chosen, doubtful = [], []
+    for item, head, place in rotated:
+        size = _label_size(contents, item, facts[place] if facts else None)
+        if size is not None and size == head.turned_size != head.size:
+            chosen.append(item)
+        elif size is None or size == head.turned_size:
+            doubtful.append(item)
+    return Turned(frozenset(item.name for item in chosen), _note(chosen), _warning(doubtful))
+
+
+def _note(items: Sequence[Item]) -> tuple[str, ...]:
+    text = "images are turned by their EXIF orientation, since their labels have the turned image's size"
+    return (f"{len(items)} {text}",) if items else ()
+
+
+def _warning(items: Sequence[Item]) -> tuple[str, ...]:
+    if not items:
+        return ()
+    return (
+        f"{len(items)} images carry an EXIF orientation (the first: {items[0].name}), and sizes don't tell whether "
+        "the labels were drawn on the turned image: it isn't applied. Look at a contact sheet of `bench show-dataset`, "
+        f"and settle it by --dataset-param exif={APPLY} or exif={IGNORE}.",
+    )
+
+
+def _head(path: Path) -> Head | None:
+    try:
+        return read_head(path)
+    except DataFault:  # reported when the image is read
+        return None
+
+
+def _label_size(contents: Contents, item: Item, facts: MaskFacts | None) -> Size | None:
+    if isinstance(contents.labels, Drawn):
+        return contents.labels.size(item)
+    if facts:
+        return facts.size
+    head = _head(item.labels) if item.labels else None
+    return head.size if head else None
