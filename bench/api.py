@@ -117,7 +117,7 @@ def load_dataset(
         data_dir: the data set's folder; None downloads it where that is possible.
         split: train, val or test.
         limit: the number of images to open, from the first; None for all.
-        params: parameters of the data set, such as `balance_ships=200` of airbus.
+        params: parameters of the data set, such as `balance=200`.
 
     Raises:
         BenchError: the data set or split is unknown, or files are missing.

@@ -3,7 +3,7 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
-from bench.core.specs import NO_DATASET, DatasetSpec, Param
+from bench.core.specs import FOLDER, NO_DATASET, DatasetSpec, Param
 from bench.datasets.kaggle import AIRBUS, CARVANA
 
 NO_DATA = DatasetSpec(
@@ -67,10 +67,7 @@ DATASETS = (
         homepage="https://www.kaggle.com/c/airbus-ship-detection",
         licence="Kaggle competition data",
         aliases=("airbus-ships", "airbus-ship-detection"),
-        params=(
-            Param("balance_ships", "int", 0, "at most this many tiles for each number of ships; 0: all"),
-            Param("empty_fraction", "float", 1.0, "share of the tiles without ships to keep"),
-        ),
+        params=(Param("balance_ships", "int", 0, "another name of balance", alias_of="balance"),),
         kaggle=AIRBUS,
         metrics=("airbus_f2",),
         may_show_pictures=False,
@@ -84,8 +81,6 @@ DATASETS = (
         needs_data_dir=False,
     ),
 )
-
-FOLDER = "folder:"  # prefix of the name of a user's own folder
 
 
 def folder_spec(name: str) -> DatasetSpec:

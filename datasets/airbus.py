@@ -7,36 +7,29 @@ Layout: train_v2/ID.jpg (768 x 768 pixels), train_ship_segmentations_v2.csv (`Im
 down the columns; one row per ship, an empty field for a tile without ships). Full size: 192,556 tiles, 42,556 of them
 with 1 to 15 ships.
 Splits: the official test split has no masks, so the groups are divided by a hash: 70 % train, 10 % validation, 20 %
-test. Overlapping tiles form one group (bench/datasets/tiles.py describes what is found). A group's split doesn't depend
-on the parameters.
+test. Overlapping tiles form one group (bench/datasets/tiles.py describes what is found).
 Labels: 0 background, 1 ship; instances number the rows of a tile from 1, so touching ships stay separate.
 Known faults: 6384c3e78.jpg is truncated and left out by name.
 
-Parameters, for every split: `balance_ships` takes at most that many tiles for each number of ships, zero included (a
-recipe from the competition's published notebooks); `empty_fraction`, applied first, keeps that share of the tiles
-without ships. Both take the tiles with the smallest hashes of their names, so the choice is the same on every machine
-and for every seed.
+`balance` (or `balance_ships`) takes at most so many tiles for each number of ships, zero included (a recipe from the
+competition's published notebooks); the table tells the numbers, so no image is decoded for it.
 """
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.core.errors import BenchError
-from bench.core.files import share
 from bench.datasets.base import (
     DataFault,
     Sample,
     check_folder,
     check_same_size,
     first_size,
-    hashed_splits,
     read_rgb,
     read_size,
 )
@@ -68,6 +61,14 @@ class Airbus:
         """Return the ships numbered from 1 in row order, uint16 (768, 768); where two overlap, the later one counts."""
         return self._numbered(sample, self._look(sample, read_size))
 
+    def object_counts(self) -> dict[str, int]:
+        """Map each sample's name to its number of ships."""
+        return {name: sum(bool(row.text) for row in rows) for name, rows in self.rows.items()}
+
+    def hash_name(self, sample: Sample) -> str:
+        """Return the file's name, by which `balance` and `empty_fraction` have always chosen tiles."""
+        return sample.files[0].name
+
     def _look(self, sample: Sample, read: Callable[[Path], Any]) -> Any:
         """Apply `read` to a tile's file; a fault also names the tile's first row in the table."""
         try:
@@ -86,27 +87,19 @@ class Airbus:
         return np.ascontiguousarray(unflatten(flat, shape))
 
 
-def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float = 1.0) -> Airbus:
-    """Load the data set with two classes: background and ship. `balance_ships` 0 takes all tiles."""
-    _check(balance_ships, empty_fraction)
+def load(data_dir: Path | None) -> Airbus:
+    """Load the data set with two classes: background and ship."""
     folder = check_folder("airbus", data_dir, (_IMAGES, _TABLE), AIRBUS.by_hand)
     rows = read_table(folder / _TABLE, "ImageId", "EncodedPixels")
     count = _unnamed(folder, rows)
     skipped = [name for name in CORRUPT if rows.pop(name, None)]
     paths = [folder / _IMAGES / name for name in sorted(rows)]
-    groups = overlapping(paths)
-    splits = hashed_splits(groups)
-    chosen = _chosen({name: sum(bool(row.text) for row in found) for name, found in rows.items()},
-                     balance_ships, empty_fraction)  # fmt: skip
     samples = tuple(
-        Sample(path.stem, splits[group], group, (path,), _token(rows[path.name]))
-        for path, group in zip(paths, groups, strict=True)
-        if path.name in chosen
+        Sample(path.stem, None, group, (path,), _token(rows[path.name]))
+        for path, group in zip(paths, overlapping(paths), strict=True)
     )
     notes = [f"{count} tiles of {_IMAGES} left out, since the table does not name them"] if count else []
     notes += [f"{name} is known to be corrupt and left out" for name in skipped]
-    if len(samples) < len(paths):
-        notes.append(f"{len(samples)} of {len(paths)} tiles chosen by the number of their ships")
     by_name = {Path(name).stem: found for name, found in rows.items()}
     return Airbus(samples, tuple(notes), folder / _TABLE, by_name, first_size(paths))
 
@@ -114,38 +107,6 @@ def load(data_dir: Path | None, *, balance_ships: int = 0, empty_fraction: float
 def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
     """Count the image files that have no row in the table."""
     return sum(name.endswith(".jpg") and name not in rows for name in os.listdir(folder / _IMAGES))
-
-
-def _check(balance_ships: int, empty_fraction: float) -> None:
-    if balance_ships < 0:
-        raise BenchError(
-            f"The parameter balance_ships is {balance_ships}. Accepted: 0 for all tiles, or a limit of 1 or more."
-        )
-    if not 0 <= empty_fraction <= 1:
-        raise BenchError(
-            f"The parameter empty_fraction is {empty_fraction}. Accepted: a share from 0 to 1, such as 0.2."
-        )
-
-
-def _chosen(ships: Mapping[str, int], balance_ships: int, empty_fraction: float) -> set[str]:
-    """Choose the tiles that the parameters keep, given the number of ships in each."""
-    left = set(ships)
-    if empty_fraction < 1:
-        empty = _first((name for name, count in ships.items() if not count), "empty")
-        left -= set(empty[round(empty_fraction * len(empty)) :])
-    if not balance_ships:
-        return left
-    drawn, taken = set(), Counter[int]()
-    for name in _first(left, "balance"):
-        if taken[ships[name]] < balance_ships:
-            taken[ships[name]] += 1
-            drawn.add(name)
-    return drawn
-
-
-def _first(names: Iterable[str], purpose: str) -> list[str]:
-    """Sort the names by a hash: a random order that stays the same if other names are added or removed."""
-    return sorted(names, key=lambda name: (share(purpose, name), name))
 
 
 def _token(rows: Sequence[Row]) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.files import share
 from bench.datasets.image_files import read_labels, read_rgb, read_size
 
 __all__ = [
@@ -16,14 +15,10 @@ __all__ = [
     "Sample",
     "check_folder",
     "check_size",
-    "hashed_splits",
     "read_labels",
     "read_rgb",
     "read_size",
 ]
-
-TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # shares of the groups where there are no official splits; the rest is test
-MANY_GROUPS = 100  # from this many groups on, independent hashes come close enough to these shares
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
@@ -63,20 +58,3 @@ def check_folder(name: str, folder: Path | None, needed: Sequence[str], help: st
         what = "does not exist" if not folder.is_dir() else f"has no {', '.join(missing)}"
         raise BenchError(f"The data folder '{folder}' of '{name}' {what}. {help}")
     return folder
-
-
-def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
-    """Map each group to a split by a hash of its name: 70 % train, 10 % val, 20 % test.
-
-    With `MANY_GROUPS` or more, each group's split depends on its own hash alone, so that absent or added groups don't
-    move others. Fewer groups are sorted by hash and cut at the shares, since chance could leave a split too small.
-    With three groups or more, every split gets at least one.
-    """
-    order = sorted(set(groups), key=lambda group: (share("split", group), group))
-    few = len(order) < MANY_GROUPS
-    shares = [place / len(order) if few else share("split", group) for place, group in enumerate(order)]
-    train = sum(value < TRAIN_SHARE for value in shares)
-    both = sum(value < TRAIN_SHARE + VALIDATION_SHARE for value in shares)
-    train = max(1, min(train, len(order) - 2))
-    both = max(train + 1, min(both, len(order) - 1))
-    return {group: "train" if place < train else "val" if place < both else "test" for place, group in enumerate(order)}

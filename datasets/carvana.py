@@ -25,7 +25,6 @@ from bench.datasets.base import (
     check_same_size,
     check_size,
     first_size,
-    hashed_splits,
     read_labels,
     read_rgb,
 )
@@ -78,12 +77,11 @@ def load(data_dir: Path | None) -> Carvana:
             f"The data folder '{folder}' of 'carvana' has neither {_MASKS} nor {_TABLE}. {CARVANA.by_hand}"
         )
     # A name with only one of its two files is kept: reading it then reports which one is missing.
-    splits = hashed_splits(_car(name) for name in names | set(rows))
     samples = []
     for name in sorted(names | set(rows)):
         files = [images / f"{name}.jpg"] if rows else [images / f"{name}.jpg", masks / f"{name}_mask.gif"]
         token = hashlib.sha256(rows[name].text.encode()).hexdigest() if name in rows else ""
-        samples.append(Sample(name, splits[_car(name)], _car(name), tuple(files), token))
+        samples.append(Sample(name, None, _car(name), tuple(files), token))
     return Carvana(tuple(samples), (), table, rows, first_size(sample.files[0] for sample in samples))
 
 

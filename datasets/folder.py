@@ -20,7 +20,7 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.datasets import layouts
-from bench.datasets.base import check_size, hashed_splits
+from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, read_classes
 from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item
@@ -67,8 +67,7 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "") -> Folder:
     given = read_classes(data_dir / FILE) if (data_dir / FILE).exists() else None
     labels, facts, warnings = _labels(data_dir, contents, given)
     upright = turned(contents, facts, exif)
-    splits = hashed_splits(item.group or item.name for item in contents.items)
-    samples = [_sample(item, labels, upright, splits[item.group or item.name]) for item in contents.items]
+    samples = [_sample(item, labels, upright) for item in contents.items]
     return Folder(
         samples=tuple(samples),
         notes=(f"read as the layout {chosen.name} ({chosen.files})", *contents.notes, *upright.notes),
@@ -108,10 +107,10 @@ def evidence(folder: Path, items: Sequence[Item], facts: Sequence[MaskFacts | No
     return Evidence(named, str(parents.pop() if len(parents) == 1 else folder))
 
 
-def _sample(item: Item, labels: Drawn | Meaning, upright: Turned, split: str) -> Sample:
+def _sample(item: Item, labels: Drawn | Meaning, upright: Turned) -> Sample:
     """Make a sample; whatever changes its pixels or labels is in its token or its files."""
     token = labels.token() if isinstance(labels, Meaning) else json.dumps([labels.classes, item.token])
     if item.name in upright.names:
         token = json.dumps([token, "turned"])
     files = (item.image,) if item.labels is None else (item.image, item.labels)
-    return Sample(item.name, item.split or split, item.group or item.name, files, token)
+    return Sample(item.name, item.split or None, item.group or item.name, files, token)

@@ -82,55 +82,6 @@ def test_the_excerpt_has_its_ships_and_its_one_overlapping_pair():
     groups = Counter(sample.group for sample in dataset.samples)
     assert groups.most_common(1) == [("075198eb6.jpg", 2)]
     assert len(groups) == 119
-    assert {sample.split for sample in dataset.samples} == {"train", "val", "test"}
-
-
-# ---------------------------------------------------------------- which tiles
-
-
-def ships_of(dataset):
-    return Counter(sum(bool(row.text) for row in dataset.rows[sample.name]) for sample in dataset.samples)
-
-
-@pytest.fixture
-def many(tmp_path):
-    return write_fake_airbus(tmp_path / "many", ships=[0] * 30 + [1] * 12 + [2] * 4)
-
-
-def test_a_share_of_the_empty_tiles_is_kept(many):
-    half = airbus.load(many, empty_fraction=0.5)
-    assert ships_of(half) == {0: 15, 1: 12, 2: 4}
-    assert half.notes == ("31 of 46 tiles chosen by the number of their ships",)
-    assert ships_of(airbus.load(many, empty_fraction=0.0)) == {1: 12, 2: 4}
-    fifth = airbus.load(many, empty_fraction=0.2)
-    assert {s.name for s in fifth.samples} < {s.name for s in half.samples}
-
-
-def test_at_most_so_many_tiles_of_each_number_of_ships(many):
-    assert ships_of(airbus.load(many, balance_ships=5)) == {0: 5, 1: 5, 2: 4}
-    assert ships_of(airbus.load(many, balance_ships=5, empty_fraction=0.1)) == {0: 3, 1: 5, 2: 4}
-    once, again = (airbus.load(many, balance_ships=5).samples for _ in range(2))
-    assert once == again
-
-
-def test_choosing_tiles_moves_none_to_another_split(many):
-    every = {sample.name: sample.split for sample in airbus.load(many).samples}
-    for sample in airbus.load(many, balance_ships=4, empty_fraction=0.3).samples:
-        assert every[sample.name] == sample.split
-
-
-@pytest.mark.parametrize(
-    ("params", "says"),
-    [
-        ({"balance_ships": -1}, "The parameter balance_ships is -1. Accepted: 0 for all tiles"),
-        ({"empty_fraction": 1.5}, "The parameter empty_fraction is 1.5. Accepted: a share from 0 to 1"),
-        ({"empty_fraction": float("nan")}, "The parameter empty_fraction is nan"),
-    ],
-)
-def test_impossible_choices_are_refused(folder, params, says):
-    with pytest.raises(BenchError) as error:
-        airbus.load(folder, **params)
-    assert says in str(error.value)
 
 
 def test_the_known_corrupt_tile_is_left_out_by_name(folder):
@@ -145,7 +96,7 @@ def test_the_known_corrupt_tile_is_left_out_by_name(folder):
 # ---------------------------------------------------------------- overlapping tiles
 
 
-def test_overlapping_tiles_are_one_group_in_one_split(tmp_path):
+def test_overlapping_tiles_are_one_group(tmp_path):
     """Four tiles of one scene, cut at steps of 256, chained by their overlaps; five of other scenes."""
     (tmp_path / "train_v2").mkdir()
     ground = scene(0)
@@ -160,7 +111,6 @@ def test_overlapping_tiles_are_one_group_in_one_split(tmp_path):
     groups = {sample.name: sample.group for sample in dataset.samples}
     assert {groups[f"d{i}"] for i in range(4)} == {"d0.jpg"}
     assert len(set(groups.values())) == 6
-    assert len({sample.split for sample in dataset.samples if sample.group == "d0.jpg"}) == 1
 
 
 def test_a_recompressed_tile_is_still_found(tmp_path):

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench.config import catalog
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
+from bench.data.source import open_source
+from bench.data.splits import hashed_splits
 from bench.datasets import carvana
-from bench.datasets.base import hashed_splits
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def splits_of_cars(dataset):
 
 
 def test_the_views_of_a_car_are_in_one_split(folder):
-    dataset = carvana.load(folder)
+    dataset = open_source(catalog.datasets().get("carvana"), folder)
     splits = splits_of_cars(dataset)
     assert len(splits) == 6
     assert all(len(sides) == 1 for sides in splits.values())

@@ -361,7 +361,7 @@ def test_a_part_of_a_data_set_is_a_pack_of_its_own(ships, reads):
     assert part.fingerprint != whole.fingerprint
     assert pack.prepare(AIRBUS, SIZE, data_dir=ships).path == whole.path
     assert len(reads) == 21
-    assert part.notes == ("9 of 12 tiles chosen by the number of their ships",)
+    assert part.notes == ("9 of 12 images chosen (empty_fraction 0.5)",)
 
 
 def test_a_part_that_leaves_a_split_empty_is_refused(tmp_path):

@@ -123,7 +123,7 @@ def test_options_that_contradict_are_refused(folder):
     for arguments, says in (
         (("--check", "--export-masks", "x"), "give one of them"),
         (("--per-ship",), "--per-ship needs --export-masks"),
-        (("--dataset-param", "balance_ships=5"), "Unknown parameter of folder:mine 'balance_ships'. It has: layout (str, )"),
+        (("--dataset-param", "balance_ships=5"), "Unknown parameter of folder:mine 'balance_ships'. Did you mean"),
         (("--resize", "squeeze"), "Unknown value of --resize 'squeeze'"),
     ):
         code, output = bench("prepare", f"folder:{folder}", *arguments)
@@ -144,7 +144,7 @@ def test_a_part_of_the_ships_is_prepared(ships):
         "prepare", "airbus", "--data-dir", ships, "--dataset-param", "balance_ships=3", "--image-size", "16"
     )
     assert code == 0
-    assert "9 of 22 tiles chosen by the number of their ships" in output
+    assert "9 of 22 images chosen (balance 3)" in output
     code, output = bench("prepare", "airbus", "--data-dir", ships, "--dataset-param", "empty_fraction=2")
     assert code == 2
     assert "empty_fraction is 2.0. Accepted: a share from 0 to 1" in output

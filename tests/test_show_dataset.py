@@ -64,8 +64,8 @@ def test_the_wrong_way_is_one_line(tmp_path):
         ((f"folder:{folder}", "--contact-sheet", tmp_path / "no" / "x.png"), "x.png' can't be written"),
         ((f"folder:{folder}", "--images", "-1"), "--images is -1"),
         (
-            (f"folder:{folder}", "--dataset-param", "empty_fraction=0.5"),
-            "Unknown parameter of folder:mine 'empty_fraction'",
+            (f"folder:{folder}", "--dataset-param", "balance_ships=5"),
+            "Unknown parameter of folder:mine 'balance_ships'. Did you mean 'balance'",
         ),
     ):
         code, output = bench("show-dataset", *arguments)

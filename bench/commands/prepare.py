@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import counting, dataset_params, opened, output
+from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, with_group_by
 from bench.core.errors import BenchError
 from bench.core.trial_config import DEFAULTS, OPTIONS
 
@@ -42,6 +42,7 @@ def prepare(
     dataset_param: Annotated[
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
+    group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Only check the files. Exit code 1 if training would fail.")
@@ -65,7 +66,7 @@ def prepare(
     if per_ship and not export_masks:
         raise BenchError("--per-ship needs --export-masks FOLDER, where the PNG files are written.")
     spec, folder = catalog.find_dataset(dataset, data_dir)
-    params = dataset_params(spec, dataset_param)
+    params = dataset_params(spec, with_group_by(dataset_param, group_by))
     console = output()
     if check:
         raise typer.Exit(_check(console, spec, folder, params, skip_corrupt))

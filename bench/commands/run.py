@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.shared import opened, output, warn, with_options
+from bench.commands.shared import GROUP_BY_HELP, opened, output, warn, with_group_by, with_options
 from bench.core.errors import BenchError
-from bench.core.options import RUN
+from bench.core.options import DATA, RUN
 from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Show the planned trials and their estimated time; run none.", rich_help_panel=RUN),
 ]
+GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
 
 
@@ -45,6 +46,7 @@ def run(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    group_by: GroupBy = None,
     **given: Any,
 ) -> None:
     """Train and measure every combination of the options' values; finished trials are not run again.
@@ -53,6 +55,7 @@ def run(
     """
     from bench.trials.saved.stored_trials import new_head, start_from
 
+    given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
     grid = read_grid(given, config, results)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
     for note in dict.fromkeys(filter(None, map(new_head, configs))):

@@ -1,6 +1,7 @@
 """The parts that commands share: parameters made from the table of options, the console, opening a data set."""
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from bench.data.source import Source
     from bench.results.store import Loaded
 
+GROUP_BY_HELP = (
+    "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
+    "match, stay in one split. Short for --dataset-param group_by=."
+)
 PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 
 
@@ -52,6 +57,11 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
     annotation: Any = Annotated[option.kind.annotation, said]
     return inspect.Parameter(option.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
+
+
+def with_group_by(given: Sequence[str] | None, group_by: str | None) -> list[str]:
+    """Return the texts of --dataset-param and one for --group-by, quoted, since an expression may have commas."""
+    return [*(given or ()), *([] if group_by is None else [f"group_by={json.dumps(group_by, ensure_ascii=False)}"])]
 
 
 def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import counting, dataset_params, opened, output, warn
+from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, warn, with_group_by
 from bench.core.errors import BenchError
+from bench.core.option_kinds import text_of
 from bench.core.specs import IGNORE_INDEX
 
 if TYPE_CHECKING:
+    from bench.core.specs import DatasetSpec
     from bench.data.check import Health
     from bench.data.source import Source
 
@@ -30,6 +32,7 @@ def show_dataset(
     dataset_param: Annotated[
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
+    group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
     images: Annotated[int, typer.Option(help="How many images to read for class balance and sizes; 0: all.")] = 200,
     contact_sheet: Annotated[
         Path | None,
@@ -55,7 +58,7 @@ def show_dataset(
         raise BenchError(f"--contact-sheet is '{contact_sheet}'. Accepted: a file that ends in .png.")
     spec, folder = catalog.find_dataset(name, data_dir)
     console = output()
-    source = opened(console, spec, folder, dataset_params(spec, dataset_param))
+    source = opened(console, spec, folder, dataset_params(spec, with_group_by(dataset_param, group_by)))
     print_head(console, source)
     samples = evenly(source.samples, images) if images else source.samples
     with counting(console, f"reading {spec.name}") as progress:
@@ -63,6 +66,7 @@ def show_dataset(
     print_balance(console, source, health)
     for note in source.notes:
         console.print(Text(f"note: {note}"))
+    _print_params(console, spec)
     if health.problems:
         warn(
             f"{len(health.problems)} of {len(samples)} images can't be read. `bench prepare {name} --check` lists them."
@@ -107,6 +111,18 @@ def print_balance(console: Console, source: "Source", health: "Health") -> None:
     console.print(
         Text(f"sizes (height x width): {', '.join(sizes) or 'none'}{f' and {more} more' if more > 0 else ''}")
     )
+
+
+def _print_params(console: Console, spec: "DatasetSpec") -> None:
+    """Print a table with one row per parameter that --dataset-param takes."""
+    table = Table(title="parameters, for --dataset-param NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD,
+                  pad_edge=False)  # fmt: skip
+    for heading in ("name", "default", "meaning"):
+        table.add_column(heading)
+    for param in spec.all_params:
+        choices = f": {', '.join(map(str, param.choices))}" if param.choices else ""
+        table.add_row(param.name, text_of(param.default), Text(f"{param.help}{choices}"))
+    console.print(table)
 
 
 def _write_sheet(source: "Source", file: Path) -> None:

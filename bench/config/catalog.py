@@ -17,7 +17,7 @@ from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.import_by_name import import_by_name
 from bench.core.registry import Registry
-from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
+from bench.core.specs import FOLDER, ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
 from bench.plugin import architecture_from, dataset_from
 
@@ -89,7 +89,7 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
 
     A folder's data set is named `folder:` and the last part of its path; with that name, `data_dir` has the path.
     """
-    from bench.datasets import FOLDER, NO_DATA, folder_spec
+    from bench.datasets import NO_DATA, folder_spec
 
     if name == NO_DATA.name:
         return NO_DATA, None

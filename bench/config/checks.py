@@ -122,8 +122,9 @@ def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> di
 
     Values that equal the default are left out, so that naming a default doesn't make another trial.
     """
-    known = {param.name: param for param in spec.params}
-    listing = ", ".join(f"{p.name} ({p.type}, {p.default})" for p in spec.params) or "none"
+    accepted = spec.all_params if isinstance(spec, DatasetSpec) else spec.params
+    known = {param.name: param for param in accepted}
+    listing = ", ".join(f"{p.name} ({p.type}, {p.default})" for p in accepted) or "none"
     checked = {}
     for name, value in given.items():
         if name not in known:

@@ -72,11 +72,16 @@ def hint_for(name: str) -> str | None:
             f"'{name}' is no longer an option. Leave it out, and use `bench speed` (also with --config FILE) for "
             "speed-only trials."
         )
-    for option, registry in (("dataset-param", catalog.datasets()), ("param", catalog.architectures())):
-        having = [spec.name for spec in registry if name in {param.name for param in spec.params}]
+    data, models = catalog.datasets(), catalog.architectures()
+    accepted = (
+        ("dataset-param", data.kind, {spec.name: spec.all_params for spec in data}),
+        ("param", models.kind, {spec.name: spec.params for spec in models}),
+    )
+    for option, kind, params in accepted:
+        having = [owner for owner, some in params.items() if name in {param.name for param in some}]
         if having:
             few = ", ".join(having[:3]) + (", ..." if len(having) > 3 else "")
-            return f"'{name}' is a parameter of the {registry.kind} {few}: write --{option} {name}=VALUE."
+            return f"'{name}' is a parameter of the {kind} {few}: write --{option} {name}=VALUE."
     return None
 
 

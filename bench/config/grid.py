@@ -119,7 +119,7 @@ def _suitable(trials: Iterable[TrialConfig], left_out: list[str] | None) -> list
 def _check_dataset_params(axes: Iterable[Axis]) -> None:
     """Raise BenchError for a parameter that none of the data sets has."""
     specs = [catalog.find_dataset(name)[0] for name in _values_of("dataset", axes)]
-    having = {param.name for spec in specs for param in spec.params}
+    having = {param.name for spec in specs for param in spec.all_params}
     for name in dict.fromkeys(key for key, _ in _values_of("dataset_params", axes)):
         if name not in having:
             raise BenchError(_no_dataset_has(name, [spec.name for spec in specs]))
@@ -154,7 +154,7 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], needed: se
             chosen = {other: value for other, value in chosen.items() if other not in DEPENDENT[field]}
     if chosen.get("optimizer") == "adamw":
         chosen.setdefault("weight_decay", ADAMW_WEIGHT_DECAY)
-    having = {param.name for param in catalog.find_dataset(chosen["dataset"])[0].params}
+    having = {param.name for param in catalog.find_dataset(chosen["dataset"])[0].all_params}
     params["dataset_params"] = {name: value for name, value in params["dataset_params"].items() if name in having}
     arch, _, backbone = chosen["arch"].partition(":")
     chosen["arch"] = arch

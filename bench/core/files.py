@@ -66,6 +66,15 @@ def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return a file's size in bytes and its time in ns, by which a change is noticed; (-1, -1) if it is missing."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
 def share(purpose: str, name: str) -> float:
     """Compute a pseudo-random number in [0, 1) from `purpose` and `name` alone: the same on every machine."""
     digest = hashlib.sha256(f"{purpose}:{name}".encode()).digest()

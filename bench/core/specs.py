@@ -15,6 +15,7 @@ from bench.core.import_by_name import import_by_name
 
 PROTOCOL_VERSION = 1  # of how a trial runs; a change makes old and new results incomparable
 SCHEMA_VERSION = 1  # of the record's format on disk
+FOLDER = "folder:"  # prefix of the name of a user's own folder
 IGNORE_INDEX = 255  # label value of pixels that are neither trained on nor scored
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -37,6 +38,30 @@ class Param:
     default: Any
     help: str = ""
     choices: tuple[Any, ...] = ()  # empty: any value of the type
+    alias_of: str = ""  # the parameter in SELECTION that this is another name of
+
+
+SELECTION = (
+    Param(
+        "group_by", "str", "", "a regular expression on an image's name; its first group, or the match, is the group"
+    ),
+    Param(
+        "split",
+        "str",
+        "group",
+        "divide whole groups, or single images; for splits made by segbench",
+        ("group", "random"),
+    ),
+    Param(
+        "balance",
+        "int",
+        0,
+        "at most this many images of each number of objects, or of each tenth of foreground; 0: all",
+    ),
+    Param("empty_fraction", "float", 1.0, "share of the images without foreground to keep"),
+    Param("sample_splits", "str", "all", "the splits that balance and empty_fraction thin", ("all", "train")),
+)
+"""The parameters of every data set; bench/data/selection/choose.py applies them."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,7 @@ class DatasetSpec:
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
-    params: tuple[Param, ...] = ()  # the adapter's parameters, which select a part of the data set
+    params: tuple[Param, ...] = ()  # the adapter's own parameters
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
     kaggle: KaggleSource | None = None  # the source of a competition's data
     metrics: tuple[str, ...] = ()  # names of metrics in bench/evaluation/image_metrics.py that only this data set uses
@@ -133,6 +158,12 @@ class DatasetSpec:
     def num_classes(self) -> int:
         """The number of classes, with the background but without the ignored label."""
         return len(self.classes)
+
+    @property
+    def all_params(self) -> tuple[Param, ...]:
+        """The parameters that users may set: the adapter's own, and those of SELECTION that it doesn't define itself."""
+        own = {param.name for param in self.params}
+        return (*self.params, *(param for param in SELECTION if param.name not in own))
 
 
 _UNITS = {

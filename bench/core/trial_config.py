@@ -95,10 +95,10 @@ class TrialConfig:
         kind=PARAMETERS,
         panel=DATA,
         name="dataset_param",
-        help="A data set's parameter, such as balance_ships=200 for airbus. Repeatable.",
+        help="A data set's parameter, such as balance=200. `bench show-dataset NAME` lists them. Repeatable.",
         default_text="-",
         by_content=True,
-        meaning='parameters that select a part of the data set, as JSON, such as `{"balance_ships": 200}` of `airbus`; '
+        meaning='parameters that select a part of the data set, as JSON, such as `{"balance": 200}`; '
         "empty: all of it. In the key by the data's fingerprint",
     )
     weights: str = option(

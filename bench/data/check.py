@@ -51,7 +51,7 @@ def examine(
             if isinstance(found, tuple):
                 size, counts = found
                 health.read += 1
-                health.splits[sample.split] += 1
+                health.splits[str(sample.split)] += 1
                 health.sizes[size] += 1
                 health.pixels += counts
                 health.images += counts > 0

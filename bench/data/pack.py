@@ -85,7 +85,7 @@ def prepare(
         image_size: height, width in pixels.
         resize: the policy for a different aspect ratio, see geometry.py.
         data_dir: the data set's folder; None downloads it where that is possible.
-        params: parameters of the data set, such as {"balance_ships": 200}.
+        params: parameters of the data set, such as {"balance": 200}.
         skip_corrupt: leave out samples that can't be read (the notes tell how many) instead of raising.
         progress: called with the number of samples done and the number of all samples.
 
@@ -145,7 +145,7 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         fingerprint=manifest["fingerprint"],
         names=tuple(sample.name for sample in samples),
         groups=tuple(sample.group for sample in samples),
-        splits=tuple(sample.split for sample in samples),
+        splits=tuple(str(sample.split) for sample in samples),
         images=np.memmap(path / pack_writer.IMAGES, np.uint8, "r", shape=(*shape, 3)),
         labels=np.memmap(path / pack_writer.LABELS, np.uint8, "r", shape=shape),
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
-from bench.core.files import check_space
+from bench.core.files import check_space, file_stamp
 from bench.data.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
@@ -23,7 +23,6 @@ MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
 TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
 DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
 _TRUTH_BYTES = 16_384  # of a sample's compressed truth, to estimate the disk space
-_MISSING = [-1, -1]
 _MOST_LINES = 50  # most problems that a message lists
 _NOTHING = np.zeros(0, np.uint8)
 
@@ -32,15 +31,7 @@ Progress = Callable[[int, int], None]
 
 def stamps(source: Source) -> list[Any]:
     """Describe every sample without reading it: name, split, group, token, and its files with size and mtime."""
-    return [[s.name, s.split, s.group, s.token, [[str(p), *_stamp(p)] for p in s.files]] for s in source.samples]
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return _MISSING
-    return [status.st_size, status.st_mtime_ns]
+    return [[s.name, s.split, s.group, s.token, [[str(p), *file_stamp(p)] for p in s.files]] for s in source.samples]
 
 
 def write(

@@ -1,4 +1,4 @@
-"""Open a data set on this machine: call its adapter, split off the validation images and check the samples."""
+"""Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
 import hashlib
 import inspect
@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.core.import_by_name import import_by_name
 from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
-from bench.data.splits import cut_validation
+from bench.data.selection.choose import read_params, select
 
 SPLITS = ("train", "val", "test")
 
@@ -27,11 +27,8 @@ class Source:
     samples: tuple[Sample, ...]
     data_dir: Path | None
     adapter_hash: str  # hash of the adapter's file, since a changed adapter may read other pixels
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The data set's notes for readers of the results."""
-        return tuple(self.dataset.notes)
+    notes: tuple[str, ...]  # facts for readers of the results
+    warnings: tuple[str, ...]  # what a user should look at before training
 
     def of_split(self, split: str) -> list[Sample]:
         """Return the samples of "train", "val" or "test", in order."""
@@ -51,18 +48,21 @@ def open_source(
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
     if folder is None and spec.needs_data_dir:
         folder = fetch(spec)
+    own, selection = read_params(spec, params or {})
     adapter = import_by_name(spec.adapter)
-    dataset = adapter(folder, **(params or {}))
+    dataset = adapter(folder, **own)
     if not spec.classes:
         spec = replace(spec, classes=tuple(dataset.classes))
-    samples = cut_validation(dataset.samples)
-    _check(spec, samples, folder, params or {})
     adapter_hash = hashlib.sha256(Path(inspect.getfile(adapter)).read_bytes()).hexdigest()[:16]
-    return Source(spec, dataset, samples, folder, adapter_hash)
+    chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
+    _check(spec, chosen.samples, folder, params or {})
+    notes = (*dataset.notes, *chosen.notes)
+    warnings = (*getattr(dataset, "warnings", ()), *chosen.warnings)
+    return Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:
-    counts = Counter(sample.split for sample in samples)
+    counts = Counter(str(sample.split) for sample in samples)
     empty = [split for split in SPLITS if not counts[split]]
     if empty:
         place = f" in '{folder}'" if folder else ""

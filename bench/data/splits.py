@@ -1,6 +1,6 @@
 """Split images into training and validation by hashes of their names, the same on every machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,41 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.files import share
 
-VALIDATION_SHARE = 0.1  # of the training groups
+VALIDATION_SHARE = 0.1  # of the training groups, cut off where a data set has official training images only
+TRAIN_SHARE, HASHED_VALIDATION_SHARE = 0.7, 0.1  # of all groups where nothing is official; the rest is test
+MANY_GROUPS = 100  # from this many groups on, independent hashes come close enough to these shares
+
+
+def divide(samples: Sequence[Sample], by_group: bool = True) -> tuple[Sample, ...]:
+    """Give a split to the samples without one, and cut off a validation split if there is none.
+
+    Args:
+        by_group: keep each group in one split; else each image is divided by its own name.
+    """
+
+    def key(sample: Sample) -> str:
+        return sample.group if by_group else sample.name
+
+    splits = hashed_splits(key(sample) for sample in samples if sample.split is None)
+    divided = [replace(s, split=splits[key(s)]) if s.split is None else s for s in samples]
+    return cut_validation(divided)
+
+
+def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
+    """Map each group to a split by a hash of its name: 70 % train, 10 % val, 20 % test.
+
+    With `MANY_GROUPS` or more, each group's split depends on its own hash alone, so that absent or added groups don't
+    move others. Fewer groups are sorted by hash and cut at the shares, since chance could leave a split too small.
+    With three groups or more, every split gets at least one.
+    """
+    order = sorted(set(groups), key=lambda group: (share("split", group), group))
+    few = len(order) < MANY_GROUPS
+    shares = [place / len(order) if few else share("split", group) for place, group in enumerate(order)]
+    train = sum(value < TRAIN_SHARE for value in shares)
+    both = sum(value < TRAIN_SHARE + HASHED_VALIDATION_SHARE for value in shares)
+    train = max(1, min(train, len(order) - 2))
+    both = max(train + 1, min(both, len(order) - 1))
+    return {group: "train" if place < train else "val" if place < both else "test" for place, group in enumerate(order)}
 
 
 def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
