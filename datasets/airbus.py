@@ -16,7 +16,6 @@ competition's published notebooks); the table tells the numbers, so no image is 
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from bench.datasets.base import (
     check_folder,
     check_same_size,
     first_size,
+    listed,
     read_rgb,
     read_size,
 )
@@ -106,7 +106,7 @@ def load(data_dir: Path | None) -> Airbus:
 
 def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
     """Count the image files that have no row in the table."""
-    return sum(name.endswith(".jpg") and name not in rows for name in os.listdir(folder / _IMAGES))
+    return sum(name not in rows for name in listed(folder / _IMAGES, ".jpg"))
 
 
 def _token(rows: Sequence[Row]) -> str:

@@ -1,5 +1,6 @@
-"""Helpers of the data sets: read images regardless of their file names, check them, and split them by hash."""
+"""Helpers of the data sets: list, read and check images, whatever their file names say."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
 from bench.datasets.image_files import read_labels, read_rgb, read_size
+from bench.datasets.pairing import is_junk
 
 __all__ = [
     "DataFault",
@@ -15,10 +17,16 @@ __all__ = [
     "Sample",
     "check_folder",
     "check_size",
+    "listed",
     "read_labels",
     "read_rgb",
     "read_size",
 ]
+
+
+def listed(folder: Path, ending: str) -> list[str]:
+    """List the names in a folder with an ending, sorted; what systems leave there, such as ._CAR_01.jpg, is not one."""
+    return sorted(name for name in os.listdir(folder) if name.endswith(ending) and not is_junk(name))
 
 
 def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:

@@ -25,6 +25,7 @@ from bench.datasets.base import (
     check_same_size,
     check_size,
     first_size,
+    listed,
     read_labels,
     read_rgb,
 )
@@ -67,9 +68,9 @@ def load(data_dir: Path | None) -> Carvana:
     folder = check_folder("carvana", data_dir, (_IMAGES,), CARVANA.by_hand)
     images, masks, table = (folder / part for part in (_IMAGES, _MASKS, _TABLE))
     rows: dict[str, Row] = {}
-    names = {path.stem for path in images.glob("*.jpg")}
+    names = {name.removesuffix(".jpg") for name in listed(images, ".jpg")}
     if masks.is_dir():
-        names |= {path.stem.removesuffix("_mask") for path in masks.glob("*_mask.gif")}
+        names |= {name.removesuffix("_mask.gif") for name in listed(masks, "_mask.gif")}
     elif table.exists():
         rows = _rows(table)
     else:

@@ -7,22 +7,22 @@ Archives: images.tar.gz and annotations.tar.gz; the spec has their URLs, bytes a
 Layout: images/NAME.jpg, annotations/trimaps/NAME.png, annotations/{trainval,test}.txt with NAME first in each line.
 Splits: trainval 3680 and test 3669, both official; bench/data/splits.py moves part of trainval to validation.
 Raw values: 1 pet, 2 background, 3 border. `pets` uses the value minus 1; `pets-binary` counts the border as pet.
-Known faults: a dozen files named .jpg are something else (Abyssinian_5 a PNG with an opaque alpha channel,
-Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from image to image.
+Known faults: 41 pictures are in no list; a dozen files named .jpg are something else (Abyssinian_5 a PNG with an opaque
+alpha channel, Abyssinian_34 a GIF whose trimap is background throughout); sizes differ from image to image.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.base import DataFault, Sample, check_folder, check_size, read_labels, read_rgb
+from bench.datasets.base import DataFault, Sample, check_folder, check_size, listed, read_labels, read_rgb
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 _THREE_CLASSES = (0, 1, 2)  # labels of the raw values 1, 2, 3
 _BINARY = (1, 0, 1)
+_FEW = 3  # names in a note
 _HELP = (
     "Get images.tar.gz and annotations.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/pets/, unpack both into one "
     "folder and give it with --data-dir; or run `bench prepare pets`, which downloads them."
@@ -61,19 +61,28 @@ def _load(data_dir: Path | None, classes: Sequence[int]) -> Pets:
     needed = ("images", "annotations/trimaps", *(f"annotations/{name}" for name in _LISTS.values()))
     folder = check_folder("pets", data_dir, needed, _HELP)
     images, trimaps = folder / "images", folder / "annotations" / "trimaps"
-    present = {name.removesuffix(".jpg") for name in os.listdir(images)}
+    pictures = {name.removesuffix(".jpg") for name in listed(images, ".jpg")}
     # A listed name with only one of its two files is kept: reading it then reports which one is missing.
-    present |= {name.removesuffix(".png") for name in os.listdir(trimaps)}
-    samples, absent, listed = [], 0, 0
-    for split, list_name in _LISTS.items():
-        for name in _names(folder / "annotations" / list_name):
-            listed += 1
-            if name in present:
-                samples.append(Sample(name, split, name, (images / f"{name}.jpg", trimaps / f"{name}.png")))
-            else:
-                absent += 1
-    notes = (f"{absent} of the {listed} files that the lists name are absent",) if absent else ()
-    return Pets(tuple(samples), notes, classes)
+    present = pictures | {name.removesuffix(".png") for name in listed(trimaps, ".png")}
+    lists = {split: _names(folder / "annotations" / file) for split, file in _LISTS.items()}
+    samples = tuple(
+        Sample(name, split, name, (images / f"{name}.jpg", trimaps / f"{name}.png"))
+        for split, names in lists.items()
+        for name in names
+        if name in present
+    )
+    named = [name for names in lists.values() for name in names]
+    return Pets(samples, _notes(named, present, pictures), classes)
+
+
+def _notes(named: Sequence[str], present: set[str], pictures: set[str]) -> tuple[str, ...]:
+    """Count the listed names without files, and the pictures in no list."""
+    absent = sum(name not in present for name in named)
+    notes = [f"{absent} of the {len(named)} files that the lists name are absent"] if absent else []
+    if unlisted := sorted(pictures - set(named)):
+        few = ", ".join(unlisted[:_FEW]) + (", ..." if len(unlisted) > _FEW else "")
+        notes.append(f"{len(unlisted)} of {len(pictures)} pictures are in no list and left out: {few}")
+    return tuple(notes)
 
 
 def _names(path: Path) -> list[str]:

@@ -132,6 +132,27 @@ def test_pets_notes_what_is_listed_and_absent(folder):
     assert dataset.notes == ("2 of the 12 files that the lists name are absent",)
 
 
+def test_pets_names_the_first_pictures_in_no_list(folder):
+    for name in ("zebra_3", "zebra_1", "zebra_2", "yak_1", "._beagle_2"):
+        (folder / "images" / f"{name}.jpg").write_bytes(b"")
+    assert pets.load(folder).notes == ("4 of 16 pictures are in no list and left out: yak_1, zebra_1, zebra_2, ...",)
+
+
+JUNK = ("._000000000000_01.jpg", "._000000000000_01_mask.gif", ".hidden.jpg", "Thumbs.db", ".DS_Store", "desktop.ini")
+
+
+def test_what_systems_leave_in_a_folder_is_no_sample(spec, tmp_path):
+    if not spec.needs_data_dir:
+        pytest.skip("needs no folder")
+    load, folder = import_by_name(spec.adapter), FAKES[spec.name](tmp_path)
+    before = load(folder)
+    for place in {file.parent for file in folder.rglob("*") if file.is_file()}:
+        for name in JUNK:
+            (place / name).write_bytes(b"\0\5\x16\7")
+    after = load(folder)
+    assert (after.samples, after.notes) == (before.samples, before.notes)
+
+
 def test_pets_names_the_file_at_fault(folder):
     dataset = pets.load(folder)
     put(folder, "Abyssinian_1", Image.new("RGB", (2, 3)), [[1, 2]])

@@ -161,7 +161,7 @@ class DatasetSpec:
 
     @property
     def all_params(self) -> tuple[Param, ...]:
-        """The parameters that users may set: the adapter's own, and those of SELECTION that it doesn't define itself."""
+        """The parameters that users may set: the adapter's own, and those of SELECTION that have no name of its own."""
         own = {param.name for param in self.params}
         return (*self.params, *(param for param in SELECTION if param.name not in own))
 
