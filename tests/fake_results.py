@@ -204,5 +204,5 @@ def fake_results(path: Path, *, nets: int = len(NETS), seeds: int = 2, failures:
         write_trial(
             path, failed_record(fake_config("deeplab", "resnet50", seed=9, lr=1.0), "diverged", "The loss is NaN.")
         )
-        write_trial(path, failed_record(fake_config("unet", seed=8), dataset={"name": "pets"}))
+        write_trial(path, failed_record(fake_config("unet", seed=8)))
     return path

@@ -235,13 +235,6 @@ def test_repeats_of_a_seed_are_no_further_seeds(base, tmp_path):
     assert "4 in the baseline, 1 now" in found[0].reason
 
 
-def test_old_records_without_a_hash_are_matched_by_what_they_say(tmp_path):
-    trials = [trial(seed, configuration="") for seed in SEEDS]
-    subjects, _ = baseline.from_results([folder(tmp_path / "old", trials)])
-    found = judge.compare(subjects, subjects, read_limits())
-    assert verdicts(found) == {"mean_iou": OK, "params": OK, "peak_memory_mib": OK}
-
-
 def test_false_alarms_are_as_rare_as_promised():
     """At most one of fifty comparisons of 3 with 3 seeds of equal quality raises an alarm."""
     rng = np.random.default_rng(0)

@@ -230,7 +230,7 @@ def test_a_value_that_is_missing_for_a_seed(tmp_path):
 
 def test_failures_are_counted_with_their_configuration(results):
     counted = {(c.values["arch"], c.values["backbone"]): (c.seeds, c.failed) for c in pool(load_results(results))}
-    assert counted["unet", ""] == (2, 1)  # the failed one had no fingerprint yet
+    assert counted["unet", ""] == (2, 1)
     assert counted["deeplab", "mobilenet_v2"] == (2, 0)
 
 

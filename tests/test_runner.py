@@ -79,6 +79,7 @@ def test_a_trial_that_leaves_no_outcome_is_a_row_and_the_rest_go_on(tmp_path):
     bad, good = run(configs, results=tmp_path / "r", executor=FakeExecutor(None, OK))
     assert (bad.status, bad.reason) == ("failed", "The process was killed by SIGKILL.")
     assert bad.log_tail == ("first line", "last line")
+    assert bad.dataset["name"] == CONFIG.dataset and bad.dataset["fingerprint"]  # so its table can show it as failed
     assert good.status == "ok"
 
 

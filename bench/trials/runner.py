@@ -112,6 +112,7 @@ def _execute(
         (folder / name).unlink(missing_ok=True)
     if outcome["status"] != "ok":
         outcome["log_tail"] = _log_tail(folder / LOG)
+        outcome.setdefault("dataset", {"name": trial.config.dataset, "fingerprint": trial.fingerprint})
         outcome.setdefault("training", _progress(folder))
         outcome.setdefault("environment", host_environment(gpu=expected_device() != cpu_device()))
     common = {

@@ -71,12 +71,10 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
     """Pool a frame of `load_results` into configurations, in the order of their first trials.
 
     Repeats of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's `configuration`,
-    which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME. If a
-    trial failed before its data had a fingerprint and only one is known, it gets that one.
+    which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME.
     """
     if frame.empty:
         return []
-    frame = _with_fingerprints(frame)
     number = _numbers(frame)
     numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
     ok = frame["status"] == "ok"
@@ -105,17 +103,3 @@ def _numbers(frame: pd.DataFrame) -> pd.Series:
     others = frame[[c for c in SAME if c not in always]].astype(object)
     others[known] = ""  # the hash covers them
     return pd.concat([frame[always], others], axis=1).groupby([*always, *others], dropna=False, sort=False).ngroup()
-
-
-def _with_fingerprints(frame: pd.DataFrame) -> pd.DataFrame:
-    """Fill in the fingerprint of trials that failed before they had one, if only one is possible."""
-    data = ["dataset", "image_size", "device", "protocol_version"]
-    known = (
-        frame[frame["data_fingerprint"] != ""].groupby(data, dropna=False)["data_fingerprint"].agg(["first", "nunique"])
-    )
-    only = known.loc[known["nunique"] == 1, "first"].to_dict()
-    filled = [
-        mark or only.get(tuple(place), "")
-        for mark, place in zip(frame["data_fingerprint"], frame[data].itertuples(index=False), strict=True)
-    ]
-    return frame.assign(data_fingerprint=filled)

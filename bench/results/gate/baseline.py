@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
@@ -88,14 +87,8 @@ def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
     trials, left_out = drop_duplicates(loaded.trials)
     same: dict[tuple[str, str], list[StoredTrial]] = {}
     for trial in trials:
-        same.setdefault((_hash_of(trial.record), trial.record.device), []).append(trial)
+        same.setdefault((trial.record.configuration, trial.record.device), []).append(trial)
     return [_subject(some) for some in same.values()], [*loaded.problems, *left_out]
-
-
-def _hash_of(record: TrialRecord) -> str:
-    """Return the record's configuration hash, or for the oldest records a hash of their contents."""
-    said = [_identity(record.config), record.dataset.get("fingerprint"), record.protocol_version]
-    return record.configuration or _digest(json.dumps(said, sort_keys=True))
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +118,7 @@ def _subject(trials: Sequence[StoredTrial]) -> Subject:
         measured.append(Measured(seed, record.status, clean(record.reason), values, counts, own))
     record = next((t.record for t in trials if t.record.status == "ok"), trials[0].record)
     return Subject(
-        configuration=_hash_of(record),
+        configuration=record.configuration,
         config=_identity(record.config),
         fingerprint=str(record.dataset.get("fingerprint") or ""),
         protocol=record.protocol_version,
