@@ -13,8 +13,9 @@ light or at another resolution, tiles shifted by anything but whole cells, and o
 clouds without texture), which are left out because they look the same everywhere.
 """
 
-import hashlib
 import os
+import struct
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,13 +28,15 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from bench.core.files import cache_folder, write_atomically
+from bench.core.files import cache_path, text_hash, write_atomically
 
 GRID = 3  # cells along each side of a tile
 MOST_TILES = 9  # tiles that can contain one cell of a scene; a hash in more of them is a pattern, not a place
 _CELL = 32  # side of a shrunk cell, in pixels
 _FLAT = 0.5  # a shrunk cell with a smaller standard deviation of its grey values shows nothing
 _NONE = 0  # hash of a cell that is flat, or of a tile that can't be read
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile, zlib.error, struct.error)
+"""The errors of NumPy and zipfile for a file that isn't there, is cut short or is something else."""
 _VERSION = "tiles-1"  # changed whenever the hashes change
 
 
@@ -66,8 +69,8 @@ def _components(hashes: np.ndarray) -> list[int]:
 def _hashes(paths: Sequence[Path]) -> np.ndarray:
     """Hash the cells of all tiles, uint64 (N, 9); a file's hashes are cached until its size or time changes."""
     stamps = [_stamp(path) for path in paths]
-    folder = hashlib.sha256(f"{_VERSION} {paths[0].parent if paths else ''}".encode()).hexdigest()[:12]
-    file = cache_folder("tiles") / f"{folder}.npz"
+    folder = text_hash(f"{_VERSION} {paths[0].parent if paths else ''}")[:12]
+    file = cache_path("tiles") / f"{folder}.npz"
     known = _load(file)
     missing = [i for i, stamp in enumerate(stamps) if stamp not in known]
     if missing:
@@ -105,11 +108,14 @@ def _stamp(path: Path) -> str:
 def _load(file: Path) -> dict[str, np.ndarray]:
     try:
         with file.open("rb") as opened, np.load(opened) as kept:
-            return dict(zip(kept["stamps"].tolist(), kept["hashes"], strict=True))
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile):  # none yet, or left by a process that died
+            hashes = kept["hashes"].astype(np.uint64, casting="no").reshape(-1, GRID * GRID)
+            return dict(zip(kept["stamps"].tolist(), hashes, strict=True))
+    except _DAMAGED:  # none yet, or left by a process that died
         return {}
 
 
 def _save(file: Path, known: dict[str, np.ndarray]) -> None:
-    with suppress(OSError), write_atomically(file) as part:  # a read-only cache: the tiles are hashed again next time
-        np.savez(part, stamps=np.array(list(known)), hashes=np.array(list(known.values()), np.uint64))
+    with suppress(OSError):  # a read-only cache: the tiles are hashed again next time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(file) as part:
+            np.savez(part, stamps=np.array(list(known)), hashes=np.array(list(known.values()), np.uint64))

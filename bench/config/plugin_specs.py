@@ -7,10 +7,8 @@ An installed package names its architectures or data sets by entry points in the
 `bench.datasets`: `name = "package.module:function"`. Everything that is decorated in that module is registered.
 """
 
-import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, file_hash, write_atomically
+from bench.core.files import cached, file_hash
 
 PROBE_SECONDS = 180.0  # time limit; importing TensorFlow alone can take 20 s
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
@@ -54,14 +52,7 @@ def module_file(module: str) -> Path:
 
 def _probe(source: str, file: Path) -> dict[str, Any]:
     """Return the specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
-    digest = hashlib.sha256(f"{source}\n{file_hash(file)}".encode()).hexdigest()
-    kept = cache_folder("plugins") / f"{digest[:24]}.json"
-    if kept.is_file():
-        return json.loads(kept.read_text())
-    answer = _ask_child(source)
-    with write_atomically(kept) as part:
-        part.write_text(json.dumps(answer))
-    return answer
+    return cached("plugins", f"{source}\n{file_hash(file)}", lambda: _ask_child(source))
 
 
 def _ask_child(source: str) -> dict[str, Any]:

@@ -1,14 +1,17 @@
-"""Write files atomically, hash them, and find the cache folder, whose content can always be made again."""
+"""Write files atomically, hash them, and keep answers in the cache folder, whose content can always be made again."""
 
 import functools
 import hashlib
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 from bench.core.errors import BenchError
@@ -75,19 +78,38 @@ def file_stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def utf8(text: str) -> bytes:
+    """Encode a text, also one with lone surrogates, by which Python stands for the bytes of a name that isn't UTF-8."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text_hash(text: str) -> str:
+    """Compute the SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(utf8(text)).hexdigest()
+
+
 def share(purpose: str, name: str) -> float:
     """Compute a pseudo-random number in [0, 1) from `purpose` and `name` alone: the same on every machine."""
-    digest = hashlib.sha256(f"{purpose}:{name}".encode()).digest()
+    digest = hashlib.sha256(utf8(f"{purpose}:{name}")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
 VARIABLE = "SEGBENCH_CACHE"
+ANOTHER_CACHE = f"Give another cache folder in {VARIABLE}."
+
+
+def cache_path(part: str) -> Path:
+    """Return the cache's folder for "packs", "downloads" and so on, whether or not it exists."""
+    given = os.environ.get(VARIABLE)
+    try:
+        return (Path(given).expanduser() if given else user_cache_path("segbench")) / part
+    except RuntimeError as error:  # of `~name`, or of a user without a home
+        raise BenchError(f"The cache folder '{given or '~'}' can't be found ({error}). {ANOTHER_CACHE}") from error
 
 
 def cache_folder(part: str) -> Path:
-    """Return the cache's folder for "packs", "downloads" and so on; make it if needed, or raise BenchError."""
-    given = os.environ.get(VARIABLE)
-    folder = (Path(given).expanduser() if given else user_cache_path("segbench")) / part
+    """Return one of the cache's folders; make it if needed, or raise BenchError."""
+    folder = cache_path(part)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -95,6 +117,58 @@ def cache_folder(part: str) -> Path:
             f"The cache folder '{folder}' can't be made ({error.strerror}). Give another one in {VARIABLE}."
         ) from error
     return folder
+
+
+class UnwritableCache(BenchError):
+    """A file of the cache that is needed can't be written."""
+
+    def __init__(self, path: Path, error: OSError):
+        super().__init__(f"'{path}' can't be written ({error.strerror or error}). {ANOTHER_CACHE}")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder of the cache, which is `PATH.lock`; raise UnwritableCache if it can't be made.
+
+    An OSError of what is written meanwhile becomes UnwritableCache too.
+    """
+    lock = FileLock(f"{path}.lock")
+    try:
+        with lock:
+            yield
+    except OSError as error:
+        raise UnwritableCache(path, error) from error
+
+
+def answer_path(part: str, question: str) -> Path:
+    """Return the file of an answer in one of the cache's folders; `question` says all that the answer depends on."""
+    return cache_path(part) / f"{text_hash(question)[:24]}.json"
+
+
+def recall(path: Path) -> Any:
+    """Return the answer in a file of the cache; None if there is none, or if the file is damaged."""
+    try:
+        return json.loads(path.read_bytes())["answer"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def remember(path: Path, answer: Any) -> None:
+    """Keep an answer, which JSON must be able to hold. If the cache can't be written, it is made again next time."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as part:
+            part.write_bytes(json.dumps({"answer": answer}).encode())
+
+
+def cached(part: str, question: str, make: Callable[[], Any]) -> Any:
+    """Return the cache's answer to a question; make it and keep it if there is none or it is damaged."""
+    path = answer_path(part, question)
+    answer = recall(path)
+    if answer is None:
+        answer = make()
+        remember(path, answer)
+    return answer
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
+from bench.core.files import utf8
 from bench.core.specs import IGNORE_INDEX
 from bench.data.geometry import resize_image, resize_labels
 from bench.data.source import Source
@@ -51,7 +52,7 @@ def _instances(source: Source, sample: Sample, shape: tuple[int, int]) -> bytes 
 
 
 def _digest(sample: Sample) -> str:
-    hasher = hashlib.sha256(sample.token.encode())
+    hasher = hashlib.sha256(utf8(sample.token))
     for path in sample.files:
         with path.open("rb") as file:
             hasher.update(hashlib.file_digest(file, "sha256").digest())

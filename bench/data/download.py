@@ -11,10 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, check_space
+from bench.core.files import cache_folder, check_space, locked
 from bench.core.specs import DatasetSpec
 from bench.data import kaggle_download
 
@@ -39,7 +37,9 @@ def fetch(spec: DatasetSpec) -> Path:
         )
     root = cache_folder("downloads")
     folder = root / "-".join(sha256[:8] for _, _, sha256 in spec.archives)  # data sets may share archives
-    with FileLock(f"{folder}.lock"):
+    if (folder / _COMPLETE).exists():  # also in a read-only cache
+        return folder
+    with locked(folder):
         if not (folder / _COMPLETE).exists():
             archives = folder.with_name(f"{folder.name}.archives")
             _gather(_download(spec, archives), folder)

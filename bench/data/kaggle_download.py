@@ -9,10 +9,8 @@ import zipfile
 from pathlib import Path
 from types import ModuleType
 
-from filelock import FileLock
-
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, check_space
+from bench.core.files import cache_folder, check_space, locked, utf8
 from bench.core.specs import DatasetSpec, KaggleSource
 
 _TOKEN_PAGE = "https://www.kaggle.com/settings"
@@ -26,7 +24,9 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
             tells how to get the files by hand.
     """
     folder = _folder(spec)
-    with FileLock(f"{folder}.lock"):
+    if known := _known(folder):  # also in a read-only cache
+        return known
+    with locked(folder):
         if known := _known(folder):
             return known
         kagglehub = _library(spec, source)
@@ -39,7 +39,7 @@ def fetch(spec: DatasetSpec, source: KaggleSource) -> Path:
         except Exception as error:  # network, HTTP, the competition's rules and zip each raise their own errors
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise BenchError(f"'{spec.name}' can't be downloaded from Kaggle ({lines[0]}). {source.by_hand}") from error
-        folder.with_suffix(".complete").write_text(str(found))
+        folder.with_suffix(".complete").write_bytes(utf8(str(found)))
     return found
 
 
@@ -56,11 +56,11 @@ def _folder(spec: DatasetSpec) -> Path:
 
 
 def _known(folder: Path) -> Path | None:
-    complete = folder.with_suffix(".complete")
-    if not complete.exists():
+    try:
+        name = folder.with_suffix(".complete").read_text(encoding="utf-8", errors="surrogatepass")
+    except (OSError, ValueError):
         return None
-    folder = Path(complete.read_text())
-    return folder if folder.is_dir() else None
+    return Path(name) if name and Path(name).is_dir() else None
 
 
 def _library(spec: DatasetSpec, source: KaggleSource) -> ModuleType:

@@ -8,7 +8,6 @@ packs/NAME-HxW-FOLDER/manifest.json
                       instances.zlib  numbered objects at native size, likewise; empty if the data set has none
 """
 
-import hashlib
 import json
 import re
 import zlib
@@ -18,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
 from bench.core.errors import BenchError
-from bench.core.files import VARIABLE, cache_folder
+from bench.core.files import UnwritableCache, cache_folder, locked, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.source import Source, open_source
+
+_LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
+_OPENED = {"skipped", "image_size", "fingerprint", "original_sizes", "truth_offsets", "instance_offsets"}
+"""What a manifest must have besides what tells whether the pack is current."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,12 @@ class Pack:
             return b""
         with (self.path / name).open("rb") as file:
             file.seek(begin)
-            return zlib.decompress(file.read(end - begin))
+            try:
+                return zlib.decompress(file.read(end - begin))
+            except zlib.error as error:
+                raise BenchError(
+                    f"The pack '{self.path}' is damaged ({name}: {error}). Remove that folder; it is made again."
+                ) from error
 
 
 def prepare(
@@ -96,41 +103,38 @@ def prepare(
     source = open_source(spec, data_dir, params)
     stamps = pack_writer.stamps(source)
     chosen = json.dumps(dict(params), sort_keys=True) if params else ""
-    place = hashlib.sha256(f"{source.data_dir or ''}{chosen}".encode()).hexdigest()[:8]
+    place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / f"{_file_name(spec.name)}-{size}-{place}"
-    lock = FileLock(f"{path}.lock")
     try:
-        lock.acquire()
-    except OSError as error:  # a read-only cache still serves the packs that it has
+        with locked(path):
+            manifest = _current(path, source, stamps, skip_corrupt)
+            if manifest is None:
+                manifest = pack_writer.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
+            return _open(path, source, manifest)
+    except UnwritableCache:  # a read-only cache still serves the packs that it has
         if manifest := _current(path, source, stamps, skip_corrupt):
             return _open(path, source, manifest)
-        raise BenchError(
-            f"The pack '{path}' can't be written ({error.strerror}). Give another cache folder in {VARIABLE}."
-        ) from error
-    try:
-        manifest = _current(path, source, stamps, skip_corrupt)
-        if manifest is None:
-            manifest = pack_writer.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
-        return _open(path, source, manifest)
-    finally:
-        lock.release()
+        raise
 
 
 def _file_name(text: str) -> str:
-    """Return a data set's name with each `:`, space and other special character replaced, for a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
+    """Return a data set's name for a file name: special characters such as `:` are replaced, and a long name is cut."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", text)
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{text_hash(text)[:8]}"
 
 
 def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
     """Return the manifest if the pack is complete and was made from exactly these files, else None."""
     try:
-        manifest = json.loads((path / pack_writer.MANIFEST).read_text())
+        manifest = json.loads((path / pack_writer.MANIFEST).read_bytes())
         sizes = {name: (path / name).stat().st_size for name in pack_writer.DATA_FILES}
     except (OSError, ValueError):
         return None
     expected = {"format": pack_writer.FORMAT, "adapter_hash": source.adapter_hash, "stamps": stamps, "sizes": sizes}
     if not isinstance(manifest, dict) or any(manifest.get(name) != value for name, value in expected.items()):
+        return None
+    if not manifest.keys() >= _OPENED:
         return None
     return manifest if skip_corrupt or not manifest["skipped"] else None
 

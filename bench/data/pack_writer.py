@@ -1,6 +1,5 @@
 """Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
-from bench.core.files import check_space, file_stamp
+from bench.core.files import check_space, file_stamp, text_hash
 from bench.data.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
@@ -47,18 +46,25 @@ def write(
     needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
     check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     part = path.with_name(f"{path.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a process that died
+    _remove(part)  # left by a process that died
     part.mkdir()
     try:
         manifest = _fill(part, source, size, resize, skip_corrupt, progress)
         manifest["stamps"] = stamps
         manifest["sizes"] = {name: (part / name).stat().st_size for name in DATA_FILES}
-        (part / MANIFEST).write_text(json.dumps(manifest))
-        shutil.rmtree(path, ignore_errors=True)
+        (part / MANIFEST).write_bytes(json.dumps(manifest).encode())
+        _remove(path)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a file that stands where a folder should."""
+    if path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _fill(
@@ -159,4 +165,4 @@ def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> Non
 def fingerprint(samples: Sequence[Sample], digests: Sequence[str]) -> str:
     """Hash names, splits and source bytes of the samples, whatever their order: 16 hexadecimal digits."""
     lines = sorted(f"{s.name}\t{s.split}\t{digest}\n" for s, digest in zip(samples, digests, strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return text_hash("".join(lines))[:16]

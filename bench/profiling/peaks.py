@@ -6,7 +6,6 @@ measured). On a busy machine the measured peaks are too low. They are measured a
 the machine is far less busy, and the greater value is kept.
 """
 
-import hashlib
 import json
 import os
 import time
@@ -18,7 +17,7 @@ import keras
 import numpy as np
 
 from bench.core.backends import TABLE
-from bench.core.files import cache_folder, write_atomically
+from bench.core.files import answer_path, recall, remember
 from bench.profiling.environment import VARIABLES, versions
 from bench.profiling.runtime import Runtime
 from bench.profiling.timing import seconds_of, seconds_since
@@ -46,10 +45,8 @@ def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool
     }
     variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     question = json.dumps([device, runtime.name, packages, variables, METHOD])
-    path = cache_folder("peaks") / f"{hashlib.sha256(question.encode()).hexdigest()[:24]}.json"
-    old: dict[str, Any] = {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
-    if path.is_file():
-        old = json.loads(path.read_text())
+    path = answer_path("peaks", question)
+    old: dict[str, Any] = recall(path) or {"matmul_tflops": {}, "copy_gb_per_s": 0.0}
     known, load = old["matmul_tflops"], round(load_per_core(), 2)
     again = again or not known or old.get("load", 0.0) > max(BUSY, 2 * load)
     wanted = [dtype for dtype in dtypes if again or dtype not in known]
@@ -62,8 +59,7 @@ def measured_peaks(runtime: Runtime, device: str, precision: str, *, again: bool
         "load": load if again else max(load, old.get("load", 0.0)),
         "method": METHOD,
     }
-    with write_atomically(path) as part:
-        part.write_text(json.dumps(peaks))
+    remember(path, peaks)
     return peaks
 
 

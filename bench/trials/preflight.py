@@ -5,7 +5,6 @@ cache folder keeps its answers, by the question, the architectures' source code 
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -22,7 +21,7 @@ from bench.config import catalog
 from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, file_hash, write_atomically
+from bench.core.files import answer_path, file_hash, recall, remember, text_hash
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
 
@@ -111,17 +110,16 @@ def _only(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
     """Return one answer per configuration, from the cache or from one child process per backend."""
     kept = [_kept(kind, config) for config in configs]
-    missing = {path: config for path, config in zip(kept, configs, strict=True) if not path.is_file()}
-    found: dict[Path, dict[str, Any]] = {}
+    answers: dict[Path, dict[str, Any]] = {path: recall(path) for path in kept}
+    missing = {path: config for path, config in zip(kept, configs, strict=True) if answers[path] is None}
     by_backend = sorted(missing.items(), key=lambda item: _backend(item[1]))
     for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
         paths, some = zip(*group, strict=True)
-        found |= zip(paths, _ask(kind, some), strict=True)
-    for path, answer in found.items():
-        if "unexpected" not in answer:  # such as too little memory, which may be free the next time
-            with write_atomically(path) as part:
-                part.write_text(json.dumps(answer))
-    return [found[path] if path in found else json.loads(path.read_text()) for path in kept]
+        answers |= zip(paths, _ask(kind, some), strict=True)
+    for path in missing:
+        if "unexpected" not in answers[path]:  # such as too little memory, which may be free the next time
+            remember(path, answers[path])
+    return [answers[path] for path in kept]
 
 
 def _ask(kind: str, configs: Sequence[TrialConfig], **values: str) -> list[dict[str, Any]]:
@@ -144,8 +142,7 @@ def _kept(kind: str, config: TrialConfig) -> Path:
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and file_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return cache_folder("models") / f"{digest[:24]}.json"
+    return answer_path("models", json.dumps(values, sort_keys=True))
 
 
 @functools.cache
@@ -157,7 +154,7 @@ def _sources() -> str:
         Path(profiling.__file__).with_name("flops.py"),
     ]
     versions = [f"{name} {_version(name)}" for name in _BUILDERS]
-    return hashlib.sha256("\n".join([*map(file_hash, files), *versions]).encode()).hexdigest()
+    return text_hash("\n".join([*map(file_hash, files), *versions]))
 
 
 def _version(package: str) -> str:
