@@ -25,6 +25,6 @@ def requirements(project: dict, backends: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     lines = requirements(tomllib.loads(text)["project"], [name for name in sys.argv[1:] if name != OLDEST])
     print("\n".join(line.replace(">=", "==") if OLDEST in sys.argv else line for line in lines))

@@ -66,4 +66,4 @@ BACKBONES = (
 @functools.cache
 def read_specs() -> tuple[ArchitectureSpec, ...]:
     """Return the spec of each architecture in this folder, as written by `make specs`."""
-    return tuple(architecture_from(values) for values in json.loads(SPECS_FILE.read_text()))
+    return tuple(architecture_from(values) for values in json.loads(SPECS_FILE.read_bytes()))

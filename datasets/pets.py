@@ -86,5 +86,5 @@ def _notes(named: Sequence[str], present: set[str], pictures: set[str]) -> tuple
 
 
 def _names(path: Path) -> list[str]:
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import catalog, grid
 from bench.config.given import read_toml
-from bench.core.errors import BenchError
-from bench.core.failures import reason_of, status_of
+from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.specs import NO_DATASET, Budget
 from bench.core.trial_config import TrialConfig
 from bench.profiling import timing

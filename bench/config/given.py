@@ -31,7 +31,7 @@ class GridFile:
 def read_toml(file: Path) -> GridFile:
     """Read a TOML file; raise BenchError, with the line of the mistake, if it can't be read."""
     try:
-        values = tomllib.loads(Path(file).read_text())
+        values = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BenchError(f"The file '{file}' can't be read ({error.strerror}).") from error
     except ValueError as error:  # TOMLDecodeError names line and column, UnicodeDecodeError the byte

@@ -18,8 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bench.core.errors import BenchError
-from bench.core.failures import reason_of
+from bench.core.errors import BenchError, reason_of
 from bench.core.import_by_name import import_by_name
 
 POLL_SECONDS = 0.05
@@ -83,7 +82,7 @@ def ask(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         env=environment(backend),
     ) as process:
@@ -130,8 +129,11 @@ def serve(answer: Callable[..., dict[str, Any]] | str) -> None:
     Args:
         answer: the function, or its "module:function", which is imported after printed text has been redirected.
     """
-    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
-    with open(os.devnull) as nothing:
+    requests, answers = (
+        os.fdopen(os.dup(0), encoding="utf-8"),
+        os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8"),
+    )
+    with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     function = import_by_name(answer) if isinstance(answer, str) else answer

@@ -59,7 +59,7 @@ def submission(path: Path, form: SubmissionFormat) -> Iterator[Submission]:
     """Open a submission that is written to `path` unless the context raises an error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as part, part.open("w", newline="") as file:
+        with write_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             yield Submission(form, file)
     except OSError as error:
         raise BenchError(f"The submission '{path}' can't be written ({error.strerror}).") from error

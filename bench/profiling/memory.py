@@ -123,7 +123,7 @@ class ResidentSet(Gauge):
 def _peak_resident() -> int:
     """Return the peak in bytes, from /proc on Linux, where a child's `ru_maxrss` begins at that of its parent."""
     try:
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.errors import BenchError
-from bench.core.failures import is_out_of_memory, reason_of
+from bench.core.errors import BenchError, is_out_of_memory, reason_of
 
 SECONDS = 5.0  # the longest time of one measurement
 ENOUGH_SECONDS = 1 / 3  # the least time of a measurement with short calls

@@ -54,7 +54,7 @@ class StoredTrial:
     def history(self) -> list[dict[str, Any]]:
         """Read a row per evaluation, in order; a line cut short by a crash is left out."""
         path = self.folder / HISTORY
-        return list(_json_lines(path.read_text(errors="replace"))) if path.is_file() else []
+        return list(_json_lines(path.read_text(encoding="utf-8-sig", errors="replace"))) if path.is_file() else []
 
     def samples(self) -> list[Path]:
         """List the overlays in order."""
@@ -84,7 +84,7 @@ class Loaded:
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, atomically."""
     with write_atomically(path) as part:
-        part.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n")
+        part.write_bytes(json.dumps(value, indent=1, sort_keys=False).encode() + b"\n")
 
 
 class ResultsFolder:
@@ -183,7 +183,7 @@ def check_writable(path: Path) -> None:
 
 def _marker_version(path: Path) -> int:
     try:
-        return int(json.loads((path / MARKER).read_text())["schema_version"])
+        return int(json.loads((path / MARKER).read_bytes())["schema_version"])
     except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"'{path / MARKER}' can't be read ({error}). Give --results another folder.") from error
 
@@ -191,7 +191,7 @@ def _marker_version(path: Path) -> int:
 def read_record(folder: Path) -> TrialRecord:
     """Read the record in a trial's folder; raise BenchError if it is missing, broken or of a newer schema."""
     try:
-        values = json.loads((folder / RECORD).read_text())
+        values = json.loads((folder / RECORD).read_bytes())
         version = int(values.get("schema_version", 1))
         if version > SCHEMA_VERSION:
             raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
@@ -265,7 +265,7 @@ def is_claimed(running: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; {} if there is none yet."""
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -15,8 +15,7 @@ import numpy as np
 import psutil
 
 from bench.core.child_process import KILLED, ChildEnded, ask
-from bench.core.errors import BenchError
-from bench.core.failures import reason_of
+from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.timing import seconds_since
 
@@ -128,10 +127,10 @@ def free_memory() -> int:
     free = int(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:
-        most, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        most, used = ((group / name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current"))
         if most == "max":
             return free
-        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        kept = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
         return min(free, int(most) - int(used) + int(kept["inactive_file"]))  # pages of cached files can be dropped
     except (OSError, ValueError, KeyError):
         return free

@@ -84,7 +84,7 @@ def _oom_kills() -> int:
     """Count the processes that the kernel has killed because memory ran out, on this machine or in this container."""
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         try:
-            words = Path(path).read_text().split()
+            words = Path(path).read_text(encoding="utf-8").split()
         except OSError:
             continue
         if "oom_kill" in words:

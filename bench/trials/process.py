@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.child_process import end_with_parent
-from bench.core.errors import BenchError
-from bench.core.failures import reason_of, status_of
+from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger

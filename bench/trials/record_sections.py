@@ -76,7 +76,7 @@ def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
     """
     costs = costs_if_known(model)  # a model that can't be counted must not lose the trial
     if costs:
-        (folder / LAYERS).write_text(json.dumps([asdict(cost) for cost in costs]))
+        (folder / LAYERS).write_bytes(json.dumps([asdict(cost) for cost in costs]).encode())
     size = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in model.variables)
     return {
         "params": model.count_params(),

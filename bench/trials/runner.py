@@ -156,7 +156,7 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 
 def _log_tail(path: Path) -> tuple[str, ...]:
-    return tuple(path.read_text(errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
+    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
 
 
 def _now_and_here() -> dict[str, Any]:

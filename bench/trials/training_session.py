@@ -157,7 +157,7 @@ class Session:
                 "learning_rate": self.training.current_lr(),
                 **{f"val_{name}": value for name, value in values.items()},
             }
-            with (self.folder / HISTORY).open("a") as file:
+            with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             best = max(self.validations, key=_mean_iou)
             if self.config.select == "best" and values is best:

@@ -19,8 +19,7 @@ from loop import Loop
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.core.errors import BenchError
-from bench.core.failures import reason_of, status_of
+from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.files import write_atomically
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.memory import MemoryMeter

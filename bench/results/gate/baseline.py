@@ -214,7 +214,7 @@ def read_baseline(file: Path) -> list[Subject]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(file.read_text())
+        values = json.loads(file.read_bytes())
         version, _ = int(values["schema_version"]), values["changes"]
     except OSError as error:
         raise BenchError(

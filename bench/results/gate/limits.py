@@ -82,7 +82,7 @@ def read_limits(file: Path | None = None) -> list[Limit]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BenchError(f"The limits '{file}' can't be read ({error.strerror}).") from error
     except ValueError as error:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from bench.core.errors import BenchError
-from bench.core.failures import is_out_of_memory
+from bench.core.errors import BenchError, is_out_of_memory
 from bench.core.trial_config import TrialConfig
 from bench.profiling.memory import MemoryMeter
 from bench.training.engines import create_runtime

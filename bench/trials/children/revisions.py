@@ -207,7 +207,7 @@ def unpacked(revision: str) -> Iterator[Path]:
 def _link_packages(tree: Path, revision: str) -> None:
     """Link the folders that pyproject.toml maps to packages of `bench` to their places, as an installation would."""
     try:
-        project = tomllib.loads((tree / "pyproject.toml").read_text())
+        project = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
         mapped = project["tool"]["setuptools"]["package-dir"]
     except (OSError, KeyError, ValueError) as error:
         raise BenchError(f"The revision '{revision}' has no segbench that can be run ({error}).") from error
@@ -221,7 +221,9 @@ def _git(*arguments: str, revision: str) -> str:
     if not (ROOT / ".git").exists():
         raise BenchError("--against needs a checkout of segbench with its .git; this one was installed from a wheel.")
     try:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, encoding="utf-8", errors="replace", timeout=120
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchError(f"--against needs git ({error}).") from error
     if done.returncode:
