@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.core.child_process import KILLED, ChildEnded, ask, environment
+from bench.core.child_process import KILLED, ChildEnded, ask
+from bench.core.surroundings import environment
 
 CHILD = Path(__file__).with_name("child_answers.py")
 

@@ -22,6 +22,7 @@ FLOORS = (
     ("bench.trials", "bench.report"),
     ("bench.execution", "bench.api", "bench.commands"),
     ("bench.cli",),
+    ("bench.__main__",),
 )
 """The floors from the ground up. A room may import the rooms of lower floors, and no other room of its own floor."""
 NO_KERAS = (

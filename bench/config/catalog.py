@@ -15,7 +15,7 @@ from bench.config import checks, plugin_specs
 from bench.config.loss_text import canonical_class_weights, canonical_loss
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import import_by_name
+from bench.core.import_by_name import import_by_name, plugin_hash
 from bench.core.registry import Registry
 from bench.core.specs import FOLDER, ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
@@ -65,7 +65,7 @@ def problems() -> list[str]:
 def add_plugin(plugin: Path | str) -> None:
     """Add the specs of a plug-in file; read it again only if it has changed. Raise BenchError if it can't be read."""
     path = _plugin_path(plugin)
-    wanted = {**_plugins, path: file_hash(path)}
+    wanted = {**_plugins, path: plugin_hash(path)}
     _load(tuple(wanted.items()))
     _plugins.update(wanted)
 
@@ -108,19 +108,19 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
 def source_hash(config: TrialConfig) -> str | None:
     """Hash the files that define the architecture and data set, unless they are built in.
 
-    A plug-in's file, or the module that an entry point names; None where both are built in.
+    A plug-in's file with what it imports from its folder, or the module that an entry point names; None where both
+    are built in.
     """
     locations = (architecture(config).build, dataset(config).adapter)
     sources = {location.rpartition(":")[0] for location in locations}
-    files = {_source_file(source) for source in sources if not source.startswith("bench.")}
-    hashes = sorted(file_hash(file) for file in files)
+    hashes = sorted(_hash_of(source) for source in sources if not source.startswith("bench."))
     if len(hashes) < 2:
         return hashes[0] if hashes else None
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def _source_file(source: str) -> Path:
-    return Path(source) if source.endswith(".py") else plugin_specs.module_file(source)
+def _hash_of(source: str) -> str:
+    return plugin_hash(source) if source.endswith(".py") else file_hash(plugin_specs.module_file(source))
 
 
 def _current() -> Catalog:

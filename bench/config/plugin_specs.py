@@ -1,7 +1,7 @@
 """Read the specs of plug-in files and installed packages in a child process.
 
 Plug-ins import keras, which the parent process never does. The child calls `bench.plugin.probe`, and the cache folder
-keeps its answer by the hash of the source file.
+keeps its answer by the hash of its code.
 
 An installed package names its architectures or data sets by entry points in the groups `bench.architectures` and
 `bench.datasets`: `name = "package.module:function"`. Everything that is decorated in that module is registered.
@@ -17,6 +17,7 @@ from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import cached, file_hash
+from bench.core.import_by_name import plugin_hash
 
 PROBE_SECONDS = 180.0  # time limit; importing TensorFlow alone can take 20 s
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
@@ -24,12 +25,12 @@ ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")
 
 def file(path: Path) -> dict[str, Any]:
     """Return the specs that a plug-in file defines (see bench.plugin.probe); raise BenchError if the import fails."""
-    return _probe(str(path), path)
+    return _probe(str(path), plugin_hash(path))
 
 
 def module(name: str) -> dict[str, Any]:
     """Return the specs that an installed module defines."""
-    return _probe(name, module_file(name))
+    return _probe(name, file_hash(module_file(name)))
 
 
 def entry_points() -> list[str]:
@@ -50,9 +51,9 @@ def module_file(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _probe(source: str, file: Path) -> dict[str, Any]:
-    """Return the specs that `source` (a module's name or a file's path) defines, from the cache or a child process."""
-    return cached("plugins", f"{source}\n{file_hash(file)}", lambda: _ask_child(source))
+def _probe(source: str, code: str) -> dict[str, Any]:
+    """Return the specs that a module or file defines, from the cache or a child process; `code` is its hash."""
+    return cached("plugins", f"{source}\n{code}", lambda: _ask_child(source))
 
 
 def _ask_child(source: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.core.errors import BenchError, reason_of
 from bench.core.import_by_name import import_by_name
+from bench.core.surroundings import command, environment
 
 POLL_SECONDS = 0.05
 KILLED = -9  # the exit code of a process that was ended by the system or `kill -9`
@@ -31,28 +32,6 @@ class ChildEnded(BenchError):
     def __init__(self, reason: str, code: int | None = None):
         super().__init__(reason)
         self.code = code
-
-
-def environment(backend: str | None) -> dict[str, str]:
-    """Make the environment of a process that may import a backend; None leaves the choice to Keras.
-
-    Backends allocate memory as needed, so that peaks are meaningful, and may use nearly all of it. Logs are quiet.
-    """
-    return {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order in which NVML counts GPUs
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.95",  # JAX's default leaves a quarter unused; other backends use all
-        **os.environ,
-        **({"KERAS_BACKEND": backend} if backend else {}),
-        "PYTHONUNBUFFERED": "1",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-
-
-def command(module: str, *arguments: str) -> list[str]:
-    """Make the command that runs a module without looking for packages in the working directory."""
-    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def ask(

@@ -1,16 +1,19 @@
 """Import the function that a spec names as "module:function", in the process that needs it."""
 
-import hashlib
+import ast
+import functools
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.files import file_hash
+from bench.core.files import file_hash, text_hash
 
 
 def import_by_name(target: str) -> Callable[..., Any]:
@@ -44,13 +47,16 @@ def import_source(source: str) -> ModuleType:
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a plug-in's file, once per process and state of the file; raise BenchError if there is none."""
+    """Import a plug-in's file, once per process and state of its code; raise BenchError if there is none.
+
+    Its folder comes last on `sys.path` and stays there, since a builder may import when it is called; the folder of
+    the next plug-in replaces it.
+    """
     path = path.resolve()
     if not path.is_file():
         raise BenchError(f"There is no plug-in file '{path}'.")
     # Named by content, so that a file that is edited during a notebook's session is imported again.
-    digest = hashlib.sha256(f"{path} {file_hash(path)}".encode()).hexdigest()[:12]
-    name = f"bench_plugin_{path.stem}_{digest}"
+    name = f"bench_plugin_{path.stem}_{text_hash(f'{path} {plugin_hash(path)}')[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -58,9 +64,92 @@ def load_file(path: Path) -> ModuleType:
         raise BenchError(f"'{path}' is no Python file.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        # Not exec_module, whose bytecode cache compares whole seconds and sizes and so misses a quick edit.
-        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+        with _folder_last(path):
+            # Not exec_module, whose bytecode cache compares whole seconds and sizes and so misses a quick edit.
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
     return module
+
+
+@contextmanager
+def _folder_last(plugin: Path) -> Iterator[None]:
+    """Put a plug-in's folder last on `sys.path`; what it imports from there is read anew, and leaves no bytecode."""
+    sys.path[:] = [folder for folder in sys.path if folder not in _folders] + [str(plugin.parent)]
+    _folders.add(str(plugin.parent))
+    tops = {file.relative_to(plugin.parent).parts[0].removesuffix(".py") for file in siblings(plugin)}
+    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = written
+
+
+_folders: set[str] = set()  # of the plug-ins that this process has imported
+
+
+def plugin_hash(path: Path | str) -> str:
+    """Compute the SHA-256 of a plug-in's code: of its file, and of what it imports from its folder if there is any."""
+    path = Path(path).resolve()
+    others = [f"{file.relative_to(path.parent).as_posix()} {file_hash(file)}" for file in siblings(path)]
+    return text_hash("\n".join([file_hash(path), *others])) if others else file_hash(path)
+
+
+def siblings(plugin: Path) -> list[Path]:
+    """List the files in a plug-in's folder that its code imports, directly or not, without running it.
+
+    A module that is also installed is imported from there, since the folder comes last.
+    """
+    found, waiting = {plugin}, [plugin]
+    while waiting:
+        file = waiting.pop()
+        for level, name in _imports(file, file_hash(file)):
+            if not level and _is_installed(name.partition(".")[0], plugin.parent):
+                continue
+            new = set(_files(file.parents[level - 1] if level else plugin.parent, name)) - found
+            found |= new
+            waiting += new
+    return sorted(found - {plugin})
+
+
+@functools.cache
+def _imports(file: Path, digest: str) -> frozenset[tuple[int, str]]:
+    """Return what a file with that hash imports anywhere: the number of leading dots, and the dotted name."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError, RecursionError):  # reported when it is imported
+        return frozenset()
+    plain = {(0, alias.name) for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return frozenset(plain) | {
+        (node.level, f"{node.module}.{alias.name}" if node.module else alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    """Yield the files that importing a dotted name from a folder runs, as far as they exist."""
+    if folder.joinpath("__init__.py").is_file():  # `from . import name`
+        yield folder / "__init__.py"
+    for part in name.split("."):
+        for file in (folder / part / "__init__.py", folder / f"{part}.py"):
+            if file.is_file():
+                yield file
+                break
+        folder = folder / part
+
+
+def _is_installed(name: str, folder: Path) -> bool:
+    """Return whether a module is found outside of the plug-in's folder and the working directory."""
+    if name in sys.builtin_module_names:
+        return True
+    places = [place for place in sys.path if place and place not in _folders and Path(place) != folder]
+    others = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
+    return bool(importlib.machinery.PathFinder.find_spec(name, places)) or any(
+        finder.find_spec(name, None) for finder in others
+    )

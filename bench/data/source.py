@@ -1,6 +1,5 @@
 """Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
-import hashlib
 import inspect
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +9,8 @@ from typing import Any
 
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_by_name
+from bench.core.files import file_hash
+from bench.core.import_by_name import import_by_name, plugin_hash
 from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
 from bench.data.selection.choose import read_params, select
@@ -26,7 +26,7 @@ class Source:
     dataset: Dataset
     samples: tuple[Sample, ...]
     data_dir: Path | None
-    adapter_hash: str  # hash of the adapter's file, since a changed adapter may read other pixels
+    adapter_hash: str  # hash of the adapter's code, since a changed adapter may read other pixels
     notes: tuple[str, ...]  # facts for readers of the results
     warnings: tuple[str, ...]  # what a user should look at before training
 
@@ -53,7 +53,9 @@ def open_source(
     dataset = adapter(folder, **own)
     if not spec.classes:
         spec = replace(spec, classes=tuple(dataset.classes))
-    adapter_hash = hashlib.sha256(Path(inspect.getfile(adapter)).read_bytes()).hexdigest()[:16]
+    file = inspect.getfile(adapter)
+    code = plugin_hash(file) if spec.adapter.startswith(f"{file}:") else file_hash(file)
+    adapter_hash = code[:16]
     chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
     _check(spec, chosen.samples, folder, params or {})
     notes = (*dataset.notes, *chosen.notes)

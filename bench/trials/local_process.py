@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
-from bench.core.child_process import KILLED, command, environment
+from bench.core.child_process import KILLED
+from bench.core.surroundings import command, environment
 from bench.results.store import LOG
 
 OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status

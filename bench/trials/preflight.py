@@ -22,6 +22,7 @@ from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
 from bench.core.files import answer_path, file_hash, recall, remember, text_hash
+from bench.core.import_by_name import plugin_hash
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
 
@@ -139,7 +140,7 @@ def _kept(kind: str, config: TrialConfig) -> Path:
     """Return the path of the answer in the cache."""
     values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params")}
     values["image_size"] = list(config.input_size)
-    values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and file_hash(config.plugin)}
+    values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and plugin_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from
     return answer_path("models", json.dumps(values, sort_keys=True))

@@ -20,10 +20,11 @@ from typing import IO, Any
 import numpy as np
 
 import bench
-from bench.core.child_process import ending, environment
+from bench.core.child_process import ending
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE, cache_folder
 from bench.core.specs import Budget
+from bench.core.surroundings import environment
 from bench.core.trial_config import TrialConfig
 from bench.results.gate.limits import SPEEDS
 from bench.results.gate.timings import Timings
@@ -65,7 +66,7 @@ class Revision:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**environment(config.backend), **changes},
+            env={**environment(config.backend), "PYTHONSAFEPATH": "", **changes},
             start_new_session=True,  # Ctrl-C reaches only the parent, which then ends the child
         )
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.config import catalog, checks
 from bench.core.backends import DEFAULT_BACKEND
-from bench.core.child_process import environment
 from bench.core.errors import BenchError
 from bench.core.specs import FOLDER, TrialRecord
+from bench.core.surroundings import environment
 from bench.core.trial_config import TrialConfig
 from bench.results.find import find_run
 from bench.results.store import StoredTrial, read_record
