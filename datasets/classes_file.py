@@ -61,6 +61,8 @@ def read_classes(path: Path) -> ClassesFile:
         raise _not_understood(path, given)
     if threshold is not None and (len(names) != 2 or labels):
         raise BenchError(f"{path}: a threshold parts two classes; give a list of two names beside it. {_ACCEPTED}")
+    if source == PALETTE and not any(isinstance(value, str) for value in labels):
+        raise BenchError(f'{path}: "from": "{PALETTE}" needs the colour of each class. {_ACCEPTED}')
     if both := set(ignore) & set(labels):
         raise BenchError(f"{path}: {sorted(map(str, both))} are a class's and ignored. Keep one of them.")
     return ClassesFile(path, names, labels, frozenset(ignore), threshold, source)

@@ -12,7 +12,7 @@ Known faults: unmatched files, different sizes of an image and its mask, and unk
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,9 @@ from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.mask_rules import Evidence, decide
-from bench.datasets.mask_survey import MaskFacts, survey
+from bench.datasets.mask_survey import MaskFacts, gather, survey
 from bench.datasets.orientation import Turned, turned
+from bench.datasets.split_names import complete_splits
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "") -> Folder:
     if data_dir is None or not data_dir.is_dir():
         raise BenchError(f"The data folder '{data_dir}' does not exist. Give the path of one: folder:path/of/data.")
     chosen = layouts.choose(data_dir, layout)
-    contents = chosen.read(data_dir)
+    found = chosen.read(data_dir)
+    items, said = complete_splits(found.items)
+    contents = replace(found, items=items, notes=(*found.notes, *said))
     given = read_classes(data_dir / FILE) if (data_dir / FILE).exists() else None
     labels, facts, warnings = _labels(data_dir, contents, given)
     upright = turned(contents, facts, exif)
@@ -94,17 +97,12 @@ def _labels(
 def _decided(
     folder: Path, items: Sequence[Item], given: ClassesFile | None
 ) -> tuple[Meaning, Sequence[MaskFacts | None], tuple[str, ...]]:
-    facts = survey([item.labels for item in items if item.labels])
-    meaning, warnings = decide(evidence(folder, items, facts), given)
-    return meaning, facts, warnings
-
-
-def evidence(folder: Path, items: Sequence[Item], facts: Sequence[MaskFacts | None]) -> Evidence:
-    """Join the facts of masks with the masks' names."""
     files = [item.labels for item in items if item.labels]
-    named = [(path.name, found) for path, found in zip(files, facts, strict=True) if found]
+    facts = survey(files)
     parents = {path.parent for path in files}
-    return Evidence(named, str(parents.pop() if len(parents) == 1 else folder))
+    place = str(parents.pop() if len(parents) == 1 else folder)
+    meaning, warnings = decide(Evidence(gather(files, facts), place), given)
+    return meaning, facts, warnings
 
 
 def _sample(item: Item, labels: Drawn | Meaning, upright: Turned) -> Sample:

@@ -73,9 +73,8 @@ def _given(evidence: Evidence, given: ClassesFile) -> Meaning:
         return Meaning(given.names, ignored if threshold else {**labels, **ignored}, "alpha", threshold)
     if given.threshold is not None:
         return Meaning(given.names, ignored, "values", given.threshold)
-    if given.source == PALETTE or any(isinstance(value, str) for value in given.labels):
-        table = given.labels or {colour: label for label, colour in enumerate(sorted(evidence.colours))}
-        return Meaning(given.names, {**{_number(v): label for v, label in table.items()}, **ignored}, "colours")
+    if _is_coloured(given):
+        return Meaning(given.names, {**{_number(v): label for v, label in given.labels.items()}, **ignored}, "colours")
     if given.labels:
         return Meaning(given.names, {**{_number(v): label for v, label in given.labels.items()}, **ignored})
     both = len(given.names) == 2 and set(evidence.values) - set(ignored) <= {0, 255}

@@ -53,6 +53,11 @@ def survey(paths: Sequence[Path]) -> list[MaskFacts | None]:
     return facts
 
 
+def gather(paths: Sequence[Path], facts: Sequence[MaskFacts | None]) -> list[tuple[str, MaskFacts]]:
+    """Return the name and facts of each mask that could be read."""
+    return [(path.name, found) for path, found in zip(paths, facts, strict=True) if found]
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = os.stat(path)

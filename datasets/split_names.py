@@ -21,13 +21,19 @@ def split_of(name: str) -> str:
     return _SPLIT_OF.get(name.lower(), "")
 
 
-def validation_as_test(items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
-    """Use the validation images as the test split if there is no labelled test split; return the items and a note.
+def complete_splits(items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
+    """Use the validation images as the test split if there is no test split; return the items and a note.
 
     Public data sets keep their test labels secret, and published figures are of the validation split. A part of the
-    training images then becomes the validation split, when the data set is opened.
+    training images then becomes the validation split, when the data set is opened. If all images are of one split, it is
+    no split, and they are divided by a hash of their names.
     """
     splits = {item.split for item in items}
+    if len(splits) == 1 and splits != {""}:
+        alone = splits.pop()
+        return [replace(item, split="") for item in items], (
+            f"all images are of the split {alone}: they are divided by a hash of their names",
+        )
     if "test" in splits or "val" not in splits:
         return list(items), ()
     changed = [replace(item, split="test") if item.split == "val" else item for item in items]

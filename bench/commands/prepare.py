@@ -47,6 +47,10 @@ def prepare(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the files. Exit code 1 if training would fail.")
     ] = False,
+    write_classes: Annotated[
+        bool,
+        typer.Option("--write-classes", help="Write a classes.json into a folder of masks, with names to replace."),
+    ] = False,
     export_masks: Annotated[
         Path | None, typer.Option(help="Only write the masks as PNG files into this new folder.", show_default=False)
     ] = None,
@@ -68,12 +72,27 @@ def prepare(
     spec, folder = catalog.find_dataset(dataset, data_dir)
     params = dataset_params(spec, with_group_by(dataset_param, group_by))
     console = output()
+    if write_classes:
+        _propose(console, spec, folder, params)
+        return
     if check:
         raise typer.Exit(_check(console, spec, folder, params, skip_corrupt))
     if export_masks:
         _export(console, spec, folder, params, export_masks, per_ship, skip_corrupt)
         return
     _pack(console, spec, folder, params, image_size, resize, skip_corrupt)
+
+
+def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
+    """Write the proposal of a classes.json and print it."""
+    from bench.datasets import FOLDER
+    from bench.datasets.classes_proposal import write_proposal
+
+    if not spec.name.startswith(FOLDER) or folder is None:
+        raise BenchError(f"--write-classes is for a folder of your own, folder:PATH; {spec.name} names its classes.")
+    file, text = write_proposal(Path(folder), params.get("layout", ""))
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Written to {file}. Give the classes their names, then run --check.", markup=False, soft_wrap=True)
 
 
 def _pack(

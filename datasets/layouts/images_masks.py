@@ -7,7 +7,7 @@
 
 The folders may be called image, img, imgs and mask, labels, label, annotations, gt, segmentations, too.
 Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training images becomes the
-validation split. Sub-folders of split names give the splits; without a test split the validation images are the test.
+validation split. Sub-folders of split names give the splits.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.pairing import Pair, has_images, image_files, pair
-from bench.datasets.split_names import lists_of, split_of, validation_as_test
+from bench.datasets.split_names import lists_of, split_of
 
 _IMAGES = ("images", "image", "imgs", "img")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "gt", "segmentations")
@@ -73,7 +73,7 @@ def _split(folder: Path, items: list[Item]) -> tuple[list[Item], tuple[str, ...]
     named = [split_of(item.name.partition("/")[0]) if "/" in item.name else "" for item in items]
     if not all(named):
         return items, ()
-    return validation_as_test([replace(item, split=split) for item, split in zip(items, named, strict=True)])
+    return [replace(item, split=split) for item, split in zip(items, named, strict=True)], ()
 
 
 LAYOUT = Layout(
