@@ -12,7 +12,7 @@ from bench.datasets import layouts
 from bench.datasets.classes_file import ALPHA, FILE, INDEX, NAN, PALETTE
 from bench.datasets.layout import Drawn
 from bench.datasets.mask_rules import Evidence, lossy_values, mixed_scales, palettes_differ, smoothed
-from bench.datasets.mask_survey import gather, survey
+from bench.datasets.mask_survey import survey
 
 _TWO = ["background", "foreground"]
 
@@ -30,7 +30,7 @@ def write_proposal(folder: Path, layout: str = "") -> tuple[Path, str]:
     if isinstance(contents.labels, Drawn):
         raise BenchError(f"The labels in '{folder}' have class names of their own; classes.json is for masks.")
     files = [item.labels for item in contents.items if item.labels]
-    proposal = propose(Evidence(gather(files, survey(files)), str(folder)))
+    proposal = propose(Evidence([(path.name, found) for path, found in survey(files).items()], str(folder)))
     text = json.dumps(proposal, indent=2) + "\n"
     return write_file(file, text.encode(), "Give a folder that you may write to."), text
 
@@ -75,7 +75,7 @@ def _by_value(evidence: Evidence) -> dict[str, Any]:
 def _checked(evidence: Evidence, classes: Mapping[str, Any]) -> dict[str, Any]:
     if not 2 <= len(classes) < IGNORE_INDEX:
         raise BenchError(
-            f"The masks in '{evidence.place}' have {len(classes)} values or colours, too few or too many to be classes. "
+            f"The masks in '{evidence.place}' have {len(classes)} values or colours, too few or too many for classes. "
             "Save them without smoothing, with one value for each class."
         )
     return dict(classes)

@@ -26,7 +26,7 @@ from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.mask_rules import Evidence, decide
-from bench.datasets.mask_survey import MaskFacts, gather, survey
+from bench.datasets.mask_survey import MaskFacts, survey
 from bench.datasets.orientation import Turned, turned
 from bench.datasets.split_names import complete_splits
 
@@ -85,23 +85,23 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "") -> Folder:
 
 def _labels(
     folder: Path, contents: Contents, given: ClassesFile | None
-) -> tuple[Drawn | Meaning, Sequence[MaskFacts | None], tuple[str, ...]]:
+) -> tuple[Drawn | Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
     """Return how labels are read, the facts of the masks if they were needed, and doubts about them."""
     if isinstance(contents.labels, Drawn):
-        return contents.labels, (), ()
+        return contents.labels, {}, ()
     if contents.labels.meaning and not given:
-        return contents.labels.meaning, (), ()
+        return contents.labels.meaning, {}, ()
     return _decided(folder, contents.items, given)
 
 
 def _decided(
     folder: Path, items: Sequence[Item], given: ClassesFile | None
-) -> tuple[Meaning, Sequence[MaskFacts | None], tuple[str, ...]]:
+) -> tuple[Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
     files = [item.labels for item in items if item.labels]
     facts = survey(files)
     parents = {path.parent for path in files}
     place = str(parents.pop() if len(parents) == 1 else folder)
-    meaning, warnings = decide(Evidence(gather(files, facts), place), given)
+    meaning, warnings = decide(Evidence([(path.name, found) for path, found in facts.items()], place), given)
     return meaning, facts, warnings
 
 

@@ -40,22 +40,23 @@ class MaskFacts:
     alpha: dict[int, int]  # value of the alpha channel -> pixels; empty where it is the same everywhere
 
 
-def survey(paths: Sequence[Path]) -> list[MaskFacts | None]:
-    """Return the facts of each mask; None for one that can't be read, which is reported when it is read."""
+def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
+    """Return the facts of each mask by its file; one that can't be read has none, and is reported when it is read."""
+    facts = _surveyed(list(dict.fromkeys(paths)))
+    return {path: found for path, found in facts.items() if found}
+
+
+def _surveyed(paths: Sequence[Path]) -> dict[Path, MaskFacts | None]:
     stamps = json.dumps([_VERSION, [[os.fsencode(path).hex(), *_stamp(path)] for path in paths]])
     kept = cache_folder("masks") / f"{hashlib.sha256(stamps.encode()).hexdigest()[:24]}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):  # none yet, or damaged: the masks are looked at again
-        return [_from_json(found) for found in json.loads(kept.read_text(encoding="utf-8"))]
+        found = map(_from_json, json.loads(kept.read_text(encoding="utf-8")))
+        return dict(zip(paths, found, strict=True))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
         facts = list(pool.map(_facts, paths))
     with suppress(OSError), write_atomically(kept) as part:  # a read-only cache: they are looked at again next time
         part.write_text(json.dumps([found and asdict(found) for found in facts]), encoding="utf-8")
-    return facts
-
-
-def gather(paths: Sequence[Path], facts: Sequence[MaskFacts | None]) -> list[tuple[str, MaskFacts]]:
-    """Return the name and facts of each mask that could be read."""
-    return [(path.name, found) for path, found in zip(paths, facts, strict=True) if found]
+    return dict(zip(paths, facts, strict=True))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

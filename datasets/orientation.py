@@ -4,7 +4,7 @@ Viewers and labelling tools turn photographs upright, most decoders don't. Label
 shape tell by their size; where the image is square or upside down, nothing tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,11 @@ class Turned:
     warnings: tuple[str, ...] = ()
 
 
-def turned(contents: Contents, facts: Sequence[MaskFacts | None], exif: str = "") -> Turned:
+def turned(contents: Contents, facts: Mapping[Path, MaskFacts], exif: str = "") -> Turned:
     """Decide for all images of a folder.
 
     Args:
-        facts: of the masks in the order of the items, if they were surveyed.
+        facts: of the masks by their files, if they were surveyed.
         exif: "apply" or "ignore" settles it for all images; empty decides by the labels' sizes.
     """
     if exif not in ("", *CHOICES):
@@ -41,13 +41,12 @@ def turned(contents: Contents, facts: Sequence[MaskFacts | None], exif: str = ""
         return Turned()
     with ThreadPoolExecutor() as pool:
         heads = list(pool.map(_head, (item.image for item in contents.items)))
-    rotated = [(item, head, place) for place, (item, head) in enumerate(zip(contents.items, heads, strict=True))
-               if head and head.orientation != 1]  # fmt: skip
+    rotated = [(item, head) for item, head in zip(contents.items, heads, strict=True) if head and head.orientation != 1]
     if exif == APPLY:
-        return Turned(frozenset(item.name for item, _, _ in rotated))
+        return Turned(frozenset(item.name for item, _ in rotated))
     chosen, doubtful = [], []
-    for item, head, place in rotated:
-        size = _label_size(contents, item, facts[place] if facts else None)
+    for item, head in rotated:
+        size = _label_size(contents, item, facts.get(item.labels) if item.labels else None)
         if size is not None and size == head.turned_size != head.size:
             chosen.append(item)
         elif size is None or size == head.turned_size:

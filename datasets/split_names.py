@@ -25,8 +25,8 @@ def complete_splits(items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]
     """Use the validation images as the test split if there is no test split; return the items and a note.
 
     Public data sets keep their test labels secret, and published figures are of the validation split. A part of the
-    training images then becomes the validation split, when the data set is opened. If all images are of one split, it is
-    no split, and they are divided by a hash of their names.
+    training images then becomes the validation split, when the data set is opened. Images that are all of one split are
+    divided by a hash of their names.
     """
     splits = {item.split for item in items}
     if len(splits) == 1 and splits != {""}:

@@ -1,8 +1,9 @@
 """Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
+import hashlib
 import inspect
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
 from bench.data.selection.choose import read_params, select
 
+BUILT_IN = "bench.datasets"  # the package of the adapters that share code
 SPLITS = ("train", "val", "test")
 
 
@@ -26,7 +28,7 @@ class Source:
     dataset: Dataset
     samples: tuple[Sample, ...]
     data_dir: Path | None
-    adapter_hash: str  # hash of the adapter's code, since a changed adapter may read other pixels
+    adapter_hash: str  # hash of the code that reads the data, since changed code may read other pixels
     notes: tuple[str, ...]  # facts for readers of the results
     warnings: tuple[str, ...]  # what a user should look at before training
 
@@ -53,14 +55,22 @@ def open_source(
     dataset = adapter(folder, **own)
     if not spec.classes:
         spec = replace(spec, classes=tuple(dataset.classes))
-    file = inspect.getfile(adapter)
-    code = plugin_hash(file) if spec.adapter.startswith(f"{file}:") else file_hash(file)
-    adapter_hash = code[:16]
+    adapter_hash = _code_hash(spec, adapter)
     chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
     _check(spec, chosen.samples, folder, params or {})
     notes = (*dataset.notes, *chosen.notes)
     warnings = (*getattr(dataset, "warnings", ()), *chosen.warnings)
     return Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
+
+
+def _code_hash(spec: DatasetSpec, adapter: Callable[..., Dataset]) -> str:
+    """Hash the code that reads the data: a plug-in with what it imports, a built-in adapter with all that it may use."""
+    file = Path(inspect.getfile(adapter))
+    if spec.adapter.startswith(f"{file}:"):
+        return plugin_hash(file)[:16]
+    built_in = adapter.__module__.startswith(f"{BUILT_IN}.")
+    files = sorted(file.parent.rglob("*.py")) if built_in else [file]
+    return hashlib.sha256("".join(map(file_hash, files)).encode()).hexdigest()[:16]
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:
