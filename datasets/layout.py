@@ -62,3 +62,4 @@ class Layout:
     files: str  # the files that it is recognised by
     fits: Callable[[Path], bool]  # whether a folder looks like it, from names alone
     read: Callable[[Path], Contents]
+    sure: Callable[[Path], bool] = lambda folder: False  # whether it also has what no other layout has, such as a file

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.datasets.layout import Layout
+from bench.datasets.pairing import is_junk
 
 
 def layouts() -> dict[str, Layout]:
@@ -25,16 +26,36 @@ def choose(folder: Path, name: str = "") -> Layout:
         if name not in known:
             raise BenchError(f"The layout '{name}' is unknown. Accepted: {', '.join(known)}.")
         return known[name]
-    fitting = [layout for layout in known.values() if layout.fits(folder)]
-    if len(fitting) == 1:
-        return fitting[0]
-    settle = "--dataset-param layout=NAME"
-    if fitting:
-        names = " and ".join(f"{layout.name} ({layout.files})" for layout in fitting)
-        raise BenchError(f"'{folder}' can be read as {names}. Say which with {settle}.")
-    there = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
-    shown = ", ".join(there[:8]) + (f" and {len(there) - 8} more" if len(there) > 8 else "")
-    raise BenchError(
-        f"'{folder}' has {shown or 'nothing'}, which no known layout fits. It needs images/ and masks/ with the same "
-        f"names, or one of: {', '.join(known)}. docs/data.md shows each; {settle} chooses one."
+    found = fitting(folder)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(f"{layout.name} ({layout.files})" for layout in found)
+        raise BenchError(f"'{folder}' can be read as {names}. Say which with {_SETTLE}.")
+    raise BenchError(_nothing_fits(folder, list(known)))
+
+
+def fitting(folder: Path) -> list[Layout]:
+    """Return the layouts that fit a folder; where any is sure of it, the sure ones alone."""
+    found = [layout for layout in layouts().values() if layout.fits(folder)]
+    return [layout for layout in found if layout.sure(folder)] or found
+
+
+_SETTLE = "--dataset-param layout=NAME"
+
+
+def _nothing_fits(folder: Path, known: list[str]) -> str:
+    there = sorted(path for path in folder.iterdir() if not is_junk(path.name))
+    names = [path.name + "/" * path.is_dir() for path in there]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    says = f"'{folder}' has {shown or 'nothing'}, which no known layout fits."
+    for inner in (path for path in there[:_LOOKED_INTO] if path.is_dir()):
+        if found := fitting(inner):
+            return f"{says} Its folder {inner.name} is read as {found[0].name}: give folder:{inner}."
+    return (
+        f"{says} It needs images/ and masks/ with the same names, or one of: {', '.join(known)}. docs/data.md shows "
+        f"each; {_SETTLE} chooses one."
     )
+
+
+_LOOKED_INTO = 32  # sub-folders, of which one may be the data set, as after unpacking an archive
