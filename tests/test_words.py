@@ -29,6 +29,8 @@ INSTEAD = {  # phrase (a regular expression): the field's term
     r"end(?:s|ed|ing)? well": "ok",
     r"speeds? alone": "speed-only",
     r"(?:the|of|no|any|without|as|are|drop|for) doubles\b": "duplicates",
+    r"for (?:want|lack) of memory": "because memory ran out",
+    r"(?:keep|keeps|keeping|kept) the limits?\b": "within the limits",
 }
 
 
@@ -78,6 +80,8 @@ def test_text_uses_the_fields_terms(phrase: str, term: str):
         ("trials that ended well", 2),
         ("measured the speed alone", 3),
         ("each trial once, of doubles the latest", 4),
+        ("killed for want of memory", 5),
+        ("the rows that keep the limits", 6),
     ],
 )
 def test_a_phrase_in_place_of_a_term_is_found(text: str, phrase: int):

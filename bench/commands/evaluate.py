@@ -10,17 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import number, output, warn
+from bench.commands.shared import MovedPlugin, OtherBackend, ResultsOfRun, SavedRun, number, output, trained, warn
 from bench.core.nested import flat
 
 
 def evaluate(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
-        ),
-    ],
+    run: SavedRun,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set with the same classes. Default: the run's.", show_default=False)
     ] = None,
@@ -34,30 +29,20 @@ def evaluate(
             help="The size at which scores are computed: train or native. Default: the run's.", show_default=False
         ),
     ] = None,
-    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
-    plugin: Annotated[
-        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
-    ] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
-    ] = None,
+    results: ResultsOfRun = DEFAULT_RESULTS,
+    plugin: MovedPlugin = None,
+    backend: OtherBackend = None,
 ) -> None:
     """Score the saved weights of a finished run again, on its own or another data set. The record does not change.
 
     bench evaluate unet_pets_s0 --split val
     """
-    from bench.config import catalog
     from bench.config.checks import require_choice
     from bench.data.source import SPLITS
-    from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, on_data, trained_config
+    from bench.trials.saved.stored_trials import choose_backend, on_data
 
     require_choice("split", split, SPLITS)
-    trial = find_trained(run, results)
-    if plugin:
-        catalog.add_plugin(plugin)
-    config = trained_config(trial, plugin=plugin, backend=backend)
-    if note := changed_code(trial, config):
-        warn(note)
+    trial, config = trained(run, results, plugin, backend)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     choose_backend(config.backend)
     from bench.trials.saved.evaluate_run import evaluate_run

@@ -7,21 +7,16 @@ from typing import Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import counting, output, warn
+from bench.commands.shared import MovedPlugin, OtherBackend, ResultsOfRun, SavedRun, counting, output, trained, warn
 
 
 def predict(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
-        ),
-    ],
+    run: SavedRun,
     images: Annotated[
         list[str], typer.Argument(help="Images, folders of images, or patterns in quotes.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The folder for masks/, overlays/ and probabilities/.", show_default=False)],
-    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
+    results: ResultsOfRun = DEFAULT_RESULTS,
     probabilities: Annotated[
         str | None,
         typer.Option(
@@ -48,12 +43,8 @@ def predict(
         int | None,
         typer.Option(help="Drop objects with fewer pixels. Default: as tuned on validation, or 0.", show_default=False),
     ] = None,
-    plugin: Annotated[
-        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
-    ] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)
-    ] = None,
+    plugin: MovedPlugin = None,
+    backend: OtherBackend = None,
 ) -> None:
     """Predict masks of your images, at their own size, with the model of a finished run.
 
@@ -65,14 +56,11 @@ def predict(
     from bench.evaluation.submission import check_names, format_of
     from bench.evaluation.thresholds import operating_point
     from bench.trials.saved.prediction_images import InputImage, find_images
-    from bench.trials.saved.stored_trials import changed_code, choose_backend, find_trained, trained_config
+    from bench.trials.saved.stored_trials import choose_backend
 
     if probabilities:
         require_choice("format of --probabilities", probabilities, PROBABILITY_FORMS)
-    trial = find_trained(run, results)
-    config = trained_config(trial, plugin=plugin, backend=backend)
-    if note := changed_code(trial, config):
-        warn(note)
+    trial, config = trained(run, results, plugin, backend)
     form = format_of(catalog.dataset(config)) if submission else None
     point = operating_point(trial.record, threshold, min_area)
     found = find_images(images)

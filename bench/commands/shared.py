@@ -14,19 +14,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
-from bench.core.trial_config import OPTIONS, SEEDS
+from bench.core.trial_config import OPTIONS, SEEDS, TrialConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.core.specs import DatasetSpec
     from bench.data.source import Source
-    from bench.results.store import Loaded
+    from bench.results.store import Loaded, StoredTrial
 
 GROUP_BY_HELP = (
     "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
     "match, stay in one split. Short for --dataset-param group_by=."
 )
+SavedRun = Annotated[
+    str,
+    typer.Argument(
+        help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
+    ),
+]
+ResultsOfRun = Annotated[Path, typer.Option(help="The results folder with the run.")]
+MovedPlugin = Annotated[Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)]
+OtherBackend = Annotated[str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)]
 PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 
 
@@ -70,6 +79,17 @@ def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str
     from bench.config.given import single_parameters
 
     return checks.params(single_parameters("dataset_param", given), spec)
+
+
+def trained(run: str, results: Path, plugin: Path | None, backend: str | None) -> "tuple[StoredTrial, TrialConfig]":
+    """Find a run with saved weights and the configuration that rebuilds its model; warn if its code has changed."""
+    from bench.trials.saved.stored_trials import changed_code, find_trained, trained_config
+
+    trial = find_trained(run, results)
+    config = trained_config(trial, plugin=plugin, backend=backend)
+    if note := changed_code(trial, config):
+        warn(note)
+    return trial, config
 
 
 def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":

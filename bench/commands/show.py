@@ -1,4 +1,4 @@
-"""`bench show`: show everything that is known of one trial."""
+"""`bench show`: show everything that is recorded of one run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,13 +37,11 @@ _LARGEST_LIST = 8  # values; longer lists are counted
 def show(
     run: Annotated[
         str,
-        typer.Argument(
-            help="The id of a trial from `bench list runs`, or the beginning of its id.", show_default=False
-        ),
+        typer.Argument(help="A run: its id from `bench list runs`, or the beginning of its id.", show_default=False),
     ],
     results: Annotated[Path, typer.Option(help="The results folder.")] = DEFAULT_RESULTS,
 ) -> None:
-    """Show everything that is recorded of one trial, or the progress of a trial that is still running.
+    """Show everything that is recorded of one run, or the progress of one that hasn't ended.
 
     bench show unet --results demo
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS, start
-from bench.commands.shared import output, warn
+from bench.commands.shared import MovedPlugin, ResultsOfRun, output, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def verify(
         str,
         typer.Argument(help="A run: its id, the beginning of its id, or its folder's path.", show_default=False),
     ],
-    results: Annotated[Path, typer.Option(help="The results folder with the run.")] = DEFAULT_RESULTS,
+    results: ResultsOfRun = DEFAULT_RESULTS,
     seed: Annotated[
         int | None,
         typer.Option(help="The seed of the new run. Default: the first that the configuration has not used.", min=0),
@@ -37,9 +37,7 @@ def verify(
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
     ] = None,
-    plugin: Annotated[
-        Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)
-    ] = None,
+    plugin: MovedPlugin = None,
     force: Annotated[bool, typer.Option("--force", help="Run it again even if this seed was verified before.")] = False,
 ) -> None:
     """Run a configuration again and say whether the result is inside the prediction interval of its other seeds.
