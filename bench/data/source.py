@@ -64,7 +64,7 @@ def open_source(
 
 
 def _code_hash(spec: DatasetSpec, adapter: Callable[..., Dataset]) -> str:
-    """Hash the code that reads the data: a plug-in with what it imports, a built-in adapter with all that it may use."""
+    """Hash the code that reads the data: a plug-in with its imports, a built-in adapter with all that it may use."""
     file = Path(inspect.getfile(adapter))
     if spec.adapter.startswith(f"{file}:"):
         return plugin_hash(file)[:16]
