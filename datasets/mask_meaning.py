@@ -1,6 +1,7 @@
 """Apply what a mask's values mean: from values, colours or an alpha channel to labels. mask_rules.py decides it."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from bench.core.dataset_protocol import DataFault
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.image_files import open_image
-from bench.datasets.mask_survey import alpha_of, channel, colours_of, is_lossy
+from bench.datasets.mask_survey import alpha_of, channel, colours_of, is_lossy, number
 
 LIGHT = 128  # the least grey value of class 1 in a mask of a lossy format
 _MOST_NAMED = 8  # unknown values that a message names
@@ -48,7 +49,7 @@ class Meaning:
             return self._thresholded(values, self.threshold)
         found, where = np.unique(values, return_inverse=True)
         known = {IGNORE_INDEX: IGNORE_INDEX, **self.labels} if self.source == "values" else self.labels
-        keys = [_key(value) for value in found.tolist()]
+        keys = [number(value) for value in found.tolist()]
         if unknown := [key for key in keys if key not in known]:
             raise DataFault(f"{place}: {self._what(unknown)} are not classes. {self._accepted()}", "values")
         table = np.array([known[key] for key in keys], np.uint8)
@@ -57,7 +58,7 @@ class Meaning:
     def _thresholded(self, values: np.ndarray, threshold: float) -> np.ndarray:
         labels = (values >= threshold).astype(np.uint8)
         for value in (value for value, label in self.labels.items() if label == IGNORE_INDEX):
-            labels[np.isnan(values) if _is_nan(value) else values == value] = IGNORE_INDEX
+            labels[np.isnan(values) if math.isnan(value) else values == value] = IGNORE_INDEX
         return labels
 
     def _values(self, picture: Image.Image, place: object) -> np.ndarray:
@@ -85,19 +86,7 @@ class Meaning:
     def token(self) -> str:
         """Return a text that differs whenever the same file would be read to other labels."""
         own = (value for value, label in self.labels.items() if (value, label) != (IGNORE_INDEX, IGNORE_INDEX))
-        pairs = sorted(([value, self.labels[value]] for value in own), key=lambda pair: (_is_nan(pair[0]), pair[0]))
+        pairs = sorted(([value, self.labels[value]] for value in own), key=lambda pair: (math.isnan(pair[0]), pair[0]))
         if self.source == "values" and self.threshold is None:
             return json.dumps([self.classes, pairs])
         return json.dumps([self.classes, pairs, self.source, self.threshold])
-
-
-def _key(value: float) -> float:
-    """Return the key of a value in `labels`, in which NaN, which equals nothing, has the key NAN."""
-    return NAN if _is_nan(value) else value
-
-
-def _is_nan(value: float) -> bool:
-    return value != value
-
-
-NAN = float("nan")  # one object, so that a dictionary finds it

@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.classes_file import ALPHA, INDEX, NAN, PALETTE, ClassesFile
 from bench.datasets.mask_meaning import LIGHT, Meaning
-from bench.datasets.mask_meaning import NAN as NAN_VALUE
+from bench.datasets.mask_survey import NAN as NAN_VALUE
 from bench.datasets.mask_survey import MaskFacts
 
 MOST_INFERRED = 64  # classes; more values mean a photograph, or smoothed edges
@@ -298,6 +298,6 @@ def _masks(names: Sequence[str], one: str, more: str) -> str:
 
 
 def _list(values: Iterable[object]) -> str:
-    found = sorted(values, key=str) if any(isinstance(v, str) for v in values) else list(values)
+    found = sorted(values, key=lambda value: (isinstance(value, float) and value != value, value))  # type: ignore[type-var]
     shown = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in found[:_EXAMPLES])
     return f"{shown} and {len(found) - _EXAMPLES} more" if len(found) > _EXAMPLES else shown

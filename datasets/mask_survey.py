@@ -6,6 +6,7 @@ since every mask must be decoded to find them.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from bench.core.files import cache_folder, write_atomically
 from bench.datasets.image_files import open_image
 
 Kind = Literal["values", "palette", "colours"]
+NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
 MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
 _VERSION = "masks-1"  # changed whenever the facts change
 _WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
@@ -83,7 +85,12 @@ def _from_json(found: dict[str, Any] | None) -> MaskFacts | None:
 
 
 def _number(text: str) -> float:
-    return float(text) if not text.lstrip("-").isdigit() else int(text)
+    return number(float(text)) if not text.lstrip("-").isdigit() else int(text)
+
+
+def number(value: float) -> float:
+    """Return a value as the key of a dictionary: a whole number as an int, any NaN as the object NAN."""
+    return NAN if math.isnan(value) else int(value) if float(value).is_integer() else float(value)
 
 
 def _facts(path: Path) -> MaskFacts | None:
@@ -95,6 +102,7 @@ def _facts(path: Path) -> MaskFacts | None:
 
 def facts_of(picture: Image.Image) -> MaskFacts:
     """Look at an open image."""
+    lossy = is_lossy(picture)  # before the pixels are decoded, which may close the file
     kind, values = kind_of(picture), channel(picture)
     colours = {} if kind == "values" else _counts(colours_of(picture))
     table = palette_of(picture) if kind == "palette" else {}
@@ -102,7 +110,7 @@ def facts_of(picture: Image.Image) -> MaskFacts:
     return MaskFacts(
         size=(picture.height, picture.width),
         kind=kind,
-        lossy=is_lossy(picture),
+        lossy=lossy,
         values={} if values is None else _counts(values),
         colours={_hex(colour): count for colour, count in colours.items()},
         palette={int(index): table[int(index)] for index in np.unique(values)} if values is not None and table else {},
@@ -176,5 +184,4 @@ def _counts(values: np.ndarray) -> dict[Any, int]:
         counts = np.bincount(values.ravel(), minlength=256)
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
     found, counts = np.unique(values, return_counts=True)  # NaN counts as one value
-    numbers = [int(value) if float(value).is_integer() else float(value) for value in found[:MOST].tolist()]
-    return dict(zip(numbers, counts[:MOST].tolist(), strict=True))
+    return dict(zip(map(number, found[:MOST].tolist()), counts[:MOST].tolist(), strict=True))
