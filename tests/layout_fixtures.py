@@ -86,3 +86,101 @@ def images_masks_in_split_folders(folder: Path) -> Written:
         labels[f"{place}/{number}"] = mask
         splits[f"{place}/{number}"] = split
     return Written(("class_0", "class_1", "class_2"), labels, splits)
+
+
+def voc_palette() -> list[int]:
+    """Return Pascal VOC's colour table as its devkit makes it: three bits of the index at a time."""
+    table = []
+    for index in range(256):
+        rgb = [0, 0, 0]
+        for place in range(8):
+            for channel in range(3):
+                rgb[channel] |= (index >> (3 * place + channel) & 1) << (7 - place)
+        table += rgb
+    return table
+
+
+VOC_COLOURS = np.array(voc_palette(), np.uint8).reshape(256, 3)
+_VOC_NAMES = (
+    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
+    "pottedplant sheep sofa train tvmonitor"
+)
+VOC_CLASSES = tuple(_VOC_NAMES.split())
+
+
+def lists(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Write VOC's lists, of which two thirds are for training; return the splits as they are read."""
+    cut = len(names) * 2 // 3
+    save_text(folder / "ImageSets/Segmentation/train.txt", *names[:cut])
+    save_text(folder / "ImageSets/Segmentation/val.txt", *names[cut:])
+    save_text(folder / "ImageSets/Segmentation/trainval.txt", *names)
+    return {name: "train" if place < cut else "test" for place, name in enumerate(names)}
+
+
+@fixture("voc")
+def voc(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        name = f"2007_{number:06d}"
+        labels[name] = np.array([0, 15, 255], np.uint8)[mask]
+        save(image, folder / "JPEGImages" / f"{name}.jpg")
+        save(labels[name], folder / "SegmentationClass" / f"{name}.png", voc_palette())
+        save(image, folder / "JPEGImages" / f"2008_{number:06d}.jpg")  # for detection only, without a mask
+    return Written(VOC_CLASSES, labels, lists(folder, list(labels)))
+
+
+@fixture("voc:colours")
+def voc_colours(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        name = f"{number:06d}"
+        labels[name] = np.array([0, 20, 255], np.uint8)[mask]
+        colours = VOC_COLOURS[labels[name]]
+        colours[mask == 2] = (224, 224, 192)
+        save(image, folder / "JPEGImages" / f"{name}.jpg")
+        save(colours, folder / "SegmentationClass" / f"{name}.png")
+    return Written(VOC_CLASSES, labels)
+
+
+@fixture("voc:labelme")
+def voc_labelme(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        save(image, folder / "JPEGImages" / f"photo {number}.jpg")
+        save(mask, folder / "SegmentationClassPNG" / f"photo {number}.png", voc_palette())
+        labels[f"photo {number}"] = mask
+    save_text(folder / "class_names.txt", "__ignore__", "_background_", "leaf", "stem")
+    return Written(("_background_", "leaf", "stem"), labels)
+
+
+CVAT_COLOURS = np.array([(0, 0, 0), (184, 61, 245), (250, 250, 55)], np.uint8)
+
+
+@fixture("cvat-masks")
+def cvat_masks(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        name = f"sub/frame {number:06d}"
+        save(image, folder / "JPEGImages" / f"{name}.jpg")
+        save(CVAT_COLOURS[mask], folder / "SegmentationClass" / f"{name}.png")
+        save(CVAT_COLOURS[mask], folder / "SegmentationObject" / f"{name}.png")
+        labels[name] = mask
+    save_text(folder / "ImageSets/Segmentation/default.txt", *(f'"{name}"' for name in labels))
+    header = "# label:color_rgb:parts:actions"
+    save_text(folder / "labelmap.txt", header, "background:0,0,0::", "car:184,61,245::", "rim:250,250,55::")
+    return Written(("background", "car", "rim"), labels)
+
+
+@fixture("cvat-masks:images-beside")
+def cvat_masks_with_images_beside(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        save(image, folder / f"{number}.png")
+        save(CVAT_COLOURS[mask], folder / "SegmentationClass" / f"{number}.png")
+        labels[f"{number}"] = mask
+    save_text(folder / "labelmap.txt", "car:184,61,245::", "rim:250,250,55::")
+    save_text(folder / "ImageSets/Segmentation/Train.txt", *list(labels)[:8])
+    save_text(folder / "ImageSets/Segmentation/Validation.txt", *list(labels)[8:10])
+    save_text(folder / "ImageSets/Segmentation/Test.txt", *list(labels)[10:])
+    splits = {name: "train" if int(name) < 8 else "val" if int(name) < 10 else "test" for name in labels}
+    return Written(("background", "car", "rim"), labels, splits)

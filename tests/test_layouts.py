@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from layout_fixtures import FIXTURES, Written, layout_of
+from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, save_text, voc_palette
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
@@ -80,7 +81,10 @@ def test_a_missing_mask_is_one_line_that_names_it(here, name):
     item = next(item for item in contents.items if item.split in ("", "train"))
     item.labels.unlink()
     found = folder.load(here)
-    (sample,) = [sample for sample in found.samples if sample.name == item.name]
+    sample = next((sample for sample in found.samples if sample.name == item.name), None)
+    if sample is None:
+        assert any(note.startswith("1 of ") and note.endswith("no mask and are left out") for note in found.notes)
+        return
     with pytest.raises(DataFault, match=r"missing\.$") as error:
         found.read(sample)
     assert error.value.kind == "missing"
@@ -111,3 +115,78 @@ def test_a_folder_that_two_layouts_fit_is_an_error_that_names_both(here, monkeyp
     monkeypatch.setattr(layouts, "layouts", lambda: {"a": one, "b": one})
     with pytest.raises(BenchError, match=r"as images-masks \(.*\) and images-masks \(.*\)\. Say which with .*layout="):
         folder.load(here)
+
+
+# ---------------------------------------------------------------- VOC and CVAT
+
+
+def test_images_of_voc_without_a_mask_are_counted(here):
+    FIXTURES["voc"](here)
+    assert "12 of 24 images have no mask and are left out" in folder.load(here).notes
+
+
+def test_a_listed_image_of_voc_needs_its_mask_but_for_the_test_list(here):
+    written = FIXTURES["voc"](here)
+    save_text(here / "ImageSets/Segmentation/test.txt", "2008_000003")
+    check(here, written)
+    save_text(here / "ImageSets/Segmentation/val.txt", "2008_000003", "2007_000011")
+    save_text(here / "ImageSets/Segmentation/test.txt")
+    found = folder.load(here)
+    (sample,) = [sample for sample in found.samples if sample.name == "2008_000003"]
+    with pytest.raises(DataFault, match=r"SegmentationClass/2008_000003\.\*: missing"):
+        found.read(sample)
+
+
+def test_a_name_in_two_lists_of_voc_is_refused(here):
+    FIXTURES["voc"](here)
+    save_text(here / "ImageSets/Segmentation/test.txt", "2007_000001")
+    with pytest.raises(BenchError, match=r"train\.txt, row 2: '2007_000001' is also in the list of the split test"):
+        folder.load(here)
+
+
+def own_voc(place: Path, palette: list[int] | None, value: int = 1) -> None:
+    """Write masks in VOC's arrangement under names that are not VOC's."""
+    for number in range(4):
+        mask = np.zeros((4, 6), np.uint8)
+        mask[1:3] = value
+        save(np.zeros((4, 6, 3), np.uint8), place / f"JPEGImages/mine{number}.jpg")
+        save(mask, place / f"SegmentationClass/mine{number}.png", palette)
+
+
+def test_own_masks_in_voc_folders_get_no_names_of_voc(here):
+    own_voc(here, None)
+    assert folder.load(here).classes == ("class_0", "class_1")
+    own_voc(here, None, 255)
+    assert folder.load(here).classes == ("background", "foreground")
+    own_voc(here, [0, 0, 0, 9, 9, 200])
+    assert folder.load(here).classes == ("class_0", "class_1")
+
+
+def test_own_masks_in_vocs_colours_are_doubted_until_classes_json_names_them(here):
+    own_voc(here, voc_palette())
+    found = folder.load(here)
+    assert found.classes == VOC_CLASSES
+    assert len(found.warnings) == 1
+    assert "If the classes are your own, name them in classes.json or class_names.txt" in found.warnings[0]
+    save_text(here / "classes.json", '["ground", "crack"]')
+    found = folder.load(here)
+    assert (found.classes, found.warnings) == (("ground", "crack"), ())
+
+
+@pytest.mark.parametrize("line", ["car", "car:1,2::", "car:1,2,300::", ":1,2,3::", "car:1,2,3::\ncar:4,5,6::",
+                                  "car:1,2,3::\nbus:1,2,3::"])  # fmt: skip
+def test_a_labelmap_that_cant_be_read_names_its_row(here, line):
+    FIXTURES["cvat-masks"](here)
+    save_text(here / "labelmap.txt", "background:0,0,0::", line)
+    with pytest.raises(BenchError, match=r"labelmap\.txt, row [23]: '"):
+        folder.load(here)
+
+
+def test_a_colour_that_labelmap_lacks_is_a_fault(here):
+    FIXTURES["cvat-masks"](here)
+    save_text(here / "labelmap.txt", "background:0,0,0::", "car:184,61,245::")
+    found = folder.load(here)
+    with pytest.raises(
+        DataFault, match=r"the colours \[#fafa37\] are not classes\. Accepted: #000000, #b83df5, #e0e0c0"
+    ):
+        found.read(found.samples[0])
