@@ -85,6 +85,8 @@ DATASETS = (
 
 def folder_spec(name: str) -> DatasetSpec:
     """Return the spec of a user's folder; `name` is the last part of its path. Its classes are found on reading."""
+    from bench.datasets import layouts
+
     return DatasetSpec(
         name=f"{FOLDER}{name}",
         adapter="bench.datasets.folder:load",
@@ -93,5 +95,6 @@ def folder_spec(name: str) -> DatasetSpec:
         params=(
             Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like"),
             Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes"),
+            *layouts.params(),
         ),
     )

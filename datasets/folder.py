@@ -14,16 +14,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bench.core.dataset_protocol import Sample
+from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
 from bench.datasets import layouts
 from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, read_classes
 from bench.datasets.image_files import read_rgb
-from bench.datasets.layout import Contents, Drawn, Item
+from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.mask_rules import Evidence, decide
 from bench.datasets.mask_survey import MaskFacts, survey
@@ -48,23 +49,33 @@ class Folder:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         image = read_rgb(sample.files[0], turn=sample.name in self.turned.names)
         if isinstance(self.labels, Drawn):
-            return image, self.labels.draw(self.items[sample.name], image.shape[:2])
+            return image, self._drawn(self.items[sample.name], image.shape[:2])
         labels = self.labels.read(sample.files[1])
         check_size(image, labels, sample.files[1])
         return image, labels
 
+    def _drawn(self, item: Item, size: Size) -> np.ndarray:
+        annotated = self.labels.size(item) if isinstance(self.labels, Drawn) else None
+        if annotated and annotated != size:
+            shown = [f"{height}x{width}" for height, width in (annotated, size)]
+            raise DataFault(f"{item.image}: it was annotated at {shown[0]} pixels and has {shown[1]}.", "size")
+        return self.labels.draw(item, size)
 
-def load(data_dir: Path | None, *, layout: str = "", exif: str = "") -> Folder:
+
+def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: Any) -> Folder:
     """Load the data set.
 
     Args:
         layout: the name of a layout; empty: the one that the folder looks like.
         exif: "apply" or "ignore" the EXIF orientation of all images; empty: apply it where the labels fit only so.
+        params: the parameters of the layout; None and an empty text count as not given.
     """
     if data_dir is None or not data_dir.is_dir():
         raise BenchError(f"The data folder '{data_dir}' does not exist. Give the path of one: folder:path/of/data.")
     chosen = layouts.choose(data_dir, layout)
-    found = chosen.read(data_dir)
+    own = {name: value for name, value in params.items() if value not in (None, "")}
+    layouts.check_params(chosen, own)
+    found = chosen.read(data_dir, **own)
     items, said = complete_splits(found.items)
     contents = replace(found, items=items, notes=(*found.notes, *said))
     given = read_classes(data_dir / FILE) if (data_dir / FILE).exists() else None
@@ -88,10 +99,22 @@ def _labels(
 ) -> tuple[Drawn | Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
     """Return how labels are read, the facts of the masks if they were needed, and doubts about them."""
     if isinstance(contents.labels, Drawn):
-        return contents.labels, {}, ()
+        return _renamed(contents.labels, given), {}, ()
     if contents.labels.meaning and not given:
         return contents.labels.meaning, {}, ()
     return _decided(folder, contents.items, given)
+
+
+def _renamed(labels: Drawn, given: ClassesFile | None) -> Drawn:
+    """Give the classes of annotations the names of classes.json."""
+    if given is None:
+        return labels
+    if given.labels or given.ignore or given.threshold is not None or len(given.names) != len(labels.classes):
+        raise BenchError(
+            f"{given.path}: the labels are drawn from annotations, with the classes {', '.join(labels.classes)}. "
+            "Give a list of as many names, or no classes.json."
+        )
+    return replace(labels, classes=given.names)
 
 
 def _decided(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.specs import Param
 from bench.datasets.mask_meaning import Meaning
 
 Size = tuple[int, int]  # height, width in pixels
@@ -61,5 +62,6 @@ class Layout:
     summary: str  # one line: what it is and where it comes from
     files: str  # the files that it is recognised by
     fits: Callable[[Path], bool]  # whether a folder looks like it, from names alone
-    read: Callable[[Path], Contents]
+    read: Callable[..., Contents]  # of the folder, and of the parameters by name that aren't at their default
     sure: Callable[[Path], bool] = lambda folder: False  # whether it also has what no other layout has, such as a file
+    params: tuple[Param, ...] = ()  # for --dataset-param NAME=VALUE; layouts that share a name mean the same by it

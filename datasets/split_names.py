@@ -1,5 +1,6 @@
 """Take the splits of a layout from names of folders and lists; let validation images stand for a test split."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,23 @@ def complete_splits(items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]
         return list(items), ()
     changed = [replace(item, split="test") if item.split == "val" else item for item in items]
     return changed, ("there are no labelled test images: the validation images are the test split",)
+
+
+def split_in(text: str) -> str:
+    """Return the one split that the words of a name mean, as "train" for "instances_train2017"; else an empty text."""
+    found = {split_of(word) for word in re.findall(r"[a-z]+", text.lower())} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def divide(folder: Path, items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]:
+    """Take the splits of lists if there are any, else those of the items if all have one; return items and notes."""
+    if listed := lists_of(folder, [item.name for item in items]):
+        chosen = [replace(item, split=listed[item.name]) for item in items if item.name in listed]
+        left = len(items) - len(chosen)
+        return chosen, (f"{left} of {len(items)} images are in no list and left out",) if left else ()
+    if all(item.split for item in items):
+        return list(items), ()
+    return [replace(item, split="") for item in items], ()
 
 
 def lists_of(folder: Path, names: Sequence[str]) -> dict[str, str]:

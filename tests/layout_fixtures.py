@@ -22,6 +22,7 @@ class Written:
     classes: tuple[str, ...]
     labels: dict[str, np.ndarray]  # name of a sample -> its labels, uint8 (H, W)
     splits: dict[str, str] = field(default_factory=dict)  # name -> split; empty: divided by a hash
+    params: dict[str, object] = field(default_factory=dict)  # what must be said of the layout to read it
 
 
 Write = Callable[[Path], Written]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import annotation_fixtures  # noqa: F401 - registers its fixtures
 import numpy as np
 import pytest
 from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, save_text, voc_palette
@@ -28,7 +29,7 @@ every_fixture = pytest.mark.parametrize("name", FIXTURES)
 
 def check(place: Path, written: Written) -> None:
     """Compare all that is read from a folder with what was drawn."""
-    found = folder.load(place)
+    found = folder.load(place, **written.params)
     assert found.classes == written.classes
     labels = {sample.name: found.read(sample)[1] for sample in found.samples}
     assert labels.keys() == written.labels.keys()
@@ -55,8 +56,7 @@ def test_labels_and_splits_are_read_as_they_were_drawn(here, name):
 
 @every_fixture
 def test_a_sound_folder_has_no_warning_and_says_its_layout(here, name):
-    FIXTURES[name](here)
-    found = folder.load(here)
+    found = folder.load(here, **FIXTURES[name](here).params)
     assert found.warnings == ()
     assert found.notes[0].startswith(f"read as the layout {layout_of(name)} (")
 
@@ -74,8 +74,8 @@ def test_what_systems_leave_in_folders_changes_nothing(here, name):
 
 @every_fixture
 def test_a_missing_mask_is_one_line_that_names_it(here, name):
-    FIXTURES[name](here)
-    contents = layouts.choose(here).read(here)
+    params = FIXTURES[name](here).params
+    contents = layouts.choose(here).read(here, **params)
     if not isinstance(contents.labels, Masks):
         pytest.skip("its labels have no file of their own")
     item = next(item for item in contents.items if item.split in ("", "train"))
@@ -93,8 +93,8 @@ def test_a_missing_mask_is_one_line_that_names_it(here, name):
 
 @every_fixture
 def test_a_layout_can_be_chosen_by_name(here, name):
-    FIXTURES[name](here)
-    assert folder.load(here, layout=layout_of(name)).notes == folder.load(here).notes
+    params = FIXTURES[name](here).params
+    assert folder.load(here, layout=layout_of(name), **params).notes == folder.load(here, **params).notes
 
 
 def test_an_unknown_layout_is_told_the_known_ones(here):

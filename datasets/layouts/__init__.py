@@ -2,9 +2,13 @@
 
 import importlib
 import pkgutil
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.specs import Param
 from bench.datasets.layout import Layout
 from bench.datasets.pairing import is_junk
 
@@ -33,6 +37,25 @@ def choose(folder: Path, name: str = "") -> Layout:
         names = " and ".join(f"{layout.name} ({layout.files})" for layout in found)
         raise BenchError(f"'{folder}' can be read as {names}. Say which with {_SETTLE}.")
     raise BenchError(_nothing_fits(folder, list(known)))
+
+
+def params() -> tuple[Param, ...]:
+    """Return the parameters of all layouts, each name once; the help begins with the layouts that have it."""
+    having: dict[str, list[str]] = defaultdict(list)
+    found: dict[str, Param] = {}
+    for layout in layouts().values():
+        for param in layout.params:
+            having[param.name].append(layout.name)
+            found.setdefault(param.name, param)
+    return tuple(replace(param, help=f"{', '.join(having[name])}: {param.help}") for name, param in found.items())
+
+
+def check_params(layout: Layout, given: Mapping[str, object]) -> None:
+    """Raise BenchError for a parameter that another layout has and this one hasn't."""
+    accepted = [param.name for param in layout.params]
+    if wrong := sorted(set(given) - set(accepted)):
+        raise BenchError(f"The layout {layout.name} has no parameter '{wrong[0]}'. It has: "
+                         f"{', '.join(accepted) or 'none'}. {_SETTLE} chooses another layout.")  # fmt: skip
 
 
 def fitting(folder: Path) -> list[Layout]:

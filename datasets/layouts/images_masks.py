@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.pairing import Pair, has_images, image_files, pair
-from bench.datasets.split_names import lists_of, split_of
+from bench.datasets.split_names import divide, split_of
 
 _IMAGES = ("images", "image", "imgs", "img")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "gt", "segmentations")
@@ -42,7 +42,7 @@ def read(folder: Path) -> Contents:
         Item(found.name, found.image or roots[0][1] / f"{found.name}.*", found.mask or roots[0][2] / f"{found.name}.*")
         for found in pairs
     ]
-    items, said = _split(folder, items)
+    items, said = divide(folder, [replace(item, split=_named(item)) for item in items])
     return Contents(items, Masks(), (*notes, *said))
 
 
@@ -64,16 +64,9 @@ def _first(folder: Path, names: Sequence[str]) -> Path | None:
     return next((path for path in found if path.name.lower() == names[0] or has_images(path)), None)
 
 
-def _split(folder: Path, items: list[Item]) -> tuple[list[Item], tuple[str, ...]]:
-    """Give each item its split: by the lists, else by sub-folders that are all named after splits."""
-    if listed := lists_of(folder, [item.name for item in items]):
-        chosen = [replace(item, split=listed[item.name]) for item in items if item.name in listed]
-        left = len(items) - len(chosen)
-        return chosen, (f"{left} of {len(items)} images are in no list and left out",) if left else ()
-    named = [split_of(item.name.partition("/")[0]) if "/" in item.name else "" for item in items]
-    if not all(named):
-        return items, ()
-    return [replace(item, split=split) for item, split in zip(items, named, strict=True)], ()
+def _named(item: Item) -> str:
+    """Return the split after which the uppermost folder of an item is named."""
+    return split_of(item.name.partition("/")[0]) if "/" in item.name else ""
 
 
 LAYOUT = Layout(
