@@ -185,3 +185,145 @@ def cvat_masks_with_images_beside(folder: Path) -> Written:
     save_text(folder / "ImageSets/Segmentation/Test.txt", *list(labels)[10:])
     splits = {name: "train" if int(name) < 8 else "val" if int(name) < 10 else "test" for name in labels}
     return Written(("background", "car", "rim"), labels, splits)
+
+
+def split_place(number: int, names: Sequence[str]) -> str:
+    """Return the split folder of a scene: eight, two and two of twelve."""
+    return names[0 if number < 8 else 1 if number < 10 else 2]
+
+
+CITYSCAPES_CLASSES = (
+    "road,sidewalk,building,wall,fence,pole,traffic light,traffic sign,vegetation,terrain,sky,person,rider,car,truck,"
+    "bus,train,motorcycle,bicycle"
+)
+
+
+@fixture("cityscapes")
+def cityscapes(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        place = split_place(number, ("train", "val", "test"))
+        city = ("aachen", "bochum", "bremen", "cologne")[number % 4] if place == "train" else "ulm"
+        stem = f"{place}/{city}/{city}_{number:06d}_000019"
+        # 7 road, 26 car, 3 out of the region of interest; the published masks of the test split have 3 everywhere
+        ids = np.array([7, 26, 3], np.uint8)[mask] if place != "test" else np.full_like(mask, 3)
+        save(image, folder / "leftImg8bit" / f"{stem}_leftImg8bit.png")
+        save(ids, folder / "gtFine" / f"{stem}_gtFine_labelIds.png")
+        save(mask, folder / "gtFine" / f"{stem}_gtFine_instanceIds.png")
+        save_text(folder / "gtFine" / f"{stem}_gtFine_polygons.json", "{}")
+        if place != "test":
+            labels[stem] = np.array([0, 13, 255], np.uint8)[mask]
+            splits[stem] = {"train": "train", "val": "test"}[place]
+    return Written(tuple(CITYSCAPES_CLASSES.split(",")), labels, splits)
+
+
+@fixture("ade20k")
+def ade20k(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        place, short, split = ("training", "train", "train") if number < 9 else ("validation", "val", "test")
+        name = f"{place}/ADE_{short}_{number:08d}"
+        save(image, folder / "images" / f"{name}.jpg")
+        save(np.array([1, 150, 0], np.uint8)[mask], folder / "annotations" / f"{name}.png")
+        labels[name] = np.array([0, 149, 255], np.uint8)[mask]
+        splits[name] = split
+    return Written(tuple(f"class_{value}" for value in range(1, 151)), labels, splits)
+
+
+@fixture("ade20k:names")
+def ade20k_with_names(folder: Path) -> Written:
+    written = ade20k(folder)
+    rows = [f"{value}\t0.1\t1\t1\t0\tname {value}, other" for value in range(1, 149)]
+    rows += [f"{value}\t0.1\t1\t1\t0\tscreen, {value}" for value in (149, 150)]
+    save_text(folder / "objectInfo150.txt", "Idx\tRatio\tTrain\tVal\tStuff\tName", *rows)
+    names = [f"name {value}" for value in range(1, 149)] + ["screen, 149", "screen, 150"]
+    return Written(tuple(names), written.labels, written.splits)
+
+
+CAMVID_CLASSES = (
+    "Animal Archway Bicyclist Bridge Building Car CartLuggagePram Child Column_Pole Fence LaneMkgsDriv LaneMkgsNonDriv "
+    "Misc_Text MotorcycleScooter OtherMoving ParkingBlock Pedestrian Road RoadShoulder Sidewalk SignSymbol Sky "
+    "SUVPickupTruck TrafficCone TrafficLight Train Tree Truck_Bus Tunnel VegetationMisc Wall"
+)
+CAMVID_COLOURS = np.array([(128, 64, 128), (64, 0, 128), (0, 0, 0)], np.uint8)  # Road, Car, Void
+
+
+@fixture("camvid")
+def camvid(folder: Path) -> Written:
+    classes = tuple(CAMVID_CLASSES.split())
+    table = np.array([classes.index("Road"), classes.index("Car"), 255], np.uint8)
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        name = f"{('0001TP', '0006R0', '0016E5', 'Seq05VD')[number % 4]}_{number:06d}"
+        save(image, folder / "701_StillsRaw_full" / f"{name}.png")
+        save(CAMVID_COLOURS[mask], folder / "LabeledApproved_full" / f"{name}_L.png")
+        labels[name] = table[mask]
+    return Written(classes, labels)
+
+
+@fixture("camvid:segnet")
+def camvid_of_segnet(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        place = split_place(number, ("train", "val", "test"))
+        name = f"0001TP_{number:06d}"
+        save(image, folder / place / f"{name}.png")
+        save(np.array([3, 8, 11], np.uint8)[mask], folder / f"{place}annot" / f"{name}.png")
+        labels[f"{place}/{name}"] = np.array([3, 8, 255], np.uint8)[mask]
+        splits[f"{place}/{name}"] = place
+    classes = "sky building pole road pavement tree sign_symbol fence car pedestrian bicyclist"
+    return Written(tuple(classes.split(" ")), labels, splits)
+
+
+@fixture("camvid:kaggle")
+def camvid_of_kaggle(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        place = split_place(number, ("train", "val", "test"))
+        save(image, folder / place / f"0001TP_{number:06d}.png")
+        save(CAMVID_COLOURS[mask], folder / f"{place}_labels" / f"0001TP_{number:06d}_L.png")
+        labels[f"{place}/0001TP_{number:06d}"] = np.array([1, 0, 255], np.uint8)[mask]
+        splits[f"{place}/0001TP_{number:06d}"] = place
+    save_text(folder / "class_dict.csv", "name,r,g,b", "Car,64,0,128", "Road,128,64,128", "Void,0,0,0")
+    return Written(("Car", "Road"), labels, splits)
+
+
+@fixture("nnunet")
+def nnunet(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        part, split = ("Tr", "train") if number < 9 else ("Ts", "test")
+        save(image, folder / f"images{part}" / f"road_{number:03d}_0000.png")
+        save(mask, folder / f"labels{part}" / f"road_{number:03d}.png")
+        labels[f"{part}/road_{number:03d}"] = np.array([0, 1, 255], np.uint8)[mask]
+        splits[f"{part}/road_{number:03d}"] = split
+    given = '"channel_names": {"0": "R", "1": "G", "2": "B"}, "file_ending": ".png", "numTraining": 9'
+    save_text(folder / "dataset.json", f'{{"labels": {{"background": 0, "road": 1, "ignore": 2}}, {given}}}')
+    return Written(("background", "road"), labels, splits)
+
+
+@fixture("nnunet:version-1")
+def nnunet_of_version_1(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        save(image[..., 0], folder / "imagesTr" / f"cell_{number}_0000.tif")
+        save(mask, folder / "labelsTr" / f"cell_{number}.tif")
+        save(image[..., 0], folder / "imagesTs" / f"cell_{number + 100}_0000.tif")
+        labels[f"Tr/cell_{number}"] = mask
+    labelled = '"labels": {"0": "background", "2": "border", "1": "cell"}'
+    save_text(folder / "dataset.json", f'{{"modality": {{"0": "grey"}}, {labelled}}}')
+    return Written(("background", "cell", "border"), labels)
+
+
+@fixture("roboflow-masks")
+def roboflow_masks(folder: Path) -> Written:
+    labels, splits = {}, {}
+    for number, (image, mask) in enumerate(scenes()):
+        place = split_place(number, ("train", "valid", "test"))
+        name = f"IMG_{number // 2}_jpg.rf.{number:032x}"
+        save(image, folder / place / f"{name}.jpg")
+        save(mask, folder / place / f"{name}_mask.png")
+        save_text(folder / place / "_classes.csv", "Pixel Value, Class", "0, background", "1, crack", "2, rim")
+        labels[f"{place}/{name}"] = mask
+        splits[f"{place}/{name}"] = {"valid": "val"}.get(place, place)
+    return Written(("background", "crack", "rim"), labels, splits)

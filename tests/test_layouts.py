@@ -1,16 +1,19 @@
 """The layouts of people's folders: every fixture is recognised, and read as it was drawn."""
 
+import json
+import shutil
 from pathlib import Path
 
 import annotation_fixtures  # noqa: F401 - registers its fixtures
 import numpy as np
 import pytest
 from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, save_text, voc_palette
+from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
-from bench.datasets import folder, layouts
+from bench.datasets import folder, layouts, mask_survey
 from bench.datasets.layout import Masks
 
 
@@ -97,6 +100,26 @@ def test_a_layout_can_be_chosen_by_name(here, name):
     assert folder.load(here, layout=layout_of(name), **params).notes == folder.load(here, **params).notes
 
 
+@every_fixture
+def test_classes_json_counts_before_the_layouts_classes(here, name):
+    FIXTURES[name](here)
+    contents = layouts.choose(here).read(here)
+    if not isinstance(contents.labels, Masks):
+        pytest.skip("its labels have no values")
+    masks = [item.labels for item in contents.items]
+    facts = mask_survey.survey(masks).values()
+    coloured = any(found.kind == "colours" for found in facts)
+    values = sorted({value for found in facts for value in (found.colours if coloured else found.values)})
+    given = {"classes": {"first": values[0], "other": values[1:]}, "from": "palette" if coloured else "index"}
+    save_text(here / "classes.json", json.dumps(given))
+    found = folder.load(here)
+    assert found.classes == ("first", "other")
+    for sample in found.samples[:3]:
+        mask = np.array(Image.open(sample.files[1]))
+        first = (mask == [*bytes.fromhex(values[0][1:])]).all(-1) if coloured else mask == values[0]
+        assert (found.read(sample)[1] == ~first).all()
+
+
 def test_an_unknown_layout_is_told_the_known_ones(here):
     FIXTURES["images-masks"](here)
     with pytest.raises(BenchError, match=r"The layout 'vocc' is unknown\. Accepted: .*images-masks"):
@@ -178,7 +201,7 @@ def test_own_masks_in_vocs_colours_are_doubted_until_classes_json_names_them(her
 def test_a_labelmap_that_cant_be_read_names_its_row(here, line):
     FIXTURES["cvat-masks"](here)
     save_text(here / "labelmap.txt", "background:0,0,0::", line)
-    with pytest.raises(BenchError, match=r"labelmap\.txt, row [23]: '"):
+    with pytest.raises(BenchError, match=r"labelmap\.txt, row [23]: ('|there is no colour)"):
         folder.load(here)
 
 
@@ -190,3 +213,118 @@ def test_a_colour_that_labelmap_lacks_is_a_fault(here):
         DataFault, match=r"the colours \[#fafa37\] are not classes\. Accepted: #000000, #b83df5, #e0e0c0"
     ):
         found.read(found.samples[0])
+
+
+# ---------------------------------------------------------------- the others
+
+
+def groups(place: Path) -> set[str]:
+    return {sample.group for sample in folder.load(place).samples}
+
+
+def test_cities_and_drives_are_groups_unless_they_are_too_few(here, tmp_path):
+    FIXTURES["cityscapes"](here)
+    assert groups(here) == {"aachen", "bochum", "bremen", "cologne", "ulm"}
+    FIXTURES["camvid"](tmp_path / "camvid")
+    assert groups(tmp_path / "camvid") == {"0001TP", "0006R0", "0016E5", "Seq05VD"}
+    for city in ("bochum", "bremen", "cologne"):
+        for part in ("leftImg8bit", "gtFine"):
+            shutil.rmtree(here / part / "train" / city)
+    assert {"train/aachen/aachen_000000_000019", "train/aachen/aachen_000004_000019"} < groups(here)
+    assert "1 cities are too few to be divided: images of one may be in two splits" in folder.load(here).notes
+
+
+def test_cityscapes_can_have_train_ids(here):
+    written = FIXTURES["cityscapes"](here)
+    for path in (here / "gtFine").rglob("*_labelIds.png"):
+        ids = np.array(Image.open(path))
+        save(np.select([ids == 7, ids == 26], [0, 13], 255).astype(np.uint8),
+             path.with_name(path.name.replace("labelIds", "labelTrainIds")))  # fmt: skip
+        path.unlink()
+    check(here, written)
+
+
+def test_every_label_id_of_cityscapes_that_is_not_evaluated_is_ignored(here):
+    FIXTURES["cityscapes"](here)
+    path = here / "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"
+    save(np.resize(np.arange(34, dtype=np.uint8), (32, 48)), path)
+    found = folder.load(here)
+    (sample,) = [sample for sample in found.samples if sample.files[1] == path]
+    assert (found.read(sample)[1] != 255).sum() == 19 * 45  # 32 * 48 pixels: 45 rounds of 34, then 0 to 5
+
+
+def test_folders_like_ade20ks_without_its_names_can_be_read_in_two_ways(here):
+    for place in ("training", "validation"):
+        for number in range(3):
+            save(np.zeros((4, 6, 3), np.uint8), here / f"images/{place}/{number}.jpg")
+            save(np.resize(np.arange(2, dtype=np.uint8), (4, 6)), here / f"annotations/{place}/{number}.png")
+    with pytest.raises(BenchError, match=r"can be read as ade20k \(.*\) and images-masks \(.*\)\. Say which with"):
+        folder.load(here)
+    assert folder.load(here, layout="images-masks").classes == ("class_0", "class_1")
+    assert len(folder.load(here, layout="ade20k").classes) == 150
+
+
+def test_a_table_of_ade20k_without_150_names_is_refused(here):
+    FIXTURES["ade20k"](here)
+    save_text(here / "objectInfo150.txt", "Idx\tName", "1\twall")
+    with pytest.raises(BenchError, match=r"objectInfo150\.txt: it has 1 names, not 150"):
+        folder.load(here)
+
+
+def test_label_colours_beside_camvid_count_before_the_published_ones(here):
+    FIXTURES["camvid"](here)
+    save_text(here / "label_colors.txt", "64 0 128\tvehicle", "128 64 128\t\tground", "0 0 0 Void")
+    found = folder.load(here)
+    assert found.classes == ("vehicle", "ground")
+    assert set(np.unique(found.read(found.samples[0])[1])) == {0, 1, 255}
+    save_text(here / "label_colors.txt", "64 0 vehicle")
+    with pytest.raises(BenchError, match=r"label_colors\.txt, row 1: there is no colour with a name\. Accepted: r g b"):
+        folder.load(here)
+
+
+def test_values_in_camvids_folders_are_doubted_where_no_image_is_camvids(here):
+    FIXTURES["camvid:segnet"](here)
+    for path in list(here.rglob("*.png")):
+        path.rename(path.with_name(path.name.replace("0001TP_", "own")))
+    assert [text for text in folder.load(here).warnings if "no image is named as CamVid's" in text]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("imagesTr/road_001_0001.png", "", r"the case road_001 has 2 channels in files of their own"),
+        ("imagesTr/scan_0000.nii.gz", "", r"scan_0000\.nii\.gz: \.nii\.gz holds 3D images, which are not read"),
+        ("imagesTr/road.png", "", r"road\.png: the name has no channel\. Accepted: road_0000\.png"),
+        ("dataset.json", '{"labels": {"background": 0, "all": [1, 2]}}', r"'all' is a region of several values"),
+        ("dataset.json", '{"labels": {"background": 0}}', r"needs two names or more with different values"),
+        ("dataset.json", '{"labels": {"background": 0, "a": "1"}}', r"needs two names or more with different values"),
+        ("dataset.json", "[]", r'"labels" can\'t be read'),
+        ("dataset.json", "{", r'"labels" can\'t be read'),
+    ],
+)
+def test_what_nnunet_has_and_cant_be_read_is_refused_by_name(here, file, text, says):
+    FIXTURES["nnunet"](here)
+    save_text(here / file, text)
+    with pytest.raises(BenchError, match=says) as error:
+        folder.load(here)
+    assert "\n" not in str(error.value)
+
+
+def test_images_of_nnunet_without_labels_are_counted(here):
+    FIXTURES["nnunet:version-1"](here)
+    assert "12 images of imagesTs have no labels in labelsTs and are left out" in folder.load(here).notes
+
+
+def test_copies_of_an_image_of_roboflow_are_a_group(here):
+    FIXTURES["roboflow-masks"](here)
+    assert groups(here) == {f"IMG_{number}_jpg" for number in range(6)}
+
+
+def test_tables_of_roboflow_must_agree(here):
+    FIXTURES["roboflow-masks"](here)
+    save_text(here / "valid/_classes.csv", "Pixel Value, Class", "0, background", "1, hole")
+    with pytest.raises(BenchError, match=r"valid/_classes\.csv: its classes differ from those of .*test/_classes\.csv"):
+        folder.load(here)
+    save_text(here / "valid/_classes.csv", "filename, background", "a.jpg, 1")
+    with pytest.raises(BenchError, match=r"valid/_classes\.csv: it isn't a table of values and classes"):
+        folder.load(here)

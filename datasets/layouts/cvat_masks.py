@@ -10,11 +10,10 @@ Classes: the labels of labelmap.txt in its order. Pixels without an annotation a
 SegmentationObject/ is not used.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
+from bench.datasets.colour_table import ColourTable, colours_of_rows
 from bench.datasets.layout import Contents, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.matching import Files, folders
@@ -34,13 +33,14 @@ def fits(folder: Path) -> bool:
 def read(folder: Path) -> Contents:
     """Read the table of colours, and take the images with masks."""
     items, notes = voc_items(folder, _images(folder), Files.of(folder / _MASKS))
-    colours = dict(_colours(folder / _TABLE))
-    if _BLACK not in colours:
-        colours = {_BLACK: "background", **colours}
+    colours = _colours(folder / _TABLE)
+    if _BLACK not in colours.values():
+        colours = {"background": _BLACK, **colours}
         notes = (*notes, f"{_TABLE} has no black label: black is the class background")
-    classes = [name for colour, name in colours.items() if colour != _VOID]
-    labels = {colour: classes.index(name) for colour, name in colours.items() if colour != _VOID}
-    return Contents(items, Masks(Meaning(tuple(classes), {**labels, _VOID: IGNORE_INDEX}, "colours")), notes)
+    classes = [name for name, colour in colours.items() if colour != _VOID]
+    labels: dict[float, int] = {colours[name]: label for label, name in enumerate(classes)}
+    labels[_VOID] = IGNORE_INDEX
+    return Contents(items, Masks(Meaning(tuple(classes), labels, "colours")), notes)
 
 
 def _images(folder: Path) -> Files:
@@ -53,20 +53,12 @@ def _images(folder: Path) -> Files:
     )
 
 
-def _colours(table: Path) -> Iterator[tuple[int, str]]:
-    """Yield each label's colour as 0xRRGGBB and its name."""
-    seen: dict[int, str] = {}
-    for number, line in enumerate(table.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, _, rest = line.strip().partition(":")
-        numbers = rest.partition(":")[0].split(",")
-        if not name or len(numbers) != 3 or not all(n.strip().isdigit() and int(n) < 256 for n in numbers):
-            raise BenchError(f"{table}, row {number}: '{line.strip()}' is no label. Accepted: name:r,g,b::")
-        colour = int.from_bytes(int(n) for n in numbers)
-        if seen.setdefault(colour, name) != name or list(seen.values()).count(name) > 1:
-            raise BenchError(f"{table}, row {number}: '{name}' has a name or a colour that another label has.")
-        yield colour, name
+def _colours(table: Path) -> ColourTable:
+    """Read the colours of the labels."""
+    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    parts = [(number, line.strip().split(":")) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [(number, part[0], ":".join(part[1:2]).split(",")) for number, part in parts if not part[0].startswith("#")]
+    return colours_of_rows(table, rows, "name:r,g,b::")
 
 
 LAYOUT = Layout(

@@ -71,7 +71,7 @@ def _of_table(names: Sequence[str], coloured: bool) -> Meaning:
     """Return the meaning of indices, or of the colours of VOC's table where a mask has colours."""
     if not coloured:
         return Meaning(tuple(names), {value: value for value in range(len(names))})
-    labels = {_number(colour(index)): index for index in range(len(names))}
+    labels: dict[float, int] = {_number(colour(index)): index for index in range(len(names))}
     return Meaning(tuple(names), {**labels, _number(VOID): IGNORE_INDEX}, "colours")
 
 
