@@ -3,6 +3,7 @@
 Nothing is clipped. A picture of more than 8 bits, of floats or of more than four bands is refused by name.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import ExifTags, Image, ImageOps
 
 from bench.core.dataset_protocol import DataFault
 
-# The errors that Pillow raises for files that are truncated, damaged or not images at all.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
+for _library in ("PIL", "tifffile"):  # damaged files are reported once, by our own message
+    logging.getLogger(_library).setLevel(logging.CRITICAL)
 _DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers", "I;16B": "16-bit integers"}
 _TIFF_BITS = 258  # the tag BitsPerSample
 _PNG_BITS = 24  # the byte of a PNG file that gives its bit depth

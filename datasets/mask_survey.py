@@ -24,6 +24,7 @@ from bench.datasets.image_files import open_image
 
 Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
+_NO_COLOUR = "#000000"  # of an index that a damaged file's colour table lacks
 MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
 _VERSION = "masks-1"  # changed whenever the facts change
 _WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
@@ -113,7 +114,7 @@ def facts_of(picture: Image.Image) -> MaskFacts:
         lossy=lossy,
         values={} if values is None else _counts(values),
         colours={_hex(colour): count for colour, count in colours.items()},
-        palette={int(index): table[int(index)] for index in np.unique(values)} if values is not None and table else {},
+        palette={int(index): table.get(int(index), _NO_COLOUR) for index in np.unique(values)} if table else {},
         alpha=alpha if len(alpha) > 1 else {},
     )
 

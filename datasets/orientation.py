@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
-from bench.core.registry import unknown_name_message
 from bench.datasets.image_files import Head, read_head
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_survey import MaskFacts
@@ -36,7 +35,7 @@ def turned(contents: Contents, facts: Mapping[Path, MaskFacts], exif: str = "") 
         exif: "apply" or "ignore" settles it for all images; empty decides by the labels' sizes.
     """
     if exif not in ("", *CHOICES):
-        raise BenchError(unknown_name_message("value of exif", exif, list(CHOICES), []))
+        raise BenchError(f"The parameter exif is '{exif}'. Accepted: {', '.join(CHOICES)}.")
     if exif == IGNORE:
         return Turned()
     with ThreadPoolExecutor() as pool:
