@@ -94,7 +94,9 @@ def test_every_kind_of_problem_is_counted_and_named(folder):
     assert not (folder.parent / "cache" / "packs").exists()
     code, output = bench("prepare", f"folder:{folder}", "--check", "--skip-corrupt")
     assert code == 0
-    assert "Training can begin; 5 images are left out." in output
+    assert "warning: no image has the class 'sky'." in output
+    assert "Look at this first: the warning above." in output
+    assert "5 images are left out." in output
     code, output = bench("prepare", f"folder:{folder}", "--skip-corrupt", "--image-size", "16")
     assert code == 0
     assert "5 corrupt samples left out: s0, s1, s2, s3, s4" in output
@@ -106,7 +108,7 @@ def test_a_split_that_is_left_empty_would_fail(folder):
     (folder / "images" / "s3.jpg").unlink()
     code, output = bench("prepare", f"folder:{folder}", "--check", "--skip-corrupt")
     assert code == 1
-    assert "No images are left in the split test." in output
+    assert "error: no images are left in the split test." in output
     assert "note: 16 of 20 images are in no list and left out" in output
     code, output = bench("prepare", f"folder:{folder}", "--skip-corrupt", "--image-size", "16")
     assert code == 2

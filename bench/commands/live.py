@@ -10,7 +10,7 @@ from rich.progress import Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from bench.commands.shared import bars, number
+from bench.commands.shared import bars, number, warn
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.trials.estimate import duration
@@ -65,6 +65,7 @@ class PlainLines(Observer):
     def __init__(self, console: Console):
         self._console = console
         self._prepared: str | None = None
+        self._warned: set[str] = set()
         self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was printed last
 
     def _say(self, *parts: str | tuple[str, str]) -> None:
@@ -74,6 +75,12 @@ class PlainLines(Observer):
         if self._prepared != dataset:
             self._prepared = dataset
             self._say(f"preparing {dataset}: {total} images")
+
+    def doubting(self, dataset: str, warnings: Sequence[str]) -> None:
+        for line in (f"warning: {dataset}: {warning}" for warning in warnings):
+            if line not in self._warned:  # the same at every image size
+                self._warned.add(line)
+                warn(line)
 
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
         done = sum(trial.done for trial in trials)

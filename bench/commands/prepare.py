@@ -116,7 +116,7 @@ def _pack(
             )
         counts = ", ".join(f"{len(made.indexes(split))} {split}" for split in ("train", "val", "test"))
         console.print(f"{name}: {counts}; in {made.path}", markup=False, highlight=False, soft_wrap=True)
-        for note in made.notes:
+        for note in (*made.notes, *(f"warning: {warning}" for warning in made.warnings)):
             console.print(f"  {note}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -144,8 +144,8 @@ def _check(
     console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any], skip_corrupt: bool
 ) -> int:
     """Print the health report; return exit code 1 if training would fail."""
-    from bench.commands.show_dataset import print_balance, print_head
-    from bench.data.check import examine
+    from bench.commands.show_dataset import print_balance, print_head, print_notes, print_warning
+    from bench.data.check import examine, find_doubts
     from bench.data.source import SPLITS
 
     source = opened(console, spec, folder, params)
@@ -153,14 +153,18 @@ def _check(
         health = examine(source, source.samples, progress)
     print_head(console, source)
     print_balance(console, source, health)
-    for note in source.notes:
-        console.print(Text(f"note: {note}"))
+    print_notes(console, source)
     _print_problems(console, source, health)
+    doubts = find_doubts(source, health)
+    for warning in doubts.warnings[len(source.warnings) :]:
+        print_warning(console, warning)
     empty = [split for split in SPLITS if not health.splits[split]]
-    if empty:
-        console.print(Text(f"No images are left in the split {' and '.join(empty)}."), style="red")
-    fails = bool(empty) or (bool(health.problems) and not skip_corrupt)
-    console.print(_verdict(fails, len(health.problems)), style="red" if fails else "green")
+    errors = [f"no images are left in the split {' and '.join(empty)}."] if empty else list(doubts.errors)
+    for error in errors:
+        console.print(Text(f"error: {error}"), style="red", soft_wrap=True)
+    fails = bool(errors) or (bool(health.problems) and not skip_corrupt)
+    verdict, colour = _verdict(fails, len(health.problems), len(doubts.warnings))
+    console.print(verdict, style=colour, soft_wrap=True)
     return int(fails)
 
 
@@ -182,7 +186,13 @@ def _print_problems(console: Console, source: "Source", health: "Health") -> Non
             console.print(Text(f"and {len(messages) - _EXAMPLES} more: {_KINDS[kind]}"))
 
 
-def _verdict(fails: bool, problems: int) -> str:
+def _verdict(fails: bool, problems: int, warnings: int) -> tuple[str, str]:
+    """Return the last line of the check and its colour."""
     if fails:
-        return "Training would fail: fix the files" + (", or leave them out with --skip-corrupt." if problems else ".")
-    return "Training can begin" + (f"; {problems} images are left out." if problems else ".")
+        advice = "fix the files, or leave them out with --skip-corrupt" if problems else "see the errors above"
+        return f"Training would fail: {advice}.", "red"
+    left_out = f"; {problems} images are left out." if problems else "."
+    if warnings:
+        what = "the warning" if warnings == 1 else f"the {warnings} warnings"
+        return f"Look at this first: {what} above. Training would run, but its results may mislead{left_out}", "yellow"
+    return f"Training can begin{left_out}", "green"

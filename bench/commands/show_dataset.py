@@ -64,8 +64,7 @@ def show_dataset(
     with counting(console, f"reading {spec.name}") as progress:
         health = examine(source, samples, progress)
     print_balance(console, source, health)
-    for note in source.notes:
-        console.print(Text(f"note: {note}"))
+    print_notes(console, source)
     _print_params(console, spec)
     if health.problems:
         warn(
@@ -111,6 +110,19 @@ def print_balance(console: Console, source: "Source", health: "Health") -> None:
     console.print(
         Text(f"sizes (height x width): {', '.join(sizes) or 'none'}{f' and {more} more' if more > 0 else ''}")
     )
+
+
+def print_notes(console: Console, source: "Source") -> None:
+    """Print the notes and warnings of a data set, one line each."""
+    for note in source.notes:
+        console.print(Text(f"note: {note}"))
+    for warning in source.warnings:
+        print_warning(console, warning)
+
+
+def print_warning(console: Console, warning: str) -> None:
+    """Print a warning on a line of its own."""
+    console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
 
 
 def _print_params(console: Console, spec: "DatasetSpec") -> None:

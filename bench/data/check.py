@@ -13,6 +13,8 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data.decode import check_labels
+from bench.data.duplicates import Look, duplicate_warnings, look_at
+from bench.data.label_doubts import Doubts, LabelCounts, label_doubts
 from bench.data.source import Source
 
 Item = TypeVar("Item")
@@ -26,8 +28,18 @@ class Health:
     splits: Counter[str] = field(default_factory=Counter)  # images that can be read, by split
     problems: list[tuple[str, str]] = field(default_factory=list)  # kind, message
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # height, width of the images
-    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # pixels with each label
-    images: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # images with each label
+    labels: LabelCounts = field(default_factory=LabelCounts)
+    looks: list[tuple[Sample, Look]] = field(default_factory=list)  # of the images that can be read
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The number of pixels with each label, int64 (256,)."""
+        return self.labels.pixels.sum(axis=0)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The number of images with each label, int64 (256,)."""
+        return self.labels.images.sum(axis=0)
 
     @property
     def kinds(self) -> Counter[str]:
@@ -49,26 +61,33 @@ def examine(
         looks = pool.map(lambda sample: _look(source, sample), samples)
         for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
             if isinstance(found, tuple):
-                size, counts = found
+                size, counts, look = found
                 health.read += 1
                 health.splits[str(sample.split)] += 1
                 health.sizes[size] += 1
-                health.pixels += counts
-                health.images += counts > 0
+                health.labels.add(str(sample.split), counts)
+                health.looks.append((sample, look))
             else:
                 health.problems.append((getattr(found, "kind", "unreadable"), str(found)))
             progress(done, len(samples))
     return health
 
 
-def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray] | Exception:
-    """Return the image size and the pixel count of each label, int64 (256,), or the fault."""
+def find_doubts(source: Source, health: Health) -> Doubts:
+    """Judge a data set all of whose samples were examined; the warnings are those of the data set too."""
+    found = label_doubts(source.spec.classes, health.labels, source.settled)
+    samples, looks = [sample for sample, _ in health.looks], [look for _, look in health.looks]
+    return Doubts(found.errors, (*source.warnings, *found.warnings, *duplicate_warnings(samples, looks)))
+
+
+def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray, Look] | Exception:
+    """Return the image size, the pixel count of each label, int64 (256,), and the image's hashes, or the fault."""
     try:
         image, labels = source.dataset.read(sample)
         check_labels(sample, image, labels, source.spec.num_classes)
     except (BenchError, OSError) as error:
         return error
-    return labels.shape, np.bincount(labels.ravel(), minlength=256)
+    return labels.shape, np.bincount(labels.ravel(), minlength=256), look_at(image)
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:

@@ -10,6 +10,7 @@ from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
 from bench.core.files import utf8
 from bench.core.specs import IGNORE_INDEX
+from bench.data.duplicates import Look, look_at
 from bench.data.geometry import resize_image, resize_labels
 from bench.data.source import Source
 
@@ -24,6 +25,8 @@ class Row:
     truth: bytes  # labels, uint8, original size, zlib-compressed
     instances: bytes | None  # objects numbered from 1, uint16, original size, zlib-compressed; None: unknown
     digest: str  # SHA-256 of the source files and the token
+    look: Look  # of the picture at original size
+    counts: np.ndarray  # pixels with each label at original size, int64 (256,)
 
 
 def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str) -> Row:
@@ -38,6 +41,8 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str)
         zlib.compress(labels.tobytes(), level=1),
         _instances(source, sample, labels.shape),
         _digest(sample),
+        look_at(image),
+        np.bincount(labels.ravel(), minlength=256),
     )
 
 

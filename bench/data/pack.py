@@ -22,6 +22,7 @@ from bench.core.errors import BenchError
 from bench.core.files import UnwritableCache, cache_folder, locked, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
+from bench.data.label_doubts import LabelCounts, label_doubts
 from bench.data.source import Source, open_source
 
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
@@ -43,6 +44,7 @@ class Pack:
     original_sizes: tuple[tuple[int, int], ...]  # height, width
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]  # what a user should look at before training
     truth_offsets: tuple[int, ...]  # start of each block of truth.zlib, and the end of the last
     instance_offsets: tuple[int, ...]  # likewise for instances.zlib
 
@@ -97,8 +99,8 @@ def prepare(
         progress: called with the number of samples done and the number of all samples.
 
     Raises:
-        BenchError: files are missing or broken (one message lists them all), a split is empty, or the disk is too
-            full.
+        BenchError: files are missing or broken (one message lists them all), a split is empty or has no labels, or
+            the disk is too full.
     """
     source = open_source(spec, data_dir, params)
     stamps = pack_writer.stamps(source)
@@ -143,6 +145,10 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
     skipped = manifest["skipped"]
     samples = [sample for sample in source.samples if sample.name not in skipped]
     shape = (len(samples), *manifest["image_size"])
+    counts = LabelCounts(np.array(manifest["label_pixels"]), np.array(manifest["label_images"]))
+    doubts = label_doubts(source.spec.classes, counts, source.settled)
+    if doubts.errors:
+        raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(doubts.errors)}")
     left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(skipped)}",) if skipped else ()
     return Pack(
         path=path,
@@ -155,6 +161,7 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
         notes=(*source.notes, *left_out),
+        warnings=(*source.warnings, *doubts.warnings, *manifest["duplicates"]),
         truth_offsets=tuple(manifest["truth_offsets"]),
         instance_offsets=tuple(manifest["instance_offsets"]),
     )

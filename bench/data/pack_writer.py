@@ -15,9 +15,11 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.files import check_space, file_stamp, text_hash
 from bench.data.decode import Row, read_row
+from bench.data.duplicates import duplicate_warnings
+from bench.data.label_doubts import LabelCounts
 from bench.data.source import SPLITS, Source
 
-FORMAT = 2  # version of the pack's format; a pack of another version is rewritten
+FORMAT = 3  # version of the pack's format; a pack of another version is rewritten
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
 TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
 DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
@@ -83,17 +85,23 @@ def _fill(
     _decode(source, size, resize, keep, problems, progress)
     kept = _kept(source, problems, skip_corrupt)
     _close_gaps(part, (images, labels), kept)
-    whole = [rows[index] for index in kept]
+    whole, samples = [rows[index] for index in kept], [source.samples[index] for index in kept]
+    counts = LabelCounts()
+    for sample, row in zip(samples, whole, strict=True):
+        counts.add(str(sample.split), row.counts)
     return {
         "format": FORMAT,
         "dataset": source.spec.name,
         "adapter_hash": source.adapter_hash,
-        "fingerprint": fingerprint([source.samples[i] for i in kept], [row.digest for row in whole]),
+        "fingerprint": fingerprint(samples, [row.digest for row in whole]),
         "image_size": list(size),
         "aspect": resize,
         "original_sizes": [list(row.original_size) for row in whole],
         "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
         "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
+        "label_pixels": counts.pixels.tolist(),
+        "label_images": counts.images.tolist(),
+        "duplicates": duplicate_warnings(samples, [row.look for row in whole]),
         "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
     }
 

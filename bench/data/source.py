@@ -18,6 +18,7 @@ from bench.data.selection.choose import read_params, select
 
 BUILT_IN = "bench.datasets"  # the package of the adapters that share code
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}  # for messages
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Source:
     adapter_hash: str  # hash of the code that reads the data, since changed code may read other pixels
     notes: tuple[str, ...]  # facts for readers of the results
     warnings: tuple[str, ...]  # what a user should look at before training
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """The names of the warnings of bench/data/label_doubts.py that the user has settled."""
+        return frozenset(getattr(self.dataset, "settled", ()))
 
     def of_split(self, split: str) -> list[Sample]:
         """Return the samples of "train", "val" or "test", in order."""

@@ -1,6 +1,6 @@
 """Turn configurations into planned trials: prepare the data, compute identities, find trials that are done."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -46,11 +46,13 @@ def plan(
     results: ResultsFolder,
     *,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
+    doubting: Callable[[str, Sequence[str]], None] = lambda dataset, warnings: None,
 ) -> list[PlannedTrial]:
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
         preparing: called with the data set's name, the number of decoded images and that of all images.
+        doubting: called with the data set's name and its warnings, if it has any.
     """
     fingerprints: dict[tuple[Any, ...], str] = {}
     trials: dict[str, PlannedTrial] = {}
@@ -64,7 +66,9 @@ def plan(
         params = tuple(sorted(config.dataset_params.items()))
         data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
         if data not in fingerprints:
-            fingerprints[data] = _fingerprint(config, partial(preparing, config.dataset))
+            fingerprints[data], warnings = _data(config, partial(preparing, config.dataset))
+            if warnings:
+                doubting(config.dataset, warnings)
         fingerprint = fingerprints[data]
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
@@ -73,9 +77,12 @@ def plan(
     return list(trials.values())
 
 
-def _fingerprint(config: TrialConfig, progress: Callable[[int, int], None]) -> str:
-    """Return the fingerprint of the configuration's data; decode them if they aren't yet."""
-    return NO_DATASET if config.measure == "speed" else prepare_pack(config, progress).fingerprint
+def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> tuple[str, tuple[str, ...]]:
+    """Return the fingerprint of the configuration's data and their warnings; decode them if they aren't yet."""
+    if config.measure == "speed":
+        return NO_DATASET, ()
+    prepared = prepare_pack(config, progress)
+    return prepared.fingerprint, prepared.warnings
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:

@@ -78,6 +78,9 @@ class Observer:
     def preparing(self, dataset: str, done: int, total: int) -> None:
         """Take note that `done` of `total` images of a data set have been decoded."""
 
+    def doubting(self, dataset: str, warnings: Sequence[str]) -> None:
+        """Take note of a data set's warnings, which a user should look at before training."""
+
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
         """Take note of all trials of the run; those that are `done` are not run again."""
 

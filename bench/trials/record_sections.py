@@ -48,7 +48,7 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
         "fingerprint": pack.fingerprint,
         "classes": list(pack.classes),
         "images": {split: len(some) for split, some in indexes.items()},
-        "notes": list(pack.notes),
+        "notes": [*pack.notes, *pack.warnings],
         "may_show_pictures": catalog.dataset(config).may_show_pictures,
     }
 

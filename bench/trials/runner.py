@@ -47,7 +47,7 @@ def run(
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
     folder.create()
-    trials = plan(configs, folder, preparing=observer.preparing)
+    trials = plan(configs, folder, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
     return [record for record in records if record]

@@ -62,7 +62,7 @@ def evaluate_run(
             "name": config.dataset,
             "fingerprint": pack.fingerprint,
             "images": len(indexes),
-            "notes": list(pack.notes),
+            "notes": [*pack.notes, *pack.warnings],
         },
         "split": split,
         "eval_size": config.eval_size,
