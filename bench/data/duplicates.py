@@ -38,7 +38,7 @@ _BLOCK = 2**24  # distances computed at once
 
 @dataclass(frozen=True)
 class Look:
-    """What identifies a picture."""
+    """The hashes that identify a picture."""
 
     pixels: str  # hash of size and pixels
     bits: np.ndarray | None  # perceptual hash, bool (256,); None for a flat image

@@ -36,7 +36,7 @@ class LabelCounts:
 
 @dataclass(frozen=True)
 class Doubts:
-    """What is wrong with a data set, one line each."""
+    """The errors and warnings of a data set, one line each."""
 
     errors: tuple[str, ...] = ()  # training can't begin
     warnings: tuple[str, ...] = ()
