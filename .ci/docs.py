@@ -9,13 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench.config.reference import architecture_table, option_reference
+from bench.config.reference import architecture_table, layout_table, option_reference
 from bench.results.quantities.quantity_tables import quantity_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = "results/README.md"
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "architectures": ("docs/architectures.md", architecture_table),
+    "layouts": ("docs/data.md", layout_table),
     "options": (RESULTS, option_reference),
     "quality": (RESULTS, partial(quantity_table, "metrics")),
     "training": (RESULTS, partial(quantity_table, "model", "training")),

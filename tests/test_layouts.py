@@ -1,6 +1,7 @@
 """The layouts of people's folders: every fixture is recognised, and read as it was drawn."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, save_text, voc_palette
 from PIL import Image
 
+from bench import api
+from bench.config.grid import expand
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
@@ -44,6 +47,11 @@ def check(place: Path, written: Written) -> None:
 
 def test_every_layout_has_a_fixture():
     assert {layout_of(name) for name in FIXTURES} == set(layouts.layouts())
+
+
+def test_every_layout_has_a_section_in_the_documents():
+    page = (Path(__file__).parents[1] / "docs/data.md").read_text(encoding="utf-8")
+    assert not [name for name in layouts.layouts() if not re.search(rf"^### {name}$|`layout={name}`", page, re.M)]
 
 
 @every_fixture
@@ -328,3 +336,16 @@ def test_tables_of_roboflow_must_agree(here):
     save_text(here / "valid/_classes.csv", "filename, background", "a.jpg, 1")
     with pytest.raises(BenchError, match=r"valid/_classes\.csv: it isn't a table of values and classes"):
         folder.load(here)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("jax")
+def test_every_layout_trains(tmp_path):
+    places = {name: tmp_path / name.replace(":", "_") for name in FIXTURES}
+    for name, place in places.items():
+        FIXTURES[name](place)
+    options = {"arch": "unet", "param": {"filters": [[4, 8]]}, "backend": "jax", "image_size": (32, 32),
+               "batch_size": 4, "budget": "2steps"}  # fmt: skip
+    configs = expand({**options, "dataset": [f"folder:{place}" for place in places.values()]})
+    records = api.run(configs, results=tmp_path / "results")
+    assert [record.status for record in records] == ["ok"] * len(places)

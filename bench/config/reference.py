@@ -1,10 +1,11 @@
-"""The tables of options and of architectures in the documents, written from the code by `make docs`."""
+"""The tables of options, architectures and layouts in the documents, written from the code by `make docs`."""
 
 from bench.architectures import read_specs
 from bench.core.option_kinds import text_of
 from bench.core.options import Option
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import OPTIONS
+from bench.datasets.layouts import layouts
 
 
 def option_reference() -> str:
@@ -34,3 +35,9 @@ def _backbones(spec: ArchitectureSpec) -> str:
     if not names:
         return "its own" if spec.package else "none"
     return ", ".join(names if spec.needs_backbone else ["none", *names])
+
+
+def layout_table() -> str:
+    """Write a Markdown table with a row for each layout of a user's folder."""
+    rows = [f"| `{each.name}` | {each.summary} | {each.files} |" for each in layouts().values()]
+    return "\n".join(("| layout | what it is | recognised by |", "| --- | --- | --- |", *rows))
