@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.datasets.split_names import read_lines
 
 ColourTable = dict[str, int]  # name of a class: its colour as 0xRRGGBB
 
@@ -16,10 +17,7 @@ _ACCEPTED = {
 
 def read_colours(table: Path) -> ColourTable:
     """Read a file of lines `r g b name`, or a CSV of `name,r,g,b` with a header; raise BenchError naming the row."""
-    try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{table}: can't be read ({error}).") from error
+    lines = read_lines(table)
     rows = _of_csv(lines) if table.suffix == ".csv" else _of_text(lines)
     return colours_of_rows(table, rows, _ACCEPTED.get(table.suffix, _ACCEPTED[".txt"]))
 

@@ -80,13 +80,17 @@ def lists_of(folder: Path, names: Sequence[str]) -> dict[str, str]:
     return splits
 
 
-def read_list(file: Path, names: set[str]) -> list[tuple[int, str]]:
-    """Return the row and the name of each line that isn't empty; a name among `names` may have its suffix."""
+def read_lines(file: Path) -> list[str]:
+    """Read the lines of a text in UTF-8; raise BenchError if the file can't be read."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        return file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{file}: can't be read ({error}).") from error
-    found = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_list(file: Path, names: set[str]) -> list[tuple[int, str]]:
+    """Return the row and the name of each line that isn't empty; a name among `names` may have its suffix."""
+    found = [(number, line.strip()) for number, line in enumerate(read_lines(file), 1) if line.strip()]
     return [
         (number, name if names is None or name in names else str(Path(name).with_suffix(""))) for number, name in found
     ]

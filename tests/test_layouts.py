@@ -12,10 +12,12 @@ from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, sav
 from PIL import Image
 
 from bench import api
+from bench.config import catalog
 from bench.config.grid import expand
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
+from bench.data.source import open_source
 from bench.datasets import folder, layouts, mask_survey
 from bench.datasets.layout import Masks
 
@@ -67,8 +69,10 @@ def test_labels_and_splits_are_read_as_they_were_drawn(here, name):
 
 @every_fixture
 def test_a_sound_folder_has_no_warning_and_says_its_layout(here, name):
-    found = folder.load(here, **FIXTURES[name](here).params)
+    params = FIXTURES[name](here).params
+    found = open_source(catalog.find_dataset(f"folder:{here}")[0], here, params)
     assert found.warnings == ()
+    assert {sample.split for sample in found.samples} == {"train", "val", "test"}
     assert found.notes[0].startswith(f"read as the layout {layout_of(name)} (")
 
 
@@ -126,6 +130,32 @@ def test_classes_json_counts_before_the_layouts_classes(here, name):
         mask = np.array(Image.open(sample.files[1]))
         first = (mask == [*bytes.fromhex(values[0][1:])]).all(-1) if coloured else mask == values[0]
         assert (found.read(sample)[1] == ~first).all()
+
+
+@pytest.mark.parametrize("name", layouts.layouts())
+def test_a_layout_chosen_for_a_folder_of_another_kind_is_one_line(here, name):
+    save_text(here / "unlike" / "anything.txt", "x")
+    with pytest.raises(BenchError) as error:
+        open_source(catalog.find_dataset(f"folder:{here}")[0], here, {"layout": name})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name, table",
+    [
+        ("voc:labelme", "class_names.txt"),
+        ("cvat-masks", "labelmap.txt"),
+        ("ade20k:names", "objectInfo150.txt"),
+        ("camvid:kaggle", "class_dict.csv"),
+        ("nnunet", "dataset.json"),
+        ("roboflow-masks", "train/_classes.csv"),
+    ],
+)
+def test_a_table_of_classes_in_another_encoding_is_named(here, name, table):
+    FIXTURES[name](here)
+    (here / table).write_bytes("Straße".encode("latin-1"))
+    with pytest.raises(BenchError, match=rf"{Path(table).name}: .*can't (be read|decode)"):
+        folder.load(here)
 
 
 def test_an_unknown_layout_is_told_the_known_ones(here):

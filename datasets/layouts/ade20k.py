@@ -18,6 +18,7 @@ from bench.core.specs import IGNORE_INDEX
 from bench.datasets.layout import Contents, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.matching import Files, match
+from bench.datasets.split_names import read_lines
 
 _SPLITS = {"training": "train", "validation": "val"}
 _TABLE = "objectInfo150.txt"
@@ -52,8 +53,7 @@ def _classes(table: Path) -> tuple[str, ...]:
     """Read the first name of each class; the whole text where two classes share the first."""
     if not table.is_file():
         return tuple(f"class_{value}" for value in range(1, _COUNT + 1))
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        names = [row.get("Name") or "" for row in csv.DictReader(file, delimiter="\t")]
+    names = [row.get("Name") or "" for row in csv.DictReader(read_lines(table), delimiter="\t")]
     if len(names) != _COUNT or not all(names):
         raise BenchError(f"{table}: it has {len(names)} names, not {_COUNT} in a column Name divided by tabs.")
     first = [name.partition(",")[0].strip() for name in names]

@@ -102,7 +102,7 @@ def _matched(split: str, images: Path, masks: Path) -> list[Item]:
     found = Files.of(masks, "_L")
     prefix = f"{split}/" if split else ""
     return match(Files.of(images), found if found.found else Files.of(masks), prefix=prefix, split=split_of(split),
-                 group=_drive)  # fmt: skip
+                 group=lambda name: "" if split else _drive(name))  # fmt: skip
 
 
 def _table(folder: Path) -> Path | None:
@@ -110,6 +110,7 @@ def _table(folder: Path) -> Path | None:
 
 
 def _drive(name: str) -> str:
+    """Return the drive of an image of CamVid; an empty text for any other name."""
     found = _NAME.fullmatch(name)
     return found[1] if found else ""
 

@@ -18,6 +18,7 @@ from bench.datasets.layout import Contents, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.matching import Files, folders
 from bench.datasets.pairing import SUFFIXES, is_junk, name_of
+from bench.datasets.split_names import read_lines
 from bench.datasets.voc_folders import voc_items
 
 _TABLE, _MASKS = "labelmap.txt", "SegmentationClass"
@@ -55,7 +56,7 @@ def _images(folder: Path) -> Files:
 
 def _colours(table: Path) -> ColourTable:
     """Read the colours of the labels."""
-    lines = table.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_lines(table)
     parts = [(number, line.strip().split(":")) for number, line in enumerate(lines, 1) if line.strip()]
     rows = [(number, part[0], ":".join(part[1:2]).split(",")) for number, part in parts if not part[0].startswith("#")]
     return colours_of_rows(table, rows, "name:r,g,b::")

@@ -15,7 +15,7 @@ from bench.core.errors import BenchError
 from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.matching import Files, folders, match
-from bench.datasets.split_names import split_of
+from bench.datasets.split_names import read_lines, split_of
 
 _TABLE, _MASK = "_classes.csv", "_mask"
 
@@ -51,8 +51,7 @@ def _source(name: str) -> str:
 
 def _classes(table: Path) -> dict[int, str]:
     """Read the value and name of each class, in the order of the values."""
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file, skipinitialspace=True) if row][1:]
+    rows = [row for row in csv.reader(read_lines(table), skipinitialspace=True) if row][1:]
     values = [row[0].strip() for row in rows]
     if not all(len(row) == 2 and row[0].strip().isdecimal() for row in rows) or len(set(values)) < max(2, len(rows)):
         raise BenchError(

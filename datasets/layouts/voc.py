@@ -20,6 +20,7 @@ from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.mask_survey import MaskFacts, survey
 from bench.datasets.matching import Files, folders
+from bench.datasets.split_names import read_lines
 from bench.datasets.voc_folders import voc_items
 
 _NAMES_OF_VOC = (
@@ -54,7 +55,7 @@ def _meaning(folder: Path, items: Sequence[Item]) -> tuple[Meaning | None, tuple
     facts = [found for found in survey([item.labels for item in items if item.labels]).values() if found]
     coloured = any(found.kind == "colours" for found in facts)
     if (folder / _NAMES).exists():
-        lines = (folder / _NAMES).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_lines(folder / _NAMES)
         names = [line.strip() for line in lines if line.strip() not in ("", "__ignore__")]
         return _of_table(names, coloured), ()
     if any(_NAME.fullmatch(item.name) for item in items):
