@@ -43,6 +43,7 @@ class Annotated:
     entry: Any  # the annotations as plain values, whose hash identifies the labels
     shapes: Sequence[Shape] = ()
     split: str = ""
+    other_name: str = ""  # of the image, if none has the first one
     labels: Path | None = None  # a file that `draw` reads
     draw: Callable[[Size], np.ndarray] | None = None  # draws the labels if shapes don't
 
@@ -69,6 +70,7 @@ def contents(
     left_out: Counter[str] | None = None,
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    if_missing: str = "",
     largest_first: bool = False,
 ) -> Contents:
     """Join annotated images with the files of a folder.
@@ -78,14 +80,18 @@ def contents(
         left_out: how many shapes of each kind the layout doesn't draw.
         notes: facts of the layout's own.
         warnings: doubts of the layout's own.
+        if_missing: what to do if images are missing; empty: reading them is an error that says enough.
         largest_first: draw large shapes before small ones; by default in the given order.
     """
     _check(folder, images, classes)
     index = ImageIndex(folder, frozenset(each.labels.parent for each in images if each.labels))
     found: dict[str, Annotated] = {}
-    items = []
+    items, renamed = [], []
     for each in images:
         path = index.find(each.image, (each.source.parent, *near))
+        if path is None and each.other_name:
+            path = index.find(each.other_name, (each.source.parent, *near))
+            renamed += [each.image] if path else []
         item = _item(folder, each, path, classes)
         if item.name in found:
             raise BenchError(f"The image '{item.name}' is annotated in {found[item.name].source} and in {each.source}.")
@@ -105,11 +111,14 @@ def contents(
         *_outside(images),
         *_counted([each.image for each in images if not each.shapes and not each.draw],
                   "images have no annotation and are all background"),
+        *_counted(renamed, "images have the name of their annotation file, not the one in it"),
         *_counted([path.relative_to(folder).as_posix() for path in index.files if path not in there],
                   "images are in no annotation file and left out"),
     )  # fmt: skip
     drawn = Drawn(classes, painted, lambda item: found[item.name].size)
-    return Contents(items, drawn, (*notes, *facts, *said), tuple(warnings))
+    missing = [found[item.name].image for item in items if item.image not in there] if if_missing else []
+    doubts = (*warnings, *(f"{text}. {if_missing}" for text in _counted(missing, "images are missing")))
+    return Contents(items, drawn, (*notes, *facts, *said), doubts)
 
 
 def _check(folder: Path, images: Sequence[Annotated], classes: Sequence[str]) -> None:

@@ -4,7 +4,10 @@ Annotation files name images as they were where they were drawn: `../images/a.jp
 image is the file in the data folder whose path ends like that name, so no name leads out of the folder.
 """
 
+import itertools
 import json
+import math
+import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,7 +18,7 @@ from bench.core.errors import BenchError
 from bench.datasets.pairing import SUFFIXES, is_junk, walk
 
 _HEAD = 4096  # bytes that tell what a JSON file is
-_MOST_FILES = 20  # that are looked at to recognise a layout
+MOST_FILES = 20  # that are looked at to recognise a layout
 
 
 class ImageIndex:
@@ -72,17 +75,17 @@ def files_near(folder: Path, suffix: str, depth: int = 2) -> Iterator[Path]:
     """Yield the files of a suffix in a folder and `depth` folders below it, those of each folder first, sorted."""
     if not folder.is_dir():
         return
-    there = sorted(path for path in folder.iterdir() if not is_junk(path.name))
-    yield from (path for path in there if path.suffix.lower() == suffix and path.is_file())
-    if depth:
-        for path in there:
-            if path.is_dir():
-                yield from files_near(path, suffix, depth - 1)
+    with os.scandir(folder) as found:  # which knows what is a folder without asking for each of many images
+        there = sorted((entry.name, entry.is_dir()) for entry in found if not is_junk(entry.name))
+    yield from (folder / name for name, is_folder in there if not is_folder and name.lower().endswith(suffix))
+    for name, is_folder in there if depth else ():
+        if is_folder:
+            yield from files_near(folder / name, suffix, depth - 1)
 
 
-def heads(folder: Path, suffix: str) -> Iterator[tuple[Path, str]]:
-    """Yield the first few annotation files of a folder, each with the beginning of its text."""
-    for _, path in zip(range(_MOST_FILES), files_near(folder, suffix), strict=False):
+def heads(folder: Path, suffix: str, most: int | None = None) -> Iterator[tuple[Path, str]]:
+    """Yield the annotation files of a folder, at most so many, each with the beginning of its text."""
+    for path in itertools.islice(files_near(folder, suffix), most):
         try:
             with path.open("rb") as file:
                 yield path, file.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
@@ -101,3 +104,14 @@ def read_json(path: Path) -> Any:
 def base_name(name: str) -> str:
     """Return the last part of a path that was written on any system."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def points_of(given: Any, place: str) -> list[tuple[float, float]]:
+    """Read a list of [x, y]; raise BenchError, which begins with `place`, if it is none."""
+    try:
+        points = [(float(x), float(y)) for x, y in given]
+    except (TypeError, ValueError, OverflowError):
+        points = []
+    if not points or not all(math.isfinite(value) for point in points for value in point):
+        raise BenchError(f"{place}: its points are {str(given)[:80]}, not a list of [x, y].")
+    return points

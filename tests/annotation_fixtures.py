@@ -1,10 +1,14 @@
 """Folders of the layouts whose labels are drawn from annotations; layout_fixtures.py registers them."""
 
+import base64
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from layout_fixtures import Written, fixture, save, scenes
+from layout_fixtures import Written, fixture, save, save_text, scenes
+from PIL import Image
 
 NAMES = ("ellipse", "border")  # of the labels 1 and 2
 CLASSES = ("background", *NAMES)
@@ -83,3 +87,77 @@ def coco_panoptic(folder: Path) -> Written:
     content = {"images": images, "annotations": annotations, "categories": categories}
     save_json(folder / "annotations" / "panoptic_train2017.json", content)
     return Written(("ellipse", "ground"), labels)
+
+
+def png(mask: np.ndarray) -> str:
+    """Return a mask as a PNG image in base64."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask.astype(bool)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def labelme_json(image: str, mask: np.ndarray, *shapes: dict) -> dict:
+    """Return LabelMe's file of an image: masks of the labels 1 and 2, and other shapes over them."""
+    height, width = mask.shape
+    masks = [
+        {"label": name, "points": [[0, 0], [width - 1, height - 1]], "shape_type": "mask", "mask": png(mask == label)}
+        for label, name in enumerate(NAMES, 1)
+    ]
+    return {
+        "version": "5.4.1",
+        "flags": {},
+        "shapes": [*masks, *shapes],
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+
+
+@fixture("labelme")
+def labelme(folder: Path) -> Written:
+    labels = {}
+    for number, (image, mask) in enumerate(scenes()):
+        save(image, folder / f"{number}.jpg")
+        save_json(folder / f"{number}.json", labelme_json(f"{number}.jpg", mask))
+        labels[f"{number}"] = mask
+    save_text(folder / "labels.txt", "__ignore__", "_background_", *NAMES)
+    return Written(CLASSES, labels)
+
+
+@fixture("labelme:folders")
+def labelme_in_two_folders(folder: Path) -> Written:
+    """Without labels.txt the labels are sorted: border comes first."""
+    labels, splits = {}, {}
+    for number, ((image, mask), split) in enumerate(zip(scenes(), SPLITS, strict=True)):
+        save(image, folder / "images" / f"{number}.jpg")
+        save_json(folder / "json" / split / f"{number}.json", labelme_json(f"..\\..\\images\\{number}.jpg", mask))
+        labels[f"images/{number}"], splits[f"images/{number}"] = np.array([0, 2, 1], np.uint8)[mask], split
+    return Written(("background", "border", "ellipse"), labels, splits)
+
+
+def cvat_xml(*images: str, labels: Sequence[str] = NAMES) -> str:
+    """Return CVAT's file with elements of images."""
+    names = "".join(f"<label><name>{name}</name><color>#fa3253</color></label>" for name in labels)
+    meta = f"<meta><task><name>mine</name><labels>{names}</labels></task></meta>"
+    body = f"<version>1.1</version>{meta}{''.join(images)}"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<annotations>{body}</annotations>'
+
+
+@fixture("cvat-images")
+def cvat_images(folder: Path) -> Written:
+    labels, splits, images = {}, {}, []
+    for number, ((image, mask), split) in enumerate(zip(scenes(), SPLITS, strict=True)):
+        subset = {"val": "Validation"}.get(split, split.title())
+        save(image, folder / "images" / subset / f"{number}.jpg")
+        height, width = mask.shape
+        shapes = [
+            f'<mask label="{name}" source="manual" occluded="0" rle="{str(runs(mask == label))[1:-1]}" '
+            f'left="0" top="0" width="{width}" height="{height}" z_order="0"></mask>'
+            for label, name in enumerate(NAMES, 1)
+        ]
+        head = f'<image id="{number}" name="{number}.jpg" subset="{subset}" width="{width}" height="{height}">'
+        images.append(f"{head}{''.join(shapes)}</image>")
+        labels[f"images/{subset}/{number}"], splits[f"images/{subset}/{number}"] = mask, split
+    save_text(folder / "annotations.xml", cvat_xml(*images))
+    return Written(CLASSES, labels, splits)

@@ -22,7 +22,7 @@ from bench.core.specs import IGNORE_INDEX, Param
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.coco_file import CocoFile, Segmentation, read_coco, same_categories
 from bench.datasets.coco_panoptic import panoptic
-from bench.datasets.image_index import files_near, heads
+from bench.datasets.image_index import MOST_FILES, files_near, heads
 from bench.datasets.layout import Contents, Layout
 from bench.datasets.split_names import split_in, split_of
 
@@ -34,7 +34,7 @@ _OF_COCO = ("instances", PANOPTIC, "stuff", "person_keypoints", "captions", "ima
 
 def fits(folder: Path) -> bool:
     """Return whether there is a JSON file with the keys of COCO's."""
-    return any(_is_coco(path, head) for path, head in heads(folder, ".json"))
+    return any(_is_coco(path, head) for path, head in heads(folder, ".json", MOST_FILES))
 
 
 def _is_coco(path: Path, head: str) -> bool:
