@@ -3,7 +3,7 @@
 Importing this module imports neither keras nor pandas; its functions import them when they are called.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -108,7 +108,13 @@ class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
 
 
 def load_dataset(
-    name: str, *, data_dir: Path | str | None = None, split: str = "train", limit: int | None = None, **params: Any
+    name: str,
+    *,
+    data_dir: Path | str | None = None,
+    split: str = "train",
+    limit: int | None = None,
+    dataset_params: Mapping[str, Any] | None = None,
+    **params: Any,
 ) -> Split:
     """Open the images of a split at their native size.
 
@@ -117,7 +123,8 @@ def load_dataset(
         data_dir: the data set's folder; None downloads it where that is possible.
         split: train, val or test.
         limit: the number of images to open, from the first; None for all.
-        params: parameters of the data set, such as `balance=200`.
+        dataset_params: parameters of the data set, such as `{"split": "random"}`.
+        params: the same by their names, such as `balance=200`.
 
     Raises:
         BenchError: the data set or split is unknown, or files are missing.
@@ -126,7 +133,7 @@ def load_dataset(
 
     checks.require_choice("split", split, SPLITS)
     spec, data_dir = catalog.find_dataset(name, data_dir)
-    source = open_source(spec, data_dir, checks.params(params, spec))
+    source = open_source(spec, data_dir, checks.params({**(dataset_params or {}), **params}, spec))
     return Split(source.dataset, source.of_split(split)[:limit])
 
 

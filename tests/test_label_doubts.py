@@ -135,6 +135,19 @@ def test_the_check_and_the_pack_refuse_a_split_without_labels(folder):
     assert (code, output.count("the validation split has no labelled pixel") > 0) == (2, True)
 
 
+def test_labels_that_get_lost_by_shrinking_are_named_with_the_size(folder):
+    def only_one(mask):
+        labels = np.full_like(mask, 255)
+        labels[0, 0] = 1
+        return labels
+
+    overwrite(folder, [8], only_one)
+    assert check(folder, "--image-size", "40x50")[0] == 0
+    code, output = check(folder, "--image-size", "8")
+    assert code == 2
+    assert "the validation split has no labelled pixel left at 8x8. Give a larger --image-size." in output
+
+
 def test_a_warning_turns_the_verdict_and_is_in_the_pack(folder):
     overwrite(folder, range(12), lambda mask: np.where(mask == 2, 1, mask).astype(np.uint8))
     code, output = check(folder, "--check")

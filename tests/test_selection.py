@@ -1,6 +1,7 @@
 """Groups, splits and the choice of images: the same on every machine, for every data set, as ever for airbus."""
 
 import hashlib
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from fakes import write_fake_airbus, write_fake_carvana, write_fake_folder, writ
 from PIL import Image
 from typer.testing import CliRunner
 
+from bench import api
 from bench.cli import app
 from bench.config import catalog
 from bench.core.dataset_protocol import DataFault, Sample
@@ -225,7 +227,7 @@ def test_what_a_pattern_groups_is_in_one_split(patients, pattern):
 @pytest.mark.parametrize(
     "pattern, says",
     [
-        ("(p[1-9])_", "finds no group in 3 of 30 names: p0_view0, p0_view1, p0_view2"),
+        ("(p[1-9])_", "finds no group in 3 of 30 names of 'folder:scans': p0_view0, p0_view1, p0_view2"),
         ("x*", "finds no group in 30 of 30 names"),
         ("(p", "which is no regular expression"),
         ("(q)|p", "finds no group in 30 of 30 names"),
@@ -235,6 +237,22 @@ def test_a_pattern_that_does_not_fit_is_refused_with_names(patients, pattern, sa
     with pytest.raises(BenchError) as error:
         own(patients, group_by=pattern)
     assert says in str(error.value)
+
+
+def test_a_pattern_fits_names_in_any_unicode_form(tmp_path):
+    folder = write_fake_folder(tmp_path / "cars", count=6, size=(8, 12))
+    for i in range(6):
+        for part, suffix in (("images", ".jpg"), ("masks", ".png")):
+            name = unicodedata.normalize("NFC" if i % 2 else "NFD", f"K\xfche {i // 2}.{i}")
+            (folder / part / f"s{i}{suffix}").rename(folder / part / f"{name}{suffix}")
+    source = own(folder, group_by="K\xfche \\d")
+    assert {sample.group for sample in source.samples} == {f"K\xfche {i}" for i in range(3)}
+
+
+def test_python_takes_the_parameter_that_has_the_name_of_an_argument(patients):
+    read = api.load_dataset(f"folder:{patients}", split="val", group_by="p[0-9]", dataset_params={"split": "random"})
+    single = own(patients, group_by="p[0-9]", split="random")
+    assert [sample.name for sample in read.samples] == [sample.name for sample in single.of_split("val")]
 
 
 @pytest.mark.parametrize("head, ending", [("name,group", ""), ("\ufeffGroup , Name", ""), ("name,group", ".jpg")])

@@ -26,6 +26,7 @@ class Row:
     instances: bytes | None  # objects numbered from 1, uint16, original size, zlib-compressed; None: unknown
     digest: str  # SHA-256 of the source files and the token
     look: Look  # of the picture at original size
+    labelled: bool  # whether any pixel is not ignored at the pack's size
     counts: np.ndarray  # pixels with each label at original size, int64 (256,)
 
 
@@ -34,14 +35,16 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str)
     read_at = getattr(source.dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at else source.dataset.read(sample)
     check_labels(sample, image, labels, source.spec.num_classes)
+    resized = resize_labels(labels, size, resize)
     return Row(
         resize_image(image, size, resize),
-        resize_labels(labels, size, resize),
+        resized,
         labels.shape,
         zlib.compress(labels.tobytes(), level=1),
         _instances(source, sample, labels.shape),
         _digest(sample),
         look_at(image),
+        bool((resized != IGNORE_INDEX).any()),
         np.bincount(labels.ravel(), minlength=256),
     )
 

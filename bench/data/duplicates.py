@@ -33,7 +33,8 @@ _SIDE = 16  # of the hash, in bits
 _SHRUNK = 4 * _SIDE  # pixels; imagehash takes the lowest quarter of the frequencies
 _FLAT = 2.0  # a shrunk image with a smaller standard deviation of its grey values shows nothing
 _FEW = 3  # pairs in a message
-_BLOCK = 2**24  # distances computed at once
+_ADVICE = "Take one of each pair out, or keep both in one split with groups.csv or --group-by."
+_BLOCK = 2**22  # pairs compared at once
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,6 @@ def duplicate_warnings(samples: Sequence[Sample], looks: Sequence[Look]) -> list
     return warnings
 
 
-_ADVICE = "Take one of each pair out, or keep both in one split with groups.csv or --group-by."
-
-
 def _same(ones: Mapping[str, Look], others: Mapping[str, Look]) -> dict[str, str]:
     """Map the names of `others` to those of `ones` with equal pixels."""
     by_pixels = {look.pixels: name for name, look in reversed(list(ones.items()))}
@@ -92,10 +90,9 @@ def _alike(ones: Mapping[str, Look], others: Mapping[str, Look], left_out: set[s
     found = {}
     rows = max(1, _BLOCK // max(1, len(names)))
     for begin in range(0, len(asked) if names else 0, rows):
-        distances = (_SIDE * _SIDE - wanted[begin : begin + rows] @ signs.T) / 2
-        nearest = distances.argmin(axis=1)
-        for row in np.flatnonzero(distances.min(axis=1) <= NEAR):
-            found[asked[begin + row]] = names[nearest[row]]
+        agreement = wanted[begin : begin + rows] @ signs.T  # 256 minus twice the number of different bits
+        for row in np.flatnonzero(agreement.max(axis=1) >= _SIDE * _SIDE - 2 * NEAR):
+            found[asked[begin + row]] = names[agreement[row].argmax()]
     return found
 
 

@@ -23,7 +23,7 @@ from bench.core.files import UnwritableCache, cache_folder, locked, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts
-from bench.data.source import Source, open_source
+from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
 _OPENED = {"skipped", "image_size", "fingerprint", "original_sizes", "truth_offsets", "instance_offsets"}
@@ -147,8 +147,9 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
     shape = (len(samples), *manifest["image_size"])
     counts = LabelCounts(np.array(manifest["label_pixels"]), np.array(manifest["label_images"]))
     doubts = label_doubts(source.spec.classes, counts, source.settled)
-    if doubts.errors:
-        raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(doubts.errors)}")
+    errors = doubts.errors or _lost_labels(manifest)
+    if errors:
+        raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(errors)}")
     left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(skipped)}",) if skipped else ()
     return Pack(
         path=path,
@@ -165,3 +166,13 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         truth_offsets=tuple(manifest["truth_offsets"]),
         instance_offsets=tuple(manifest["instance_offsets"]),
     )
+
+
+def _lost_labels(manifest: dict[str, Any]) -> list[str]:
+    """Name the splits whose labels all got lost when the images were shrunk."""
+    size = "x".join(map(str, manifest["image_size"]))
+    return [
+        f"the {SPLIT_WORDS[split]} split has no labelled pixel left at {size}. Give a larger --image-size."
+        for split in SPLITS
+        if split not in manifest["labelled_splits"]
+    ]

@@ -99,6 +99,7 @@ def _fill(
         "original_sizes": [list(row.original_size) for row in whole],
         "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
         "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
+        "labelled_splits": sorted({str(s.split) for s, row in zip(samples, whole, strict=True) if row.labelled}),
         "label_pixels": counts.pixels.tolist(),
         "label_images": counts.images.tolist(),
         "duplicates": duplicate_warnings(samples, [row.look for row in whole]),

@@ -108,7 +108,7 @@ def _grouped(
 ) -> tuple[tuple[Sample, ...], str]:
     """Return the samples with their groups, and what the user gave the groups by; "" for the data set's own groups."""
     if pattern:
-        return groups.by_pattern(samples, pattern), "group_by"
+        return groups.by_pattern(samples, pattern, spec.name), "group_by"
     if folder is not None and spec.name.startswith(FOLDER) and (folder / groups.TABLE).exists():
         return groups.by_table(samples, folder / groups.TABLE), groups.TABLE
     return samples, ""

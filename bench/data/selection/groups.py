@@ -17,23 +17,28 @@ _COLUMNS = ("name", "group")
 _ACCEPTED = f"Accepted: UTF-8 with the columns {','.join(_COLUMNS)}, separated by commas, and a row for each image."
 
 
-def by_pattern(samples: Sequence[Sample], pattern: str) -> tuple[Sample, ...]:
+def by_pattern(samples: Sequence[Sample], pattern: str, dataset: str) -> tuple[Sample, ...]:
     """Take each sample's group from its name: the first group of a regular expression, or the whole match.
+
+    Args:
+        dataset: the data set's name, for messages.
 
     Raises:
         BenchError: the pattern is no regular expression, or it doesn't find a group in each name.
     """
     try:
-        found = [re.search(pattern, sample.name) for sample in samples]
+        expression = re.compile(_composed(pattern))
     except re.error as error:
         raise BenchError(
             f"group_by is '{pattern}', which is no regular expression ({error}). Accepted: one such as 'car_(\\w+)_'."
         ) from error
+    found = [expression.search(_composed(sample.name)) for sample in samples]
     groups = [match.group(min(1, match.re.groups)) if match else "" for match in found]
     if without := [sample.name for sample, group in zip(samples, groups, strict=True) if not group]:
         raise BenchError(
-            f"group_by '{pattern}' finds no group in {len(without)} of {len(samples)} names: {_some(without)}. "
-            "Write a regular expression that fits every name; its first group, or else the whole match, is the group."
+            f"group_by '{pattern}' finds no group in {len(without)} of {len(samples)} names of '{dataset}': "
+            f"{_some(without)}. Write a regular expression that fits every name; its first group, "
+            "or else the whole match, is the group."
         )
     return tuple(replace(sample, group=group) for sample, group in zip(samples, groups, strict=True))
 
