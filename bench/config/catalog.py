@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.architectures.sizes import check_image_size
 from bench.config import checks, plugin_specs
+from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
@@ -166,16 +167,17 @@ def load_builder(spec: ArchitectureSpec) -> Callable[..., Any]:
     A plug-in without backbones need not take `backbone` and `weights`.
     """
     build = import_by_name(spec.build)
-    if spec.backbones:
-        return build
 
     @functools.wraps(build)
-    def without_backbone(*args: Any, backbone: None = None, weights: None = None, **params: Any) -> Any:
-        if backbone is not None or weights not in (None, "none"):
-            raise BenchError(f"{spec.name} takes no backbone and no weights for one.")
-        return build(*args, **params)
+    def builder(*args: Any, **given: Any) -> Any:
+        if not spec.backbones:
+            backbone, weights = given.pop("backbone", None), given.pop("weights", None)
+            if backbone is not None or weights not in (None, "none"):
+                raise BenchError(f"{spec.name} takes no backbone and no weights for one.")
+        with keras_defaults():
+            return build(*args, **given)
 
-    return without_backbone
+    return builder
 
 
 def resolve_config(config: TrialConfig) -> TrialConfig:

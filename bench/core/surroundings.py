@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Iterable
 
 _UTF8_MODE = "PYTHONUTF8"
+_PLOTS_TO_FILES = "agg"  # matplotlib's backend; that of a notebook is no module of this environment
 
 
 def settle() -> None:
     """Prepare the process of the command line, before it imports anything else."""
     leave_working_directory()
     use_utf8()
+    os.environ["MPLBACKEND"] = _PLOTS_TO_FILES
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name that the output's encoding can't show must not end a command
     if any("error".startswith(option.partition(":")[0]) for option in sys.warnoptions):
@@ -63,7 +65,7 @@ def environment(backend: str | None) -> dict[str, str]:
         **os.environ,
         **({"KERAS_BACKEND": backend} if backend else {}),
         "KERAS_NNX_ENABLED": "false",  # keras.json can turn it on, and it replaces JAX's variables
-        "MPLBACKEND": "agg",  # a notebook's own backend is no module of this environment
+        "MPLBACKEND": _PLOTS_TO_FILES,
         "PYTHONIOENCODING": "utf-8:replace",
         "PYTHONPATH": os.pathsep.join(_elsewhere(os.environ.get("PYTHONPATH", "").split(os.pathsep))),
         "PYTHONUNBUFFERED": "1",

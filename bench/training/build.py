@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from bench.config import catalog
+from bench.config.keras_settings import use_keras_defaults
 from bench.core.trial_config import TrialConfig
 from bench.data import batches
 from bench.data.pack import Pack
@@ -35,6 +36,7 @@ def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
 
 def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     """Build the model, after setting the seed and the precision for this process."""
+    use_keras_defaults()
     set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     create_runtime(config.backend).turn_off_tf32()

@@ -1,19 +1,16 @@
 """Count each image's objects, or else measure its share of foreground, to choose images by it."""
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, file_stamp, write_atomically
+from bench.core.files import cached, file_stamp
 from bench.core.specs import IGNORE_INDEX, DatasetSpec
 
 BACKGROUND = "background"
@@ -31,31 +28,13 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
     if table := getattr(dataset, "object_counts", None):
         return dict(table())
     stamps = [[s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]] for s in samples]
-    file = _cache_file(json.dumps([_VERSION, cache_key, spec.classes, stamps]))
-    with suppress(OSError, ValueError):
-        return _checked(json.loads(file.read_text(encoding="utf-8")) if file else None)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
-        found = list(pool.map(_counter(dataset, spec), samples))
-    counts = {sample.name: count for sample, count in zip(samples, found, strict=True) if count is not None}
-    if file:
-        with suppress(OSError), write_atomically(file) as part:
-            part.write_text(json.dumps(counts), encoding="utf-8")
-    return counts
 
+    def count() -> dict[str, int]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
+            found = list(pool.map(_counter(dataset, spec), samples))
+        return {sample.name: count for sample, count in zip(samples, found, strict=True) if count is not None}
 
-def _cache_file(content: str) -> Path | None:
-    """Return the file for what was counted before; None if the cache can't be written."""
-    try:
-        return cache_folder("counts") / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.json"
-    except BenchError:
-        return None
-
-
-def _checked(kept: object) -> dict[str, int]:
-    """Return counts that were read from a file; raise ValueError if they are something else."""
-    if not isinstance(kept, dict) or not all(isinstance(count, int) for count in kept.values()):
-        raise ValueError(kept)
-    return kept
+    return cached("counts", json.dumps([_VERSION, cache_key, spec.classes, stamps]), count)
 
 
 def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], int | None]:

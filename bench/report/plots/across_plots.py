@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench.report.findings.across import Across
-from bench.report.plots.figures import COLORS, GREY, SIZE, STYLE, Plot, plot_text, save
+from bench.report.plots.figures import COLORS, GREY, SIZE, Plot, our_style, plot_text, save
 
 KIND = "mean-ranks"
 _MOST = 30  # configurations in the plot, best first
@@ -15,7 +13,7 @@ _MOST = 30  # configurations in the plot, best first
 
 def across_plot(across: Across, folder: Path, name: str) -> Plot:
     """Draw the plot and write it to `folder` as NAME-mean-ranks.svg and .png."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
+    with our_style():
         return save(_draw(across), across.title, folder, f"{name}-{KIND}")
 
 

@@ -3,12 +3,15 @@
 import io
 import re
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import matplotlib as mpl
+import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -51,6 +54,15 @@ STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
     "ytick.labelsize": 9,
 }
+
+
+@contextmanager
+def our_style() -> Iterator[None]:
+    """Draw in the report's style, whatever a matplotlibrc or the user's program has set."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**sns.axes_style("ticks"), **STYLE})
+        yield
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -16,7 +14,7 @@ from bench.report.output_files import remove_others
 from bench.report.plots.across_plots import KIND
 from bench.report.plots.bars import draw_classes, draw_images, draw_ledger, has_ledger
 from bench.report.plots.curves import ACROSS, OWN, draw_curves
-from bench.report.plots.figures import STYLE, Looks, Plot, save
+from bench.report.plots.figures import Looks, Plot, our_style, save
 from bench.report.plots.series_plots import KINDS
 from bench.report.plots.trade_offs import COSTS, draw_trade_off
 from bench.report.table_model import Group
@@ -44,7 +42,7 @@ def group_plots(
         curves: the frame of `curves_frame`.
         images: the images' scores by label, see `draw_images`.
     """
-    with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
+    with our_style():
         return [
             save(draw(), title, folder, f"{name}-{kind}") for kind, title, draw in _wanted(group, looks, curves, images)
         ]

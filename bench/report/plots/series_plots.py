@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from bench.report.findings.series import Line, Point, Series, value_name
-from bench.report.plots.figures import GREY, SIZE, STYLE, Looks, Plot, legend, save
+from bench.report.plots.figures import GREY, SIZE, Looks, Plot, legend, our_style, save
 
 KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # field of a series: part of its files' names
 _MOST_TICKS = 8
@@ -21,7 +19,7 @@ _APART = 1.015  # factor in x from line to line, so that no bar hides another
 
 def series_plot(series: Series, looks: Looks, folder: Path, name: str) -> Plot:
     """Draw the plot and write it to `folder` as NAME-by-budget or NAME-by-labels, .svg and .png."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **STYLE}):
+    with our_style():
         return save(_draw(series, looks), series.title, folder, f"{name}-{KINDS[series.axis.field]}")
 
 
