@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -81,6 +82,11 @@ def file_stamp(path: Path) -> tuple[int, int]:
 def utf8(text: str) -> bytes:
     """Encode a text, also one with lone surrogates, by which Python stands for the bytes of a name that isn't UTF-8."""
     return text.encode("utf-8", "surrogatepass")
+
+
+def printable(name: str) -> str:
+    """Write each byte of a name that isn't UTF-8 as `\\xdf`, so that libraries which know only UTF-8 can hold it."""
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name)
 
 
 def text_hash(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.files import UnwritableCache, cache_folder, locked, text_hash
+from bench.core.files import UnwritableCache, cache_folder, locked, printable, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts
@@ -150,12 +150,12 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
     errors = doubts.errors or _lost_labels(manifest)
     if errors:
         raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(errors)}")
-    left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(skipped)}",) if skipped else ()
+    left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(map(printable, skipped))}",) if skipped else ()
     return Pack(
         path=path,
         fingerprint=manifest["fingerprint"],
-        names=tuple(sample.name for sample in samples),
-        groups=tuple(sample.group for sample in samples),
+        names=tuple(printable(sample.name) for sample in samples),
+        groups=tuple(printable(sample.group) for sample in samples),
         splits=tuple(str(sample.split) for sample in samples),
         images=np.memmap(path / pack_writer.IMAGES, np.uint8, "r", shape=(*shape, 3)),
         labels=np.memmap(path / pack_writer.LABELS, np.uint8, "r", shape=shape),

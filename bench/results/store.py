@@ -25,7 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bench.core.errors import BenchError
-from bench.core.files import is_part, write_atomically
+from bench.core.files import is_part, printable, write_atomically
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
 
 MARKER = "segbench.json"
@@ -165,6 +165,12 @@ class ResultsFolder:
 
 def check_writable(path: Path) -> None:
     """Raise BenchError unless `path` is empty, absent, or a results folder of this schema or older."""
+    whole = str(path.resolve())
+    if whole != printable(whole):
+        raise BenchError(
+            f"The results folder '{printable(whole)}' has a name that isn't UTF-8, which HDF5 and Parquet can't open. "
+            "Give another with --results."
+        )
     if path.exists() and not path.is_dir():
         raise BenchError(f"The results folder '{path}' is a file. Give a folder with --results.")
     if not path.exists() or all(map(is_part, path.iterdir())):  # another process may be making it now
