@@ -4,13 +4,11 @@ What the values mean is decided in mask_rules.py from these facts. They are cach
 since every mask must be decoded to find them.
 """
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
-from bench.core.files import cache_folder, write_atomically
+from bench.core.files import answer_path, file_stamp, recall, remember
 from bench.datasets.image_files import open_image
 
 Kind = Literal["values", "palette", "colours"]
@@ -50,24 +48,14 @@ def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
 
 
 def _surveyed(paths: Sequence[Path]) -> dict[Path, MaskFacts | None]:
-    stamps = json.dumps([_VERSION, [[os.fsencode(path).hex(), *_stamp(path)] for path in paths]])
-    kept = cache_folder("masks") / f"{hashlib.sha256(stamps.encode()).hexdigest()[:24]}.json"
-    with suppress(OSError, ValueError, TypeError, KeyError):  # none yet, or damaged: the masks are looked at again
-        found = map(_from_json, json.loads(kept.read_text(encoding="utf-8")))
-        return dict(zip(paths, found, strict=True))
+    stamps = json.dumps([_VERSION, [[os.fsencode(path).hex(), *file_stamp(path)] for path in paths]])
+    kept = answer_path("masks", stamps)
+    if (known := recall(kept)) is not None:
+        return dict(zip(paths, map(_from_json, known), strict=True))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
         facts = list(pool.map(_facts, paths))
-    with suppress(OSError), write_atomically(kept) as part:  # a read-only cache: they are looked at again next time
-        part.write_text(json.dumps([found and asdict(found) for found in facts]), encoding="utf-8")
+    remember(kept, [found and asdict(found) for found in facts])
     return dict(zip(paths, facts, strict=True))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = os.stat(path)
-    except OSError:  # a broken link, reported when it is read
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
 
 
 def _from_json(found: dict[str, Any] | None) -> MaskFacts | None:

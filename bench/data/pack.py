@@ -26,8 +26,6 @@ from bench.data.label_doubts import LabelCounts, label_doubts
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
-_OPENED = {"skipped", "image_size", "fingerprint", "original_sizes", "truth_offsets", "instance_offsets"}
-"""What a manifest must have besides what tells whether the pack is current."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,6 @@ def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) 
         return None
     expected = {"format": pack_writer.FORMAT, "adapter_hash": source.adapter_hash, "stamps": stamps, "sizes": sizes}
     if not isinstance(manifest, dict) or any(manifest.get(name) != value for name, value in expected.items()):
-        return None
-    if not manifest.keys() >= _OPENED:
         return None
     return manifest if skip_corrupt or not manifest["skipped"] else None
 
