@@ -10,6 +10,7 @@ import typer
 from bench.commands.run import DEFAULT_RESULTS, start
 from bench.commands.shared import MovedPlugin, ResultsOfRun, output, warn
 from bench.core.errors import BenchError
+from bench.core.untrusted.plain_files import check_inside
 
 if TYPE_CHECKING:
     from bench.core.specs import TrialRecord
@@ -57,6 +58,8 @@ def verify(
         warn(f"{len(seeds)} seeds give a wide interval, in which a real change may go unnoticed. Use {ENOUGH} or more.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
     folder = out or trial.folder.parents[1] / FOLDER
+    if not out:
+        check_inside(trial.folder.parents[1], folder, "give another folder with --out.")
     records = start([start_from(config, folder)], folder, force)
     if not records or records[0].status != "ok":
         reason = records[0].reason if records else "another runner is working on it"

@@ -19,8 +19,15 @@ from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
+from bench.core.untrusted.plain_files import require_file
 from bench.evaluation.image_metrics import ARRAYS
 from bench.evaluation.metric_protocol import CLASSES, Array, Arrays
+
+MOST_ROWS = 500_000  # images of a test split
+MOST_VALUES = 100_000_000
+MOST_BYTES = 2 * 2**30  # of the file, and of its columns before their compression
+LONGEST_TEXT = 4_096  # characters of an image's name
+_TEXTS = ["name", "group"]
 
 
 class ImageTable(NamedTuple):
@@ -77,19 +84,47 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
         counts_only: read only names, groups and counts, which takes a fraction of the time.
 
     Raises:
-        BenchError: the file is missing, or it isn't a per-image table in Parquet.
+        BenchError: the file is missing or no plain file, or it isn't a per-image table in Parquet of a sensible size.
     """
     try:
+        require_file(path, MOST_BYTES)
         # A report reads thousands: a quarter of pq.read_table's time, and a third of that without pre-buffering.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=_TEXTS) as file:
+            _check_size(file)
             classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in file.schema_arrow.names)
-            few = ["name", "group", *_column_names(ARRAYS["counts"], classes)]
+            few = [*_TEXTS, *_column_names(ARRAYS["counts"], classes)]
             table = file.read(few if counts_only else None, use_threads=False)
         arrays = _arrays_of(table, classes)
-        names, groups = (tuple(table.column(key).to_pylist()) for key in ("name", "group"))
+        names, groups = (_texts(table, key) for key in _TEXTS)
         return ImageTable(names, groups, arrays.pop("counts"), arrays.pop("thresholds", None), arrays)
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise BenchError(f"'{path}' is no readable per-image table ({error}). Run the trial again.") from error
+    except (OSError, KeyError, ValueError, MemoryError, OverflowError, pa.ArrowException) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().partition("\n")[0]
+        raise BenchError(f"'{path}' is no readable per-image table ({reason}). Run the trial again.") from error
+
+
+def _check_size(file: pq.ParquetFile) -> None:
+    """Raise ValueError if the table is too large to be read: a few hundred bytes can stand for millions of rows."""
+    found = file.metadata
+    if found.num_rows > MOST_ROWS:
+        raise ValueError(f"it has {found.num_rows:,} rows, and more than {MOST_ROWS:,} are never read")
+    if (values := found.num_rows * found.num_columns) > MOST_VALUES:
+        raise ValueError(f"it has {values:,} values, and more than {MOST_VALUES:,} are never read")
+    size = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size:,} bytes, and more than {MOST_BYTES:,} are never read")
+
+
+def _texts(table: pa.Table, name: str) -> tuple[str, ...]:
+    """Return a column of texts, in which equal ones are still one: only their number and length is bounded."""
+    found: list[str] = []
+    for chunk in table.column(name).chunks:
+        if not (pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type)) or chunk.null_count:
+            raise ValueError(f"the column '{name}' isn't of texts")
+        different = chunk.dictionary.to_pylist()
+        if any(len(text) > LONGEST_TEXT for text in different):
+            raise ValueError(f"the column '{name}' has texts of more than {LONGEST_TEXT:,} characters")
+        found += [different[place] for place in chunk.indices.to_pylist()]
+    return tuple(found)
 
 
 def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:
@@ -103,6 +138,10 @@ def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:
             for column in columns:
                 del left[column]
     return arrays | {name: table.column(name).to_numpy() for name in left}
+
+
+def _counts(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_integer(column.type)) and not column.null_count
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -132,7 +171,10 @@ def _to_columns(array: Array, values: NDArray[Any], classes: int) -> dict[str, p
 
 
 def _from_columns(table: pa.Table, array: Array, classes: int) -> NDArray[Any]:
-    columns = [table.column(name).to_numpy() for name in _column_names(array, classes)]
+    names = _column_names(array, classes)
+    if array.axes and (odd := [name for name in names if not _counts(table.column(name))]):
+        raise ValueError(f"the column '{odd[0]}' isn't of whole numbers")
+    columns = [table.column(name).to_numpy() for name in names]
     if not array.axes:
         return columns[0]
     shape = [len(keys) for keys in _keys(array, classes)]

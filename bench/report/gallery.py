@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.core.untrusted.plain_files import require_file
 from bench.report.table_model import Group, Row
 from bench.results.analysis.uncertainty import image_means
 from bench.results.clean_text import clean, shorten
@@ -25,6 +26,7 @@ WORST_TRIALS = 200  # trials whose worst images are shown, best configurations f
 WORST_IMAGES = 2  # worst images of a trial
 _MOST_BYTES = 4_000_000  # bytes of all worst images on the page
 MOST_ROWS = 8  # rows whose images are compared, best first
+_LARGEST_SAMPLE = 64 * 2**20  # bytes
 _PAIRS = 3  # pairs of the best row and one of the next rows
 _IMAGES = 5  # images in a list
 _PICTURED = 2  # samples of each row of a pair
@@ -118,6 +120,7 @@ def read_sample(
 ) -> Sample | None:
     """Read a sample and make it small enough; None, and a line in `problems`, if it can't be read."""
     try:
+        require_file(file, _LARGEST_SAMPLE)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=["PNG"]) as opened:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.core.errors import BenchError
+from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
@@ -147,6 +148,10 @@ def _first_usable(paths: Sequence[Path]) -> Path:
 
 
 def _writable(out: Path) -> Path:
+    """Return the folder; raise BenchError if another version, or a link within a results folder, is in the way."""
+    roots = [folder for folder in out.parents if os.path.isfile(folder / MARKER)]
+    for root in (*roots, out):
+        check_inside(root, out / PLOTS, "give another folder with --out.")
     for folder in (out, out.parent):
         if os.path.isfile(folder / MARKER):  # unlike Path.is_file, False where it may not look
             check_writable(folder)

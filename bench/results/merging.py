@@ -10,6 +10,7 @@ from filelock import Timeout
 
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
+from bench.core.untrusted.plain_files import odd_names
 from bench.results.clean_text import clean
 from bench.results.dataframe import drop_duplicates
 from bench.results.store import RECORD, ResultsFolder, StoredTrial, load
@@ -84,7 +85,7 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
     try:
         with results.claim(name).acquire(timeout=0):
             shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(trial.folder, part)
+            shutil.copytree(trial.folder, part, ignore=odd_names)
             old = results.trials / f"{name}.replaced"
             shutil.rmtree(old, ignore_errors=True)
             if target.exists():

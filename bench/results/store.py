@@ -27,6 +27,9 @@ from filelock import FileLock, Timeout
 from bench.core.errors import BenchError
 from bench.core.files import is_part, printable, write_atomically
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import check_inside, is_file, is_folder, list_odd, odd_kind, read_file
+from bench.results.record_reader import read_checked
 
 MARKER = "segbench.json"
 RECORD = "record.json"
@@ -42,6 +45,9 @@ LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
 REQUEST = "trial.json"
 PROGRESS = "progress.json"
+_FOLDERS = (SAMPLES, WORST, EVALUATIONS)  # in a trial's folder
+_MOST_BYTES = 64 * 2**20  # of a history or a progress file
+_ANOTHER = "give another folder with --results."
 
 
 @dataclass(frozen=True)
@@ -53,22 +59,25 @@ class StoredTrial:
 
     def history(self) -> list[dict[str, Any]]:
         """Read a row per evaluation, in order; a line cut short by a crash is left out."""
-        path = self.folder / HISTORY
-        return list(_json_lines(path.read_text(encoding="utf-8-sig", errors="replace"))) if path.is_file() else []
+        try:
+            data = read_file(self.folder / HISTORY, _MOST_BYTES)
+        except OSError:
+            return []
+        return list(_json_lines(data.decode("utf-8-sig", errors="replace")))
 
     def samples(self) -> list[Path]:
         """List the overlays in order."""
-        return sorted((self.folder / SAMPLES).glob("*.png"))
+        return _pictures(self.folder / SAMPLES)
 
     def worst(self) -> list[Path]:
         """List the overlays of the test images with the lowest mean IoU, the worst first."""
-        return sorted((self.folder / WORST).glob("*.png"))
+        return _pictures(self.folder / WORST)
 
     @property
     def weights(self) -> Path | None:
         """Return the file of the tested weights; None if they were not kept."""
         path = self.folder / WEIGHTS
-        return path if path.is_file() else None
+        return path if is_file(path) else None
 
 
 @dataclass
@@ -125,12 +134,22 @@ class ResultsFolder:
         return self.trials / f"{identity}.running"
 
     def claim(self, identity: str) -> FileLock:
-        """Make the lock of a trial; the operating system frees it when its holder dies."""
-        return FileLock(self.trials / f"{identity}.lock")
+        """Make the lock of a trial; the operating system frees it when its holder dies.
+
+        Raises:
+            BenchError: a file or folder of the trial is a link or a FIFO.
+        """
+        for suffix in ("", ".running", ".replaced"):
+            self._check_inside(f"{identity}{suffix}")
+        return FileLock(self._check_inside(f"{identity}.lock"))
 
     def finishing(self) -> FileLock:
         """Make the lock for choosing which weights are kept: no trial may finish meanwhile."""
-        return FileLock(self.trials / ".finishing.lock")
+        return FileLock(self._check_inside(".finishing.lock"))
+
+    def _check_inside(self, name: str) -> Path:
+        check_inside(self.path, self.trials / name, _ANOTHER)
+        return self.trials / name
 
     def find(self, identity: str) -> TrialRecord | None:
         """Read the record of a finished trial; None if it is missing or can't be read."""
@@ -179,6 +198,7 @@ def check_writable(path: Path) -> None:
         raise BenchError(
             f"'{path}' is not empty and isn't a results folder (it has no {MARKER}). Give --results an empty folder."
         )
+    check_inside(path, path / "trials", _ANOTHER)
     version = _marker_version(path)
     if version > SCHEMA_VERSION:
         raise BenchError(
@@ -189,24 +209,27 @@ def check_writable(path: Path) -> None:
 
 def _marker_version(path: Path) -> int:
     try:
-        return int(json.loads((path / MARKER).read_bytes())["schema_version"])
+        version = safe_json.loads(read_file(path / MARKER, _MOST_BYTES))["schema_version"]
+        if type(version) is not int:
+            raise ValueError(f"schema_version is {version!r:.40}")
+    except OSError as error:
+        raise BenchError(
+            f"'{path / MARKER}' can't be read ({error.strerror}). Give --results another folder."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"'{path / MARKER}' can't be read ({error}). Give --results another folder.") from error
+    return version
 
 
 def read_record(folder: Path) -> TrialRecord:
     """Read the record in a trial's folder; raise BenchError if it is missing, broken or of a newer schema."""
     try:
-        values = json.loads((folder / RECORD).read_bytes())
-        version = int(values.get("schema_version", 1))
-        if version > SCHEMA_VERSION:
-            raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
-        return TrialRecord.from_dict(values)
+        return read_checked(folder / RECORD)
     except BenchError as error:
         raise BenchError(f"{folder.name}: {error}") from error
     except OSError as error:
         raise BenchError(f"{folder.name}: no readable {RECORD} ({error.strerror}).") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise BenchError(f"{folder.name}: {RECORD} is broken ({error}).") from error
 
 
@@ -222,7 +245,7 @@ def load(paths: Iterable[Path | str]) -> Loaded:
             loaded.problems.append(problem)
             continue
         usable += 1
-        for folder in sorted(p for p in (path / "trials").glob("*") if p.is_dir()):
+        for folder in _trial_folders(path / "trials", loaded):
             _load_trial(folder, loaded)
     if not usable:
         raise BenchError(" ".join(loaded.problems) or "No results folder was given.")
@@ -242,7 +265,15 @@ def _unreadable(path: Path) -> str | None:
     return None
 
 
+def _trial_folders(trials: Path, loaded: Loaded) -> list[Path]:
+    """List the folders in `trials`, with a problem for each link, FIFO or device instead of one."""
+    found = [trials] if odd_kind(trials) else sorted(trials.glob("*"))
+    loaded.problems += [f"{path.name} is {odd_kind(path)}, left out." for path in found if odd_kind(path)]
+    return [path for path in found if is_folder(path)]
+
+
 def _load_trial(folder: Path, loaded: Loaded) -> None:
+    loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
     if folder.suffix == ".running":
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
@@ -258,9 +289,11 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
 
 def is_claimed(running: Path) -> bool:
     """Return whether a runner holds the lock of that running folder."""
-    lock = FileLock(running.with_suffix(".lock"))
+    lock = running.with_suffix(".lock")
+    if odd_kind(lock):  # a lock is truncated, and so would be what it leads to
+        return False
     try:
-        with lock.acquire(timeout=0):
+        with FileLock(lock).acquire(timeout=0):
             return False
     except Timeout:
         return True
@@ -271,16 +304,20 @@ def is_claimed(running: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; {} if there is none yet."""
     try:
-        value = json.loads(path.read_bytes())
+        value = safe_json.loads(read_file(path, _MOST_BYTES))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.png") if is_file(path)) if is_folder(folder) else []
+
+
 def _json_lines(text: str) -> Iterable[dict[str, Any]]:
     for line in text.splitlines():
         try:
-            row = json.loads(line)
+            row = safe_json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict):

@@ -7,6 +7,7 @@ were asked for (`all`, or a trial that another one starts from) have an empty fi
 
 import contextlib
 import math
+import os
 from pathlib import Path
 
 from bench.results.analysis.configurations import COMPARABLE
@@ -21,7 +22,7 @@ _DECIDES = f"val_{MEAN_IOU.name}"
 def keep(folder: Path) -> None:
     """Mark the weights in a trial's folder as never to be removed; do nothing if it can't be written to."""
     with contextlib.suppress(OSError):
-        (folder / KEEP).touch()
+        (folder / KEEP).touch(exist_ok=False)  # which follows no link
 
 
 def prune(results: ResultsFolder) -> None:
@@ -33,6 +34,6 @@ def prune(results: ResultsFolder) -> None:
     best_first = frame.sort_values([_DECIDES, "finished"], ascending=[MEAN_IOU.better == LOWER, True], kind="stable")
     beaten = best_first[best_first.duplicated(["arch", "backbone", *COMPARABLE])]
     for folder in map(Path, beaten["folder"]):
-        if not (folder / KEEP).exists():
+        if not os.path.lexists(folder / KEEP):
             with contextlib.suppress(OSError):  # already removed, or another user's
                 (folder / WEIGHTS).unlink()

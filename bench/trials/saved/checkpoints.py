@@ -9,6 +9,7 @@ import keras
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.core.trial_config import TrialConfig
+from bench.core.untrusted.plain_files import is_file
 from bench.profiling.memory import MIB
 from bench.results.store import WEIGHTS, StoredTrial, read_record
 from bench.training.build import build_engine, build_model
@@ -69,7 +70,7 @@ def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) 
 
 def _load(model: keras.Model, folder: Path) -> None:
     path = folder / WEIGHTS
-    if not path.is_file():
+    if not is_file(path):
         raise BenchError(f"The weights of '{folder.name}' are gone: there is no '{path}'.")
     try:
         model.load_weights(path)

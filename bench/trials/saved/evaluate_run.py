@@ -11,6 +11,7 @@ from bench import __version__
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
+from bench.core.untrusted.plain_files import check_inside
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
 from bench.evaluation.predictor import Predictor
@@ -97,6 +98,7 @@ def _write(trial: StoredTrial, found: dict[str, Any], table: Any) -> Path:
     data = found["dataset"]
     parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8])
     path = trial.folder / EVALUATIONS / f"{'_'.join(re.sub(r'[^A-Za-z0-9.-]+', '-', part) for part in parts)}.json"
+    check_inside(trial.folder, path.parent, "copy the run's folder.")
     try:
         path.parent.mkdir(exist_ok=True)
         write_table(path.with_suffix(".parquet"), *table)

@@ -1,0 +1,92 @@
+"""Read and write in a folder that others may have made: files and folders only, never links, FIFOs or devices.
+
+A link may lead to any file of this machine, and a FIFO makes its reader wait for ever.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.core.errors import BenchError
+
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+MIB = 2**20
+
+
+def odd_kind(path: Path | str) -> str:
+    """Return "a link", "a FIFO", "a socket" or "a device"; empty for a file, a folder and what can't be looked at."""
+    try:
+        return _KINDS.get(stat.S_IFMT(os.lstat(path).st_mode), "")
+    except (OSError, ValueError):
+        return ""
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file itself, not a link to one."""
+    return path.is_file() and not odd_kind(path)
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder itself, not a link to one."""
+    return path.is_dir() and not odd_kind(path)
+
+
+def require_file(path: Path | str, most: int | None = None) -> None:
+    """Raise OSError, with the reason as `strerror`, unless there is a file itself of at most `most` bytes."""
+    state = os.lstat(path)
+    kind = stat.S_IFMT(state.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'no file')}", str(path))
+    if most is not None and state.st_size > most:
+        size, limit = (f"{count / MIB:,.1f}" for count in (state.st_size, most))
+        raise OSError(errno.EFBIG, f"it has {size} MiB, and more than {limit} are never read", str(path))
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Read a file; raise OSError as `require_file` does."""
+    require_file(path, most)
+    return path.read_bytes()
+
+
+def odd_names(folder: str, names: Iterable[str]) -> set[str]:
+    """Return those of a folder's names that are no files and no folders; for the `ignore` of `shutil.copytree`."""
+    return {name for name in names if odd_kind(os.path.join(folder, name))}
+
+
+def list_odd(folder: Path, inner: Iterable[str] = ()) -> list[str]:
+    """Describe what in a folder is no file and no folder, such as "log.txt is a link".
+
+    Args:
+        inner: names of folders in it that are looked into as well.
+    """
+    found = []
+    for part in (folder, *(folder / name for name in inner)):
+        if not is_folder(part):
+            continue
+        with os.scandir(part) as entries:
+            odd = sorted(
+                e.path for e in entries if not (e.is_file(follow_symlinks=False) or e.is_dir(follow_symlinks=False))
+            )
+        found += [f"{os.path.relpath(path, folder)} is {odd_kind(path) or 'no file'}" for path in odd]
+    return found
+
+
+def check_inside(root: Path, path: Path, advice: str) -> None:
+    """Raise BenchError if `path`, or a folder on the way from `root` to it, is a link or anything but a folder or file.
+
+    `root` itself may be a link: the user has named it.
+    """
+    way = [part for part in (path, *path.parents) if part != root and part.is_relative_to(root)]
+    for part in reversed(way):
+        if kind := odd_kind(part):
+            raise BenchError(f"'{part}' is {kind}, through which nothing is written. Remove it, or {advice}")
