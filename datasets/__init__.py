@@ -3,7 +3,7 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
-from bench.core.specs import FOLDER, NO_DATASET, DatasetSpec, Param
+from bench.core.specs import NO_DATASET, DatasetSpec, Param
 from bench.datasets.kaggle import AIRBUS, CARVANA
 
 NO_DATA = DatasetSpec(
@@ -81,20 +81,3 @@ DATASETS = (
         needs_data_dir=False,
     ),
 )
-
-
-def folder_spec(name: str) -> DatasetSpec:
-    """Return the spec of a user's folder; `name` is the last part of its path. Its classes are found on reading."""
-    from bench.datasets import layouts
-
-    return DatasetSpec(
-        name=f"{FOLDER}{name}",
-        adapter="bench.datasets.folder:load",
-        classes=(),
-        summary="Images and masks of your own.",
-        params=(
-            Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like"),
-            Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes"),
-            *layouts.params(),
-        ),
-    )

@@ -76,15 +76,27 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: A
     own = {name: value for name, value in params.items() if value not in (None, "")}
     layouts.check_params(chosen, own)
     found = chosen.read(data_dir, **own)
-    items, said = complete_splits(found.items)
-    contents = replace(found, items=items, notes=(*found.notes, *said))
     given = read_classes(data_dir / FILE) if (data_dir / FILE).exists() else None
-    labels, facts, warnings = _labels(data_dir, contents, given)
+    said = f"read as the layout {chosen.name} ({chosen.files})"
+    return of_contents(replace(found, notes=(said, *found.notes)), given, exif, _place(data_dir, found.items))
+
+
+def of_contents(contents: Contents, given: ClassesFile | None, exif: str, place: str) -> Folder:
+    """Decide how the images and labels that a layout found are read, and complete their splits.
+
+    Args:
+        given: the content of classes.json, if there is one.
+        exif: as in `load`.
+        place: names the masks in messages.
+    """
+    items, said = complete_splits(contents.items)
+    contents = replace(contents, items=items, notes=(*contents.notes, *said))
+    labels, facts, warnings = _labels(contents, given, place)
     upright = turned(contents, facts, exif)
     samples = [_sample(item, labels, upright) for item in contents.items]
     return Folder(
         samples=tuple(samples),
-        notes=(f"read as the layout {chosen.name} ({chosen.files})", *contents.notes, *upright.notes),
+        notes=(*contents.notes, *upright.notes),
         warnings=(*contents.warnings, *warnings, *upright.warnings),
         classes=labels.classes,
         settled=frozenset({"ignored"} if given and given.ignore else ()),
@@ -95,14 +107,16 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: A
 
 
 def _labels(
-    folder: Path, contents: Contents, given: ClassesFile | None
+    contents: Contents, given: ClassesFile | None, place: str
 ) -> tuple[Drawn | Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
     """Return how labels are read, the facts of the masks if they were needed, and doubts about them."""
     if isinstance(contents.labels, Drawn):
         return _renamed(contents.labels, given), {}, ()
     if contents.labels.meaning and not given:
         return contents.labels.meaning, {}, ()
-    return _decided(folder, contents.items, given)
+    facts = survey([item.labels for item in contents.items if item.labels])
+    meaning, warnings = decide(Evidence([(path.name, found) for path, found in facts.items()], place), given)
+    return meaning, facts, warnings
 
 
 def _renamed(labels: Drawn, given: ClassesFile | None) -> Drawn:
@@ -117,15 +131,10 @@ def _renamed(labels: Drawn, given: ClassesFile | None) -> Drawn:
     return replace(labels, classes=given.names)
 
 
-def _decided(
-    folder: Path, items: Sequence[Item], given: ClassesFile | None
-) -> tuple[Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
-    files = [item.labels for item in items if item.labels]
-    facts = survey(files)
-    parents = {path.parent for path in files}
-    place = str(parents.pop() if len(parents) == 1 else folder)
-    meaning, warnings = decide(Evidence([(path.name, found) for path, found in facts.items()], place), given)
-    return meaning, facts, warnings
+def _place(folder: Path, items: Sequence[Item]) -> str:
+    """Return the folder of the masks, or the whole folder if they lie in several."""
+    parents = {item.labels.parent for item in items if item.labels}
+    return str(parents.pop() if len(parents) == 1 else folder)
 
 
 def _sample(item: Item, labels: Drawn | Meaning, upright: Turned) -> Sample:

@@ -139,8 +139,9 @@ def presets_table() -> Table:
 
 
 def datasets_table() -> Table:
-    """Make a table of name, classes, source of the data and summary."""
+    """Make a table of name, classes, source of the data and summary, the data sets that a prefix names included."""
     from bench.config import catalog
+    from bench.datasets.prefixes import PREFIXES
 
     rows = [
         (
@@ -151,13 +152,8 @@ def datasets_table() -> Table:
         )
         for spec in catalog.datasets()
     ]
-    own = (
-        "folder:PATH",
-        "from its files",
-        "--dataset folder:PATH",
-        "Your own images/ and masks/, matched by file name.",
-    )
-    return _table(("data set", "classes", "data", "summary"), [*rows, own])
+    named = [(prefix.form, "from its files", f"--dataset {prefix.form}", prefix.summary) for prefix in PREFIXES]
+    return _table(("data set", "classes", "data", "summary"), [*rows, *named])
 
 
 def _source(needs_data_dir: bool, can_be_fetched: bool) -> str:

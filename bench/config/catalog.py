@@ -18,7 +18,7 @@ from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.import_by_name import import_by_name, plugin_hash
 from bench.core.registry import Registry
-from bench.core.specs import FOLDER, ArchitectureSpec, BackboneSpec, DatasetSpec
+from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
 from bench.plugin import architecture_from, dataset_from
 
@@ -86,24 +86,19 @@ def dataset(config: TrialConfig) -> DatasetSpec:
 
 
 def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
-    """Find a data set's spec by its name or by `folder:PATH`, and the folder that it is read from.
-
-    A folder's data set is named `folder:` and the last part of its path; with that name, `data_dir` has the path.
-    """
-    from bench.datasets import NO_DATA, folder_spec
+    """Find a data set's spec by its name or by a prefix such as `folder:PATH`, and the folder that it is read from."""
+    from bench.datasets import NO_DATA
+    from bench.datasets.prefixes import FOLDER_PREFIX, prefix_of
 
     if name == NO_DATA.name:
         return NO_DATA, None
-    if not name.startswith(FOLDER):
-        if name not in datasets() and Path(name).expanduser().is_dir():
-            raise BenchError(f"Unknown data set '{name}'. To read the images of that folder, write {FOLDER}{name}.")
-        return datasets().get(name), data_dir
-    text = name.removeprefix(FOLDER)
-    if not text:
-        raise BenchError("'folder:' has no path. Give the folder's path: folder:path/of/data.")
-    if data_dir is None or Path(data_dir).name != text:
-        data_dir = Path(text).expanduser().resolve()
-    return folder_spec(Path(data_dir).name), data_dir
+    if prefix := prefix_of(name):
+        return prefix.find(name, data_dir)
+    if name not in datasets() and Path(name).expanduser().is_dir():
+        raise BenchError(
+            f"Unknown data set '{name}'. To read the images of that folder, write {FOLDER_PREFIX.text}{name}."
+        )
+    return datasets().get(name), data_dir
 
 
 def source_hash(config: TrialConfig) -> str | None:

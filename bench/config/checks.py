@@ -138,7 +138,14 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": (list, tuple)}
+_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "path": str,
+    "bool": bool,
+    "list": (list, tuple),
+}
 
 
 def _typed(owner: str, param: Param, value: Any) -> Any:
@@ -149,4 +156,13 @@ def _typed(owner: str, param: Param, value: Any) -> Any:
     if param.choices and value not in param.choices:
         accepted = ", ".join(map(str, param.choices))
         raise BenchError(f"The parameter '{param.name}' of {owner} is {value!r}. Accepted: {accepted}.")
+    if param.type == "path":
+        return _existing(owner, param, value)
     return float(value) if param.type == "float" else _plain(value)
+
+
+def _existing(owner: str, param: Param, value: str) -> str:
+    """Return the absolute path of a file; an empty text stays what it is."""
+    if value and not Path(value).expanduser().is_file():
+        raise BenchError(f"The parameter '{param.name}' of {owner} is '{value}', and there is no such file.")
+    return str(Path(value).expanduser().resolve()) if value else ""

@@ -34,7 +34,7 @@ class Param:
     """A parameter of a builder or of a data set's adapter, from its signature."""
 
     name: str
-    type: str  # "int", "float", "str", "bool", "list"
+    type: str  # "int", "float", "str", "bool", "list"; "path": a file that counts by its content, wherever it lies
     default: Any
     help: str = ""
     choices: tuple[Any, ...] = ()  # empty: any value of the type
@@ -141,13 +141,14 @@ class DatasetSpec:
     """Everything that the planning process needs to know of a data set; `adapter` is imported when it is read."""
 
     name: str
-    adapter: str  # "module:function", called as adapter(data_dir, **params) -> Dataset
+    adapter: str  # "module:function", called as adapter(data_dir, [source=source,] **params) -> Dataset
     classes: tuple[str, ...]  # names of the label values 0, 1, ...
     summary: str = ""
     homepage: str = ""
     licence: str = ""
     aliases: tuple[str, ...] = ()
     needs_data_dir: bool = True
+    source: str = ""  # the name by which another library knows the data; if there is one, the adapter takes it
     params: tuple[Param, ...] = ()  # the adapter's own parameters
     archives: tuple[tuple[str, int, str], ...] = ()  # URL, bytes, SHA-256; empty: can't be downloaded
     kaggle: KaggleSource | None = None  # the source of a competition's data

@@ -9,7 +9,6 @@ packs/NAME-HxW-FOLDER/manifest.json
 """
 
 import json
-import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.files import UnwritableCache, cache_folder, locked, printable, text_hash
+from bench.core.files import UnwritableCache, cache_folder, locked, printable, safe_name, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts
@@ -105,7 +104,7 @@ def prepare(
     chosen = json.dumps(dict(params), sort_keys=True) if params else ""
     place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
-    path = cache_folder("packs") / f"{_file_name(spec.name)}-{size}-{place}"
+    path = cache_folder("packs") / f"{safe_name(spec.name)}-{size}-{place}"
     try:
         with locked(path):
             manifest = _current(path, source, stamps, skip_corrupt)
@@ -116,12 +115,6 @@ def prepare(
         if manifest := _current(path, source, stamps, skip_corrupt):
             return _open(path, source, manifest)
         raise
-
-
-def _file_name(text: str) -> str:
-    """Return a data set's name for a file name: special characters such as `:` are replaced, and a long name is cut."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", text)
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{text_hash(text)[:8]}"
 
 
 def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def open_source(
         folder = fetch(spec)
     own, selection = read_params(spec, params or {})
     adapter = import_by_name(spec.adapter)
-    dataset = adapter(folder, **own)
+    dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
     if not spec.classes:
         spec = replace(spec, classes=tuple(dataset.classes))
     adapter_hash = _code_hash(spec, adapter)

@@ -26,6 +26,10 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
         if option.in_key and not option.by_content and values[name] != defaults[name]
     }
     identity["params"] = config.params  # resolved: without the builder's defaults
+    if paths := {param.name for param in catalog.dataset(config).params if param.type == "path"} & {
+        *config.dataset_params
+    }:
+        identity["dataset_params"] = {k: v for k, v in config.dataset_params.items() if k not in paths}
     if config.weights != "none":
         identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     if config.init_from:

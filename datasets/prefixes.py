@@ -1,0 +1,106 @@
+"""The data sets that a prefix names: a user's own folder, and those of two libraries of data sets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.core.errors import BenchError
+from bench.core.specs import FOLDER, DatasetSpec, Param
+
+_EXIF = Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes")
+_LAYOUT = Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like")
+_CONFIG = Param("config", "str", "", "the configuration, where the data set has several")
+_FEATURES = (
+    Param("image", "str", "", "the feature with the images; empty: found by type and name"),
+    Param("mask", "str", "", "the feature with the masks; empty: found by type and name"),
+    Param("classes", "path", "", "a classes.json that says what the masks' values are"),
+    _EXIF,
+)
+
+
+def _of_folders() -> tuple[Param, ...]:
+    from bench.datasets import layouts
+
+    return (_LAYOUT, _EXIF, *layouts.params())
+
+
+def _never(text: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prefix of data sets' names, with what all of its data sets have in common."""
+
+    text: str
+    rest: str  # what follows the prefix, for help and messages
+    adapter: str
+    summary: str
+    params: Callable[[], tuple[Param, ...]]
+    library: str = ""  # the one that opens its data sets by name; empty: it reads folders
+    is_path: Callable[[str], bool] = _never  # whether what follows is the path of a folder
+
+    @property
+    def form(self) -> str:
+        """The way in which its data sets are named, such as folder:PATH."""
+        return f"{self.text}{self.rest}"
+
+    def find(self, name: str, data_dir: Path | str | None) -> tuple[DatasetSpec, Path | str | None]:
+        """Return the spec that a name means, and the folder that it is read from.
+
+        The data set of a folder is named by the prefix and the last part of the path; with that name, `data_dir` has
+        the path.
+        """
+        given = name.removeprefix(self.text)
+        if not given:
+            raise BenchError(f"'{name}' names nothing. Write {self.form}.")
+        if self.is_path(given) and (data_dir is None or Path(data_dir).name != given):
+            data_dir = Path(given).expanduser().resolve()
+            given = data_dir.name
+        return self._spec(given), data_dir
+
+    def _spec(self, given: str) -> DatasetSpec:
+        return DatasetSpec(
+            name=f"{self.text}{given}",
+            adapter=self.adapter,
+            classes=(),  # found when it is opened
+            summary=self.summary,
+            needs_data_dir=not self.library,
+            source=given if self.library else "",
+            params=self.params(),
+        )
+
+
+FOLDER_PREFIX = Prefix(
+    text=FOLDER,
+    rest="PATH",
+    adapter="bench.datasets.folder:load",
+    summary="Images and masks of your own.",
+    params=_of_folders,
+    is_path=lambda text: True,
+)
+PREFIXES = (
+    FOLDER_PREFIX,
+    Prefix(
+        text="tfds:",
+        rest="NAME[/CONFIG]",
+        adapter="bench.datasets.library:load_tfds",
+        summary="A data set of tensorflow-datasets with images and masks.",
+        params=lambda: _FEATURES,
+        library="tensorflow-datasets",
+    ),
+    Prefix(
+        text="hf:",
+        rest="OWNER/NAME",
+        adapter="bench.datasets.library:load_hf",
+        summary="A data set of Hugging Face with images and masks, or the path of one on disk.",
+        params=lambda: (_CONFIG, *_FEATURES),
+        library="datasets",
+        is_path=lambda text: Path(text).expanduser().is_dir(),
+    ),
+)
+
+
+def prefix_of(name: str) -> Prefix | None:
+    """Return the prefix that a data set's name begins with, if there is one."""
+    return next((prefix for prefix in PREFIXES if name.startswith(prefix.text)), None)
