@@ -119,7 +119,7 @@ def load_dataset(
     """Open the images of a split at their native size.
 
     Args:
-        name: the name of a data set (see `list_datasets()`), an alias, or `folder:PATH`.
+        name: a name of `list_datasets()`, an alias, or `folder:PATH`, `tfds:NAME` or `hf:OWNER/NAME`.
         data_dir: the data set's folder; None downloads it where that is possible.
         split: train, val or test.
         limit: the number of images to open, from the first; None for all.

@@ -12,17 +12,19 @@ from typing import Any
 
 import bench
 from bench.core.errors import BenchError
-from bench.datasets.library_export import Opened, Row
-from bench.datasets.library_export import export as export_files
+from bench.datasets.library_export import Opened, Row, answer, copy, one_line
 from bench.datasets.library_features import Feature
 
 _ID2LABEL = "id2label.json"  # value -> name of the class, as people put it beside their masks
 _SAVED = ("dataset_dict.json", "state.json")  # the files by which a data set of `save_to_disk` is known
-_MOST = 500  # characters of the library's own messages
 
 
-def export(source: str, data_dir: str | None, config: str, image: str, mask: str, target: str) -> dict[str, Any]:
+def export(**request: Any) -> dict[str, str]:
     """Write the images and masks of a data set to the folder `target`; download the data set first if need be."""
+    return answer(_export, request)
+
+
+def _export(source: str, data_dir: str | None, config: str, image: str, mask: str, target: str) -> None:
     library = _library()
     folder = Path(data_dir) if data_dir else None
     local = folder if folder and (_is_saved(folder) or folder.name == source.rpartition("/")[2]) else None
@@ -32,8 +34,7 @@ def export(source: str, data_dir: str | None, config: str, image: str, mask: str
         raise BenchError(f"hf:{source} can't be opened: {_advice(error, local)}") from error
     splits = dict(found) if isinstance(found, library.DatasetDict) else {str(found.split or "all"): found}
     classes = _id2label(source, local)
-    export_files(_opened(library, f"hf:{source}", splits, classes, local), image, mask, Path(target))
-    return {}
+    copy(_opened(library, f"hf:{source}", splits, classes, local), image, mask, Path(target))
 
 
 def _library() -> Any:
@@ -60,8 +61,7 @@ def _load(library: Any, source: str, config: str, cache: Path | None) -> Any:
 
 def _advice(error: Exception, local: Path | None) -> str:
     """Write the library's message in one line, with what the user can do."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = (text if len(text) <= _MOST else f"{text[:_MOST]} ...").rstrip(".") + "."
+    text = one_line(error)
     if "onfig name is missing" in text or "BuilderConfig" in text:
         return f"{text} Say which with --dataset-param config=NAME."
     if local:

@@ -28,6 +28,7 @@ from bench.datasets.split_names import split_of
 FORMAT = 1  # changed whenever the exported files change
 _NAMES = ("file_name", "filename", "file", "image_name", "image_id", "name", "id")  # features that may name a sample
 _INDEX = "index.json"
+_MOST = 400  # characters of a library's own message
 
 Row = Mapping[str, Any]  # feature -> bytes of an image file, array, text, number or None
 
@@ -42,6 +43,21 @@ class Opened:
     splits: Sequence[str]
     bytes: int  # approximate size
     watched: Path | None = None  # the folder that has the data, if its files may change
+
+
+def answer(make: Callable[..., None], request: Mapping[str, Any]) -> dict[str, str]:
+    """Call the function of a child process; return its error's whole message, if there is one, for the parent."""
+    try:
+        make(**request)
+    except BenchError as error:
+        return {"error": str(error)}
+    return {}
+
+
+def one_line(error: Exception) -> str:
+    """Return a library's message as one sentence; some of them fill pages."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return (text if len(text) <= _MOST else f"{text[:_MOST]} ...").rstrip(".") + "."
 
 
 def index_file(folder: Path) -> Path:
@@ -67,7 +83,7 @@ def _stamps(folder: Path) -> list[list[Any]]:
     return [[path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
-def export(opened: Opened, image: str, mask: str, target: Path) -> None:
+def copy(opened: Opened, image: str, mask: str, target: Path) -> None:
     """Write the files and the index of a data set to `target`, whole or not at all."""
     image, mask = image_and_mask(opened.features, image, mask, opened.title)
     check_space(target.parent, opened.bytes, f"Copying {opened.title}")

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
-from bench.datasets.library_export import Opened, Row
-from bench.datasets.library_export import export as export_files
+from bench.datasets.library_export import Opened, Row, answer, copy, one_line
 from bench.datasets.library_features import Feature
 
-_MOST = 500  # characters of the library's own messages, some of which fill pages
 
-
-def export(source: str, data_dir: str | None, image: str, mask: str, target: str) -> dict[str, Any]:
+def export(**request: Any) -> dict[str, str]:
     """Write the images and masks of a data set to the folder `target`; prepare the data set first if need be."""
+    return answer(_export, request)
+
+
+def _export(source: str, data_dir: str | None, image: str, mask: str, target: str) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # records are read on the CPU
     try:
         import tensorflow_datasets as tfds
@@ -31,8 +32,7 @@ def export(source: str, data_dir: str | None, image: str, mask: str, target: str
         ) from error
     builder = _builder(tfds, source, data_dir)
     _prepare(builder, source)
-    export_files(_opened(tfds, builder), image, mask, Path(target))
-    return {}
+    copy(_opened(tfds, builder), image, mask, Path(target))
 
 
 def _builder(tfds: Any, source: str, data_dir: str | None) -> Any:
@@ -45,11 +45,15 @@ def _builder(tfds: Any, source: str, data_dir: str | None) -> Any:
         name = source.partition("/")[0].partition(":")[0]
         known = tfds.list_builders(with_community_datasets=False)
         if name in known:
-            raise BenchError(f"tfds:{source} can't be opened: {_one_line(error)}") from error
+            raise BenchError(f"tfds:{source} can't be opened: {one_line(error)}") from error
+        place = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser() / name
+        if place.is_dir():
+            there = sorted(path.name for path in place.iterdir() if not path.name.startswith("."))
+            raise BenchError(f"There is no tfds:{source}. '{place}' has: {', '.join(there) or 'nothing'}.") from error
         near = unknown_name_message("data set of tensorflow-datasets", name, known, []).replace(" Available: none.", "")
-        place = f"'{data_dir}'" if data_dir else "its default folder (another one: --data-dir)"
         raise BenchError(
-            f"{near} It was looked for in {place}, and among the {len(known)} that the library knows."
+            f"{near} It is none of the {len(known)} that the library knows, and isn't prepared in '{place.parent}' "
+            "(another folder: --data-dir)."
         ) from error
 
 
@@ -62,7 +66,7 @@ def _prepare(builder: Any, source: str) -> None:
         builder.download_and_prepare()
     except Exception as error:
         raise BenchError(
-            f"tfds:{source} isn't prepared in '{builder.data_dir}' and can't be downloaded: {_one_line(error)} "
+            f"tfds:{source} isn't prepared in '{builder.data_dir}' and can't be downloaded: {one_line(error)} "
             "--data-dir gives the folder of one that is prepared."
         ) from error
 
@@ -74,11 +78,6 @@ def _reach(builder: Any) -> None:
     urls = [url for url in getattr(builder, "url_infos", None) or {} if url.startswith("http")]
     for host in {urlsplit(url)[:2] for url in urls[:1]}:
         requests.head("://".join(host), timeout=10)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return (text if len(text) <= _MOST else f"{text[:_MOST]} ...").rstrip(".") + "."
 
 
 def _opened(tfds: Any, builder: Any) -> Opened:

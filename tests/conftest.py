@@ -1,7 +1,8 @@
 """The fixtures that all tests share: a separate cache folder, and the backends that a test may use."""
 
-import importlib.util
 import os
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,17 @@ from bench.trials.local_process import LocalExecutor
 START = LocalExecutor.start
 
 
+ROOT = Path(__file__).parents[1]
+
+
+def is_installed(name: str) -> bool:
+    """Look for a package anywhere but in the repository's root, whose folder `datasets` isn't Hugging Face's."""
+    elsewhere = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+    return PathFinder.find_spec(name, elsewhere) is not None
+
+
 def installed_backends() -> list[str]:
-    return [name for name in BACKENDS if importlib.util.find_spec(name)]
+    return [name for name in BACKENDS if is_installed(name)]
 
 
 # This process runs on the first installed backend unless told otherwise; quiet logs. Set before keras is imported.
@@ -40,7 +50,7 @@ def needed(item: pytest.Item) -> set[str]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test where a package that it needs is missing, before its fixtures are set up."""
     for name in sorted(needed(item)):
-        if importlib.util.find_spec(name) is None:
+        if not is_installed(name):
             pytest.skip(f"{name} is not installed")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-NOT_EVERYWHERE = {"tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub"}
+NOT_EVERYWHERE = {"tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

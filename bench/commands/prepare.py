@@ -30,7 +30,8 @@ _EXAMPLES = 10  # messages printed per kind
 
 def prepare(
     dataset: Annotated[
-        str, typer.Argument(help="A data set from `bench list datasets`, or folder:PATH.", show_default=False)
+        str,
+        typer.Argument(help="A data set, such as pets, folder:PATH, tfds:NAME or hf:OWNER/NAME.", show_default=False),
     ],
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder. Default: it is downloaded.", show_default=False)

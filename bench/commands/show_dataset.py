@@ -26,7 +26,8 @@ _MOST_SIZES = 5  # printed
 
 def show_dataset(
     name: Annotated[
-        str | None, typer.Argument(help="A data set, such as pets or folder:PATH.", show_default=False)
+        str | None,
+        typer.Argument(help="A data set, such as pets, folder:PATH, tfds:NAME or hf:OWNER/NAME.", show_default=False),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
     dataset_param: Annotated[
@@ -51,7 +52,7 @@ def show_dataset(
         catalog.add_plugin(plugin)
     if name is None:
         names = ", ".join(catalog.datasets().names())
-        raise BenchError(f"`bench show-dataset` needs a name: {names} or folder:PATH.")
+        raise BenchError(f"`bench show-dataset` needs a name: {names}, folder:PATH, tfds:NAME or hf:OWNER/NAME.")
     if images < 0:
         raise BenchError(f"--images is {images}. Accepted: a number of images, or 0 for all.")
     if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":

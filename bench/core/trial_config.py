@@ -63,7 +63,7 @@ class TrialConfig:
     )
     dataset: str = option(
         panel=DATA,
-        help="Data sets, such as shapes,pets, or folder:PATH.",
+        help="Data sets, such as shapes,pets, or folder:PATH, tfds:NAME, hf:OWNER/NAME.",
         default_text="-",
         step_time=True,
         meaning="the data set",
