@@ -320,7 +320,7 @@ def test_the_api_reads_it(here):
     train = api.load_dataset(f"folder:{here}", split="train")
     image, labels = train[0]
     assert image.shape == (*labels.shape, 3)
-    with pytest.raises(BenchError, match="'folder:' has no path"):
+    with pytest.raises(BenchError, match=r"'folder:' names nothing\. Write folder:PATH"):
         api.load_dataset("folder:")
     with pytest.raises(BenchError, match="nowhere' does not exist"):
         api.load_dataset(f"folder:{here}/nowhere")
