@@ -90,7 +90,8 @@ def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, p
     from bench.datasets.classes_proposal import write_proposal
 
     if not spec.name.startswith(FOLDER) or folder is None:
-        raise BenchError(f"--write-classes is for a folder of your own, folder:PATH; {spec.name} names its classes.")
+        by_hand = " Write the file by hand, and give it by --dataset-param classes=PATH." if spec.source else ""
+        raise BenchError(f"--write-classes is for a folder of your own, folder:PATH, not for {spec.name}.{by_hand}")
     file, text = write_proposal(Path(folder), params.get("layout", ""))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Written to {file}. Give the classes their names, then run --check.", markup=False, soft_wrap=True)
