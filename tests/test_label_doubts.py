@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from fakes import write_fake_folder
+from fakes import write_fake_folder, write_fake_pets
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -14,6 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.data import pack
 from bench.data.label_doubts import ABSENT, IGNORED, ONE_CLASS, LabelCounts, label_doubts
+from bench.datasets.pets import Pets
 
 CLASSES = ("ground", "car", "tree")
 
@@ -178,6 +179,23 @@ def test_other_file_formats_of_a_picture_are_the_same_pixels(folder):
     (folder / "images" / "s10.jpg").unlink()
     (folder / "masks" / "s10.png").write_bytes((folder / "masks" / "s3.png").read_bytes())
     assert "s10 = s3" in check(folder, "--check")[1]
+
+
+def test_the_doubts_of_a_data_set_itself_are_shown_and_those_that_it_settled_are_not(tmp_path, monkeypatch):
+    pets = write_fake_pets(tmp_path / "pets")
+    for mask in (pets / "annotations" / "trimaps").iterdir():
+        Image.fromarray(np.minimum(np.asarray(Image.open(mask)), 2)).save(mask)  # no border
+    monkeypatch.setattr(Pets, "warnings", ("two trimaps look strange. Look at them.",), raising=False)
+    shown = CliRunner().invoke(app, ["show-dataset", "pets", "--data-dir", str(pets)])
+    assert "warning: two trimaps look strange. Look at them." in shown.output
+    checking = ["prepare", "pets", "--data-dir", str(pets), "--check"]
+    output = CliRunner().invoke(app, checking).output
+    assert "no image has the class 'border'" in output
+    assert "the 2 warnings above" in output
+    monkeypatch.setattr(Pets, "settled", {ABSENT}, raising=False)
+    output = CliRunner().invoke(app, checking).output
+    assert "no image has the class 'border'" not in output
+    assert "the warning above" in output
 
 
 @pytest.mark.needs("jax")
