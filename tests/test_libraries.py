@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes import write_fake_folder
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.config import catalog, checks
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
@@ -301,3 +304,13 @@ def test_arrays_keep_their_values(array, suffix, tmp_path):
 
 def test_the_list_of_data_sets_shows_the_prefixes():
     assert [prefix.form for prefix in PREFIXES] == ["folder:PATH", "tfds:NAME[/CONFIG]", "hf:OWNER/NAME"]
+
+
+def test_write_classes_proposes_for_a_folder_and_says_what_to_do_for_a_library(tmp_path):
+    write_fake_folder(tmp_path / "mine", count=6)
+    (tmp_path / "mine" / "classes.json").unlink(missing_ok=True)
+    done = CliRunner().invoke(app, ["prepare", f"folder:{tmp_path / 'mine'}", "--write-classes"])
+    assert (done.exit_code, (tmp_path / "mine" / "classes.json").exists()) == (0, True)
+    done = CliRunner().invoke(app, ["prepare", "tfds:any", "--write-classes"])
+    assert done.exit_code == 2
+    assert "folder:PATH, not for tfds:any. Write the file by hand, and give it by --dataset-param" in done.stderr

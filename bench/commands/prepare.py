@@ -86,7 +86,7 @@ def prepare(
 
 def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
     """Write the proposal of a classes.json and print it."""
-    from bench.datasets import FOLDER
+    from bench.core.specs import FOLDER
     from bench.datasets.classes_proposal import write_proposal
 
     if not spec.name.startswith(FOLDER) or folder is None:
