@@ -161,3 +161,46 @@ def cvat_images(folder: Path) -> Written:
         labels[f"images/{subset}/{number}"], splits[f"images/{subset}/{number}"] = mask, split
     save_text(folder / "annotations.xml", cvat_xml(*images))
     return Written(CLASSES, labels, splits)
+
+
+def brush(mask: np.ndarray) -> list[int]:
+    """Pack a mask as Label Studio does: RGBA words, runs of up to 16 bits of length, and a short literal block."""
+    words = np.repeat(mask.astype(np.uint8).ravel() * 255, 4).tolist()
+    widths = (3, 4, 8, 16)
+    bits = [f"{len(words):032b}", f"{7:05b}", *(f"{width - 1:04b}" for width in widths)]
+    bits.append("0" + "00" + f"{3 - 1:03b}" + "".join(f"{word:08b}" for word in words[:3]))
+    place = 3
+    while place < len(words):
+        run = next((n for n in range(1, len(words) - place) if words[place + n] != words[place]), len(words) - place)
+        run = min(run, 2**16)
+        which = next(which for which, width in enumerate(widths) if run <= 2**width)
+        bits.append(f"1{which:02b}{run - 1:0{widths[which]}b}{words[place]:08b}")
+        place += run
+    text = "".join(bits)
+    return [int(text[place : place + 8].ljust(8, "0"), 2) for place in range(0, len(text), 8)]
+
+
+def task(number: int, image: str, size: tuple[int, int], *values: tuple[str, dict]) -> dict:
+    """Return a task of Label Studio with one annotation; each value has a type and its content."""
+    result = [
+        {"id": f"r{place}", "type": kind, "value": value, "original_width": size[1], "original_height": size[0],
+         "image_rotation": 0, "from_name": "tag", "to_name": "image"}
+        for place, (kind, value) in enumerate(values)
+    ]  # fmt: skip
+    annotation = {"id": number, "result": result, "was_cancelled": False, "ground_truth": False}
+    return {"id": number, "annotations": [annotation], "data": {"image": image}, "predictions": []}
+
+
+@fixture("label-studio")
+def label_studio(folder: Path) -> Written:
+    labels, tasks = {}, []
+    for number, (image, mask) in enumerate(scenes()):
+        save(image, folder / "images" / f"{number}.jpg")
+        values = [
+            ("brushlabels", {"format": "rle", "rle": brush(mask == label), "brushlabels": [name]})
+            for label, name in enumerate(NAMES, 1)
+        ]
+        tasks.append(task(number, f"/data/upload/3/0a1b2c3d-{number}.jpg", mask.shape, *values))
+        labels[f"images/{number}"] = np.array([0, 2, 1], np.uint8)[mask]  # sorted: border, ellipse
+    save_json(folder / "project-3-at-2026-01-01.json", tasks)
+    return Written(("background", "border", "ellipse"), labels)
