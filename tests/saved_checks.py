@@ -29,7 +29,7 @@ def command(arguments: list[str]) -> dict:
 def start(folder: Path) -> dict:
     """Count the variables that a new model takes from the trial: with its own classes, with others, and with more."""
     trial = StoredTrial(read_record(folder), folder)
-    config = trained_config(trial)
+    config = trained_config(trial, plugin=Path(trial.record.config["plugin"]))
     classes = trial.record.dataset["classes"]
     source = restore(config, trial, len(classes)).model
     found = {}

@@ -123,6 +123,8 @@ def found(place, trials, record_before, quick_backend):
         "no match": ["predict", binary, "none*.jpg", "--out", str(place / "x"), *results],
         "three and a threshold": ["predict", binary, pictures, "--out", "x", "--threshold", "1.5", *results],
     }  # fmt: skip
+    commands = {name: [*words, "--plugin", str(place / "norm_net.py")] for name, words in commands.items()}
+    commands |= {f"{name} unnamed": commands[name][:-2] for name in ("test", "again")}
     request = place / "request.json"
     request.write_text(json.dumps({"commands": commands, "starts": [str(trials["pets-binary"].folder)]}))
     done = subprocess.run(
@@ -134,6 +136,12 @@ def found(place, trials, record_before, quick_backend):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", ["test unnamed", "again unnamed"])
+def test_a_plugin_that_only_the_record_names_is_not_run(found, name):
+    assert found[name]["code"] == 2
+    assert "code runs only if you name it: --plugin" in " ".join(found[name]["err"].split())
 
 
 def evaluation(trial, split, size):
@@ -223,7 +231,7 @@ def test_pictures_of_any_size_get_masks_of_their_own_size(found, place):
 
 
 def test_code_that_has_changed_since_is_said(found):
-    line = "has changed since the run was trained"
+    line = "isn't the code that the run was trained with"
     assert [line in found[name]["err"] for name in ("carvana", "airbus")] == [False, True]
 
 

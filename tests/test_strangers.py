@@ -243,3 +243,24 @@ def test_json_is_bounded_in_depth_number_and_size_of_integers():
 )
 def test_values_are_compared_with_annotations(value, hint, fit):
     assert fits(value, hint) is fit
+
+
+# Code
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "verify"])
+def test_a_record_runs_no_code(tmp_path, command, monkeypatch):
+    results = tmp_path / "results"
+    code = results / "innocent.py"
+    for seed in range(2):
+        record, table = fake_record(fake_config(seed=seed, plugin="results/innocent.py"), weights={"file": "w"})
+        folder = write_trial(results, record, table)
+        (folder / "weights.weights.h5").write_bytes(b"")
+    code.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    words = {"predict": [results, "--out", tmp_path / "out"]}.get(command, [])
+    answer = run(command, folder.name, *words, "--results", results)
+    assert answer.exit_code == 2 and "--plugin results/innocent.py" in answer.output, answer.output
+    assert not (tmp_path / "ran").exists()
+    run(command, folder.name, *words, "--results", results, "--plugin", code)  # which shows that the test can fail
+    assert (tmp_path / "ran").exists()

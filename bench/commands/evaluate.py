@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import MovedPlugin, OtherBackend, ResultsOfRun, SavedRun, number, output, trained, warn
+from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, number, output, trained, warn
 from bench.core.nested import flat
 
 
@@ -30,7 +30,7 @@ def evaluate(
         ),
     ] = None,
     results: ResultsOfRun = DEFAULT_RESULTS,
-    plugin: MovedPlugin = None,
+    plugin: RunsPlugin = None,
     backend: OtherBackend = None,
 ) -> None:
     """Score the saved weights of a finished run again, on its own or another data set. The record does not change.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import MovedPlugin, OtherBackend, ResultsOfRun, SavedRun, counting, output, trained, warn
+from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, counting, output, trained, warn
 
 
 def predict(
@@ -43,7 +43,7 @@ def predict(
         int | None,
         typer.Option(help="Drop objects with fewer pixels. Default: as tuned on validation, or 0.", show_default=False),
     ] = None,
-    plugin: MovedPlugin = None,
+    plugin: RunsPlugin = None,
     backend: OtherBackend = None,
 ) -> None:
     """Predict masks of your images, at their own size, with the model of a finished run.

@@ -34,7 +34,10 @@ SavedRun = Annotated[
     ),
 ]
 ResultsOfRun = Annotated[Path, typer.Option(help="The results folder with the run.")]
-MovedPlugin = Annotated[Path | None, typer.Option(help="The plug-in's file, if it has moved.", show_default=False)]
+RunsPlugin = Annotated[
+    Path | None,
+    typer.Option(help="The plug-in's file, if the run has one: code runs only if you name it.", show_default=False),
+]
 OtherBackend = Annotated[str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)]
 PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS, start
-from bench.commands.shared import MovedPlugin, ResultsOfRun, output, warn
+from bench.commands.shared import ResultsOfRun, RunsPlugin, output, warn
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 
@@ -38,7 +38,7 @@ def verify(
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
     ] = None,
-    plugin: MovedPlugin = None,
+    plugin: RunsPlugin = None,
     force: Annotated[bool, typer.Option("--force", help="Run it again even if this seed was verified before.")] = False,
 ) -> None:
     """Run a configuration again and say whether the result is inside the prediction interval of its other seeds.
@@ -49,7 +49,7 @@ def verify(
     """
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
-    from bench.trials.saved.stored_trials import start_from
+    from bench.trials.saved.stored_trials import changed_code, start_from
 
     trial = find_run(run, results)
     known = _known(trial)
@@ -57,6 +57,8 @@ def verify(
     if len(seeds) < ENOUGH:
         warn(f"{len(seeds)} seeds give a wide interval, in which a real change may go unnoticed. Use {ENOUGH} or more.")
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
+    if "source" in trial.record.weights and (note := changed_code(trial, config)):
+        warn(note)
     folder = out or trial.folder.parents[1] / FOLDER
     if not out:
         check_inside(trial.folder.parents[1], folder, "give another folder with --out.")
@@ -80,11 +82,12 @@ def again(
     """Return the trial's configuration with the given seed, or with the first that is not among `seeds`."""
     from bench.config import catalog
     from bench.core.trial_config import TrialConfig
+    from bench.trials.saved.stored_trials import named_plugin
 
     config = TrialConfig.from_dict(trial.record.config)
     chosen = seed if seed is not None else next(n for n in range(len(seeds) + 1) if n not in seeds)
     data = str(data_dir) if data_dir else config.data_dir
-    code = str(plugin.resolve()) if plugin else config.plugin
+    code = named_plugin(config, plugin)
     return catalog.resolve_config(
         replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
     )

@@ -1,6 +1,7 @@
 """Find a stored trial and the configuration that uses its weights on this machine; imports no keras."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,18 +40,33 @@ def why_no_weights(record: TrialRecord) -> str:
     return f"a trial of its pair with a better validation score replaced them, or they were removed. {again}"
 
 
+def named_plugin(config: TrialConfig, plugin: Path | None) -> str | None:
+    """Return the plug-in that the user names; a record is data, and the file that it names isn't run for that.
+
+    Raises:
+        BenchError: the record names a plug-in, and the user none.
+    """
+    if plugin is None and config.plugin:
+        raise BenchError(
+            f"The run uses the plug-in '{config.plugin}', and code runs only if you name it: "
+            f"--plugin {shlex.quote(config.plugin)}. Read the file first if the results are another's."
+        )
+    return str(plugin.expanduser().resolve()) if plugin else None
+
+
 def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: str | None = None) -> TrialConfig:
     """Return the configuration that rebuilds a trial's model here; raise BenchError if its backend or code is missing.
 
     Args:
-        plugin: the plug-in's file, if it has moved.
+        plugin: the plug-in's file, which must be named if the trial has one.
         backend: used instead of the trial's own; weights can be loaded on every backend.
     """
     config = TrialConfig.from_dict(trial.record.config)
     # The weights will be loaded from a file, so `weights`, `init_from` and `jit` no longer matter.
-    config = replace(config, weights="none", init_from=None, plugin=str(plugin.resolve()) if plugin else config.plugin)
+    config = replace(config, weights="none", init_from=None, plugin=named_plugin(config, plugin))
     config = replace(config, backend=backend or config.backend, jit="auto")
     checks.backend(config, catalog.architecture(config))
+    checks.ranges(config)
     return config
 
 
@@ -59,7 +75,7 @@ def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
     if trial.record.weights.get("source") == catalog.source_hash(config):
         return None
     name = config.plugin or f"The code of {config.arch} and {config.dataset}"
-    return f"{name} has changed since the run was trained, so its weights may not suit the code any more."
+    return f"{name} isn't the code that the run was trained with (its hash differs), so the result may differ too."
 
 
 def on_data(
