@@ -10,7 +10,7 @@ from bench.cli import app
 from bench.core.errors import BenchError
 from bench.results.dataframe import load_results
 from bench.results.merging import merge
-from bench.results.store import IMAGES, ResultsFolder
+from bench.results.store import IMAGES, ResultsFolder, read_record
 
 
 @pytest.fixture
@@ -76,3 +76,59 @@ def test_the_command_says_what_it_did(machines):
     result = CliRunner().invoke(app, call)
     assert result.exit_code == 0, result.output
     assert "3 trials copied, 0 were already there, 1 duplicates, 0 conflicts." in result.stdout
+
+
+@pytest.mark.parametrize("status", ["ok", "diverged"])
+def test_what_ended_here_stays_although_theirs_is_later_or_better(machines, status):
+    theirs, table = fake_record(fake_config("unet", seed=5), finished="2099-01-01T00:00:00+00:00")
+    write_trial(machines / "one", theirs, table)
+    mine = replace(theirs, status=status, finished="2026-01-01T00:00:00+00:00", metrics={"mean_iou": 0.1})
+    folder = write_trial(machines / "all", mine, table)
+    before = (folder / "record.json").read_bytes()
+    merged = merge([machines / "one"], machines / "all")
+    assert (folder / "record.json").read_bytes() == before
+    (conflict,) = merged.conflicts
+    assert f"{folder} kept" in conflict and "left out" in conflict and str(machines / "one") in conflict
+
+
+@pytest.mark.parametrize("ending", [".running.replaced", ".lock", ".running.running.replaced", ".replaced.replaced"])
+def test_no_name_in_theirs_touches_a_trial_that_runs_here(machines, ending):
+    results = ResultsFolder(machines / "all")
+    results.create()
+    (theirs,) = (machines / "one" / "trials").glob("unet*[!k]")
+    name = theirs.name
+    theirs.rename(theirs.with_name(f"{name}{ending}"))
+    results.running_folder(name).mkdir()
+    (results.running_folder(name) / "trial.json").write_text("{}")
+    with results.claim(name).acquire(timeout=0):
+        merged = merge([machines / "one"], machines / "all")
+        assert [path.name for path in results.running_folder(name).iterdir()] == ["trial.json"]
+    assert any("it is running in" in problem for problem in merged.problems) and len(merged.copied) == 1
+
+
+def test_a_record_here_that_cannot_be_read_is_not_replaced(machines):
+    folder = write_trial(machines / "all", *fake_record(fake_config("unet")), samples=1)
+    (folder / "record.json").write_text('{"schema_version": 99}')
+    merged = merge([machines / "one"], machines / "all")
+    assert (folder / "record.json").read_text() == '{"schema_version": 99}'
+    assert any("left out, because mine can't be read" in problem for problem in merged.problems)
+
+
+def test_a_trial_that_ended_while_all_was_read_stays(machines, monkeypatch):
+    failed = failed_record(fake_config("unet", seed=5))
+    good, table = fake_record(fake_config("unet", seed=5), key=failed.key)
+    write_trial(machines / "one", good, table)
+    folder = write_trial(machines / "all", failed)
+    claim = ResultsFolder.claim
+
+    def late(self, identity):
+        if identity == folder.name and not late.done:
+            late.done = True
+            write_trial(machines / "all", replace(good, metrics={"mean_iou": 0.25}), table)
+        return claim(self, identity)
+
+    late.done = False
+    monkeypatch.setattr(ResultsFolder, "claim", late)
+    merged = merge([machines / "one"], machines / "all")
+    assert read_record(folder).metrics == {"mean_iou": 0.25}
+    assert any("it ended just now" in line for line in merged.conflicts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from running import run
+from running import FakeExecutor, run
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -20,14 +20,12 @@ from bench.profiling import timing
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
 from bench.profiling.timing import Effort, inference_sweep, steady
-from bench.results.store import load, read_json
+from bench.results.store import IF_KILLED, load, read_json
 from bench.trials import estimate
 from bench.trials import process as trial_process
 from bench.trials.identity import trial_key
-from bench.trials.local_process import IF_KILLED
 from bench.trials.plan import PlannedTrial
 from bench.trials.speed_session import SpeedSession
-from tests.test_runner import FakeExecutor
 
 TINY = {"image_size": (32, 32), "batch_size": 2, "params": {"filters": [4, 8]}, "measure": "speed"}
 

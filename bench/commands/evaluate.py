@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, number, output, trained, warn
-from bench.core.nested import flat
+from bench.core.specs import flat
 
 
 def evaluate(

@@ -108,6 +108,12 @@ class PlainLines(Observer):
     def elsewhere(self, trial: PlannedTrial) -> None:
         self._say(f"{name_of(trial.config)}: skipped, because another runner is working on it")
 
+    def waiting(self, trial: PlannedTrial, seconds: float) -> None:
+        what = (
+            f"waiting up to {seconds:g} s for it" if seconds else "recorded now; the next trial to end removes weights"
+        )
+        self._say(f"{name_of(trial.config)}: ended, but another run is still finishing a trial: {what}")
+
 
 class LiveView(PlainLines):
     """An observer that draws a bar of all trials and one of each running trial; each trial that ends leaves a line."""

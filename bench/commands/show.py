@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output
-from bench.core.nested import flat
+from bench.core.specs import flat
 
 if TYPE_CHECKING:
     from bench.results.store import StoredTrial

@@ -15,21 +15,30 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from bench.core.durable import sync_file, sync_folder
 from bench.core.errors import BenchError
 
 MARK = ".part."
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a hidden temporary path beside `path`, with the same suffix; rename it to `path` unless an error is raised.
 
     A reader never sees half a file, and a process that dies leaves the old file.
+
+    Args:
+        sync: bring the file to the disk before the rename and the rename after it, so that a power cut leaves a whole
+            file, too. It costs milliseconds; without it for what is made again or soon replaced.
     """
     part = path.with_name(f".{secrets.token_hex(4)}{MARK}{path.name}")  # unique to each thread of each machine
     try:
         yield part
+        if sync:
+            sync_file(part)
         part.replace(path)
+        if sync:
+            sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -168,7 +177,7 @@ def remember(path: Path, answer: Any) -> None:
     """Keep an answer, which JSON must be able to hold. If the cache can't be written, it is made again next time."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as part:
+        with write_atomically(path, sync=False) as part:
             part.write_bytes(json.dumps({"answer": answer}).encode())
 
 

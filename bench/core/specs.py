@@ -257,3 +257,14 @@ class TrialRecord:
             raise BenchError(f"The record has no {', '.join(sorted(missing))}.")
         values = {k: v for k, v in values.items() if k in known}
         return cls(**{**values, "log_tail": tuple(values.get("log_tail", ()))})
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Join the names of nested mappings, as records hold them, by dots.
+
+    `{"iou": {"pet": 0.8}}` becomes `{"iou.pet": 0.8}`.
+    """
+    joined: dict[str, Any] = {}
+    for name, value in values.items():
+        joined |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return joined

@@ -133,7 +133,7 @@ def _write_strips(
     predictor: "Predictor", pack: Pack, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]
 ) -> None:
     """Write `0_0.412_image.png`, ...: named by number, prefix and the image's name."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     number = 0
     for images, labels, valid in batches.evaluation(pack, chosen, predictor.batch_size):
         predicted, _ = predictor.classes(images)

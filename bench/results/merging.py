@@ -8,12 +8,14 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from bench.core.durable import replace_folder, sync_tree
 from bench.core.errors import BenchError
-from bench.core.specs import TrialRecord
+from bench.core.specs import FINAL_STATUSES, TrialRecord
 from bench.core.untrusted.plain_files import odd_names
 from bench.results.clean_text import clean
-from bench.results.dataframe import drop_duplicates
-from bench.results.store import RECORD, ResultsFolder, StoredTrial, load
+from bench.results.store import LOCK, REPLACED, RUNNING, ResultsFolder, StoredTrial, load
+
+_KINDS = (RUNNING, REPLACED, LOCK)  # endings of what isn't the folder of a trial that has ended
 
 
 @dataclass
@@ -30,8 +32,9 @@ class Merged:
 def merge(paths: Sequence[Path], out: Path) -> Merged:
     """Copy the trials of some results folders into `out`, which may already hold trials.
 
-    Trials with equal key, device and repeat are duplicates: an ok one is kept first, otherwise one that need not run
-    again, otherwise the latest. Nothing in `paths` is changed.
+    Trials with equal key, device and repeat are duplicates. One of `out` that need not run again always stays; among
+    others an ok one is kept first, otherwise one that need not run again, otherwise that of `out`, then the latest.
+    Nothing in `paths` is changed, and no trial that runs in `out`.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -41,16 +44,28 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     merged = Merged(problems=[clean(problem) for problem in loaded.problems])
     merged.problems += [f"{clean(str(folder))}: not merged, because it is running." for folder in loaded.running]
     results.create()
-    chosen, _ = drop_duplicates(loaded.trials)
-    by_identity = {_identity(trial.record): trial for trial in chosen}
+    alike: dict[str, list[StoredTrial]] = {}
     for trial in loaded.trials:
-        _compare(trial, by_identity[_identity(trial.record)], merged)
-    for trial in chosen:
-        if _same(trial.folder.parent, results.trials):
+        alike.setdefault(_identity(trial.record), []).append(trial)
+    for some in alike.values():
+        chosen = max(some, key=lambda trial: _rank(trial, mine=_is_in(trial, results)))
+        for trial in some:
+            _compare(trial, chosen, merged)
+        if _is_in(chosen, results):
             merged.kept += 1
         else:
-            _copy(trial, results, merged)
+            _copy(chosen, results, merged)
     return merged
+
+
+def _rank(trial: StoredTrial, *, mine: bool) -> tuple[bool, bool, bool, bool, str]:
+    status = trial.record.status
+    final = status in FINAL_STATUSES
+    return mine and final, status == "ok", final, mine, clean(trial.record.finished)
+
+
+def _is_in(trial: StoredTrial, results: ResultsFolder) -> bool:
+    return _same(trial.folder.parent, results.trials)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -79,21 +94,24 @@ def _score(record: TrialRecord) -> str:
 
 
 def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
-    """Copy a trial's complete folder, then rename it; replace only the same trial."""
-    name = _free_name(trial, results)
-    target, part = results.folder(name), results.path / f".{name}.part"
+    """Copy a trial's complete folder, then rename it; replace only the same trial, and only if it is to run again."""
+    part = results.path / f".{_plain_name(trial)}.part"
     try:
+        name = _free_name(trial, results)
         with results.claim(name).acquire(timeout=0):
+            results.settle(name)
+            mine = results.find(name)
+            if mine and mine.status in FINAL_STATUSES:  # it has ended since all were read
+                merged.conflicts.append(f"{clean(name)} kept, {clean(str(trial.folder))} left out: it ended just now.")
+                return
             shutil.rmtree(part, ignore_errors=True)
             shutil.copytree(trial.folder, part, ignore=odd_names)
-            old = results.trials / f"{name}.replaced"
-            shutil.rmtree(old, ignore_errors=True)
-            if target.exists():
-                target.rename(old)
-            part.rename(target)
-            shutil.rmtree(old, ignore_errors=True)
+            sync_tree(part)
+            replace_folder(part, results.folder(name), results.replaced_folder(name))
     except Timeout:
         merged.problems.append(f"{clean(name)}: not merged, because it is running in '{clean(str(results.path))}'.")
+    except BenchError as error:
+        merged.problems.append(f"{clean(str(trial.folder))}: left out, because mine can't be read: {clean(str(error))}")
     except (OSError, shutil.Error) as error:
         shutil.rmtree(part, ignore_errors=True)
         raise BenchError(f"'{trial.folder}' can't be copied to '{results.path}' ({error}).") from error
@@ -101,12 +119,18 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
         merged.copied.append(name)
 
 
+def _plain_name(trial: StoredTrial) -> str:
+    """Return the name of a trial's folder without what would make it another kind of file in a results folder."""
+    name = trial.folder.name.lstrip(".")
+    while name.endswith(_KINDS):
+        name = name.rpartition(".")[0]
+    return name or "trial"
+
+
 def _free_name(trial: StoredTrial, results: ResultsFolder) -> str:
     """Return the folder's name, with digits of the identity appended if another trial has that name."""
-    name = trial.folder.name.removesuffix(".replaced")
+    name = _plain_name(trial)
     found = results.find(name)
-    if found is None and not (results.folder(name) / RECORD).exists():
-        return name
-    if found is not None and _identity(found) == _identity(trial.record):
+    if found is None or _identity(found) == _identity(trial.record):
         return name
     return f"{name}_{hashlib.sha256(_identity(trial.record).encode()).hexdigest()[:6]}"

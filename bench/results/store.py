@@ -10,7 +10,9 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  weights.keep                empty: these weights are never removed
                  evaluations/                results of `bench evaluate`
                  log.txt                     what the trial printed
-results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json
+results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json, and at its
+                                             end outcome.json; with record.json, only the renames are missing
+results/trials/ID.replaced/                  an older trial's, until the new one is in its place
 results/trials/ID.lock                       held by the runner that runs the trial
 """
 
@@ -24,6 +26,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from bench.core.durable import replace_folder, sync_folder
 from bench.core.errors import BenchError
 from bench.core.files import is_part, printable, write_atomically
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
@@ -45,8 +48,13 @@ LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
 REQUEST = "trial.json"
 PROGRESS = "progress.json"
+OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
+IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
+RUNNING, REPLACED, LOCK = ".running", ".replaced", ".lock"  # what follows a trial's identity
+_OF_WORK = (REQUEST, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
+LEAST_BYTES = 2 * 2**20  # free on the disk for a trial to start: its record, history and tables
 _FOLDERS = (SAMPLES, WORST, EVALUATIONS)  # in a trial's folder
-_MOST_BYTES = 64 * 2**20  # of a history or a progress file
+MOST_BYTES = 64 * 2**20  # of a history or a progress file
 _ANOTHER = "give another folder with --results."
 
 
@@ -60,7 +68,7 @@ class StoredTrial:
     def history(self) -> list[dict[str, Any]]:
         """Read a row per evaluation, in order; a line cut short by a crash is left out."""
         try:
-            data = read_file(self.folder / HISTORY, _MOST_BYTES)
+            data = read_file(self.folder / HISTORY, MOST_BYTES)
         except OSError:
             return []
         return list(_json_lines(data.decode("utf-8-sig", errors="replace")))
@@ -90,9 +98,9 @@ class Loaded:
     problems: list[str] = field(default_factory=list)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, atomically."""
-    with write_atomically(path) as part:
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write a value as JSON with `write_atomically`."""
+    with write_atomically(path, sync=sync) as part:
         part.write_bytes(json.dumps(value, indent=1, sort_keys=False).encode() + b"\n")
 
 
@@ -131,40 +139,76 @@ class ResultsFolder:
 
     def running_folder(self, identity: str) -> Path:
         """Return the folder of that trial while it runs."""
-        return self.trials / f"{identity}.running"
+        return self.trials / f"{identity}{RUNNING}"
+
+    def replaced_folder(self, identity: str) -> Path:
+        """Return the folder of that trial's older files while new ones take their place."""
+        return self.trials / f"{identity}{REPLACED}"
 
     def claim(self, identity: str) -> FileLock:
         """Make the lock of a trial; the operating system frees it when its holder dies.
 
         Raises:
-            BenchError: a file or folder of the trial is a link or a FIFO.
+            BenchError: a file or folder of the trial is a link or a FIFO, or the results folder was removed.
         """
-        for suffix in ("", ".running", ".replaced"):
+        for suffix in ("", RUNNING, REPLACED):
             self._check_inside(f"{identity}{suffix}")
-        return FileLock(self._check_inside(f"{identity}.lock"))
+        return self._lock(f"{identity}{LOCK}")
 
     def finishing(self) -> FileLock:
         """Make the lock for choosing which weights are kept: no trial may finish meanwhile."""
-        return FileLock(self._check_inside(".finishing.lock"))
+        return self._lock(".finishing.lock")
+
+    def _lock(self, name: str) -> FileLock:
+        self.check_present()  # FileLock would make the folder anew
+        return FileLock(self._check_inside(name))
 
     def _check_inside(self, name: str) -> Path:
         check_inside(self.path, self.trials / name, _ANOTHER)
         return self.trials / name
 
+    def check_present(self) -> None:
+        """Raise BenchError if the folder was removed after it was made."""
+        if not (self.path / MARKER).is_file() or not self.trials.is_dir():
+            raise BenchError(
+                f"The results folder '{self.path}' was removed during the run, which has stopped. "
+                "The same command starts anew."
+            )
+
+    def check_room(self) -> None:
+        """Raise BenchError if the disk has no room for the files of a trial."""
+        free = shutil.disk_usage(self.trials).free
+        if free < LEAST_BYTES:
+            raise BenchError(
+                f"The disk of '{self.path}' is full ({free / 2**20:.1f} MiB are free), so the run has stopped. "
+                "Finished trials stay. Make room; the same command continues with what is missing."
+            )
+
     def find(self, identity: str) -> TrialRecord | None:
-        """Read the record of a finished trial; None if it is missing or can't be read."""
+        """Read the record of a finished trial; None if there is none.
+
+        Raises:
+            BenchError: there is one, but it can't be read now or by this version, so it must not be replaced.
+        """
         try:
-            return read_record(self.folder(identity))
-        except BenchError:
+            (self.folder(identity) / RECORD).lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError:
+            pass  # read_record says what is wrong
+        return read_record(self.folder(identity))
 
     def finish(self, identity: str, record: TrialRecord) -> None:
         """Write a record into the trial's running folder, then move the folder to its final place.
 
-        A final record is never replaced by one that is to be retried; only the log of the latter is kept.
+        The trial has ended once the record is written: whatever happens then, `settle` moves the folder. A final
+        record is never replaced by one that is to be retried; only the log of the latter is kept. The caller holds the
+        trial's lock, and the other files of the folder are on the disk.
+
+        Raises:
+            BenchError: the old record can't be read, so it stays, and so does the running folder.
         """
         running, final = self.running_folder(identity), self.folder(identity)
-        running.mkdir(parents=True, exist_ok=True)
         old = self.find(identity)
         if old and old.status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
             if (running / LOG).exists():
@@ -172,14 +216,36 @@ class ResultsFolder:
             shutil.rmtree(running)
             return
         write_json(running / RECORD, record.to_dict())
-        for name in (REQUEST, PROGRESS):
-            (running / name).unlink(missing_ok=True)
-        replaced = self.trials / f"{identity}.replaced"
-        shutil.rmtree(replaced, ignore_errors=True)
-        if final.exists():
-            final.rename(replaced)
-        running.rename(final)
-        shutil.rmtree(replaced, ignore_errors=True)
+        self._move_in(identity)
+
+    def settle(self, identity: str) -> None:
+        """Complete a `finish` that was cut short; the caller holds the trial's lock.
+
+        Raises:
+            BenchError: a record can't be read, so nothing was changed.
+        """
+        old = self.find(identity)
+        if (self.running_folder(identity) / RECORD).exists():
+            read_record(self.running_folder(identity))
+            self._move_in(identity)
+        elif (replaced := self.replaced_folder(identity)).exists():
+            if old:
+                shutil.rmtree(replaced, ignore_errors=True)
+            elif not self.folder(identity).exists():
+                replaced.rename(self.folder(identity))
+                sync_folder(self.trials)
+
+    def _move_in(self, identity: str) -> None:
+        """Move a running folder that has its record to the final place, without the files of its work."""
+        running = self.running_folder(identity)
+        for path in (*(running / name for name in _OF_WORK), *filter(is_part, running.rglob(".*"))):
+            path.unlink(missing_ok=True)
+        replace_folder(running, self.folder(identity), self.replaced_folder(identity))
+
+    def unsettled(self) -> list[str]:
+        """List the identities of trials that run now or whose runner died."""
+        names = [path for path in self.trials.iterdir() if path.suffix in (RUNNING, REPLACED)]
+        return sorted({path.stem for path in names} - {path.name for path in names})
 
 
 def check_writable(path: Path) -> None:
@@ -209,7 +275,7 @@ def check_writable(path: Path) -> None:
 
 def _marker_version(path: Path) -> int:
     try:
-        version = safe_json.loads(read_file(path / MARKER, _MOST_BYTES))["schema_version"]
+        version = safe_json.loads(read_file(path / MARKER, MOST_BYTES))["schema_version"]
         if type(version) is not int:
             raise ValueError(f"schema_version is {version!r:.40}")
     except OSError as error:
@@ -274,12 +340,12 @@ def _trial_folders(trials: Path, loaded: Loaded) -> list[Path]:
 
 def _load_trial(folder: Path, loaded: Loaded) -> None:
     loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
-    if folder.suffix == ".running":
+    if folder.suffix == RUNNING:
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
         return
     # A crash between two renames leaves the old record, which counts if the new one is missing.
-    if folder.suffix == ".replaced" and folder.with_suffix("").exists():
+    if folder.suffix == REPLACED and folder.with_suffix("").exists():
         return
     try:
         loaded.trials.append(StoredTrial(read_record(folder), folder))
@@ -289,7 +355,7 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
 
 def is_claimed(running: Path) -> bool:
     """Return whether a runner holds the lock of that running folder."""
-    lock = running.with_suffix(".lock")
+    lock = running.with_suffix(LOCK)
     if odd_kind(lock):  # a lock is truncated, and so would be what it leads to
         return False
     try:
@@ -304,7 +370,7 @@ def is_claimed(running: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; {} if there is none yet."""
     try:
-        value = safe_json.loads(read_file(path, _MOST_BYTES))
+        value = safe_json.loads(read_file(path, MOST_BYTES))
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -11,8 +11,6 @@ from bench.core.child_process import KILLED
 from bench.core.surroundings import command, environment
 from bench.results.store import LOG
 
-OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
-IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
+from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
@@ -73,7 +74,7 @@ def plan(
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
         identity = trial_identity(config, key, expected_device())
-        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, results.find(identity)))
+        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity)))
     return list(trials.values())
 
 
@@ -83,6 +84,14 @@ def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> tuple[st
         return NO_DATASET, ()
     prepared = prepare_pack(config, progress)
     return prepared.fingerprint, prepared.warnings
+
+
+def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
+    """Read a trial's record; None also if it can't be read now, which the runner finds out again."""
+    try:
+        return results.find(identity)
+    except BenchError:
+        return None
 
 
 def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:

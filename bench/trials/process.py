@@ -1,6 +1,7 @@
 """The process of one trial: `python -m bench.trials.process FOLDER`.
 
 It reads the request in the folder, runs the session and writes the outcome there, even if the session raises an error.
+The outcome comes last: once it is there, the trial has ended, and this or a later runner makes its record of it.
 It ends by itself when its runner dies.
 """
 
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.child_process import end_with_parent
+from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
-from bench.results.store import REQUEST, read_json, write_json
-from bench.trials.local_process import OUTCOME
+from bench.results.store import OUTCOME, REQUEST, read_json, write_json
 
 
 def main() -> None:
@@ -27,7 +28,9 @@ def main() -> None:
     if not request or os.getppid() != request["runner"]:
         sys.exit("The runner that asked for this trial is gone.")
     end_with_parent(request["runner"])
-    write_json(folder / OUTCOME, _outcome(request, folder))
+    outcome = _outcome(request, folder)
+    sync_tree(folder)  # an outcome on the disk vouches for history, tables and weights
+    write_json(folder / OUTCOME, outcome)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a backend can take seconds to shut down, and everything is written

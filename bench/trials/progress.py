@@ -55,7 +55,7 @@ class Progress:
         values: dict[str, Any] = {"phase": self._phase, "time": time.time(), "pid": os.getpid(), "fraction": 0.0}
         if self.training:
             values.update(training_state(self.training), val_mean_iou=self.val_mean_iou)
-        write_json(self._path, values)
+        write_json(self._path, values, sync=False)
 
 
 def training_state(training: "Training") -> dict[str, Any]:
@@ -98,3 +98,6 @@ class Observer:
 
     def elsewhere(self, trial: PlannedTrial) -> None:
         """Take note that another runner is working on a trial, so that this run skips it."""
+
+    def waiting(self, trial: PlannedTrial, seconds: float) -> None:
+        """Take note that another run is finishing a trial, for which this one waits up to `seconds`; 0: no longer."""

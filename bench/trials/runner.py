@@ -3,25 +3,29 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
+from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.profiling.environment import cpu_device, expected_device, host_environment
-from bench.results.store import LOG, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
+from bench.profiling.environment import expected_device
+from bench.results.outcomes import record_of, recover, settle
+from bench.results.store import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
 from bench.results.weight_retention import keep, prune
-from bench.trials.local_process import IF_KILLED, OUTCOME, Executor, Handle, LocalExecutor
+from bench.trials.local_process import Executor, Handle, LocalExecutor
 from bench.trials.plan import PlannedTrial, plan
 from bench.trials.progress import Observer
 
+UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
 POLL_SECONDS = 0.3
 CLAIM_SECONDS = 1.0  # a reader that checks whether a trial is running holds its lock for a moment
-LOG_LINES = 20  # kept of a failed trial's log
+PATIENCE_SECONDS = 2.0  # before a word is said about waiting for another run to finish a trial
+FINISHING_SECONDS = 60.0  # before a trial is recorded while another run still chooses weights
 
 
 def run(
@@ -41,16 +45,36 @@ def run(
             failed is returned.
 
     Raises:
-        BenchError: the data, the weights or the folder can't be used, so nothing has been run.
+        BenchError: the data, the weights or the folder can't be used; or the run stopped because the disk is full or
+            the folder was removed. Trials that had ended are recorded.
         KeyboardInterrupt: after the running trial has been recorded as interrupted.
     """
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
     folder.create()
+    with _stopping_cleanly(folder):
+        recover(folder)
     trials = plan(configs, folder, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
-    records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
+    with _stopping_cleanly(folder):
+        records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
     return [record for record in records if record]
+
+
+@contextmanager
+def _stopping_cleanly(results: ResultsFolder) -> Iterator[None]:
+    """Turn a full disk, a removed folder and the like into one line; what has ended is on the disk already."""
+    try:
+        yield
+    except BrokenPipeError:  # of the terminal, not of the folder
+        raise
+    except OSError as error:
+        results.check_present()
+        where = f": '{error.filename}'" if error.filename else ""
+        raise BenchError(
+            f"The run has stopped because a file can't be written ({error.strerror or error}{where}). Finished trials "
+            "stay. Make room or repair the disk; the same command continues with what is missing."
+        ) from error
 
 
 def _run_one(
@@ -61,22 +85,56 @@ def _run_one(
         _keep_weights(trial, results, observer)
         return trial.record
     try:
-        with results.claim(trial.identity).acquire(timeout=CLAIM_SECONDS):
-            other = results.find(trial.identity)  # another runner may have finished it since the plan was made
-            if other and other != trial.record and not force:
-                _keep_weights(trial, results, observer)
-                return other
-            record, interrupted = _execute(trial, results, observer, executor)
-            with results.finishing():
-                results.finish(trial.identity, record)
-                prune(results)
+        lock = results.claim(trial.identity).acquire(timeout=CLAIM_SECONDS)
     except Timeout:
         observer.elsewhere(trial)
         return None
+    with lock:
+        try:
+            settle(results, trial.identity)
+            other = results.find(trial.identity)
+        except BenchError as error:
+            record = _unreadable(trial, error)
+            observer.ended(trial, record)
+            return record
+        if other and other != trial.record and not force:  # another runner has finished it since the plan was made
+            _keep_weights(trial, results, observer)
+            return other
+        results.check_room()
+        record, interrupted = _execute(trial, results, observer, executor)
+        record = _finish(trial, results, observer, record)
     observer.ended(trial, record)
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _finish(trial: PlannedTrial, results: ResultsFolder, observer: Observer, record: TrialRecord) -> TrialRecord:
+    """Put the record in its place and remove the weights that it beats; return it, or why it had to wait."""
+    with _finishing(trial, results, observer) as alone:
+        try:
+            results.finish(trial.identity, record)
+        except BenchError as error:
+            return _unreadable(trial, error)
+        if alone:
+            prune(results)
+    return record
+
+
+@contextmanager
+def _finishing(trial: PlannedTrial, results: ResultsFolder, observer: Observer) -> Iterator[bool]:
+    """Yield whether the lock for choosing weights is held; after a minute go on without it, as a record must stand."""
+    lock = results.finishing()
+    try:
+        for seconds in (PATIENCE_SECONDS, FINISHING_SECONDS):
+            try:
+                lock.acquire(timeout=seconds)
+                break
+            except Timeout:
+                observer.waiting(trial, FINISHING_SECONDS if seconds == PATIENCE_SECONDS else 0.0)
+        yield lock.is_locked
+    finally:
+        lock.release()
 
 
 def _keep_weights(trial: PlannedTrial, results: ResultsFolder, observer: Observer) -> None:
@@ -95,42 +153,25 @@ def _execute(
 ) -> tuple[TrialRecord, bool]:
     """Run the trial's process to its end, however it ends; return the record and whether it was interrupted."""
     folder = results.running_folder(trial.identity)
-    shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died
-    folder.mkdir(parents=True)
-    started, clock = _now(), time.monotonic()
-    request = {"config": trial.config.to_dict(), "fingerprint": trial.fingerprint}
-    write_json(folder / REQUEST, {**request, **_now_and_here()})
+    shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died, without an outcome
+    folder.mkdir()
+    request = _request(trial)
+    write_json(folder / REQUEST, request, sync=False)
+    clock = time.monotonic()
     handle = executor.start(folder, trial.config.backend)
-    ending = _watch(trial, folder, observer, handle)
-    wall = time.monotonic() - clock
+    ending = _watch(trial, results, observer, handle)
+    ended = request["time"] + time.monotonic() - clock
     outcome = read_json(folder / OUTCOME)  # it may exist even if the runner ended the trial, just too late
     if not outcome:
         status, reason = ending or handle.reason()
         found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
         outcome = {"status": status, "reason": reason, **found}
-    for name in (OUTCOME, IF_KILLED):
-        (folder / name).unlink(missing_ok=True)
-    if outcome["status"] != "ok":
-        outcome["log_tail"] = _log_tail(folder / LOG)
-        outcome.setdefault("dataset", {"name": trial.config.dataset, "fingerprint": trial.fingerprint})
-        outcome.setdefault("training", _progress(folder))
-        outcome.setdefault("environment", host_environment(gpu=expected_device() != cpu_device()))
-    common = {
-        "key": trial.key,
-        "device": expected_device(),
-        "repeat": trial.config.repeat,
-        "configuration": trial.configuration,
-        "config": trial.config.to_dict(),
-        "started": started,
-        "finished": _now(),
-        "wall_seconds": round(wall, 3),
-    }
-    return TrialRecord.from_dict({**common, **outcome}), ending is not None and ending[0] == "interrupted"
+    return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
 
-def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle) -> tuple[str, str] | None:
+def _watch(trial: PlannedTrial, results: ResultsFolder, observer: Observer, handle: Handle) -> tuple[str, str] | None:
     """Wait for the trial's end; return the status and the reason if the runner ended it."""
-    limit = trial.config.timeout
+    limit, folder = trial.config.timeout, results.running_folder(trial.identity)
     clock = time.monotonic()
     told: dict[str, Any] = {}
     try:
@@ -140,6 +181,10 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
             if progress and progress != told:
                 observer.progressed(trial, progress)
                 told = progress
+            if not folder.is_dir():
+                handle.stop()
+                results.check_present()
+                raise BenchError(f"'{folder}' was removed while its trial ran. The same command runs it again.")
             if limit and time.monotonic() - clock > limit:
                 handle.stop()
                 return "timed_out", f"Stopped after --timeout {limit:g} s."
@@ -149,19 +194,24 @@ def _watch(trial: PlannedTrial, folder: Path, observer: Observer, handle: Handle
     return None
 
 
-def _progress(folder: Path) -> dict[str, Any]:
-    """Return the last progress of a failed trial."""
-    progress = read_json(folder / PROGRESS)
-    return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
+def _request(trial: PlannedTrial) -> dict[str, Any]:
+    """Return what the trial's process needs to run it and any runner needs to record it."""
+    return {
+        "key": trial.key,
+        "configuration": trial.configuration,
+        "config": trial.config.to_dict(),
+        "fingerprint": trial.fingerprint,
+        "device": expected_device(),
+        "runner": os.getpid(),
+        "time": time.time(),
+    }
 
 
-def _log_tail(path: Path) -> tuple[str, ...]:
-    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
-
-
-def _now_and_here() -> dict[str, Any]:
-    return {"device": expected_device(), "runner": os.getpid(), "time": time.time()}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _unreadable(trial: PlannedTrial, error: BenchError) -> TrialRecord:
+    """Return the row of a trial whose folder can't be read, and which is therefore left alone."""
+    reason = f"{error} Its folder was left alone; remove it to run the trial anew."
+    config = trial.config.to_dict()
+    return TrialRecord(
+        *(trial.key, expected_device(), trial.config.repeat, UNREADABLE, config, trial.configuration, reason),
+        dataset={"name": trial.config.dataset, "fingerprint": trial.fingerprint},
+    )

@@ -13,7 +13,7 @@ from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
 from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, steady
-from bench.results.store import write_json
+from bench.results.store import IF_KILLED, write_json
 from bench.training import augment
 from bench.training.build import ResidentBatch, build_engine, build_model
 from bench.training.engines import create_runtime
@@ -21,7 +21,6 @@ from bench.training.engines.engine import Engine, training_model
 from bench.training.loop import Diverged
 from bench.training.optimizer import create_optimizer
 from bench.trials.batch_search import find_batch_size
-from bench.trials.local_process import IF_KILLED
 from bench.trials.model_speed import (
     TRAIN_ENERGY,
     bare_steps,
@@ -55,7 +54,7 @@ class SpeedSession:
         with ledger.phase("profile"):
             searched = self.search()
             self.found.update({"memory": searched} if searched else {})
-            write_json(self.folder / IF_KILLED, self.found)
+            write_json(self.folder / IF_KILLED, self.found, sync=False)
         self.instruments = Instruments(create_runtime(self.config.backend))
         with stage("build"):
             self.engine, self.batch = build(self.config)
@@ -130,8 +129,8 @@ class SpeedSession:
         """Measure the inference throughput over batch sizes; return it with the best batch size."""
 
         def note(points: Sequence[tuple[int, float]]) -> None:
-            ended_here = self.with_sweep(_swept(points, "out of memory"))
-            write_json(self.folder / IF_KILLED, {"status": "ok", "reason": "", **ended_here})
+            found = {"status": "ok", "reason": "", **self.with_sweep(_swept(points, "out of memory"))}
+            write_json(self.folder / IF_KILLED, found, sync=False)
 
         return _swept(*inference_sweep(self.prediction, self.effort, on_point=note))
 

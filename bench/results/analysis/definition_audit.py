@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
-from bench.core.nested import flat
-from bench.core.specs import TrialRecord
+from bench.core.specs import TrialRecord, flat
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.summary import summarise
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap, significant_pairs

@@ -1,0 +1,89 @@
+"""From the outcome that a trial's process leaves in its folder to its record, by its own runner or by a later one.
+
+All that a record needs is in the running folder: the request (trial.json), the outcome, the log and the progress. So a
+trial that had ended when its runner died is taken up by the next run, not trained again.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from bench.core.errors import BenchError
+from bench.core.specs import TrialRecord
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import read_file
+from bench.profiling.environment import cpu_device, expected_device, host_environment
+from bench.results.store import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, ResultsFolder, read_json
+
+LOG_LINES = 20  # kept of a failed trial's log
+_COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
+
+
+def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], ended: float) -> TrialRecord:
+    """Make a trial's record from its running folder.
+
+    Args:
+        ended: when the trial's process ended, in seconds since 1970.
+    """
+    config = request["config"]
+    common: dict[str, Any] = {name: request[name] for name in _COMMON}
+    common |= {"repeat": config["repeat"], "started": _utc(request["time"]), "finished": _utc(ended)}
+    common["wall_seconds"] = round(ended - request["time"], 3)
+    if outcome["status"] != "ok":
+        common["log_tail"] = _log_tail(folder / LOG)
+        common["dataset"] = {"name": config["dataset"], "fingerprint": request["fingerprint"]}
+        common["training"] = _progress(folder)
+        if "environment" not in outcome:
+            common["environment"] = host_environment(gpu=expected_device() != cpu_device())
+    return TrialRecord.from_dict({**common, **outcome})
+
+
+def recover(results: ResultsFolder) -> None:
+    """Settle all trials whose runner died; leave those that run or can't be read."""
+    for identity in results.unsettled():
+        with suppress(Timeout, BenchError), results.claim(identity).acquire(timeout=0):
+            settle(results, identity)
+
+
+def settle(results: ResultsFolder, identity: str) -> None:
+    """Complete what a runner that died had begun: its moves, or the record of a trial that had ended.
+
+    The caller holds the trial's lock.
+
+    Raises:
+        BenchError: a record or an outcome can't be read, so nothing was changed.
+    """
+    results.settle(identity)
+    folder = results.running_folder(identity)
+    request, outcome = _whole(folder / REQUEST), _whole(folder / OUTCOME)
+    if "status" in outcome and "time" in request:
+        ended = (folder / OUTCOME).stat().st_mtime
+        results.finish(identity, record_of(folder, request, outcome, ended))
+
+
+def _whole(path: Path) -> dict[str, Any]:
+    """Read a JSON object; {} if it is missing or was cut short; raise BenchError if it can't be read now."""
+    try:
+        value = safe_json.loads(read_file(path, MOST_BYTES))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    except OSError as error:
+        raise BenchError(f"'{path}' can't be read ({error.strerror}).") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    """Return the last progress of a failed trial."""
+    progress = read_json(folder / PROGRESS)
+    return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
+
+
+def _log_tail(path: Path) -> tuple[str, ...]:
+    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
