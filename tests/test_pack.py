@@ -1,5 +1,6 @@
 """The pack: the same bytes for every reader, written once, rewritten when it or its sources change."""
 
+import errno
 import json
 import os
 import subprocess
@@ -400,3 +401,20 @@ def test_a_message_lists_only_so_many_problems(ships):
         pack.prepare(AIRBUS, SIZE, data_dir=ships)
     assert str(error.value).count("missing") == 50
     assert str(error.value).endswith("and 10 more")
+
+
+def test_a_disk_that_fills_under_a_pack_is_one_line_and_leaves_nothing(pets, cache, monkeypatch):
+    def full(descriptor, offset, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(BenchError, match="No space left on device"):
+        pack.prepare(PETS, SIZE, data_dir=pets)
+    assert not [path for path in cache.rglob("*") if path.name.endswith(".part")]
+
+
+def test_the_space_of_a_pack_is_reserved_before_it_is_filled(tmp_path):
+    array = pack_writer._reserved(tmp_path / "images.u8", (4, 100, 100, 3))
+    status = (tmp_path / "images.u8").stat()
+    assert array.shape == (4, 100, 100, 3) and not array.any()
+    assert status.st_size == array.nbytes <= status.st_blocks * 512

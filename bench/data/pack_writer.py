@@ -1,6 +1,7 @@
 """Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.dataset_protocol import Sample
+from bench.core.durable import sync_tree
 from bench.core.errors import BenchError
 from bench.core.files import check_space, file_stamp, text_hash
 from bench.data.decode import Row, read_row
@@ -55,6 +57,7 @@ def write(
         manifest["stamps"] = stamps
         manifest["sizes"] = {name: (part / name).stat().st_size for name in DATA_FILES}
         (part / MANIFEST).write_bytes(json.dumps(manifest).encode())
+        sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
         _remove(path)
         part.rename(path)
     finally:
@@ -73,8 +76,8 @@ def _fill(
     part: Path, source: Source, size: tuple[int, int], resize: str, skip_corrupt: bool, progress: Progress | None
 ) -> dict[str, Any]:
     count = len(source.samples)
-    images = np.memmap(part / IMAGES, np.uint8, "w+", shape=(count, *size, 3))
-    labels = np.memmap(part / LABELS, np.uint8, "w+", shape=(count, *size))
+    images = _reserved(part / IMAGES, (count, *size, 3))
+    labels = _reserved(part / LABELS, (count, *size))
     problems: dict[int, str] = {}
     rows: dict[int, Row] = {}  # without image and labels
 
@@ -105,6 +108,15 @@ def _fill(
         "duplicates": duplicate_warnings(samples, [row.look for row in whole]),
         "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
     }
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Make a file for an array and reserve its space: a disk that fills is an OSError here, a bus error on the map."""
+    with path.open("wb") as file:
+        file.truncate(math.prod(shape))
+        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+    return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
 def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
