@@ -1,4 +1,4 @@
-"""From the outcome that a trial's process leaves in its folder to its record, by its own runner or by a later one.
+"""Turn the outcome that a trial's process leaves in its folder into its record, by its own runner or by a later one.
 
 All that a record needs is in the running folder: the request (trial.json), the outcome, the log and the progress. So a
 trial that had ended when its runner died is taken up by the next run, not trained again.
