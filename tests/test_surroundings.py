@@ -18,10 +18,12 @@ from bench.config.given import read_toml
 from bench.core import files, surroundings
 from bench.core.errors import BenchError
 from bench.core.import_by_name import load_file, plugin_hash, siblings
+from bench.core.trial_config import TrialConfig
 from bench.data import pack, pack_writer
 from bench.report.plots import figures
 from bench.results.gate.limits import read_limits
 from bench.results.store import MARKER, check_writable, write_json
+from bench.trials.identity import trial_identity
 
 SHIP = "\N{CJK UNIFIED IDEOGRAPH-8239}"
 PLUGIN = "from bench.plugin import dataset\n{}\n@dataset(name='drawn', classes={})\ndef load(folder): ...\n"
@@ -334,3 +336,8 @@ def test_a_model_is_built_with_our_settings_and_the_program_keeps_its_own():
         config.set_floatx("float32")
         config.set_image_data_format("channels_last")
         config.set_dtype_policy("float32")
+
+
+def test_a_long_name_of_a_data_set_is_cut_in_the_name_of_a_trial():
+    names = [trial_identity(TrialConfig("unet", f"folder:{'x' * 250}{end}"), end * 12, "cpu") for end in "ab"]
+    assert len(set(names)) == 2 and max(map(len, names)) < 200

@@ -19,6 +19,7 @@ from bench.core.durable import sync_file, sync_folder
 from bench.core.errors import BenchError
 
 MARK = ".part."
+_LONGEST_PART = 80  # characters
 
 
 @contextmanager
@@ -96,6 +97,11 @@ def utf8(text: str) -> bytes:
 def printable(name: str) -> str:
     """Write each byte of a name that isn't UTF-8 as `\\xdf`, so that libraries which know only UTF-8 can hold it."""
     return re.sub("[\ud800-\udfff]", lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name)
+
+
+def name_part(text: str) -> str:
+    """Make a text a part of a file's name: each run of special characters becomes `-`, and a long text is cut."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text)[:_LONGEST_PART]
 
 
 def text_hash(text: str) -> str:

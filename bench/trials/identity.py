@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
-from bench.core.files import file_hash
+from bench.core.files import file_hash, name_part
 from bench.core.specs import PROTOCOL_VERSION
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.results.store import WEIGHTS
@@ -44,5 +43,5 @@ def trial_identity(config: TrialConfig, key: str, device: str) -> str:
     """Name a trial's folder: readable parts first, then key, device and repeat."""
     machine = hashlib.sha256(device.encode()).hexdigest()[:6]
     parts = [config.pair.replace(":", "-"), config.dataset, f"s{config.seed}", key, machine]
-    name = "_".join(re.sub(r"[^A-Za-z0-9.-]+", "-", part) for part in parts)
+    name = "_".join(map(name_part, parts))
     return f"{name}_r{config.repeat}" if config.repeat else name

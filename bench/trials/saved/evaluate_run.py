@@ -1,6 +1,5 @@
 """Score a stored trial's weights again, on any split, evaluation size or data set with the same classes."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Any
 from bench import __version__
 from bench.config import catalog
 from bench.core.errors import BenchError
+from bench.core.files import name_part
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import check_inside
 from bench.evaluation.evaluate import evaluate
@@ -97,7 +97,7 @@ def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
 def _write(trial: StoredTrial, found: dict[str, Any], table: Any) -> Path:
     data = found["dataset"]
     parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8])
-    path = trial.folder / EVALUATIONS / f"{'_'.join(re.sub(r'[^A-Za-z0-9.-]+', '-', part) for part in parts)}.json"
+    path = trial.folder / EVALUATIONS / f"{'_'.join(map(name_part, parts))}.json"
     check_inside(trial.folder, path.parent, "copy the run's folder.")
     try:
         path.parent.mkdir(exist_ok=True)
