@@ -34,11 +34,14 @@ def rle_encode(mask: np.ndarray, order: Order = "column") -> str:
     return " ".join(map(str, edges.tolist()))
 
 
-def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, place: str = "") -> np.ndarray:
+def rle_decode(
+    text: str, shape: tuple[int, int], order: Order = "column", *, base: int = 1, place: str = ""
+) -> np.ndarray:
     """Decode a text into a mask, uint8 (H, W) of 0 and 1.
 
     Args:
         shape: height, width in pixels.
+        base: the number of the first pixel, 1 or 0.
         place: the image and row of the text, for error messages.
 
     Raises:
@@ -46,13 +49,13 @@ def rle_decode(text: str, shape: tuple[int, int], order: Order = "column", *, pl
             run starts at 0, is empty, ends past the last pixel, or begins before the previous run has ended.
     """
     flat = np.zeros(shape[0] * shape[1], np.uint8)
-    flat[pixels(text, flat.size, place=place)] = 1
+    flat[pixels(text, flat.size, base=base, place=place)] = 1
     return unflatten(flat, shape, order)
 
 
-def pixels(text: str, size: int, *, place: str = "") -> np.ndarray:
+def pixels(text: str, size: int, *, base: int = 1, place: str = "") -> np.ndarray:
     """Return a text's pixel indexes in a flat image of `size` pixels, int64, ascending; errors as in `rle_decode`."""
-    starts, lengths = _runs(text, size, place)
+    starts, lengths = _runs(text, size, base, place)
     shifts = starts - np.cumsum(lengths) + lengths  # of each run: its start minus the pixels in earlier runs
     return np.repeat(shifts, lengths) + np.arange(lengths.sum())
 
@@ -75,17 +78,17 @@ def _binary(mask: np.ndarray) -> np.ndarray:
     return (mask != 0).view(np.uint8)
 
 
-def _runs(text: str, size: int, place: str) -> tuple[np.ndarray, np.ndarray]:
+def _runs(text: str, size: int, base: int, place: str) -> tuple[np.ndarray, np.ndarray]:
     """Parse and check the starts (from 0) and lengths; one wrong run would silently shift the labels."""
     numbers = _numbers(text, place)
-    starts, lengths = numbers[::2] - 1, numbers[1::2]
+    starts, lengths = numbers[::2] - base, numbers[1::2]
     ends = starts + lengths
     if len(numbers) and (starts[0] < 0 or lengths.min() < 1 or ends[-1] > size or (starts[1:] < ends[:-1]).any()):
-        raise _fault(starts, lengths, size, place)
+        raise _fault(starts, lengths, size, base, place)
     return starts, lengths
 
 
-def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, place: str) -> BenchError:
+def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, base: int, place: str) -> BenchError:
     """Describe the first faulty run."""
     ends = starts + lengths
     kinds = {
@@ -97,7 +100,7 @@ def _fault(starts: np.ndarray, lengths: np.ndarray, size: int, place: str) -> Be
         ),
     }
     index, what = min((int(wrong.argmax()), what) for what, wrong in kinds.items() if wrong.any())
-    return _error(place, f"run {index + 1}, '{starts[index] + 1} {lengths[index]}', {what}")
+    return _error(place, f"run {index + 1}, '{starts[index] + base} {lengths[index]}', {what}")
 
 
 def _numbers(text: str, place: str) -> np.ndarray:

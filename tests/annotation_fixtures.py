@@ -10,6 +10,8 @@ import numpy as np
 from layout_fixtures import Written, fixture, save, save_text, scenes
 from PIL import Image
 
+from bench.datasets.rle import rle_encode
+
 NAMES = ("ellipse", "border")  # of the labels 1 and 2
 CLASSES = ("background", *NAMES)
 SPLITS = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
@@ -204,3 +206,15 @@ def label_studio(folder: Path) -> Written:
         labels[f"images/{number}"] = np.array([0, 2, 1], np.uint8)[mask]  # sorted: border, ellipse
     save_json(folder / "project-3-at-2026-01-01.json", tasks)
     return Written(("background", "border", "ellipse"), labels)
+
+
+@fixture("rle-csv")
+def rle_csv(folder: Path) -> Written:
+    labels, lines = {}, ["ImageId,ClassId,EncodedPixels"]
+    for number, (image, mask) in enumerate(scenes()):
+        save(image, folder / "train_images" / f"{number}.jpg")
+        lines += [f"{number}.jpg,{label},{rle_encode(mask == label, 'column')}" for label in (1, 2)]
+        labels[f"train_images/{number}"] = mask
+    save_text(folder / "train.csv", *lines)
+    save_text(folder / "sample_submission.csv", "ImageId,EncodedPixels", "0.jpg,1 1 3 1")
+    return Written(("background", "class_1", "class_2"), labels, params={"order": "column"})

@@ -114,8 +114,8 @@ def test_a_layout_can_be_chosen_by_name(here, name):
 
 @every_fixture
 def test_classes_json_counts_before_the_layouts_classes(here, name):
-    FIXTURES[name](here)
-    contents = layouts.choose(here).read(here)
+    params = FIXTURES[name](here).params
+    contents = layouts.choose(here).read(here, **params)
     if not isinstance(contents.labels, Masks):
         pytest.skip("its labels have no values")
     masks = [item.labels for item in contents.items]
