@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -187,7 +188,7 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     return keras.layers.Rescaling(255.0, [-m for m in bgr_mean], dtype="float32", name="normalize")(bgr)
 
 
-def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride: int) -> dict[str, dict]:
+def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride: int) -> dict[str, dict[str, Any]]:
     """Map layer names to configurations with prefixed names, in which no layer goes beyond `output_stride`."""
     configs = {}
     remaining = dict(taps)
@@ -209,7 +210,7 @@ def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride:
     return configs
 
 
-def _config(layer: keras.Operation) -> dict:
+def _config(layer: keras.Operation) -> dict[str, Any]:
     """Return the configuration of a layer or operation (ConvNeXt's additions) with a prefixed name.
 
     It does not contain the image size for which the network was built.

@@ -33,6 +33,7 @@ Trainable parameters beside published implementations, 21 classes (tests/test_re
 from collections.abc import Callable
 from functools import partial
 from os import PathLike
+from typing import Any
 
 import keras
 from keras import KerasTensor, layers
@@ -161,7 +162,7 @@ def build_deeplab_v3(
     return keras.Model(inputs, head(x, num_classes, stride=output_stride), name="deeplab_v3")
 
 
-def _aspp(x: KerasTensor, filters: int, output_stride: int, conv: Callable) -> KerasTensor:
+def _aspp(x: KerasTensor, filters: int, output_stride: int, conv: Callable[..., Any]) -> KerasTensor:
     """Apply atrous spatial pyramid pooling: (B, h, w, C) -> (B, h, w, filters)."""
     rates = [rate * 16 // output_stride for rate in (6, 12, 18)]
     pointwise = partial(conv_norm_relu, filters=filters, kernel_size=1, use_bias=False)

@@ -32,14 +32,14 @@ from keras import KerasTensor, layers
 
 from bench.architectures.backbones import feature_stages
 from bench.architectures.layers import conv_norm_relu, upsample
-from bench.plugin import architecture
+from bench.plugin import Function, architecture
 
 _VGG16_TAPS = {8: "block3_pool", 16: "block4_pool", 32: "block5_pool"}
 
 Weights = str | PathLike[str] | None
 
 
-def _fcn(stride: int) -> Callable[[Callable], Callable]:
+def _fcn(stride: int) -> Callable[[Function], Function]:
     """Register the builder whose finest scores are at `stride`."""
     return architecture(
         name=f"fcn{stride}",

@@ -7,7 +7,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import BenchError
-from bench.plugin import architecture
+from bench.plugin import Function, architecture
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ RESNET_BLOCKS = (3, 4, 6, 3)
 
 def resnet_architecture(
     *, help: Mapping[str, str] = MappingProxyType({}), **fields: Any
-) -> Callable[[Callable], Callable]:
+) -> Callable[[Function], Function]:
     """Register a builder of a model on a ResNet."""
     stages = {"filters": "of each stage of the ResNet", "blocks": "of each stage of the ResNet"}
     return architecture(
@@ -32,7 +32,7 @@ def resnet_architecture(
     )
 
 
-def segformer_architecture(**fields: Any) -> Callable[[Callable], Callable]:
+def segformer_architecture(**fields: Any) -> Callable[[Function], Function]:
     """Register a builder of a SegFormer, whose transformer takes only square images of 64 pixels or more."""
     return architecture(
         paper="Xie, Wang, Yu, Anandkumar, Alvarez, Luo 2021, arXiv:2105.15203",

@@ -123,7 +123,7 @@ def _auxiliary(x: KerasTensor, num_classes: int, stride: int, dropout: float) ->
 
 
 @keras.saving.register_keras_serializable(package="segbench")
-class LinearResize(layers.Layer):
+class LinearResize(layers.Layer):  # type: ignore[misc]
     """A resize (B, h, w, C) -> (B, height, width, C) by a product with one constant matrix for each side.
 
     Args:
@@ -143,10 +143,10 @@ class LinearResize(layers.Layer):
         x = ops.einsum("oh,bhwc->bowc", rows, x)
         return ops.einsum("pw,bowc->bopc", columns, x)
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.height, self.width, input_shape[-1])
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"height": self.height, "width": self.width, "method": self.method}
 
 

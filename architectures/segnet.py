@@ -122,7 +122,7 @@ def _encode(x: KerasTensor, levels: Sequence[tuple[int, int]]) -> tuple[KerasTen
 
 
 @keras.saving.register_keras_serializable(package="segbench")
-class PoolingIndices(layers.Layer):
+class PoolingIndices(layers.Layer):  # type: ignore[misc]
     """The position of the maximum in each 2x2 window: (B, H, W, C) -> int32 (B, H/2, W/2, C), 0 to 3 in reading order.
 
     Keras has no max pooling with indices. Of equal values the first one counts. H and W must be even.
@@ -140,7 +140,7 @@ class PoolingIndices(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="segbench")
-class MaxUnpooling2D(layers.Layer):
+class MaxUnpooling2D(layers.Layer):  # type: ignore[misc]
     """An unpooling of [values (B, h, w, C), indices int (B, h, w, C)] to (B, 2h, 2w, C), 0 except at the indices."""
 
     def call(self, inputs: Any) -> Any:

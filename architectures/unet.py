@@ -128,7 +128,7 @@ def build_unet(
     return keras.Model(inputs, logits, name="unet")
 
 
-def _encode(x: KerasTensor, levels: Sequence[int], block: Callable) -> tuple[KerasTensor, list[KerasTensor]]:
+def _encode(x: KerasTensor, levels: Sequence[int], block: Callable[..., Any]) -> tuple[KerasTensor, list[KerasTensor]]:
     """Return the deepest features, and those of the levels above, deepest first."""
     features = []
     for index, width in enumerate(levels):

@@ -3,6 +3,8 @@
 if not __name__.startswith("bench."):
     raise ImportError("Import bench.datasets: the folder 'datasets' is installed under that name.")
 
+from typing import Any
+
 from bench.core.specs import NO_DATASET, DatasetSpec, Param
 from bench.datasets.kaggle import AIRBUS, CARVANA
 
@@ -14,7 +16,7 @@ NO_DATA = DatasetSpec(
     needs_data_dir=False,
 )
 
-_PETS = {
+_PETS: dict[str, Any] = {
     "homepage": "https://www.robots.ox.ac.uk/~vgg/data/pets/",
     "licence": "CC BY-SA 4.0",
     "archives": (

@@ -38,7 +38,8 @@ def read_coco(path: Path) -> tuple[CocoFile, int]:
         BenchError: it is no COCO file, or a part of an entry is missing; the message names the entry.
     """
     given = read_json(path)
-    parts = [given.get(part) if isinstance(given, dict) else None for part in ("images", "annotations", "categories")]
+    names = ("images", "annotations", "categories")
+    parts: list[Any] = [given.get(part) if isinstance(given, dict) else None for part in names]
     if not all(isinstance(part, list) and all(isinstance(entry, dict) for entry in part) for part in parts):
         raise BenchError(f"{path}: it is no COCO file, which has the lists images, annotations and categories.")
     images, annotations, categories = parts

@@ -49,17 +49,19 @@ class Folder:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         image = read_rgb(sample.files[0], turn=sample.name in self.turned.names)
         if isinstance(self.labels, Drawn):
-            return image, self._drawn(self.items[sample.name], image.shape[:2])
+            return image, _draw(self.labels, self.items[sample.name], image.shape[:2])
         labels = self.labels.read(sample.files[1])
         check_size(image, labels, sample.files[1])
         return image, labels
 
-    def _drawn(self, item: Item, size: Size) -> np.ndarray:
-        annotated = self.labels.size(item) if isinstance(self.labels, Drawn) else None
-        if annotated and annotated != size:
-            shown = [f"{height}x{width}" for height, width in (annotated, size)]
-            raise DataFault(f"{item.image}: it was annotated at {shown[0]} pixels and has {shown[1]}.", "size")
-        return self.labels.draw(item, size)
+
+def _draw(labels: Drawn, item: Item, size: Size) -> np.ndarray:
+    """Draw the labels of an image, uint8 (H, W); raise DataFault if it was annotated at another size."""
+    annotated = labels.size(item)
+    if annotated and annotated != size:
+        shown = [f"{height}x{width}" for height, width in (annotated, size)]
+        raise DataFault(f"{item.image}: it was annotated at {shown[0]} pixels and has {shown[1]}.", "size")
+    return labels.draw(item, size)
 
 
 def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: Any) -> Folder:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -110,14 +110,21 @@ def _depth(picture: Image.Image) -> str:
     if picture.mode in _DEEP_MODES:
         return _DEEP_MODES[picture.mode]
     bits = 8
-    if picture.format == "PNG" and hasattr(picture.fp, "seek"):
-        place = picture.fp.tell()
-        picture.fp.seek(_PNG_BITS)
-        bits = picture.fp.read(1)[0]
-        picture.fp.seek(place)
+    if picture.format == "PNG":
+        bits = file_head(picture, _PNG_BITS + 1)[_PNG_BITS]
     elif picture.format == "TIFF":
         bits = max(picture.tag_v2.get(_TIFF_BITS, (8,)))  # type: ignore[attr-defined]
     return f"{bits} bits in each channel" if bits > 8 else ""
+
+
+def file_head(picture: Image.Image, size: int) -> bytes:
+    """Return the first bytes of an open image's file, before its pixels are decoded."""
+    file: BinaryIO = picture.fp  # type: ignore[attr-defined]
+    place = file.tell()
+    file.seek(0)
+    content = file.read(size)
+    file.seek(place)
+    return content
 
 
 def _bands(path: Path) -> str:

@@ -21,7 +21,7 @@ from bench.core.child_process import ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, cache_path, locked, safe_name, text_hash
 from bench.core.specs import IGNORE_INDEX
-from bench.datasets.classes_file import ClassesFile, read_classes
+from bench.datasets.classes_file import ClassesFile, Value, read_classes
 from bench.datasets.folder import Folder, of_contents
 from bench.datasets.layout import Contents, Item, Masks
 from bench.datasets.library_export import current_index, index_file
@@ -90,7 +90,9 @@ def _named(folder: Path, names: Mapping[str, list[int]] | None) -> ClassesFile |
     if not names or not 2 <= len(names) <= IGNORE_INDEX:
         return None
     in_order = list(names.values()) == [[value] for value in range(len(names))]
-    labels = {} if in_order else {value: label for label, values in enumerate(names.values()) for value in values}
+    labels: dict[Value, int] = (
+        {} if in_order else {value: label for label, values in enumerate(names.values()) for value in values}
+    )
     return ClassesFile(index_file(folder), tuple(names), labels)
 
 

@@ -48,7 +48,7 @@ def image_and_mask(features: Mapping[str, Feature], image: str, mask: str, title
     image = image or _only(
         (
             lambda name: features[name].kind == "image" and not _MASK.search(name),
-            *(lambda name, plain=plain: name.lower() == plain for plain in _IMAGES),  # type: ignore[misc]
+            *(lambda name, plain=plain: name.lower() == plain for plain in _IMAGES),
         ),
         [name for name in pictures if name != mask],
     )

@@ -66,20 +66,21 @@ def decide(evidence: Evidence, given: ClassesFile | None) -> tuple[Meaning, tupl
 def _given(evidence: Evidence, given: ClassesFile) -> Meaning:
     """Return the meaning that classes.json gives; a list of two names takes 0 and 255 where no mask has a 1."""
     ignored = {_number(value): IGNORE_INDEX for value in given.ignore}
+    named = {_number(value): label for value, label in given.labels.items()}
+    in_order: dict[float, int] = {label: label for label in range(len(given.names))}
     if given.source == ALPHA:
-        values = dict(enumerate(range(len(given.names))))
         threshold = given.threshold or (LIGHT if len(given.names) == 2 and not given.labels else None)
-        labels = {_number(value): label for value, label in given.labels.items()} or values
-        return Meaning(given.names, ignored if threshold else {**labels, **ignored}, "alpha", threshold)
+        return Meaning(given.names, ignored if threshold else {**(named or in_order), **ignored}, "alpha", threshold)
     if given.threshold is not None:
         return Meaning(given.names, ignored, "values", given.threshold)
     if _is_coloured(given):
-        return Meaning(given.names, {**{_number(v): label for v, label in given.labels.items()}, **ignored}, "colours")
+        return Meaning(given.names, {**named, **ignored}, "colours")
     if given.labels:
-        return Meaning(given.names, {**{_number(v): label for v, label in given.labels.items()}, **ignored})
+        return Meaning(given.names, {**named, **ignored})
     both = len(given.names) == 2 and set(evidence.values) - set(ignored) <= {0, 255}
-    values = {0: 0, 255: 1} if both and IGNORE_INDEX not in ignored else dict(enumerate(range(len(given.names))))
-    return Meaning(given.names, {**values, **ignored})
+    if both and IGNORE_INDEX not in ignored:
+        return Meaning(given.names, {0: 0, 255: 1, **ignored})
+    return Meaning(given.names, {**in_order, **ignored})
 
 
 def _inferred(evidence: Evidence) -> Meaning:
@@ -298,6 +299,6 @@ def _masks(names: Sequence[str], one: str, more: str) -> str:
 
 
 def _list(values: Iterable[object]) -> str:
-    found = sorted(values, key=lambda value: (isinstance(value, float) and value != value, value))  # type: ignore[type-var]
+    found = sorted(values, key=lambda value: (isinstance(value, float) and value != value, value))
     shown = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in found[:_EXAMPLES])
     return f"{shown} and {len(found) - _EXAMPLES} more" if len(found) > _EXAMPLES else shown

@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.files import answer_path, file_stamp, recall, remember
-from bench.datasets.image_files import open_image
+from bench.datasets.image_files import file_head, open_image
 
 Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
@@ -93,6 +93,7 @@ def facts_of(picture: Image.Image) -> MaskFacts:
     """Look at an open image."""
     lossy = is_lossy(picture)  # before the pixels are decoded, which may close the file
     kind, values = kind_of(picture), channel(picture)
+    counts = {} if values is None else _counts(values)
     colours = {} if kind == "values" else _counts(colours_of(picture))
     table = palette_of(picture) if kind == "palette" else {}
     alpha = _counts(alpha_of(picture)) if picture.has_transparency_data and kind != "palette" else {}
@@ -100,9 +101,9 @@ def facts_of(picture: Image.Image) -> MaskFacts:
         size=(picture.height, picture.width),
         kind=kind,
         lossy=lossy,
-        values={} if values is None else _counts(values),
+        values=counts,
         colours={_hex(colour): count for colour, count in colours.items()},
-        palette={int(index): table.get(int(index), _NO_COLOUR) for index in np.unique(values)} if table else {},
+        palette={int(index): table.get(int(index), _NO_COLOUR) for index in counts} if table else {},
         alpha=alpha if len(alpha) > 1 else {},
     )
 
@@ -157,10 +158,9 @@ def palette_of(picture: Image.Image) -> dict[int, str]:
 
 def is_lossy(picture: Image.Image) -> bool:
     """Return whether the format changes values when it saves them."""
-    if picture.format == "WEBP" and picture.fp is not None:
-        picture.fp.seek(0)
-        return b"VP8L" not in picture.fp.read(_WEBP_HEAD)
-    return picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF", "WEBP")
+    if picture.format == "WEBP":
+        return b"VP8L" not in file_head(picture, _WEBP_HEAD)
+    return picture.format in ("JPEG", "MPO", "JPEG2000", "AVIF")
 
 
 def _hex(colour: float) -> str:

@@ -71,10 +71,11 @@ def _object(rng: np.random.Generator, class_id: int, size: tuple[int, int]) -> t
     """Draw an object: its window in the image and its mask there. Its radius is 0.12 to 0.26 of the shorter side."""
     radius = (0.12 + 0.14 * rng.random()) * min(size)
     center = (0.08 + 0.84 * rng.random(2)) * size
-    window = tuple(
+    rows, columns = (
         slice(max(0, int(c - radius * 1.5)), min(extent, int(c + radius * 1.5) + 1))
         for c, extent in zip(center, size, strict=True)
     )
+    window = rows, columns
     y, x = ((np.arange(s.start, s.stop) + 0.5 - c) / radius for s, c in zip(window, center, strict=True))
     cosine, sine = _direction(rng)
     u, v = x * cosine + y[:, None] * sine, y[:, None] * cosine - x * sine

@@ -129,13 +129,9 @@ def _load(plugins: tuple[tuple[Path, str], ...]) -> Catalog:
     from bench.datasets import DATASETS
 
     catalog = Catalog()
-    for registry, specs in (
-        (catalog.architectures, read_specs()),
-        (catalog.backbones, BACKBONES),
-        (catalog.datasets, DATASETS),
-    ):
-        for spec in specs:
-            registry.add(spec)
+    catalog.architectures.add_all(read_specs())
+    catalog.backbones.add_all(BACKBONES)
+    catalog.datasets.add_all(DATASETS)
     for source in plugin_specs.entry_points():
         try:
             catalog.add(plugin_specs.module(source))

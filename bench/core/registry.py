@@ -1,7 +1,7 @@
 """A registry of specs by name and alias, which suggests names for a misspelt one. It imports nothing heavy."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from bench.core.errors import BenchError
@@ -39,6 +39,11 @@ class Registry(Generic[Spec]):
                 raise BenchError(f"The {self.kind} name '{name}' is taken. Give yours another name.")
         self._specs[spec.name] = spec
         self._aliases.update(dict.fromkeys(spec.aliases, spec.name))
+
+    def add_all(self, specs: Iterable[Spec]) -> None:
+        """Register several specs."""
+        for spec in specs:
+            self.add(spec)
 
     def get(self, name: str) -> Spec:
         """Find the spec by name or alias; an unknown name raises BenchError with near misses."""

@@ -95,5 +95,5 @@ def _absent(classes: Sequence[str], counts: LabelCounts) -> str:
             more = f" and {len(absent) - _MOST_NAMES} more" if len(absent) > _MOST_NAMES else ""
             names = ", ".join(f"'{name}'" for name in absent[:_MOST_NAMES])
             what = "the class" if len(absent) == 1 else "the classes"
-            return f"{where} has {what} {names}{more}. Add such images, or leave the name out of classes.json."
+            return f"{where} has {what} {names}{more}. Add such images, or name only the others in a classes.json."
     return ""

@@ -16,6 +16,7 @@ Splits: a split's name in the name of the JSON file or of its folder.
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX, Param
@@ -116,7 +117,7 @@ def _instances(files: Sequence[CocoFile]) -> tuple[list[Annotated], tuple[str, .
 
 
 def _shapes(
-    file: CocoFile, annotations: Sequence[dict], labels: dict[int, int], left_out: Counter[str]
+    file: CocoFile, annotations: Sequence[dict[str, Any]], labels: dict[int, int], left_out: Counter[str]
 ) -> tuple[Shape, ...]:
     shapes = []
     for number, found in enumerate(annotations, 1):
