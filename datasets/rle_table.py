@@ -30,7 +30,7 @@ def read_table(path: Path, image_column: str, text_column: str, *more: str) -> d
     """
     rows: dict[str, list[Row]] = defaultdict(list)
     with _reader(path) as reader:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
         image, text, *others = (_column(path, header, name) for name in (image_column, text_column, *more))
         for row in reader:
             if not row:
