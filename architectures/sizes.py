@@ -10,6 +10,9 @@ from typing import Any
 from bench.architectures.outside import SEGFORMER_HEADS
 from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec
+from bench.core.trial_config import LARGEST_SIDE
+
+MOST_LEVELS = LARGEST_SIDE.bit_length() - 1  # the largest image has one pixel then
 
 
 def check_image_size(
@@ -28,6 +31,11 @@ def check_image_size(
         params: parameters of the builder.
     """
     divisor = spec.divisor(backbone or spec.default_backbone, params)
+    if divisor > LARGEST_SIDE:
+        raise BenchError(
+            f"{spec.name} with these parameters halves its images more than {MOST_LEVELS} times, and the largest have "
+            f"{LARGEST_SIDE} pixels a side. Give fewer levels."
+        )
     fits = tuple(-(-max(side, spec.smallest_side) // divisor) * divisor for side in image_size)
     if spec.square:
         fits = (max(fits), max(fits))
@@ -65,6 +73,8 @@ def unet_levels(filters: Sequence[int], depth: int | None = None) -> list[int]:
             f"A U-Net can't have the filters {levels} with depth {depth}. "
             "It needs whole numbers above 0 and a depth of 1 or more, such as filters=[16,32,64]."
         )
+    if depth > MOST_LEVELS:
+        raise BenchError(f"A U-Net can't have a depth of {depth:,}. Accepted: 1 to {MOST_LEVELS}.")
     levels += [levels[-1] * 2**step for step in range(1, depth + 2 - len(levels))]
     return levels[: depth + 1]
 

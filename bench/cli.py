@@ -1,5 +1,6 @@
 """The command line. `bench --help` imports nothing heavy: each command imports what it needs when it is called."""
 
+import errno
 import shlex
 import signal
 import sys
@@ -31,6 +32,7 @@ try:
     from bench.commands.speed import speed
     from bench.commands.verify import verify
     from bench.core.errors import BenchError
+    from bench.results.clean_text import clean
 except KeyboardInterrupt:  # these take half a second, in which nobody wants a traceback either
     sys.exit(INTERRUPTED)
 
@@ -52,16 +54,27 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            errors.print(f"[red]Error:[/red] {escape(str(error))}")
+            errors.print(_line(str(error)))
+            raise typer.Exit(2) from error
+        except OSError as error:  # a full disk, a path that is too long: no fault of the program
+            if error.errno == errno.EPIPE:  # nobody reads on, as in `bench list runs | head -1`
+                raise
+            where = f"'{error.filename}': " if error.filename is not None else ""
+            errors.print(_line(f"{where}{error.strerror or error}."))
             raise typer.Exit(2) from error
         except _UsageError as error:
             if not (hint := _hint(error)):
                 raise
-            errors.print(f"[red]Error:[/red] {escape(hint)}")
+            errors.print(_line(hint))
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             errors.print("Interrupted. The same command continues with what is missing.")
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _line(message: str) -> str:
+    """Write an error for the terminal; it may quote what somebody else wrote."""
+    return f"[red]Error:[/red] {escape(clean(message, keep=chr(10)))}"
 
 
 def _hint(error: Any) -> str | None:

@@ -19,6 +19,8 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import read_file
 
 FILE = "classes.json"
 INDEX, PALETTE, ALPHA = SOURCES = ("index", "palette", "alpha")
@@ -28,6 +30,7 @@ _ACCEPTED = (
     '{"background": "#000000", "car": "#800000"}, or {"classes": one of these, "ignore": [255], "threshold": 128, '
     f'"from": "{INDEX}", "{PALETTE}" or "{ALPHA}"}} with 2 to {IGNORE_INDEX} different names and values.'
 )
+_MOST_BYTES = 2**20
 _KEYS = {"classes", "ignore", "threshold", "from"}
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -49,9 +52,11 @@ class ClassesFile:
 def read_classes(path: Path) -> ClassesFile:
     """Read the file; raise BenchError if it can't be read or understood."""
     try:
-        given = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_doubles)
+        text = read_file(path, _MOST_BYTES, links=True).decode("utf-8-sig")
+        given = safe_json.loads(text, pairs=_without_doubles)
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: can't be read ({error}). {_ACCEPTED}") from error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise BenchError(f"{path}: can't be read ({reason}). {_ACCEPTED}") from error
     whole = isinstance(given, dict) and isinstance(given.get("classes"), dict | list) and set(given) <= _KEYS
     parts = given if whole else {"classes": given}
     names, labels = _named(path, parts["classes"])

@@ -12,6 +12,7 @@ import numpy as np
 from bench.core.errors import BenchError
 
 Order = Literal["column", "row"]
+_SEPARATORS = r"[ \t\r\n]+"  # str.split also parts at others, such as a no-break space
 _NUMBERS = re.compile(r"[0-9 \t\r\n]*")
 _LARGEST = 2**61  # past the end of every image, and the sum of two still fits into an int64
 
@@ -107,8 +108,8 @@ def _numbers(text: str, place: str) -> np.ndarray:
     if not isinstance(text, str):
         raise _error(place, f"{text!r} is not a text")
     if not _NUMBERS.fullmatch(text):
-        word = next(word for word in text.split() if not _NUMBERS.fullmatch(word))
-        raise _error(place, f"'{word[:40]}' is not a whole number")
+        word = next(word for word in re.split(_SEPARATORS, text) if not _NUMBERS.fullmatch(word))
+        raise _error(place, f"{word[:40]!r} is not a whole number")
     numbers = np.fromstring(text, np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
     if len(numbers) % 2:
         raise _error(place, f"{len(numbers)} numbers are an odd count, and each start needs a length")

@@ -264,3 +264,48 @@ def test_a_record_runs_no_code(tmp_path, command, monkeypatch):
     assert not (tmp_path / "ran").exists()
     run(command, folder.name, *words, "--results", results, "--plugin", code)  # which shows that the test can fail
     assert (tmp_path / "ran").exists()
+
+
+# The terminal
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 \u202eevil\ud800[red][/nothing]\x00"
+
+
+@pytest.mark.parametrize("command", ["list", "show", "interrupted"])
+def test_what_a_record_says_moves_no_cursor(results, command):
+    folder = first(results)
+    values = json.loads((folder / RECORD).read_text())
+    values["config"] |= {"arch": HOSTILE, "dataset": HOSTILE, HOSTILE: HOSTILE}
+    values |= {"status": HOSTILE, "reason": HOSTILE, "log_tail": [HOSTILE], "device": HOSTILE, "finished": HOSTILE}
+    values["metrics"] = {HOSTILE: HOSTILE, "a": {HOSTILE: [HOSTILE]}}
+    (folder / RECORD).write_text(json.dumps(values))
+    (folder / "history.jsonl").write_text(json.dumps({"phase": HOSTILE, "loss": HOSTILE}))
+    running = results / "trials" / "x\x1b[2J.running"
+    running.mkdir()
+    (running / "trial.json").write_text(json.dumps({"config": {"arch": HOSTILE}}))
+    (running / "progress.json").write_text(json.dumps({HOSTILE: HOSTILE}))
+    words = {"list": ["list", "runs"], "show": ["show", folder.name], "interrupted": ["show", "x"]}[command]
+    answer = run(*words, "--results", results)
+    assert answer.exit_code == 0, answer.output
+    assert "evil" in answer.output and "[red][/no" in answer.output
+    assert not {"\x1b", "\x07", "\u202e", "\x00"} & set(answer.output)
+
+
+def test_an_error_that_quotes_a_record_moves_no_cursor(results):
+    folder = first(results)
+    values = json.loads((folder / RECORD).read_text())
+    (folder / RECORD).write_text(json.dumps({**values, "config": {**values["config"], "budget": HOSTILE}}))
+    for words in (["list", "runs"], ["show", folder.name], ["show", HOSTILE.strip("\x00\ud800")]):
+        answer = run(*words, "--results", results)
+        assert isinstance(answer.exception, SystemExit | None), words
+        assert not {"\x1b", "\x07", "\u202e", "\x00"} & set(answer.output)
+
+
+@pytest.mark.parametrize("config", [[], 5, "text", None])
+def test_the_request_of_a_running_trial_is_of_another_type(results, config):
+    running = results / "trials" / "x.running"
+    running.mkdir()
+    (running / "trial.json").write_text(json.dumps({"config": config}))
+    (running / "progress.json").write_text(json.dumps({"fraction": config, "phase": config}))
+    assert run("list", "runs", "--results", results).exit_code == 0
+    assert run("show", "x", "--results", results).exit_code == 0

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, number, output, trained, warn
+from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, number, output, say, trained, warn
 from bench.core.specs import flat
+from bench.results.clean_text import clean
 
 
 def evaluate(
@@ -56,19 +57,19 @@ def evaluate(
         warn("The data differ from those that the run was trained on: files have been changed, added or removed.")
     same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
     console.print(_table(found, record.metrics if same else {}))
-    console.print(f"Written: {file}, and beside it the per-image table", highlight=False, soft_wrap=True)
+    say(console, f"Written: {file}, and beside it the per-image table")
 
 
 def _table(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> Table:
     """Make a table with one row per metric, and the record's values if they are of the same split of the same data."""
     data = found["dataset"]
     title = f"{found['run']} on {data['name']}, {found['split']} split: {data['images']} images"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(clean(title)), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("metric", overflow="fold")
     for heading in ("value", *(["in the record"] if recorded else [])):
         table.add_column(heading, justify="right")
     before = flat(recorded)
     for name, value in flat(found["metrics"]).items():
         cells = [number(value, ".4f"), *([number(before.get(name), ".4f")] if recorded else [])]
-        table.add_row(Text(name), *cells)
+        table.add_row(Text(clean(name)), *cells)
     return table

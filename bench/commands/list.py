@@ -9,10 +9,9 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import number, output, warn
+from bench.commands.shared import cell, number, output, warn
 
 if TYPE_CHECKING:
     from bench.core.specs import ArchitectureSpec
@@ -167,7 +166,7 @@ def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: 
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(cell, row))
     return table
 
 
@@ -201,7 +200,8 @@ def runs_table(loaded: "Loaded") -> Table:
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
         for folder in folders:
-            request = store.read_json(folder / store.REQUEST).get("config") or {}
+            request = store.read_json(folder / store.REQUEST).get("config")
+            request = request if isinstance(request, dict) else {}
             rows.append((short_id(folder), *_who(request), status, "", "", "", ""))
     return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC", "weights"), rows)
 

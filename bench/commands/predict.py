@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, counting, output, trained, warn
+from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, counting, output, say, trained, warn
 
 
 def predict(
@@ -86,8 +86,8 @@ def predict(
     written = f"{len(found) - len(problems)} of {len(found)} images in {out}"
     if len(trial.record.dataset["classes"]) == 2:
         written += f"; {point}"
-    console.print(written, highlight=False, soft_wrap=True)
+    say(console, written)
     if submission:
-        console.print(f"Submission: {submission}", highlight=False, soft_wrap=True)
+        say(console, f"Submission: {submission}")
     if problems:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.shared import GROUP_BY_HELP, opened, output, warn, with_group_by, with_options
+from bench.commands.shared import GROUP_BY_HELP, opened, output, say, warn, with_group_by, with_options
 from bench.core.errors import BenchError
 from bench.core.options import DATA, RUN
 from bench.core.trial_config import TrialConfig
@@ -197,7 +197,7 @@ def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
         console.print(terminal_table(group))
     for board in speed_boards(frame):
         console.print(board.terminal_table())
-    console.print(f"Records: {folder}. The report: bench report {folder}", highlight=False, soft_wrap=True)
+    say(console, f"Records: {folder}. The report: bench report {folder}")
 
 
 def _identity(record: "TrialRecord") -> str:

@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
+from rich.text import Text
 
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
 from bench.core.trial_config import OPTIONS, SEEDS, TrialConfig
+from bench.results.clean_text import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +118,17 @@ def output() -> Console:
 
 def warn(text: str) -> None:
     """Print a line on standard error."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    say(Console(stderr=True), text)
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it is but for what a terminal would obey: markup, escapes, the direction of text."""
+    console.print(cell(text), highlight=False, soft_wrap=True)
+
+
+def cell(value: Any, style: str = "") -> Text:
+    """Make a table's cell of a text that somebody else may have written."""
+    return Text(clean(value, keep="\n"), style=style)
 
 
 def number(value: Any, form: str) -> str:

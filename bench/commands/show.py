@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output
+from bench.commands.shared import cell, output
 from bench.core.specs import flat
 
 if TYPE_CHECKING:
@@ -62,18 +61,18 @@ def _print_progress(console: Console, folder: Path, status: str) -> None:
     """Print the last progress message of a trial that has no record yet, and its configuration."""
     from bench.results import store
 
-    console.print(Text(f"{folder.name.removesuffix('.running')}: {status}"), style="bold")
+    console.print(cell(f"{folder.name.removesuffix('.running')}: {status}", "bold"))
     progress, request = (store.read_json(folder / name) for name in (store.PROGRESS, store.REQUEST))
     console.print(_table("progress", {**progress, "folder": str(folder)}))
-    if config := request.get("config"):
+    if isinstance(config := request.get("config"), dict):
         console.print(_table("config", flat(config)))
 
 
 def _print_record(console: Console, trial: "StoredTrial") -> None:
     record = trial.record
-    console.print(Text(f"{trial.folder.name}: {record.status}"), style="bold")
+    console.print(cell(f"{trial.folder.name}: {record.status}", "bold"))
     if record.reason:
-        console.print(Text(record.reason))
+        console.print(cell(record.reason))
     summary = {"device": record.device, "started": record.started, "finished": record.finished}
     console.print(_table("trial", {**summary, "wall_seconds": record.wall_seconds, "folder": str(trial.folder)}))
     values = record.to_dict()
@@ -83,15 +82,15 @@ def _print_record(console: Console, trial: "StoredTrial") -> None:
     if history := trial.history():
         console.print(_history(history))
     for line in record.log_tail:
-        console.print(Text(line), style="dim")
+        console.print(cell(line, "dim"))
 
 
 def _table(title: str, values: Mapping[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in values.items():
-        table.add_row(name, Text(_text(value)))
+        table.add_row(cell(name, "cyan"), cell(_text(value)))
     return table
 
 
@@ -111,7 +110,7 @@ def _history(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     for row in rows:
-        table.add_row(*(Text("" if row.get(name) is None else _short(row[name])) for name in names))
+        table.add_row(*(cell("" if row.get(name) is None else _short(row[name])) for name in names))
     return table
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import output
+from bench.commands.shared import output, say
 from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
@@ -63,7 +63,7 @@ def show_arch(
     if spec.params:
         console.print(_params_table(spec, config.params))
     if plot is not None:
-        console.print(f"Drawing: {plot}", highlight=False, soft_wrap=True)
+        say(console, f"Drawing: {plot}")
     for problem in catalog.problems():
         console.print(Text(problem))
 

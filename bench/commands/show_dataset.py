@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, warn, with_group_by
+from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, say, warn, with_group_by
 from bench.core.errors import BenchError
 from bench.core.option_kinds import text_of
 from bench.core.specs import IGNORE_INDEX
@@ -73,7 +73,7 @@ def show_dataset(
         )
     if contact_sheet is not None:
         _write_sheet(source, contact_sheet)
-        console.print(f"Contact sheet: {contact_sheet}", highlight=False, soft_wrap=True)
+        say(console, f"Contact sheet: {contact_sheet}")
         if not spec.may_show_pictures:
             warn(f"The images of {spec.name} may not be published ({spec.licence}).")
 

@@ -5,6 +5,7 @@ Nothing here imports keras: plugin_specs.py reads the specs of plug-ins and inst
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.config.loss_text import canonical_class_weights, canonical_loss
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.import_by_name import import_by_name, plugin_hash
+from bench.core.option_kinds import shown
 from bench.core.registry import Registry
 from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
@@ -94,9 +96,9 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
         return NO_DATA, None
     if prefix := prefix_of(name):
         return prefix.find(name, data_dir)
-    if name not in datasets() and Path(name).expanduser().is_dir():
+    if name not in datasets() and os.path.isdir(os.path.expanduser(name)):
         raise BenchError(
-            f"Unknown data set '{name}'. To read the images of that folder, write {FOLDER_PREFIX.text}{name}."
+            f"Unknown data set '{shown(name)}'. To read the images of that folder, write {FOLDER_PREFIX.text}{name}."
         )
     return datasets().get(name), data_dir
 
@@ -210,7 +212,7 @@ def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpe
 
 
 def _plugin_path(plugin: Path | str) -> Path:
-    path = Path(plugin).expanduser().resolve()
-    if path.suffix != ".py" or not path.is_file():
-        raise BenchError(f"There is no plug-in '{plugin}'. Give --plugin the path of a Python file (.py).")
+    path = Path(os.path.realpath(os.path.expanduser(plugin))) if "\0" not in str(plugin) else Path()
+    if path.suffix != ".py" or not os.path.isfile(path):
+        raise BenchError(f"There is no plug-in '{shown(plugin)}'. Give --plugin the path of a Python file (.py).")
     return path

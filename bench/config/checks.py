@@ -1,5 +1,6 @@
 """Check one trial's configuration before anything is started; each mistake raises BenchError with one line."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from bench.architectures.outside import check_installed
 from bench.config.loss_text import parse_loss
 from bench.core.backends import TABLE, installed
 from bench.core.errors import BenchError
+from bench.core.option_kinds import shown
 from bench.core.registry import Registry, unknown_name_message
 from bench.core.specs import NO_DATASET, ArchitectureSpec, BackboneSpec, DatasetSpec, Param
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIONS, TrialConfig
@@ -103,8 +105,8 @@ def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[Back
 
 def weights(given: str, backbone: str | None) -> str:
     """Return "none", "imagenet" or the absolute path of a file that exists; "none" for models without a backbone."""
-    if given not in ("none", "imagenet") and not Path(given).expanduser().is_file():
-        raise BenchError(f"There is no weights file '{given}'. Accepted: none, imagenet or the path of a file.")
+    if given not in ("none", "imagenet") and not os.path.isfile(os.path.expanduser(given)):  # False for any text
+        raise BenchError(f"There is no weights file '{shown(given)}'. Accepted: none, imagenet or the path of a file.")
     if given == "none" or backbone is None:
         return "none"
     return given if given == "imagenet" else str(Path(given).expanduser().resolve())
@@ -138,6 +140,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _is_sensible(value: Any) -> bool:
+    """Return whether a parameter is of a size for which a model can be planned."""
+    if isinstance(value, list | tuple):
+        return len(value) <= LONGEST_LIST and all(map(_is_sensible, value))
+    return isinstance(value, str) or abs(value) <= LARGEST_PARAMETER  # False for NaN, too
+
+
+LARGEST_PARAMETER = 2**31
+LONGEST_LIST = 1_000
 _TYPES: dict[str, Any] = {
     "int": int,
     "float": (int, float),
@@ -152,10 +163,17 @@ def _typed(owner: str, param: Param, value: Any) -> Any:
     is_bool = isinstance(value, bool)
     if not isinstance(value, _TYPES[param.type]) or is_bool != (param.type == "bool"):
         hint = "; in a TOML file a list of values is written [[8, 16], [16, 32]]" if param.type == "list" else ""
-        raise BenchError(f"The parameter '{param.name}' of {owner} is of type {param.type}, but got {value!r}{hint}.")
+        raise BenchError(
+            f"The parameter '{param.name}' of {owner} is of type {param.type}, but got {shown(repr(value))}{hint}."
+        )
     if param.choices and value not in param.choices:
         accepted = ", ".join(map(str, param.choices))
-        raise BenchError(f"The parameter '{param.name}' of {owner} is {value!r}. Accepted: {accepted}.")
+        raise BenchError(f"The parameter '{param.name}' of {owner} is {shown(repr(value))}. Accepted: {accepted}.")
+    if not _is_sensible(value):
+        raise BenchError(
+            f"The parameter '{param.name}' of {owner} is {shown(repr(value))}. Accepted: finite numbers up to "
+            f"{LARGEST_PARAMETER:,} and lists of up to {LONGEST_LIST} values."
+        )
     if param.type == "path":
         return _existing(owner, param, value)
     return float(value) if param.type == "float" else _plain(value)

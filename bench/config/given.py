@@ -1,7 +1,6 @@
 """Read the values that a user gives, texts of the command line or values of a TOML file, by the options' names."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +8,11 @@ from typing import Any
 
 from bench.config import catalog
 from bench.core.errors import BenchError
+from bench.core.option_kinds import shown
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS, RESULTS, SEEDS
+from bench.core.untrusted import safe_toml
+from bench.core.untrusted.plain_files import read_file
 
 Given = Mapping[str, Any]  # name -> text, number or list
 
@@ -31,7 +33,7 @@ class GridFile:
 def read_toml(file: Path) -> GridFile:
     """Read a TOML file; raise BenchError, with the line of the mistake, if it can't be read."""
     try:
-        values = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
+        values = safe_toml.loads(read_file(Path(file), safe_toml.LONGEST, links=True).decode("utf-8-sig"))
     except OSError as error:
         raise BenchError(f"The file '{file}' can't be read ({error.strerror}).") from error
     except ValueError as error:  # TOMLDecodeError names line and column, UnicodeDecodeError the byte
@@ -113,7 +115,7 @@ def parameters(name: str, value: Any) -> dict[str, list[Any]]:
     for key, values in params.items():
         if not values or not _is_plain(values):  # TOML has dates and tables too
             raise BenchError(
-                f"The parameter '{key}' is {values}. Accepted: numbers, words, true, false and lists of them."
+                f"The parameter '{key}' is {shown(values)}. Accepted: numbers, words, true, false and lists of them."
             )
     return params
 
@@ -130,7 +132,7 @@ def _parameter(name: str, text: Any) -> tuple[str, list[Any]]:
     key, equals, values = str(text).partition("=")
     if not equals or not key.strip() or not values.strip():
         raise BenchError(
-            f"{BY_NAME[name].flag} is '{text}'. Accepted: key=value or key=value,value, such as depth=3,4."
+            f"{BY_NAME[name].flag} is '{shown(text)}'. Accepted: key=value or key=value,value, such as depth=3,4."
         )
     return key.strip(), _toml_values(values)
 
@@ -142,13 +144,13 @@ def _is_plain(value: Any) -> bool:
 def _toml_values(text: str) -> list[Any]:
     """Read `8,16` as [8, 16] and `[8,16],[16,32]` as two lists; read text that is no TOML as a list of words."""
     try:
-        return tomllib.loads(f"x = [{text}]")["x"]
-    except tomllib.TOMLDecodeError:
+        return safe_toml.loads(f"x = [{text}]")["x"]
+    except ValueError:
         return [_toml_value(word.strip()) for word in text.split(",") if word.strip()]
 
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+        return safe_toml.loads(f"x = {text}")["x"]
+    except ValueError:
         return text

@@ -5,6 +5,7 @@ or as a list in a TOML file, are an axis of the grid. The first seed of every pa
 """
 
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from bench.core.options import LOOPS, Option
 from bench.core.specs import NO_DATASET
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, OPTIONS, POOLED, SEEDS, TrialConfig
 
+MOST_TRIALS = 10_000
+_PARAMETER_FIELDS = tuple(BY_NAME[name].field for name in PARAMETERS)
 ALL = "all"  # the value of --arch for every architecture that can run with the other options
 AXES = tuple(
     option
@@ -74,6 +77,7 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
         if not given.get(name):
             raise BenchError(f"No {registry.kind} is named. Give --{name}; available: {', '.join(registry.names())}.")
     axes = [_repeats(given), _seeds(given), *itertools.chain.from_iterable(_axes(o, given) for o in AXES)]
+    _check_count(axes)
     _check_dataset_params(axes)
     needed = {name for axis in axes for name, value in axis if name in DEPENDENT and value}
     every = _values_of("arch", axes) == [ALL]
@@ -82,6 +86,18 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
         axes = [names if axis[0][0] == "arch" else axis for axis in axes]
     trials = [_config(fixed, values, needed) for values in itertools.product(*axes)]
     return _unique(_suitable(trials, left_out) if every else map(catalog.resolve_config, trials))
+
+
+def _check_count(axes: Iterable[Axis]) -> None:
+    """Raise BenchError, with the longest axis, if there are more combinations than a run can hold."""
+    if (count := math.prod(map(len, axes))) <= MOST_TRIALS:
+        return
+    field, value = max(axes, key=len)[0]
+    name = f"{field} {value[0]}" if isinstance(value, tuple) and field in _PARAMETER_FIELDS else field
+    raise BenchError(
+        f"The grid has {count:,} trials, {len(max(axes, key=len)):,} values of {name} among it; a run has at most "
+        f"{MOST_TRIALS:,}. Give fewer values, or part the grid into several runs."
+    )
 
 
 def _drop_unused(given: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +190,7 @@ def _search_once(configs: list[TrialConfig]) -> list[TrialConfig]:
     first: dict[str, TrialConfig] = {}
     for config in configs:
         first.setdefault(_fingerprint(replace(config, batch_size=1, seed=0, repeat=0)), config)
-    seeking = list(map(id, first.values()))
+    seeking = set(map(id, first.values()))
     return [config if id(config) in seeking else replace(config, find_batch_size=0) for config in configs]
 
 
@@ -197,6 +213,8 @@ def _repeats(given: Given) -> Axis:
 def _count(option: Option, given: Given) -> int:
     value = given.get(option.name)
     count = 1 if value is None else option.read(value)
+    if count > MOST_TRIALS:
+        raise BenchError(f"{option.flag} is {count:,}. A run has at most {MOST_TRIALS:,} trials.")
     if count < 1:
         raise BenchError(f"{option.flag} is {count}. Accepted: {option.range}.")
     return count

@@ -1,12 +1,13 @@
 """The text of a loss ("ce", "ce+dice", "0.5*ce+dice": a term, or a weighted sum of terms) and of class weights."""
 
-import json
 import math
 
 from bench.core.errors import BenchError
+from bench.core.option_kinds import shown
 from bench.core.registry import unknown_name_message
 from bench.core.specs import CLASS_WEIGHT_RULES, LOSS_TERMS
 from bench.core.trial_config import OPTIONS
+from bench.core.untrusted import safe_json
 
 _FORMS = "Accepted: a term or a sum of terms with weights, such as ce, ce+dice, 0.5*ce+dice."
 
@@ -71,9 +72,9 @@ def canonical_class_weights(text: str, num_classes: int) -> str:
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        values = json.loads(text, parse_int=float)
+        values = safe_json.loads(text)
     except ValueError:
         values = [None]
-    if not all(isinstance(value, float) for value in values):
-        raise BenchError(f"--class-weights is '{text}'. Accepted: {OPTIONS['class_weights'].range}.")
-    return tuple(values)
+    if not all(type(value) in (int, float) for value in values):
+        raise BenchError(f"--class-weights is '{shown(text)}'. Accepted: {OPTIONS['class_weights'].range}.")
+    return tuple(map(float, values))

@@ -26,15 +26,13 @@ class Kind:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:  # which no path and no name has
         raise TypeError(value)
     return value
 
 
 def _path(value: Any) -> str:
-    if not isinstance(value, str | Path):
-        raise TypeError(value)
-    return str(value)
+    return _text(str(value) if isinstance(value, Path) else value)
 
 
 def _flag(value: Any) -> bool:
@@ -58,7 +56,7 @@ def _whole(value: Any) -> int:
 def _name_or_index(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError(value)
-    return str(value)
+    return _text(str(value))
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -122,3 +120,12 @@ def text_of(value: Any) -> str:
     if isinstance(value, tuple):
         return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def shown(value: Any, longest: int = 80) -> str:
+    """Write a value that can't be used for a message, cut if it is long."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return "a whole number of thousands of digits"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.option_kinds import TEXT, Kind, text_of
+from bench.core.option_kinds import TEXT, Kind, shown, text_of
 from bench.core.registry import unknown_name_message
 
 # Groups of options in a command's help. They are also the loops of a grid, from the outermost in.
@@ -81,7 +81,7 @@ class Option:
         except (ValueError, TypeError, OverflowError) as error:
             if isinstance(error, BenchError):
                 raise
-            raise BenchError(f"{self.flag} is '{value}'. Accepted: {self.range}{several}.") from error
+            raise BenchError(f"{self.flag} is '{shown(value)}'. Accepted: {self.range}{several}.") from error
 
     def check(self, value: Any) -> None:
         """Raise BenchError for a value out of range, or one that is none of the choices."""

@@ -6,6 +6,8 @@ from typing import Generic, Protocol, TypeVar
 
 from bench.core.errors import BenchError
 
+LONGEST = 80  # characters of a misspelt name in a message
+
 
 class Named(Protocol):
     """An entry of a registry: anything with a name and aliases."""
@@ -65,6 +67,7 @@ class Registry(Generic[Spec]):
 
 def unknown_name_message(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
     """Write the message for a misspelt name: similar names, and all names that exist."""
+    given = given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"
     near = difflib.get_close_matches(given, candidates, n=3, cutoff=0.6)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return f"Unknown {kind} '{given}'.{hint} Available: {', '.join(available) or 'none'}."

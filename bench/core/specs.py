@@ -177,6 +177,7 @@ _UNITS = {
     "samples": ("images", 1.0),
     "images": ("images", 1.0),
 }
+LARGEST_BUDGET = 1e12  # of any unit
 _BUDGET_HELP = "Accepted: a number and a unit, such as 10m, 90s, 2h, 2000steps, 20epochs, 100ksamples."
 
 
@@ -190,13 +191,15 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> "Budget":
         """Read a budget such as `10m`, `90s`, `2000steps`, `20epochs` or `100ksamples`; raise BenchError for others."""
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(k?)\s*([a-z]+)\s*", text.lower())
         unit = match and _UNITS.get(match[3].rstrip("s") + "s" if len(match[3]) > 1 else match[3])
         if not match or not unit:
-            raise BenchError(f"Unknown budget '{text}'. {_BUDGET_HELP}")
+            raise BenchError(f"Unknown budget '{text[:80]}'. {_BUDGET_HELP}")
         amount = float(match[1]) * (1000 if match[2] else 1) * unit[1]
         if amount <= 0:
             raise BenchError(f"The budget '{text}' is empty. {_BUDGET_HELP}")
+        if amount > LARGEST_BUDGET:
+            raise BenchError(f"The budget '{text[:40]}' is more than {LARGEST_BUDGET:,.0f} {unit[0]}. {_BUDGET_HELP}")
         return cls(amount, unit[0])
 
     def __str__(self) -> str:

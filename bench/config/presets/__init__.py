@@ -1,5 +1,6 @@
 """The presets for `bench run --config NAME`: published recipes, whose files begin with the published results."""
 
+import os
 from pathlib import Path
 
 from bench.core.errors import BenchError
@@ -15,7 +16,7 @@ def names() -> list[str]:
 
 def find(given: Path) -> Path:
     """Find the file that `--config` names: the user's file, or else the preset of that name; else raise BenchError."""
-    if given.is_file() or given.suffix or len(given.parts) != 1:
+    if os.path.isfile(given) or given.suffix or len(given.parts) != 1:
         return given
     if str(given) not in names():
         raise BenchError(f"There is no file '{given}'. {unknown_name_message('preset', str(given), names(), names())}")

@@ -39,9 +39,15 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() and not odd_kind(path)
 
 
-def require_file(path: Path | str, most: int | None = None) -> None:
-    """Raise OSError, with the reason as `strerror`, unless there is a file itself of at most `most` bytes."""
-    state = os.lstat(path)
+def require_file(path: Path | str, most: int | None = None, *, links: bool = False) -> None:
+    """Raise OSError, with the reason as `strerror`, unless there is a file of at most `most` bytes.
+
+    Args:
+        links: whether a link to a file will do, since the user has named it.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "a path has no NUL", str(path))
+    state = os.stat(path) if links else os.lstat(path)
     kind = stat.S_IFMT(state.st_mode)
     if kind == stat.S_IFDIR:
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
@@ -52,9 +58,9 @@ def require_file(path: Path | str, most: int | None = None) -> None:
         raise OSError(errno.EFBIG, f"it has {size} MiB, and more than {limit} are never read", str(path))
 
 
-def read_file(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int, *, links: bool = False) -> bytes:
     """Read a file; raise OSError as `require_file` does."""
-    require_file(path, most)
+    require_file(path, most, links=links)
     return path.read_bytes()
 
 

@@ -24,20 +24,20 @@ def loads(
     try:
         value = json.loads(data, object_pairs_hook=pairs)
     except RecursionError:
-        raise ValueError(_too_deep()) from None
-    _check(value, most)
+        raise ValueError(too_deep()) from None
+    check_size(value, most)
     return value
 
 
-def _check(value: Any, most: int) -> None:
-    """Walk through the levels without recursion."""
+def check_size(value: Any, most: int) -> None:
+    """Raise ValueError if a value is nested too deeply, has too many parts or too large an integer."""
     level, depth, count = [value], 0, 0
     while level:
         count += len(level)
         if count > most:
             raise ValueError(f"it has more than {most:,} values")
         if depth > MOST_DEPTH:
-            raise ValueError(_too_deep())
+            raise ValueError(too_deep())
         depth += 1
         if any(type(item) is int and abs(item) > LARGEST_INTEGER for item in level):
             raise ValueError("an integer has more than 63 bits")
@@ -45,5 +45,6 @@ def _check(value: Any, most: int) -> None:
         level = [inner for part in parts for inner in part]
 
 
-def _too_deep() -> str:
+def too_deep() -> str:
+    """Return the message of what is nested too deeply."""
     return f"it is nested more than {MOST_DEPTH} levels deep"

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import read_file
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
 from bench.results.clean_text import clean
@@ -28,6 +30,8 @@ from bench.results.quantities import METRICS
 from bench.results.store import IMAGES, StoredTrial, load, write_json
 
 BASELINE_VERSION = 1
+_MOST_BYTES = 2**30  # of the file, and of the counts of a trial
+_MOST_VALUES = 10_000_000
 _NOT_TOLD = ("arch", "backbone", "dataset", "params")  # a label names these in another way
 
 
@@ -199,14 +203,18 @@ def _pack(values: NDArray[Any]) -> str:
 
 
 def _unpack(text: str, dtype: str) -> NDArray[Any]:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
+    packed = zlib.decompressobj()
+    values = packed.decompress(base64.b64decode(text), _MOST_BYTES)
+    if packed.unconsumed_tail or not packed.eof:
+        raise ValueError(f"its counts are cut short, or have more than {_MOST_BYTES:,} bytes")
+    return np.frombuffer(values, dtype)
 
 
 def read_baseline(file: Path) -> list[Subject]:
     """Read the configurations of a baseline; raise BenchError if it is missing, broken or of a newer schema."""
     try:
         return [_from_json(values) for values in _read(file)["configurations"]]
-    except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, zlib.error) as error:
         if isinstance(error, BenchError):
             raise
         raise BenchError(f"The baseline '{file}' is broken ({error}). Remove it and make one with --update.") from error
@@ -214,14 +222,16 @@ def read_baseline(file: Path) -> list[Subject]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(file.read_bytes())
-        version, _ = int(values["schema_version"]), values["changes"]
+        values = safe_json.loads(read_file(file, _MOST_BYTES, links=True), most=_MOST_VALUES)
+        version, changes = int(values["schema_version"]), values["changes"]
+        if not isinstance(changes, list):
+            raise ValueError("its changes are no list")
     except OSError as error:
         raise BenchError(
             f"The baseline '{file}' can't be read ({error.strerror}). `bench check RESULTS --update --reason TEXT` "
             "makes one."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BenchError(f"'{file}' isn't a baseline of `bench check` ({error}).") from error
     if version > BASELINE_VERSION:
         raise BenchError(f"The baseline '{file}' was written by a newer segbench (schema {version}). Update segbench.")
@@ -241,6 +251,8 @@ def _from_json(values: Mapping[str, Any]) -> Subject:
 
 def _trial(values: Mapping[str, Any]) -> Measured:
     numbers = {str(name): float(value) for name, value in values["values"].items()}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError("a value is not finite")
     if "counts" not in values:
         return Measured(int(values["seed"]), "ok", values=numbers)
     counts = _unpack(values["counts"], "<i4").reshape(values["shape"]).astype(np.int64)

@@ -11,7 +11,6 @@ A file has a table for each metric that it changes or adds, and `false` for a me
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
+from bench.core.untrusted import safe_toml
+from bench.core.untrusted.plain_files import read_file
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
@@ -82,7 +83,7 @@ def read_limits(file: Path | None = None) -> list[Limit]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return safe_toml.loads(read_file(file, safe_toml.LONGEST, links=True).decode("utf-8-sig"))
     except OSError as error:
         raise BenchError(f"The limits '{file}' can't be read ({error.strerror}).") from error
     except ValueError as error:
@@ -119,7 +120,7 @@ def _amount(given: Any, where: str) -> tuple[float, bool]:
     text = given.removesuffix("%") if isinstance(given, str) else given
     try:
         amount = math.nan if isinstance(text, bool) or (isinstance(given, str) and not relative) else float(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         amount = math.nan
     if not 0 <= amount < math.inf:
         raise BenchError(f'{where} is {given!r}. Accepted: a number from 0, such as 0.01, or a share, such as "10%".')
