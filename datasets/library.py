@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.core.child_process import ask
 from bench.core.errors import BenchError
-from bench.core.files import cache_folder, cache_path, locked, safe_name, text_hash
+from bench.core.files import cache_folder, cache_path, locked, name_part, text_hash
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.classes_file import ClassesFile, Value, read_classes
 from bench.datasets.folder import Folder, of_contents
@@ -99,7 +99,7 @@ def _named(folder: Path, names: Mapping[str, list[int]] | None) -> ClassesFile |
 def _exported(name: str, exporter: str, request: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Return the folder of a data set's files in the cache and its index; export them first if need be."""
     digest = text_hash(json.dumps([exporter, request], sort_keys=True))[:12]
-    folder = cache_path("libraries") / f"{safe_name(name)}-{digest}"
+    folder = cache_path("libraries") / f"{name_part(name)}-{digest}"
     index = current_index(folder)
     if index is None:
         cache_folder("libraries")

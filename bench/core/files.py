@@ -115,11 +115,6 @@ def share(purpose: str, name: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def safe_name(text: str) -> str:
-    """Return a data set's name with each `:`, space and other special character replaced, for a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)
-
-
 VARIABLE = "SEGBENCH_CACHE"
 ANOTHER_CACHE = f"Give another cache folder in {VARIABLE}."
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError
-from bench.core.files import UnwritableCache, cache_folder, locked, printable, safe_name, text_hash
+from bench.core.files import UnwritableCache, cache_folder, locked, name_part, printable, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts
@@ -104,7 +104,7 @@ def prepare(
     chosen = json.dumps(dict(params), sort_keys=True) if params else ""
     place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
-    path = cache_folder("packs") / f"{safe_name(spec.name)}-{size}-{place}"
+    path = cache_folder("packs") / f"{name_part(spec.name)}-{size}-{place}"
     try:
         with locked(path):
             manifest = _current(path, source, stamps, skip_corrupt)
