@@ -6,6 +6,8 @@ BACKENDS ?= tensorflow jax torch
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 GATE := build/gate
+# Processes that share the files of the default tests; each takes up to 5 GiB with all three backends.
+WORKERS ?= 2
 # Of the slow tests, a process each: compiled steps stay in a process's memory, 11 GiB for all of them.
 PIECES := 40
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -24,7 +26,7 @@ demo: install  ## Train two architectures on drawn shapes and show the leaderboa
 	$(BIN)/bench report demo
 
 test: dev  ## Install what the tests need and run them, on all backends or on those of BACKENDS=jax
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 test-all: test  ## Run every test, the full matrix of architectures included (hours on two cores)
 	@failed=; for i in $$(seq $(PIECES)); do \
