@@ -132,7 +132,12 @@ def test_a_trial_that_had_ended_when_its_runner_died_is_taken_up(tmp_path, monke
     with pytest.raises(Died):
         run([CONFIG], results=tmp_path / "r", force=True, executor=Armed(BETTER))
     monkeypatch.undo()
-    (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor())
+    if earlier and (function, at) != ("sync_folder", 1):  # the old record stood
+        (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor())
+        assert record.metrics == OK["metrics"]
+        (record,) = run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor())
+    else:
+        (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor())
     assert record.metrics == BETTER["metrics"]
     (trial,) = load([tmp_path / "r"]).trials
     assert trial.record == record and not {p.name for p in trial.folder.iterdir()} & {OUTCOME, REQUEST}
@@ -186,7 +191,7 @@ def test_a_record_that_cannot_be_read_when_its_trial_ends_stays_and_the_new_outc
     (row,) = run([CONFIG], results=tmp_path / "r", force=True, executor=Spoils(BETTER))
     assert row.status == runner.UNREADABLE
     (trial.folder / RECORD).write_text(text)
-    (record,) = run([CONFIG], results=tmp_path / "r", executor=FakeExecutor())
+    (record,) = run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor())
     assert record.metrics == BETTER["metrics"]
 
 

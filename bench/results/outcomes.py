@@ -16,7 +16,7 @@ from bench.core.specs import TrialRecord
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
-from bench.results.store import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, ResultsFolder, read_json
+from bench.results.store import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, ResultsFolder, may_replace, read_json
 
 LOG_LINES = 20  # kept of a failed trial's log
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
@@ -48,20 +48,29 @@ def recover(results: ResultsFolder) -> None:
             settle(results, identity)
 
 
-def settle(results: ResultsFolder, identity: str) -> None:
+def settle(results: ResultsFolder, identity: str, *, force: bool = False) -> TrialRecord | None:
     """Complete what a runner that died had begun: its moves, or the record of a trial that had ended.
 
     The caller holds the trial's lock.
 
+    Args:
+        force: take up a trial that ended also where a final record is, which another run leaves as it is.
+
+    Returns:
+        The record that took its place, if one did.
+
     Raises:
-        BenchError: a record or an outcome can't be read, so nothing was changed.
+        BenchError: a record or an outcome can't be read, so it was left alone.
     """
-    results.settle(identity)
+    if record := results.settle(identity, force=force):
+        return record
     folder = results.running_folder(identity)
     request, outcome = _whole(folder / REQUEST), _whole(folder / OUTCOME)
-    if "status" in outcome and "time" in request:
-        ended = (folder / OUTCOME).stat().st_mtime
-        results.finish(identity, record_of(folder, request, outcome, ended))
+    if "status" not in outcome or "time" not in request or not (force or may_replace(results.find(identity))):
+        return None
+    record = record_of(folder, request, outcome, (folder / OUTCOME).stat().st_mtime)
+    results.finish(identity, record)
+    return record
 
 
 def _whole(path: Path) -> dict[str, Any]:

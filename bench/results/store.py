@@ -210,7 +210,7 @@ class ResultsFolder:
         """
         running, final = self.running_folder(identity), self.folder(identity)
         old = self.find(identity)
-        if old and old.status in FINAL_STATUSES and record.status not in FINAL_STATUSES:
+        if record.status not in FINAL_STATUSES and not may_replace(old):
             if (running / LOG).exists():
                 (running / LOG).replace(final / RETRY_LOG)
             shutil.rmtree(running)
@@ -218,22 +218,30 @@ class ResultsFolder:
         write_json(running / RECORD, record.to_dict())
         self._move_in(identity)
 
-    def settle(self, identity: str) -> None:
-        """Complete a `finish` that was cut short; the caller holds the trial's lock.
+    def settle(self, identity: str, *, force: bool = False) -> TrialRecord | None:
+        """Complete or undo a `finish` that was cut short; the caller holds the trial's lock.
+
+        What was set aside comes back. Then a running folder with a record takes its place; where a final record is,
+        it waits for `force`, as it is of a run with --force, so that no other run changes what has ended.
+
+        Returns:
+            The record that took its place, if one did.
 
         Raises:
-            BenchError: a record can't be read, so nothing was changed.
+            BenchError: a record can't be read, so it was left alone.
         """
+        final, replaced, running = self.folder(identity), self.replaced_folder(identity), self.running_folder(identity)
+        if replaced.exists() and not final.exists():
+            replaced.rename(final)
+            sync_folder(self.trials)
         old = self.find(identity)
-        if (self.running_folder(identity) / RECORD).exists():
-            read_record(self.running_folder(identity))
-            self._move_in(identity)
-        elif (replaced := self.replaced_folder(identity)).exists():
-            if old:
-                shutil.rmtree(replaced, ignore_errors=True)
-            elif not self.folder(identity).exists():
-                replaced.rename(self.folder(identity))
-                sync_folder(self.trials)
+        if replaced.exists() and old:
+            shutil.rmtree(replaced, ignore_errors=True)
+        if not (running / RECORD).exists() or not (force or may_replace(old)):
+            return None
+        record = read_record(running)
+        self._move_in(identity)
+        return record
 
     def _move_in(self, identity: str) -> None:
         """Move a running folder that has its record to the final place, without the files of its work."""
@@ -246,6 +254,11 @@ class ResultsFolder:
         """List the identities of trials that run now or whose runner died."""
         names = [path for path in self.trials.iterdir() if path.suffix in (RUNNING, REPLACED)]
         return sorted({path.stem for path in names} - {path.name for path in names})
+
+
+def may_replace(old: TrialRecord | None) -> bool:
+    """Tell whether any new record may take the place of an old one: there is none, or the trial is to run again."""
+    return old is None or old.status not in FINAL_STATUSES
 
 
 def check_writable(path: Path) -> None:

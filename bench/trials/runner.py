@@ -18,7 +18,7 @@ from bench.results.outcomes import record_of, recover, settle
 from bench.results.store import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle, LocalExecutor
-from bench.trials.plan import PlannedTrial, plan
+from bench.trials.plan import PlannedTrial, is_done, plan
 from bench.trials.progress import Observer
 
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -52,8 +52,9 @@ def run(
     observer, executor = observer or Observer(), executor or LocalExecutor()
     folder = ResultsFolder(results)
     folder.create()
-    with _stopping_cleanly(folder):
-        recover(folder)
+    if not force:
+        with _stopping_cleanly(folder):
+            recover(folder)
     trials = plan(configs, folder, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
@@ -91,13 +92,14 @@ def _run_one(
         return None
     with lock:
         try:
-            settle(results, trial.identity)
+            taken_up = settle(results, trial.identity, force=force)
             other = results.find(trial.identity)
         except BenchError as error:
             record = _unreadable(trial, error)
             observer.ended(trial, record)
             return record
-        if other and other != trial.record and not force:  # another runner has finished it since the plan was made
+        # another runner has finished it since the plan was made, or what a runner that died had left is whole
+        if other and (is_done(trial.config, other) if taken_up else other != trial.record and not force):
             _keep_weights(trial, results, observer)
             return other
         results.check_room()
