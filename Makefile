@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 GATE := build/gate
 # Processes that share the files of the default tests; each takes up to 5 GiB with all three backends.
 WORKERS ?= 2
+# Of `make faults`: how many random kills, and their dice.
+KILLS ?= 200
+SEED ?= 0
 # Of the slow tests, a process each: compiled steps stay in a process's memory, 11 GiB for all of them.
 PIECES := 40
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -15,7 +18,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all test-arch benchmark lint type docs specs gate baseline install dev clean \
+.PHONY: help demo test test-all test-arch faults benchmark lint type docs specs gate baseline install dev clean \
 	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
@@ -36,6 +39,14 @@ test-all: test  ## Run every test, the full matrix of architectures included (ho
 test-arch: dev  ## Test one architecture where it is tiny: make test-arch ARCH=unet [SLOW=1: its agreement on all backends too]
 	$(BIN)/python -m pytest tests/test_architectures.py $(wildcard tests/test_$(ARCH).py) \
 		$(if $(SLOW),,-m "not slow") -k "$(ARCH):small or $(ARCH):tiny or [$(ARCH)] or test_$(ARCH).py or written_specs"
+
+faults: dev  ## Kill runs, crash them at every point, start several at once, cut the power (root): about 20 minutes, Linux
+	rm -rf build/faults
+	$(BIN)/python -m tests.faults.crash_points build/faults/new
+	$(BIN)/python -m tests.faults.crash_points build/faults/forced --force
+	$(BIN)/python -m tests.faults.storm build/faults/storm --kills $(KILLS) --seed $(SEED)
+	for n in 2 4; do $(BIN)/python -m tests.faults.together build/faults/together-$$n --runners $$n --rounds 3 || exit 1; done
+	test "$$(id -u)" != 0 || $(BIN)/python -m tests.faults.power_cut build/faults/power --cuts 20
 
 benchmark: dev  ## Time the parts of the harness with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only

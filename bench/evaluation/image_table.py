@@ -58,7 +58,7 @@ def write_table(
     threshold_counts: NDArray[np.int64] | None = None,
     extra: Arrays = MappingProxyType({}),
 ) -> None:
-    """Write the table as Parquet, atomically.
+    """Write the table as Parquet, atomically; the trial brings its whole folder to the disk at its end.
 
     Args:
         path: the file.
@@ -72,7 +72,7 @@ def write_table(
     arrays = ImageTable(tuple(names), tuple(groups), counts, threshold_counts, extra).arrays()
     for name, values in arrays.items():
         columns |= _to_columns(ARRAYS.get(name, Array(name)), values, counts.shape[1])
-    with write_atomically(Path(path)) as part:
+    with write_atomically(Path(path), sync=False) as part:
         pq.write_table(pa.table(columns), part, compression="zstd")
 
 

@@ -56,6 +56,10 @@ def fault(grid: Grid, dice: random.Random) -> None:
         run.wait()
     end = time.monotonic() + 5
     while (left := grid.trials()) and time.monotonic() < end:
+        for pid, state in left.items():
+            with suppress(ProcessLookupError):
+                if state == "T":  # stopped while it started; it sees that its runner is gone once it goes on
+                    os.kill(pid, signal.SIGCONT)
         time.sleep(0.02)
     if left:
         grid.violate("a trial outlived its runner", left, what)

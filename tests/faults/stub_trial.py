@@ -49,11 +49,11 @@ class Session:
             file.write(json.dumps({"steps": step, "val_mean_iou": score}) + "\n")
 
     def copy(self, made):
-        with write_atomically(self.folder / IMAGES) as part:
+        with write_atomically(self.folder / IMAGES, sync=False) as part:
             shutil.copyfile(made / IMAGES, part)
         (self.folder / SAMPLES).mkdir()
         (self.folder / SAMPLES / "0_image.png").write_bytes(b"no picture")
-        with write_atomically(self.folder / WEIGHTS) as part:
+        with write_atomically(self.folder / WEIGHTS, sync=False) as part:
             part.write_bytes(os.urandom(100_000))
         (self.folder / KEEP).touch()
 

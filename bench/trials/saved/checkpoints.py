@@ -17,13 +17,13 @@ from bench.training.engines.engine import Engine
 
 
 def save(model: keras.Model, folder: Path) -> dict[str, Any]:
-    """Write the model's weights to a temporary file, then rename it.
+    """Write the model's weights to a temporary file, then rename it; the trial syncs its whole folder at its end.
 
     Returns:
         For the record: `file` and `size_mib`; or `problem`, such as a full disk, which must not lose the trial.
     """
     try:
-        with write_atomically(folder / WEIGHTS) as part:
+        with write_atomically(folder / WEIGHTS, sync=False) as part:
             model.save_weights(part)
     except (OSError, RuntimeError) as error:  # h5py raises either if the disk is full
         reason = str(error).strip().splitlines()[0]

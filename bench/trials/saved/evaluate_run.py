@@ -8,6 +8,7 @@ from typing import Any
 
 from bench import __version__
 from bench.config import catalog
+from bench.core.durable import sync_file
 from bench.core.errors import BenchError
 from bench.core.files import name_part
 from bench.core.trial_config import TrialConfig
@@ -102,6 +103,7 @@ def _write(trial: StoredTrial, found: dict[str, Any], table: Any) -> Path:
     try:
         path.parent.mkdir(exist_ok=True)
         write_table(path.with_suffix(".parquet"), *table)
+        sync_file(path.with_suffix(".parquet"))
         write_json(path, found)
     except OSError as error:
         raise BenchError(f"'{path}' can't be written ({error.strerror}).") from error
