@@ -6,6 +6,7 @@ A count that stands is kept, so that a change of it fails a test; `make specs AR
 import json
 import math
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from architecture_contract import Case, cases, small_cases, zero_initializers
 
 from bench.architectures import SPECS_FILE
 from bench.core.errors import BenchError
+from bench.core.specs import Param
 from bench.plugin import probe
 
 GOLDEN_FILE = Path(__file__).with_name("golden_params.json")
@@ -29,9 +31,14 @@ def specs_text() -> str:
 
 
 def _spec_text(spec: dict[str, Any]) -> str:
-    params = _lines([json.dumps(param) for param in spec["params"]], "[]", "    ")
-    fields = {name: params if name == "params" else json.dumps(value) for name, value in spec.items()}
-    return _lines([f'"{name}": {text}' for name, text in fields.items()], "{}", "  ")
+    params = _lines([json.dumps(_said(param)) for param in spec["params"]], "[]", "    ")
+    texts = {name: params if name == "params" else json.dumps(value) for name, value in spec.items()}
+    return _lines([f'"{name}": {text}' for name, text in texts.items()], "{}", "  ")
+
+
+def _said(param: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a parameter that differ from their defaults."""
+    return {field.name: param[field.name] for field in fields(Param) if param[field.name] != field.default}
 
 
 def _lines(items: list[str], brackets: str, indent: str = "") -> str:

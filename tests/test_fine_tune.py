@@ -35,6 +35,7 @@ CONFIG = TrialConfig(
     budget=Budget(10, "steps"),
     freeze_encoder=0.5,
     schedule="constant",
+    backend=keras.backend.backend(),
 )
 
 

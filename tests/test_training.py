@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import keras
 import numpy as np
 import pytest
 
@@ -64,6 +65,7 @@ def prepare(arch, backbone, *, steps, size, dataset="shapes", data_dir=None, **p
         image_size=(size, size),
         batch_size=8,
         budget=Budget(steps, "steps"),
+        backend=keras.backend.backend(),
     )
     pack = prepare_pack(config)
     indexes = choose_indexes(pack, 1.0)
