@@ -21,6 +21,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
+from bench.datasets.mask_survey import NAN as NAN_VALUE
 
 FILE = "classes.json"
 INDEX, PALETTE, ALPHA = SOURCES = ("index", "palette", "alpha")
@@ -47,6 +48,18 @@ class ClassesFile:
     ignore: frozenset[Value] = frozenset()
     threshold: float | None = None
     source: str = ""  # one of SOURCES; empty: not said
+
+    @property
+    def coloured(self) -> bool:
+        """Return whether colours are mapped to classes, not values."""
+        return self.source == PALETTE or any(isinstance(value, str) for value in self.labels)
+
+
+def number_of(value: Value) -> float:
+    """Return a value of classes.json as masks have it: a colour as 0xRRGGBB."""
+    if isinstance(value, str):
+        return NAN_VALUE if value == NAN else int(value[1:], 16)
+    return value
 
 
 def read_classes(path: Path) -> ClassesFile:

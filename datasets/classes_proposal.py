@@ -11,7 +11,8 @@ from bench.core.specs import IGNORE_INDEX
 from bench.datasets import layouts
 from bench.datasets.classes_file import ALPHA, FILE, INDEX, NAN, PALETTE
 from bench.datasets.layout import Drawn
-from bench.datasets.mask_rules import Evidence, lossy_values, mixed_scales, palettes_differ, smoothed
+from bench.datasets.mask_doubts import lossy_values, mixed_scales, palettes_differ, smoothed
+from bench.datasets.mask_evidence import Evidence
 from bench.datasets.mask_survey import survey
 
 _TWO = ["background", "foreground"]

@@ -25,8 +25,9 @@ from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, read_classes
 from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item, Size
+from bench.datasets.mask_evidence import Evidence
 from bench.datasets.mask_meaning import Meaning
-from bench.datasets.mask_rules import Evidence, decide
+from bench.datasets.mask_rules import decide
 from bench.datasets.mask_survey import MaskFacts, survey
 from bench.datasets.orientation import Turned, turned
 from bench.datasets.split_names import complete_splits
