@@ -71,10 +71,10 @@ def _stopping_cleanly(results: ResultsFolder) -> Iterator[None]:
         raise
     except OSError as error:
         results.check_present()
-        where = f": '{error.filename}'" if error.filename else ""
         raise BenchError(
-            f"The run has stopped because a file can't be written ({error.strerror or error}{where}). Finished trials "
-            "stay. Make room or repair the disk; the same command continues with what is missing."
+            f"The run has stopped because '{error.filename or results.path}' can't be written "
+            f"({error.strerror or error}). Finished trials stay. Make room or repair the disk; the same command "
+            "continues with what is missing."
         ) from error
 
 

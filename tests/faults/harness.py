@@ -47,6 +47,7 @@ class Run:
 
     def __init__(self, command: list[str], out: Path, environment: dict[str, str], prepare: Callable[[], None]):
         self.out, self.code = out, None
+        out.touch()
         self.pid = os.fork()
         if not self.pid:
             _become(command, out, environment, prepare)
@@ -95,6 +96,8 @@ def _become(command: list[str], out: Path, environment: dict[str, str], prepare:
         cli.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:  # before `bench` had begun, which turns it into an exit code itself
+        code = 130
     except BaseException:  # noqa: BLE001 - it must be seen in the output
         traceback.print_exc()
     finally:
