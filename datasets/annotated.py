@@ -21,6 +21,8 @@ from bench.datasets.split_names import divide
 
 BACKGROUND = "background"
 _BACKGROUND_NAMES = {"background", "_background_", "__background__"}
+MOST_LEFT_OUT = 0.5  # of a folder's images; more is rarely meant
+_MOST_NAMED = 3  # annotation files in a note
 _IGNORED_NAMES = {"__ignore__", "_ignore_"}
 
 
@@ -106,18 +108,28 @@ def contents(
     def painted(item: Item, size: Size) -> np.ndarray:
         return _painted(found[item.name], size, largest_first)
 
+    left = [path.relative_to(folder).as_posix() for path in index.files if path not in there]
+    most = len(left) > MOST_LEFT_OUT * len(index.files)
+    unnamed = _counted(left, "images are in no annotation file and left out")
     facts = (
+        _sources(folder, images),
         *_kinds(left_out or Counter()),
         *_outside(images),
         *_counted([each.image for each in images if not each.shapes and not each.draw],
                   "images have no annotation and are all background"),
         *_counted(renamed, "images have the name of their annotation file, not the one in it"),
-        *_counted([path.relative_to(folder).as_posix() for path in index.files if path not in there],
-                  "images are in no annotation file and left out"),
+        *(() if most else unnamed),
     )  # fmt: skip
     drawn = Drawn(classes, painted, lambda item: found[item.name].size)
     missing = [found[item.name].image for item in items if item.image not in there] if if_missing else []
-    doubts = (*warnings, *(f"{text}. {if_missing}" for text in _counted(missing, "images are missing")))
+    doubts = (
+        *warnings,
+        *(f"{text}. {if_missing}" for text in _counted(missing, "images are missing")),
+        *(
+            f"{text}; there are {len(there)} others. Give the folder of one data set, and move away what isn't part of it."
+            for text in unnamed[:most]
+        ),
+    )
     return Contents(items, drawn, (*notes, *facts, *said), doubts)
 
 
@@ -149,6 +161,14 @@ def _painted(each: Annotated, size: Size, largest_first: bool) -> np.ndarray:
         except (TypeError, ValueError) as error:
             raise DataFault(f"{each.source}, {each.image}, {shape.what}: {error}.", "unreadable") from error
     return draw(regions, size, largest_first=largest_first)
+
+
+def _sources(folder: Path, images: Sequence[Annotated]) -> str:
+    """Name the annotation files that were read."""
+    names = list(dict.fromkeys(each.source.relative_to(folder).as_posix() for each in images))
+    if len(names) > _MOST_NAMED:
+        return f"annotations of {len(names)} files (the first: {names[0]})"
+    return f"annotations of {', '.join(names)}"
 
 
 def _kinds(left_out: Counter[str]) -> list[str]:

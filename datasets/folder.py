@@ -73,6 +73,8 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: A
         exif: "apply" or "ignore" the EXIF orientation of all images; empty: apply it where the labels fit only so.
         params: the parameters of the layout; None and an empty text count as not given.
     """
+    if data_dir is not None and data_dir.is_file():
+        raise BenchError(f"'{data_dir}' is a file. Give the folder with it and the images: folder:{data_dir.parent}")
     if data_dir is None or not data_dir.is_dir():
         raise BenchError(f"The data folder '{data_dir}' does not exist. Give the path of one: folder:path/of/data.")
     chosen = layouts.choose(data_dir, layout)

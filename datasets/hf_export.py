@@ -14,9 +14,9 @@ import bench
 from bench.core.errors import BenchError
 from bench.datasets.library_export import Opened, Row, answer, copy, one_line
 from bench.datasets.library_features import Feature
+from bench.datasets.library_folders import HF_SAVED
 
 _ID2LABEL = "id2label.json"  # value -> name of the class, as people put it beside their masks
-_SAVED = ("dataset_dict.json", "state.json")  # the files by which a data set of `save_to_disk` is known
 
 
 def export(**request: Any) -> dict[str, str]:
@@ -50,7 +50,7 @@ def _library() -> Any:
 
 
 def _is_saved(folder: Path) -> bool:
-    return any((folder / name).exists() for name in _SAVED)
+    return any((folder / name).exists() for name in HF_SAVED)
 
 
 def _load(library: Any, source: str, config: str, cache: Path | None) -> Any:

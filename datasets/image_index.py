@@ -10,15 +10,20 @@ import math
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.core.errors import BenchError
 from bench.datasets.pairing import SUFFIXES, is_junk, walk
+from bench.datasets.split_names import split_in, split_of
 
 _HEAD = 4096  # bytes that tell what a JSON file is
 MOST_FILES = 20  # that are looked at to recognise a layout
+_PLACES = {
+    *("annotations", "annotation", "ann", "labels", "label", "json", "jsons", "xml", "csv", "labelme", "coco"),
+    *("images", "image", "imgs", "img", "data"),
+}  # sub-folders of one data set, besides those of splits
 
 
 class ImageIndex:
@@ -71,21 +76,36 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-def files_near(folder: Path, suffix: str, depth: int = 2) -> Iterator[Path]:
-    """Yield the files of a suffix in a folder and `depth` folders below it, those of each folder first, sorted."""
+def files_near(folder: Path, suffix: str, depth: int = 2, *, anywhere: bool = False) -> Iterator[Path]:
+    """Yield the files of a suffix in a folder and `depth` folders below it, those of each folder first, sorted.
+
+    Args:
+        anywhere: look into all sub-folders. By default only into those that a data set has, such as annotations/ and
+            train/, since any other may be a data set of its own.
+    """
     if not folder.is_dir():
         return
     with os.scandir(folder) as found:  # which knows what is a folder without asking for each of many images
         there = sorted((entry.name, entry.is_dir()) for entry in found if not is_junk(entry.name))
     yield from (folder / name for name, is_folder in there if not is_folder and name.lower().endswith(suffix))
     for name, is_folder in there if depth else ():
-        if is_folder:
-            yield from files_near(folder / name, suffix, depth - 1)
+        if is_folder and (anywhere or _is_part(name)):
+            yield from files_near(folder / name, suffix, depth - 1, anywhere=True)
 
 
-def heads(folder: Path, suffix: str, most: int | None = None) -> Iterator[tuple[Path, str]]:
+def _is_part(name: str) -> bool:
+    return name.lower() in _PLACES or bool(split_of(name) or split_in(name))
+
+
+def chosen_files(folder: Path, suffix: str, wanted: Callable[[Path, str], bool]) -> list[Path]:
+    """Return the files of a layout by their beginnings: those in the usual places, else, if it was named, in any."""
+    near = [path for path, head in heads(folder, suffix) if wanted(path, head)]
+    return near or [path for path, head in heads(folder, suffix, anywhere=True) if wanted(path, head)]
+
+
+def heads(folder: Path, suffix: str, most: int | None = None, *, anywhere: bool = False) -> Iterator[tuple[Path, str]]:
     """Yield the annotation files of a folder, at most so many, each with the beginning of its text."""
-    for path in itertools.islice(files_near(folder, suffix), most):
+    for path in itertools.islice(files_near(folder, suffix, anywhere=anywhere), most):
         try:
             with path.open("rb") as file:
                 yield path, file.read(_HEAD).decode("utf-8-sig", "replace").lstrip()

@@ -64,4 +64,7 @@ class Layout:
     fits: Callable[[Path], bool]  # whether a folder looks like it, from names alone
     read: Callable[..., Contents]  # of the folder, and of the parameters by name that aren't at their default
     sure: Callable[[Path], bool] = lambda folder: False  # whether it also has what no other layout has, such as a file
+    deep: bool = (
+        False  # whether, if it is named, it is also read from sub-folders of any name, in which `fits` isn't looking
+    )
     params: tuple[Param, ...] = ()  # for --dataset-param NAME=VALUE; layouts that share a name mean the same by it

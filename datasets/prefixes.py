@@ -1,10 +1,13 @@
 """The data sets that a prefix names: a user's own folder, and those of two libraries of data sets."""
 
+import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.option_kinds import shown
 from bench.core.specs import FOLDER, DatasetSpec, Param
 
 _EXIF = Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes")
@@ -28,6 +31,25 @@ def _never(text: str) -> bool:
     return False
 
 
+def _is_folder(text: str) -> bool:
+    return Path(text).expanduser().is_dir()
+
+
+def _fault_of_hf(given: str, data_dir: Path | str | None) -> str:
+    """Say what is wrong with what follows hf:, before the library is asked; an empty text if nothing is."""
+    from bench.datasets import layouts
+    from bench.datasets.library_folders import library_of
+
+    if data_dir is not None:
+        return ""
+    if not _is_folder(given):
+        named = re.fullmatch(r"\w[\w.-]*/[\w.-]+", given)
+        return "" if named else "There is no such folder, and data sets of Hugging Face are named hf:OWNER/NAME."
+    folder = Path(given).expanduser()
+    found = [] if library_of(folder) else layouts.fitting(folder)
+    return f"That folder is your own, read as {found[0].name}: write {FOLDER}{given}" if found else ""
+
+
 @dataclass(frozen=True)
 class Prefix:
     """A prefix of data sets' names, with what all of its data sets have in common."""
@@ -39,6 +61,7 @@ class Prefix:
     params: Callable[[], tuple[Param, ...]]
     library: str = ""  # the one that opens its data sets by name; empty: it reads folders
     is_path: Callable[[str], bool] = _never  # whether what follows is the path of a folder
+    fault: Callable[[str, Path | str | None], str] = lambda given, data_dir: ""  # what is wrong with it, or ""
 
     @property
     def form(self) -> str:
@@ -54,6 +77,8 @@ class Prefix:
         given = name.removeprefix(self.text)
         if not given:
             raise BenchError(f"'{name}' names nothing. Write {self.form}.")
+        if fault := self.fault(given, data_dir):
+            raise BenchError(f"'{name}': {fault}")
         if self.is_path(given) and (data_dir is None or Path(data_dir).name != given):
             data_dir = Path(given).expanduser().resolve()
             given = data_dir.name
@@ -96,7 +121,8 @@ PREFIXES = (
         summary="A data set of Hugging Face with images and masks, or the path of one on disk.",
         params=lambda: (_CONFIG, *_FEATURES),
         library="datasets",
-        is_path=lambda text: Path(text).expanduser().is_dir(),
+        is_path=_is_folder,
+        fault=_fault_of_hf,
     ),
 )
 
@@ -104,3 +130,14 @@ PREFIXES = (
 def prefix_of(name: str) -> Prefix | None:
     """Return the prefix that a data set's name begins with, if there is one."""
     return next((prefix for prefix in PREFIXES if name.startswith(prefix.text)), None)
+
+
+def advice(name: str) -> str:
+    """Say which prefixes there are for a name such as Folder:x or folder=x; an empty text for a name without any."""
+    match = re.match(r"(\w+)\s*[:=]\s*(.*)", name)
+    if not match:
+        return ""
+    texts = {prefix.text.rstrip(":"): prefix for prefix in PREFIXES}
+    near = difflib.get_close_matches(match[1].lower(), texts, 1)
+    guess = f" Did you mean '{near[0]}:{shown(match[2])}'?" if near else ""
+    return f"{guess} Data sets with a prefix: {', '.join(prefix.form for prefix in PREFIXES)}."

@@ -160,8 +160,80 @@ def test_a_table_of_classes_in_another_encoding_is_named(here, name, table):
 
 def test_an_unknown_layout_is_told_the_known_ones(here):
     FIXTURES["images-masks"](here)
-    with pytest.raises(BenchError, match=r"The layout 'vocc' is unknown\. Accepted: .*images-masks"):
+    with pytest.raises(BenchError, match=r"Unknown layout 'vocc'\. Did you mean 'voc'\? Available: .*images-masks"):
         folder.load(here, layout="vocc")
+
+
+def test_annotations_of_an_inner_folder_are_not_those_of_the_folder_around_it(here):
+    FIXTURES["coco"](here / "first")
+    FIXTURES["images-masks"](here / "second")
+    says = r"Its folder first is read as coco: give folder:.*first\. So are second \(images-masks\)\."
+    with pytest.raises(BenchError, match=says):
+        folder.load(here)
+
+
+def test_inner_folders_of_one_layout_are_read_together_only_if_it_is_named(here):
+    for name in ("monday", "tuesday"):
+        FIXTURES["labelme"](here / name)
+        (here / name / "labels.txt").unlink()
+    with pytest.raises(BenchError, match="layout=labelme reads all of them together"):
+        folder.load(here)
+    assert len(folder.load(here, layout="labelme").samples) == 24
+
+
+def test_annotation_files_are_named_and_many_left_out_images_are_a_warning(here):
+    FIXTURES["coco"](here)
+    for number in range(13):
+        save(np.zeros((4, 6, 3), np.uint8), here / "others" / f"{number}.jpg")
+    found = folder.load(here)
+    assert any(note.startswith("annotations of annotations/instances_") for note in found.notes)
+    (warning,) = found.warnings
+    assert re.match(r"13 images are in no annotation file and left out \(the first: others/0\.jpg\)", warning)
+
+
+def test_a_file_in_the_place_of_a_folder_says_which_folder_to_give(here):
+    FIXTURES["coco"](here)
+    file = here / "annotations/instances_train2017.json"
+    with pytest.raises(BenchError, match=r"is a file\. Give the folder"):
+        folder.load(file)
+
+
+def test_a_layout_that_doesnt_fit_says_what_it_needs_and_what_the_folder_looks_like(here):
+    FIXTURES["images-masks"](here)
+    for name in ("voc", "cvat-masks", "nnunet"):
+        with pytest.raises(BenchError, match=rf"The layout {name} needs .*looks like images-masks: give that"):
+            folder.load(here, layout=name)
+
+
+def test_a_folder_of_a_library_is_told_its_prefix(here):
+    save_text(here / "saved" / "dataset_dict.json", "{}")
+    save_text(here / "prepared" / "dataset_info.json", '{"name": "scenes"}')
+    save_text(here / "prepared" / "features.json", "{}")
+    for name, says in (("saved", "write hf:.*saved"), ("prepared", "write tfds:scenes --data-dir .*prepared")):
+        with pytest.raises(BenchError, match=says):
+            folder.load(here / name)
+
+
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("Folder:x", "Did you mean 'folder:x'.*hf:OWNER/NAME"),
+        ("folders:x", "Did you mean 'folder:x'"),
+        ("folder=x", "Did you mean 'folder:x'"),
+        ("huggingface:x/y", "Data sets with a prefix: folder:PATH"),
+        ("hf:absent", "There is no such folder"),
+        ("hf:./absent", "There is no such folder"),
+    ],
+)
+def test_a_wrong_prefix_or_path_is_told_what_there_is(name, says):
+    with pytest.raises(BenchError, match=says):
+        catalog.find_dataset(name)
+
+
+def test_an_own_folder_given_to_hugging_face_is_told_its_prefix(here):
+    FIXTURES["voc"](here)
+    with pytest.raises(BenchError, match="read as voc: write folder:"):
+        catalog.find_dataset(f"hf:{here}")
 
 
 def test_a_folder_around_the_data_set_says_which_to_give(here):

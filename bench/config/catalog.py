@@ -90,7 +90,7 @@ def dataset(config: TrialConfig) -> DatasetSpec:
 def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[DatasetSpec, Path | str | None]:
     """Find a data set's spec by its name or by a prefix such as `folder:PATH`, and the folder that it is read from."""
     from bench.datasets import NO_DATA
-    from bench.datasets.prefixes import FOLDER_PREFIX, prefix_of
+    from bench.datasets.prefixes import FOLDER_PREFIX, advice, prefix_of
 
     if name == NO_DATA.name:
         return NO_DATA, None
@@ -100,6 +100,8 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
         raise BenchError(
             f"Unknown data set '{shown(name)}'. To read the images of that folder, write {FOLDER_PREFIX.text}{name}."
         )
+    if name not in datasets() and (said := advice(name)):
+        raise BenchError(f"Unknown data set '{shown(name)}'.{said}")
     return datasets().get(name), data_dir
 
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.core.registry import unknown_name_message
 from bench.core.specs import Param
 from bench.datasets.layout import Layout
+from bench.datasets.library_folders import library_of
 from bench.datasets.pairing import is_junk
 
 
@@ -23,14 +25,16 @@ def choose(folder: Path, name: str = "") -> Layout:
     """Return the layout called `name`, or the one that the folder looks like.
 
     Raises:
-        BenchError: no layout is called so; or without a name, none fits or more than one does.
+        BenchError: no layout is called so, or the folder isn't of it; or without a name, none fits or more than one.
     """
     known = layouts()
-    if name:
-        if name not in known:
-            raise BenchError(f"The layout '{name}' is unknown. Accepted: {', '.join(known)}.")
+    if name and name not in known:
+        raise BenchError(unknown_name_message("layout", name, list(known), sorted(known)))
+    if name and (known[name].deep or known[name].fits(folder)):
         return known[name]
     found = fitting(folder)
+    if name:
+        raise BenchError(_of_another(folder, known[name], found))
     if len(found) == 1:
         return found[0]
     if found:
@@ -67,18 +71,35 @@ def fitting(folder: Path) -> list[Layout]:
 _SETTLE = "--dataset-param layout=NAME"
 
 
+def _of_another(folder: Path, layout: Layout, found: list[Layout]) -> str:
+    looks = f" It looks like {found[0].name}: give that, or leave out `layout`." if found else ""
+    return f"The layout {layout.name} needs {layout.files}; '{folder}' has {_there(folder)}.{looks}"
+
+
 def _nothing_fits(folder: Path, known: list[str]) -> str:
-    there = sorted(path for path in folder.iterdir() if not is_junk(path.name))
-    names = [path.name + "/" * path.is_dir() for path in there]
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    says = f"'{folder}' has {shown or 'nothing'}, which no known layout fits."
-    for inner in (path for path in there[:_LOOKED_INTO] if path.is_dir()):
-        if found := fitting(inner):
-            return f"{says} Its folder {inner.name} is read as {found[0].name}: give folder:{inner}."
+    says = f"'{folder}' has {_there(folder)}, which no known layout fits."
+    if library := library_of(folder):
+        return f"{says} It is {library.how(folder)}."
+    inside = [path for path in _parts(folder)[:_LOOKED_INTO] if path.is_dir()]
+    if fits := [(path, found[0]) for path in inside if (found := fitting(path))]:
+        (inner, layout), *others = fits
+        says += f" Its folder {inner.name} is read as {layout.name}: give folder:{inner}."
+        says += f" So are {', '.join(f'{path.name} ({found.name})' for path, found in others[:3])}." if others else ""
+        alike = len(fits) > 1 and layout.deep and {found.name for _, found in fits} == {layout.name}
+        return says + (f" --dataset-param layout={layout.name} reads all of them together." if alike else "")
     return (
         f"{says} It needs images/ and masks/ with the same names, or one of: {', '.join(known)}. docs/data.md shows "
         f"each; {_SETTLE} chooses one."
     )
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not is_junk(path.name))
+
+
+def _there(folder: Path) -> str:
+    names = [path.name + "/" * path.is_dir() for path in _parts(folder)]
+    return (", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")) or "nothing"
 
 
 _LOOKED_INTO = 32  # sub-folders, of which one may be the data set, as after unpacking an archive

@@ -23,7 +23,7 @@ from bench.core.specs import IGNORE_INDEX, Param
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.coco_file import CocoFile, Segmentation, read_coco, same_categories
 from bench.datasets.coco_panoptic import panoptic
-from bench.datasets.image_index import MOST_FILES, files_near, heads
+from bench.datasets.image_index import MOST_FILES, chosen_files, files_near, heads
 from bench.datasets.layout import Contents, Layout
 from bench.datasets.split_names import split_in, split_of
 
@@ -61,9 +61,8 @@ def read(folder: Path, annotations: str = "") -> Contents:
 
 def _chosen(folder: Path, text: str) -> tuple[list[Path], list[str]]:
     """Return the files of one kind, and a note on those that aren't read."""
-    there = list(files_near(folder, ".json"))
-    sure = {path for path, head in heads(folder, ".json") if _is_coco(path, head)}
-    found = [path for path in there if text in path.name] if text else [path for path in there if path in sure]
+    there = list(files_near(folder, ".json", anywhere=True))
+    found = chosen_files(folder, ".json", (lambda path, head: text in path.name) if text else _is_coco)
     if not found:
         shown = ", ".join(path.name for path in there[:8]) or "none"
         what = f"with '{text}' in its name" if text else "like COCO's"
@@ -138,5 +137,6 @@ LAYOUT = Layout(
     files="annotations/instances_*.json or another JSON with images, annotations and categories",
     fits=fits,
     read=read,
+    deep=True,
     params=(Param("annotations", "str", "", "text in the names of the JSON files to read, such as panoptic"),),
 )

@@ -1,7 +1,7 @@
 """CVAT's export "CVAT for images 1.1": one annotations.xml with the shapes of all images.
 
     annotations.xml, images/NAME.jpg               images may lie in sub-folders, such as of subsets
-    TASK/annotations.xml, TASK/images/...          several tasks with the same labels
+    TASK/annotations.xml, TASK/images/...          several tasks with the same labels, by `layout=cvat-images`
 
 Labels: those of the file's `meta`, in its order, from 1 on; `background` is 0. Without meta the labels of all shapes,
 sorted. Shapes with a larger `z_order` lie on top, and of equal ones the later. Polygons, boxes, ellipses and masks are
@@ -20,25 +20,25 @@ import numpy as np
 from bench.core.errors import BenchError
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bitmap, Form, Line, Polygon, alternating, box, ellipse, rotated
-from bench.datasets.image_index import MOST_FILES, files_near, heads, points_of
+from bench.datasets.image_index import MOST_FILES, chosen_files, files_near, heads, points_of
 from bench.datasets.layout import Contents, Layout
 from bench.datasets.split_names import split_of
 
 
 def fits(folder: Path) -> bool:
     """Return whether there is an XML file that begins as CVAT's."""
-    return any(_is_cvat(head) for _, head in heads(folder, ".xml", MOST_FILES))
+    return any(_is_cvat(path, head) for path, head in heads(folder, ".xml", MOST_FILES))
 
 
-def _is_cvat(head: str) -> bool:
+def _is_cvat(path: Path, head: str) -> bool:
     return "<annotations>" in head and ("<version>1" in head or "<image " in head or "<track " in head)
 
 
 def read(folder: Path) -> Contents:
     """Read the XML files and the images that they name."""
-    paths = [path for path, head in heads(folder, ".xml") if _is_cvat(head)]
+    paths = chosen_files(folder, ".xml", _is_cvat)
     if not paths:
-        shown = ", ".join(path.name for path in files_near(folder, ".xml")) or "none"
+        shown = ", ".join(path.name for path in files_near(folder, ".xml", anywhere=True)) or "none"
         raise BenchError(f"'{folder}' has no XML file of CVAT for images. There is: {shown}.")
     roots = {path: _parse(path) for path in paths}
     classes, labels = class_table(_names(roots))
@@ -160,4 +160,5 @@ LAYOUT = Layout(
     files="annotations.xml",
     fits=fits,
     read=read,
+    deep=True,
 )

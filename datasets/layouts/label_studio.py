@@ -19,7 +19,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from bench.core.errors import BenchError
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bitmap, Form, Polygon, box, ellipse, rotated
-from bench.datasets.image_index import MOST_FILES, base_name, files_near, heads, points_of, read_json
+from bench.datasets.image_index import (
+    MOST_FILES,
+    base_name,
+    chosen_files,
+    files_near,
+    heads,
+    points_of,
+    read_json,
+)
 from bench.datasets.label_studio_brush import decode_brush
 from bench.datasets.layout import Contents, Layout, Size
 from bench.datasets.pairing import SUFFIXES
@@ -37,10 +45,10 @@ _KEYS = ('"annotations"', '"data"', '"completions"', '"file_upload"')
 
 def fits(folder: Path) -> bool:
     """Return whether there is a JSON file that begins as a list of Label Studio's tasks, or its PNG files."""
-    return any(_is_tasks(head) for _, head in heads(folder, ".json", MOST_FILES)) or bool(_png(folder))
+    return any(_is_tasks(path, head) for path, head in heads(folder, ".json", MOST_FILES)) or bool(_png(folder))
 
 
-def _is_tasks(head: str) -> bool:
+def _is_tasks(path: Path, head: str) -> bool:
     return head.startswith("[") and any(key in head for key in _KEYS)
 
 
@@ -50,7 +58,7 @@ def _png(folder: Path) -> list[str]:
 
 def read(folder: Path) -> Contents:
     """Read the tasks of all JSON exports and the images that they name."""
-    paths = [path for path, head in heads(folder, ".json") if _is_tasks(head)]
+    paths = chosen_files(folder, ".json", _is_tasks)
     if not paths:
         found = "no list of tasks of Label Studio"
         if png := _png(folder):
@@ -188,4 +196,5 @@ LAYOUT = Layout(
     files="a JSON file with a list of tasks",
     fits=fits,
     read=read,
+    deep=True,
 )

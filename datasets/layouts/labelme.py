@@ -157,4 +157,5 @@ LAYOUT = Layout(
     files="*.json with shapes",
     fits=fits,
     read=read,
+    deep=True,
 )

@@ -19,7 +19,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import Param
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bounds, Region
-from bench.datasets.image_index import MOST_FILES, files_near, heads
+from bench.datasets.image_index import MOST_FILES, chosen_files, files_near, heads
 from bench.datasets.layout import Contents, Layout, Size
 from bench.datasets.pairing import SUFFIXES
 from bench.datasets.rle import Order, rle_decode
@@ -91,9 +91,8 @@ def read(folder: Path, columns: str = "", order: Order | None = None, base: int 
 
 
 def _table(folder: Path, name: str) -> Path:
-    there = list(files_near(folder, ".csv"))
-    found = [path for path in there if path.name == name] if name else [
-        path for path, head in heads(folder, ".csv") if _has_runs(path, head)]  # fmt: skip
+    there = list(files_near(folder, ".csv", anywhere=True))
+    found = [path for path in there if path.name == name] if name else chosen_files(folder, ".csv", _has_runs)
     if len(found) != 1:
         shown = ", ".join(path.name for path in found or there) or "none"
         what = f"called {name}" if name else "with runs"
@@ -163,6 +162,7 @@ LAYOUT = Layout(
     files="a CSV file with a column of runs",
     fits=fits,
     read=read,
+    deep=True,
     params=(
         Param("columns", "str", "", "image:rle or image:class:rle, the table's columns; empty: known names"),
         Param("order", "str", "", "whether pixels are counted down the columns or along the rows"),
