@@ -22,6 +22,7 @@ from bench.datasets.split_names import divide
 BACKGROUND = "background"
 _BACKGROUND_NAMES = {"background", "_background_", "__background__"}
 MOST_LEFT_OUT = 0.5  # of a folder's images; more is rarely meant
+_ONE_SET = "Give the folder of one data set, and move away what isn't part of it."
 _MOST_NAMED = 3  # annotation files in a note
 _IGNORED_NAMES = {"__ignore__", "_ignore_"}
 
@@ -125,10 +126,7 @@ def contents(
     doubts = (
         *warnings,
         *(f"{text}. {if_missing}" for text in _counted(missing, "images are missing")),
-        *(
-            f"{text}; there are {len(there)} others. Give the folder of one data set, and move away what isn't part of it."
-            for text in unnamed[:most]
-        ),
+        *(f"{text}; {len(there)} others are. {_ONE_SET}" for text in unnamed[:most]),
     )
     return Contents(items, drawn, (*notes, *facts, *said), doubts)
 
