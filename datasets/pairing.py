@@ -1,7 +1,7 @@
 """Find image files in a folder, and match masks to images by their names.
 
 A mask belongs to the image of the same stem. Where there is none, endings and beginnings such as `_mask` or `image_`,
-the case of letters and the Unicode form are left out of the comparison.
+the image's suffix as in `a.jpg.png`, the case of letters and the Unicode form are left out of the comparison.
 """
 
 import os
@@ -16,10 +16,11 @@ from bench.core.errors import BenchError
 
 _SUFFIXES = ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .tif .tiff .webp .gif .ppm .pgm .pbm .pnm .tga .jp2 .avif"
 SUFFIXES = frozenset(_SUFFIXES.split())
-_WORDS = r"images?|imgs?|rgb|sat|photo|masks?|labels?|lbl|seg|segmentations?|gt|groundtruth|annotations?|targets?|L"
+_WORDS = r"images?|imgs?|rgb|sat|photo|masks?|labels?|lbl|seg|segmentations?|gt|groundtruth|annotations?|targets?|L|P"
 _END = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 _BEGINNING = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+_SUFFIX = re.compile(rf"(?:{_SUFFIXES.replace(' ', '|').replace('.', '[.]')})$", re.IGNORECASE)  # of a.jpg.png's stem
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 _EXAMPLES = 3  # names that a message shows
 
 
@@ -60,12 +61,20 @@ def has_images(folder: Path) -> bool:
 
 
 def walk(folder: Path) -> list[Path]:
-    """List the files of a folder and its sub-folders, sorted; what systems leave there, such as ._x.jpg, is no file."""
+    """List the files of a folder and its sub-folders, sorted; what systems leave there, such as ._x.jpg, is no file.
+
+    Links to folders are followed, but none into a folder that is being walked.
+    """
     found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_junk(name))
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_junk(name) and not _leads_back(Path(place, name)))
         found += [Path(place, name) for name in names if not is_junk(name)]
     return sorted(found)
+
+
+def _leads_back(folder: Path) -> bool:
+    """Return whether a folder is a link to one of the folders around it."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def is_junk(name: str) -> bool:
@@ -111,7 +120,7 @@ def _alike(images: Iterable[str], masks: Iterable[str]) -> dict[str, str]:
 def _bare(name: str) -> str:
     """Return a name without words such as `_mask`, in lower case and composed Unicode form."""
     folder, _, stem = unicodedata.normalize("NFC", name).rpartition("/")
-    for pattern in (_END, _BEGINNING):
+    for pattern in (_SUFFIX, _END, _SUFFIX, _BEGINNING):
         shorter = pattern.sub("", stem)
         stem = shorter or stem
     return f"{folder}/{stem}".casefold()

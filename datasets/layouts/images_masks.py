@@ -5,9 +5,9 @@
     train/images/NAME.jpg, train/masks/NAME.png         likewise
     train.txt, val.txt, test.txt                        optional: one name (or file name) per line
 
-The folders may be called image, img, imgs and mask, labels, label, annotations, gt, segmentations, too.
-Splits: with lists, train.txt and test.txt are needed, and without val.txt a tenth of the training images becomes the
-validation split. Sub-folders of split names give the splits.
+The folders may be called image, img, imgs, img_dir and mask, labels, label, annotations, annotation, gt, segmentations,
+segmentation, ann_dir, ground_truth, groundtruth, too. If two of them have masks, the first of these counts.
+Splits: with lists, train.txt and one of val.txt and test.txt are needed. Sub-folders of split names give the splits.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,11 @@ from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.pairing import Pair, has_images, image_files, pair
 from bench.datasets.split_names import divide, split_of
 
-_IMAGES = ("images", "image", "imgs", "img")
-_MASKS = ("masks", "mask", "labels", "label", "annotations", "gt", "segmentations")
+_IMAGES = ("images", "image", "imgs", "img", "img_dir")
+_MASKS = (
+    *("masks", "mask", "labels", "label", "annotations", "gt", "segmentations"),
+    *("annotation", "segmentation", "ann_dir", "ground_truth", "groundtruth"),
+)
 
 
 def fits(folder: Path) -> bool:
@@ -43,7 +46,18 @@ def read(folder: Path) -> Contents:
         for found in pairs
     ]
     items, said = divide(folder, [replace(item, split=_named(item)) for item in items])
-    return Contents(items, Masks(), (*notes, *said))
+    doubts = [_unread(images, masks) for _, images, masks in roots]
+    return Contents(items, Masks(), (*notes, *said), tuple(filter(None, doubts)))
+
+
+def _unread(images: Path, masks: Path) -> str:
+    """Doubt that the right folder of masks is read where another has images too; an empty text if none has."""
+    others = [path.name for path in _folders(masks.parent)
+              if path.name.lower() in _MASKS and path not in (images, masks) and has_images(path)]  # fmt: skip
+    if not others:
+        return ""
+    return (f"'{masks.parent}': the masks are taken from {masks.name}; {', '.join(others)} has image files too and isn't "
+            "read. Move away the folder that you don't mean.")  # fmt: skip
 
 
 def _roots(folder: Path) -> list[tuple[str, Path, Path]]:
@@ -58,10 +72,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _first(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of the named folders; of the later names only one that has image files, as `labels` may not."""
+    """Return the first of the named folders that has image files, as `labels` may not; else the first name's."""
     there = {path.name.lower(): path for path in _folders(folder)}
     found = (there[name] for name in names if name in there)
-    return next((path for path in found if path.name.lower() == names[0] or has_images(path)), None)
+    return next((path for path in found if has_images(path)), there.get(names[0]))
 
 
 def _named(item: Item) -> str:
