@@ -63,9 +63,9 @@ def divide(folder: Path, items: Sequence[Item]) -> tuple[list[Item], tuple[str, 
     if without and len(without) < len(items):
         named = next(item for item in items if item.split)
         raise BenchError(
-            f"'{folder}': '{named.name}' is of the split {named.split} by its folder or file, but {len(without)} images "
-            f"such as '{without[0]}', are of none. Move them to folders called train, val or test, or name the images "
-            "of each split in the lists train.txt and test.txt."
+            f"'{folder}': '{named.name}' is of the split {named.split}, by its folder or file, but {len(without)} "
+            f"images, such as '{without[0]}', are of none. Move them to folders called train, val or test, or name the "
+            "images of each split in the lists train.txt and test.txt."
         )
     return list(items), ()
 
@@ -82,8 +82,8 @@ def lists_of(folder: Path, names: Sequence[str]) -> dict[str, str]:
     if "train" not in lists or len(lists) == 1:
         shown = ", ".join(file.name for file in lists.values())
         missing = "train.txt" if "train" not in lists else "test.txt and no val.txt"
-        raise BenchError(f"'{folder}' has {shown} but no {missing}. Write one name a line, or rename {shown} if it is no "
-                         "list of images.")  # fmt: skip
+        raise BenchError(f"'{folder}' has {shown} but no {missing}. Write one name a line, or rename {shown} if it is "
+                         "no list of images.")  # fmt: skip
     splits: dict[str, str] = {}
     known = Names(names)
     for split, file in lists.items():

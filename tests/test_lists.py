@@ -100,7 +100,7 @@ def test_a_list_that_is_not_utf8_says_so(here):
 
 def test_splits_by_folders_are_not_dropped_because_of_one_stray_image(here):
     write(here, "train/a", "train/b", "val/c", "stray")
-    with pytest.raises(BenchError, match=r"'train/a' is of the split train .* but 1 images such as 'stray'.*"):
+    with pytest.raises(BenchError, match=r"'train/a' is of the split train, .* but 1 images, such as 'stray'.*"):
         folder.load(here)
 
 

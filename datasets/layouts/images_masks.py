@@ -56,8 +56,8 @@ def _unread(images: Path, masks: Path) -> str:
               if path.name.lower() in _MASKS and path not in (images, masks) and has_images(path)]  # fmt: skip
     if not others:
         return ""
-    return (f"'{masks.parent}': the masks are taken from {masks.name}; {', '.join(others)} has image files too and isn't "
-            "read. Move away the folder that you don't mean.")  # fmt: skip
+    return (f"'{masks.parent}': the masks are taken from {masks.name}; {', '.join(others)} has image files too and "
+            "isn't read. Move away the folder that you don't mean.")  # fmt: skip
 
 
 def _roots(folder: Path) -> list[tuple[str, Path, Path]]:
