@@ -18,7 +18,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all test-arch faults benchmark lint type docs specs gate baseline install dev clean \
+.PHONY: help demo test test-all test-arch fuzz faults benchmark lint type docs specs gate baseline install dev clean \
 	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
@@ -47,6 +47,9 @@ faults: dev  ## Kill runs, crash them at every point, start several at once, cut
 	$(BIN)/python -m tests.faults.storm build/faults/storm --kills $(KILLS) --seed $(SEED)
 	for n in 2 4; do $(BIN)/python -m tests.faults.together build/faults/together-$$n --runners $$n --rounds 3 || exit 1; done
 	test "$$(id -u)" != 0 || $(BIN)/python -m tests.faults.power_cut build/faults/power --cuts 20
+
+fuzz: dev  ## Read inputs that are changed at random, with a new seed each time: make fuzz [COUNT=500] [FUZZ_SEED=1]
+	$(BIN)/python tests/fuzz --count $(or $(COUNT),500) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 benchmark: dev  ## Time the parts of the harness with pytest-benchmark
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only

@@ -5,6 +5,7 @@ A reader raises ValueError, TypeError or OverflowError for a value that it can't
 
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class Kind:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:  # which no path and no name has
+    if not isinstance(value, str) or b"\0" in os.fsencode(value):  # a ValueError for what no name can hold
         raise TypeError(value)
     return value
 

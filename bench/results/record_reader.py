@@ -40,7 +40,7 @@ def read_checked(path: Path) -> TrialRecord:
     if problem := misfit(values, hints_of(TrialRecord)) or _misfit_inside(values) or _out_of_range(values):
         raise ValueError(problem)
     record = TrialRecord.from_dict(values)
-    _check_config(record.config)
+    check_config(record.config)
     return record
 
 
@@ -55,7 +55,7 @@ def _out_of_range(values: Mapping[str, Any]) -> str | None:
     return next((f"'{name}' is {values[name]}, but it must be 0 or more" for name in wrong), None)
 
 
-def _check_config(config: Mapping[str, Any]) -> None:
+def check_config(config: Mapping[str, Any]) -> None:
     """Raise ValueError unless the values make a configuration; an older version's may have fewer."""
     hints = {name: str if hint is Budget else hint for name, hint in hints_of(TrialConfig).items()}
     if problem := misfit(config, hints):

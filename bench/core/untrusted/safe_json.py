@@ -1,11 +1,13 @@
 """Read JSON that others may have written: any fault is a ValueError, also one that would exhaust the machine."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
 MOST_DEPTH = 40  # levels; segbench's own files have at most 6
 MOST_VALUES = 100_000
+LARGEST_NUMBER = 1e100  # sums and squares of larger ones are infinite
 LARGEST_INTEGER = 2**63  # larger ones fit into no column of a table
 
 
@@ -19,7 +21,7 @@ def loads(
         most: the largest number of values.
 
     Raises:
-        ValueError: it is no JSON, is nested too deeply, or has too many values or too large an integer.
+        ValueError: it is no JSON, is nested too deeply, or has too many values or too large a number.
     """
     try:
         value = json.loads(data, object_pairs_hook=pairs)
@@ -30,7 +32,7 @@ def loads(
 
 
 def check_size(value: Any, most: int) -> None:
-    """Raise ValueError if a value is nested too deeply, has too many parts or too large an integer."""
+    """Raise ValueError if a value is nested too deeply, has too many parts or too large a number."""
     level, depth, count = [value], 0, 0
     while level:
         count += len(level)
@@ -41,6 +43,8 @@ def check_size(value: Any, most: int) -> None:
         depth += 1
         if any(type(item) is int and abs(item) > LARGEST_INTEGER for item in level):
             raise ValueError("an integer has more than 63 bits")
+        if any(type(item) is float and LARGEST_NUMBER < abs(item) < math.inf for item in level):
+            raise ValueError(f"a number is above {LARGEST_NUMBER:g}")
         parts = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
         level = [inner for part in parts for inner in part]
 

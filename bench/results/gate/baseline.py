@@ -27,6 +27,7 @@ from bench.results.analysis.configurations import SAME
 from bench.results.clean_text import clean
 from bench.results.dataframe import drop_duplicates
 from bench.results.quantities import METRICS
+from bench.results.record_reader import check_config
 from bench.results.store import IMAGES, StoredTrial, load, write_json
 
 BASELINE_VERSION = 1
@@ -240,6 +241,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _from_json(values: Mapping[str, Any]) -> Subject:
     names = ("configuration", "fingerprint", "device", "memory_method", "images")
+    check_config(values["config"])
     return Subject(
         **{name: str(values[name]) for name in names},
         config=_identity(values["config"]),
