@@ -30,6 +30,8 @@ def installed_backends() -> list[str]:
 # This process runs on the first installed backend unless told otherwise; quiet logs. Set before keras is imported.
 os.environ.setdefault("KERAS_BACKEND", next(iter(installed_backends()), "tensorflow"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COLUMNS", None)  # pytest-xdist sets 80; tables are as wide as in a file
 
 EACH_BACKEND = [pytest.param(name, marks=pytest.mark.needs(name)) for name in BACKENDS]
 """The cases of `parametrize("backend", EACH_BACKEND)`: one per backend, skipped where that isn't installed."""
