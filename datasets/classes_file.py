@@ -11,6 +11,7 @@ indices), `palette` (the colours, those of a colour table or of the pixels) or `
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -75,8 +76,14 @@ def read_classes(path: Path) -> ClassesFile:
     names, labels = _named(path, parts["classes"])
     ignore = _values(parts.get("ignore", []))
     threshold, source = parts.get("threshold"), parts.get("from", "")
-    if ignore is None or not isinstance(threshold, int | float | None) or source not in ("", *SOURCES):
+    number = threshold is None or (type(threshold) in (int, float) and math.isfinite(threshold))
+    if ignore is None or not number or source not in ("", *SOURCES):
         raise _not_understood(path, given)
+    coloured = source == PALETTE or any(map(_is_colour, labels))
+    if strange := [value for value in ignore if value != NAN and _is_colour(value) != coloured]:
+        what = "colours and the value" if coloured else "values and the colour"
+        raise BenchError(f"{path}: the classes are {what} {strange[0]} is to be ignored. Give both as colours or "
+                         f"both as values. {_ACCEPTED}")  # fmt: skip
     if threshold is not None and (len(names) != 2 or labels):
         raise BenchError(f"{path}: a threshold parts two classes; give a list of two names beside it. {_ACCEPTED}")
     if source == PALETTE and not any(isinstance(value, str) for value in labels):
@@ -84,6 +91,12 @@ def read_classes(path: Path) -> ClassesFile:
     if both := set(ignore) & set(labels):
         raise BenchError(f"{path}: {sorted(map(str, both))} are a class's and ignored. Keep one of them.")
     return ClassesFile(path, names, labels, frozenset(ignore), threshold, source)
+
+
+def misplaced(folder: Path, places: Iterable[Path]) -> Path | None:
+    """Return a file that is meant as classes.json: of another case in the folder, or in one of the masks' folders."""
+    there = [path for path in folder.iterdir() if path.name.lower() == FILE and path.name != FILE]
+    return next(iter([*there, *(path for place in sorted(set(places)) if (path := place / FILE).is_file())]), None)
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -112,6 +125,8 @@ def _named(path: Path, given: Any) -> tuple[tuple[str, ...], dict[Value, int]]:
 
 def _check_counts(path: Path, names: Iterable[str], different: int, given: int) -> None:
     names = list(names)
+    if wrong := [name for name in names if not name.strip() or not name.isprintable()]:
+        raise BenchError(f"{path}: {json.dumps(wrong[0])} is no name. Give each class one that can be printed.")
     if not 2 <= len(set(names)) == len(names) <= IGNORE_INDEX or different < given:
         raise BenchError(f"{path}: it has {len(names)} names and {different} different values. {_ACCEPTED}")
 
@@ -122,6 +137,10 @@ def _values(given: Any) -> list[Value] | None:
     if not all(type(value) is int or (isinstance(value, str) and _is_text_value(value)) for value in values):
         return None
     return [value.lower() if isinstance(value, str) else value for value in values]
+
+
+def _is_colour(value: Value) -> bool:
+    return isinstance(value, str) and value != NAN
 
 
 def _is_text_value(text: str) -> bool:

@@ -22,7 +22,7 @@ from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
 from bench.datasets import layouts
 from bench.datasets.base import check_size
-from bench.datasets.classes_file import FILE, ClassesFile, read_classes
+from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_classes
 from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
@@ -82,6 +82,8 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: A
     layouts.check_params(chosen, own)
     found = chosen.read(data_dir, **own)
     given = read_classes(data_dir / FILE) if (data_dir / FILE).exists() else None
+    if given is None and (other := misplaced(data_dir, [item.labels.parent for item in found.items if item.labels])):
+        raise BenchError(f"'{other}' isn't read there. Move it to '{data_dir / FILE}'.")
     said = f"read as the layout {chosen.name} ({chosen.files})"
     return of_contents(replace(found, notes=(said, *found.notes)), given, exif, _place(data_dir, found.items))
 

@@ -4,6 +4,7 @@ Nothing is clipped. A picture of more than 8 bits, of floats or of more than fou
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
 
@@ -19,6 +20,9 @@ from bench.core.dataset_protocol import DataFault
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
 for _library in ("PIL", "tifffile"):  # damaged files are reported once, by our own message
     logging.getLogger(_library).setLevel(logging.CRITICAL)
+warnings.filterwarnings(
+    "ignore", category=Image.DecompressionBombWarning
+)  # twice as many pixels are an error of Pillow
 _DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers", "I;16B": "16-bit integers"}
 _TIFF_BITS = 258  # the tag BitsPerSample
 _PNG_BITS = 24  # the byte of a PNG file that gives its bit depth
@@ -85,11 +89,14 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
     try:
         with Image.open(path) as picture:
             _refuse_pages(path, picture)
+            _keep_as_stored(picture)
             return look(picture)
     except DataFault:
         raise
     except FileNotFoundError as error:
         raise DataFault(f"{path}: missing.", "missing") from error
+    except Image.DecompressionBombError as error:
+        raise DataFault(f"{path}: it is too large ({error}) Cut it into tiles, its mask too.", "size") from error
     except DECODE_ERRORS as error:
         if bands := _bands(path):
             raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
@@ -103,6 +110,19 @@ def _refuse_pages(path: Path, picture: Image.Image) -> None:
     if pages > 1:
         raise DataFault(f"{path}: the file has {pages} pages; images of one page are read. Save each page as a file.",
                         "depth")  # fmt: skip
+
+
+def _keep_as_stored(picture: Image.Image) -> None:
+    """Load a TIFF file that has an orientation without turning it, as Pillow turns images of no other format."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or (orientation := _orientation(picture)) == _UPRIGHT:
+        return
+    exif = picture.getexif()
+    picture.tag_v2.pop(ExifTags.Base.Orientation, None)
+    exif.pop(ExifTags.Base.Orientation, None)
+    if orientation >= 5:
+        picture._size = picture.size[::-1]
+    picture.load()
+    exif[ExifTags.Base.Orientation] = orientation
 
 
 def _depth(picture: Image.Image) -> str:

@@ -11,6 +11,9 @@ from bench.datasets.mask_evidence import Evidence, listing, masks
 from bench.datasets.mask_meaning import LIGHT
 from bench.datasets.mask_survey import MaskFacts
 
+MOST_INFERRED = 64  # classes; more values mean a photograph, or smoothed edges
+MOST_LEVELS = 16  # values beside 0 and 255, dark and bright ones among them; more are the edges of resized masks
+GREY_LEVEL = 64  # a larger value, with less than a quarter of those below it in use, is a grey level and no number
 DARK, BRIGHT = 31, 224  # the values that compression and interpolation turn 0 and 255 into
 MIDDLE_SHARE = 0.05  # of the pixels of a lossy mask; with more between dark and bright it is no mask of two classes
 
@@ -121,7 +124,9 @@ def smoothed(evidence: Evidence, given: ClassesFile | None) -> str | None:
     if given and (given.threshold is not None or given.source or given.labels):
         return None
     near = set(evidence.values) - {0, 255}
-    if not any(BRIGHT <= value < 255 for value in near) or any(DARK < value < BRIGHT for value in near):
+    between = any(DARK < value < BRIGHT for value in near)
+    blurred = MOST_LEVELS < len(near) <= MOST_INFERRED and any(value <= DARK for value in near)
+    if not any(BRIGHT <= value < 255 for value in near) or (between and not blurred):
         return None
     return (
         f"the values lie at 0 and 255, {listing(evidence.values)}: masks of two classes that were compressed or "
@@ -175,6 +180,20 @@ def bright_is_ignored(evidence: Evidence, given: ClassesFile | None) -> str | No
     )
 
 
+def bright_may_be_a_level(evidence: Evidence, given: ClassesFile | None) -> str | None:
+    """Doubt that 255 is to be ignored where the other values are grey levels, such as 0, 128, 255."""
+    if given or bright_is_ignored(evidence, given) or 255 not in evidence.values:
+        return None
+    others = set(evidence.values) - {255}
+    if max(others, default=0) < GREY_LEVEL or len(others) > max(others) / 4:
+        return None
+    return (
+        f"the values {listing(evidence.values)} look like grey levels, and 255 is ignored. If it is a class, name it "
+        'in classes.json, {"background": 0, "border": 128, "cell": 255}; if the masks were resized, save them without '
+        'smoothing; if it is to be ignored, name the others and "ignore": [255].'
+    )
+
+
 def void_is_a_class(evidence: Evidence, given: ClassesFile | None) -> str | None:
     """Doubt that a class named like the ignored pixels is to be learnt."""
     names = [n for n in (given.names if given else ()) if n.lower() in ("ignore", "ignored", "void", "unlabeled")]
@@ -186,4 +205,4 @@ def void_is_a_class(evidence: Evidence, given: ClassesFile | None) -> str | None
     )
 
 
-WARNINGS: tuple[Rule, ...] = (bright_is_ignored, void_is_a_class)
+WARNINGS: tuple[Rule, ...] = (bright_is_ignored, bright_may_be_a_level, void_is_a_class)

@@ -3,11 +3,9 @@
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.classes_file import ALPHA, ClassesFile, number_of
-from bench.datasets.mask_doubts import ERRORS, WARNINGS
+from bench.datasets.mask_doubts import ERRORS, MOST_INFERRED, WARNINGS
 from bench.datasets.mask_evidence import Evidence
 from bench.datasets.mask_meaning import LIGHT, Meaning
-
-MOST_INFERRED = 64  # classes; more values mean a photograph, or smoothed edges
 
 
 def decide(evidence: Evidence, given: ClassesFile | None) -> tuple[Meaning, tuple[str, ...]]:

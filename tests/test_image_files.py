@@ -157,3 +157,38 @@ def test_an_unknown_way_with_orientations_is_one_line(tmp_path):
 def test_a_senseless_orientation_is_none(tmp_path):
     (tmp_path / "a.png").write_bytes(with_orientation(COLOUR, 77))
     assert read_head(tmp_path / "a.png").orientation == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_with_an_orientation_is_turned_only_when_asked_as_any_other_format_is(
+    tmp_path, orientation, compression
+):
+    picture = Image.fromarray(COLOUR)
+    exif = picture.getexif()
+    exif[274] = orientation
+    for name, options in (("a.tif", {"compression": compression}), ("a.png", {})):
+        picture.save(tmp_path / name, exif=exif, **options)
+    tiff, png = tmp_path / "a.tif", tmp_path / "a.png"
+    assert read_head(tiff) == read_head(png)
+    assert (read_rgb(tiff) == COLOUR).all()
+    assert (read_rgb(tiff, turn=True) == read_rgb(png, turn=True)).all()
+
+
+def test_a_large_picture_is_read_without_a_warning_and_a_huge_one_is_one_line(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOUR).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 90)
+    with pytest.raises(DataFault, match=r"a.png: it is too large \(.*192 pixels.*Cut it into tiles") as error:
+        read_rgb(path)
+    assert error.value.kind == "size"
+    script = f"""
+from PIL import Image
+Image.MAX_IMAGE_PIXELS = 100
+from bench.datasets.image_files import read_rgb
+from pathlib import Path
+print(read_rgb(Path({str(path)!r})).shape)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "(12, 16, 3)"
+    assert not run.stderr

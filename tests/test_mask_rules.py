@@ -244,3 +244,64 @@ def test_damaged_facts_in_the_cache_are_found_again(tmp_path):
     for kept in (tmp_path / "cache" / "masks").iterdir():
         kept.write_text("[]", encoding="utf-8")
     assert folder.load(path).classes == before
+
+
+# ---------------------------------------------------------------- grey levels and edges
+
+
+def levels(*values: int) -> np.ndarray:
+    mask = np.zeros(SIZE, np.uint8)
+    for place, value in enumerate(values):
+        mask[2 : 20 - 4 * place, 3 + 6 * place : 8 + 6 * place] = value
+    return mask
+
+
+@pytest.mark.parametrize("values", [(128, 255), (127, 255), (85, 170, 255), (64, 128, 191, 255)])
+def test_255_as_the_brightest_of_grey_levels_is_not_ignored_in_silence(tmp_path, values):
+    read = folder.load(made(tmp_path / "a", [levels(*values)] * 3))
+    assert "look like grey levels, and 255 is ignored" in read.warnings[0]
+    names = {f"c{value}": value for value in (0, *values)}
+    assert not folder.load(made(tmp_path / "b", [levels(*values)] * 3, names)).warnings
+
+
+@pytest.mark.parametrize("values", [(1, 255), (15, 20, 255), (*range(1, 40), 70, 255)])
+def test_255_beside_numbers_of_classes_is_ignored_as_before(tmp_path, values):
+    mask = np.zeros(SIZE, np.uint8)
+    mask.flat[: 5 * len(values)] = np.repeat(np.array(values, np.uint8), 5)
+    assert not folder.load(made(tmp_path / "a", [mask] * 3)).warnings
+
+
+def test_thin_lines_that_were_resized_are_not_dozens_of_classes(tmp_path):
+    line = np.zeros((8 * SIZE[0], 8 * SIZE[1]), np.uint8)
+    line[30:36] = 255
+    for row in range(len(line)):
+        line[row, row // 3 : row // 3 + 11] = 255
+    small = Image.fromarray(line).resize(SIZE[::-1], Image.Resampling.BICUBIC)
+    with pytest.raises(BenchError, match="compressed or resized"):
+        folder.load(made(tmp_path / "a", [small] * 3))
+
+
+# ---------------------------------------------------------------- what classes.json says
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"classes": ["a", "b"], "threshold": True}, "is not understood"),
+        ({"classes": ["a", "b"], "ignore": ["#ffffff"]}, "the classes are values and the colour #ffffff"),
+        ({"classes": {"a": "#000000", "b": "#800000"}, "ignore": [255]}, "the classes are colours and the value 255"),
+        (["a", " "], '" " is no name'),
+        (["a\n", "b"], "is no name"),
+    ],
+)
+def test_a_line_of_classes_json_that_would_have_no_effect_is_refused(tmp_path, given, says):
+    with pytest.raises(BenchError, match=re.escape(says)):
+        folder.load(made(tmp_path / "a", [255 * OBJECT] * 3, given))
+
+
+@pytest.mark.parametrize("place", ["masks/classes.json", "Classes.json"])
+def test_a_classes_json_where_none_is_read_is_not_passed_over(tmp_path, place):
+    made(tmp_path / "a", [255 * OBJECT] * 3)
+    (tmp_path / "a" / place).write_text('["ground", "car"]', encoding="utf-8")
+    with pytest.raises(BenchError, match=rf"{place}' isn't read there. Move it to '.*a/classes.json'"):
+        folder.load(tmp_path / "a")
