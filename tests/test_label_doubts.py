@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.config import catalog
+from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.data import pack
-from bench.data.label_doubts import ABSENT, IGNORED, ONE_CLASS, LabelCounts, label_doubts
+from bench.data.label_doubts import ABSENT, IGNORED, ONE_CLASS, LabelCounts, label_doubts, thin_splits
 from bench.datasets.pets import Pets
 
 CLASSES = ("ground", "car", "tree")
@@ -74,6 +75,17 @@ def test_a_class_that_no_image_has_is_a_warning(splits, says):
     assert doubts(**splits, settled={ABSENT}).warnings == ()
 
 
+def test_a_split_of_one_image_or_group_is_a_warning():
+    def found(*images):
+        return thin_splits([Sample(f"{n}", split, group) for n, (split, group) in enumerate(images)])
+
+    many = [("train", "a"), *[(split, f"{split}{n}") for split in ("val", "test") for n in (1, 2)]]
+    assert found(*many) == ()
+    assert found(*many[:3], ("test", "c"))[0].startswith("the test split has one image: its scores have no interval")
+    assert found(*many[:3], ("test", "c"), ("test", "c"))[0].startswith("the test split has one group")
+    assert found(many[0], ("val", "b"), *many[3:])[0].startswith("the validation split has one image: what is")
+
+
 def test_many_missing_classes_are_counted():
     counts = LabelCounts()
     for split in ("train", "val", "test"):
@@ -98,7 +110,7 @@ def test_more_than_half_ignored_is_a_warning_unless_it_is_settled():
 def folder(tmp_path):
     """Return a folder of 12 images with the values 0, 1, 2 and lists of the splits."""
     folder = write_fake_folder(tmp_path / "mine")
-    for split, numbers in (("train", range(8)), ("val", [8]), ("test", range(9, 12))):
+    for split, numbers in (("train", range(7)), ("val", [7, 8]), ("test", range(9, 12))):
         (folder / f"{split}.txt").write_text("".join(f"s{i}\n" for i in numbers), encoding="utf-8")
     (folder / "classes.json").write_text(json.dumps({"classes": list(CLASSES), "ignore": [255]}), encoding="utf-8")
     return folder
@@ -123,7 +135,7 @@ def test_labels_without_doubt_are_green(folder):
 
 
 def test_the_check_and_the_pack_refuse_a_split_without_labels(folder):
-    overwrite(folder, [8], lambda mask: mask * 0 + 255)
+    overwrite(folder, [7, 8], lambda mask: mask * 0 + 255)
     code, output = check(folder, "--check")
     assert code == 1
     assert "error: the validation split has no labelled pixel" in output
@@ -142,7 +154,7 @@ def test_labels_that_get_lost_by_shrinking_are_named_with_the_size(folder):
         labels[0, 0] = 1
         return labels
 
-    overwrite(folder, [8], only_one)
+    overwrite(folder, [7, 8], only_one)
     assert check(folder, "--image-size", "40x50")[0] == 0
     code, output = check(folder, "--image-size", "8")
     assert code == 2

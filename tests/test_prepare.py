@@ -66,6 +66,7 @@ def test_a_healthy_folder_can_be_trained_on(folder):
 
 
 def test_every_kind_of_problem_is_counted_and_named(folder):
+    write_fake_folder(folder, count=40)
     (folder / "classes.json").write_text(json.dumps(["ground", "pet", "border", "sky"]))
     masks = folder / "masks"
     (folder / "images" / "s0.jpg").unlink()
@@ -113,6 +114,16 @@ def test_a_split_that_is_left_empty_would_fail(folder):
     code, output = bench("prepare", f"folder:{folder}", "--skip-corrupt", "--image-size", "16")
     assert code == 2
     assert "has no test images" in output
+
+
+def test_equal_faults_are_one_line_and_no_advice_would_leave_nothing(folder):
+    (folder / "classes.json").write_text(json.dumps({"sky": 70, "sea": 80}))
+    code, output = bench("prepare", f"folder:{folder}", "--check")
+    assert code == 1
+    assert output.count("are not classes. Accepted: 70, 80.") == 1
+    assert "s0.png: the values [0, 1, 2] are not classes. Accepted: 70, 80. Likewise 19 more: s1.png, s10.png" in output
+    assert "--skip-corrupt" not in output
+    assert output.rstrip().endswith("Training would fail: fix the files.")
 
 
 def test_the_check_works_for_every_data_set(tmp_path):

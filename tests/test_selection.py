@@ -1,6 +1,7 @@
 """Groups, splits and the choice of images: the same on every machine, for every data set, as ever for airbus."""
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -336,3 +337,43 @@ def test_the_short_option_is_the_parameter(patients, monkeypatch):
     assert "group_by 'q' finds no group" in wrong.stderr
     planned = ["run", "--arch", "unet", "--dataset", f"folder:{patients}", "--group-by", "(", "--dry-run"]
     assert "which is no regular expression" in runner.invoke(app, planned).stderr
+
+
+# ---------------------------------------------------------------- doubts of groups
+
+
+def test_an_empty_expression_is_refused(tmp_path):
+    folder = write_fake_folder(tmp_path / "mine", count=12)
+    for given in ("", "  "):
+        found = CliRunner().invoke(app, ["prepare", f"folder:{folder}", "--check", "--group-by", given])
+        assert (found.exit_code, "--group-by is empty" in found.output) == (2, True)
+
+
+def test_groups_of_one_image_each_are_a_warning(tmp_path):
+    folder = write_fake_folder(tmp_path / "mine", count=12)
+    (warning,) = own(folder, group_by=r"(\w+)").warnings
+    assert warning.startswith("12 groups for 12 images: group_by keeps nothing together.")
+    (folder / "groups.csv").write_text("name,group\n" + "".join(f"s{n},g{n}\n" for n in range(12)), encoding="utf-8")
+    assert "groups.csv keeps nothing together" in own(folder).warnings[0]
+
+
+def test_one_group_for_all_says_to_mark_what_differs(tmp_path):
+    folder = write_fake_folder(tmp_path / "mine", count=12)
+    with pytest.raises(BenchError, match=r"all 12 names give the one group 's'. Put \( \) around"):
+        own(folder, group_by="s")
+
+
+def test_groups_that_a_random_split_parts_are_counted(tmp_path):
+    folder = write_fake_folder(tmp_path / "mine", count=20)
+    (warning,) = own(folder, group_by=r"s\d", split="random").warnings
+    assert re.match(r"by split=random, of 10 groups .* in several splits: 's1' \(", warning)
+
+
+def test_training_images_that_become_validation_are_counted(tmp_path):
+    folder = write_fake_folder(tmp_path / "mine", count=40)
+    for split, numbers in (("train", range(30)), ("test", range(30, 40))):
+        (folder / f"{split}.txt").write_text("\n".join(f"s{n}" for n in numbers), encoding="utf-8")
+    source = own(folder)
+    moved = len(source.of_split("val"))
+    says = f"{moved} of 30 training images are the validation split: about a tenth of the groups, by a hash"
+    assert moved and says in source.notes

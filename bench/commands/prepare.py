@@ -1,5 +1,6 @@
 """`bench prepare`: download and decode a data set before the first run, or only check it."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,7 +47,10 @@ def prepare(
     group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only check the files. Exit code 1 if training would fail.")
+        bool,
+        typer.Option(
+            "--check", help="Only check the files. Exit code 1 if training would fail, 2 if the data can't be opened."
+        ),
     ] = False,
     write_classes: Annotated[
         bool,
@@ -165,7 +169,7 @@ def _check(
     for error in errors:
         console.print(Text(f"error: {error}"), style="red", soft_wrap=True)
     fails = bool(errors) or (bool(health.problems) and not skip_corrupt)
-    verdict, colour = _verdict(fails, len(health.problems), len(doubts.warnings))
+    verdict, colour = _verdict(fails, len(health.problems), len(doubts.warnings), can_skip=not errors)
     console.print(verdict, style=colour, soft_wrap=True)
     return int(fails)
 
@@ -181,17 +185,35 @@ def _print_problems(console: Console, source: "Source", health: "Health") -> Non
     table.add_row("classes that no image has", Text(f"{len(unseen)}{': ' if unseen else ''}{', '.join(unseen)}"))
     console.print(table)
     for kind in _KINDS:
-        messages = [message for found, message in health.problems if found == kind]
-        for message in messages[:_EXAMPLES]:
-            console.print(Text(message), soft_wrap=True)
-        if len(messages) > _EXAMPLES:
-            console.print(Text(f"and {len(messages) - _EXAMPLES} more: {_KINDS[kind]}"))
+        lines = _lines([message for found, message in health.problems if found == kind])
+        for line in lines[:_EXAMPLES]:
+            console.print(Text(line), soft_wrap=True)
+        if len(lines) > _EXAMPLES:
+            console.print(Text(f"and {len(lines) - _EXAMPLES} more: {_KINDS[kind]}"))
 
 
-def _verdict(fails: bool, problems: int, warnings: int) -> tuple[str, str]:
-    """Return the last line of the check and its colour."""
+def _lines(messages: list[str]) -> list[str]:
+    """Write messages that differ only in the file's name as one line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for message in messages:
+        place, _, what = message.partition(": ")
+        folder, _, name = place.rpartition(os.sep)
+        alike.setdefault((folder, what), []).append(name)
+    lines = []
+    for (folder, what), (first, *others) in alike.items():
+        more = f" Likewise {len(others)} more: {', '.join(others[:3])}{', ...' * (len(others) > 3)}" if others else ""
+        lines.append(f"{folder}{os.sep if folder else ''}{first}: {what}{more}")
+    return lines
+
+
+def _verdict(fails: bool, problems: int, warnings: int, can_skip: bool) -> tuple[str, str]:
+    """Return the last line of the check and its colour; `can_skip`: images are left in all splits without the faulty."""
     if fails:
-        advice = "fix the files, or leave them out with --skip-corrupt" if problems else "see the errors above"
+        advice = (
+            "fix the files" + ", or leave them out with --skip-corrupt" * can_skip
+            if problems
+            else "see the errors above"
+        )
         return f"Training would fail: {advice}.", "red"
     left_out = f"; {problems} images are left out." if problems else "."
     if warnings:

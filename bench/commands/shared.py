@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from bench.core.errors import BenchError
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
 from bench.core.trial_config import OPTIONS, SEEDS, TrialConfig
 from bench.results.clean_text import clean
@@ -75,6 +76,8 @@ def _parameter(option: Option) -> inspect.Parameter:
 
 def with_group_by(given: Sequence[str] | None, group_by: str | None) -> list[str]:
     """Return the texts of --dataset-param and one for --group-by, quoted, since an expression may have commas."""
+    if group_by is not None and not group_by.strip():
+        raise BenchError("--group-by is empty. Give a regular expression such as 'car_(\\w+)_', or leave it out.")
     return [*(given or ()), *([] if group_by is None else [f"group_by={json.dumps(group_by, ensure_ascii=False)}"])]
 
 

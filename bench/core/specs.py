@@ -156,6 +156,11 @@ class DatasetSpec:
     may_show_pictures: bool = True  # whether a published page may show its images
 
     @property
+    def is_own(self) -> bool:
+        """Whether the data are a user's own choice: a folder, or a data set of another library."""
+        return bool(self.source) or self.name.startswith(FOLDER)
+
+    @property
     def num_classes(self) -> int:
         """The number of classes, with the background but without the ignored label."""
         return len(self.classes)

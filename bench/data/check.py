@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data.decode import check_labels
 from bench.data.duplicates import Look, duplicate_warnings, look_at
-from bench.data.label_doubts import Doubts, LabelCounts, label_doubts
+from bench.data.label_doubts import Doubts, LabelCounts, label_doubts, thin_splits
 from bench.data.source import Source
 
 Item = TypeVar("Item")
@@ -77,7 +77,8 @@ def find_doubts(source: Source, health: Health) -> Doubts:
     """Judge a data set all of whose samples were examined; the warnings are those of the data set too."""
     found = label_doubts(source.spec.classes, health.labels, source.settled)
     samples, looks = [sample for sample, _ in health.looks], [look for _, look in health.looks]
-    return Doubts(found.errors, (*source.warnings, *found.warnings, *duplicate_warnings(samples, looks)))
+    thin = thin_splits(samples) if source.spec.is_own else ()
+    return Doubts(found.errors, (*source.warnings, *found.warnings, *thin, *duplicate_warnings(samples, looks)))
 
 
 def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray, Look] | Exception:

@@ -3,11 +3,12 @@
 `bench prepare --check` and packs use the same rules, so a run says what the check says.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.core.dataset_protocol import Sample
 from bench.core.specs import IGNORE_INDEX
 from bench.data.source import SPLIT_WORDS, SPLITS
 
@@ -63,6 +64,23 @@ def label_doubts(classes: Sequence[str], counts: LabelCounts, settled: Collectio
         ABSENT: _absent(classes, counts),
     }
     return Doubts(tuple(errors), tuple(text for name, text in found.items() if text and name not in settled))
+
+
+def thin_splits(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Doubt a validation or test split of one image or one group."""
+    groups: dict[str, list[str]] = {}
+    for sample in samples:
+        groups.setdefault(str(sample.split), []).append(sample.group)
+    thin = {split: "image" if len(found) == 1 else "group" for split, found in groups.items() if len(set(found)) == 1}
+    return tuple(
+        f"the {SPLIT_WORDS[split]} split has one {thin[split]}: {_RESTS[split]}" for split in _RESTS if split in thin
+    )
+
+
+_RESTS = {
+    "val": "what is chosen by its scores, such as the best epoch, rests on that alone. Add others.",
+    "test": "its scores have no interval, and rest on that alone. Add others.",
+}
 
 
 def _ignored(counts: LabelCounts) -> str:

@@ -21,7 +21,7 @@ from bench.core.errors import BenchError
 from bench.core.files import UnwritableCache, cache_folder, locked, name_part, printable, text_hash
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
-from bench.data.label_doubts import LabelCounts, label_doubts
+from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
@@ -140,6 +140,7 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
     if errors:
         raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(errors)}")
     left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(map(printable, skipped))}",) if skipped else ()
+    thin = thin_splits(samples) if source.spec.is_own else ()
     return Pack(
         path=path,
         fingerprint=manifest["fingerprint"],
@@ -151,7 +152,7 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
         notes=(*source.notes, *left_out),
-        warnings=(*source.warnings, *doubts.warnings, *manifest["duplicates"]),
+        warnings=(*source.warnings, *doubts.warnings, *thin, *manifest["duplicates"]),
         truth_offsets=tuple(manifest["truth_offsets"]),
         instance_offsets=tuple(manifest["instance_offsets"]),
     )

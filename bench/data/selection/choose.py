@@ -93,14 +93,17 @@ def select(
     """
     samples, source = _grouped(spec, tuple(dataset.samples), folder, selection.group_by)
     samples, warnings = _divided(spec, samples, selection.split, source)
+    if source:
+        warnings = (*groups.singles(samples, source), *warnings)
+    notes = _validating(spec, tuple(dataset.samples), samples)
     if not selection.thins:
-        return Selected(samples, (), warnings)
+        return Selected(samples, notes, warnings)
     pool = [s for s in samples if selection.sample_splits == "all" or s.split == "train"]
     counts = count_objects(dataset, pool, spec, cache_key)
     left_out = {sample.name for sample in pool} - _chosen(pool, counts, selection, _hash_name(dataset))
     # Few images may leave no validation split; a new one is cut off then.
     taken = cut_validation([sample for sample in samples if sample.name not in left_out])
-    return Selected(taken, (f"{len(taken)} of {len(samples)} images chosen ({selection})",), warnings)
+    return Selected(taken, (*notes, f"{len(taken)} of {len(samples)} images chosen ({selection})"), warnings)
 
 
 def _grouped(
@@ -123,16 +126,29 @@ def _divided(
             f"split=random can't be used with '{spec.name}': its images are divided already. Leave the parameter out."
         )
     divided = divide(samples, by_group=split == "group")
-    found = groups.split_groups(divided) if split == "group" else []
+    found = groups.split_groups(divided)
     if not found:
         return divided, ()
     said = groups.describe_split_groups(found)
+    if split == "random":
+        count = len({sample.group for sample in divided})
+        return divided, (f"by split=random, of {count} groups {said}; scores on the test split may be too good",)
     if source:
         raise BenchError(
             f"By {source}, {said}. What belongs together must be in one split, but the data set '{spec.name}' divides "
             f"its images itself. Change its lists of images, or leave out {source}."
         )
     return divided, (f"{said}, by the data set's own division; scores on its test split may be too good",)
+
+
+def _validating(spec: DatasetSpec, before: Sequence[Sample], after: Sequence[Sample]) -> tuple[str, ...]:
+    """Say how many images of a data set of the user's own were moved from the training to the validation split."""
+    given = {sample.split for sample in before}
+    moved = sum(sample.split == "val" for sample in after)
+    if not spec.is_own or "train" not in given or given & {"val", None} or not moved:
+        return ()
+    train = moved + sum(sample.split == "train" for sample in after)
+    return (f"{moved} of {train} training images are the validation split: about a tenth of the groups, by a hash",)
 
 
 def _hash_name(dataset: Dataset) -> Callable[[Sample], str]:

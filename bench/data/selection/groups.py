@@ -40,6 +40,11 @@ def by_pattern(samples: Sequence[Sample], pattern: str, dataset: str) -> tuple[S
             f"{_some(without)}. Write a regular expression that fits every name; its first group, "
             "or else the whole match, is the group."
         )
+    if len(set(groups)) == 1 < len(groups):
+        raise BenchError(
+            f"group_by '{pattern}': all {len(groups)} names give the one group '{groups[0]}'. Put ( ) around the part "
+            f"that differs from group to group, as in 'car_(\\w+)_'. The names are {_some([s.name for s in samples])}."
+        )
     return tuple(replace(sample, group=group) for sample, group in zip(samples, groups, strict=True))
 
 
@@ -90,6 +95,17 @@ def _read(table: Path) -> dict[str, str]:
 def _composed(name: str) -> str:
     """Return one Unicode form: a Mac writes the same name in another one than a table."""
     return unicodedata.normalize("NFC", name)
+
+
+def singles(samples: Sequence[Sample], source: str) -> tuple[str, ...]:
+    """Doubt groups of one image each, which is what images without groups have."""
+    count = len({sample.group for sample in samples})
+    if count < len(samples) or count < 2:
+        return ()
+    return (
+        f"{count} groups for {count} images: {source} keeps nothing together. Name by it what several images share, "
+        "such as a patient, or leave it out.",
+    )
 
 
 def split_groups(samples: Sequence[Sample]) -> list[str]:
