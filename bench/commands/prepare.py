@@ -207,13 +207,10 @@ def _lines(messages: list[str]) -> list[str]:
 
 
 def _verdict(fails: bool, problems: int, warnings: int, can_skip: bool) -> tuple[str, str]:
-    """Return the last line of the check and its colour; `can_skip`: images are left in all splits without the faulty."""
+    """Return the last line of the check and its colour; `can_skip`: no split would be left empty."""
     if fails:
-        advice = (
-            "fix the files" + ", or leave them out with --skip-corrupt" * can_skip
-            if problems
-            else "see the errors above"
-        )
+        leave_out = ", or leave them out with --skip-corrupt" if can_skip else ""
+        advice = f"fix the files{leave_out}" if problems else "see the errors above"
         return f"Training would fail: {advice}.", "red"
     left_out = f"; {problems} images are left out." if problems else "."
     if warnings:
