@@ -157,7 +157,7 @@ class DatasetSpec:
 
     @property
     def is_own(self) -> bool:
-        """Whether the data are a user's own choice: a folder, or a data set of another library."""
+        """Return whether the data are a user's own choice: a folder, or a data set of another library."""
         return bool(self.source) or self.name.startswith(FOLDER)
 
     @property
