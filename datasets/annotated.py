@@ -97,7 +97,7 @@ def contents(
             renamed += [each.image] if path else []
         item = _item(folder, each, path, classes)
         if item.name in found:
-            raise BenchError(f"The image '{item.name}' is annotated in {found[item.name].source} and in {each.source}.")
+            raise BenchError(_twice(found[item.name], each, item.name))
         found[item.name] = each
         items.append(item)
     there = {item.image for item in items}.intersection(index.files)
@@ -129,6 +129,14 @@ def contents(
         *(f"{text}; {len(there)} others are. {_ONE_SET}" for text in unnamed[:most]),
     )
     return Contents(items, drawn, (*notes, *facts, *said), doubts)
+
+
+def _twice(first: Annotated, second: Annotated, name: str) -> str:
+    if first.source == second.source and first.image != second.image:
+        return (
+            f"{first.source}: '{first.image}' and '{second.image}' have one name, '{name}'. Rename one of the images."
+        )
+    return f"The image '{name}' is annotated in {first.source} and in {second.source}."
 
 
 def _check(folder: Path, images: Sequence[Annotated], classes: Sequence[str]) -> None:

@@ -52,6 +52,8 @@ class ImageIndex:
         found = self._by_name.get(wanted[-1], [])
         if len(found) > 1:
             found = _longest(found, wanted)
+        if len(found) > 1:  # a.jpg beside A.jpg, or with and without a suffix
+            found = [path for path in found if path.name == base_name(name)] or found
         for place in (*near, self.folder / "images") if len(found) > 1 else ():
             found = [path for path in found if path.is_relative_to(place)] or found
         if len(found) > 1:

@@ -126,8 +126,8 @@ def test_what_cannot_be_drawn_is_counted(here):
     outside = {"segmentation": polygon(20, 20, 30, 30)}
     write(here, good, {"segmentation": []}, {"segmentation": [[1, 1, 2, 2]]}, {}, outside)
     found = notes(here)
-    assert "2 shapes of the kind 'segmentation missing'" in found
-    assert "1 shapes of the kind 'segmentation of fewer than three points'" in found
+    (doubt,) = folder.load(here).warnings
+    assert "3 annotations have no outline (2 missing, 1 of fewer than three points) and aren't drawn" in doubt
     assert "1 shapes lie wholly outside their image and aren't drawn (the first: annotation 5 of a.png)" in found
 
 
@@ -303,4 +303,17 @@ def test_an_unknown_panoptic_segment_is_a_fault(here):
     found["annotations"][0]["segments_info"][0]["category_id"] = 8
     save_json(here / "panoptic_train.json", found)
     with pytest.raises(BenchError, match=r"panoptic_train\.json, image 1: the segment .* has no id or no category"):
+        folder.load(here)
+
+
+def test_names_that_differ_by_case_or_suffix_alone_are_kept_apart_or_named(here):
+    write(here, images=("a", "A", "b"))
+    save(np.ones((*SIZE, 3), np.uint8), here / "images" / "A.png")
+    files = {sample.name: sample.files[0].name for sample in folder.load(here).samples}
+    assert files == {"images/a": "a.png", "images/A": "A.png", "images/b": "b.png"}
+    named = content(images=("a", "A", "b"))
+    named["images"][1]["file_name"] = "a.jpg"
+    save_json(here / "annotations.json", named)
+    save(np.ones((*SIZE, 3), np.uint8), here / "images" / "a.jpg")
+    with pytest.raises(BenchError, match=r"'a.png' and 'a.jpg' have one name, 'images/a'. Rename one"):
         folder.load(here)

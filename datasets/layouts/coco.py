@@ -54,9 +54,11 @@ def read(folder: Path, annotations: str = "") -> Contents:
         images, classes = panoptic(folder, files, same_categories(files), [_split(path) for path in paths])
         return contents(folder, images, classes, near=near, notes=notes, warnings=warnings)
     images, classes, left_out = _instances(files)
-    return contents(
-        folder, images, classes, near=near, left_out=left_out, notes=notes, warnings=warnings, largest_first=True
-    )
+    if left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
+        warnings.append(f"{left_out.total()} annotations have no outline ({kinds}) and aren't drawn, so that "
+                        "their objects are background. Export them as polygons or masks.")  # fmt: skip
+    return contents(folder, images, classes, near=near, notes=notes, warnings=warnings, largest_first=True)
 
 
 def _chosen(folder: Path, text: str) -> tuple[list[Path], list[str]]:
@@ -125,7 +127,7 @@ def _shapes(
             raise BenchError(f"{file.path}, {what}: the category {category} is not among {list(labels)[:20]}.")
         form = Segmentation(found.get("segmentation"))
         if fault := form.fault():
-            left_out[f"'segmentation {fault}'"] += 1
+            left_out[fault] += 1
             continue
         shapes.append(Shape(IGNORE_INDEX if found.get("iscrowd") else labels[category], form, what))
     return tuple(shapes)
