@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_results import fake_config, fake_record, fake_results, write_trial
 from filelock import FileLock
@@ -14,6 +16,7 @@ from bench.cli import app
 from bench.core.errors import BenchError
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.typed_values import fits
+from bench.evaluation.image_table import read_table
 from bench.results.merging import merge
 from bench.results.store import IMAGES, KEEP, LOG, RECORD, SAMPLES, ResultsFolder, load
 from bench.results.weight_retention import keep, prune
@@ -309,3 +312,24 @@ def test_the_request_of_a_running_trial_is_of_another_type(results, config):
     (running / "progress.json").write_text(json.dumps({"fraction": config, "phase": config}))
     assert run("list", "runs", "--results", results).exit_code == 0
     assert run("show", "x", "--results", results).exit_code == 0
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"name": pa.array(["a"] * 600_000), "tp_0": pa.array([1] * 600_000)}, "it has 600,000 rows"),
+        ({"name": pa.array(["a" * 10_000] * 9), "group": pa.array(["a"] * 9)}, "texts of more than 4,096 characters"),
+        ({"name": pa.array([1] * 9), "group": pa.array(["a"] * 9)}, "the column 'name' isn't of texts"),
+        ({"name": pa.array(["a"]), "group": pa.array(["a"]), "tp_0": pa.array([0.5])}, "tp_0"),
+    ],
+)
+def test_a_table_that_would_exhaust_memory_is_not_read(tmp_path, columns, said):
+    counts = {f"{kind}_0": pa.array([1] * len(columns["name"])) for kind in ("tp", "fp", "fn")}
+    file = tmp_path / IMAGES
+    pq.write_table(pa.table({"group": columns["name"], **counts, **columns}), file)
+    assert file.stat().st_size < 100_000
+    with pytest.raises(BenchError, match=f"no readable per-image table .*{said}"):
+        read_table(file)

@@ -120,6 +120,7 @@ def _texts(table: pa.Table, name: str) -> tuple[str, ...]:
     for chunk in table.column(name).chunks:
         if not (pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type)) or chunk.null_count:
             raise ValueError(f"the column '{name}' isn't of texts")
+        chunk.validate(full=True)  # of a damaged file, a row may name a text that isn't there
         different = chunk.dictionary.to_pylist()
         if any(len(text) > LONGEST_TEXT for text in different):
             raise ValueError(f"the column '{name}' has texts of more than {LONGEST_TEXT:,} characters")
