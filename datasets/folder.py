@@ -11,7 +11,7 @@ Known faults: unmatched files, different sizes of an image and its mask, and unk
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_class
 from bench.datasets.image_files import read_rgb
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
-from bench.datasets.mask_meaning import Meaning
+from bench.datasets.mask_meaning import LIGHT, Meaning
 from bench.datasets.mask_rules import decide
 from bench.datasets.mask_survey import MaskFacts, survey
 from bench.datasets.orientation import Turned, turned
@@ -85,25 +85,27 @@ def load(data_dir: Path | None, *, layout: str = "", exif: str = "", **params: A
     if given is None and (other := misplaced(data_dir, [item.labels.parent for item in found.items if item.labels])):
         raise BenchError(f"'{other}' isn't read there. Move it to '{data_dir / FILE}'.")
     said = f"read as the layout {chosen.name} ({chosen.files})"
-    return of_contents(replace(found, notes=(said, *found.notes)), given, exif, _place(data_dir, found.items))
+    found = replace(found, notes=(said, *found.notes))
+    return of_contents(found, given, exif, _place(data_dir, found.items), str(data_dir / FILE))
 
 
-def of_contents(contents: Contents, given: ClassesFile | None, exif: str, place: str) -> Folder:
+def of_contents(contents: Contents, given: ClassesFile | None, exif: str, place: str, file: str = FILE) -> Folder:
     """Decide how the images and labels that a layout found are read, and complete their splits.
 
     Args:
         given: the content of classes.json, if there is one.
         exif: as in `load`.
         place: names the masks in messages.
+        file: names the classes.json that is or would be read in messages.
     """
     items, said = complete_splits(contents.items)
     contents = replace(contents, items=items, notes=(*contents.notes, *said))
-    labels, facts, warnings = _labels(contents, given, place)
+    labels, facts, warnings = _labels(contents, given, place, file)
     upright = turned(contents, facts, exif)
     samples = [_sample(item, labels, upright) for item in contents.items]
     return Folder(
         samples=tuple(samples),
-        notes=(*contents.notes, *upright.notes),
+        notes=(*contents.notes, *_lossy(labels, facts), *upright.notes),
         warnings=(*contents.warnings, *warnings, *upright.warnings),
         classes=labels.classes,
         settled=frozenset({"ignored"} if given and given.ignore else ()),
@@ -114,7 +116,7 @@ def of_contents(contents: Contents, given: ClassesFile | None, exif: str, place:
 
 
 def _labels(
-    contents: Contents, given: ClassesFile | None, place: str
+    contents: Contents, given: ClassesFile | None, place: str, file: str
 ) -> tuple[Drawn | Meaning, dict[Path, MaskFacts], tuple[str, ...]]:
     """Return how labels are read, the facts of the masks if they were needed, and doubts about them."""
     if isinstance(contents.labels, Drawn):
@@ -122,8 +124,16 @@ def _labels(
     if contents.labels.meaning and not given:
         return contents.labels.meaning, {}, ()
     facts = survey([item.labels for item in contents.items if item.labels])
-    meaning, warnings = decide(Evidence([(path.name, found) for path, found in facts.items()], place), given)
+    meaning, warnings = decide(Evidence([(path.name, found) for path, found in facts.items()], place, file), given)
     return meaning, facts, warnings
+
+
+def _lossy(labels: Drawn | Meaning, facts: Mapping[Path, MaskFacts]) -> tuple[str, ...]:
+    """Say so where masks of a lossy format are thresholded and nobody asked for it."""
+    count = sum(found.lossy for found in facts.values())
+    if isinstance(labels, Drawn) or labels.source != "values" or labels.threshold is not None or not count:
+        return ()
+    return (f"{count} masks of a lossy format (JPEG, WebP) are read as light from grey value {LIGHT}",)
 
 
 def _renamed(labels: Drawn, given: ClassesFile | None) -> Drawn:

@@ -21,7 +21,7 @@ from bench.core.child_process import ask
 from bench.core.errors import BenchError
 from bench.core.files import cache_folder, cache_path, locked, name_part, text_hash
 from bench.core.specs import IGNORE_INDEX
-from bench.datasets.classes_file import ClassesFile, Value, read_classes
+from bench.datasets.classes_file import FILE, ClassesFile, Value, read_classes
 from bench.datasets.folder import Folder, of_contents
 from bench.datasets.layout import Contents, Item, Masks
 from bench.datasets.library_export import current_index, index_file
@@ -82,7 +82,7 @@ def _load(name: str, exporter: str, request: dict[str, Any], classes: str, exif:
     given = read_classes(Path(classes)) if classes else _named(folder, index["classes"])
     contents = Contents(items, Masks(), notes=tuple(index["notes"]))
     place = f"{name}, feature {index['mask']} (give a classes.json by --dataset-param classes=PATH)"
-    return of_contents(contents, given, exif, place)
+    return of_contents(contents, given, exif, place, classes or FILE)
 
 
 def _named(folder: Path, names: Mapping[str, list[int]] | None) -> ClassesFile | None:
@@ -93,7 +93,7 @@ def _named(folder: Path, names: Mapping[str, list[int]] | None) -> ClassesFile |
     labels: dict[Value, int] = (
         {} if in_order else {value: label for label, values in enumerate(names.values()) for value in values}
     )
-    return ClassesFile(index_file(folder), tuple(names), labels)
+    return ClassesFile(index_file(folder), tuple(names), labels, by_hand=False)
 
 
 def _exported(name: str, exporter: str, request: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

@@ -6,7 +6,7 @@ none. Rules of ERRORS stop, in this order; those of WARNINGS don't. docs/data.md
 
 from collections.abc import Callable
 
-from bench.datasets.classes_file import ALPHA, INDEX, NAN, PALETTE, ClassesFile, number_of
+from bench.datasets.classes_file import ALPHA, INDEX, NAN, PALETTE, ClassesFile, number_of, proposed_name
 from bench.datasets.mask_evidence import Evidence, listing, masks
 from bench.datasets.mask_meaning import LIGHT
 from bench.datasets.mask_survey import MaskFacts
@@ -28,8 +28,14 @@ def colours_without_table(evidence: Evidence, given: ClassesFile | None) -> str 
     coloured = evidence.of(lambda facts: facts.kind == "colours")
     if not coloured or (given and (given.source == ALPHA or given.coloured)):
         return None
+    if given:
+        return (
+            f"{evidence.file} names values, but {masks(coloured, 'has', 'have')} colours, {listing(evidence.colours)}. "
+            f'Give each class its colour there: {{"{given.names[0]}": "#rrggbb", "{given.names[1]}": "#rrggbb"}}; '
+            "`bench prepare ... --write-classes` prints a proposal."
+        )
     return (
-        f"{masks(coloured, 'has', 'have')} colours, {listing(evidence.colours)}. Say in classes.json which "
+        f"{masks(coloured, 'has', 'have')} colours, {listing(evidence.colours)}. Say in {evidence.file} which "
         f'class each is, as {{"background": "#000000", "car": "#800000"}}; `bench prepare ... --write-classes` '
         "proposes the file. Masks that are meant to have one channel are saved as 8-bit grey PNG."
     )
@@ -41,7 +47,7 @@ def alpha_varies(evidence: Evidence, given: ClassesFile | None) -> str | None:
     if not varied or (given and given.source):
         return None
     return (
-        f"{masks(varied, 'has', 'have')} an alpha channel that varies. Say in classes.json whether it "
+        f"{masks(varied, 'has', 'have')} an alpha channel that varies. Say in {evidence.file} whether it "
         f'is the mask: {{"classes": ["background", "car"], "from": "{ALPHA}"}}; or that the colours or values are: '
         f'"from": "{PALETTE}" or "{INDEX}".'
     )
@@ -58,7 +64,8 @@ def palettes_differ(evidence: Evidence, given: ClassesFile | None) -> str | None
             if other[0] != colour:
                 return (
                     f"the colour tables differ: {index} is {other[0]} in {other[1]} and {colour} in {name}. "
-                    f'Say in classes.json that colours are the classes, {{"classes": {{"background": "#000000", ...}}, '
+                    f"Say in {evidence.file} that colours are the classes, "
+                    f'{{"classes": {{"background": "#000000", ...}}, '
                     f'"from": "{PALETTE}"}}, or that the indices are: "from": "{INDEX}".'
                 )
     return None
@@ -71,12 +78,14 @@ def lossy_values(evidence: Evidence, given: ClassesFile | None) -> str | None:
     lossy = [(name, facts) for name, facts in evidence.masks if facts.lossy]
     if not lossy:
         return None
+    if coloured := [name for name, facts in lossy if facts.kind == "colours"]:
+        return f"{masks(coloured, 'is', 'are')} {_LOSSY}, which changes colours; {_ANEW}."
     if given and (len(given.names) > 2 or given.coloured):
-        return f"{masks([n for n, _ in lossy], 'is', 'are')} {_LOSSY}, which has no exact values; {_SAVE}"
+        return f"{masks([n for n, _ in lossy], 'is', 'are')} {_LOSSY}, which has no exact values; {_ANEW}."
     if strange := [name for name, facts in lossy if not _two_ends(facts)]:
-        return f"{masks(strange, 'is', 'are')} {_LOSSY} and not clearly black and white; {_SAVE}"
+        return f"{masks(strange, 'is', 'are')} {_LOSSY} and not clearly black and white; {_save(evidence)}"
     if not any(max(facts.values) >= LIGHT for _, facts in lossy) and len(lossy) == len(evidence.masks):
-        return f"no mask {_LOSSY} has a bright pixel, so that all would be background; {_SAVE}"
+        return f"no mask {_LOSSY} has a bright pixel, so that all would be background; {_save(evidence)}"
     return None
 
 
@@ -87,10 +96,13 @@ def _two_ends(facts: MaskFacts) -> bool:
 
 
 _LOSSY = "of a lossy format (JPEG, WebP)"
-_SAVE = (
-    'save the masks as PNG, or say in classes.json where black ends: {"classes": ["background", "car"], '
-    '"threshold": 128}.'
-)
+_ANEW = "export the masks anew as PNG"
+
+
+def _save(evidence: Evidence) -> str:
+    return (
+        f'{_ANEW}, or say in {evidence.file} where black ends: {{"classes": ["background", "car"], "threshold": 128}}.'
+    )
 
 
 def beyond_8_bits(evidence: Evidence, given: ClassesFile | None) -> str | None:
@@ -98,25 +110,28 @@ def beyond_8_bits(evidence: Evidence, given: ClassesFile | None) -> str | None:
     named = {number_of(value) for value in (*given.labels, *given.ignore)} if given else set()
     if given and (given.source == ALPHA or given.threshold is not None or given.coloured):
         nans = any(v != v for v in evidence.values) and NAN not in given.ignore and given.threshold is not None
-        return f"NaN is in masks. {_IGNORE_IT}" if nans else None
+        return f"NaN is in masks. {_ignore_it(evidence)}" if nans else None
     strange = [v for v in evidence.values if (v != v or v not in range(256)) and v not in named]
     if not strange:
         return None
     fractions = any(value % 1 for value in strange if value == value)
     if fractions:
         return (
-            f"the masks have fractions, {listing(strange)}. If they are probabilities, say in classes.json from which "
-            'on a pixel is in the class: {"classes": ["background", "car"], "threshold": 0.5}.'
+            f"the masks have fractions, {listing(strange)}. If they are probabilities, say in {evidence.file} from "
+            'which on a pixel is in the class: {"classes": ["background", "car"], "threshold": 0.5}.'
         )
     if any(value != value or value < 0 for value in strange):
-        return f"the masks have {listing(strange)}, which are no labels. {_IGNORE_IT}"
+        return f"the masks have {listing(strange)}, which are no labels. {_ignore_it(evidence)}"
     return (
-        f"the masks have values above 255, {listing(strange)}. Say in classes.json which class each is, as "
+        f"the masks have values above 255, {listing(strange)}. Say in {evidence.file} which class each is, as "
         '{"background": 0, "car": [24003, 26001]}; `bench prepare ... --write-classes` proposes the file.'
     )
 
 
-_IGNORE_IT = 'If they mark pixels without a label, say so in classes.json: {"classes": ..., "ignore": [-9999, "nan"]}.'
+def _ignore_it(evidence: Evidence) -> str:
+    return (
+        f'If they mark pixels without a label, say so in {evidence.file}: {{"classes": ..., "ignore": [-9999, "nan"]}}.'
+    )
 
 
 def smoothed(evidence: Evidence, given: ClassesFile | None) -> str | None:
@@ -130,7 +145,7 @@ def smoothed(evidence: Evidence, given: ClassesFile | None) -> str | None:
         return None
     return (
         f"the values lie at 0 and 255, {listing(evidence.values)}: masks of two classes that were compressed or "
-        'resized. Say so in classes.json: {"classes": ["background", "foreground"], "threshold": 128}.'
+        f'resized. Say so in {evidence.file}: {{"classes": ["background", "foreground"], "threshold": 128}}.'
     )
 
 
@@ -146,16 +161,16 @@ def mixed_scales(evidence: Evidence, given: ClassesFile | None) -> str | None:
         return None  # 255 is beside 1 in a mask, so that it isn't another way to write it
     return (
         f"{masks(ones, 'has', 'have')} 0 and 1, {masks(bright, 'has', 'have')} 0 and 255. If both are the "
-        'same class, write {"background": 0, "foreground": [1, 255]} to classes.json; if 255 is to be ignored, '
+        f'same class, write {{"background": 0, "foreground": [1, 255]}} to {evidence.file}; if 255 is to be ignored, '
         '{"classes": {"background": 0, "foreground": 1}, "ignore": [255]}.'
     )
 
 
 ERRORS: tuple[Rule, ...] = (
     alpha_varies,
+    lossy_values,
     colours_without_table,
     palettes_differ,
-    lossy_values,
     beyond_8_bits,
     smoothed,
     mixed_scales,
@@ -176,7 +191,8 @@ def bright_is_ignored(evidence: Evidence, given: ClassesFile | None) -> str | No
     share = evidence.values[255] / evidence.values.total()
     return (
         f"255 is ignored, and it is on {share:.0%} of the pixels, more than all values but 0 together. If it is a "
-        'class, name it in classes.json, {"background": 0, "car": [1, 255]}; if not, settle it by "ignore": [255].'
+        f'class, name it in {evidence.file}, {{"background": 0, "car": [1, 255]}}; if not, settle it by '
+        '"ignore": [255].'
     )
 
 
@@ -189,8 +205,8 @@ def bright_may_be_a_level(evidence: Evidence, given: ClassesFile | None) -> str 
         return None
     return (
         f"the values {listing(evidence.values)} look like grey levels, and 255 is ignored. If it is a class, name it "
-        'in classes.json, {"background": 0, "border": 128, "cell": 255}; if the masks were resized, save them without '
-        'smoothing; if it is to be ignored, name the others and "ignore": [255].'
+        f'in {evidence.file}, {{"background": 0, "border": 128, "cell": 255}}; if the masks were resized, save them '
+        'without smoothing; if it is to be ignored, name the others and "ignore": [255].'
     )
 
 
@@ -200,9 +216,19 @@ def void_is_a_class(evidence: Evidence, given: ClassesFile | None) -> str | None
     if not names or (given and given.ignore):
         return None
     return (
-        f"classes.json makes '{names[0]}' a class like any other. If its pixels are to be left out, name its value in "
-        '"ignore": [255] beside "classes".'
+        f"{evidence.file} makes '{names[0]}' a class like any other. If its pixels are to be left out, name its value "
+        'in "ignore": [255] beside "classes".'
     )
 
 
-WARNINGS: tuple[Rule, ...] = (bright_is_ignored, bright_may_be_a_level, void_is_a_class)
+def proposed_names(evidence: Evidence, given: ClassesFile | None) -> str | None:
+    """Doubt names that --write-classes proposed and nobody has replaced."""
+    if not given or not given.by_hand:
+        return None
+    left = [given.names[label] for value, label in given.labels.items() if given.names[label] == proposed_name(value)]
+    if not left:
+        return None
+    return f"{evidence.file} still has {len(left)} proposed names, such as '{left[0]}'. Replace each by what it means."
+
+
+WARNINGS: tuple[Rule, ...] = (bright_is_ignored, bright_may_be_a_level, void_is_a_class, proposed_names)

@@ -16,6 +16,7 @@ class Evidence:
 
     masks: Sequence[tuple[str, MaskFacts]]
     place: str  # the folder of the masks, for messages
+    file: str = "classes.json"  # the one that is or would be read, for messages
 
     @cached_property
     def values(self) -> Counter[float]:

@@ -52,6 +52,6 @@ def _inferred(evidence: Evidence) -> Meaning:
     if not 2 <= len(used) <= MOST_INFERRED:
         raise BenchError(
             f"The masks in '{evidence.place}' have {len(used)} values, too many or too few to be classes. Write "
-            f"the class names and values to classes.json, and save masks without smoothing."
+            f"the class names and values to {evidence.file}, and save masks without smoothing."
         )
     return Meaning(tuple(f"class_{value}" for value in used), {value: label for label, value in enumerate(used)})

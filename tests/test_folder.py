@@ -90,23 +90,46 @@ def test_two_names_take_255_for_the_second_where_no_mask_has_a_1(here):
 @pytest.mark.parametrize(
     ("classes", "says"),
     [
-        ("not json", "is not understood"),
-        ([1, 2], "is not understood"),
-        ({"a": "0"}, "is not understood"),
-        ({"a": 0, "b": 1.5}, "is not understood"),
-        ({"a": 0, "b": True}, "is not understood"),
-        (["a"], "it has 1 names"),
-        (["a", "a"], "2 names"),
-        ({"a": 1, "b": 1}, "2 names and 1 different values"),
+        ("not json", "is not understood. Accepted: a list of names"),
+        ([1, 2], "1 in the list is no name in quotes. Accepted: a list of names"),
+        ({"a": "0"}, '"a" is "0". Accepted: a whole number'),
+        ({"a": 0, "b": 1.5}, '"b" is 1.5. Accepted: a whole number'),
+        ({"a": 0, "b": True}, '"b" is true. Accepted: a whole number'),
+        (["a"], "it has 1 names. Accepted: 2 to 255."),
+        (["a", "a"], "the name 'a' is given twice."),
+        ({"a": 1, "b": [2, 1]}, "1 stands in 'a' and 'b'. Each value is of one class."),
+        ({"a": 1, "b": [2, 2]}, "2 stands in 'b' twice."),
+        ({"a": [0, 0, 0], "b": [255, 0, 0]}, """a colour is written so: {"a": "#000000", "b": "#ff0000"}"""),
+        ({"classes": ["a", "b"], "ignored": [255]}, '"ignored" beside "classes" is unknown. Accepted: classes, from'),
+        ({"classes": ["a", "b"], "ignore": 0.5}, '"ignore" is 0.5. Accepted: a whole number'),
     ],
 )
 def test_a_classes_file_that_says_nothing_is_one_error(here, classes, says):
     write(here, {"a.png": MASK}, classes)
-    with pytest.raises(BenchError, match=rf"classes\.json: .*{says}.*Accepted: a list of names"):
+    with pytest.raises(BenchError, match=rf"classes\.json: .*{re.escape(says)}"):
         folder.load(here)
-    (here / "classes.json").write_text("{")
-    with pytest.raises(BenchError, match=r"classes\.json: can't be read"):
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "line 1, column 2: Expecting"),
+        ('{"a": 0,\n "b": 1,\n}', "line 2: a comma before }. Correct that line."),
+        ('["a", "b", ]', "line 1: a comma before ]. Correct that line."),
+        ("{'a': 0}", "line 1, column 2: Expecting property name enclosed in double quotes"),
+    ],
+)
+def test_a_mistake_of_json_is_named_with_its_line(here, text, says):
+    write(here, {"a.png": MASK})
+    (here / "classes.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BenchError, match=rf"classes\.json, {re.escape(says)}") as error:
         folder.load(here)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_may_be_called_classes(here):
+    write(here, {"a.png": MASK}, {"classes": [0, 3], "others": 1})
+    assert folder.load(here).classes == ("classes", "others")
 
 
 def test_masks_of_too_many_values_or_one_are_no_classes(here):

@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.datasets import folder
 from bench.datasets.classes_file import read_classes
-from bench.datasets.classes_proposal import write_proposal
+from bench.datasets.classes_proposal import proposal, write_proposal
 from bench.datasets.mask_survey import facts_of
 
 SIZE = (24, 32)
@@ -165,11 +165,65 @@ def test_the_proposed_classes_settle_the_doubt(tmp_path, name):
     masks, options, _ = REFUSED[name]
     path = made(tmp_path / "mine", masks, **{key: value for key, value in options.items() if key != "classes"})
     (path / "classes.json").unlink(missing_ok=True)
-    file, text = write_proposal(path)
+    file, text = proposal(path)
+    write_proposal(file, text)
     assert json.loads(file.read_text(encoding="utf-8")) == json.loads(text)
     assert all(labels.dtype == np.uint8 for labels in labels_of(path))
     with pytest.raises(BenchError, match="not overwritten"):
-        write_proposal(path)
+        write_proposal(file, text)
+
+
+def smooth_edges(colour, size=SIZE) -> Image.Image:
+    """A red, say, disc on black, drawn large and made smaller, as drawing programs do."""
+    large = np.zeros((8 * size[0], 8 * size[1], 3), np.uint8)
+    rows, columns = np.indices(large.shape[:2])
+    large[(rows - 90) ** 2 + (columns - 120) ** 2 < 70**2] = colour
+    return Image.fromarray(large).resize(size[::-1], Image.Resampling.BOX)
+
+
+def test_mixed_colours_of_smooth_edges_are_not_proposed_as_classes(tmp_path):
+    path = made(tmp_path / "mine", [smooth_edges((255, 0, 0)), smooth_edges((0, 0, 255))])
+    with pytest.raises(BenchError, match=r"\d+ of the \d+ colours of the masks are mixtures: .* edges were smoothed"):
+        proposal(path)
+
+
+def test_colours_that_happen_to_lie_between_others_are_proposed(tmp_path):
+    voc = np.array([(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (64, 0, 0), (192, 0, 0)], np.uint8)
+    mask = np.zeros(SIZE, np.uint8)
+    mask[4:8], mask[8:12], mask[0, :2], mask[0, 2:4], mask[0, 4:6] = 1, 2, 3, 4, 5
+    assert len(json.loads(proposal(made(tmp_path / "mine", [voc[mask]]))[1])["classes"]) == 6
+
+
+@pytest.mark.parametrize("classes", [None, ["ground", "car"]])
+def test_colours_in_jpeg_are_said_to_be_inexact_before_anything_else(tmp_path, classes):
+    path = made(tmp_path / "mine", [COLOURS[OBJECT]] * 2, classes, suffix="jpg")
+    with pytest.raises(BenchError, match=r"lossy format.*which changes colours; export the masks anew as PNG"):
+        folder.load(path)
+    with pytest.raises(BenchError, match="which changes colours"):
+        proposal(path)
+
+
+def test_names_for_colours_say_what_to_write_and_into_which_file(tmp_path):
+    path = made(tmp_path / "mine", [COLOURS[OBJECT]], ["ground", "car"])
+    says = rf"{re.escape(str(path / 'classes.json'))} names values, but .*\"ground\": \"#rrggbb\""
+    with pytest.raises(BenchError, match=says):
+        folder.load(path)
+
+
+def test_proposed_names_that_nobody_replaced_are_a_warning(tmp_path):
+    path = made(tmp_path / "mine", [COLOURS[OBJECT]])
+    write_proposal(*proposal(path))
+    (warning,) = folder.load(path).warnings
+    assert "still has 2 proposed names, such as 'class_000000'" in warning
+    path = made(tmp_path / "named", [COLOURS[OBJECT]], {"no": "#000000", "yes": "#800000"})
+    assert folder.load(path).warnings == ()
+
+
+def test_a_threshold_that_nobody_asked_for_is_a_note(tmp_path):
+    notes = folder.load(made(tmp_path / "mine", [OBJECT * 255] * 3, suffix="jpg")).notes
+    assert "3 masks of a lossy format (JPEG, WebP) are read as light from grey value 128" in notes
+    given = {"classes": ["no", "yes"], "threshold": 100}
+    assert not [n for n in folder.load(made(tmp_path / "b", [OBJECT * 255], given, suffix="jpg")).notes if "lossy" in n]
 
 
 WARNED = {
@@ -287,7 +341,7 @@ def test_thin_lines_that_were_resized_are_not_dozens_of_classes(tmp_path):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"classes": ["a", "b"], "threshold": True}, "is not understood"),
+        ({"classes": ["a", "b"], "threshold": True}, '"threshold" is true. Accepted: a number such as 128.'),
         ({"classes": ["a", "b"], "ignore": ["#ffffff"]}, "the classes are values and the colour #ffffff"),
         ({"classes": {"a": "#000000", "b": "#800000"}, "ignore": [255]}, "the classes are colours and the value 255"),
         (["a", " "], '" " is no name'),

@@ -325,3 +325,12 @@ def test_a_run_says_what_it_would_download_and_fetches_nothing_yet(kagglehub, mo
     assert code == 2
     assert "there are no Kaggle credentials" in output
     assert kagglehub.asked == []
+
+
+def test_a_proposal_is_printed_even_where_a_file_is_kept(folder):
+    (folder / "classes.json").write_text('["a", "b", "c"]', encoding="utf-8")
+    code, output = bench("prepare", f"folder:{folder}", "--write-classes")
+    assert code == 2
+    assert '"class_0": 0' in output
+    assert "exists and is not overwritten" in output
+    assert (folder / "classes.json").read_text(encoding="utf-8") == '["a", "b", "c"]'

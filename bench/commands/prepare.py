@@ -91,13 +91,14 @@ def prepare(
 def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
     """Write the proposal of a classes.json and print it."""
     from bench.core.specs import FOLDER
-    from bench.datasets.classes_proposal import write_proposal
+    from bench.datasets.classes_proposal import proposal, write_proposal
 
     if not spec.name.startswith(FOLDER) or folder is None:
         by_hand = " Write the file by hand, and give it by --dataset-param classes=PATH." if spec.source else ""
         raise BenchError(f"--write-classes is for a folder of your own, folder:PATH, not for {spec.name}.{by_hand}")
-    file, text = write_proposal(Path(folder), params.get("layout", ""))
+    file, text = proposal(Path(folder), params.get("layout", ""))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+    write_proposal(file, text)
     console.print(f"Written to {file}. Give the classes their names, then run --check.", markup=False, soft_wrap=True)
 
 
