@@ -18,13 +18,13 @@ from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.files import answer_path, file_stamp, recall, remember
-from bench.datasets.image_files import file_head, open_image
+from bench.datasets.image_files import BITS, file_head, open_image
 
 Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
 _NO_COLOUR = "#000000"  # of an index that a damaged file's colour table lacks
 MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
-_VERSION = "masks-1"  # changed whenever the facts change
+_VERSION = "masks-2"  # changed whenever the facts change
 _WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
 
 
@@ -129,8 +129,16 @@ def channel(picture: Image.Image) -> np.ndarray | None:
         return np.array(picture) if grey is None else grey
     if picture.mode in ("L", "1", "I", "F") or picture.mode.startswith("I;16"):
         values = np.array(picture)
+        if values.dtype == np.uint8:
+            return values // _stretch(picture)
         return values.astype(np.uint8) if values.dtype == np.bool_ else values
     return channel_of_colours(picture)
+
+
+def _stretch(picture: Image.Image) -> int:
+    """Return the number by which Pillow multiplies grey values of 2 or 4 bits, so that white is 255."""
+    bits = picture.info.get(BITS, 8)
+    return 255 // (2**bits - 1) if bits < 8 else 1
 
 
 def channel_of_colours(picture: Image.Image) -> np.ndarray | None:

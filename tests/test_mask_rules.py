@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +289,26 @@ def test_a_lossy_format_is_known_by_its_content(lossless):
     content = saved(COLOURS[OBJECT], "WEBP", lossless=lossless)
     with Image.open(io.BytesIO(content)) as picture:
         assert facts_of(picture).lossy is not lossless
+
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
+    """Write a grey PNG of 1, 2 or 4 bits, which Pillow can't write."""
+    places = np.unpackbits(values[..., None].astype(np.uint8), axis=2)[..., 8 - bits :]
+    rows = np.packbits(places.reshape(len(values), -1), axis=1)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    chunks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_bits_are_values_and_not_shades(tmp_path, bits):
+    classes = OBJECT + 2 * SMALL
+    path = made(tmp_path / "mine", [grey_png(classes, bits), classes])
+    assert folder.load(path).classes == ("class_0", "class_1", "class_2")
+    for labels in labels_of(path):
+        np.testing.assert_array_equal(labels, classes)
 
 
 def test_damaged_facts_in_the_cache_are_found_again(tmp_path):
