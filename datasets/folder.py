@@ -48,6 +48,8 @@ class Folder:
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
+        if len(sample.files) > 1 and not sample.files[0].exists() and sample.files[1].exists():
+            raise DataFault(f"{sample.files[1]}: a mask without an image, {sample.files[0]} is missing.", "missing")
         image = read_rgb(sample.files[0], turn=sample.name in self.turned.names)
         if isinstance(self.labels, Drawn):
             return image, _draw(self.labels, self.items[sample.name], image.shape[:2])

@@ -67,4 +67,5 @@ class Layout:
     deep: bool = (
         False  # whether, if it is named, it is also read from sub-folders of any name, in which `fits` isn't looking
     )
+    lacks: Callable[[Path], str] = lambda folder: ""  # what a folder that nearly fits needs, and what to do
     params: tuple[Param, ...] = ()  # for --dataset-param NAME=VALUE; layouts that share a name mean the same by it

@@ -40,7 +40,8 @@ def complete_splits(items: Sequence[Item]) -> tuple[list[Item], tuple[str, ...]]
     if "test" in splits or "val" not in splits:
         return list(items), ()
     changed = [replace(item, split="test") if item.split == "val" else item for item in items]
-    return changed, ("there are no labelled test images: the validation images are the test split",)
+    count = sum(item.split == "val" for item in items)
+    return changed, (f"there are no labelled test images: the {count} validation images are the test split",)
 
 
 def split_in(text: str) -> str:

@@ -271,6 +271,7 @@ def test_a_fault_names_the_file(here):
     Image.fromarray(np.dstack([MASK, MASK, 0 * MASK])).save(here / "masks" / "a.png")
     with pytest.raises(BenchError, match=r"1 mask \(a.png\) has colours, #000000, #010100"):
         folder.load(here)
+    write(here, {"b.png": MASK})
     (here / "masks" / "a.png").unlink()
     assert fault(here).kind == "missing"
     assert re.search(r"masks/a\.\*: missing", str(fault(here)))
@@ -347,3 +348,38 @@ def test_the_api_reads_it(here):
         api.load_dataset("folder:")
     with pytest.raises(BenchError, match="nowhere' does not exist"):
         api.load_dataset(f"folder:{here}/nowhere")
+
+
+# ---------------------------------------------------------------- one of two folders, or of two files
+
+
+def test_a_missing_or_empty_folder_is_named_with_the_one_that_may_be_meant(here):
+    write(here, {"a.png": MASK, "b.png": MASK})
+    (here / "masks").rename(here / "drawn")
+    with pytest.raises(BenchError, match=r"masks/ is missing: .* those in drawn/, rename it to masks/\."):
+        folder.load(here)
+    (here / "images").rename(here / "photos")
+    (here / "drawn").rename(here / "masks")
+    with pytest.raises(BenchError, match=r"images/ is missing: .* those in photos/, rename it to images/\."):
+        folder.load(here)
+    (here / "photos").rename(here / "images")
+    for mask in (here / "masks").iterdir():
+        mask.unlink()
+    with pytest.raises(BenchError, match=r"masks' is empty; it needs a file of the same name .* 2 in all\."):
+        folder.load(here)
+
+
+def test_a_stray_mask_is_called_one(here):
+    write(here, {"a.png": MASK, "b.png": MASK})
+    next((here / "images").glob("b.*")).unlink()
+    found = folder.load(here)
+    (sample,) = [sample for sample in found.samples if sample.name == "b"]
+    with pytest.raises(DataFault, match=r"masks/b\.png: a mask without an image, .*images/b\.\* is missing"):
+        found.read(sample)
+
+
+def test_validation_images_that_become_the_test_split_are_counted(here):
+    for split, count in (("train", 6), ("val", 3)):
+        write(here / split, {f"{n}.png": MASK for n in range(count)})
+    says = "there are no labelled test images: the 3 validation images are the test split"
+    assert says in folder.load(here).notes

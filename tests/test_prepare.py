@@ -84,7 +84,7 @@ def test_every_kind_of_problem_is_counted_and_named(folder):
     assert table["unreadable files"] == ["1"]
     assert table["classes that no image has"] == ["1: sky"]
     for text in (
-        f"{folder / 'images' / 's0.*'}: missing",
+        f"{masks / 's0.png'}: a mask without an image, {folder / 'images' / 's0.*'} is missing.",
         f"{masks / 's1.*'}: missing",
         f"{masks / 's2.png'}: the mask has 9x9 pixels, its image 40x50",
         f"{masks / 's3.png'}: the values [7] are not classes. Accepted: 0, 1, 2, 3",

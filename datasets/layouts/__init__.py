@@ -87,6 +87,8 @@ def _nothing_fits(folder: Path, known: list[str]) -> str:
         says += f" So are {', '.join(f'{path.name} ({found.name})' for path, found in others[:3])}." if others else ""
         alike = len(fits) > 1 and layout.deep and {found.name for _, found in fits} == {layout.name}
         return says + (f" --dataset-param layout={layout.name} reads all of them together." if alike else "")
+    if lacking := next(filter(None, (layout.lacks(folder) for layout in layouts().values())), ""):
+        return f"{says} {lacking}"
     return (
         f"{says} It needs images/ and masks/ with the same names, or one of: {', '.join(known)}. docs/data.md shows "
         f"each; {_SETTLE} chooses one."

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.core.errors import BenchError
 from bench.datasets.layout import Contents, Item, Layout, Masks
 from bench.datasets.pairing import Pair, has_images, image_files, pair
 from bench.datasets.split_names import divide, split_of
@@ -30,6 +31,17 @@ def fits(folder: Path) -> bool:
     return bool(_roots(folder))
 
 
+def lacks(folder: Path) -> str:
+    """Say which of the two folders is missing, and which other one may be meant; an empty text if both are."""
+    there = {name: _first(folder, names) for name, names in (("images", _IMAGES), ("masks", _MASKS))}
+    missing = next((name for name, path in there.items() if not path), "")
+    if not any(there.values()) or not missing:
+        return ""
+    others = [path.name for path in _folders(folder) if path not in there.values() and has_images(path)]
+    rename = f" If the {missing} are those in {others[0]}/, rename it to {missing}/." if others else ""
+    return f"{missing}/ is missing: it has the {missing}, with the names of the other folder.{rename}"
+
+
 def read(folder: Path) -> Contents:
     """Pair the images and masks of the folder, and take the splits from lists or sub-folders."""
     roots = _roots(folder) or [("", folder / _IMAGES[0], folder / _MASKS[0])]
@@ -37,7 +49,12 @@ def read(folder: Path) -> Contents:
     notes: tuple[str, ...] = ()
     for split, images, masks in roots:
         prefix = f"{split}/" if split else ""
-        found, said = pair(image_files(images), image_files(masks))
+        files = {place: image_files(place) for place in (images, masks)}
+        if empty := [place for place, there in files.items() if not there]:
+            count = sum(map(len, files.values()))
+            raise BenchError(f"'{empty[0]}' is empty; it needs a file of the same name for each of the other folder's, "
+                             f"{count} in all.")  # fmt: skip
+        found, said = pair(files[images], files[masks])
         pairs += [Pair(prefix + each.name, each.image, each.mask) for each in found]
         notes += said
     items = [
@@ -89,4 +106,5 @@ LAYOUT = Layout(
     files="images/, masks/",
     fits=fits,
     read=read,
+    lacks=lacks,
 )
