@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the harnesses look into /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the harnesses look into /proc"),
+    pytest.mark.needs("jax"),  # of the trials that they kill
+]
 
 
 def harness(name, place, *options):
