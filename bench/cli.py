@@ -78,11 +78,15 @@ def _line(message: str) -> str:
 
 
 def _hint(error: Any) -> str | None:
-    """Suggest what to write for an unknown option that is a parameter of a data set or architecture."""
+    """Suggest what to write for an unknown option that has hyphens, or is a parameter of a data set or architecture."""
     from bench.config.given import hint_for
 
     name = getattr(error, "option_name", None)  # of an unknown option only
-    return hint_for(name) if name else None
+    if not name:
+        return None
+    hyphened = name.replace("_", "-")
+    there = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
+    return f"There is no option {name}. Did you mean {hyphened}?" if hyphened in there else hint_for(name)
 
 
 app = typer.Typer(

@@ -87,3 +87,14 @@ def test_a_folder_with_nothing_to_recommend_is_one_line(tmp_path):
     empty = fake_results(tmp_path / "r", nets=0)
     result = bench(empty)
     assert result.exit_code == 2 and "nothing to recommend" in result.stderr
+
+
+def test_rows_that_learned_nothing_are_named_in_the_terminal(tmp_path):
+    for arch, floor in (("unet", 0.9), ("segnet", 0.1)):
+        record, _ = fake_record(fake_config(arch))
+        metrics = {**record.metrics, "mean_iou": 0.5, "majority_class_mean_iou": floor}
+        write_trial(tmp_path, replace(record, metrics=metrics), samples=0)
+    says = "Learned nothing, no better than predicting the most common class everywhere: unet."
+    assert says in bench(tmp_path).stdout
+    report = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "200"})
+    assert says in " ".join(report.stdout.split())  # the caption folds at the table's width

@@ -349,6 +349,11 @@ def test_an_empty_expression_is_refused(tmp_path):
         assert (found.exit_code, "--group-by is empty" in found.output) == (2, True)
 
 
+def test_an_option_with_an_underscore_is_told_its_hyphen(tmp_path):
+    found = CliRunner().invoke(app, ["prepare", f"folder:{tmp_path}", "--group_by", "a"])
+    assert (found.exit_code, "Did you mean --group-by?" in found.output) == (2, True)
+
+
 def test_groups_of_one_image_each_are_a_warning(tmp_path):
     folder = write_fake_folder(tmp_path / "mine", count=12)
     (warning,) = own(folder, group_by=r"(\w+)").warnings

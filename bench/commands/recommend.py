@@ -96,6 +96,7 @@ def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
 
 def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None:
     from bench.report.constraints import hindrances
+    from bench.report.text.tables import learned_nothing
 
     console = output()
     console.print(f"\n{group.title}", style="bold", markup=False, highlight=False)
@@ -105,7 +106,8 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
             console.print(f"  {line}", markup=False, highlight=False)
         return
     console.print(_table(group, choice))
-    console.print(verdict(group, choice), markup=False, highlight=False, soft_wrap=True)
+    for line in (verdict(group, choice), *learned_nothing(choice.kept)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def verdict(group: "Group", choice: "Choice") -> str:

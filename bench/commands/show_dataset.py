@@ -159,7 +159,7 @@ def _write_sheet(source: "Source", file: Path) -> None:
         for _, sample, image, labels in chosen
     ]
     try:
-        contact_sheet(pictures).save(file)
+        contact_sheet(pictures, () if number else source.spec.classes).save(file)
     except OSError as error:
         raise BenchError(f"The contact sheet '{file}' can't be written ({error.strerror or error}).") from error
 

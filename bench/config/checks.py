@@ -162,7 +162,11 @@ _TYPES: dict[str, Any] = {
 def _typed(owner: str, param: Param, value: Any) -> Any:
     is_bool = isinstance(value, bool)
     if not isinstance(value, _TYPES[param.type]) or is_bool != (param.type == "bool"):
-        hint = "; in a TOML file a list of values is written [[8, 16], [16, 32]]" if param.type == "list" else ""
+        hint = (
+            f". Write --param '{param.name}=[4,8]' for one list, with quotes; in a TOML file {param.name} = [[4, 8]]"
+            if param.type == "list"
+            else ""
+        )
         raise BenchError(
             f"The parameter '{param.name}' of {owner} is of type {param.type}, but got {shown(repr(value))}{hint}."
         )

@@ -83,26 +83,58 @@ def _write_picture(path: Path, picture: Image.Image) -> None:
     write_file(path, buffer.getvalue(), _ADVICE)
 
 
-def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> Image.Image:
+def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]], classes: Sequence[str] = ()) -> Image.Image:
     """Draw a sheet of images, each beside its labels, in rows.
 
     Args:
         images: text to write below, image uint8 (H, W, 3), labels or numbered objects (H, W), of any size.
+        classes: the names for a legend; none for numbered objects.
     """
     pairs = [_pair(*image) for image in images]
     height = max(pair.height for pair in pairs) + _SHEET_GAP
     width = 2 * SHEET_SIDE + _SHEET_GAP
     columns = min(SHEET_COLUMNS, len(pairs))
-    sheet = Image.new("RGB", (columns * width, -(-len(pairs) // columns) * height), "white")
+    rows = -(-len(pairs) // columns) * height
+    legend = _legend(classes, columns * width)
+    sheet = Image.new("RGB", (columns * width, rows + legend.height), "white")
     for place, pair in enumerate(pairs):
         sheet.paste(pair, (place % columns * width, place // columns * height))
+    sheet.paste(legend, (0, rows))
     return sheet
 
 
+def _legend(classes: Sequence[str], width: int) -> Image.Image:
+    """Draw a swatch and the name of each class, in as many lines as need be; class 0 has a white one."""
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    places, x, y = [], _SHEET_GAP, 0
+    for name in classes:
+        needed = 2 * _TEXT_HEIGHT + round(draw.textlength(name))
+        if x + needed > width and x > _SHEET_GAP:
+            x, y = _SHEET_GAP, y + _TEXT_HEIGHT + _STRIP_GAP
+        places.append((x, y))
+        x += needed
+    legend = Image.new("RGB", (width, y + _TEXT_HEIGHT + _STRIP_GAP if classes else 0), "white")
+    draw = ImageDraw.Draw(legend)
+    for label, (name, (x, y)) in enumerate(zip(classes, places, strict=True)):
+        side = _TEXT_HEIGHT - _STRIP_GAP
+        draw.rectangle((x, y, x + side, y + side), tuple(_colour(label)), "black")
+        draw.text((x + _TEXT_HEIGHT, y), name, "black")
+    return legend
+
+
+def _colour(label: int) -> list[int]:
+    """Return the colour in which a contact sheet shows a label."""
+    return [int(value) for value in PALETTE[_shown(np.array(label))]] if label else [255, 255, 255]
+
+
+def _shown(labels: np.ndarray) -> np.ndarray:
+    """Map labels to the rows of the palette, so that none but 0 is clear."""
+    colours = len(PALETTE) - 1
+    return np.where((labels > colours) & (labels < 255), (labels - 1) % colours + 1, labels)
+
+
 def _pair(text: str, image: np.ndarray, labels: np.ndarray) -> Image.Image:
-    colours = len(PALETTE) - 1  # so that no object but none has number 0
-    shown = np.where((labels > colours) & (labels < 255), (labels - 1) % colours + 1, labels)
-    parts = image, overlay(image, shown)
+    parts = image, overlay(image, _shown(labels))
     halves = [ImageOps.contain(Image.fromarray(part), (SHEET_SIDE, SHEET_SIDE)) for part in parts]
     pair = Image.new("RGB", (2 * SHEET_SIDE, halves[0].height + _TEXT_HEIGHT), "white")
     for place, half in enumerate(halves):

@@ -25,6 +25,7 @@ class Flag:
     evidence: str
 
 
+LEARNED_NOTHING = "learned nothing"
 MEANINGS = {
     "single seed": "another seed may change the score by more than the rows differ",
     "seeds failed": "the mean is taken over the ok seeds only",
@@ -35,7 +36,7 @@ MEANINGS = {
     "shared device": "other processes used the GPU before or while it was measured",
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
-    "learned nothing": "no better than predicting the most common class everywhere",
+    LEARNED_NOTHING: "no better than predicting the most common class everywhere",
     "search failed": "the largest batch that trains could not be found",
     "changed code": "segbench's checkout had uncommitted changes",
     "mixed versions": "its trials ran with different code or packages",
@@ -66,7 +67,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
         yield Flag("not converged", f"validation mean IoU rose by {rise:.3f} over the last fifth of the budget")
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:
-        yield Flag("learned nothing", f"mean IoU {score:.3f}; always predicting the most common class: {floor:.3f}")
+        yield Flag(LEARNED_NOTHING, f"mean IoU {score:.3f}; always predicting the most common class: {floor:.3f}")
     if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
         yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from bench.report.findings.across import Across
 from bench.report.findings.series import Series, crossing_text, value_name
-from bench.report.table_model import Group
+from bench.report.flags import LEARNED_NOTHING, MEANINGS
+from bench.report.table_model import Group, Row
 from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten
 
@@ -121,7 +122,7 @@ def markdown_cell(text: str) -> str:
 
 def terminal_table(group: Group) -> Table:
     """Make a group's leaderboard for `rich.print`: what fits 80 characters, the configuration in one column."""
-    table = plain_table(group.title, group.notes)
+    table = plain_table(group.title, [*group.notes, *learned_nothing(group.rows)])
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=_LABEL_WIDTH)
     names = [name for name in group.columns if name in group.brief]
@@ -134,6 +135,12 @@ def terminal_table(group: Group) -> Table:
     for row, *texts in zip(group.rows, *cells.values(), strict=True):
         table.add_row(row.cells["rank"].text, Text(shorten(row.label, 120)), *map(Text, texts))
     return table
+
+
+def learned_nothing(rows: Sequence[Row]) -> list[str]:
+    """Return a line with the rows whose score needs no model; the other flags are on the page."""
+    found = [shorten(row.label, 120) for row in rows if LEARNED_NOTHING in {flag.name for flag in row.flags}]
+    return [f"{LEARNED_NOTHING.capitalize()}, {MEANINGS[LEARNED_NOTHING]}: {', '.join(found)}."] if found else []
 
 
 def _terminal_text(name: str, text: str) -> str:
