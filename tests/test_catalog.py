@@ -61,7 +61,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"image_size": (100, 130)}, "The next size that fits is 112x144"),
         ({"weights": "no/such.h5"}, "There is no weights file 'no/such.h5'. Accepted: none, imagenet or"),
         ({"params": {"filter": [8]}}, "Did you mean 'filters'? It has: filters (list"),
-        ({"params": {"filters": 8}}, "'filters' of unet is of type list, but got 8; in a TOML file"),
+        ({"params": {"filters": 8}}, "'filters' of unet is of type list, but got 8. Write --param 'filters=[4,8]'"),
         ({"params": {"kernel_size": True}}, "'kernel_size' of unet is of type int, but got True"),
         ({"loss": "0*ce"}, "The loss '0*ce' has the weight '0', which is no number above 0"),
         (
