@@ -217,7 +217,7 @@ def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
                 ('[[trials]]\nresults = "there"', "is for the whole run. Put it above the first [[trials]]"),
             )
         ),
-        ('arch = "unet"\ndataset = "shapes"\n[param]\nfilters = [8, 16]\n', "a list of values is written [[8, 16]"),
+        ('arch = "unet"\ndataset = "shapes"\n[param]\nfilters = [8, 16]\n', "in a TOML file filters = [[4, 8]]"),
     ],
 )
 def test_a_toml_file_that_can_not_be_used_is_said_in_one_line(tmp_path, text, message):

@@ -129,10 +129,13 @@ def _divided(
     found = groups.split_groups(divided)
     if not found:
         return divided, ()
-    said = groups.describe_split_groups(found)
     if split == "random":
         count = len({sample.group for sample in divided})
-        return divided, (f"by split=random, of {count} groups {said}; scores on the test split may be too good",)
+        return divided, (
+            f"by split=random, {len(found)} of {count} groups lie in several splits, so that test scores may "
+            f"be too good: {groups.first_of(found)}",
+        )
+    said = groups.describe_split_groups(found)
     if source:
         raise BenchError(
             f"By {source}, {said}. What belongs together must be in one split, but the data set '{spec.name}' divides "

@@ -122,9 +122,13 @@ def split_groups(samples: Sequence[Sample]) -> list[str]:
 
 def describe_split_groups(found: Sequence[str]) -> str:
     """Say which groups are in several splits, for a message."""
-    more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
     what = "the group is" if len(found) == 1 else f"{len(found)} groups are"
-    return f"{what} in several splits: {', '.join(found[:_FEW])}{more}"
+    return f"{what} in several splits: {first_of(found)}"
+
+
+def first_of(found: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    return ", ".join(found[:_FEW]) + (f" and {len(found) - _FEW} more" if len(found) > _FEW else "")
 
 
 def _some(names: Sequence[str]) -> str:
