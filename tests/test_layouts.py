@@ -162,6 +162,8 @@ def test_an_unknown_layout_is_told_the_known_ones(here):
     FIXTURES["images-masks"](here)
     with pytest.raises(BenchError, match=r"Unknown layout 'vocc'\. Did you mean 'voc'\? Available: .*images-masks"):
         folder.load(here, layout="vocc")
+    with pytest.raises(BenchError, match=r"Unknown layout 'VOC'\. Did you mean 'voc'\?"):
+        folder.load(here, layout="VOC")
 
 
 def test_annotations_of_an_inner_folder_are_not_those_of_the_folder_around_it(here):

@@ -68,6 +68,7 @@ class Registry(Generic[Spec]):
 def unknown_name_message(kind: str, given: str, candidates: list[str], available: list[str]) -> str:
     """Write the message for a misspelt name: similar names, and all names that exist."""
     given = given if len(given) <= LONGEST else f"{given[: LONGEST - 1]}…"
-    near = difflib.get_close_matches(given, candidates, n=3, cutoff=0.6)
+    plain = {name.lower(): name for name in candidates}  # of names that differ in case alone, the last
+    near = [plain[name] for name in difflib.get_close_matches(given.lower(), plain, n=3, cutoff=0.6)]
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return f"Unknown {kind} '{given}'.{hint} Available: {', '.join(available) or 'none'}."
