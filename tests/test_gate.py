@@ -236,7 +236,7 @@ def test_repeats_of_a_seed_are_no_further_seeds(base, tmp_path):
 
 
 def test_false_alarms_are_as_rare_as_promised():
-    """At most one of fifty comparisons of 3 with 3 seeds of equal quality raises an alarm."""
+    """Fifty comparisons of 3 with 3 seeds of equal quality raise at most one alarm."""
     rng = np.random.default_rng(0)
     images = rng.normal(0, 0.1, IMAGES)
 

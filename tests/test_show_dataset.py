@@ -55,15 +55,17 @@ def test_a_sheet_takes_pictures_of_any_size_and_any_number_of_objects():
     assert sheet.size == (2 * (2 * SHEET_SIDE + 6), SHEET_SIDE + 16 + 6)
 
 
-def test_a_sheet_has_a_legend_of_the_classes():
-    empty = [("a", np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8))]
-    plain = contact_sheet(empty)
-    names = ["ground", *(f"a class with a long name, {n}" for n in range(9))]
-    sheet = contact_sheet(empty, names)
+def test_a_sheet_has_a_legend_of_the_classes_that_are_on_it():
+    labels = np.arange(400, dtype=np.uint8).reshape(20, 20) % 10
+    names = [*(f"a class with a long name, {n}" for n in range(10)), "an absent one with a longer name still"]
+    plain, sheet, whole = (
+        contact_sheet([("a", np.zeros((20, 20, 3), np.uint8), labels)], classes) for classes in ((), names, names[:10])
+    )
     legend = np.asarray(sheet)[plain.height :].reshape(-1, 3)
     assert sheet.height > plain.height + 2 * 16  # in several lines
     for label in range(1, 8):
         assert (legend == PALETTE[label]).all(axis=1).any()
+    np.testing.assert_array_equal(np.asarray(sheet), np.asarray(whole))
 
 
 def test_the_wrong_way_is_one_line(tmp_path):

@@ -1,7 +1,7 @@
 """Draw images: masks and overlays of `bench predict`, contact sheets of a data set, samples of a trial."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,14 +88,16 @@ def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]], classes:
 
     Args:
         images: text to write below, image uint8 (H, W, 3), labels or numbered objects (H, W), of any size.
-        classes: the names for a legend; none for numbered objects.
+        classes: the names for a legend of those that are on the sheet; none for numbered objects.
     """
+    images = list(images)
+    found = {int(label) for _, _, labels in images for label in np.unique(labels)}
     pairs = [_pair(*image) for image in images]
     height = max(pair.height for pair in pairs) + _SHEET_GAP
     width = 2 * SHEET_SIDE + _SHEET_GAP
     columns = min(SHEET_COLUMNS, len(pairs))
     rows = -(-len(pairs) // columns) * height
-    legend = _legend(classes, columns * width)
+    legend = _legend({label: name for label, name in enumerate(classes) if label in found}, columns * width)
     sheet = Image.new("RGB", (columns * width, rows + legend.height), "white")
     for place, pair in enumerate(pairs):
         sheet.paste(pair, (place % columns * width, place // columns * height))
@@ -103,11 +105,11 @@ def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]], classes:
     return sheet
 
 
-def _legend(classes: Sequence[str], width: int) -> Image.Image:
-    """Draw a swatch and the name of each class, in as many lines as need be; class 0 has a white one."""
+def _legend(classes: Mapping[int, str], width: int) -> Image.Image:
+    """Draw a swatch and the name of each label, in as many lines as need be; class 0, which is clear, is white."""
     draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     places, x, y = [], _SHEET_GAP, 0
-    for name in classes:
+    for name in classes.values():
         needed = 2 * _TEXT_HEIGHT + round(draw.textlength(name))
         if x + needed > width and x > _SHEET_GAP:
             x, y = _SHEET_GAP, y + _TEXT_HEIGHT + _STRIP_GAP
@@ -115,7 +117,7 @@ def _legend(classes: Sequence[str], width: int) -> Image.Image:
         x += needed
     legend = Image.new("RGB", (width, y + _TEXT_HEIGHT + _STRIP_GAP if classes else 0), "white")
     draw = ImageDraw.Draw(legend)
-    for label, (name, (x, y)) in enumerate(zip(classes, places, strict=True)):
+    for (label, name), (x, y) in zip(classes.items(), places, strict=True):
         side = _TEXT_HEIGHT - _STRIP_GAP
         draw.rectangle((x, y, x + side, y + side), tuple(_colour(label)), "black")
         draw.text((x + _TEXT_HEIGHT, y), name, "black")
