@@ -16,7 +16,8 @@ from PIL import Image
 from bench.core.specs import Budget, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.scores import summary
-from bench.results.store import HISTORY, IMAGES, LOG, SAMPLES, WORST, ResultsFolder
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import HISTORY, IMAGES, LOG, SAMPLES, WORST
 
 CLASSES = ("pet", "background", "border")
 DEVICE = "AMD EPYC 9654, 2 cores"

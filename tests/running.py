@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.config import catalog
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
-from bench.results.store import LOG, OUTCOME
+from bench.results.trial_files import LOG, OUTCOME
 from bench.trials import runner
 from bench.trials.saved.stored_trials import start_from
 

@@ -13,7 +13,8 @@ import numpy as np
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.results.store import StoredTrial, read_record
+from bench.results.loading import StoredTrial
+from bench.results.record_reader import read_record
 from bench.training.build import build_model
 from bench.training.engines.engine import to_numpy
 from bench.trials.saved.checkpoints import initialise, restore

@@ -17,8 +17,8 @@ from bench.results.analysis.configurations import pool
 from bench.results.analysis.definition_audit import Audit, Reversal, audit
 from bench.results.analysis.metric_definitions import definitions
 from bench.results.dataframe import trials_frame
+from bench.results.loading import load
 from bench.results.quantities.quantity import HIGHER, LOWER
-from bench.results.store import load
 
 
 def value(name: str, counts, classes, groups=None, thresholds=None, **extra) -> float | None:

@@ -16,7 +16,8 @@ from bench.config import catalog
 from bench.core.child_process import ChildEnded
 from bench.core.specs import Budget
 from bench.profiling.environment import expected_device
-from bench.results import store
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import MARKER, PROGRESS, RECORD, REQUEST, write_json
 from bench.trials.identity import trial_key
 from bench.trials.plan import PlannedTrial
 
@@ -86,7 +87,7 @@ def test_a_folder_that_must_not_be_written_to_is_left_as_it_is(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
     if name == "newer":
-        (folder / store.MARKER).write_text(json.dumps({"schema_version": 999}))
+        (folder / MARKER).write_text(json.dumps({"schema_version": 999}))
     else:
         (folder / "thesis.tex").write_text("years of work")
     before = {path: path.read_text() for path in folder.iterdir()}
@@ -283,13 +284,13 @@ def test_no_show_command_takes_what_it_does_not_use(arguments):
 
 
 def test_list_runs_shows_ended_running_and_abandoned_trials(results):
-    folder = store.ResultsFolder(results)
+    folder = ResultsFolder(results)
     for identity in ("a_pets_s0_key1_dev", "b_pets_s0_key2_dev"):
         folder.running_folder(identity).mkdir()
-        store.write_json(folder.running_folder(identity) / store.REQUEST, {"config": CONFIG.to_dict()})
+        write_json(folder.running_folder(identity) / REQUEST, {"config": CONFIG.to_dict()})
     broken = folder.folder("broken")
     broken.mkdir()
-    (broken / store.RECORD).write_text("{")
+    (broken / RECORD).write_text("{")
     with folder.claim("a_pets_s0_key1_dev").acquire(timeout=0):
         result = bench("list", "runs", "--results", results)
     assert result.exit_code == 0
@@ -312,11 +313,11 @@ def test_show_prints_a_whole_record(results):
 
 
 def test_show_says_how_far_a_trial_without_record_is(results):
-    folder = store.ResultsFolder(results)
+    folder = ResultsFolder(results)
     running = folder.running_folder("unet_pets_s0_key1_dev")
     running.mkdir()
-    store.write_json(running / store.REQUEST, {"config": CONFIG.to_dict()})
-    store.write_json(running / store.PROGRESS, {"phase": "train", "fraction": 0.25})
+    write_json(running / REQUEST, {"config": CONFIG.to_dict()})
+    write_json(running / PROGRESS, {"phase": "train", "fraction": 0.25})
     with folder.claim("unet_pets_s0_key1_dev").acquire(timeout=0):
         result = bench("show", "key1_dev", "--results", results)
     assert result.exit_code == 0, result.output

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import layers
 
-from bench.results.store import LAYERS, WEIGHTS
+from bench.results.trial_files import LAYERS, WEIGHTS
 from bench.trials.record_sections import describe_model
 
 

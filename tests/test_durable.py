@@ -12,7 +12,9 @@ from running import CONFIG, OK, FakeExecutor, run
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
-from bench.results.store import OUTCOME, RECORD, REQUEST, ResultsFolder, load
+from bench.results.loading import load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import OUTCOME, RECORD, REQUEST
 from bench.trials import runner
 from bench.trials.progress import Observer
 

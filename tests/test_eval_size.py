@@ -18,7 +18,7 @@ from bench.evaluation.summary import summarise
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.results.dataframe import load_results
-from bench.results.store import load
+from bench.results.loading import load
 from bench.trials.identity import trial_key
 from bench.trials.plan import prepare_pack
 from tests.fake_results import fake_config, fake_record, write_trial

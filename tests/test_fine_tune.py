@@ -17,7 +17,7 @@ from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.task import Task
 from bench.profiling.ledger import Ledger
-from bench.results.store import HISTORY, WEIGHTS
+from bench.results.trial_files import HISTORY, WEIGHTS
 from bench.training.build import choose_indexes
 from bench.training.engines.engine import to_numpy
 from bench.training.fine_tune import encoder_layers, first_unfrozen

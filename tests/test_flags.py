@@ -9,7 +9,7 @@ from bench.report.flags import MEANINGS
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.results.dataframe import load_results
-from bench.results.store import IMAGES
+from bench.results.trial_files import IMAGES
 
 
 def raised(results) -> dict[str, str]:

@@ -13,7 +13,9 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
 from bench.results.find import find_run
-from bench.results.store import KEEP, OUTCOME, WEIGHTS, ResultsFolder, load
+from bench.results.loading import load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import KEEP, OUTCOME, WEIGHTS
 from bench.trials.identity import trial_key
 from bench.trials.progress import Observer
 from bench.trials.saved.stored_trials import find_trained, start_from

@@ -29,8 +29,8 @@ from bench.results.dataframe import load_results
 from bench.results.gate import baseline, judge
 from bench.results.gate.judge import BETTER, REGRESSION
 from bench.results.gate.limits import read_limits
+from bench.results.loading import load
 from bench.results.quantities import METRICS, QUANTITIES
-from bench.results.store import load
 
 METRIC = METRICS["hausdorff95"]
 IMAGES = 40

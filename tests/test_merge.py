@@ -10,7 +10,9 @@ from bench.cli import app
 from bench.core.errors import BenchError
 from bench.results.dataframe import load_results
 from bench.results.merging import merge
-from bench.results.store import IMAGES, ResultsFolder, read_record
+from bench.results.record_reader import read_record
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import IMAGES
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from bench.core.option_kinds import text_of
 from bench.core.trial_config import DEFAULTS, OPTIONS, POOLED, TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.dataframe import load_results
-from bench.results.store import RECORD, load
+from bench.results.loading import load
+from bench.results.trial_files import RECORD
 from bench.trials.estimate import estimates
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ from bench.report.plots.figures import HIGHLIGHTED, save, shared_looks
 from bench.report.plots.trade_offs import draw_trade_off, pareto
 from bench.report.render import write_report
 from bench.results.dataframe import load_results
+from bench.results.loading import load
 from bench.results.quantities import QUANTITIES
-from bench.results.store import load
 
 
 def test_the_front_is_what_none_beats_in_both():

@@ -16,7 +16,11 @@ from bench.core.specs import SCHEMA_VERSION
 from bench.results.analysis.configurations import pool
 from bench.results.clean_text import clean, shorten
 from bench.results.dataframe import drop_duplicates, load_results, trials_frame
-from bench.results.store import MARKER, RECORD, ResultsFolder, StoredTrial, check_writable, load, read_record
+from bench.results.loading import StoredTrial, load
+from bench.results.marker import check_writable
+from bench.results.record_reader import read_record
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import MARKER, RECORD
 
 README = Path(__file__).parents[1] / "results" / "README.md"
 

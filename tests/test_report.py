@@ -30,7 +30,8 @@ from bench.report.render import write_report
 from bench.report.text.exports import exports
 from bench.report.text.tables import markdown_cell, terminal_table
 from bench.results.dataframe import load_results
-from bench.results.store import MARKER, ResultsFolder, write_json
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import MARKER, write_json
 
 HOSTILE = (
     "<script>alert(1)</script>",

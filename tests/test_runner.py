@@ -8,7 +8,9 @@ from running import CONFIG, OK, FakeExecutor, run
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
-from bench.results.store import IF_KILLED, MARKER, OUTCOME, RETRY_LOG, ResultsFolder, load
+from bench.results.loading import load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import IF_KILLED, MARKER, OUTCOME, RETRY_LOG
 from bench.trials.progress import Observer
 
 SWEPT = {"speed": {"sweep_end": "out of memory"}}

@@ -21,7 +21,8 @@ from bench.datasets.rle import rle_decode
 from bench.evaluation.image_table import read_table
 from bench.evaluation.metrics.objects import components
 from bench.evaluation.summary import summarise
-from bench.results.store import KEEP, RECORD, WEIGHTS, load
+from bench.results.loading import load
+from bench.results.trial_files import KEEP, RECORD, WEIGHTS
 
 SCRIPT = Path(__file__).with_name("saved_checks.py")
 SIZES = {"tall": (70, 30), "wide": (20, 90), "same": (32, 32)}

@@ -20,7 +20,8 @@ from bench.profiling import timing
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
 from bench.profiling.timing import Effort, inference_sweep, steady
-from bench.results.store import IF_KILLED, load, read_json
+from bench.results.loading import load
+from bench.results.trial_files import IF_KILLED, read_json
 from bench.trials import estimate
 from bench.trials import process as trial_process
 from bench.trials.identity import trial_key

@@ -9,8 +9,8 @@ from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.speed_tables import speed_boards
 from bench.results.dataframe import trials_frame
+from bench.results.loading import StoredTrial
 from bench.results.quantities import MISSING
-from bench.results.store import StoredTrial
 from tests.fake_results import failed_record, fake_config, fake_record, write_trial
 
 

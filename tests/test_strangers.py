@@ -17,8 +17,10 @@ from bench.core.errors import BenchError
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.typed_values import fits
 from bench.evaluation.image_table import read_table
+from bench.results.loading import load
 from bench.results.merging import merge
-from bench.results.store import IMAGES, KEEP, LOG, RECORD, SAMPLES, ResultsFolder, load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import IMAGES, KEEP, LOG, RECORD, SAMPLES
 from bench.results.weight_retention import keep, prune
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links and FIFOs are POSIX's")

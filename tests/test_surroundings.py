@@ -22,7 +22,8 @@ from bench.core.trial_config import TrialConfig
 from bench.data import pack, pack_writer
 from bench.report.plots import figures
 from bench.results.gate.limits import read_limits
-from bench.results.store import MARKER, check_writable, write_json
+from bench.results.marker import check_writable
+from bench.results.trial_files import MARKER, write_json
 from bench.trials.identity import trial_identity
 
 SHIP = "\N{CJK UNIFIED IDEOGRAPH-8239}"

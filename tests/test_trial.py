@@ -15,7 +15,7 @@ from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.scores import image_means
 from bench.evaluation.summary import summarise
-from bench.results.store import load
+from bench.results.loading import load
 from bench.trials.progress import Observer
 from tests.conftest import EACH_BACKEND
 

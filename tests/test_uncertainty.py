@@ -24,7 +24,7 @@ from bench.results.analysis.uncertainty import (
 )
 from bench.results.dataframe import load_results
 from bench.results.quantities import METRICS
-from bench.results.store import IMAGES, read_json, write_json
+from bench.results.trial_files import IMAGES, read_json, write_json
 
 IMAGES_COUNT = 150
 QUALITIES = {"unet": 0.85, "deeplab": 0.85, "segnet": 0.7}

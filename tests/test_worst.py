@@ -7,7 +7,7 @@ from bench.report import gallery
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
 from bench.results.dataframe import trials_frame
-from bench.results.store import load
+from bench.results.loading import load
 
 
 @pytest.fixture(scope="module")

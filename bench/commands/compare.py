@@ -45,7 +45,7 @@ def compare(
 
 
 def _is_results(path: Path) -> bool:
-    from bench.results.store import MARKER
+    from bench.results.trial_files import MARKER
 
     return (path / MARKER).is_file()
 

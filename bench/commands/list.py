@@ -15,7 +15,7 @@ from bench.commands.shared import cell, number, output, warn
 
 if TYPE_CHECKING:
     from bench.core.specs import ArchitectureSpec
-    from bench.results.store import Loaded
+    from bench.results.loading import Loaded
 
 
 SHOWN_SIZE = 256  # pixels: the image size for which parameters and GFLOPs are counted
@@ -171,9 +171,9 @@ def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: 
 
 
 def _print_runs(console: Console, results: Path) -> None:
-    from bench.results import store
+    from bench.results.loading import load
 
-    loaded = store.load([results])
+    loaded = load([results])
     console.print(runs_table(loaded))
     for problem in loaded.problems:
         warn(problem)
@@ -181,8 +181,8 @@ def _print_runs(console: Console, results: Path) -> None:
 
 def runs_table(loaded: "Loaded") -> Table:
     """Make a table with one row per trial, including running and interrupted trials."""
-    from bench.results import store
     from bench.results.find import short_id
+    from bench.results.trial_files import REQUEST, read_json
 
     rows = []
     for trial in loaded.trials:
@@ -200,7 +200,7 @@ def runs_table(loaded: "Loaded") -> Table:
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
         for folder in folders:
-            request = store.read_json(folder / store.REQUEST).get("config")
+            request = read_json(folder / REQUEST).get("config")
             request = request if isinstance(request, dict) else {}
             rows.append((short_id(folder), *_who(request), status, "", "", "", ""))
     return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC", "weights"), rows)

@@ -137,11 +137,13 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
 
 def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
     """Print the planned trials in the order of the run, and how long they would take."""
-    from bench.results import store
+    from bench.results.loading import load
+    from bench.results.marker import check_writable
+    from bench.results.trial_files import MARKER
     from bench.trials import estimate
 
-    store.check_writable(folder)
-    trials = store.load([folder]).trials if (folder / store.MARKER).is_file() else []
+    check_writable(folder)
+    trials = load([folder]).trials if (folder / MARKER).is_file() else []
     estimates = estimate.estimates(configs, trials, force=force)
     console = output()
     console.print(estimate.table(estimates))
@@ -189,7 +191,8 @@ def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
     from bench.report.speed_tables import speed_boards
     from bench.report.text.tables import terminal_table
     from bench.results.dataframe import trials_frame
-    from bench.results.store import ResultsFolder, StoredTrial
+    from bench.results.loading import StoredTrial
+    from bench.results.store import ResultsFolder
 
     console, store = output(), ResultsFolder(folder)
     frame = trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)

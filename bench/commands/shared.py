@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.core.specs import DatasetSpec
     from bench.data.source import Source
-    from bench.results.store import Loaded, StoredTrial
+    from bench.results.loading import Loaded, StoredTrial
 
 GROUP_BY_HELP = (
     "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
@@ -157,7 +157,7 @@ def counting(console: Console, name: str) -> Iterator[Callable[[int, int], None]
 def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":
     """Read the trials of results folders, duplicates left out, and warn of each that can't be read."""
     from bench.results.dataframe import drop_duplicates, trials_frame
-    from bench.results.store import load
+    from bench.results.loading import load
 
     loaded = load(paths)
     for problem in loaded.problems:

@@ -14,7 +14,7 @@ from bench.commands.shared import cell, output
 from bench.core.specs import flat
 
 if TYPE_CHECKING:
-    from bench.results.store import StoredTrial
+    from bench.results.loading import StoredTrial
 
 _PARTS = (
     "config",
@@ -44,10 +44,10 @@ def show(
 
     bench show unet --results demo
     """
-    from bench.results import store
     from bench.results.find import find
+    from bench.results.loading import load
 
-    loaded, console = store.load([results]), output()
+    loaded, console = load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
     folders = [*loaded.abandoned, *stored, *loaded.running]  # a trial that is run again counts as running
     folder = find(list({folder.name.removesuffix(".running"): folder for folder in folders}.values()), run)
@@ -59,10 +59,10 @@ def show(
 
 def _print_progress(console: Console, folder: Path, status: str) -> None:
     """Print the last progress message of a trial that has no record yet, and its configuration."""
-    from bench.results import store
+    from bench.results.trial_files import PROGRESS, REQUEST, read_json
 
     console.print(cell(f"{folder.name.removesuffix('.running')}: {status}", "bold"))
-    progress, request = (store.read_json(folder / name) for name in (store.PROGRESS, store.REQUEST))
+    progress, request = (read_json(folder / name) for name in (PROGRESS, REQUEST))
     console.print(_table("progress", {**progress, "folder": str(folder)}))
     if isinstance(config := request.get("config"), dict):
         console.print(_table("config", flat(config)))

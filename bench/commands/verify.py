@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.core.trial_config import TrialConfig
     from bench.results.analysis.configurations import Configuration
     from bench.results.analysis.prediction_interval import Verdict
-    from bench.results.store import StoredTrial
+    from bench.results.loading import StoredTrial
 
 FOLDER = "verify"  # a results folder inside the results folder, whose own trials stay as they are
 

@@ -16,7 +16,7 @@ from bench.core.untrusted.plain_files import require_file
 from bench.report.table_model import Group, Row
 from bench.results.analysis.uncertainty import image_means
 from bench.results.clean_text import clean, shorten
-from bench.results.store import StoredTrial
+from bench.results.loading import StoredTrial
 
 MAX_CONFIGURATIONS = 12  # configurations of a group with samples, best first
 MAX_IMAGES = 3  # samples of a configuration

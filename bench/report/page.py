@@ -22,8 +22,8 @@ from bench.report.plots.figures import Plot
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.results.clean_text import clean, shorten
+from bench.results.loading import StoredTrial
 from bench.results.quantities import PARAMS
-from bench.results.store import StoredTrial
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LOG_LINES, _LOG_LINE_LENGTH = 60, 500

@@ -29,8 +29,10 @@ from bench.report.text.tables import across_markdown, markdown, series_markdown
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
 from bench.results.dataframe import drop_duplicates, trials_frame
+from bench.results.loading import Loaded, StoredTrial, load
+from bench.results.marker import check_writable
 from bench.results.quantities import MEAN_IOU
-from bench.results.store import MARKER, PROGRESS, Loaded, StoredTrial, check_writable, load, read_json
+from bench.results.trial_files import MARKER, PROGRESS, read_json
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 

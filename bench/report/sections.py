@@ -12,7 +12,7 @@ from bench.report.plots.curves import curves_frame, points, time_to, usual_targe
 from bench.report.plots.figures import Looks, Plot
 from bench.report.plots.report_plots import group_plots
 from bench.report.table_model import Group
-from bench.results.store import StoredTrial
+from bench.results.loading import StoredTrial
 
 _TARGETS = 50  # configurations, best first
 

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.core.specs import FINAL_STATUSES
 from bench.core.trial_config import DEFAULTS, OPTIONS
 from bench.results.clean_text import clean
-from bench.results.store import StoredTrial, load
+from bench.results.loading import StoredTrial, load
 
 CONFIG = tuple(option.column for option in OPTIONS.values())
 """Columns of the fields of a configuration."""
@@ -37,7 +37,7 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
     """Load the trials of one or more results folders, with a row per trial and every column that any trial has.
 
     If a record has no value for a column, text columns are empty and number columns NaN. A record that can't be read
-    has no row, and a path that isn't a results folder is skipped (`store.load` names both). A trial that is in several
+    has no row, and a path that isn't a results folder is skipped (`load` names both). A trial that is in several
     folders has one row.
 
     Raises:

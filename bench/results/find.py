@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.results.store import MARKER, RECORD, StoredTrial, load, read_record
+from bench.results.loading import StoredTrial, load
+from bench.results.record_reader import read_record
+from bench.results.trial_files import MARKER, RECORD
 
 
 def short_id(folder: Path) -> str:

@@ -13,7 +13,9 @@ from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES, TrialRecord
 from bench.core.untrusted.plain_files import odd_names
 from bench.results.clean_text import clean
-from bench.results.store import LOCK, REPLACED, RUNNING, ResultsFolder, StoredTrial, load
+from bench.results.loading import StoredTrial, load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import LOCK, REPLACED, RUNNING
 
 _KINDS = (RUNNING, REPLACED, LOCK)  # endings of what isn't the folder of a trial that has ended
 

@@ -16,7 +16,8 @@ from bench.core.specs import TrialRecord
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
-from bench.results.store import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, ResultsFolder, may_replace, read_json
+from bench.results.store import ResultsFolder, may_replace
+from bench.results.trial_files import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, read_json
 
 LOG_LINES = 20  # kept of a failed trial's log
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record

@@ -11,6 +11,7 @@ from bench.core.trial_config import TrialConfig
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.core.untrusted.typed_values import hints_of, misfit
+from bench.results.trial_files import RECORD
 
 MOST_BYTES = 16 * 2**20  # a record of 255 classes has 0.1 MiB
 MOST_VALUES = 20_000
@@ -21,6 +22,18 @@ _SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "memory": {"method": str | None},
 }
 """What sections must hold under a name, if they have it."""
+
+
+def read_record(folder: Path) -> TrialRecord:
+    """Read the record in a trial's folder; raise BenchError if it is missing, broken or of a newer schema."""
+    try:
+        return read_checked(folder / RECORD)
+    except BenchError as error:
+        raise BenchError(f"{folder.name}: {error}") from error
+    except OSError as error:
+        raise BenchError(f"{folder.name}: no readable {RECORD} ({error.strerror}).") from error
+    except ValueError as error:
+        raise BenchError(f"{folder.name}: {RECORD} is broken ({error}).") from error
 
 
 def read_checked(path: Path) -> TrialRecord:

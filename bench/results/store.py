@@ -1,107 +1,31 @@
-"""Records on disk: a results folder with one folder per trial, each written completely and then renamed.
+"""Lead the life of a trial's folder: it is claimed, runs, ends with its record, and takes its place at once or not."""
 
-results/segbench.json                        the marker: {"schema_version": 1}
-results/trials/ID/record.json                the record; a folder without `.running` always has one
-                 history.jsonl               a line at each evaluation
-                 images.parquet              the per-image table of the test split
-                 samples/*.png               image, truth and prediction side by side
-                 worst/*.png                 the same for the test images with the lowest mean IoU, which is in the name
-                 weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)
-                 weights.keep                empty: these weights are never removed
-                 evaluations/                results of `bench evaluate`
-                 log.txt                     what the trial printed
-results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json, and at its
-                                             end outcome.json; with record.json, only the renames are missing
-results/trials/ID.replaced/                  an older trial's, until the new one is in its place
-results/trials/ID.lock                       held by the runner that runs the trial
-"""
-
-import json
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from bench.core.durable import replace_folder, sync_folder
 from bench.core.errors import BenchError
-from bench.core.files import is_part, printable, write_atomically
+from bench.core.files import is_part
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
-from bench.core.untrusted import safe_json
-from bench.core.untrusted.plain_files import check_inside, is_file, is_folder, list_odd, odd_kind, read_file
-from bench.results.record_reader import read_checked
+from bench.core.untrusted.plain_files import check_inside
+from bench.results.marker import ANOTHER, check_writable
+from bench.results.record_reader import read_record
+from bench.results.trial_files import (
+    LOCK,
+    LOG,
+    MARKER,
+    OF_WORK,
+    RECORD,
+    REPLACED,
+    RETRY_LOG,
+    RUNNING,
+    write_json,
+)
 
-MARKER = "segbench.json"
-RECORD = "record.json"
-HISTORY = "history.jsonl"
-IMAGES = "images.parquet"
-LAYERS = "layers.json"
-SAMPLES = "samples"
-WORST = "worst"
-WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
-KEEP = "weights.keep"
-EVALUATIONS = "evaluations"
-LOG = "log.txt"
-RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
-REQUEST = "trial.json"
-PROGRESS = "progress.json"
-OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
-IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
-RUNNING, REPLACED, LOCK = ".running", ".replaced", ".lock"  # what follows a trial's identity
-_OF_WORK = (REQUEST, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
 LEAST_BYTES = 2 * 2**20  # free on the disk for a trial to start: its record, history and tables
-_FOLDERS = (SAMPLES, WORST, EVALUATIONS)  # in a trial's folder
-MOST_BYTES = 64 * 2**20  # of a history or a progress file
-_ANOTHER = "give another folder with --results."
-
-
-@dataclass(frozen=True)
-class StoredTrial:
-    """A record and its folder."""
-
-    record: TrialRecord
-    folder: Path
-
-    def history(self) -> list[dict[str, Any]]:
-        """Read a row per evaluation, in order; a line cut short by a crash is left out."""
-        try:
-            data = read_file(self.folder / HISTORY, MOST_BYTES)
-        except OSError:
-            return []
-        return list(_json_lines(data.decode("utf-8-sig", errors="replace")))
-
-    def samples(self) -> list[Path]:
-        """List the overlays in order."""
-        return _pictures(self.folder / SAMPLES)
-
-    def worst(self) -> list[Path]:
-        """List the overlays of the test images with the lowest mean IoU, the worst first."""
-        return _pictures(self.folder / WORST)
-
-    @property
-    def weights(self) -> Path | None:
-        """Return the file of the tested weights; None if they were not kept."""
-        path = self.folder / WEIGHTS
-        return path if is_file(path) else None
-
-
-@dataclass
-class Loaded:
-    """The contents of results folders: trials, and a line for everything that could not be read."""
-
-    trials: list[StoredTrial] = field(default_factory=list)
-    running: list[Path] = field(default_factory=list)  # folders of trials that are running
-    abandoned: list[Path] = field(default_factory=list)  # folders of trials whose runner died
-    problems: list[str] = field(default_factory=list)
-
-
-def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
-    """Write a value as JSON with `write_atomically`."""
-    with write_atomically(path, sync=sync) as part:
-        part.write_bytes(json.dumps(value, indent=1, sort_keys=False).encode() + b"\n")
 
 
 class ResultsFolder:
@@ -164,7 +88,7 @@ class ResultsFolder:
         return FileLock(self._check_inside(name))
 
     def _check_inside(self, name: str) -> Path:
-        check_inside(self.path, self.trials / name, _ANOTHER)
+        check_inside(self.path, self.trials / name, ANOTHER)
         return self.trials / name
 
     def check_present(self) -> None:
@@ -246,7 +170,7 @@ class ResultsFolder:
     def _move_in(self, identity: str) -> None:
         """Move a running folder that has its record to the final place, without the files of its work."""
         running = self.running_folder(identity)
-        for path in (*(running / name for name in _OF_WORK), *filter(is_part, running.rglob(".*"))):
+        for path in (*(running / name for name in OF_WORK), *filter(is_part, running.rglob(".*"))):
             path.unlink(missing_ok=True)
         replace_folder(running, self.folder(identity), self.replaced_folder(identity))
 
@@ -259,145 +183,3 @@ class ResultsFolder:
 def may_replace(old: TrialRecord | None) -> bool:
     """Tell whether any new record may take the place of an old one: there is none, or the trial is to run again."""
     return old is None or old.status not in FINAL_STATUSES
-
-
-def check_writable(path: Path) -> None:
-    """Raise BenchError unless `path` is empty, absent, or a results folder of this schema or older."""
-    whole = str(path.resolve())
-    if whole != printable(whole):
-        raise BenchError(
-            f"The results folder '{printable(whole)}' has a name that isn't UTF-8, which HDF5 and Parquet can't open. "
-            "Give another with --results."
-        )
-    if path.exists() and not path.is_dir():
-        raise BenchError(f"The results folder '{path}' is a file. Give a folder with --results.")
-    if not path.exists() or all(map(is_part, path.iterdir())):  # another process may be making it now
-        return
-    if not (path / MARKER).is_file():
-        raise BenchError(
-            f"'{path}' is not empty and isn't a results folder (it has no {MARKER}). Give --results an empty folder."
-        )
-    check_inside(path, path / "trials", _ANOTHER)
-    version = _marker_version(path)
-    if version > SCHEMA_VERSION:
-        raise BenchError(
-            f"'{path}' was written by a newer segbench (schema {version}, this one writes {SCHEMA_VERSION}). "
-            "Update segbench, or give --results another folder."
-        )
-
-
-def _marker_version(path: Path) -> int:
-    try:
-        version = safe_json.loads(read_file(path / MARKER, MOST_BYTES))["schema_version"]
-        if type(version) is not int:
-            raise ValueError(f"schema_version is {version!r:.40}")
-    except OSError as error:
-        raise BenchError(
-            f"'{path / MARKER}' can't be read ({error.strerror}). Give --results another folder."
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"'{path / MARKER}' can't be read ({error}). Give --results another folder.") from error
-    return version
-
-
-def read_record(folder: Path) -> TrialRecord:
-    """Read the record in a trial's folder; raise BenchError if it is missing, broken or of a newer schema."""
-    try:
-        return read_checked(folder / RECORD)
-    except BenchError as error:
-        raise BenchError(f"{folder.name}: {error}") from error
-    except OSError as error:
-        raise BenchError(f"{folder.name}: no readable {RECORD} ({error.strerror}).") from error
-    except ValueError as error:
-        raise BenchError(f"{folder.name}: {RECORD} is broken ({error}).") from error
-
-
-def load(paths: Iterable[Path | str]) -> Loaded:
-    """Read all trials of some results folders, with a line for everything that can't be read.
-
-    Raises:
-        BenchError: no path is a results folder of this schema or an older one.
-    """
-    loaded, usable = Loaded(), 0
-    for path in map(Path, paths):
-        if problem := _unreadable(path):
-            loaded.problems.append(problem)
-            continue
-        usable += 1
-        for folder in _trial_folders(path / "trials", loaded):
-            _load_trial(folder, loaded)
-    if not usable:
-        raise BenchError(" ".join(loaded.problems) or "No results folder was given.")
-    return loaded
-
-
-def _unreadable(path: Path) -> str | None:
-    """Explain why a path can't be read as a results folder of this schema or an older one."""
-    if not (path / MARKER).is_file():
-        return f"'{path}' isn't a results folder (it has no {MARKER}). `bench run --results DIR` makes one."
-    try:
-        version = _marker_version(path)
-    except BenchError as error:
-        return str(error)
-    if version > SCHEMA_VERSION:
-        return f"'{path}' was written by a newer segbench (schema {version}). Update segbench to see it."
-    return None
-
-
-def _trial_folders(trials: Path, loaded: Loaded) -> list[Path]:
-    """List the folders in `trials`, with a problem for each link, FIFO or device instead of one."""
-    found = [trials] if odd_kind(trials) else sorted(trials.glob("*"))
-    loaded.problems += [f"{path.name} is {odd_kind(path)}, left out." for path in found if odd_kind(path)]
-    return [path for path in found if is_folder(path)]
-
-
-def _load_trial(folder: Path, loaded: Loaded) -> None:
-    loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
-    if folder.suffix == RUNNING:
-        target = loaded.running if is_claimed(folder) else loaded.abandoned
-        target.append(folder)
-        return
-    # A crash between two renames leaves the old record, which counts if the new one is missing.
-    if folder.suffix == REPLACED and folder.with_suffix("").exists():
-        return
-    try:
-        loaded.trials.append(StoredTrial(read_record(folder), folder))
-    except BenchError as error:
-        loaded.problems.append(str(error))
-
-
-def is_claimed(running: Path) -> bool:
-    """Return whether a runner holds the lock of that running folder."""
-    lock = running.with_suffix(LOCK)
-    if odd_kind(lock):  # a lock is truncated, and so would be what it leads to
-        return False
-    try:
-        with FileLock(lock).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # a read-only folder: no runner of this machine uses it
-        return False
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; {} if there is none yet."""
-    try:
-        value = safe_json.loads(read_file(path, MOST_BYTES))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.png") if is_file(path)) if is_folder(folder) else []
-
-
-def _json_lines(text: str) -> Iterable[dict[str, Any]]:
-    for line in text.splitlines():
-        try:
-            row = safe_json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row

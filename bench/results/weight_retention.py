@@ -12,9 +12,11 @@ from pathlib import Path
 
 from bench.results.analysis.configurations import COMPARABLE
 from bench.results.dataframe import trials_frame
+from bench.results.loading import load
 from bench.results.quantities import MEAN_IOU
 from bench.results.quantities.quantity import LOWER
-from bench.results.store import KEEP, WEIGHTS, ResultsFolder, load
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import KEEP, WEIGHTS
 
 _DECIDES = f"val_{MEAN_IOU.name}"
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import expected_device
-from bench.results.store import StoredTrial
+from bench.results.loading import StoredTrial
 from bench.trials.identity import trial_key
 from bench.trials.plan import is_done
 

@@ -9,7 +9,7 @@ from bench.config import catalog
 from bench.core.files import file_hash, name_part
 from bench.core.specs import PROTOCOL_VERSION
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
-from bench.results.store import WEIGHTS
+from bench.results.trial_files import WEIGHTS
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:

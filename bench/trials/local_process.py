@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bench.core.child_process import KILLED
 from bench.core.surroundings import command, environment
-from bench.results.store import LOG
+from bench.results.trial_files import LOG
 
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 

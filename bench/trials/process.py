@@ -18,7 +18,7 @@ from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
-from bench.results.store import OUTCOME, REQUEST, read_json, write_json
+from bench.results.trial_files import OUTCOME, REQUEST, read_json, write_json
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.specs import TrialRecord
 from bench.profiling.ledger import Ledger
-from bench.results.store import PROGRESS, write_json
+from bench.results.trial_files import PROGRESS, write_json
 from bench.trials.plan import PlannedTrial
 
 if TYPE_CHECKING:  # it imports keras, and the runner imports this module, too

@@ -19,7 +19,7 @@ from bench.profiling.environment import actual_device, environment
 from bench.profiling.flops import costs_if_known
 from bench.profiling.instruments import Instruments
 from bench.profiling.memory import MIB
-from bench.results.store import LAYERS, WEIGHTS
+from bench.results.trial_files import LAYERS, WEIGHTS
 from bench.training.engines.engine import Engine
 from bench.training.loop import Training
 from bench.trials.progress import training_state

@@ -15,7 +15,8 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.outcomes import record_of, recover, settle
-from bench.results.store import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, ResultsFolder, read_json, write_json
+from bench.results.store import ResultsFolder
+from bench.results.trial_files import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, read_json, write_json
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle, LocalExecutor
 from bench.trials.plan import PlannedTrial, is_done, plan

@@ -13,7 +13,7 @@ from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
 from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, steady
-from bench.results.store import IF_KILLED, write_json
+from bench.results.trial_files import IF_KILLED, write_json
 from bench.training import augment
 from bench.training.build import ResidentBatch, build_engine, build_model
 from bench.training.engines import create_runtime

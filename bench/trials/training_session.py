@@ -19,7 +19,7 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
-from bench.results.store import HISTORY, IMAGES, SAMPLES, WORST
+from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
 from bench.results.weight_retention import keep
 from bench.training import fine_tune
 from bench.training.build import (

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from bench.core.files import write_atomically
-from bench.results.store import HISTORY, IMAGES, KEEP, PROGRESS, SAMPLES, WEIGHTS, write_json
+from bench.results.trial_files import HISTORY, IMAGES, KEEP, PROGRESS, SAMPLES, WEIGHTS, write_json
 from bench.trials import process
 
 SECONDS = float(os.environ.get("STUB_SECONDS", "0.2"))

@@ -35,7 +35,8 @@ from bench.results.dataframe import drop_duplicates, trials_frame
 from bench.results.find import find_run
 from bench.results.gate import baseline, judge
 from bench.results.gate.limits import read_limits
-from bench.results.store import IMAGES, RECORD, WEIGHTS, load
+from bench.results.loading import load
+from bench.results.trial_files import IMAGES, RECORD, WEIGHTS
 
 Case = Callable[[], Any]
 _TOML = b"""arch = "unet"

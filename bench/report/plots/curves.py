@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from bench.report.plots.figures import GREY, RING, SIZE, Looks, legend
 from bench.report.table_model import Group
+from bench.results.loading import StoredTrial
 from bench.results.quantities import shown_in
 from bench.results.quantities.quantity import CURVES
-from bench.results.store import StoredTrial
 
 ACROSS = {"train_seconds": "training seconds", "images": "images trained on", "epochs": "epochs"}
 OWN = {f"val_{row.name}": f"validation {row.heading_with_unit}" for row in shown_in(CURVES)}  # a data set's own metrics

@@ -24,7 +24,7 @@ from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
 from bench.results.clean_text import clean, shorten
 from bench.results.dataframe import finite
 from bench.results.quantities.quantity import LOWER, Better, Definition
-from bench.results.store import IMAGES
+from bench.results.trial_files import IMAGES
 
 _CLOSE = 1e-6
 _NAME_LENGTH = 40  # characters of a class's name

@@ -17,7 +17,7 @@ from bench.results.analysis.bootstrap import Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
 from bench.results.quantities import MEAN_IOU, METRICS
 from bench.results.quantities.quantity import Metric
-from bench.results.store import IMAGES
+from bench.results.trial_files import IMAGES
 
 _AT_ONCE = 64  # tables in memory
 _CLOSE = 1e-6  # greatest difference between a table's score and its record's

@@ -26,9 +26,10 @@ from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
 from bench.results.clean_text import clean
 from bench.results.dataframe import drop_duplicates
+from bench.results.loading import StoredTrial, load
 from bench.results.quantities import METRICS
 from bench.results.record_reader import check_config
-from bench.results.store import IMAGES, StoredTrial, load, write_json
+from bench.results.trial_files import IMAGES, write_json
 
 BASELINE_VERSION = 1
 _MOST_BYTES = 2**30  # of the file, and of the counts of a trial

@@ -11,7 +11,9 @@ from bench.core.files import write_atomically
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import is_file
 from bench.profiling.memory import MIB
-from bench.results.store import WEIGHTS, StoredTrial, read_record
+from bench.results.loading import StoredTrial
+from bench.results.record_reader import read_record
+from bench.results.trial_files import WEIGHTS
 from bench.training.build import build_engine, build_model
 from bench.training.engines.engine import Engine
 

@@ -19,7 +19,8 @@ from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
-from bench.results.store import EVALUATIONS, StoredTrial, write_json
+from bench.results.loading import StoredTrial
+from bench.results.trial_files import EVALUATIONS, write_json
 from bench.training.build import choose_indexes
 from bench.training.engines import create_runtime
 from bench.trials.plan import prepare_pack

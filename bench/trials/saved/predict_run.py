@@ -16,7 +16,7 @@ from bench.evaluation.pictures import write_mask, write_overlay, write_probabili
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.submission import submission
 from bench.evaluation.thresholds import OperatingPoint
-from bench.results.store import StoredTrial
+from bench.results.loading import StoredTrial
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.prediction_images import InputImage
 from bench.trials.saved.stored_trials import classes_of

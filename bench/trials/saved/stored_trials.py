@@ -15,7 +15,8 @@ from bench.core.specs import FOLDER, TrialRecord
 from bench.core.surroundings import environment
 from bench.core.trial_config import TrialConfig
 from bench.results.find import find_run
-from bench.results.store import StoredTrial, read_record
+from bench.results.loading import StoredTrial
+from bench.results.record_reader import read_record
 
 
 def find_trained(run: str, results: Path) -> StoredTrial:

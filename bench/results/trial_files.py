@@ -1,0 +1,60 @@
+"""Name the files of a results folder, which has a folder per trial, each written completely and then renamed.
+
+results/segbench.json                        the marker: {"schema_version": 1}
+results/trials/ID/record.json                the record; a folder without `.running` always has one
+                 history.jsonl               a line at each evaluation
+                 images.parquet              the per-image table of the test split
+                 samples/*.png               image, truth and prediction side by side
+                 worst/*.png                 the same for the test images with the lowest mean IoU, which is in the name
+                 weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)
+                 weights.keep                empty: these weights are never removed
+                 evaluations/                results of `bench evaluate`
+                 log.txt                     what the trial printed
+results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json, and at its
+                                             end outcome.json; with record.json, only the renames are missing
+results/trials/ID.replaced/                  an older trial's, until the new one is in its place
+results/trials/ID.lock                       held by the runner that runs the trial
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.core.files import write_atomically
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import read_file
+
+MARKER = "segbench.json"
+RECORD = "record.json"
+HISTORY = "history.jsonl"
+IMAGES = "images.parquet"
+LAYERS = "layers.json"
+SAMPLES = "samples"
+WORST = "worst"
+WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
+KEEP = "weights.keep"
+EVALUATIONS = "evaluations"
+LOG = "log.txt"
+RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
+REQUEST = "trial.json"
+PROGRESS = "progress.json"
+OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
+IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
+RUNNING, REPLACED, LOCK = ".running", ".replaced", ".lock"  # what follows a trial's identity
+OF_WORK = (REQUEST, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
+MOST_BYTES = 64 * 2**20  # of a history or a progress file
+
+
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write a value as JSON with `write_atomically`."""
+    with write_atomically(path, sync=sync) as part:
+        part.write_bytes(json.dumps(value, indent=1, sort_keys=False).encode() + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; {} if there is none yet."""
+    try:
+        value = safe_json.loads(read_file(path, MOST_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
