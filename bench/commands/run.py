@@ -38,6 +38,16 @@ DryRun = Annotated[
 ]
 GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="<number/count>",
+        help="Run one part of the grid, such as 3/8: the third of eight, the same on every machine. For job arrays.",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
 
 
 @with_options(lambda option: option.of_training)
@@ -46,6 +56,7 @@ def run(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    shard: ShardOption = None,
     group_by: GroupBy = None,
     **given: Any,
 ) -> None:
@@ -56,7 +67,7 @@ def run(
     from bench.trials.saved.stored_trials import new_head, start_from
 
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
-    grid = read_grid(given, config, results)
+    grid = read_grid(given, config, results, shard)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
@@ -72,16 +83,20 @@ def run(
 class ReadGrid:
     """The contents of a command's options and TOML file."""
 
-    configs: list[TrialConfig]  # resolved
+    configs: list[TrialConfig]  # resolved; of the shard if there is one
     results: Path
     file: Mapping[str, Any] = field(default_factory=dict)  # the names above the file's tables
 
 
-def read_grid(given: Mapping[str, Any], config: Path | None, results: Path | None) -> ReadGrid:
+def read_grid(
+    given: Mapping[str, Any], config: Path | None, results: Path | None, shard: str | None = None
+) -> ReadGrid:
     """Read the options and the file that --config names; warn of each combination that `--arch all` leaves out."""
     from bench.config import grid, presets
     from bench.config.given import GridFile, read_toml
+    from bench.config.shard import Shard
 
+    part = Shard.parse(shard) if shard is not None else None
     file = read_toml(presets.find(config)) if config else GridFile()
     left_out: list[str] = []
     chosen = {name: value for name, value in given.items() if value not in (None, [])}
@@ -90,6 +105,9 @@ def read_grid(given: Mapping[str, Any], config: Path | None, results: Path | Non
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
+    if part:
+        whole, configs = configs, part.of(configs)
+        warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
     return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
 
 
@@ -116,7 +134,13 @@ def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> 
 
 
 def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool) -> None:
-    """Show the plan, or run the trials and print their rows; exit with 1 if one failed."""
+    """Show the plan, or run the trials and print their rows; exit with 1 if one failed.
+
+    Args:
+        configs: none for a shard of a grid that has fewer trials than shards.
+    """
+    if not configs:
+        return
     if dry_run:
         show_plan(configs, folder, force)
         return

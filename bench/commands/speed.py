@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.run import ConfigFile, DryRun, Force, Results, finish, read_grid
+from bench.commands.run import ConfigFile, DryRun, Force, Results, ShardOption, finish, read_grid
 from bench.commands.shared import with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
@@ -34,6 +34,7 @@ def speed(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    shard: ShardOption = None,
     **given: Any,
 ) -> None:
     """Measure training and inference speed, latency and memory, without data; all architectures take minutes.
@@ -41,7 +42,7 @@ def speed(
     bench speed --arch all --image-size 256 --precision mixed_bfloat16 --backend jax
     """
     search = _search(find_batch_size, largest_batch)
-    grid = read_grid({**given, **search, "measure": "speed"}, config, results)
+    grid = read_grid({**given, **search, "measure": "speed"}, config, results, shard)
     finish(grid.configs, grid.results, dry_run=dry_run, force=force)
 
 
