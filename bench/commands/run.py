@@ -38,6 +38,15 @@ DryRun = Annotated[
 ]
 GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
+RerunStale = Annotated[
+    bool,
+    typer.Option(
+        "--rerun-stale",
+        help="Run finished trials again that ran on another version of the backend or of Keras (0.9 and 0.10 are two, "
+        "0.10.1 and 0.10.2 one), or on an unknown one.",
+        rich_help_panel=RUN,
+    ),
+]
 ShardOption = Annotated[
     str | None,
     typer.Option(
@@ -56,6 +65,7 @@ def run(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    rerun_stale: RerunStale = False,
     shard: ShardOption = None,
     group_by: GroupBy = None,
     **given: Any,
@@ -76,7 +86,7 @@ def run(
     if dry_run:
         for line in downloads:
             warn(line)
-    finish(configs, grid.results, dry_run=dry_run, force=force)
+    finish(configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,7 @@ def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> 
         )
 
 
-def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool) -> None:
+def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool, rerun_stale: bool) -> None:
     """Show the plan, or run the trials and print their rows; exit with 1 if one failed.
 
     Args:
@@ -142,9 +152,9 @@ def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force
     if not configs:
         return
     if dry_run:
-        show_plan(configs, folder, force)
+        show_plan(configs, folder, force, rerun_stale)
         return
-    records = start(configs, folder, force)
+    records = start(configs, folder, force, rerun_stale)
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
@@ -159,7 +169,7 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
 
 
-def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
+def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool) -> None:
     """Print the planned trials in the order of the run, and how long they would take."""
     from bench.results.loading import load
     from bench.results.marker import check_writable
@@ -168,7 +178,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None
 
     check_writable(folder)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
-    estimates = estimate.estimates(configs, trials, force=force)
+    estimates = estimate.estimates(configs, trials, force=force, rerun_stale=rerun_stale)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
@@ -200,13 +210,13 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     return downloads
 
 
-def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
+def start(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool = False) -> "list[TrialRecord]":
     """Run the trials with a live view and return all their records."""
     from bench.commands.live import view
     from bench.trials import runner
 
     with view(output()) as observer:
-        return runner.run(configs, results=folder, observer=observer, force=force)
+        return runner.run(configs, results=folder, observer=observer, force=force, rerun_stale=rerun_stale)
 
 
 def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:

@@ -13,6 +13,7 @@ from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import expected_device
+from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
 from bench.trials.identity import trial_identity, trial_key
@@ -29,11 +30,23 @@ class PlannedTrial:
     fingerprint: str  # of the data
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
+    forced: bool = False  # it is to run even if it is done
+    outdated: bool = False  # it is done, but under other versions, and is therefore to run again
 
     @property
     def done(self) -> bool:
-        """Tell whether the earlier run's status is final and it measured everything that is asked for."""
-        return self.record is not None and is_done(self.config, self.record)
+        """Tell whether it need not run: an earlier run's status is final and it measured everything asked for."""
+        return self.record is not None and not self.again and is_done(self.config, self.record)
+
+    @property
+    def again(self) -> bool:
+        """Tell whether it is to run even if it is done."""
+        return self.forced or self.outdated
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether it is done under other versions of the backend or of Keras than there are now."""
+        return self.done and self.record is not None and is_stale(self.record)
 
 
 def is_done(config: TrialConfig, record: TrialRecord) -> bool:
@@ -46,12 +59,16 @@ def plan(
     configs: Iterable[TrialConfig],
     results: ResultsFolder,
     *,
+    force: bool = False,
+    rerun_stale: bool = False,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
     doubting: Callable[[str, Sequence[str]], None] = lambda dataset, warnings: None,
 ) -> list[PlannedTrial]:
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
+        force: plan to run every trial, even if it is done.
+        rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
         doubting: called with the data set's name and its warnings, if it has any.
     """
@@ -74,7 +91,8 @@ def plan(
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
         identity = trial_identity(config, key, expected_device())
-        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity)))
+        trial = PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity), forced=force)
+        trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     return list(trials.values())
 
 

@@ -15,6 +15,7 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.outcomes import record_of, recover, settle
+from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, read_json, write_json
 from bench.results.weight_retention import keep, prune
@@ -35,6 +36,7 @@ def run(
     results: Path | str,
     observer: Observer | None = None,
     force: bool = False,
+    rerun_stale: bool = False,
     executor: Executor | None = None,
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet and return the records of all, in the order of `configs`.
@@ -44,6 +46,7 @@ def run(
         results: the results folder; it is made if it doesn't exist.
         force: run finished trials again. The old record stays until the new one is final, but a new record that
             failed is returned.
+        rerun_stale: run those finished trials again that ran on other versions of the backend or of Keras.
 
     Raises:
         BenchError: the data, the weights or the folder can't be used; or the run stopped because the disk is full or
@@ -56,10 +59,11 @@ def run(
     if not force:
         with _stopping_cleanly(folder):
             recover(folder)
-    trials = plan(configs, folder, preparing=observer.preparing, doubting=observer.doubting)
+    again = {"force": force, "rerun_stale": rerun_stale}
+    trials = plan(configs, folder, **again, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
-        records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
+        records = [_run_one(trial, folder, observer, executor) for trial in trials]
     return [record for record in records if record]
 
 
@@ -79,11 +83,9 @@ def _stopping_cleanly(results: ResultsFolder) -> Iterator[None]:
         ) from error
 
 
-def _run_one(
-    trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor, force: bool
-) -> TrialRecord | None:
+def _run_one(trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor) -> TrialRecord | None:
     """Return the trial's record, an earlier final one or a new one; None if another runner is working on the trial."""
-    if trial.done and not force:
+    if trial.done:
         _keep_weights(trial, results, observer)
         return trial.record
     try:
@@ -93,14 +95,13 @@ def _run_one(
         return None
     with lock:
         try:
-            taken_up = settle(results, trial.identity, force=force)
+            taken_up = settle(results, trial.identity, force=trial.again)
             other = results.find(trial.identity)
         except BenchError as error:
             record = _unreadable(trial, error)
             observer.ended(trial, record)
             return record
-        # another runner has finished it since the plan was made, or what a runner that died had left is whole
-        if other and (is_done(trial.config, other) if taken_up else other != trial.record and not force):
+        if other and _is_enough(trial, other, taken_up=taken_up is not None):
             _keep_weights(trial, results, observer)
             return other
         results.check_room()
@@ -110,6 +111,16 @@ def _run_one(
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _is_enough(trial: PlannedTrial, other: TrialRecord, *, taken_up: bool) -> bool:
+    """Tell whether a record that is there now is what the trial would run for.
+
+    Another runner has finished it since the plan was made, or what a runner that died had left was taken up.
+    """
+    if trial.outdated and is_stale(other):
+        return False
+    return is_done(trial.config, other) if taken_up else other != trial.record and not trial.forced
 
 
 def _finish(trial: PlannedTrial, results: ResultsFolder, observer: Observer, record: TrialRecord) -> TrialRecord:
