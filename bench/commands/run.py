@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.shared import GROUP_BY_HELP, opened, output, say, warn, with_group_by, with_options
+from bench.commands.shared import (
+    GROUP_BY_HELP,
+    VERIFY_DATA_HELP,
+    counting,
+    opened,
+    output,
+    say,
+    warn,
+    with_group_by,
+    with_options,
+)
 from bench.core.errors import BenchError
 from bench.core.options import DATA, RUN
 from bench.core.trial_config import TrialConfig
@@ -37,6 +47,7 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Show the planned trials and their estimated time; run none.", rich_help_panel=RUN),
 ]
 GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
+VerifyData = Annotated[bool, typer.Option("--verify-data", help=VERIFY_DATA_HELP, rich_help_panel=DATA)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
 RerunStale = Annotated[
     bool,
@@ -68,6 +79,7 @@ def run(
     rerun_stale: RerunStale = False,
     shard: ShardOption = None,
     group_by: GroupBy = None,
+    verify_data: VerifyData = False,
     **given: Any,
 ) -> None:
     """Train and measure every combination of the options' values; finished trials are not run again.
@@ -86,7 +98,21 @@ def run(
     if dry_run:
         for line in downloads:
             warn(line)
+    if verify_data:
+        _verify_data(configs, dry_run)
     finish(configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
+
+
+def _verify_data(configs: Sequence[TrialConfig], dry_run: bool) -> None:
+    """Compare the source files with those of the packs, which are made again where they differ."""
+    from bench.trials.plan import data_of, prepare_pack
+
+    if dry_run:
+        raise BenchError("--verify-data reads all source files, and --dry-run reads none. Leave out one of them.")
+    console = output()
+    for config in {data_of(config): config for config in configs if config.measure == "all"}.values():
+        with counting(console, f"verifying {config.dataset}") as progress:
+            prepare_pack(config, progress, verify_data=True)
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,7 @@ def plan(
     for config in resolved:
         fetch_weights(config)
         check_model(config)
-        params = tuple(sorted(config.dataset_params.items()))
-        data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
+        data = data_of(config)
         if data not in fingerprints:
             fingerprints[data], warnings = _data(config, partial(preparing, config.dataset))
             if warnings:
@@ -94,6 +93,12 @@ def plan(
         trial = PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity), forced=force)
         trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     return list(trials.values())
+
+
+def data_of(config: TrialConfig) -> tuple[Any, ...]:
+    """Return what decides the pack of a configuration."""
+    params = tuple(sorted(config.dataset_params.items()))
+    return config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt
 
 
 def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> tuple[str, tuple[str, ...]]:
@@ -112,8 +117,14 @@ def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
         return None
 
 
-def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
+def prepare_pack(
+    config: TrialConfig, progress: Callable[[int, int], None] | None = None, *, verify_data: bool = False
+) -> pack.Pack:
     """Return the pack of a configuration's data set; decode the data set if there is none yet.
+
+    Args:
+        progress: called with the number of images done and that of all images.
+        verify_data: compare the source files with those that were decoded.
 
     Raises:
         BenchError: before anything is decoded, if the data set names a metric that doesn't suit it.
@@ -127,5 +138,6 @@ def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | Non
         data_dir=config.data_dir,
         params=config.dataset_params,
         skip_corrupt=config.skip_corrupt,
+        verify_data=verify_data,
         progress=progress,
     )

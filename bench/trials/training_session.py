@@ -87,6 +87,7 @@ class Session:
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
+        self.pack.check_unchanged()
         return {
             "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
