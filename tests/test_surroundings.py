@@ -16,8 +16,8 @@ from bench import api
 from bench.config import catalog, plugin_specs
 from bench.config.given import read_toml
 from bench.core import files, surroundings
+from bench.core.code.import_by_name import load_file, plugin_hash, siblings
 from bench.core.errors import BenchError
-from bench.core.import_by_name import load_file, plugin_hash, siblings
 from bench.core.trial_config import TrialConfig
 from bench.data import pack, pack_writer
 from bench.report.plots import figures

@@ -17,7 +17,8 @@ from bench.profiling.environment import expected_device
 from bench.results.outcomes import record_of, recover, settle
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
-from bench.results.trial_files import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, read_json, write_json
+from bench.results.trial_files import IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
+from bench.results.trial_output import read_outcome, read_progress, usable
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle, LocalExecutor
 from bench.trials.plan import PlannedTrial, is_done, plan
@@ -175,11 +176,11 @@ def _execute(
     handle = executor.start(folder, trial.config.backend)
     ending = _watch(trial, results, observer, handle)
     ended = request["time"] + time.monotonic() - clock
-    outcome = read_json(folder / OUTCOME)  # it may exist even if the runner ended the trial, just too late
+    outcome = read_outcome(folder)  # it may exist even if the runner ended the trial, just too late
     if not outcome:
         status, reason = ending or handle.reason()
         found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
-        outcome = {"status": status, "reason": reason, **found}
+        outcome = usable({"status": status, "reason": reason, **found})
     return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
 
@@ -191,20 +192,23 @@ def _watch(trial: PlannedTrial, results: ResultsFolder, observer: Observer, hand
     try:
         observer.started(trial)
         while not handle.wait(POLL_SECONDS):
-            progress = read_json(folder / PROGRESS)
+            progress = read_progress(folder)
             if progress and progress != told:
                 observer.progressed(trial, progress)
                 told = progress
             if not folder.is_dir():
                 handle.stop()
-                results.check_present()
-                raise BenchError(f"'{folder}' was removed while its trial ran. The same command runs it again.")
+                break
             if limit and time.monotonic() - clock > limit:
                 handle.stop()
                 return "timed_out", f"Stopped after --timeout {limit:g} s."
     except KeyboardInterrupt:
         handle.stop()
         return "interrupted", "Interrupted by Ctrl-C or SIGTERM; the same command runs it again."
+    if not folder.is_dir():
+        results.check_present()
+        folder.mkdir()
+        return "failed", "The trial's folder was removed while it ran; the same command runs it again."
     return None
 
 
