@@ -211,13 +211,19 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_s
 
 
 def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
-    """Open each data set but download none; return a line per download. Raise BenchError for an unusable folder."""
+    """Open each data set but download none; return a line per download.
+
+    Raises:
+        BenchError: a folder can't be used, or a data set's validations lack the score of a target.
+    """
     from bench.config import catalog
     from bench.data import kaggle_download
+    from bench.results.analysis.target import check_target
 
     downloads = []
     seen = []
     for config in configs:
+        check_target(config)
         data = config.dataset, config.data_dir, config.dataset_params
         if data in seen or config.measure == "speed":
             continue

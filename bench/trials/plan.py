@@ -13,6 +13,7 @@ from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import expected_device
+from bench.results.analysis.target import check_target
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
@@ -79,6 +80,7 @@ def plan(
         if config.init_from:
             keep(Path(config.init_from))  # so that no better trial of this run replaces them
     for config in resolved:
+        check_target(config)
         fetch_weights(config)
         check_model(config)
         data = data_of(config)
