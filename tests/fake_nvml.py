@@ -36,7 +36,8 @@ class FakeNvml(ModuleType):
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,  # mW
             "nvmlDeviceGetTemperature": {0: 41},  # NVML_TEMPERATURE_GPU
             "nvmlDeviceGetCurrentClocksEventReasons": 0,
-            "nvmlDeviceGetComputeRunningProcesses": [],
+            "nvmlDeviceGetComputeRunningProcesses": [],  # process ids, or pairs of one and its bytes
+            "nvmlDeviceGetMemoryInfo": 3 * 2**30,  # bytes in use
             **values,
         }
 
@@ -82,10 +83,12 @@ class FakeNvml(ModuleType):
         return self._answer("nvmlDeviceGetCurrentClocksEventReasons")
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[SimpleNamespace]:
-        return [
-            SimpleNamespace(pid=pid, usedGpuMemory=2**20)
-            for pid in self._answer("nvmlDeviceGetComputeRunningProcesses")
-        ]
+        listed = self._answer("nvmlDeviceGetComputeRunningProcesses")
+        pairs = (one if isinstance(one, tuple) else (one, 2**20) for one in listed)
+        return [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in pairs]
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:
+        return SimpleNamespace(used=self._answer("nvmlDeviceGetMemoryInfo"), total=141 * 2**30)
 
 
 class OldNvml(FakeNvml):

@@ -8,7 +8,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import NO_DATASET
 from bench.core.trial_config import TrialConfig
 from bench.trials import batch_search
-from bench.trials.batch_search import DoesNotTrain, find_batch_size, search
+from bench.trials.batch_search import DoesNotTrain, Probed, find_batch_size, search
 
 CHILD = Path(__file__).with_name("child_answers.py")
 
@@ -22,7 +22,7 @@ def device(most_mib, base=100.0, per_image=8.0):
         peak = base + per_image * size
         if peak > most_mib:
             raise DoesNotTrain("out of memory")
-        return peak
+        return Probed(peak, peak + 300.0, "NVML by process")
 
     return probe, asked
 
@@ -59,14 +59,31 @@ def test_an_error_ends_the_search_and_what_was_found_stands():
     def probe(size):
         if size == 8:
             raise OSError(28, "No space left on device")
-        return 100.0 + 8 * size
+        return Probed(100.0 + 8 * size, 150.0 + 8 * size, "NVML by process")
 
     assert search(probe, 64) == {
         "search_problem": "OSError: [Errno 28] No space left on device",
         "memory_points": [[1, 108.0], [2, 116.0], [4, 132.0]],
         "memory_base_mib": 100.0,
         "memory_per_image_mib": 8.0,
+        "process_points": [[1, 158.0], [2, 166.0], [4, 182.0]],
+        "process_points_method": "NVML by process",
     }
+
+
+def test_points_by_two_methods_are_not_mixed():
+    def probe(size):
+        if size < 4:
+            return Probed(100.0 * size, 900.0, "NVML, the whole GPU")
+        return Probed(100.0 * size, 200.0 * size, "NVML by process")
+
+    found = search(probe, 8)
+    assert found["process_points"] == [[4, 800.0], [8, 1600.0]] and len(found["memory_points"]) == 4
+
+
+def test_a_process_whose_memory_is_not_known_gives_no_point_but_the_reason():
+    found = search(lambda size: Probed(100.0, None, "not recorded: no pynvml"), 2)
+    assert (found["process_points"], found["process_points_method"]) == ([], "not recorded: no pynvml")
 
 
 def test_a_search_that_can_not_begin_leaves_the_trial_to_measure_the_rest(monkeypatch, tmp_path):

@@ -80,6 +80,23 @@ def test_a_line_that_does_not_rise_says_nothing(memory):
     assert "fits" not in board.columns
 
 
+def test_the_memory_that_decides_is_named_apart_and_records_without_it_say_so():
+    told = speed_record(memory={"process_peak_mib": 1480.0, "reserved_peak_mib": 1024.0}, rate=50)
+    (board,) = boards(told, speed_record("segnet"))
+    names = ("peak_memory_mib", "process_peak_mib", "reserved_peak_mib")
+    assert [board.columns[name][0] for name in names] == [
+        "peak memory (MiB)",
+        "memory to fit (MiB)",
+        "memory, reserved (MiB)",
+    ]
+    cells = {row.cells["arch"]: [row.cells[name] for name in names] for row in board.rows}
+    assert cells == {"unet": ["900", "1,480", "1,024"], "segnet": ["900", "not recorded", "not recorded"]}
+    assert "decides whether it fits: 1,480 MiB" in str(board.terminal_table().caption)
+    (old,) = boards(speed_record())
+    assert "process_peak_mib" in old.columns and old.terminal_table().caption is None
+    assert not {"reserved_peak_mib", "host_file_peak_mib"} & set(old.columns)
+
+
 def test_leaderboards_and_speed_tables_keep_apart(tmp_path):
     trained, _ = fake_record(fake_config("unet"))
     frame = trials_frame(StoredTrial(record, tmp_path) for record in (trained, speed_record()))

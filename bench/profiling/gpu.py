@@ -135,6 +135,25 @@ def _others(nvml: Nvml) -> int:
     return max(0, len(others) - 1) if others == numbers and _in_container() else len(others)
 
 
+def process_bytes(nvml: Nvml) -> int:
+    """Read how much of the GPU's memory this process holds: context, libraries and its allocator's pool.
+
+    A process of another number counts as this one if it is alone on the GPU and this is a container (see `_others`).
+
+    Raises:
+        Unreadable: NVML doesn't list the process, or doesn't tell a process's memory, as on some MIG instances.
+    """
+    listed = nvml.read("nvmlDeviceGetComputeRunningProcesses")
+    own = [process for process in listed if process.pid == os.getpid()]
+    if not own and len(listed) == 1 and _in_container():
+        own = listed
+    if not own:
+        raise Unreadable(f"NVML lists {len(listed)} processes on the GPU, none of them with this process's number")
+    if own[0].usedGpuMemory is None:
+        raise Unreadable("NVML doesn't tell the memory of a process on this GPU")
+    return int(own[0].usedGpuMemory)
+
+
 def _in_container() -> bool:
     try:
         return str(Path("/proc/self/ns/pid").readlink()) != _INITIAL_PID_NAMESPACE

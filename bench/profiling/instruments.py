@@ -1,11 +1,42 @@
 """The instruments of a trial besides the clock: memory by phase, energy, the device's state."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.gpu import Nvml, Unreadable, device_state
 from bench.profiling.memory import MemoryMeter
+from bench.profiling.process_memory import ProcessMemory
 from bench.profiling.runtime import Runtime
+
+
+class OpenGpu(NamedTuple):
+    """The GPU that a backend uses, as NVML sees it."""
+
+    nvml: Nvml | None = None  # None: the backend runs on a CPU, or NVML can't be read
+    before: int | None = None  # bytes in use on it before the backend started
+    reason: str = ""  # why NVML can't be read; empty on a CPU
+
+
+def open_gpu(runtime: Runtime) -> OpenGpu:
+    """Open NVML for the backend's GPU; call it before the backend uses the GPU, because of `before`."""
+    found = _open()  # before `uses_gpu`, which may start the backend
+    return found if runtime.uses_gpu() else OpenGpu()
+
+
+def _open() -> OpenGpu:
+    try:
+        nvml = Nvml()
+    except Unreadable as error:
+        return OpenGpu(reason=str(error))
+    try:
+        return OpenGpu(nvml, nvml.read("nvmlDeviceGetMemoryInfo").used)
+    except Unreadable:
+        return OpenGpu(nvml)
+
+
+def memory_meter(runtime: Runtime, gpu: OpenGpu) -> MemoryMeter:
+    """Make the meter of the backend's allocator and of this process."""
+    return MemoryMeter(runtime.memory_gauge(), ProcessMemory(gpu.nvml, gpu.before, gpu.reason))
 
 
 class Instruments:
@@ -17,15 +48,10 @@ class Instruments:
 
     def __init__(self, runtime: Runtime):
         self.runtime = runtime
-        self._nvml: Nvml | None = None
-        reason = "no NVIDIA GPU is used"
-        if runtime.uses_gpu():
-            try:
-                self._nvml = Nvml()
-            except Unreadable as error:
-                reason = str(error)
-        self.memory = MemoryMeter(runtime.memory_gauge())
-        self.energy = EnergyMeter(self._nvml, "" if self._nvml else reason)
+        gpu = open_gpu(runtime)
+        self._nvml = gpu.nvml
+        self.memory = memory_meter(runtime, gpu)
+        self.energy = EnergyMeter(gpu.nvml, "" if gpu.nvml else gpu.reason or "no NVIDIA GPU is used")
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured
         self._states: dict[str, dict[str, Any]] = {}
 

@@ -1,20 +1,21 @@
 """Measure peak memory, in total and by phase: that of the backend's allocator on a GPU, else of the resident set.
 
 A resident set never falls to what a phase alone needs, because it includes libraries and the memory that an allocator
-keeps. The gauges of the backends' allocators are beside their engines, in bench/training/engines/.
+keeps. The gauges of the backends' allocators are beside their engines, in bench/training/engines/. The memory of the
+whole process is in process_memory.py.
 """
 
 import resource
 import sys
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
-MIB = 2**20
+from bench.profiling.process_memory import MIB, ProcessMemory, host_parts
+from bench.profiling.sampling import Sampler
+
 PHASES = ("first_step", "train", "inference")
 SAMPLE_SECONDS = 0.005
 
@@ -41,22 +42,29 @@ class Gauge(ABC):
         """Return the memory held now, for periods whose peak may be unknown."""
         raise NotImplementedError
 
+    def reserved(self) -> int | None:
+        """Return the most that the allocator has taken from the device, used or not; None if it doesn't tell."""
+        return None
+
 
 class MemoryMeter:
     """The peaks of a trial's phases.
 
     Args:
         gauge: the gauge of the backend's allocator; None for the process's resident set.
+        process: what the whole process takes, sampled from the first phase until `summary`; None: on a CPU.
     """
 
-    def __init__(self, gauge: Gauge | None = None):
+    def __init__(self, gauge: Gauge | None = None, process: ProcessMemory | None = None):
         self._gauge = gauge or ResidentSet()
+        self._process = process or ProcessMemory()
         self._peaks: dict[str, int | None] = {}
         self._planned: dict[str, int] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Note the peak of the work inside under one of PHASES; a repeated phase keeps the greater peak."""
+        self._process.start()
         self._gauge.start()
         peak = None
         try:
@@ -76,7 +84,9 @@ class MemoryMeter:
 
     def summary(self) -> dict[str, object]:
         """Return the `memory` of a record, in MiB."""
+        self._process.stop()
         peaks = {**self._peaks, **self._planned}
+        reserved = self._gauge.reserved()
         unknown = [name for name in self._peaks if peaks[name] is None]
         notes = [f"{name}: what was held at rest and XLA's plan; {self._gauge.limits}" for name in self._planned]
         notes += [f"{name}: at most the peak of what came before; {self._gauge.limits}" for name in unknown]
@@ -85,6 +95,8 @@ class MemoryMeter:
             "peak_memory_mib": _mib(max(self._gauge.overall(), *filter(None, self._peaks.values()), 0)),
             "method": self._gauge.method,
             **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
+            **({} if reserved is None else {"reserved_peak_mib": _mib(reserved)}),
+            **self._process.summary(),
             **({"notes": notes} if notes else {}),
         }
 
@@ -102,32 +114,27 @@ class ResidentSet(Gauge):
         self._process = psutil.Process()
 
     def start(self) -> None:
-        self._peak = self._process.memory_info().rss
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
+        self._peak = 0
+        self._look()
+        self._sampler = Sampler(self._look, SAMPLE_SECONDS)
+        self._sampler.start()
 
     def stop(self) -> int:
-        self._done.set()
-        self._thread.join()
-        return max(self._peak, self._process.memory_info().rss)
+        self._sampler.stop()
+        self._look()
+        return self._peak
 
     def overall(self) -> int:
         return _peak_resident()
 
-    def _sample(self) -> None:
-        while not self._done.wait(SAMPLE_SECONDS):
-            self._peak = max(self._peak, self._process.memory_info().rss)
+    def _look(self) -> None:
+        self._peak = max(self._peak, self._process.memory_info().rss)
 
 
 def _peak_resident() -> int:
     """Return the peak in bytes, from /proc on Linux, where a child's `ru_maxrss` begins at that of its parent."""
-    try:
-        for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if parts := host_parts():
+        return parts.peak
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, KiB on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -139,9 +146,10 @@ class Resettable(Gauge):
 
     def __init__(self) -> None:
         self._overall = 0
+        self._reserved: int | None = None
 
     def start(self) -> None:
-        self._overall = self.overall()
+        self._overall, self._reserved = self.overall(), self.reserved()
         self.reset()
 
     def stop(self) -> int:
@@ -150,9 +158,16 @@ class Resettable(Gauge):
     def overall(self) -> int:
         return max(self._overall, self.peak())
 
+    def reserved(self) -> int | None:
+        return max((size for size in (self._reserved, self.peak_reserved()) if size is not None), default=None)
+
     @abstractmethod
     def peak(self) -> int:
         """Return the peak in bytes since the last reset."""
+
+    def peak_reserved(self) -> int | None:
+        """Return the most bytes taken from the device since the last reset; None if the backend doesn't tell."""
+        return None
 
     @abstractmethod
     def reset(self) -> None:

@@ -16,13 +16,14 @@ from bench.report.text.terminal import plain_table
 from bench.results.analysis.configurations import Configuration, pool
 from bench.results.clean_text import shorten
 from bench.results.quantities import MISSING, shown_in
-from bench.results.quantities.quantity import HIGHER, SPEED_TABLE, Quantity
+from bench.results.quantities.quantity import HIGHER, SPEED_TABLE, Quantity, whole_number
 
 RANDOM_PIXELS = "random pixels"  # shown as the data set of speed-only trials
 _GROUP = ("device", "image_size", "protocol_version")
 _ALWAYS = ("batch_size", "backend", "precision")
 COLUMNS = shown_in(SPEED_TABLE)
 _FASTEST_FIRST = next(row for row in COLUMNS if row.name == "train_images_per_second")
+MEMORY_TO_FIT = "process_peak_mib"
 _MEMORIES_GIB = (8, 16, 24)
 FITS = (
     "batch in 8 / 16 / 24 GiB",
@@ -56,7 +57,7 @@ class SpeedBoard:
 
     def terminal_table(self) -> Table:
         """Make a table for `rich.print`."""
-        table = plain_table(self.title)
+        table = plain_table(self.title, self._memory_to_fit())
         for name in self.brief:
             heading = self.columns[name][0]
             if name in self.texts:
@@ -66,6 +67,14 @@ class SpeedBoard:
         for row in self.rows:
             table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
         return table
+
+    def _memory_to_fit(self) -> list[str]:
+        """Say in a line what decides whether a trial fits; the terminal has no room for a column of its own."""
+        sizes = [size for row in self.rows if math.isfinite(size := row.values[MEMORY_TO_FIT])]
+        if not sizes:
+            return []
+        span = " to ".join(dict.fromkeys(whole_number(size) for size in (min(sizes), max(sizes))))
+        return [f"The memory of the whole process decides whether it fits: {span} MiB (memory to fit, on the page)."]
 
     def markdown(self) -> list[str]:
         """Return the lines of a GitHub table under its title."""

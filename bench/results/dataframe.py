@@ -21,7 +21,7 @@ _CONFIG_NUMBERS = tuple(option.column for option in OPTIONS.values() if option.k
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
-_TEXTS += ("search_problem", "folder")
+_TEXTS += ("process_memory_method", "search_problem", "folder")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
@@ -100,11 +100,12 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **_numbers(record.training),
         **{f"ledger_{k}_seconds": v for k, v in _numbers(record.ledger).items()},
         **_numbers(record.speed),
-        **_numbers(record.memory, but=("method", "search_problem")),
+        **_numbers(record.memory, but=("method", "process_method", "search_problem")),
         **_numbers(record.energy, but=("method",)),
         **_environment(record.environment),
         **_dataset(record.dataset),
         "memory_method": clean(_mapping(record.memory).get("method")),
+        "process_memory_method": clean(_mapping(record.memory).get("process_method")),
         "search_problem": clean(_mapping(record.memory).get("search_problem")),
         "sweep_end": clean(_mapping(record.speed).get("sweep_end")),
         "energy_method": clean(_mapping(record.energy).get("method")),

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -23,6 +23,14 @@ PROBE_SECONDS = 600.0  # time limit of one batch size
 TARGET = "bench.trials.children.batch_size:peak_mib"
 OUT_OF_MEMORY = "out of memory"
 HOST_SHARE = 0.9  # of the memory that is free at the start; with more the machine may swap or kill other processes
+
+
+class Probed(NamedTuple):
+    """The peaks of a process that trained one batch size, in MiB."""
+
+    peak: float  # of the allocator on a GPU, else of the resident set
+    process: float | None = None  # of the process, which decides whether it fits; None if it isn't known
+    method: str = ""  # by which `process` was measured, or the reason why it wasn't
 
 
 class DoesNotTrain(Exception):
@@ -40,7 +48,7 @@ def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dic
     """
     started = time.perf_counter()
 
-    def probe(size: int) -> float:
+    def probe(size: int) -> Probed:
         on_probe(size)
         return _probe(replace(config, batch_size=size))
 
@@ -48,28 +56,39 @@ def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dic
     return {**found, "search_seconds": round(seconds_since(started), 1)}
 
 
-def search(probe: Callable[[int], float], limit: int) -> dict[str, Any]:
+def search(probe: Callable[[int], Probed], limit: int) -> dict[str, Any]:
     """Double the batch size until one doesn't train, then bisect to within a sixteenth.
 
     Args:
-        probe: maps a batch size to its peak memory in MiB, or raises DoesNotTrain. Any other error ends the search,
-            but not the trial.
+        probe: maps a batch size to its peaks, or raises DoesNotTrain. Any other error ends the search, but not the
+            trial.
 
     Returns:
         `largest_batch` (0: not even one image) and `largest_batch_limit` (the reason why it is no larger), or
-        `search_problem` instead if an error ended the search; `memory_points` ([batch size, MiB], sorted); and, with
-        two points or more, the line through them: `memory_base_mib` and `memory_per_image_mib`.
+        `search_problem` instead if an error ended the search; `memory_points` ([batch size, MiB], sorted) and
+        `process_points`, the same of the process, with `process_points_method`; and, with two points or more, the line
+        through the first: `memory_base_mib` and `memory_per_image_mib`.
     """
-    points: dict[int, float] = {}
+    points: dict[int, Probed] = {}
     try:
         found = _largest(probe, limit, points)
     except Exception as error:  # noqa: BLE001 - the trial measures the rest, and the points so far are kept
         traceback.print_exc()
         found = {"search_problem": reason_of(error)}
-    return {**found, **_line(sorted(points.items()))}
+    in_order = sorted(points.items())
+    return {**found, **_line([(size, probed.peak) for size, probed in in_order]), **_of_processes(in_order)}
 
 
-def _largest(probe: Callable[[int], float], limit: int, points: dict[int, float]) -> dict[str, Any]:
+def _of_processes(points: Sequence[tuple[int, Probed]]) -> dict[str, Any]:
+    """Return the points of the processes; only those measured by the last one's method, which may change on the way."""
+    if not points:
+        return {}
+    method = points[-1][1].method
+    alike = [[size, p.process] for size, p in points if p.process is not None and p.method == method]
+    return {"process_points": alike, "process_points_method": method}
+
+
+def _largest(probe: Callable[[int], Probed], limit: int, points: dict[int, Probed]) -> dict[str, Any]:
     """Return the largest batch size and why it is no larger; add the peaks to `points` on the way."""
     largest, too_large, reason = 0, limit + 1, f"limit {limit}"
     while too_large - largest > max(1, largest // 16 if too_large <= limit else 0):
@@ -93,8 +112,8 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
     return {**found, "memory_base_mib": round(float(base), 1), "memory_per_image_mib": round(float(per_image), 3)}
 
 
-def _probe(config: TrialConfig) -> float:
-    """Train some steps in a new process and return the peak in MiB."""
+def _probe(config: TrialConfig) -> Probed:
+    """Train some steps in a new process and return its peaks."""
     allowed = HOST_SHARE * free_memory()
     request = {"config": config.to_dict()}
     try:
@@ -108,7 +127,7 @@ def _probe(config: TrialConfig) -> float:
             raise DoesNotTrain(OUT_OF_MEMORY if ended.code else str(ended)) from ended
         answer = {"error": str(ended)}
     if "peak_mib" in answer:
-        return float(answer["peak_mib"])
+        return Probed(answer["peak_mib"], answer.get("process_peak_mib"), answer.get("process_method", ""))
     if answer["error"] == OUT_OF_MEMORY or config.batch_size > 1:
         raise DoesNotTrain(answer["error"])
     raise BenchError(f"One image doesn't train: {answer['error']}")

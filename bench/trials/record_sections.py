@@ -18,7 +18,7 @@ from bench.data.pack import Pack
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.flops import costs_if_known
 from bench.profiling.instruments import Instruments
-from bench.profiling.memory import MIB
+from bench.profiling.process_memory import MIB
 from bench.results.trial_files import LAYERS, WEIGHTS
 from bench.training.engines.engine import Engine
 from bench.training.loop import Training
@@ -54,13 +54,9 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
 
 
 def describe_training(
-    training: Training,
-    validations: Sequence[Mapping[str, float]],
-    class_weights: Mapping[str, float],
-    *,
-    reached: bool = False,
+    training: Training, validations: Sequence[Mapping[str, float]], class_weights: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Make the `training` of the record; `reached` says whether it ended because it reached its target."""
+    """Make the `training` of the record."""
     state = training_state(training)
     return {
         **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
@@ -68,7 +64,6 @@ def describe_training(
         "final_loss": training.losses[-1],
         "validations": len(validations),
         **convergence([values["mean_iou"] for values in validations]),
-        **({"target_seconds": state["train_seconds"]} if reached else {}),
         **({"class_weights": dict(class_weights)} if class_weights else {}),
     }
 

@@ -1,6 +1,6 @@
 """The costs of a model and its training: speed, memory, size and energy."""
 
-from bench.results.analysis.resampling import OF_TRIAL
+from bench.results.quantities.memory_use import BATCHES, PEAKS
 from bench.results.quantities.quantity import (
     COMPARISON,
     LEADERBOARD,
@@ -9,7 +9,6 @@ from bench.results.quantities.quantity import (
     TRADE_OFF,
     VERIFICATION,
     Bound,
-    Metric,
     Quantity,
     Tolerance,
     decimals,
@@ -32,22 +31,6 @@ PARAMS = Quantity(
     axis_scale=1e6,
     bound=Bound("max_params", "M", 1e6),
     tolerance=Tolerance(0.0, exact=True),
-)
-TARGET_SECONDS = Metric(
-    name="target_seconds",
-    part="training",
-    heading="time to target",
-    unit="s",
-    meaning="Seconds on the budget's clock until a validation reached the `target`, where training ended.",
-    more="It is known to a tenth of the budget, since there are ten validations. A configuration has none unless each "
-    "of its seeds reached the target.",
-    better=LOWER,
-    where=(LEADERBOARD,),
-    every_seed=True,
-    optional=True,
-    brief=True,
-    missing="not reached",
-    score=OF_TRIAL,
 )
 PERFORMANCE = (
     Quantity(
@@ -135,20 +118,7 @@ PERFORMANCE = (
         write=whole_number,
         where=(SPEED_TABLE,),
     ),
-    Quantity(
-        name="peak_memory_mib",
-        part="memory",
-        heading="peak memory",
-        unit="MiB",
-        meaning="Peak memory: that of the device's allocator on a GPU, the process's resident memory on a CPU.",
-        more="`memory_method` says which; the two are not comparable.",
-        better=LOWER,
-        where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON, VERIFICATION),
-        brief=True,
-        ratio="memory",
-        bound=Bound("max_memory_mib", "MiB"),
-        tolerance=Tolerance(0.10, relative=True),
-    ),
+    *PEAKS,
     PARAMS,
     Quantity(
         name="gflops",
@@ -209,7 +179,6 @@ PERFORMANCE = (
         where=(LEADERBOARD, COMPARISON),
         bound=Bound("max_train_minutes", "min", 60),
     ),
-    TARGET_SECONDS,
     Quantity(
         name="harness_efficiency",
         part="speed",
@@ -257,36 +226,7 @@ PERFORMANCE = (
         missing="not measured",
         axis="energy (J per 1,000 images of inference)",
     ),
-    Quantity(
-        name="largest_batch",
-        part="memory",
-        heading="largest batch",
-        unit="images",
-        meaning="The largest batch size that can be trained, to within a sixteenth (--find-batch-size).",
-        more="The size is doubled from 1 until training fails, then bisected; 0: not even one image can be trained.",
-        write=whole_number,
-        where=(SPEED_TABLE,),
-    ),
-    Quantity(
-        name="memory_base_mib",
-        part="memory",
-        heading="memory, fixed",
-        unit="MiB",
-        meaning="The constant a of the line memory = a + b x batch, fitted to the peaks of training at several batch "
-        "sizes.",
-        more="The fit is by least squares. A report derives from it the batches that fit in 8, 16 and 24 GiB.",
-        better=LOWER,
-        where=(SPEED_TABLE,),
-    ),
-    Quantity(
-        name="memory_per_image_mib",
-        part="memory",
-        heading="memory, per image",
-        unit="MiB",
-        meaning="The slope b of the line memory = a + b x batch.",
-        better=LOWER,
-        where=(SPEED_TABLE,),
-    ),
+    *BATCHES,
 )
 REVISIONS = (  # ratios of two revisions of the code, timed in turn by `bench check --against`; not in any record
     Quantity(

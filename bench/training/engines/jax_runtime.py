@@ -1,7 +1,7 @@
 """JAX's devices, memory, libraries and profiler."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +61,17 @@ class JaxAllocator(OnlyRising):
 
     def held(self) -> int:
         return jax.devices()[0].memory_stats()["bytes_in_use"]
+
+    def reserved(self) -> int | None:
+        return most_reserved(jax.devices()[0].memory_stats())
+
+
+def most_reserved(stats: Mapping[str, int]) -> int | None:
+    """Return the peak of the allocator's pool; None if this version of XLA doesn't tell it.
+
+    `bytes_reserved` is another matter: what the allocator may use besides its pool, 0 on a GPU.
+    """
+    return stats.get("peak_pool_bytes") or stats.get("pool_bytes") or None
 
 
 def _version_of(pattern: str) -> str | None:

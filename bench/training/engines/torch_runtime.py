@@ -55,5 +55,8 @@ class TorchAllocator(Resettable):
     def peak(self) -> int:
         return torch.cuda.max_memory_allocated()
 
+    def peak_reserved(self) -> int:
+        return torch.cuda.max_memory_reserved()
+
     def reset(self) -> None:
         torch.cuda.reset_peak_memory_stats()

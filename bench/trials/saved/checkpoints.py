@@ -10,7 +10,7 @@ from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import is_file
-from bench.profiling.memory import MIB
+from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
 from bench.results.trial_files import WEIGHTS
