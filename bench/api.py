@@ -137,12 +137,19 @@ def load_dataset(
     return Split(source.dataset, source.of_split(split)[:limit])
 
 
-def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, force: bool = False) -> list[TrialRecord]:
+def run(
+    configs: TrialConfig | Iterable[TrialConfig],
+    *,
+    results: Path | str,
+    force: bool = False,
+    rerun_stale: bool = False,
+) -> list[TrialRecord]:
     """Run the trials that are not done yet, each in its own process, and return the records of all trials.
 
     Args:
         results: the results folder; made if there is none.
         force: run the finished trials again too.
+        rerun_stale: run those again that ran on another version of the backend or of Keras.
 
     Raises:
         BenchError: a configuration or the folder can't be used; no trial has been run then.
@@ -152,7 +159,7 @@ def run(configs: TrialConfig | Iterable[TrialConfig], *, results: Path | str, fo
 
     configs = [configs] if isinstance(configs, TrialConfig) else configs
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
-    return runner.run(resolved, results=results, force=force)
+    return runner.run(resolved, results=results, force=force, rerun_stale=rerun_stale)
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":

@@ -16,9 +16,9 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from bench.core.code.import_by_name import import_source
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_source
 from bench.core.specs import ArchitectureSpec, DatasetSpec, KaggleSource, Param, SubmissionFormat
 
 __all__ = ["DataFault", "Dataset", "Sample", "architecture", "dataset"]

@@ -23,8 +23,8 @@ from bench.architectures import BACKBONES, SPECS_FILE, read_specs
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog
 from bench.core.backends import BACKENDS
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_by_name
 from bench.core.specs import PRECISIONS
 
 pytestmark = [

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.config import catalog, plugin_specs
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import import_by_name
 from bench.core.specs import AUGMENTS, LOSS_TERMS, DatasetSpec, KaggleSource, SubmissionFormat
 from bench.core.trial_config import TrialConfig
 from bench.plugin import dataset_from

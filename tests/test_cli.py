@@ -15,7 +15,7 @@ from bench.commands import doctor_facts
 from bench.config import catalog
 from bench.core.child_process import ChildEnded
 from bench.core.specs import Budget
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import expected_device, versions
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import MARKER, PROGRESS, RECORD, REQUEST, write_json
 from bench.trials.identity import trial_key
@@ -104,7 +104,7 @@ def fake_runner(monkeypatch, outcome):
     """Replace the runner by one that returns records, or raises; returns what it was called with."""
     calls = []
 
-    def run(configs, *, results, observer, force):
+    def run(configs, *, results, observer, force, rerun_stale):
         calls.append((configs, results, force))
         observer.planned(
             [PlannedTrial(config, "key", "all", "data", f"id{i}", None) for i, config in enumerate(configs)]
@@ -177,6 +177,7 @@ def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quic
     key = trial_key(config, record.dataset["fingerprint"])
     training = {**record.training, "epochs": 10.0, "train_seconds": 200.0}
     record = replace(record, key=key, device=expected_device(), wall_seconds=230.0, training=training)
+    record = replace(record, environment={**record.environment, "versions": versions()})
     write_trial(tmp_path / "r", record)
     command = ("run", "--dataset", "shapes", "--backend", quick_backend, "--dry-run", "--results", tmp_path / "r")
     result = bench(*command, "--arch", "unet:resnet50", "--seeds", 3, "--budget", "10epochs")

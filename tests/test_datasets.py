@@ -10,8 +10,8 @@ import pytest
 from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from PIL import Image
 
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_by_name
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets import DATASETS, pets, shapes
 

@@ -8,8 +8,8 @@ from bench.architectures import read_specs
 from bench.architectures.sizes import check_image_size
 from bench.commands import doctor_facts
 from bench.config import grid
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_by_name
 from bench.profiling.flops import forward_flops
 from bench.trials import preflight
 

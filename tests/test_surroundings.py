@@ -16,8 +16,8 @@ from bench import api
 from bench.config import catalog, plugin_specs
 from bench.config.given import read_toml
 from bench.core import files, surroundings
+from bench.core.code.import_by_name import load_file, plugin_hash, siblings
 from bench.core.errors import BenchError
-from bench.core.import_by_name import load_file, plugin_hash, siblings
 from bench.core.trial_config import TrialConfig
 from bench.data import pack, pack_writer
 from bench.report.plots import figures
@@ -217,12 +217,12 @@ def test_a_truncated_pack_is_written_again(folder, cache):
     assert pack.prepare(spec, (8, 8), data_dir=place).fingerprint == made.fingerprint
 
 
-def test_a_damaged_block_of_a_pack_is_an_error_that_says_what_to_remove(folder, cache):
+def test_a_damaged_block_of_a_pack_is_an_error_that_says_what_to_do(folder, cache):
     spec, place = catalog.find_dataset(f"folder:{folder}")
     made = pack.prepare(spec, (8, 8), data_dir=place)
     truth = made.path / pack_writer.TRUTH
     truth.write_bytes(bytes(truth.stat().st_size))
-    with pytest.raises(BenchError, match=r"The pack '.*' is damaged .* Remove that folder"):
+    with pytest.raises(BenchError, match=r"The pack '.*' was damaged .* The same command makes the pack again"):
         made.truth(0)
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from bench.commands.shared import bars, number, warn
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.trials.estimate import duration
+from bench.trials.estimate import duration, stale_note
 from bench.trials.plan import PlannedTrial
 from bench.trials.progress import Observer
 from bench.trials.saved.stored_trials import why_no_weights
@@ -84,7 +84,8 @@ class PlainLines(Observer):
 
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
         done = sum(trial.done for trial in trials)
-        self._say(f"planned trials: {len(trials)}; {done} done, {len(trials) - done} to run")
+        note = stale_note(sum(trial.stale for trial in trials))
+        self._say(f"planned trials: {len(trials)}; {done} done{note}, {len(trials) - done} to run")
 
     def started(self, trial: PlannedTrial) -> None:
         budget = "" if trial.config.measure == "speed" else f", budget {trial.config.budget}"
@@ -133,6 +134,8 @@ class LiveView(PlainLines):
         self._bars.update(self._all, description=f"preparing {dataset}", completed=done, total=total, text=text)
 
     def planned(self, trials: Sequence[PlannedTrial]) -> None:
+        if any(trial.stale for trial in trials):  # what the bars don't show
+            super().planned(trials)
         self._done = sum(trial.done for trial in trials)
         self._waiting = {trial.identity: trial for trial in trials if not trial.done}
         self._planned = True

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, with_group_by
+from bench.commands.shared import (
+    GROUP_BY_HELP,
+    VERIFY_DATA_HELP,
+    counting,
+    dataset_params,
+    opened,
+    output,
+    with_group_by,
+)
 from bench.core.errors import BenchError
 from bench.core.trial_config import DEFAULTS, OPTIONS
 
@@ -46,6 +54,7 @@ def prepare(
     ] = None,
     group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
+    verify_data: Annotated[bool, typer.Option("--verify-data", help=VERIFY_DATA_HELP)] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -72,6 +81,8 @@ def prepare(
     OPTIONS["resize"].check(resize)
     if check and export_masks:
         raise BenchError("--check only checks and --export-masks only writes masks: give one of them.")
+    if verify_data and (check or export_masks or write_classes):
+        raise BenchError("--verify-data is for the packs, which --check, --export-masks and --write-classes don't use.")
     if per_ship and not export_masks:
         raise BenchError("--per-ship needs --export-masks FOLDER, where the PNG files are written.")
     spec, folder = catalog.find_dataset(dataset, data_dir)
@@ -85,7 +96,7 @@ def prepare(
     if export_masks:
         _export(console, spec, folder, params, export_masks, per_ship, skip_corrupt)
         return
-    _pack(console, spec, folder, params, image_size, resize, skip_corrupt)
+    _pack(console, spec, folder, params, image_size, resize, skip_corrupt, verify_data)
 
 
 def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
@@ -110,6 +121,7 @@ def _pack(
     image_size: str,
     resize: str,
     skip_corrupt: bool,
+    verify_data: bool,
 ) -> None:
     """Write the packs of all sizes."""
     from bench.config.given import axis
@@ -119,7 +131,14 @@ def _pack(
         name = f"{spec.name} {size[0]}x{size[1]}"
         with counting(console, name) as progress:
             made = pack.prepare(
-                spec, size, resize=resize, data_dir=folder, params=params, skip_corrupt=skip_corrupt, progress=progress
+                spec,
+                size,
+                resize=resize,
+                data_dir=folder,
+                params=params,
+                skip_corrupt=skip_corrupt,
+                verify_data=verify_data,
+                progress=progress,
             )
         counts = ", ".join(f"{len(made.indexes(split))} {split}" for split in ("train", "val", "test"))
         console.print(f"{name}: {counts}; in {made.path}", markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.shared import GROUP_BY_HELP, opened, output, say, warn, with_group_by, with_options
+from bench.commands.shared import (
+    GROUP_BY_HELP,
+    VERIFY_DATA_HELP,
+    counting,
+    opened,
+    output,
+    say,
+    warn,
+    with_group_by,
+    with_options,
+)
 from bench.core.errors import BenchError
 from bench.core.options import DATA, RUN
 from bench.core.trial_config import TrialConfig
@@ -37,7 +47,17 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Show the planned trials and their estimated time; run none.", rich_help_panel=RUN),
 ]
 GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
+VerifyData = Annotated[bool, typer.Option("--verify-data", help=VERIFY_DATA_HELP, rich_help_panel=DATA)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
+RerunStale = Annotated[
+    bool,
+    typer.Option(
+        "--rerun-stale",
+        help="Run finished trials again that ran on another version of the backend or of Keras (0.9 and 0.10 are two, "
+        "0.10.1 and 0.10.2 one), or on an unknown one.",
+        rich_help_panel=RUN,
+    ),
+]
 ShardOption = Annotated[
     str | None,
     typer.Option(
@@ -56,8 +76,10 @@ def run(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    rerun_stale: RerunStale = False,
     shard: ShardOption = None,
     group_by: GroupBy = None,
+    verify_data: VerifyData = False,
     **given: Any,
 ) -> None:
     """Train and measure every combination of the options' values; finished trials are not run again.
@@ -76,7 +98,21 @@ def run(
     if dry_run:
         for line in downloads:
             warn(line)
-    finish(configs, grid.results, dry_run=dry_run, force=force)
+    if verify_data:
+        _verify_data(configs, dry_run)
+    finish(configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
+
+
+def _verify_data(configs: Sequence[TrialConfig], dry_run: bool) -> None:
+    """Compare the source files with those of the packs, which are made again where they differ."""
+    from bench.trials.plan import data_of, prepare_pack
+
+    if dry_run:
+        raise BenchError("--verify-data reads all source files, and --dry-run reads none. Leave out one of them.")
+    console = output()
+    for config in {data_of(config): config for config in configs if config.measure == "all"}.values():
+        with counting(console, f"verifying {config.dataset}") as progress:
+            prepare_pack(config, progress, verify_data=True)
 
 
 @dataclass(frozen=True)
@@ -133,7 +169,7 @@ def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> 
         )
 
 
-def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool) -> None:
+def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool, rerun_stale: bool) -> None:
     """Show the plan, or run the trials and print their rows; exit with 1 if one failed.
 
     Args:
@@ -142,9 +178,9 @@ def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force
     if not configs:
         return
     if dry_run:
-        show_plan(configs, folder, force)
+        show_plan(configs, folder, force, rerun_stale)
         return
-    records = start(configs, folder, force)
+    records = start(configs, folder, force, rerun_stale)
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
@@ -159,7 +195,7 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
 
 
-def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None:
+def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool) -> None:
     """Print the planned trials in the order of the run, and how long they would take."""
     from bench.results.loading import load
     from bench.results.marker import check_writable
@@ -168,20 +204,26 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool) -> None
 
     check_writable(folder)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
-    estimates = estimate.estimates(configs, trials, force=force)
+    estimates = estimate.estimates(configs, trials, force=force, rerun_stale=rerun_stale)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates), highlight=False)
 
 
 def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
-    """Open each data set but download none; return a line per download. Raise BenchError for an unusable folder."""
+    """Open each data set but download none; return a line per download.
+
+    Raises:
+        BenchError: a folder can't be used, or a data set's validations lack the score of a target.
+    """
     from bench.config import catalog
     from bench.data import kaggle_download
+    from bench.results.analysis.target import check_target
 
     downloads = []
     seen = []
     for config in configs:
+        check_target(config)
         data = config.dataset, config.data_dir, config.dataset_params
         if data in seen or config.measure == "speed":
             continue
@@ -200,13 +242,13 @@ def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
     return downloads
 
 
-def start(configs: Sequence[TrialConfig], folder: Path, force: bool) -> "list[TrialRecord]":
+def start(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool = False) -> "list[TrialRecord]":
     """Run the trials with a live view and return all their records."""
     from bench.commands.live import view
     from bench.trials import runner
 
     with view(output()) as observer:
-        return runner.run(configs, results=folder, observer=observer, force=force)
+        return runner.run(configs, results=folder, observer=observer, force=force, rerun_stale=rerun_stale)
 
 
 def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:

@@ -30,6 +30,10 @@ GROUP_BY_HELP = (
     "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
     "match, stay in one split. Short for --dataset-param group_by=."
 )
+VERIFY_DATA_HELP = (
+    "Read the source files again and compare them with those that were decoded: nothing else notices a change after "
+    "which a file has its old size and time."
+)
 SavedRun = Annotated[
     str,
     typer.Argument(

@@ -59,12 +59,12 @@ def show(
 
 def _print_progress(console: Console, folder: Path, status: str) -> None:
     """Print the last progress message of a trial that has no record yet, and its configuration."""
-    from bench.results.trial_files import PROGRESS, REQUEST, read_json
+    from bench.results.trial_files import REQUEST, read_json
+    from bench.results.trial_output import read_progress
 
     console.print(cell(f"{folder.name.removesuffix('.running')}: {status}", "bold"))
-    progress, request = (read_json(folder / name) for name in (PROGRESS, REQUEST))
-    console.print(_table("progress", {**progress, "folder": str(folder)}))
-    if isinstance(config := request.get("config"), dict):
+    console.print(_table("progress", {**read_progress(folder), "folder": str(folder)}))
+    if isinstance(config := read_json(folder / REQUEST).get("config"), dict):
         console.print(_table("config", flat(config)))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.run import ConfigFile, DryRun, Force, Results, ShardOption, finish, read_grid
+from bench.commands.run import ConfigFile, DryRun, Force, RerunStale, Results, ShardOption, finish, read_grid
 from bench.commands.shared import with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
@@ -34,6 +34,7 @@ def speed(
     results: Results = None,
     dry_run: DryRun = False,
     force: Force = False,
+    rerun_stale: RerunStale = False,
     shard: ShardOption = None,
     **given: Any,
 ) -> None:
@@ -43,7 +44,7 @@ def speed(
     """
     search = _search(find_batch_size, largest_batch)
     grid = read_grid({**given, **search, "measure": "speed"}, config, results, shard)
-    finish(grid.configs, grid.results, dry_run=dry_run, force=force)
+    finish(grid.configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
 
 
 def _search(wanted: bool, largest: int | None) -> dict[str, int]:

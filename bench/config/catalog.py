@@ -15,9 +15,9 @@ from bench.architectures.sizes import check_image_size
 from bench.config import checks, plugin_specs
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
+from bench.core.code.import_by_name import import_by_name, plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import import_by_name, plugin_hash
 from bench.core.option_kinds import shown
 from bench.core.registry import Registry
 from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec

@@ -15,9 +15,9 @@ from typing import Any
 
 from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
+from bench.core.code.import_by_name import plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import cached, file_hash
-from bench.core.import_by_name import plugin_hash
 
 PROBE_SECONDS = 180.0  # time limit; importing TensorFlow alone can take 20 s
 ENTRY_POINT_GROUPS = ("bench.architectures", "bench.datasets")

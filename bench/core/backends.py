@@ -15,6 +15,7 @@ class Backend:
     """A Keras backend; its name is that of its package and the value of KERAS_BACKEND."""
 
     name: str
+    title: str  # as its makers write it
     pip_line: str  # the command that installs it
     engine: str  # "module:class" of an Engine
     runtime: str  # "module:class" of a Runtime
@@ -29,6 +30,7 @@ TABLE = {
     for backend in (
         Backend(
             "tensorflow",
+            title="TensorFlow",
             pip_line="pip install 'tensorflow>=2.19'",
             engine=f"{_ENGINES}.tensorflow_engine:TensorFlowEngine",
             runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
@@ -38,6 +40,7 @@ TABLE = {
         ),
         Backend(
             "jax",
+            title="JAX",
             pip_line="pip install 'segbench[jax]'",
             engine=f"{_ENGINES}.jax_engine:JaxEngine",
             runtime=f"{_ENGINES}.jax_runtime:JaxRuntime",
@@ -46,6 +49,7 @@ TABLE = {
         ),
         Backend(
             "torch",
+            title="PyTorch",
             pip_line="pip install 'segbench[torch]'",
             engine=f"{_ENGINES}.torch_engine:TorchEngine",
             runtime=f"{_ENGINES}.torch_runtime:TorchRuntime",

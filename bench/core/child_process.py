@@ -19,8 +19,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError, reason_of
-from bench.core.import_by_name import import_by_name
 from bench.core.surroundings import command, environment
 
 POLL_SECONDS = 0.05

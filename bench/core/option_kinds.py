@@ -94,6 +94,16 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _target(value: Any) -> str | None:
+    """Read the value that a score is to reach, `mean_iou=0.7`; `none` is none."""
+    name, _, number = _text(value).partition("=")
+    if value == "none":
+        return None
+    if not name.strip().isidentifier() or not 0 < float(number) <= 1:
+        raise ValueError(value)
+    return f"{name.strip()}={float(number):g}"
+
+
 def _budget(value: Any) -> Budget:
     return Budget.parse(str(value))
 
@@ -107,6 +117,7 @@ SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h", word="time", 
 SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", word="pixels")
 SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
 BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")
+TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
 PARAMETERS = Kind(_text, "key=value", list[str] | None, "key=value")

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from bench.core.backends import BACKENDS
+from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
-from bench.core.import_by_name import import_by_name
 
 PROTOCOL_VERSION = 1  # of how a trial runs; a change makes old and new results incomparable
 SCHEMA_VERSION = 1  # of the record's format on disk
@@ -265,6 +265,14 @@ class TrialRecord:
             raise BenchError(f"The record has no {', '.join(sorted(missing))}.")
         values = {k: v for k, v in values.items() if k in known}
         return cls(**{**values, "log_tail": tuple(values.get("log_tail", ()))})
+
+
+_OF_RUNNER = (
+    *("key", "repeat", "config", "configuration", "log_tail"),
+    *("started", "finished", "wall_seconds", "schema_version", "protocol_version"),
+)
+OUTCOME_FIELDS = tuple(field.name for field in fields(TrialRecord) if field.name not in _OF_RUNNER)
+"""What a record takes from the outcome of its trial's process, in which a plug-in runs; its runner knows the others."""
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

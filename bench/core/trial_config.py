@@ -17,6 +17,7 @@ from bench.core.option_kinds import (
     SECONDS,
     SIZE,
     SIZE_OR_NONE,
+    TARGET,
     WHOLE,
 )
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, TRAINING, Option, option, table
@@ -277,6 +278,15 @@ class TrialConfig:
         panel=TRAINING,
         help="The amount of training, such as 10m, 90s, 2000steps, 20epochs or 100ksamples.",
         meaning="the amount of training: seconds or minutes (of training alone), steps, epochs, or samples (images)",
+    )
+    target: str | None = option(
+        None,
+        kind=TARGET,
+        panel=TRAINING,
+        help="End a training when a validation reaches this, such as mean_iou=0.7.",
+        meaning="the validation score at which training ended, such as `mean_iou=0.7`; empty: it used up its budget. "
+        "`target_seconds` is the time that it took. The learning rate falls as for the whole budget. Trials are ranked "
+        "together only if their target is the same",
     )
     eval_size: str = option(
         "train",

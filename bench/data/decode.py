@@ -42,7 +42,7 @@ def read_row(source: Source, sample: Sample, size: tuple[int, int], resize: str)
         labels.shape,
         zlib.compress(labels.tobytes(), level=1),
         _instances(source, sample, labels.shape),
-        _digest(sample),
+        digest_of(sample),
         look_at(image),
         bool((resized != IGNORE_INDEX).any()),
         np.bincount(labels.ravel(), minlength=256),
@@ -59,7 +59,8 @@ def _instances(source: Source, sample: Sample, shape: tuple[int, int]) -> bytes 
     return zlib.compress(instances.tobytes(), level=1)
 
 
-def _digest(sample: Sample) -> str:
+def digest_of(sample: Sample) -> str:
+    """Hash a sample's token and source files, in hexadecimal digits."""
     hasher = hashlib.sha256(utf8(sample.token))
     for path in sample.files:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """The pack: a data set decoded once, at one image size, in memory-mapped files that all trials share.
 
 packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE follows HxW unless it is "stretch"
-packs/NAME-HxW-FOLDER/manifest.json
+packs/NAME-HxW-FOLDER/manifest.json  what it was made from, and checksums
                       images.u8  (N, H, W, 3)
                       labels.u8  (N, H, W)
                       truth.zlib  labels at native size, one compressed block per sample
@@ -9,8 +9,10 @@ packs/NAME-HxW-FOLDER/manifest.json
 """
 
 import json
+import os
+import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,24 @@ from bench.core.files import UnwritableCache, cache_folder, locked, name_part, p
 from bench.core.specs import DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
+from bench.data.packing.check_sources import check_sources
+from bench.data.packing.checksums import blocks_of_array, difference
+from bench.data.packing.manifest import (
+    DATA_FILES,
+    IMAGES,
+    INSTANCES,
+    LABELS,
+    TRUTH,
+    Manifest,
+    Order,
+    Unfit,
+    find,
+    kept,
+    stamps_of,
+)
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
+_States = tuple[tuple[int, ...], ...]  # of the data files: inode, size, mtime and ctime in ns
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
 
 
@@ -42,8 +60,12 @@ class Pack:
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]  # what a user should look at before training
-    truth_offsets: tuple[int, ...]  # start of each block of truth.zlib, and the end of the last
-    instance_offsets: tuple[int, ...]  # likewise for instances.zlib
+    truths: np.ndarray  # uint8, all of truth.zlib, memory-mapped
+    truth_offsets: tuple[int, ...]  # start of each block of `truths`, and the end of the last
+    numbers: np.ndarray  # likewise of instances.zlib
+    number_offsets: tuple[int, ...]
+    checksums: Mapping[str, Sequence[int]]  # of the files, by block
+    states: _States  # of the files, from before their checksums were compared
 
     def indexes(self, split: str) -> np.ndarray:
         """Return the row numbers of "train", "val" or "test", int64, ascending."""
@@ -51,26 +73,37 @@ class Pack:
 
     def truth(self, index: int) -> np.ndarray:
         """Return the labels of one row at native size, uint8 (h, w)."""
-        block = self._block(pack_writer.TRUTH, self.truth_offsets, index)
+        block = self._block(self.truths, self.truth_offsets, index)
         return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
 
     def instances(self, index: int) -> np.ndarray | None:
         """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None if they are unknown."""
-        block = self._block(pack_writer.INSTANCES, self.instance_offsets, index)
+        block = self._block(self.numbers, self.number_offsets, index)
         return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
 
-    def _block(self, name: str, offsets: tuple[int, ...], index: int) -> bytes:
+    def _block(self, blocks: np.ndarray, offsets: tuple[int, ...], index: int) -> bytes:
         begin, end = offsets[index : index + 2]
-        if begin == end:
-            return b""
-        with (self.path / name).open("rb") as file:
-            file.seek(begin)
-            try:
-                return zlib.decompress(file.read(end - begin))
-            except zlib.error as error:
-                raise BenchError(
-                    f"The pack '{self.path}' is damaged ({name}: {error}). Remove that folder; it is made again."
-                ) from error
+        try:
+            return zlib.decompress(blocks[begin:end].data) if begin < end else b""
+        except zlib.error as error:
+            raise self._damaged(str(error)) from error
+
+    def check_unchanged(self) -> None:
+        """Raise BenchError if a byte of the pack has changed since it was opened.
+
+        Only if a file was written to or replaced meanwhile, what was read is compared with the checksums again.
+        """
+        if _states(self.path) == self.states:
+            return
+        for name, array in zip(DATA_FILES, (self.images, self.labels, self.truths, self.numbers), strict=True):
+            if found := difference(blocks_of_array(array), self.checksums[name]):
+                raise self._damaged(f"{name}: {found} from their checksums")
+
+    def _damaged(self, reason: str) -> BenchError:
+        return BenchError(
+            f"The pack '{self.path}' was damaged while it was in use ({reason}), so what was computed from it is "
+            "refused. The same command makes the pack again."
+        )
 
 
 def prepare(
@@ -81,11 +114,13 @@ def prepare(
     data_dir: Path | str | None = None,
     params: Mapping[str, Any] | None = None,
     skip_corrupt: bool = False,
+    verify_data: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pack:
-    """Open the pack of a data set at one image size; write it first if there is none or a source file has changed.
+    """Open the pack of a data set at one image size; write it first if there is none or it isn't the right one.
 
-    Several processes may call it at once: one writes, the others wait and read.
+    Every process that opens a pack compares each byte with the checksums. If a pack is written again, a line on
+    standard error says why. Several processes may call it at once: one writes, the others wait and read.
 
     Args:
         image_size: height, width in pixels.
@@ -93,6 +128,7 @@ def prepare(
         data_dir: the data set's folder; None downloads it where that is possible.
         params: parameters of the data set, such as {"balance": 200}.
         skip_corrupt: leave out samples that can't be read (the notes tell how many) instead of raising.
+        verify_data: read the source files again to find those that changed without a new size or time.
         progress: called with the number of samples done and the number of all samples.
 
     Raises:
@@ -100,39 +136,48 @@ def prepare(
             the disk is too full.
     """
     source = open_source(spec, data_dir, params)
-    stamps = pack_writer.stamps(source)
+    order = Order(source, stamps_of(source), image_size, resize, skip_corrupt)
     chosen = json.dumps(dict(params), sort_keys=True) if params else ""
     place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / f"{name_part(spec.name)}-{size}-{place}"
     try:
         with locked(path):
-            manifest = _current(path, source, stamps, skip_corrupt)
-            if manifest is None:
-                manifest = pack_writer.write(path, source, stamps, image_size, resize, skip_corrupt, progress)
-            return _open(path, source, manifest)
-    except UnwritableCache:  # a read-only cache still serves the packs that it has
-        if manifest := _current(path, source, stamps, skip_corrupt):
-            return _open(path, source, manifest)
-        raise
+            try:
+                made = _find(path, order)
+                if verify_data:
+                    check_sources(source, made[0], progress)
+            except Unfit as unfit:
+                if path.exists():
+                    print(f"The pack '{path}' is made again: {unfit}.", file=sys.stderr, flush=True)
+                made = pack_writer.write(path, order, progress), _states(path)
+            return _open(path, source, *made)
+    except UnwritableCache as error:  # a read-only cache still serves the packs that it has
+        try:
+            return _open(path, source, *_find(path, order))
+        except Unfit:
+            raise error from None
 
 
-def _current(path: Path, source: Source, stamps: list[Any], skip_corrupt: bool) -> dict[str, Any] | None:
-    """Return the manifest if the pack is complete and was made from exactly these files, else None."""
-    try:
-        manifest = json.loads((path / pack_writer.MANIFEST).read_bytes())
-        sizes = {name: (path / name).stat().st_size for name in pack_writer.DATA_FILES}
-    except (OSError, ValueError):
-        return None
-    expected = {"format": pack_writer.FORMAT, "adapter_hash": source.adapter_hash, "stamps": stamps, "sizes": sizes}
-    if not isinstance(manifest, dict) or any(manifest.get(name) != value for name, value in expected.items()):
-        return None
-    return manifest if skip_corrupt or not manifest["skipped"] else None
+def _find(path: Path, order: Order) -> tuple[Manifest, _States]:
+    states = _states(path)
+    return find(path, order), states
 
 
-def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
-    skipped = manifest["skipped"]
-    samples = [sample for sample in source.samples if sample.name not in skipped]
+def _states(path: Path) -> _States:
+    """Describe the files so that a write is noticed, also one after which somebody sets the old time again."""
+    found = []
+    for name in DATA_FILES:
+        try:
+            status = os.stat(path / name)
+        except OSError:
+            return ()
+        found.append((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return tuple(found)
+
+
+def _open(path: Path, source: Source, manifest: Manifest, states: _States) -> Pack:
+    skipped, samples = manifest["skipped"], kept(source, manifest)
     shape = (len(samples), *manifest["image_size"])
     counts = LabelCounts(np.array(manifest["label_pixels"]), np.array(manifest["label_images"]))
     doubts = label_doubts(source.spec.classes, counts, source.settled)
@@ -147,15 +192,24 @@ def _open(path: Path, source: Source, manifest: dict[str, Any]) -> Pack:
         names=tuple(printable(sample.name) for sample in samples),
         groups=tuple(printable(sample.group) for sample in samples),
         splits=tuple(str(sample.split) for sample in samples),
-        images=np.memmap(path / pack_writer.IMAGES, np.uint8, "r", shape=(*shape, 3)),
-        labels=np.memmap(path / pack_writer.LABELS, np.uint8, "r", shape=shape),
+        images=np.memmap(path / IMAGES, np.uint8, "r", shape=(*shape, 3)),
+        labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
         notes=(*source.notes, *left_out),
         warnings=(*source.warnings, *doubts.warnings, *thin, *manifest["duplicates"]),
+        truths=_mapped(path / TRUTH),
         truth_offsets=tuple(manifest["truth_offsets"]),
-        instance_offsets=tuple(manifest["instance_offsets"]),
+        numbers=_mapped(path / INSTANCES),
+        number_offsets=tuple(manifest["instance_offsets"]),
+        checksums=manifest["checksums"],
+        states=states,
     )
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """Map a file of any size; an empty one can't be mapped."""
+    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
 def _lost_labels(manifest: dict[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete."""
 
-import json
 import math
 import os
 import shutil
@@ -8,23 +7,30 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError
-from bench.core.files import check_space, file_stamp, text_hash
+from bench.core.files import check_space
 from bench.data.decode import Row, read_row
 from bench.data.duplicates import duplicate_warnings
 from bench.data.label_doubts import LabelCounts
+from bench.data.packing.checksums import blocks_of_file, checksums
+from bench.data.packing.manifest import (
+    DATA_FILES,
+    IMAGES,
+    INSTANCES,
+    LABELS,
+    MANIFEST,
+    TRUTH,
+    Manifest,
+    Order,
+    fingerprint,
+    write_manifest,
+)
 from bench.data.source import SPLITS, Source
 
-FORMAT = 3  # version of the pack's format; a pack of another version is rewritten
-MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
-TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
-DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
 _TRUTH_BYTES = 16_384  # of a sample's compressed truth, to estimate the disk space
 _MOST_LINES = 50  # most problems that a message lists
 _NOTHING = np.zeros(0, np.uint8)
@@ -32,31 +38,18 @@ _NOTHING = np.zeros(0, np.uint8)
 Progress = Callable[[int, int], None]
 
 
-def stamps(source: Source) -> list[Any]:
-    """Describe every sample without reading it: name, split, group, token, and its files with size and mtime."""
-    return [[s.name, s.split, s.group, s.token, [[str(p), *file_stamp(p)] for p in s.files]] for s in source.samples]
-
-
-def write(
-    path: Path,
-    source: Source,
-    stamps: list[Any],
-    size: tuple[int, int],
-    resize: str,
-    skip_corrupt: bool,
-    progress: Progress | None,
-) -> dict[str, Any]:
+def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
     """Write the pack at `path`, replacing an old one, and return its manifest. The caller must hold the lock."""
+    source, size = order.source, order.image_size
     needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
     check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     part = path.with_name(f"{path.name}.part")
     _remove(part)  # left by a process that died
     part.mkdir()
     try:
-        manifest = _fill(part, source, size, resize, skip_corrupt, progress)
-        manifest["stamps"] = stamps
-        manifest["sizes"] = {name: (part / name).stat().st_size for name in DATA_FILES}
-        (part / MANIFEST).write_bytes(json.dumps(manifest).encode())
+        manifest = {**order.fields, **_fill(part, order, progress)}
+        manifest["checksums"] = {name: checksums(blocks_of_file(part / name)) for name in DATA_FILES}
+        write_manifest(part / MANIFEST, manifest)
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
         _remove(path)
         part.rename(path)
@@ -72,9 +65,9 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _fill(
-    part: Path, source: Source, size: tuple[int, int], resize: str, skip_corrupt: bool, progress: Progress | None
-) -> dict[str, Any]:
+def _fill(part: Path, order: Order, progress: Progress | None) -> Manifest:
+    """Write the data files; return the fields of the manifest that follow from them."""
+    source, size = order.source, order.image_size
     count = len(source.samples)
     images = _reserved(part / IMAGES, (count, *size, 3))
     labels = _reserved(part / LABELS, (count, *size))
@@ -85,20 +78,17 @@ def _fill(
         images[index], labels[index] = row.image, row.labels
         rows[index] = replace(row, image=_NOTHING, labels=_NOTHING)
 
-    _decode(source, size, resize, keep, problems, progress)
-    kept = _kept(source, problems, skip_corrupt)
+    _decode(order, keep, problems, progress)
+    kept = _kept(source, problems, order.skip_corrupt)
     _close_gaps(part, (images, labels), kept)
     whole, samples = [rows[index] for index in kept], [source.samples[index] for index in kept]
+    digests = [row.digest for row in whole]
     counts = LabelCounts()
     for sample, row in zip(samples, whole, strict=True):
         counts.add(str(sample.split), row.counts)
     return {
-        "format": FORMAT,
-        "dataset": source.spec.name,
-        "adapter_hash": source.adapter_hash,
-        "fingerprint": fingerprint(samples, [row.digest for row in whole]),
-        "image_size": list(size),
-        "aspect": resize,
+        "fingerprint": fingerprint(samples, digests),
+        "digests": digests,
         "original_sizes": [list(row.original_size) for row in whole],
         "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
         "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
@@ -127,18 +117,15 @@ def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
 
 
 def _decode(
-    source: Source,
-    size: tuple[int, int],
-    resize: str,
-    keep: Callable[[int, Row], None],
-    problems: dict[int, str],
-    progress: Progress | None,
+    order: Order, keep: Callable[[int, Row], None], problems: dict[int, str], progress: Progress | None
 ) -> None:
     """Read all samples in threads (Pillow releases the GIL); faults go into `problems`."""
 
+    source = order.source
+
     def one(index: int) -> None:
         try:
-            keep(index, read_row(source, source.samples[index], size, resize))
+            keep(index, read_row(source, source.samples[index], order.image_size, order.resize))
         except (BenchError, OSError) as error:
             problems[index] = str(error)
 
@@ -181,9 +168,3 @@ def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> Non
                 array[new] = array[old]
         array.flush()
         os.truncate(part / name, len(kept) * array[0].nbytes)
-
-
-def fingerprint(samples: Sequence[Sample], digests: Sequence[str]) -> str:
-    """Hash names, splits and source bytes of the samples, whatever their order: 16 hexadecimal digits."""
-    lines = sorted(f"{s.name}\t{s.split}\t{digest}\n" for s, digest in zip(samples, digests, strict=True))
-    return text_hash("".join(lines))[:16]

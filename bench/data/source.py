@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.core.code.import_by_name import import_by_name, plugin_hash
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
-from bench.core.import_by_name import import_by_name, plugin_hash
 from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
 from bench.data.selection.choose import read_params, select

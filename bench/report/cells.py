@@ -55,14 +55,17 @@ def score_cell(uncertainty: Uncertainty, plain: Cell, metric: Metric) -> Cell:
     span = f"[{write(interval.low)}, {write(interval.high)}]"
     if len(uncertainty.scores) < 2:
         title = f"one seed: not separable by seed; 95 % interval over the images only: {span}"
+        title = title if metric.score.by_image else plain.title
         return Cell(write(interval.mean), interval.mean, title)
-    return Cell(f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over images and seeds; {plain.title}")
+    return Cell(
+        f"{write(interval.mean)} {span}", interval.mean, f"95 % interval over {metric.interval_over}; {plain.title}"
+    )
 
 
 def number_cell(spread: Spread, column: Quantity) -> Cell:
     """Write a number as `0.742 ± 0.006`, or only its mean with the spread in the title."""
-    if not spread.n:
-        return Cell(column.missing, None, column.missing if column.missing != MISSING else "not measured")
+    if spread.mean != spread.mean:
+        return Cell(column.missing, None, f"only {spread.n} seeds have it" if spread.n else "not measured")
     text = column.write(spread.mean)
     title = "one seed: no spread"
     if spread.sd is not None:

@@ -19,7 +19,7 @@ TEXTS = {  # name: heading, definition
     "flags": ("flags", "Reasons to be careful with the row; the evidence is below the table."),
     "seeds": ("seeds", "The number of ok seeds; means and sample standard deviations (±) are taken over them."),
 }
-RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over images and seeds."
+RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over {}."
 MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters have a place of their own
 HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.better == HIGHER)})
 
@@ -41,5 +41,8 @@ def all_columns(
     for row in (metric, PARAMS, *(row for row in measured if row != metric)):
         if row is PARAMS and flagged:
             columns["flags"] = TEXTS["flags"]
-        columns[row.name] = (row.heading_with_unit, row.meaning + (RANKED_BY if row == metric else ""))
+        columns[row.name] = (
+            row.heading_with_unit,
+            row.meaning + (RANKED_BY.format(metric.interval_over) if row == metric else ""),
+        )
     return columns

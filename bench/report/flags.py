@@ -9,7 +9,7 @@ import pandas as pd
 from bench.core.backends import TABLE
 from bench.results.analysis.configurations import Configuration
 from bench.results.clean_text import shorten
-from bench.results.quantities import EFFICIENCY_LIMIT
+from bench.results.quantities import EFFICIENCY_LIMIT, TARGET_SECONDS
 
 NOISY = 0.1  # the training speed's interquartile range divided by its median
 RISING = 0.01  # a rise of the validation mean IoU over the last fifth of the budget: more training would help
@@ -36,6 +36,7 @@ MEANINGS = {
     "shared device": "other processes used the GPU before or while it was measured",
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
+    "target missed": "some seeds used up their budget before a validation reached the target",
     LEARNED_NOTHING: "no better than predicting the most common class everywhere",
     "search failed": "the largest batch that trains could not be found",
     "changed code": "segbench's checkout had uncommitted changes",
@@ -62,8 +63,11 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if noise > NOISY:
         yield Flag("noisy", f"interquartile range {noise:.0%} of the median training speed")
     yield from _device_flags(member)
+    missed = member.seeds - member.spread(TARGET_SECONDS.name).n if member.values["target"] else 0
+    if missed:
+        yield Flag("target missed", f"{missed} of {member.seeds} seeds did not reach {member.values['target']}")
     rise = member.spread("val_mean_iou_rise").mean
-    if rise > RISING:
+    if rise > RISING and (missed or not member.values["target"]):
         yield Flag("not converged", f"validation mean IoU rose by {rise:.3f} over the last fifth of the budget")
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:

@@ -18,7 +18,8 @@ _SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among th
 def group_title(configuration: Configuration) -> str:
     """Write a group's title, such as `pets at 128x128, 10 epochs, on NVIDIA H200`."""
     value = configuration.values
-    return f"{value['dataset']} at {_size(value)}, {budget_text(str(value['budget']))}, on {value['device']}"
+    until = f" or until {value['target']}" if value["target"] else ""
+    return f"{value['dataset']} at {_size(value)}, {budget_text(str(value['budget']))}{until}, on {value['device']}"
 
 
 def _size(value: dict[str, object]) -> str:
@@ -31,9 +32,9 @@ def budget_text(text: str) -> str:
 
 
 def field_text(name: str, member: Configuration) -> str:
-    """Write the value of one of COMPARABLE for the head of the table."""
+    """Write the value of one of COMPARABLE for the head of the table; empty for a target that isn't set."""
     text = value_text(member.values[name])
-    return (budget_text(text) if name == "budget" else text) or "unknown"
+    return (budget_text(text) if name == "budget" else text) or ("" if name == "target" else "unknown")
 
 
 def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list[str]]:
@@ -78,7 +79,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):
             budget = [] if table == _SPEED else [field_text("budget", member)]
-            more = [f"{COMPARABLE[name]} {shorten(field_text(name, member), 40)}" for name in apart]
+            more = [f"{COMPARABLE[name]} {shorten(field_text(name, member) or 'none', 40)}" for name in apart]
             titles[place] = ", ".join([f"{shorten(label, 80)}{table}", *budget, *more])
     return _numbered(titles)
 

@@ -54,7 +54,7 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
         _group(
             some,
             title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}",
-            metric if any(c.spread(metric.name).n for c in some) else MEAN_IOU,
+            metric if any(math.isfinite(c.spread(metric.name).mean) for c in some) else MEAN_IOU,
         )
         for some, title in zip(members, titles, strict=True)
     ]
@@ -109,7 +109,7 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         shade(rows, column)
     return Group(
         title=title,
-        fields={text: field_text(name, members[0]) for name, text in COMPARABLE.items()},
+        fields={text: known for name, text in COMPARABLE.items() if (known := field_text(name, members[0]))},
         columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows)),
         texts=frozenset(
             {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
@@ -161,9 +161,11 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
     notes = []
     if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):
         drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
+        how = f"by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the seeds"
+        how = how if found.images else "over the seeds, by Student's t"
         notes.append(
-            f"[ ]: 95 % interval by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the "
-            "seeds. Rows that are not significantly different share a rank; in brackets the range of possible ranks."
+            f"[ ]: 95 % interval {how}. Rows that are not significantly different share a rank; in brackets the range "
+            "of possible ranks."
         )
     single = [row for row in rows if row.rank and row.configuration.seeds == 1]
     if single:

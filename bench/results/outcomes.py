@@ -17,16 +17,19 @@ from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
 from bench.results.store import ResultsFolder, may_replace
-from bench.results.trial_files import LOG, MOST_BYTES, OUTCOME, PROGRESS, REQUEST, read_json
+from bench.results.trial_files import MOST_BYTES, OUTCOME, REQUEST
+from bench.results.trial_output import log_tail, read_progress, usable
 
-LOG_LINES = 20  # kept of a failed trial's log
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
+_NEEDED = {*_COMMON, "fingerprint", "time"}  # of the request for a record
+_SHOWN = ("phase", "fraction", "steps", "images", "train_seconds")  # of the progress of a failed trial
 
 
 def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], ended: float) -> TrialRecord:
     """Make a trial's record from its running folder.
 
     Args:
+        outcome: what `usable` has returned.
         ended: when the trial's process ended, in seconds since 1970.
     """
     config = request["config"]
@@ -34,9 +37,10 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
     common |= {"repeat": config["repeat"], "started": _utc(request["time"]), "finished": _utc(ended)}
     common["wall_seconds"] = round(ended - request["time"], 3)
     if outcome["status"] != "ok":
-        common["log_tail"] = _log_tail(folder / LOG)
+        common["log_tail"] = log_tail(folder)
         common["dataset"] = {"name": config["dataset"], "fingerprint": request["fingerprint"]}
-        common["training"] = _progress(folder)
+        progress = read_progress(folder)
+        common["training"] = {name: progress[name] for name in _SHOWN if name in progress}
         if "environment" not in outcome:
             common["environment"] = host_environment(gpu=expected_device() != cpu_device())
     return TrialRecord.from_dict({**common, **outcome})
@@ -67,9 +71,10 @@ def settle(results: ResultsFolder, identity: str, *, force: bool = False) -> Tri
         return record
     folder = results.running_folder(identity)
     request, outcome = _whole(folder / REQUEST), _whole(folder / OUTCOME)
-    if "status" not in outcome or "time" not in request or not (force or may_replace(results.find(identity))):
+    whole = "status" in outcome and request.keys() >= _NEEDED
+    if not whole or not (force or may_replace(results.find(identity))):
         return None
-    record = record_of(folder, request, outcome, (folder / OUTCOME).stat().st_mtime)
+    record = record_of(folder, request, usable(outcome), (folder / OUTCOME).stat().st_mtime)
     results.finish(identity, record)
     return record
 
@@ -83,16 +88,6 @@ def _whole(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BenchError(f"'{path}' can't be read ({error.strerror}).") from error
     return value if isinstance(value, dict) else {}
-
-
-def _progress(folder: Path) -> dict[str, Any]:
-    """Return the last progress of a failed trial."""
-    progress = read_json(folder / PROGRESS)
-    return {k: progress[k] for k in ("phase", "fraction", "steps", "images", "train_seconds") if k in progress}
-
-
-def _log_tail(path: Path) -> tuple[str, ...]:
-    return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]) if path.is_file() else ()
 
 
 def _utc(seconds: float) -> str:

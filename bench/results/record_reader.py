@@ -50,11 +50,16 @@ def read_checked(path: Path) -> TrialRecord:
     version = values.get("schema_version", 1)
     if type(version) is int and version > SCHEMA_VERSION:  # its fields may have other types
         raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
-    if problem := misfit(values, hints_of(TrialRecord)) or _misfit_inside(values) or _out_of_range(values):
+    if problem := misfit_of(values):
         raise ValueError(problem)
     record = TrialRecord.from_dict(values)
     check_config(record.config)
     return record
+
+
+def misfit_of(values: Mapping[str, Any]) -> str | None:
+    """Describe the first value, of a record or of parts of one, that its field can't hold; None if all fit."""
+    return misfit(values, hints_of(TrialRecord)) or _misfit_inside(values) or _out_of_range(values)
 
 
 def _misfit_inside(values: Mapping[str, Any]) -> str | None:

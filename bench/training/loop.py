@@ -32,7 +32,8 @@ class Training:
         preset: the name of the augmentation preset.
         switch_at: the fraction of the budget at which `on_switch` is called once, untimed; None for never.
         on_block: called after every block, untimed.
-        on_milestone: called at every validation point, untimed, with the mean loss since the last one.
+        on_milestone: called at every validation point, untimed, with the mean loss since the last one; returns whether
+            training ends there.
     """
 
     engine: Engine
@@ -45,18 +46,19 @@ class Training:
     switch_at: float | None = None
     on_switch: Callable[[], None] = lambda: None
     on_block: Callable[[], None] = lambda: None
-    on_milestone: Callable[[float], None] = lambda loss: None
+    on_milestone: Callable[[float], bool] = lambda loss: False
     block_rates: list[float] = field(default_factory=list)  # images per second of each block
     losses: list[float] = field(default_factory=list)  # mean loss of each block
 
     def run(self) -> None:
-        """Train until the budget is used; raise Diverged if the loss is not finite."""
+        """Train until the budget is used or a milestone ends it; raise Diverged if the loss is not finite."""
         while self.meter.fraction < 1.0:
             milestone = self.meter.next_milestone()
             since = len(self.losses)
             while self.meter.fraction < milestone:
                 self._block(min(self._block_steps(), self.meter.steps_to(self._next_stop(milestone))))
-            self.on_milestone(float(np.mean(self.losses[since:])))
+            if self.on_milestone(float(np.mean(self.losses[since:]))):
+                return
 
     def _next_stop(self, milestone: float) -> float:
         """Return the fraction at which the next block must end: the milestone, or a switch of phase before it."""

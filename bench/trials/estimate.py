@@ -13,6 +13,7 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.loading import StoredTrial
+from bench.results.software import is_stale
 from bench.trials.identity import trial_key
 from bench.trials.plan import is_done
 
@@ -29,28 +30,39 @@ class Estimate:
     done: bool  # whether `bench run` would skip it
     train_seconds: float | None  # None: unknown until a similar trial has run
     other_seconds: float | None  # compilation, evaluation and so on
+    stale: bool  # whether it is done under other versions of the backend or of Keras
     search_seconds: float | None  # of the search for the largest batch; None: unknown, or there is no search
 
 
-def estimates(configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False) -> list[Estimate]:
+def estimates(
+    configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False, rerun_stale: bool = False
+) -> list[Estimate]:
     """Look up what the records of this device say about each configuration.
 
     Nothing is decoded or hashed: the data are assumed to be those of the records.
+
+    Args:
+        force, rerun_stale: as in `plan`.
     """
     here = [trial.record for trial in trials if trial.record.device == expected_device()]
     ended = [record for record in here if record.status == "ok"]
-    return [_estimate(config, here, ended, force) for config in configs]
+    return [_estimate(config, here, ended, force, rerun_stale) for config in configs]
 
 
-def _estimate(config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool) -> Estimate:
+def _estimate(
+    config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool, rerun_stale: bool
+) -> Estimate:
     wanted = config.to_dict()
     alike = [record for record in ended if _is_alike(record, wanted)]
     others = [_other_seconds(record) for record in (alike or ended)]
     earlier = next((record for record in here if _same(config, record)), None)
+    done = earlier is not None and is_done(config, earlier)
+    stale = done and earlier is not None and is_stale(earlier)
     return Estimate(
         config,
         status=earlier.status if earlier else None,
-        done=earlier is not None and is_done(config, earlier) and not force,
+        done=done and not force and not (stale and rerun_stale),
+        stale=stale,
         train_seconds=_train_seconds(config, alike),
         other_seconds=median(others) if others else None,
         search_seconds=_search_seconds(wanted, ended) if config.find_batch_size else None,
@@ -135,7 +147,8 @@ def _seed(config: TrialConfig) -> str:
 
 def _state(estimate: Estimate) -> str:
     if estimate.done:
-        return "done" if estimate.status == "ok" else f"done ({estimate.status})"
+        notes = [estimate.status] * (estimate.status != "ok") + ["other versions"] * estimate.stale
+        return f"done ({', '.join(map(str, notes))})" if notes else "done"
     return f"to run again ({estimate.status})" if estimate.status else "to run"
 
 
@@ -158,7 +171,8 @@ def _searches(left: Sequence[Estimate]) -> str:
 
 
 def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> str:
-    counts = f"Done: {len(estimates) - len(left)}, to run: {len(left)}."
+    stale = sum(estimate.done and estimate.stale for estimate in estimates)
+    counts = f"Done: {len(estimates) - len(left)}{stale_note(stale)}, to run: {len(left)}."
     if not left:
         return counts
     known = [e.train_seconds for e in left if e.train_seconds is not None]
@@ -174,6 +188,11 @@ def _trials_to_run(estimates: Sequence[Estimate], left: Sequence[Estimate]) -> s
         f"{counts} Time: about {duration(training + around)}: "
         f"{duration(training)} of training, {duration(around)} for everything else."
     )
+
+
+def stale_note(count: int) -> str:
+    """Write how many of the done trials ran on other versions; empty for none."""
+    return f" ({count} of them under other versions; --rerun-stale runs them again)" if count else ""
 
 
 def duration(seconds: float) -> str:

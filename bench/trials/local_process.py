@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.core.child_process import KILLED
+from bench.core.leftovers import end_leftovers, mark_of
 from bench.core.surroundings import command, environment
 from bench.results.trial_files import LOG
+from bench.results.trial_output import trim_log
 
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
@@ -45,6 +47,8 @@ class LocalProcess:
     """A trial's process, which writes to the log in its folder; a `Handle`."""
 
     def __init__(self, folder: Path, backend: str):
+        self._folder, self._ended = folder, False
+        end_leftovers(folder)  # of a runner that was killed
         self._oom_kills = _oom_kills()
         with (folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
@@ -52,7 +56,7 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(backend),
+                env={**environment(backend), **mark_of(folder)},
                 start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends the trial
             )
 
@@ -60,7 +64,12 @@ class LocalProcess:
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            trim_log(self._folder / LOG)
             return False
+        if not self._ended:
+            self._ended = True
+            end_leftovers(self._folder, self._process.pid)
+            trim_log(self._folder / LOG)
         return True
 
     def stop(self) -> None:

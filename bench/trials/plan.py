@@ -13,6 +13,8 @@ from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import expected_device
+from bench.results.analysis.target import check_target
+from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
 from bench.trials.identity import trial_identity, trial_key
@@ -29,11 +31,23 @@ class PlannedTrial:
     fingerprint: str  # of the data
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
+    forced: bool = False  # it is to run even if it is done
+    outdated: bool = False  # it is done, but under other versions, and is therefore to run again
 
     @property
     def done(self) -> bool:
-        """Tell whether the earlier run's status is final and it measured everything that is asked for."""
-        return self.record is not None and is_done(self.config, self.record)
+        """Tell whether it need not run: an earlier run's status is final and it measured everything asked for."""
+        return self.record is not None and not self.again and is_done(self.config, self.record)
+
+    @property
+    def again(self) -> bool:
+        """Tell whether it is to run even if it is done."""
+        return self.forced or self.outdated
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether it is done under other versions of the backend or of Keras than there are now."""
+        return self.done and self.record is not None and is_stale(self.record)
 
 
 def is_done(config: TrialConfig, record: TrialRecord) -> bool:
@@ -46,12 +60,16 @@ def plan(
     configs: Iterable[TrialConfig],
     results: ResultsFolder,
     *,
+    force: bool = False,
+    rerun_stale: bool = False,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
     doubting: Callable[[str, Sequence[str]], None] = lambda dataset, warnings: None,
 ) -> list[PlannedTrial]:
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
+        force: plan to run every trial, even if it is done.
+        rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
         doubting: called with the data set's name and its warnings, if it has any.
     """
@@ -62,10 +80,10 @@ def plan(
         if config.init_from:
             keep(Path(config.init_from))  # so that no better trial of this run replaces them
     for config in resolved:
+        check_target(config)
         fetch_weights(config)
         check_model(config)
-        params = tuple(sorted(config.dataset_params.items()))
-        data = (config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt)
+        data = data_of(config)
         if data not in fingerprints:
             fingerprints[data], warnings = _data(config, partial(preparing, config.dataset))
             if warnings:
@@ -74,8 +92,15 @@ def plan(
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
         identity = trial_identity(config, key, expected_device())
-        trials.setdefault(identity, PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity)))
+        trial = PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity), forced=force)
+        trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     return list(trials.values())
+
+
+def data_of(config: TrialConfig) -> tuple[Any, ...]:
+    """Return what decides the pack of a configuration."""
+    params = tuple(sorted(config.dataset_params.items()))
+    return config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt
 
 
 def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> tuple[str, tuple[str, ...]]:
@@ -94,8 +119,14 @@ def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
         return None
 
 
-def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> pack.Pack:
+def prepare_pack(
+    config: TrialConfig, progress: Callable[[int, int], None] | None = None, *, verify_data: bool = False
+) -> pack.Pack:
     """Return the pack of a configuration's data set; decode the data set if there is none yet.
+
+    Args:
+        progress: called with the number of images done and that of all images.
+        verify_data: compare the source files with those that were decoded.
 
     Raises:
         BenchError: before anything is decoded, if the data set names a metric that doesn't suit it.
@@ -109,5 +140,6 @@ def prepare_pack(config: TrialConfig, progress: Callable[[int, int], None] | Non
         data_dir=config.data_dir,
         params=config.dataset_params,
         skip_corrupt=config.skip_corrupt,
+        verify_data=verify_data,
         progress=progress,
     )

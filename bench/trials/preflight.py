@@ -20,9 +20,9 @@ from bench.architectures.outside import check_installed
 from bench.config import catalog
 from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
+from bench.core.code.import_by_name import plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import answer_path, file_hash, recall, remember, text_hash
-from bench.core.import_by_name import plugin_hash
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
 

@@ -18,7 +18,7 @@ from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.profiling.ledger import Ledger
-from bench.results.trial_files import OUTCOME, REQUEST, read_json, write_json
+from bench.results.trial_files import LOG, OUTCOME, REQUEST, read_json, write_json
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     outcome = _outcome(request, folder)
     sync_tree(folder)  # an outcome on the disk vouches for history, tables and weights
     write_json(folder / OUTCOME, outcome)
+    restore_output(folder / LOG)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a backend can take seconds to shut down, and everything is written
@@ -48,8 +49,23 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         found = session.found
         return {"status": "ok", **session.run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a record with its reason
+        restore_output(folder / LOG)
         traceback.print_exc()
         return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
+
+
+def restore_output(log: Path) -> None:
+    """Open standard output and error anew if a plug-in has closed them: prints must neither fail nor go elsewhere."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.dup2(file, number)
+            if file != number:
+                os.close(file)
+        if getattr(sys, name) is None or getattr(sys, name).closed:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", errors="replace", closefd=False))
 
 
 def check_device(planned: str) -> None:

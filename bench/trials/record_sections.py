@@ -54,9 +54,13 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
 
 
 def describe_training(
-    training: Training, validations: Sequence[Mapping[str, float]], class_weights: Mapping[str, float]
+    training: Training,
+    validations: Sequence[Mapping[str, float]],
+    class_weights: Mapping[str, float],
+    *,
+    reached: bool = False,
 ) -> dict[str, Any]:
-    """Make the `training` of the record."""
+    """Make the `training` of the record; `reached` says whether it ended because it reached its target."""
     state = training_state(training)
     return {
         **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
@@ -64,6 +68,7 @@ def describe_training(
         "final_loss": training.losses[-1],
         "validations": len(validations),
         **convergence([values["mean_iou"] for values in validations]),
+        **({"target_seconds": state["train_seconds"]} if reached else {}),
         **({"class_weights": dict(class_weights)} if class_weights else {}),
     }
 

@@ -15,8 +15,10 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.outcomes import record_of, recover, settle
+from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
-from bench.results.trial_files import IF_KILLED, OUTCOME, PROGRESS, REQUEST, WEIGHTS, read_json, write_json
+from bench.results.trial_files import IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
+from bench.results.trial_output import read_outcome, read_progress, usable
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle, LocalExecutor
 from bench.trials.plan import PlannedTrial, is_done, plan
@@ -35,6 +37,7 @@ def run(
     results: Path | str,
     observer: Observer | None = None,
     force: bool = False,
+    rerun_stale: bool = False,
     executor: Executor | None = None,
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet and return the records of all, in the order of `configs`.
@@ -44,6 +47,7 @@ def run(
         results: the results folder; it is made if it doesn't exist.
         force: run finished trials again. The old record stays until the new one is final, but a new record that
             failed is returned.
+        rerun_stale: run those finished trials again that ran on other versions of the backend or of Keras.
 
     Raises:
         BenchError: the data, the weights or the folder can't be used; or the run stopped because the disk is full or
@@ -56,10 +60,11 @@ def run(
     if not force:
         with _stopping_cleanly(folder):
             recover(folder)
-    trials = plan(configs, folder, preparing=observer.preparing, doubting=observer.doubting)
+    again = {"force": force, "rerun_stale": rerun_stale}
+    trials = plan(configs, folder, **again, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
-        records = [_run_one(trial, folder, observer, executor, force) for trial in trials]
+        records = [_run_one(trial, folder, observer, executor) for trial in trials]
     return [record for record in records if record]
 
 
@@ -79,11 +84,9 @@ def _stopping_cleanly(results: ResultsFolder) -> Iterator[None]:
         ) from error
 
 
-def _run_one(
-    trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor, force: bool
-) -> TrialRecord | None:
+def _run_one(trial: PlannedTrial, results: ResultsFolder, observer: Observer, executor: Executor) -> TrialRecord | None:
     """Return the trial's record, an earlier final one or a new one; None if another runner is working on the trial."""
-    if trial.done and not force:
+    if trial.done:
         _keep_weights(trial, results, observer)
         return trial.record
     try:
@@ -93,14 +96,13 @@ def _run_one(
         return None
     with lock:
         try:
-            taken_up = settle(results, trial.identity, force=force)
+            taken_up = settle(results, trial.identity, force=trial.again)
             other = results.find(trial.identity)
         except BenchError as error:
             record = _unreadable(trial, error)
             observer.ended(trial, record)
             return record
-        # another runner has finished it since the plan was made, or what a runner that died had left is whole
-        if other and (is_done(trial.config, other) if taken_up else other != trial.record and not force):
+        if other and _is_enough(trial, other, taken_up=taken_up is not None):
             _keep_weights(trial, results, observer)
             return other
         results.check_room()
@@ -110,6 +112,16 @@ def _run_one(
     if interrupted:
         raise KeyboardInterrupt
     return record
+
+
+def _is_enough(trial: PlannedTrial, other: TrialRecord, *, taken_up: bool) -> bool:
+    """Tell whether a record that is there now is what the trial would run for.
+
+    Another runner has finished it since the plan was made, or what a runner that died had left was taken up.
+    """
+    if trial.outdated and is_stale(other):
+        return False
+    return is_done(trial.config, other) if taken_up else other != trial.record and not trial.forced
 
 
 def _finish(trial: PlannedTrial, results: ResultsFolder, observer: Observer, record: TrialRecord) -> TrialRecord:
@@ -164,11 +176,11 @@ def _execute(
     handle = executor.start(folder, trial.config.backend)
     ending = _watch(trial, results, observer, handle)
     ended = request["time"] + time.monotonic() - clock
-    outcome = read_json(folder / OUTCOME)  # it may exist even if the runner ended the trial, just too late
+    outcome = read_outcome(folder)  # it may exist even if the runner ended the trial, just too late
     if not outcome:
         status, reason = ending or handle.reason()
         found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
-        outcome = {"status": status, "reason": reason, **found}
+        outcome = usable({"status": status, "reason": reason, **found})
     return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
 
@@ -180,20 +192,23 @@ def _watch(trial: PlannedTrial, results: ResultsFolder, observer: Observer, hand
     try:
         observer.started(trial)
         while not handle.wait(POLL_SECONDS):
-            progress = read_json(folder / PROGRESS)
+            progress = read_progress(folder)
             if progress and progress != told:
                 observer.progressed(trial, progress)
                 told = progress
             if not folder.is_dir():
                 handle.stop()
-                results.check_present()
-                raise BenchError(f"'{folder}' was removed while its trial ran. The same command runs it again.")
+                break
             if limit and time.monotonic() - clock > limit:
                 handle.stop()
                 return "timed_out", f"Stopped after --timeout {limit:g} s."
     except KeyboardInterrupt:
         handle.stop()
         return "interrupted", "Interrupted by Ctrl-C or SIGTERM; the same command runs it again."
+    if not folder.is_dir():
+        results.check_present()
+        folder.mkdir()
+        return "failed", "The trial's folder was removed while it ran; the same command runs it again."
     return None
 
 

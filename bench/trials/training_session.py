@@ -19,6 +19,7 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
 from bench.profiling.instruments import Instruments
 from bench.profiling.ledger import Ledger
+from bench.results.analysis.target import Target
 from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
 from bench.results.weight_retention import keep
 from bench.training import fine_tune
@@ -56,6 +57,7 @@ class Session:
         self.best_phase = ""  # the training phase of that validation
         self.weights: dict[str, Any] = {}  # the record's `weights`: what they started from, where they were saved
         self.training_phase = "frozen" if config.freeze_encoder else "all"
+        self.target, self.reached = Target.of(config), False
 
     def run(self, fingerprint: str) -> dict[str, Any]:
         """Train, test and measure; return the parts of the record by name.
@@ -87,10 +89,11 @@ class Session:
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
+        self.pack.check_unchanged()
         return {
             "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
-            "training": describe_training(self.training, self.validations, self.class_weights),
+            "training": describe_training(self.training, self.validations, self.class_weights, reached=self.reached),
             "metrics": metrics,
             "validation": validation,
             "weights": self.weights,
@@ -143,8 +146,12 @@ class Session:
         self.training_phase = "all"
         self.progress.phase("train")
 
-    def validate(self, loss: float) -> None:
-        """Score the validation split, append a row to the history, and keep the best weights if they are selected."""
+    def validate(self, loss: float) -> bool:
+        """Score the validation split, append a row to the history, and keep the best weights if they are selected.
+
+        Returns:
+            Whether the target was reached, so that training ends.
+        """
         with self.progress.stage("validate", "evaluate"):
             self.reestimate(STATISTICS_BATCHES)
             metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
@@ -164,6 +171,8 @@ class Session:
                 self.best, self.best_phase = _weights(self.training.engine), self.training_phase
         self.progress.val_mean_iou = values["mean_iou"]
         self.progress.phase("train")
+        self.reached = self.target is not None and self.target.is_reached(values)
+        return self.reached
 
     def test(self) -> tuple[dict[str, Any], dict[str, float]]:
         """Score the selected weights on the test split, once; return the metrics and those weights' validation."""

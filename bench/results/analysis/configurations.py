@@ -7,6 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.core.trial_config import OPTIONS, POOLED
+from bench.results.quantities import QUANTITIES
 
 SAME = (*(o.column for o in OPTIONS.values() if o.in_key and o.field not in POOLED), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
@@ -16,6 +17,7 @@ COMPARABLE = {
     "data_fingerprint": "data fingerprint",
     "evaluation_size": "evaluation size",
     "budget": "budget",
+    "target": "target",
     "device": "device",
     "protocol_version": "protocol",
 }
@@ -26,7 +28,7 @@ COMPARABLE = {
 class Spread:
     """A value over the seeds of a configuration."""
 
-    mean: float  # NaN if no seed has the value
+    mean: float  # NaN if no seed has the value, or if some seed lacks a value that each must have
     sd: float | None  # sample standard deviation (n - 1); None for fewer than two seeds
     n: int  # the number of seeds that have the value
 
@@ -80,8 +82,10 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
     ok = frame["status"] == "ok"
     per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
     over_seeds = per_seed.groupby(level=0)
-    means = over_seeds.mean()
-    tables = [table.to_numpy() for table in (means, over_seeds.std(ddof=1), over_seeds.count())]
+    means, counts = over_seeds.mean(), over_seeds.count()
+    for name in (n for n in numeric if n in QUANTITIES and QUANTITIES[n].every_seed):
+        means.loc[counts[name] < over_seeds.size(), name] = math.nan
+    tables = [table.to_numpy() for table in (means, over_seeds.std(ddof=1), counts)]
     place_of = {index: place for place, index in enumerate(means.index)}
     frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # ok trials first
     configurations = []

@@ -21,6 +21,7 @@ class Score:
     values: Callable[[ImageTable], Values]  # (images, K)
     of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
     own: bool = False  # computed from a column of its own, not from the counts
+    by_image: bool = True  # False: a number of the whole trial, which no table of images holds
 
 
 def table_counts(table: ImageTable) -> NDArray[np.int64]:
@@ -46,6 +47,14 @@ def of_images(formula: Callable[[ImageTable], NDArray[np.float64]], *, own: bool
 def mean_of_column(name: str) -> Score:
     """Make the mean over the images of a column of the per-image table; NaN is left out."""
     return of_images(lambda table: table.extra[name], own=True)
+
+
+def _of_no_image(_: object) -> NDArray[np.float64]:
+    raise KeyError("a number of the whole trial")
+
+
+OF_TRIAL = Score(_of_no_image, _of_no_image, own=True, by_image=False)
+"""The score of a number that a trial has once; its uncertainty is that over the seeds."""
 
 
 def of_class(score: Formula, place: int = 1) -> Formula:

@@ -13,9 +13,9 @@ from pandas.api.types import is_numeric_dtype
 from bench.core.errors import BenchError
 from bench.evaluation import scores
 from bench.evaluation.image_table import read_table
-from bench.results.analysis.bootstrap import Uncertainty, Values, bootstrap
+from bench.results.analysis.bootstrap import REPEATS, Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
-from bench.results.quantities import MEAN_IOU, METRICS
+from bench.results.quantities import MEAN_IOU, RANKED
 from bench.results.quantities.quantity import Metric
 from bench.results.trial_files import IMAGES
 
@@ -26,6 +26,7 @@ NO_TABLE = "no readable per-image table"
 OTHER_SCORE = "a per-image table that doesn't give the record's score"
 ONE_GROUP = "no interval from a single test image or a single group of them"
 OTHER_IMAGES = "other test images than most"
+NOT_EVERY_SEED = "a seed without a value"
 
 
 def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
@@ -36,7 +37,7 @@ def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
     """
     known = {
         metric.name: metric
-        for metric in METRICS.values()
+        for metric in RANKED.values()
         if not metric.score.own or all(metric.name in f and is_numeric_dtype(f[metric.name]) for f in frames)
     }
     if name not in known:
@@ -67,6 +68,8 @@ def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Meas
 
     Configurations with other images than most are left out, since they can't be paired.
     """
+    if not metric.score.by_image:
+        return Measured(tuple(_over_seeds(member, metric) for member in members), 0, 0)
     found: list[Uncertainty | str] = [NO_TABLE] * len(members)
     of_images: dict[object, list[int]] = {}
     pending: dict[object, list[tuple[int, _Tables]]] = {}
@@ -88,6 +91,12 @@ def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Meas
     first = next((row for row in found if isinstance(row, Uncertainty)), None)
     images = most[1][0] if first and isinstance(most, tuple) else 0
     return Measured(tuple(found), images, first.groups if first else 0)
+
+
+def _over_seeds(member: Configuration, metric: Metric) -> Uncertainty | str:
+    """Return the uncertainty of a number of whole trials: its images have no variance."""
+    values = member.ok.groupby("seed")[metric.name].mean().to_numpy(dtype=float)
+    return Uncertainty(values, np.full(REPEATS, values.mean()), 2) if np.isfinite(values).all() else NOT_EVERY_SEED
 
 
 def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:

@@ -1,5 +1,6 @@
 """The costs of a model and its training: speed, memory, size and energy."""
 
+from bench.results.analysis.resampling import OF_TRIAL
 from bench.results.quantities.memory_use import BATCHES, PEAKS
 from bench.results.quantities.quantity import (
     COMPARISON,
@@ -9,6 +10,7 @@ from bench.results.quantities.quantity import (
     TRADE_OFF,
     VERIFICATION,
     Bound,
+    Metric,
     Quantity,
     Tolerance,
     decimals,
@@ -31,6 +33,22 @@ PARAMS = Quantity(
     axis_scale=1e6,
     bound=Bound("max_params", "M", 1e6),
     tolerance=Tolerance(0.0, exact=True),
+)
+TARGET_SECONDS = Metric(
+    name="target_seconds",
+    part="training",
+    heading="time to target",
+    unit="s",
+    meaning="Seconds on the budget's clock until a validation reached the `target`, where training ended.",
+    more="It is known to a tenth of the budget, since there are ten validations. A configuration has none unless each "
+    "of its seeds reached the target.",
+    better=LOWER,
+    where=(LEADERBOARD,),
+    every_seed=True,
+    optional=True,
+    brief=True,
+    missing="not reached",
+    score=OF_TRIAL,
 )
 PERFORMANCE = (
     Quantity(
@@ -179,6 +197,7 @@ PERFORMANCE = (
         where=(LEADERBOARD, COMPARISON),
         bound=Bound("max_train_minutes", "min", 60),
     ),
+    TARGET_SECONDS,
     Quantity(
         name="harness_efficiency",
         part="speed",

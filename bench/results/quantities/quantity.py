@@ -80,6 +80,7 @@ class Quantity:
     write: Callable[[float], str] = significant
     where: tuple[str, ...] = ()
     with_sd: bool = False  # the cell shows the standard deviation; otherwise its tooltip does
+    every_seed: bool = False  # a configuration has no mean unless each of its seeds has a value
     optional: bool = False  # left out of a table if no configuration has it
     brief: bool = False  # shown in a terminal
     missing: str = MISSING  # the text if there is no number
@@ -107,10 +108,15 @@ class Quantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A quantity that configurations can be ranked by: a score computed from sums over the test images."""
+    """A quantity that configurations can be ranked by: mostly a score computed from sums over the test images."""
 
     better: Better = HIGHER
     score: Score
+
+    @property
+    def interval_over(self) -> str:
+        """The sources of variance of its intervals, in words."""
+        return "images and seeds" if self.score.by_image else "seeds"
 
 
 @dataclass(frozen=True)

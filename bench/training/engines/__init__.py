@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.core.backends import TABLE
-from bench.core.import_by_name import import_by_name
+from bench.core.code.import_by_name import import_by_name
 from bench.profiling.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -59,6 +59,7 @@ def evaluate_run(
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
     indexes = choose_indexes(pack, config.train_fraction if own else 1.0)[split]
     result = evaluate(predictor, task, indexes, full=True, point=_tuned(trial, config))
+    pack.check_unchanged()
     found = {
         "run": trial.folder.name,
         "dataset": {
