@@ -27,6 +27,7 @@ def resnet_architecture(
     return architecture(
         size_divisor="bench.architectures.sizes:outside_divisor",
         help={**stages, **help},
+        most={"blocks": 128},
         tiny={"filters": (64, 16, 16, 16), "blocks": (1, 1, 1, 1)},
         **fields,
     )
@@ -44,6 +45,7 @@ def segformer_architecture(**fields: Any) -> Callable[[Function], Function]:
             "depths": "transformer blocks of each stage",
             "projection_filters": "channels of the decoder",
         },
+        most={"depths": 128},
         tiny={"hidden_dims": (8, 16, 20, 32), "depths": (1, 1, 1, 1), "projection_filters": 16},
         **fields,
     )

@@ -58,6 +58,7 @@ _conv = partial(conv_norm_relu, kernel_initializer="he_normal")
         "filters": "channels of each stage, finest first; without backbone",
         "convs": "convolutions of each stage; without backbone",
     },
+    most={"convs": 32},
     tiny={"filters": (8, 16, 16), "convs": (1, 1, 2)},
 )
 def build_segnet(

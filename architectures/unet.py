@@ -31,7 +31,7 @@ from keras import KerasTensor, layers
 from bench.architectures import BACKBONES
 from bench.architectures.backbones import feature_pyramid
 from bench.architectures.layers import conv_norm_relu, head, upsample
-from bench.architectures.sizes import unet_levels
+from bench.architectures.sizes import MOST_LEVELS, unet_levels
 from bench.core.errors import BenchError
 from bench.plugin import architecture
 
@@ -59,6 +59,7 @@ _UPSAMPLING = ("transposed", "bilinear", "nearest", "pix2pix")
         "batch_norm": "after each convolution, the backbone's own aside",
     },
     choices={"upsampling": _UPSAMPLING},
+    most={"depth": MOST_LEVELS, "kernel_size": 63, "convs_per_block": 32, "convs_per_decoder_block": 32},
     tiny={"filters": (8, 16, 32)},
 )
 def build_unet(

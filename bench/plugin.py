@@ -34,6 +34,7 @@ def architecture(
     name: str,
     help: Mapping[str, str] = MappingProxyType({}),
     choices: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+    most: Mapping[str, int] = MappingProxyType({}),
     **fields: Any,
 ) -> Callable[[Function], Function]:
     """Make a builder an architecture.
@@ -42,13 +43,14 @@ def architecture(
         name: what `--arch` takes.
         help: what each of the builder's parameters is, by its name.
         choices: the values that a parameter accepts, by its name.
+        most: the largest whole number that a parameter accepts, by its name; 16,384 for all others.
         fields: any other field of bench.core.specs.ArchitectureSpec (summary, paper, aliases, backbones, tiny,
             size_divisor, ...) but `build` and `params`, which the function itself gives. `size_divisor` is a number,
             the name of a parameter, or "module:function" of a module that imports no keras.
     """
 
     def mark(build: Function) -> Function:
-        params = params_of(build, help, choices)
+        params = params_of(build, help, choices, most)
         divisor = fields.get("size_divisor", 1)
         if not isinstance(divisor, int) and divisor not in {p.name for p in params} and ":" not in str(divisor):
             raise BenchError(
@@ -86,7 +88,10 @@ def _location(function: Callable[..., Any]) -> str:
 
 
 def params_of(
-    build: Callable[..., Any], help: Mapping[str, str], choices: Mapping[str, Sequence[Any]]
+    build: Callable[..., Any],
+    help: Mapping[str, str],
+    choices: Mapping[str, Sequence[Any]],
+    most: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Param, ...]:
     """List the parameters of a builder that a user can set: all but what the trial gives; each needs a default."""
     params = []
@@ -97,8 +102,9 @@ def params_of(
             raise BenchError(f"The parameter '{parameter.name}' of the builder '{build.__name__}' needs a default.")
         default = tuple(parameter.default) if isinstance(parameter.default, list) else parameter.default
         text, accepted = help.get(parameter.name, ""), tuple(choices.get(parameter.name, ()))
-        params.append(Param(parameter.name, _type_of(parameter, build.__name__), default, text, accepted))
-    if strange := {*help, *choices} - {param.name for param in params}:
+        kind, largest = _type_of(parameter, build.__name__), most.get(parameter.name)
+        params.append(Param(parameter.name, kind, default, text, accepted, most=largest))
+    if strange := {*help, *choices, *most} - {param.name for param in params}:
         raise BenchError(
             f"The builder '{build.__name__}' has no parameter '{min(strange)}', which its decorator names."
         )

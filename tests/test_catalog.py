@@ -68,7 +68,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
             {"image_size": (16, 160_000)},
             "--image-size is 16x160000. Accepted: pixels, such as 128, or height x width, such as 128x192; each",
         ),
-        ({"batch_size": 0}, "--batch-size is 0. Accepted: a whole number of 1 or more"),
+        ({"batch_size": 0}, "--batch-size is 0. Accepted: a whole number from 1 to 65536"),
         ({"lr": -1.0}, "--lr is -1. Accepted: a number above 0"),
         ({"lr": float("nan")}, "--lr is nan"),
         (

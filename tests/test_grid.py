@@ -143,7 +143,10 @@ def test_repeats_are_trials_of_their_own_and_come_last():
         ),
         ({"lr": "fast"}, "--lr is 'fast'. Accepted: a number"),
         ({"budget": "10parsecs"}, "Unknown budget '10parsecs'. Accepted: a number and a unit"),
-        ({"batch_size": "2,x"}, "--batch-size is 'x'. Accepted: a whole number of 1 or more, or several with commas"),
+        (
+            {"batch_size": "2,x"},
+            "--batch-size is 'x'. Accepted: a whole number from 1 to 65536, or several with commas",
+        ),
         ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time above 0"),
         ({"timeout": "0"}, "--timeout is '0'. Accepted: a time above 0, such as 90s, 10m or 2h."),
         ({"timeout": "abc"}, "--timeout is 'abc'. Accepted: a time above 0, such as 90s, 10m or 2h."),

@@ -3,8 +3,11 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -323,6 +326,7 @@ def test_the_request_of_a_running_trial_is_of_another_type(results, config):
     ("columns", "said"),
     [
         ({"name": pa.array(["a"] * 600_000), "tp_0": pa.array([1] * 600_000)}, "it has 600,000 rows"),
+        ({"name": pa.array(["a"]), **{f"c{n}": pa.array([1]) for n in range(10_000)}}, "it has 10,005 columns"),
         ({"name": pa.array(["a" * 10_000] * 9), "group": pa.array(["a"] * 9)}, "texts of more than 4,096 characters"),
         ({"name": pa.array([1] * 9), "group": pa.array(["a"] * 9)}, "the column 'name' isn't of texts"),
         ({"name": pa.array(["a"]), "group": pa.array(["a"]), "tp_0": pa.array([0.5])}, "tp_0"),
@@ -332,6 +336,30 @@ def test_a_table_that_would_exhaust_memory_is_not_read(tmp_path, columns, said):
     counts = {f"{kind}_0": pa.array([1] * len(columns["name"])) for kind in ("tp", "fp", "fn")}
     file = tmp_path / IMAGES
     pq.write_table(pa.table({"group": columns["name"], **counts, **columns}), file)
-    assert file.stat().st_size < 100_000
+    assert file.stat().st_size < 4_000_000
     with pytest.raises(BenchError, match=f"no readable per-image table .*{said}"):
         read_table(file)
+
+
+@pytest.mark.parametrize("rows", [5_000_000, 50_000_000])
+def test_a_small_file_of_millions_of_rows_takes_neither_time_nor_memory(results, rows):
+    part = 1_000_000
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(part, np.int32)), pa.array(["a"]))
+    columns = dict.fromkeys(("name", "group"), texts) | {f"{kind}_0": [1] * part for kind in ("tp", "fp", "fn")}
+    table, file = pa.table(columns), first(results) / IMAGES
+    with pq.ParquetWriter(file, table.schema) as writer:
+        for _ in range(rows // part):
+            writer.write_table(table)
+    assert file.stat().st_size < 3_000_000
+    code = (
+        "import resource, sys; from bench.core.errors import BenchError\n"
+        "from bench.evaluation.image_table import read_table\n"
+        "start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_table(sys.argv[1])\n"
+        "except BenchError as error: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start, error)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, timeout=60)
+    grown, _, said = answer.stdout.partition(" ")
+    assert f"it has {rows:,} rows, and more than 500,000 are never read" in said
+    assert int(grown) < 100_000  # KiB
+    assert run("report", results).exit_code == 0

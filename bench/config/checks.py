@@ -132,7 +132,7 @@ def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> di
         if name not in known:
             near = unknown_name_message(f"parameter of {spec.name}", name, list(known), [])
             raise BenchError(near.replace("Available: none.", f"It has: {listing}."))
-        checked[name] = _typed(spec.name, known[name], value)
+        checked[name] = _typed(spec, known[name], value)
     return {name: value for name, value in checked.items() if value != _plain(known[name].default)}
 
 
@@ -140,15 +140,20 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _is_sensible(value: Any) -> bool:
+LARGEST_PARAMETER = 2**31
+LARGEST_OF_BUILDER = 16_384  # channels, layers and the like, unless the builder's decorator names another limit
+LONGEST_LIST = 1_000
+
+
+def _is_sensible(value: Any, most: int) -> bool:
     """Return whether a parameter is of a size for which a model can be planned."""
     if isinstance(value, list | tuple):
-        return len(value) <= LONGEST_LIST and all(map(_is_sensible, value))
-    return isinstance(value, str) or abs(value) <= LARGEST_PARAMETER  # False for NaN, too
+        return len(value) <= LONGEST_LIST and all(_is_sensible(one, most) for one in value)
+    if isinstance(value, str):
+        return True
+    return abs(value) <= (most if isinstance(value, int) else LARGEST_PARAMETER)  # False for NaN, too
 
 
-LARGEST_PARAMETER = 2**31
-LONGEST_LIST = 1_000
 _TYPES: dict[str, Any] = {
     "int": int,
     "float": (int, float),
@@ -159,7 +164,8 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def _typed(owner: str, param: Param, value: Any) -> Any:
+def _typed(spec: ArchitectureSpec | DatasetSpec, param: Param, value: Any) -> Any:
+    owner = spec.name
     is_bool = isinstance(value, bool)
     if not isinstance(value, _TYPES[param.type]) or is_bool != (param.type == "bool"):
         hint = (
@@ -173,11 +179,13 @@ def _typed(owner: str, param: Param, value: Any) -> Any:
     if param.choices and value not in param.choices:
         accepted = ", ".join(map(str, param.choices))
         raise BenchError(f"The parameter '{param.name}' of {owner} is {shown(repr(value))}. Accepted: {accepted}.")
-    if not _is_sensible(value):
-        raise BenchError(
-            f"The parameter '{param.name}' of {owner} is {shown(repr(value))}. Accepted: finite numbers up to "
-            f"{LARGEST_PARAMETER:,} and lists of up to {LONGEST_LIST} values."
+    most = param.most or (LARGEST_OF_BUILDER if isinstance(spec, ArchitectureSpec) else LARGEST_PARAMETER)
+    if not _is_sensible(value, most):
+        whole, other = f"whole numbers up to {most:,}", f"finite numbers up to {LARGEST_PARAMETER:,}"
+        accepted = {"int": whole, "float": other}.get(
+            param.type, f"lists of up to {LONGEST_LIST} values, of {whole} and other {other}"
         )
+        raise BenchError(f"The parameter '{param.name}' of {owner} is {shown(repr(value))}. Accepted: {accepted}.")
     if param.type == "path":
         return _existing(owner, param, value)
     return float(value) if param.type == "float" else _plain(value)

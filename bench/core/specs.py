@@ -39,6 +39,7 @@ class Param:
     help: str = ""
     choices: tuple[Any, ...] = ()  # empty: any value of the type
     alias_of: str = ""  # the parameter in SELECTION that this is another name of
+    most: int | None = None  # the largest whole number, also in a list; None: that of bench/config/checks.py
 
 
 SELECTION = (

@@ -32,6 +32,7 @@ from bench.core.specs import (
 )
 
 ADAMW_WEIGHT_DECAY = 0.004  # Keras's default for AdamW
+LARGEST_BATCH = 65_536  # images
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -180,8 +181,8 @@ class TrialConfig:
         kind=WHOLE,
         panel=TRAINING,
         help="Images per training step.",
-        accepts=lambda value: value >= 1,
-        accepted="a whole number of 1 or more",
+        accepts=lambda value: 1 <= value <= LARGEST_BATCH,
+        accepted=f"a whole number from 1 to {LARGEST_BATCH}",
         of_speed=True,
         step_time=True,
         unit="images",
@@ -458,8 +459,8 @@ class TrialConfig:
         0,
         kind=WHOLE,
         help="Also find the largest batch that can be trained, up to this many images.",
-        accepts=lambda value: value >= 0,
-        accepted="the largest batch size that is tried, such as 1024; 0 for none",
+        accepts=lambda value: 0 <= value <= LARGEST_BATCH,
+        accepted=f"the largest batch size that is tried, such as 1024, up to {LARGEST_BATCH}; 0 for none",
         axis=False,
         in_key=False,
         of_training=False,

@@ -24,6 +24,7 @@ from bench.evaluation.image_metrics import ARRAYS
 from bench.evaluation.metric_protocol import CLASSES, Array, Arrays
 
 MOST_ROWS = 500_000  # images of a test split
+MOST_COLUMNS = 10_000  # those of 255 classes are 3,000
 MOST_VALUES = 100_000_000
 MOST_BYTES = 2 * 2**30  # of the file, and of its columns before their compression
 LONGEST_TEXT = 4_096  # characters of an image's name
@@ -107,6 +108,8 @@ def _check_size(file: pq.ParquetFile) -> None:
     found = file.metadata
     if found.num_rows > MOST_ROWS:
         raise ValueError(f"it has {found.num_rows:,} rows, and more than {MOST_ROWS:,} are never read")
+    if found.num_columns > MOST_COLUMNS:
+        raise ValueError(f"it has {found.num_columns:,} columns, and more than {MOST_COLUMNS:,} are never read")
     if (values := found.num_rows * found.num_columns) > MOST_VALUES:
         raise ValueError(f"it has {values:,} values, and more than {MOST_VALUES:,} are never read")
     size = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
