@@ -54,7 +54,11 @@ def test_a_good_row_has_no_flag(tmp_path):
         ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "most common class: 0.99"),
         ({"environment": {"dirty": True}}, "changed code", "1 of 2 trials"),
         ({"environment": {"commit": "abc"}}, "mixed versions", "commit abc, df01bb0"),
-        ({"environment": {"versions": {"keras": "3.0"}}}, "mixed versions", "keras 3.0, 3.15.1"),
+        (
+            {"environment": {"versions": {"keras": "3.15.9", "tensorflow": "2.21.0"}}},
+            "mixed versions",
+            "keras 3.15.1, 3.15.9",
+        ),
         ({"metrics": {"mean_iou": 0.1}}, "no interval", "doesn't give the record's score"),
     ],
 )

@@ -62,7 +62,8 @@ def _of_folders(one: Path, other: Path, rank_by: str) -> "list[Comparison]":
     found = pairs(first, second)
     if not found:
         raise BenchError(f"'{one}' and '{other}' have no configuration in common with ok trials in both.")
-    alone = [sum(m.seeds > 0 for m in some) - len(found) for some in (first, second)]
+    paired = [{id(pair[side]) for pair in found} for side in (0, 1)]
+    alone = [sum(m.seeds > 0 for m in some) - len(known) for some, known in zip((first, second), paired, strict=True)]
     if any(alone):
         warn(f"Not compared because they are in one folder only: {alone[0]} in '{one}', {alone[1]} in '{other}'.")
     titles = pair_titles([pair[0] for pair in found])
@@ -78,8 +79,10 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     metric = metric_named(rank_by, frame)
     tables: Tables = [(group.title, group.ranked) for group in groups(frame, metric)]
     speeds: Tables = [(board.title, board.rows) for board in speed_boards(frame)]
-    # Both kinds of table may have the same label. Those with scores come first: most users ask for quality.
-    found = _of_tables(one, other, tables, metric) or _of_tables(one, other, speeds, metric)
+    # Both kinds of table may have the same label. Those with scores come first: most users ask for quality. Labels of
+    # one table come before those of its versions, since only the former are ranked together.
+    kinds = tables, speeds, _without_versions(tables), _without_versions(speeds)
+    found = next(filter(None, (_of_tables(one, other, kind, metric) for kind in kinds)), None)
     if not found:
         labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
         more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
@@ -88,6 +91,17 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
             f"'{results}'. Its configurations: {'; '.join(labels[:_MOST_NAMED]) or 'none'}{more}."
         )
     return found
+
+
+def _without_versions(tables: "Tables") -> "Tables":
+    """Join the tables that differ in the versions of the software alone, whose labels name them."""
+    joined: dict[str, list[Row | SpeedRow]] = {}
+    for title, rows in tables:
+        for row in rows:
+            versions = row.configuration.versions
+            whole = title.replace(f", {versions}", "") if versions else title
+            joined.setdefault(whole, []).append(row)
+    return list(joined.items())
 
 
 def _of_tables(one: str, other: str, tables: "Tables", metric: "Metric") -> "list[Comparison]":

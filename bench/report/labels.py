@@ -16,10 +16,12 @@ _SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among th
 
 
 def group_title(configuration: Configuration) -> str:
-    """Write a group's title, such as `pets at 128x128, 10 epochs, on NVIDIA H200`."""
+    """Write a group's title, `pets at 128x128, 10 epochs, on NVIDIA H200`, and its versions if there are others."""
     value = configuration.values
     until = f" or until {value['target']}" if value["target"] else ""
-    return f"{value['dataset']} at {_size(value)}, {budget_text(str(value['budget']))}{until}, on {value['device']}"
+    budget = f"{budget_text(str(value['budget']))}{until}"
+    versions = f", {configuration.versions}" if configuration.versions else ""
+    return f"{value['dataset']} at {_size(value)}, {budget}, on {value['device']}{versions}"
 
 
 def _size(value: dict[str, object]) -> str:
@@ -118,7 +120,8 @@ def _labels(members: Sequence[Configuration], fields: Sequence[Sequence[str]]) -
 def _label(pair: str, member: Configuration, fields: Sequence[str], *, weighed: bool) -> str:
     extra = [f"{_WORDS.get(name, name.replace('_', ' '))} {setting_text(name, member) or 'none'}" for name in fields]
     weights = shorten(weights_name(member), 24) if weighed else ""
-    return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra])
+    versions = [str(member.values["software"])] if member.versions else []
+    return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra, *versions])
 
 
 def setting_text(name: str, member: Configuration) -> str:

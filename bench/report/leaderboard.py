@@ -1,6 +1,7 @@
 """The leaderboard as plain values, the same for the page, Markdown, CSV and the terminal.
 
-Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget, device and protocol.
+Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget, device and protocol,
+one version of Keras and one of each backend.
 Rows that are not significantly different by the paired bootstrap over images and seeds share a rank.
 """
 
@@ -61,12 +62,14 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
 
 
 def _group_key(configuration: Configuration) -> tuple[str, ...]:
-    return tuple(str(configuration.values[name]) for name in COMPARABLE)
+    return *(str(configuration.values[name]) for name in COMPARABLE), configuration.versions
 
 
 def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
-    """Return the key that sorts groups on the page: sizes and budgets by amount, `50steps` before `150steps`."""
-    return tuple(_in_order(name, text) for name, text in zip(COMPARABLE, _group_key(configuration), strict=True))
+    """Return the key that sorts groups on the page: sizes and budgets by amount, the newest versions first."""
+    values = configuration.values
+    versions = "", float(configuration.generation), configuration.versions
+    return *(_in_order(name, str(values[name])) for name in COMPARABLE), versions
 
 
 def _in_order(name: str, text: str) -> tuple[str, float, str]:
@@ -109,7 +112,7 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         shade(rows, column)
     return Group(
         title=title,
-        fields={text: known for name, text in COMPARABLE.items() if (known := field_text(name, members[0]))},
+        fields=_fields(members[0]),
         columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows)),
         texts=frozenset(
             {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
@@ -121,6 +124,12 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         different=different,
         notes=(*ranking_notes(found, rows), *differences(members)),
     )
+
+
+def _fields(member: Configuration) -> dict[str, str]:
+    versions = {"versions": member.versions} if member.versions else {}
+    known = {text: field_text(name, member) for name, text in COMPARABLE.items()}
+    return {name: text for name, text in known.items() if text} | versions
 
 
 def _ranked(

@@ -86,7 +86,7 @@ class SpeedBoard:
 
 
 def speed_boards(frame: pd.DataFrame) -> list[SpeedBoard]:
-    """Make the tables of a frame of `load_results`: one per device and image size; failed trials are left out."""
+    """Make the tables of a frame of `load_results`: one per device, size and versions; failed trials are left out."""
     speeds = frame[(frame["measure"] == "speed") & (frame["status"] == "ok")]
     members = sorted(pool(speeds), key=_place)
     return [_board(list(some)) for _, some in groupby(members, key=_place)]
@@ -99,7 +99,7 @@ def speed_csv(boards: Sequence[SpeedBoard]) -> bytes:
 
 
 def _place(member: Configuration) -> tuple[str, ...]:
-    return tuple(value_text(member.values[name]) for name in _GROUP)
+    return *(value_text(member.values[name]) for name in _GROUP), f"{member.generation:03}"
 
 
 def _board(members: list[Configuration]) -> SpeedBoard:
@@ -115,9 +115,9 @@ def _board(members: list[Configuration]) -> SpeedBoard:
         columns["fits"] = FITS
     if any(row.cells["flags"] for row in rows):
         columns["flags"] = ("flags", "Reasons to be careful with the row; the evidence is in the tooltip.")
-    device, size, _ = _place(members[0])
+    device, size, *_ = _place(members[0])
     return SpeedBoard(
-        title=f"Speed at {size} on {device}",
+        title=", ".join(filter(None, (f"Speed at {size} on {device}", members[0].versions))),
         columns=columns,
         texts=frozenset({"arch", "fits", "flags", *fields} - {"batch_size"}),
         high=frozenset(column.name for column in shown if column.better == HIGHER),

@@ -14,6 +14,7 @@ from bench.core.specs import FINAL_STATUSES
 from bench.core.trial_config import DEFAULTS, OPTIONS
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial, load
+from bench.results.software import software_of
 
 CONFIG = tuple(option.column for option in OPTIONS.values())
 """Columns of the fields of a configuration."""
@@ -21,7 +22,7 @@ _CONFIG_NUMBERS = tuple(option.column for option in OPTIONS.values() if option.k
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
-_TEXTS += ("process_memory_method", "search_problem", "folder")
+_TEXTS += ("process_memory_method", "search_problem", "software", "folder")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
@@ -114,6 +115,7 @@ def _row(trial: StoredTrial) -> dict[str, Any]:
         **{name: finite(getattr(record, name)) for name in ("wall_seconds", "protocol_version", "schema_version")},
         "repeat": finite(record.repeat),
         "configuration": clean(getattr(record, "configuration", "")),
+        "software": software_of(record),
         "folder": str(trial.folder),
     }
 

@@ -1,6 +1,7 @@
 """The choice of trials whose weights are kept in a results folder.
 
-With `--keep-weights best`, among all trials that are ranked together (COMPARABLE) and have the same architecture and
+With `--keep-weights best`, among all trials that are ranked together (COMPARABLE, on the same
+versions) and have the same architecture and
 backbone, only the one with the best validation score keeps its weights; the test split must not choose. Weights that
 were asked for (`all`, or a trial that another one starts from) have an empty file beside them and are never removed.
 """
@@ -34,7 +35,7 @@ def prune(results: ResultsFolder) -> None:
         frame[_DECIDES] = math.nan
     # Among equals the earliest stays, so that no weights are replaced without need.
     best_first = frame.sort_values([_DECIDES, "finished"], ascending=[MEAN_IOU.better == LOWER, True], kind="stable")
-    beaten = best_first[best_first.duplicated(["arch", "backbone", *COMPARABLE])]
+    beaten = best_first[best_first.duplicated(["arch", "backbone", "software", *COMPARABLE])]
     for folder in map(Path, beaten["folder"]):
         if not os.path.lexists(folder / KEEP):
             with contextlib.suppress(OSError):  # already removed, or another user's

@@ -13,7 +13,7 @@ from filelock import Timeout
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import expected_device, versions
 from bench.results.outcomes import record_of, recover, settle
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
@@ -232,4 +232,5 @@ def _unreadable(trial: PlannedTrial, error: BenchError) -> TrialRecord:
     return TrialRecord(
         *(trial.key, expected_device(), trial.config.repeat, UNREADABLE, config, trial.configuration, reason),
         dataset={"name": trial.config.dataset, "fingerprint": trial.fingerprint},
+        environment={"versions": versions()},
     )

@@ -56,9 +56,10 @@ class Across:
 
 def all_across(groups: Sequence[Group]) -> list[Across]:
     """Compute the average ranks for each device and protocol with three data sets or more."""
-    machines: dict[tuple[str, str], list[Group]] = defaultdict(list)
+    machines: dict[tuple[str, str, int], list[Group]] = defaultdict(list)
     for group in groups:
-        machines[group.fields["device"], group.fields["protocol"]].append(group)
+        generation = group.rows[0].configuration.generation
+        machines[group.fields["device"], group.fields["protocol"], generation].append(group)
     return [across for some in machines.values() for across in _of_machine(some)]
 
 
@@ -82,7 +83,7 @@ def _of_machine(groups: Sequence[Group]) -> list[Across]:
     return [across] if across else []
 
 
-SAME_BUT_DATA = tuple(name for name in SAME if name not in _OF_DATA)
+SAME_BUT_DATA = (*(name for name in SAME if name not in _OF_DATA), "software")
 
 
 def _largest(groups: Sequence[Group]) -> list[Group]:

@@ -177,8 +177,9 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             if (found := axis.place(row.configuration)) is None:
                 continue
             values = row.configuration.values
-            together = (*(str(values[name]) for name in COMPARABLE if name != axis.field), group.metric.name, found[1])
-            alike = tuple(str(values[name]) for name in SAME if name != axis.field)
+            shared = (str(values[name]) for name in COMPARABLE if name != axis.field)
+            together = (*shared, row.configuration.versions, group.metric.name, found[1])
+            alike = tuple(str(values[name]) for name in (*SAME, "software") if name != axis.field)
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]
     for together, by_line in same.items():

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -183,14 +184,19 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def pairs(ones: Sequence[Configuration], others: Sequence[Configuration]) -> list[tuple[Configuration, Configuration]]:
-    """Pair the configurations of two sets that are equal in all options, on the same device if possible."""
+    """Pair the configurations of two sets that are equal in their options: on one device and versions if possible."""
     found = []
-    for one in ones:
+    for one in filter(lambda member: member.seeds, ones):
         alike = [other for other in others if _options(other) == _options(one) and other.seeds]
-        alike.sort(key=lambda other: other.values["device"] != one.values["device"])
-        if one.seeds and alike:
-            found.append((one, alike[0]))
+        if alike:
+            found.append((one, min(alike, key=partial(_distance, one))))
     return found
+
+
+def _distance(one: Configuration, other: Configuration) -> tuple[bool, bool, int]:
+    """Return the key that sorts partners of a configuration, the best first: else the one with the newest versions."""
+    device, software = (other.values[name] != one.values[name] for name in ("device", "software"))
+    return device, software, other.generation
 
 
 def _options(member: Configuration) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Trials that differ only in seed and repeat, pooled: mean and sample standard deviation over the seeds."""
 
 import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +10,7 @@ import pandas as pd
 
 from bench.core.trial_config import OPTIONS, POOLED
 from bench.results.quantities import QUANTITIES
+from bench.results.software import tables
 
 SAME = (*(o.column for o in OPTIONS.values() if o.in_key and o.field not in POOLED), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
@@ -40,9 +43,11 @@ NOTHING = Spread(float("nan"), None, 0)
 class Configuration:
     """All trials of one configuration on one device."""
 
-    values: dict[str, object]  # the columns in SAME and `configuration`, from an ok trial if there is one
+    values: dict[str, object]  # SAME, `configuration` and `software`, of an ok trial if there is one
     spreads: dict[str, Spread]  # of every number column, over the ok trials
     trials: pd.DataFrame  # the rows of the frame, failed ones included
+    generation: int = 0  # the number of the table of software that it is ranked in; 0 has the newest
+    versions: str = ""  # the name of that table; empty if there is only one
 
     @cached_property
     def ok(self) -> pd.DataFrame:
@@ -74,6 +79,7 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
 
     Repeats of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's `configuration`,
     which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME.
+    Trials of another version of the backend or of Keras are another configuration.
     """
     if frame.empty:
         return []
@@ -90,20 +96,39 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
     frame = frame.sort_values("status", key=lambda status: status != "ok", kind="stable")  # ok trials first
     configurations = []
     groups = frame.groupby(number)
-    firsts = groups.head(1).sort_index(key=lambda index: number[index])[[*SAME, "configuration"]].to_dict("records")
-    for (index, rows), first in zip(groups, firsts, strict=True):
+    firsts = (
+        groups.head(1)
+        .sort_index(key=lambda index: number[index])[[*SAME, "configuration", "software"]]
+        .to_dict("records")
+    )
+    ranked_in = _tables(firsts, [index in place_of for index, _ in groups])
+    for (index, rows), first, table in zip(groups, firsts, ranked_in, strict=True):
         spreads = {}
         if (place := place_of.get(index)) is not None:
             values = zip(numeric, *(table[place].tolist() for table in tables), strict=True)
             spreads = {c: Spread(m, s if n > 1 else None, int(n)) for c, m, s, n in values}
-        configurations.append(Configuration(first, spreads, rows))
+        configurations.append(Configuration(first, spreads, rows, *table))
     return configurations
 
 
 def _numbers(frame: pd.DataFrame) -> pd.Series:
     """Number the configurations in the order in which they appear; return each row's number."""
     known = frame["configuration"] != ""
-    always = ["configuration", "device", "protocol_version"]
+    always = ["configuration", "device", "protocol_version", "software"]
     others = frame[[c for c in SAME if c not in always]].astype(object)
     others[known] = ""  # the hash covers them
     return pd.concat([frame[always], others], axis=1).groupby([*always, *others], dropna=False, sort=False).ngroup()
+
+
+def _tables(members: Sequence[Mapping[str, object]], scored: Sequence[bool]) -> list[tuple[int, str]]:
+    """Return the number and the name of the table of software that each configuration, given by values, is ranked in.
+
+    All budgets have the same tables. A configuration that has no ok trial, and thus no rank, makes no table of its own.
+    """
+    level = [tuple(str(values[name]) for name in COMPARABLE if name != "budget") for values in members]
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for key, values, ok in zip(level, members, scored, strict=True):
+        found[key] |= {str(values["software"])} if ok else set()
+    named = {key: tables(some) for key, some in found.items()}
+    first = {key: next(iter(some.values()), (0, "")) for key, some in named.items()}
+    return [named[key].get(str(values["software"]), first[key]) for key, values in zip(level, members, strict=True)]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from bench.results.dataframe import drop_duplicates
 from bench.results.loading import StoredTrial, load
 from bench.results.quantities import METRICS
 from bench.results.record_reader import check_config
+from bench.results.software import software_of, tables
 from bench.results.trial_files import IMAGES, write_json
 
 BASELINE_VERSION = 1
@@ -88,13 +90,24 @@ class Subject:
 
 
 def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
-    """Read the configurations of results folders; return them and a line for everything that could not be read."""
+    """Read the configurations of results folders; return them and a line for everything that was left out.
+
+    Of trials that ran on several versions of the backend or of Keras, those of the newest count.
+    """
     loaded = load(paths)
     trials, left_out = drop_duplicates(loaded.trials)
-    same: dict[tuple[str, str], list[StoredTrial]] = {}
+    same: dict[tuple[str, str], dict[str, list[StoredTrial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
-        same.setdefault((trial.record.configuration, trial.record.device), []).append(trial)
-    return [_subject(some) for some in same.values()], [*loaded.problems, *left_out]
+        same[trial.record.configuration, trial.record.device][software_of(trial.record)].append(trial)
+    subjects = []
+    for by_software in same.values():
+        newest, *older = tables(by_software)
+        subjects.append(_subject(by_software[newest]))
+        left_out += [
+            f"{subjects[-1].label}: {len(by_software[old])} trials on {old} left out, since others ran on {newest}."
+            for old in older
+        ]
+    return subjects, [*loaded.problems, *left_out]
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
