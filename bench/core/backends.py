@@ -21,6 +21,8 @@ class Backend:
     runtime: str  # "module:class" of a Runtime
     libraries: tuple[str, ...]  # packages whose versions may change its results
     start_seconds: float  # the time to import keras with it, on two cores
+    full: tuple[str, ...]  # the names of its exceptions of a full device; they come from one of `libraries`
+    full_status: str = ""  # how their texts begin, where it has one type for all errors
     graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
 
 
@@ -36,6 +38,7 @@ TABLE = {
             runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
             libraries=("tensorflow",),
             start_seconds=12.0,
+            full=("ResourceExhaustedError",),
             graphs=True,
         ),
         Backend(
@@ -46,6 +49,8 @@ TABLE = {
             runtime=f"{_ENGINES}.jax_runtime:JaxRuntime",
             libraries=("jax", "jaxlib"),
             start_seconds=3.5,
+            full=("JaxRuntimeError", "XlaRuntimeError"),
+            full_status="RESOURCE_EXHAUSTED:",
         ),
         Backend(
             "torch",
@@ -55,6 +60,7 @@ TABLE = {
             runtime=f"{_ENGINES}.torch_runtime:TorchRuntime",
             libraries=("torch",),
             start_seconds=6.2,
+            full=("OutOfMemoryError",),
         ),
     )
 }

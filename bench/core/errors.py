@@ -1,6 +1,9 @@
 """The exception for users' mistakes, and the status and reason that the record of a failed trial gets."""
 
 import re
+from itertools import product
+
+from bench.core.backends import TABLE
 
 
 class BenchError(ValueError):
@@ -10,24 +13,36 @@ class BenchError(ValueError):
     """
 
 
-_OUT_OF_MEMORY = (
-    *("RESOURCE_EXHAUSTED", "ResourceExhausted", "OutOfMemory", "out of memory", "OOM when allocating"),
-    *("OUT_OF_MEMORY", "STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory", "bad_alloc"),
-)
+class Diverged(Exception):
+    """The error that the loss or a weight is no longer a finite number."""
+
+
 _KERAS = "Exception encountered when calling"
 _TERMINAL = re.compile("\x1b\\[[0-9;]*m")  # bold and colours
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the device or the host ran out of memory, whichever backend raised the error."""
-    return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__} {error}" for sign in _OUT_OF_MEMORY)
+    """Return whether the device or the host ran out of memory, by the type of exception that each backend has for it.
+
+    The text alone proves nothing: anything may say "out of memory". Keras raises the error of a layer again, with the
+    layer's name before its text; what it was then counts.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    if str(error).startswith(_KERAS) and error.__context__:
+        return is_out_of_memory(error.__context__)
+    names = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(error).__mro__}
+    return any(
+        str(error).startswith(backend.full_status) and names & set(product(backend.libraries, backend.full))
+        for backend in TABLE.values()
+    )
 
 
 def status_of(error: BaseException) -> str:
     """Return `out_of_memory`, `diverged` or `failed`."""
     if is_out_of_memory(error):
         return "out_of_memory"
-    return "diverged" if type(error).__name__ == "Diverged" else "failed"
+    return "diverged" if isinstance(error, Diverged) else "failed"
 
 
 def reason_of(error: BaseException) -> str:
@@ -37,6 +52,6 @@ def reason_of(error: BaseException) -> str:
     if message.startswith(_KERAS) and len(lines) > 1:  # the first line names the layer, the second the error
         message = f"{message.rstrip('.')}: {lines[1]}"
     message = message[:500]
-    if isinstance(error, BenchError) or type(error).__name__ == "Diverged":
+    if isinstance(error, BenchError | Diverged):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.core.errors import Diverged
 from bench.profiling.timing import seconds_since
 from bench.training import augment
 from bench.training.budget import Meter
@@ -17,10 +18,6 @@ BLOCK_SECONDS = 0.5  # aimed length of a block of steps, so long that awaiting i
 MAX_BLOCK = 100
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-class Diverged(Exception):
-    """The error that the loss is no longer a finite number."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ import psutil
 from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
+from bench.profiling.host.memory_kill import MemoryKill, resident
 from bench.profiling.timing import seconds_since
 
 PROBE_SECONDS = 600.0  # time limit of one batch size
@@ -114,31 +115,32 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
 
 def _probe(config: TrialConfig) -> Probed:
     """Train some steps in a new process and return its peaks."""
-    allowed = HOST_SHARE * free_memory()
+    allowed, memory_kill = HOST_SHARE * free_memory(), MemoryKill()
+
+    def watch(number: int) -> str:
+        memory_kill.sample(number)
+        return OUT_OF_MEMORY if resident(number) > allowed else ""
+
     request = {"config": config.to_dict()}
     try:
         (answer,) = ask(
             *(TARGET, [request], config.backend, PROBE_SECONDS),
-            watch=lambda number: OUT_OF_MEMORY if resident(number) > allowed else "",
+            watch=watch,
             echo=True,  # into the trial's log
         )
     except ChildEnded as ended:
-        if ended.code in (None, KILLED):  # killed by `watch` or by the system, which lacked memory
-            raise DoesNotTrain(OUT_OF_MEMORY if ended.code else str(ended)) from ended
+        if ended.code is None:  # ended by `watch` or after its time
+            raise DoesNotTrain(str(ended)) from ended
+        if ended.code == KILLED:
+            if memory_kill.evidence():
+                raise DoesNotTrain(OUT_OF_MEMORY) from ended
+            raise BenchError(f"The process that tried a batch of {config.batch_size} was {ended}.") from ended
         answer = {"error": str(ended)}
     if "peak_mib" in answer:
         return Probed(answer["peak_mib"], answer.get("process_peak_mib"), answer.get("process_method", ""))
     if answer["error"] == OUT_OF_MEMORY or config.batch_size > 1:
         raise DoesNotTrain(answer["error"])
     raise BenchError(f"One image doesn't train: {answer['error']}")
-
-
-def resident(pid: int) -> int:
-    """Read the size of a process's resident set in bytes; 0 after its end."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def free_memory() -> int:

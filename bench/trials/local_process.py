@@ -4,12 +4,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Protocol
 
 from bench.core.child_process import KILLED
 from bench.core.leftovers import end_leftovers, mark_of
 from bench.core.surroundings import command, environment
+from bench.profiling.host.memory_kill import SAMPLE_SECONDS, MemoryKill
 from bench.results.trial_files import LOG
 from bench.results.trial_output import trim_log
 
@@ -49,7 +51,7 @@ class LocalProcess:
     def __init__(self, folder: Path, backend: str):
         self._folder, self._ended = folder, False
         end_leftovers(folder)  # of a runner that was killed
-        self._oom_kills = _oom_kills()
+        self._memory_kill = MemoryKill()
         with (folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
                 command("bench.trials.process", str(folder)),
@@ -61,9 +63,7 @@ class LocalProcess:
             )
 
     def wait(self, seconds: float) -> bool:
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        if not self._wait(seconds):
             trim_log(self._folder / LOG)
             return False
         if not self._ended:
@@ -71,6 +71,16 @@ class LocalProcess:
             end_leftovers(self._folder, self._process.pid)
             trim_log(self._folder / LOG)
         return True
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for the end of the process, and sample its memory meanwhile."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._memory_kill.sample(self._process.pid)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(min(left, SAMPLE_SECONDS))
+                return True
+        return self._process.poll() is not None
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -81,20 +91,8 @@ class LocalProcess:
 
     def reason(self) -> tuple[str, str]:
         code = self._process.returncode
-        if code == KILLED and _oom_kills() > self._oom_kills:
-            return "out_of_memory", "The system killed the process because memory ran out."
+        if code == KILLED and (evidence := self._memory_kill.evidence()):
+            return "out_of_memory", f"The system killed the process because memory ran out: {evidence}."
         if code is not None and code < 0:
             return "failed", f"The process was killed by {signal.Signals(-code).name}."
         return "failed", f"The process ended with exit code {code} and no outcome."
-
-
-def _oom_kills() -> int:
-    """Count the processes that the kernel has killed because memory ran out, on this machine or in this container."""
-    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
-        try:
-            words = Path(path).read_text(encoding="utf-8").split()
-        except OSError:
-            continue
-        if "oom_kill" in words:
-            return int(words[words.index("oom_kill") + 1])
-    return 0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.config import catalog
+from bench.core.errors import Diverged
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
@@ -18,7 +19,6 @@ from bench.training import augment
 from bench.training.build import ResidentBatch, build_engine, build_model
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, training_model
-from bench.training.loop import Diverged
 from bench.training.optimizer import create_optimizer
 from bench.trials.batch_search import find_batch_size
 from bench.trials.model_speed import (

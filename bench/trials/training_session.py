@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.config import catalog
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, Diverged
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import evaluate
@@ -33,7 +33,6 @@ from bench.training.build import (
 from bench.training.class_weights import class_weights
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
-from bench.training.loop import Diverged
 from bench.trials.model_speed import first_step, measure_speed, trace_steps, utilisation
 from bench.trials.plan import prepare_pack
 from bench.trials.progress import Progress, training_state
