@@ -16,6 +16,7 @@ from PIL import Image
 from bench.core.specs import Budget, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.scores import summary
+from bench.profiling.clock.timing_table import LATENCY, TRAIN, TimingLog
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import HISTORY, IMAGES, LOG, SAMPLES, WORST
 
@@ -171,6 +172,16 @@ def fake_sample(size: int, seed: int) -> Image.Image:
     return Image.fromarray(np.concatenate(panels, axis=1))
 
 
+def fake_timings(record: TrialRecord, folder: Path) -> None:
+    """Write 100 latency calls with the record's median and 40 blocks of training at its rate."""
+    log, rng = TimingLog(), np.random.default_rng([record.config["seed"], 7])
+    for seconds in record.speed["latency_ms_p50"] / 1000 * rng.lognormal(0, 0.08, 100):
+        log.note(LATENCY, seconds, 1)
+    for seconds in 16 / record.speed["train_images_per_second"] * rng.lognormal(0, 0.03, 40):
+        log.note(TRAIN, seconds, 16)
+    log.write(folder)
+
+
 def write_trial(results: Path, record: TrialRecord, table: pd.DataFrame | None = None, samples: int = 2) -> Path:
     """Write one trial as the runner would; the history and the samples only for an ok record."""
     folder = ResultsFolder(results)
@@ -187,6 +198,8 @@ def write_trial(results: Path, record: TrialRecord, table: pd.DataFrame | None =
         if samples:
             (running / WORST).mkdir(exist_ok=True)
             fake_sample(96, 9).save(running / WORST / "0_0.412_image_9.png")
+    if "latency_ms_p50" in record.speed:
+        fake_timings(record, running)
     if table is not None:
         table.to_parquet(running / IMAGES, index=False)
     folder.finish(identity, record)

@@ -16,7 +16,8 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.task import Task
-from bench.profiling.ledger import Ledger
+from bench.profiling.clock.ledger import Ledger
+from bench.profiling.clock.timing_table import FROZEN, TRAIN
 from bench.results.trial_files import HISTORY, WEIGHTS
 from bench.training.build import choose_indexes
 from bench.training.engines.engine import to_numpy
@@ -144,6 +145,13 @@ def test_the_history_names_the_phase_and_the_learning_rate_falls_by_the_factor(s
     assert [row["phase"] for row in rows] == ["frozen"] * 5 + ["all"] * 5
     assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3] * 5 + [1e-4] * 5)
     assert [row["steps"] for row in rows] == list(range(1, 11))
+
+
+def test_blocks_of_the_frozen_phase_are_samples_of_another_kind(session):
+    samples = session.instruments.timings.samples()
+    assert {kind: some.images.sum() for kind, some in samples.items()} == dict.fromkeys(
+        (FROZEN, TRAIN), 5 * session.config.batch_size
+    )
 
 
 def test_the_switch_is_charged_to_compiling_and_the_ledger_adds_up(session):

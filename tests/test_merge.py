@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.core.errors import BenchError
+from bench.profiling.clock.timing_table import read_timings
 from bench.results.dataframe import load_results
 from bench.results.merging import merge
 from bench.results.record_reader import read_record
@@ -32,6 +33,7 @@ def test_each_trial_comes_in_once_with_all_its_files(machines):
     for folder in (machines / "all" / "trials").iterdir():
         if folder.is_dir():
             assert (folder / IMAGES).is_file() and list((folder / "samples").iterdir())
+            assert read_timings(folder)
     again = merge([machines / "one", machines / "two"], machines / "all")
     assert (len(again.copied), again.kept, again.same) == (0, 3, 4)
 

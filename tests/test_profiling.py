@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bench.core.errors import BenchError
-from bench.profiling import environment, memory, peaks, timing, trace
+from bench.profiling import environment, memory, peaks, trace
+from bench.profiling.clock import timing
 from bench.profiling.memory import Gauge, MemoryMeter, OnlyRising, Resettable, ResidentSet
 from bench.profiling.process_memory import MIB
 from bench.training.engines import create_runtime

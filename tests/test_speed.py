@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 from running import FakeExecutor, run
 from typer.testing import CliRunner
@@ -16,10 +17,11 @@ from bench.config.given import read_toml
 from bench.core.errors import BenchError, reason_of
 from bench.core.specs import NO_DATASET, Budget
 from bench.core.trial_config import TrialConfig
-from bench.profiling import timing
+from bench.profiling.clock import timing
+from bench.profiling.clock.ledger import Ledger
+from bench.profiling.clock.timing import Effort, inference_sweep, steady
+from bench.profiling.clock.timing_table import INFERENCE, LATENCY, TRAIN, read_timings
 from bench.profiling.environment import expected_device
-from bench.profiling.ledger import Ledger
-from bench.profiling.timing import Effort, inference_sweep, steady
 from bench.results.loading import load
 from bench.results.trial_files import IF_KILLED, read_json
 from bench.trials import estimate
@@ -52,7 +54,17 @@ def test_a_speed_only_trial_measures_everything_without_data(trial):
     assert record.training["images"] == 2 * record.training["steps"] > 0
     assert record.training["steps"] % speed["train_blocks"] == 0
     assert not record.metrics and not record.validation and not record.weights
-    assert sorted(p.name for p in trial.folder.iterdir()) == ["layers.json", "log.txt", "record.json"]
+    assert sorted(p.name for p in trial.folder.iterdir()) == [
+        *("layers.json", "log.txt", "record.json", "timings.parquet")
+    ]
+
+
+def test_the_samples_of_a_speed_only_trial_give_its_summaries(trial):
+    samples, speed = read_timings(trial.folder), trial.record.speed
+    assert set(samples) == {TRAIN, INFERENCE, LATENCY}
+    assert np.median(1 / samples[TRAIN].per_image) == pytest.approx(speed["train_images_per_second"], rel=1e-4)
+    assert np.median(1 / samples[INFERENCE].per_image) == pytest.approx(speed["inference_images_per_second"], rel=1e-4)
+    assert 1000 * np.median(samples[LATENCY].seconds) == pytest.approx(speed["latency_ms_p50"], rel=1e-4)
 
 
 def test_the_sweep_goes_over_powers_of_two_and_says_why_it_ended(trial):

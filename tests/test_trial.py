@@ -15,6 +15,7 @@ from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.scores import image_means
 from bench.evaluation.summary import summarise
+from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, TRAIN, read_timings
 from bench.results.loading import load
 from bench.trials.progress import Observer
 from tests.conftest import EACH_BACKEND
@@ -42,6 +43,20 @@ def test_a_trial_measures_everything(trial):
     assert record.speed["harness_efficiency"] > 0
     assert record.speed["latency_ms_p50"] <= record.speed["latency_ms_p95"] <= record.speed["latency_ms_p99"]
     assert record.dataset["images"]["test"] == len(read_table(trial.folder / "images.parquet").names)
+
+
+def test_the_samples_of_a_trial_give_its_summaries(trial):
+    samples, speed = read_timings(trial.folder), trial.record.speed
+    assert set(samples) == {TRAIN, LATENCY, INFERENCE, LOADER, BARE, JOINT}
+    assert len(samples[TRAIN].seconds) == speed["train_blocks"]
+    assert samples[TRAIN].seconds.sum() == pytest.approx(trial.record.training["train_seconds"], abs=1e-3)
+    assert samples[TRAIN].images.sum() == trial.record.training["images"]
+    for kind, name in ((LOADER, "loader"), (BARE, "bare"), (INFERENCE, "inference")):
+        rate = 1 / np.median(samples[kind].per_image)
+        assert rate == pytest.approx(speed[f"{name}_images_per_second"], rel=1e-4), kind
+    ratio = np.median(samples[BARE].seconds / samples[JOINT].seconds)
+    assert ratio == pytest.approx(speed["harness_efficiency"], rel=1e-4)
+    assert 1000 * np.quantile(samples[LATENCY].seconds, 0.95) == pytest.approx(speed["latency_ms_p95"], rel=1e-4)
 
 
 def test_a_trial_tells_memory_by_phases_and_why_there_is_no_energy(trial):

@@ -19,15 +19,11 @@ from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
-from bench.core.untrusted.plain_files import require_file
+from bench.core.untrusted import safe_parquet
 from bench.evaluation.image_metrics import ARRAYS
 from bench.evaluation.metric_protocol import CLASSES, Array, Arrays
 
-MOST_ROWS = 500_000  # images of a test split
-MOST_COLUMNS = 10_000  # those of 255 classes are 3,000
-MOST_VALUES = 100_000_000
-MOST_BYTES = 2 * 2**30  # of the file, and of its columns before their compression
-LONGEST_TEXT = 4_096  # characters of an image's name
+LIMITS = safe_parquet.Limits(rows=500_000, columns=10_000, values=100_000_000, size=2 * 2**30, text=4_096)
 _TEXTS = ["name", "group"]
 
 
@@ -88,47 +84,16 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
         BenchError: the file is missing or no plain file, or it isn't a per-image table in Parquet of a sensible size.
     """
     try:
-        require_file(path, MOST_BYTES)
-        # A report reads thousands: a quarter of pq.read_table's time, and a third of that without pre-buffering.
-        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=_TEXTS) as file:
-            _check_size(file)
+        with safe_parquet.opened(path, LIMITS, _TEXTS) as file:
             classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in file.schema_arrow.names)
             few = [*_TEXTS, *_column_names(ARRAYS["counts"], classes)]
             table = file.read(few if counts_only else None, use_threads=False)
         arrays = _arrays_of(table, classes)
-        names, groups = (_texts(table, key) for key in _TEXTS)
+        names, groups = (safe_parquet.texts(table, key, LIMITS.text) for key in _TEXTS)
         return ImageTable(names, groups, arrays.pop("counts"), arrays.pop("thresholds", None), arrays)
-    except (OSError, KeyError, ValueError, MemoryError, OverflowError, pa.ArrowException) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().partition("\n")[0]
+    except safe_parquet.ERRORS as error:
+        reason = safe_parquet.reason(error)
         raise BenchError(f"'{path}' is no readable per-image table ({reason}). Run the trial again.") from error
-
-
-def _check_size(file: pq.ParquetFile) -> None:
-    """Raise ValueError if the table is too large to be read: a few hundred bytes can stand for millions of rows."""
-    found = file.metadata
-    if found.num_rows > MOST_ROWS:
-        raise ValueError(f"it has {found.num_rows:,} rows, and more than {MOST_ROWS:,} are never read")
-    if found.num_columns > MOST_COLUMNS:
-        raise ValueError(f"it has {found.num_columns:,} columns, and more than {MOST_COLUMNS:,} are never read")
-    if (values := found.num_rows * found.num_columns) > MOST_VALUES:
-        raise ValueError(f"it has {values:,} values, and more than {MOST_VALUES:,} are never read")
-    size = sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
-    if size > MOST_BYTES:
-        raise ValueError(f"it has {size:,} bytes, and more than {MOST_BYTES:,} are never read")
-
-
-def _texts(table: pa.Table, name: str) -> tuple[str, ...]:
-    """Return a column of texts, in which equal ones are still one: only their number and length is bounded."""
-    found: list[str] = []
-    for chunk in table.column(name).chunks:
-        if not (pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type)) or chunk.null_count:
-            raise ValueError(f"the column '{name}' isn't of texts")
-        chunk.validate(full=True)  # of a damaged file, a row may name a text that isn't there
-        different = chunk.dictionary.to_pylist()
-        if any(len(text) > LONGEST_TEXT for text in different):
-            raise ValueError(f"the column '{name}' has texts of more than {LONGEST_TEXT:,} characters")
-        found += [different[place] for place in chunk.indices.to_pylist()]
-    return tuple(found)
 
 
 def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:

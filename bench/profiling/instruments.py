@@ -1,7 +1,8 @@
-"""The instruments of a trial besides the clock: memory by phase, energy, the device's state."""
+"""The instruments of a trial: the log of its timings, memory by phase, energy, the device's state."""
 
 from typing import Any, NamedTuple
 
+from bench.profiling.clock.timing_table import TimingLog
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.gpu import Nvml, Unreadable, device_state
 from bench.profiling.memory import MemoryMeter
@@ -52,6 +53,7 @@ class Instruments:
         self._nvml = gpu.nvml
         self.memory = memory_meter(runtime, gpu)
         self.energy = EnergyMeter(gpu.nvml, "" if gpu.nvml else gpu.reason or "no NVIDIA GPU is used")
+        self.timings = TimingLog()
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured
         self._states: dict[str, dict[str, Any]] = {}
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from bench.core.backends import TABLE
 from bench.core.files import answer_path, recall, remember
+from bench.profiling.clock.timing import seconds_of, seconds_since
 from bench.profiling.environment import VARIABLES, versions
 from bench.profiling.runtime import Runtime
-from bench.profiling.timing import seconds_of, seconds_since
 
 METHOD = "best of square matrix products of 512 to 8192; x + 1 over up to 256 MiB, read and written"
 SIZES = (512, 1024, 2048, 4096, 8192)

@@ -4,6 +4,7 @@ results/segbench.json                        the marker: {"schema_version": 1}
 results/trials/ID/record.json                the record; a folder without `.running` always has one
                  history.jsonl               a line at each evaluation
                  images.parquet              the per-image table of the test split
+                 timings.parquet             every timing: latency calls, blocks of training steps
                  samples/*.png               image, truth and prediction side by side
                  worst/*.png                 the same for the test images with the lowest mean IoU, which is in the name
                  weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.core.errors import Diverged
-from bench.profiling.timing import seconds_since
+from bench.profiling.clock.timing import seconds_since
 from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines.engine import Engine
@@ -31,6 +31,7 @@ class Training:
         on_block: called after every block, untimed.
         on_milestone: called at every validation point, untimed, with the mean loss since the last one; returns whether
             training ends there.
+        note: called with the seconds and the images of every block, directly after it.
     """
 
     engine: Engine
@@ -44,6 +45,7 @@ class Training:
     on_switch: Callable[[], None] = lambda: None
     on_block: Callable[[], None] = lambda: None
     on_milestone: Callable[[float], bool] = lambda loss: False
+    note: Callable[[float, int], None] = lambda seconds, images: None
     block_rates: list[float] = field(default_factory=list)  # images per second of each block
     losses: list[float] = field(default_factory=list)  # mean loss of each block
 
@@ -91,6 +93,7 @@ class Training:
         start = time.perf_counter()
         losses = self.steps(count)
         seconds = seconds_since(start)
+        self.note(seconds, count * self.meter.batch_size)
         self.meter.steps += count
         self.meter.seconds += seconds
         self.block_rates.append(count * self.meter.batch_size / seconds)

@@ -17,8 +17,8 @@ import psutil
 from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
+from bench.profiling.clock.timing import seconds_since
 from bench.profiling.host.memory_kill import MemoryKill, resident
-from bench.profiling.timing import seconds_since
 
 PROBE_SECONDS = 600.0  # time limit of one batch size
 TARGET = "bench.trials.children.batch_size:peak_mib"

@@ -13,10 +13,11 @@ import numpy as np
 
 from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
+from bench.profiling.clock.timing import latency, paired_ratio, rate, rate_summary, seconds_of
+from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, Note, ignore
 from bench.profiling.energy import Window
 from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
-from bench.profiling.timing import latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.training.build import ResidentBatch
 from bench.training.engines.engine import Engine, InferenceEngine
 from bench.training.loop import Training
@@ -38,7 +39,7 @@ def measure_speed(training: Training, batch: ResidentBatch, instruments: Instrum
         "train_images_per_second": median,
         "train_images_per_second_iqr": iqr,
         "train_blocks": len(training.block_rates),
-        "loader_images_per_second": rate(training.load, size),
+        "loader_images_per_second": rate(training.load, size, note=instruments.timings.noting(LOADER, size)),
         **_harness(training, batch, instruments),
         **measure_inference(training.engine, batch, instruments),
     }
@@ -89,20 +90,20 @@ def measure_inference(engine: InferenceEngine, batch: ResidentBatch, instruments
                 engine.wait(engine.predict(images))
             window.images += count * size
 
-        throughput = rate(run, size)
+        throughput = rate(run, size, note=instruments.timings.noting(INFERENCE, size))
         top_up(window, run, _steps(size / throughput))
     instruments.memory.plan("inference", engine.planned_bytes("inference", batch))
     return {
         "inference_images_per_second": throughput,
         "inference_batch_size": size,
-        **measure_latency(engine, images.shape[1:]),
+        **measure_latency(engine, images.shape[1:], instruments.timings.noting(LATENCY, 1)),
     }
 
 
-def measure_latency(engine: InferenceEngine, shape: tuple[int, ...]) -> dict[str, float]:
+def measure_latency(engine: InferenceEngine, shape: tuple[int, ...], note: Note = ignore) -> dict[str, float]:
     """Measure the milliseconds to predict one image of that shape that is already on the device."""
     one = engine.put(np.zeros((1, *shape), np.uint8))
-    return latency(lambda: engine.wait(engine.predict(one)))
+    return latency(lambda: engine.wait(engine.predict(one)), note=note)
 
 
 def utilisation(
@@ -151,7 +152,9 @@ def _harness(training: Training, batch: ResidentBatch, instruments: Instruments)
         per_step = seconds_of(lambda: bare(1))
         steps = _steps(per_step)
         pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
-        seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs)
+        noting = instruments.timings.noting
+        notes = noting(BARE, steps * size), noting(JOINT, steps * size)
+        seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs, notes=notes)
     with instruments.energy.window(TRAIN_ENERGY) as window:
         top_up(window, bare_steps(engine, batch, window), steps)
     instruments.memory.plan("train", engine.planned_bytes("train", batch))

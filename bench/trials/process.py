@@ -16,8 +16,8 @@ from bench.core.child_process import end_with_parent
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
+from bench.profiling.clock.ledger import Ledger
 from bench.profiling.environment import expected_device
-from bench.profiling.ledger import Ledger
 from bench.results.trial_files import LOG, OUTCOME, REQUEST, read_json, write_json
 
 

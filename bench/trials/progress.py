@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.core.specs import TrialRecord
-from bench.profiling.ledger import Ledger
+from bench.profiling.clock.ledger import Ledger
 from bench.results.trial_files import PROGRESS, write_json
 from bench.trials.plan import PlannedTrial
 

@@ -10,10 +10,11 @@ import numpy as np
 from bench.config import catalog
 from bench.core.errors import Diverged
 from bench.core.trial_config import TrialConfig
+from bench.profiling.clock.ledger import Ledger
+from bench.profiling.clock.timing import Blocks, Effort, inference_sweep, rate_summary, steady
+from bench.profiling.clock.timing_table import TRAIN
 from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
-from bench.profiling.ledger import Ledger
-from bench.profiling.timing import Blocks, Effort, inference_sweep, rate_summary, steady
 from bench.results.trial_files import IF_KILLED, write_json
 from bench.training import augment
 from bench.training.build import ResidentBatch, build_engine, build_model
@@ -72,6 +73,7 @@ class SpeedSession:
             rated = {"train_images_per_second": median, **speed}
             speed |= utilisation(self.config, rated, model["gflops"], self.instruments)
             trace_steps(self.config, self.engine, self.batch, self.instruments, self.folder)
+            self.instruments.timings.write(self.folder)
         self.found |= {
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, "images": {}},
             "model": model,
@@ -116,7 +118,7 @@ class SpeedSession:
         gpu = actual_device(self.instruments.runtime) != cpu_device()
         with self.instruments.memory.phase("train"), self.instruments.energy.window(TRAIN_ENERGY) as window:
             run = bare_steps(self.engine, self.batch, window)
-            blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update)
+            blocks = steady(run, self.effort, gpu=gpu, on_block=self.progress.update, note=self.note_block)
             top_up(window, run, blocks.steps)
         self.instruments.memory.plan("train", self.engine.planned_bytes("train", self.batch))
         under_load(self.engine, self.batch, blocks.steps, self.instruments)
@@ -124,6 +126,10 @@ class SpeedSession:
         if not math.isfinite(loss):
             raise Diverged(f"The loss became {loss} while the training step was timed.")
         return blocks, loss
+
+    def note_block(self, seconds: float, steps: int) -> None:
+        """Note the time of a block of training steps."""
+        self.instruments.timings.note(TRAIN, seconds, steps * self.config.batch_size)
 
     def sweep(self) -> dict[str, Any]:
         """Measure the inference throughput over batch sizes; return it with the best batch size."""

@@ -17,8 +17,9 @@ from bench.evaluation.pictures import write_samples, write_worst
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
+from bench.profiling.clock.ledger import Ledger
+from bench.profiling.clock.timing_table import FROZEN, TRAIN
 from bench.profiling.instruments import Instruments
-from bench.profiling.ledger import Ledger
 from bench.results.analysis.target import Target
 from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
 from bench.results.weight_retention import keep
@@ -88,6 +89,7 @@ class Session:
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
+            self.instruments.timings.write(self.folder)
         self.pack.check_unchanged()
         return {
             "dataset": describe_data(self.config, self.pack, self.indexes),
@@ -117,8 +119,13 @@ class Session:
         self.progress.training = self.training
         self.training.on_block = self.progress.update
         self.training.on_milestone = self.validate
+        self.training.note = self.note_block
         if self.config.freeze_encoder:
             self.training.switch_at, self.training.on_switch = self.config.freeze_encoder, self.unfreeze
+
+    def note_block(self, seconds: float, images: int) -> None:
+        """Note the time of a block of training steps."""
+        self.instruments.timings.note(FROZEN if self.training_phase == "frozen" else TRAIN, seconds, images)
 
     def check_weights(self) -> None:
         """Raise Diverged unless all weights are finite: the loss of the last step precedes its update."""

@@ -26,6 +26,7 @@ from bench.datasets.classes_file import read_classes
 from bench.datasets.rle import rle_decode
 from bench.datasets.rle_table import read_table as read_csv
 from bench.evaluation.image_table import read_table
+from bench.profiling.clock.timing_table import TIMINGS, read_timings
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.text.exports import exports
@@ -210,14 +211,19 @@ def tables(rng: random.Random) -> None:
 
 
 def columns(rng: random.Random) -> None:
-    _with(IMAGES, _columns(rng), look_at_results)
+    _with(IMAGES, _columns(rng, IMAGES), look_at_results)
 
 
-def _columns(rng: random.Random) -> bytes:
+def timings(rng: random.Random) -> None:
+    data = mutated_bytes(rng, _original(TIMINGS)) if rng.random() < 0.5 else _columns(rng, TIMINGS)
+    _with(TIMINGS, data, lambda: read_timings(_first()))
+
+
+def _columns(rng: random.Random, file: str) -> bytes:
     """A Parquet file that is whole, with other columns, types or numbers of rows."""
     import pandas as pd
 
-    table = pd.read_parquet(io.BytesIO(_original(IMAGES)))
+    table = pd.read_parquet(io.BytesIO(_original(file)))
     for name in rng.sample(list(table.columns), 2):
         kind = rng.randrange(5)
         if kind == 0:
@@ -292,7 +298,7 @@ def options(rng: random.Random) -> None:
     grid.configs(given)
 
 
-TARGETS = (records, histories, tables, columns, markers, baselines, classes, toml, limits, csv, rle, options)
+TARGETS = (records, histories, tables, columns, timings, markers, baselines, classes, toml, limits, csv, rle, options)
 SLOW = (commands, command_tables, pages)  # seconds a case
 
 

@@ -4,9 +4,10 @@
     python tests/peers/compare.py peers --backend jax,torch --image-size 256 --batch-size 64
 
 Both run on this machine in this command, each in a process of its own, timed by the same functions
-(`bench.profiling.timing`): the same encoder (ResNet-50, random weights), batch, size and precision, the batch resident
-on the device, without augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured with and
-without torch.compile; the faster of the two counts. Existing results are not measured again, but failed ones are.
+(`bench.profiling.clock.timing`): the same encoder (ResNet-50, random weights), batch, size and precision, the batch
+resident on the device, without augmentation. PyTorch's loop has channels_last, autocast and fused Adam, and is measured
+with and without torch.compile; the faster of the two counts. Existing results are not measured again, but failed ones
+are.
 
 Writes DIR/peers/*.json, DIR/ours (a results folder) and DIR/ratios.json, and prints a table. Above a ratio of
 1, segbench is faster.

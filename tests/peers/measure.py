@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.files import write_atomically
+from bench.profiling.clock.timing import Effort, inference_sweep, latency, rate, rate_summary, seconds_of, steady
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.memory import MemoryMeter
-from bench.profiling.timing import Effort, inference_sweep, latency, rate, rate_summary, seconds_of, steady
 from bench.training.engines import create_runtime
 
 RUNTIME = create_runtime("torch")

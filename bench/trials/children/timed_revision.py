@@ -16,7 +16,7 @@ import numpy as np
 import bench.architectures
 from bench.core.child_process import serve
 from bench.core.trial_config import TrialConfig
-from bench.profiling.timing import seconds_of
+from bench.profiling.clock.timing import seconds_of
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.training.build import build_model, build_training, choose_indexes
 from bench.trials.plan import prepare_pack

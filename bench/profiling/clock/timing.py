@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError, is_out_of_memory, reason_of
+from bench.profiling.clock.timing_table import Note, ignore
 
 SECONDS = 5.0  # the longest time of one measurement
 ENOUGH_SECONDS = 1 / 3  # the least time of a measurement with short calls
@@ -58,6 +59,13 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return seconds_since(start)
 
 
+def noted(call: Callable[[], Any], note: Note) -> float:
+    """Return the wall seconds of one call, and note them."""
+    seconds = seconds_of(call)
+    note(seconds)
+    return seconds
+
+
 def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
     """Return the median and the interquartile range of the blocks' rates; the first block is a warm-up and left out."""
     rates = rates[1:] or rates
@@ -69,8 +77,17 @@ def rate_summary(rates: list[float]) -> tuple[float | None, float | None]:
     return median(rates), high - low
 
 
-def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: int = 5) -> tuple[float, float, float]:
+def paired_ratio(
+    bare: Callable[[], Any],
+    through: Callable[[], Any],
+    *,
+    pairs: int = 5,
+    notes: tuple[Note, Note] = (ignore, ignore),
+) -> tuple[float, float, float]:
     """Time two ways of doing the same work in turn, so that the machine's drift affects both alike.
+
+    Args:
+        notes: called with the seconds of each timing of `bare`, and of `through`.
 
     Returns:
         Median seconds of `bare`, of `through`, and the median of bare / through pair by pair.
@@ -78,25 +95,25 @@ def paired_ratio(bare: Callable[[], Any], through: Callable[[], Any], *, pairs: 
     times = []
     for i in range(pairs):
         if i % 2:
-            after, before = seconds_of(through), seconds_of(bare)
+            after, before = noted(through, notes[1]), noted(bare, notes[0])
         else:
-            before, after = seconds_of(bare), seconds_of(through)
+            before, after = noted(bare, notes[0]), noted(through, notes[1])
         times.append((before, after))
     return median(b for b, _ in times), median(t for _, t in times), median(b / t for b, t in times)
 
 
-def latency(call: Callable[[], Any], *, warm_up: int = 3) -> dict[str, float]:
+def latency(call: Callable[[], Any], *, warm_up: int = 3, note: Note = ignore) -> dict[str, float]:
     """Measure an awaited call in milliseconds: p50, p95 and p99 of 100 calls or 5 seconds, but at least 10 calls."""
     for _ in range(warm_up):
         call()
     times: list[float] = []
     while len(times) < 10 or (len(times) < MAX_CALLS and sum(times) < SECONDS):
-        times.append(seconds_of(call))
+        times.append(noted(call, note))
     cuts = quantiles(times, n=100, method="inclusive")
     return {"calls": len(times), **{f"latency_ms_p{p}": 1000 * cuts[p - 1] for p in (50, 95, 99)}}
 
 
-def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
+def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1, note: Note = ignore) -> float:
     """Measure the median images/s of an awaited call that processes `images` images, after a warm-up.
 
     It makes at least 20 calls for at least a third of a second, but stops after 5 seconds if there are 3 calls.
@@ -105,12 +122,17 @@ def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1) -> float:
         call()
     times: list[float] = []
     while len(times) < 3 or (sum(times) < SECONDS and (len(times) < 20 or sum(times) < ENOUGH_SECONDS)):
-        times.append(seconds_of(call))
+        times.append(noted(call, note))
     return images / median(times)
 
 
 def steady(
-    run: Callable[[int], None], effort: Effort, *, gpu: bool, on_block: Callable[[], None] = lambda: None
+    run: Callable[[int], None],
+    effort: Effort,
+    *,
+    gpu: bool,
+    on_block: Callable[[], None] = lambda: None,
+    note: Callable[[float, int], None] = lambda seconds, steps: None,
 ) -> Blocks:
     """Time blocks of steps once they are steady.
 
@@ -118,12 +140,13 @@ def steady(
         run: takes a number of steps and awaits the last one; it has been compiled already.
         gpu: whether the device is a GPU, whose clocks need some seconds of load until they are steady.
         on_block: called after each block; its time is not counted.
+        note: called with the seconds and the steps of each block, directly after it.
     """
     per_step = _warm_up(run, effort, gpu)
     steps = int(np.clip(effort.block_seconds / per_step, 1, 1000))
     seconds: list[float] = []
     while not _enough(len(seconds), steps, sum(seconds), effort):
-        seconds.append(seconds_of(lambda: run(steps)))
+        seconds.append(noted(lambda: run(steps), lambda taken: note(taken, steps)))
         on_block()
     return Blocks(steps, tuple(seconds))
 
