@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
-
 from bench.core.specs import NO_DATASET
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.speed_tables import speed_boards
 from bench.results.dataframe import trials_frame
 from bench.results.loading import StoredTrial
-from bench.results.quantities import MISSING
 from tests.fake_results import failed_record, fake_config, fake_record, write_trial
 
 
@@ -46,7 +43,7 @@ def test_a_table_stands_for_each_image_size_the_fastest_first():
     assert [row.cells["arch"] for row in first.rows] == ["deeplab:resnet50", "unet"]
     assert [row.cells["batch_size"] for row in first.rows] == ["32", "16"]
     assert first.rows[0].cells["best_inference_images_per_second"] == "400"
-    assert "largest_batch" not in first.columns and "fits" not in first.columns
+    assert "largest_batch" not in first.columns
 
 
 def test_a_sweep_that_time_ended_gives_a_lower_bound():
@@ -64,20 +61,6 @@ def test_seeds_are_pooled_and_what_differs_has_a_column():
     assert [row.cells["train_images_per_second"] for row in board.rows] == ["200", "100"]
     assert [row.cells["augment"] for row in board.rows] == ["none", "standard"]
     assert board.rows[1].titles["arch"] == "2 seeds"
-
-
-def test_the_line_says_what_fits():
-    memory = {"largest_batch": 120, "memory_base_mib": 1192.0, "memory_per_image_mib": 70.0}
-    (board,) = boards(speed_record(memory=memory), speed_record("segnet"))
-    cells = {row.cells["arch"]: row.cells["fits"] for row in board.rows}
-    # (8192 - 1192) / 70 = 100, (16384 - 1192) / 70 = 217.03, (24576 - 1192) / 70 = 334.06
-    assert cells == {"unet": "100 / 217 / 334", "segnet": MISSING}
-
-
-@pytest.mark.parametrize("memory", [{"memory_per_image_mib": 0.0}, {"memory_per_image_mib": -2.0}, {}])
-def test_a_line_that_does_not_rise_says_nothing(memory):
-    (board,) = boards(speed_record(memory={"memory_base_mib": 100.0, **memory}))
-    assert "fits" not in board.columns
 
 
 def test_the_memory_that_decides_is_named_apart_and_records_without_it_say_so():

@@ -44,6 +44,8 @@ def report(
         console.print(table)
     for board in made.speeds:
         console.print(board.terminal_table())
+    for fits in made.fits:
+        console.print(fits.for_terminal(), highlight=False)
     if len(made.failures):
         console.print(failure_table(made.failures))
     for problem in made.problems[:_MOST_PROBLEMS]:

@@ -255,17 +255,21 @@ def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
     """Print the rows of these trials only; `bench report` has the whole folder."""
     from bench.report.leaderboard import groups
     from bench.report.speed_tables import speed_boards
+    from bench.report.text.fit_tables import fit_boards
     from bench.report.text.tables import terminal_table
     from bench.results.dataframe import trials_frame
     from bench.results.loading import StoredTrial
     from bench.results.store import ResultsFolder
 
     console, store = output(), ResultsFolder(folder)
-    frame = trials_frame(StoredTrial(record, store.folder(_identity(record))) for record in records)
+    trials = [StoredTrial(record, store.folder(_identity(record))) for record in records]
+    frame = trials_frame(trials)
     for group in groups(frame):
         console.print(terminal_table(group))
     for board in speed_boards(frame):
         console.print(board.terminal_table())
+    for fits in fit_boards(frame, {str(trial.folder): trial for trial in trials}):
+        console.print(fits.for_terminal(), highlight=False)
     say(console, f"Records: {folder}. The report: bench report {folder}")
 
 

@@ -18,7 +18,8 @@ def speed(
         bool,
         typer.Option(
             "--find-batch-size",
-            help="Also find the largest batch that can be trained, and the memory per image.",
+            help="Also find the largest batch that can be trained, and the memory per image; with several --image-size "
+            "also which batches fit a card.",
             rich_help_panel=RUN,
         ),
     ] = False,

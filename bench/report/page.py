@@ -21,6 +21,7 @@ from bench.report.gallery import private_data
 from bench.report.plots.figures import Plot
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
+from bench.report.text.fit_tables import FitBoard
 from bench.results.clean_text import clean, shorten
 from bench.results.loading import StoredTrial
 from bench.results.quantities import PARAMS
@@ -45,6 +46,7 @@ class Contents:
     across: list[tuple[Across, Plot]]
     series: list[tuple[Series, Plot]]
     speeds: list[SpeedBoard]
+    fits: list[FitBoard]
     frame: pd.DataFrame  # all trials
     failures: pd.DataFrame  # those of them that are not ok
     trials: dict[str, StoredTrial]  # by folder
@@ -72,6 +74,7 @@ def page(contents: Contents) -> str:
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,
+        fits=contents.fits,
         value_name=value_name,
         needs_text=needs_text,
         crossing_text=crossing_text,

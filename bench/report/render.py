@@ -25,6 +25,7 @@ from bench.report.sections import Section, file_part, section_of
 from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.table_model import Group
 from bench.report.text.exports import exports
+from bench.report.text.fit_tables import FitBoard, fit_boards
 from bench.report.text.tables import across_markdown, markdown, series_markdown
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
@@ -46,6 +47,7 @@ class Report:
     failures: pd.DataFrame  # the trials that are not ok
     problems: list[str]  # a line for each folder or record that is not in the tables
     speeds: list[SpeedBoard]
+    fits: list[FitBoard]
     series: list[Series]
     across: list[Across]
 
@@ -73,6 +75,7 @@ def write_report(
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
     speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
+    fits = fit_boards(frame, by_folder)
     boards = groups(frame, metric_named(rank_by, frame))
     folder = out / PLOTS
     lines = all_series(boards)
@@ -93,8 +96,11 @@ def write_report(
         *across_markdown([one for one, _ in across]),
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
+        *(line for board in fits for line in board.markdown()),
     ]
-    contents = Contents(sections, across, series, speeds, frame, failures, by_folder, problems, now, *commands, public)
+    contents = Contents(
+        sections, across, series, speeds, fits, frame, failures, by_folder, problems, now, *commands, public
+    )
     texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
     files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
@@ -102,7 +108,7 @@ def write_report(
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(files, boards, failures, problems, speeds, lines, [one for one, _ in across])
+    return Report(files, boards, failures, problems, speeds, fits, lines, [one for one, _ in across])
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:

@@ -24,12 +24,6 @@ _ALWAYS = ("batch_size", "backend", "precision")
 COLUMNS = shown_in(SPEED_TABLE)
 _FASTEST_FIRST = next(row for row in COLUMNS if row.name == "train_images_per_second")
 MEMORY_TO_FIT = "process_peak_mib"
-_MEMORIES_GIB = (8, 16, 24)
-FITS = (
-    "batch in 8 / 16 / 24 GiB",
-    "The largest batch that can be trained in that much memory, by the fitted line: (memory - a) / b. On a CPU, memory "
-    "is the process's resident memory.",
-)
 _OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing about speed
 
 
@@ -111,15 +105,13 @@ def _board(members: list[Configuration]) -> SpeedBoard:
     columns = {"arch": ("architecture", "The architecture that was measured.")}
     columns |= {name: (name.replace("_", " "), "The requested value.") for name in fields}
     columns |= {column.name: (column.heading_with_unit, column.speed_meaning or column.meaning) for column in shown}
-    if any(row.cells["fits"] != MISSING for row in rows):
-        columns["fits"] = FITS
     if any(row.cells["flags"] for row in rows):
         columns["flags"] = ("flags", "Reasons to be careful with the row; the evidence is in the tooltip.")
     device, size, *_ = _place(members[0])
     return SpeedBoard(
         title=", ".join(filter(None, (f"Speed at {size} on {device}", members[0].versions))),
         columns=columns,
-        texts=frozenset({"arch", "fits", "flags", *fields} - {"batch_size"}),
+        texts=frozenset({"arch", "flags", *fields} - {"batch_size"}),
         high=frozenset(column.name for column in shown if column.better == HIGHER),
         brief=("arch", *fields, *(column.name for column in shown if column.brief)),
         rows=rows,
@@ -137,18 +129,10 @@ def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
     cells = {"arch": ":".join(filter(None, map(value_text, (values["arch"], values["backbone"]))))}
     cells |= {name: value_text(values[name]) for name in fields}
     cells |= {column.name: number_text(column, member) for column in COLUMNS}
-    cells |= {"fits": fits(member), "flags": ", ".join(flag.name for flag in found)}
+    cells["flags"] = ", ".join(flag.name for flag in found)
     numbers = {column.name: member.spread(column.name).mean for column in COLUMNS}
     numbers["batch_size"] = float(str(values["batch_size"]))
     return SpeedRow(member, label, cells, _titles(member, found), numbers)
-
-
-def fits(member: Configuration) -> str:
-    """Write batch sizes by the fitted line as `51 / 118 / 190`; a dash if there is no line or it doesn't rise."""
-    base, per_image = (member.spread(name).mean for name in ("memory_base_mib", "memory_per_image_mib"))
-    if not (math.isfinite(base) and per_image > 0):
-        return MISSING
-    return " / ".join(str(max(0, int((1024 * memory - base) / per_image))) for memory in _MEMORIES_GIB)
 
 
 def number_text(column: Quantity, member: Configuration) -> str:
