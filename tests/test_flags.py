@@ -40,6 +40,12 @@ def test_a_good_row_has_no_flag(tmp_path):
         ({"memory": {"search_problem": "OSError: boom"}}, "search failed", "OSError: boom"),
         ({"speed": {"train_images_per_second_iqr": 20.0}}, "noisy", "% of the median training speed"),
         ({"environment": {"jit_compile": False, "gpu": "NVIDIA H200"}}, "not compiled", "2 of 2 trials ran tensorflow"),
+        ({"training": {"stalled_seconds": 30.2}}, "stalled", "1 of 2 trials did not run, for 30.2 s in all"),
+        (
+            {"training": {"slow_block_seconds": 12.0}},
+            "slow block",
+            "waited within blocks of steps, for 12.0 s",
+        ),
         ({"training": {"val_mean_iou_rise": 0.034}}, "not converged", "rose by 0.034 over the last fifth"),
         (
             {"environment": {"device_after": {"throttle_reasons": ["idle", "power cap"], "sm_clock_mhz": 1200}}},
@@ -71,7 +77,7 @@ def test_a_cause_raises_its_flag(tmp_path, parts, flag, evidence):
 def test_harmless_states_raise_no_flag(tmp_path):
     state = {"throttle_reasons": ["idle", "application clocks setting"], "other_processes": 0}
     environment = {"device_before": state, "device_after": state}
-    write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004})
+    write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004, "stalled_seconds": 0.0})
     assert raised(tmp_path) == {}
 
 

@@ -32,6 +32,8 @@ MEANINGS = {
     "no interval": "the per-image tables give no interval, so no row is significantly different from this one",
     "input-bound": f"harness efficiency below {EFFICIENCY_LIMIT}: input or harness limited the training speed",
     "noisy": f"the training speed's interquartile range is above {NOISY:.0%} of its median",
+    "stalled": "the process was stopped, or the machine slept or was paused; that time is on no clock",
+    "slow block": "training took seconds that its steps don't explain, and which are on the budget's clock",
     "throttled": "heat or power held the GPU's clocks down while it was measured",
     "shared device": "other processes used the GPU before or while it was measured",
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
@@ -62,6 +64,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     noise = member.spread("train_images_per_second_iqr").mean / (member.spread("train_images_per_second").mean or 1)
     if noise > NOISY:
         yield Flag("noisy", f"interquartile range {noise:.0%} of the median training speed")
+    yield from _gap_flags(member)
     yield from _device_flags(member)
     missed = member.seeds - member.spread(TARGET_SECONDS.name).n if member.values["target"] else 0
     if missed:
@@ -75,6 +78,17 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
         yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)
+
+
+def _gap_flags(member: Configuration) -> Iterator[Flag]:
+    for flag, name, what in (
+        ("stalled", "stalled_seconds", "did not run"),
+        ("slow block", "slow_block_seconds", "waited within blocks of steps"),
+    ):
+        seconds = member.ok[name].dropna().tolist() if name in member.ok else []
+        if total := sum(seconds):
+            number = sum(1 for value in seconds if value)
+            yield Flag(flag, f"{number} of {len(member.ok)} trials {what}, for {total:.1f} s in all")
 
 
 def _device_flags(member: Configuration) -> Iterator[Flag]:

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from bench.training.schedule import rate
 
 BLOCK_SECONDS = 0.5  # aimed length of a block of steps, so long that awaiting it costs nothing
 MAX_BLOCK = 100
+GAP_TIMES, GAP_SECONDS = 5.0, 2.0  # a block has a gap if it takes that many times its usual time, and that much longer
+LEAST_BLOCKS = 4  # that tell the usual time
 
 Batches = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -47,6 +50,7 @@ class Training:
     on_milestone: Callable[[float], bool] = lambda loss: False
     note: Callable[[float, int], None] = lambda seconds, images: None
     block_rates: list[float] = field(default_factory=list)  # images per second of each block
+    blocks: list[tuple[int, float]] = field(default_factory=list)  # steps and seconds of each block
     losses: list[float] = field(default_factory=list)  # mean loss of each block
 
     def run(self) -> None:
@@ -96,6 +100,7 @@ class Training:
         self.note(seconds, count * self.meter.batch_size)
         self.meter.steps += count
         self.meter.seconds += seconds
+        self.blocks.append((count, seconds))
         self.block_rates.append(count * self.meter.batch_size / seconds)
         self.losses.append(float(np.mean(losses)))
         if not all(map(math.isfinite, losses)):
@@ -106,3 +111,19 @@ class Training:
         if not self.meter.steps:
             return 1
         return int(np.clip(BLOCK_SECONDS * self.meter.steps / self.meter.seconds, 1, MAX_BLOCK))
+
+
+def slow_block_seconds(blocks: Sequence[tuple[int, float]]) -> float:
+    """Add up the seconds of blocks with a gap, beyond those that their steps usually take.
+
+    They stay on the budget's clock, as a slow disk or device belongs to the training; a page says how long they were.
+
+    Args:
+        blocks: steps and seconds of each; the first one is left out, because it may warm up.
+    """
+    blocks = blocks[1:]
+    if len(blocks) < LEAST_BLOCKS:
+        return 0.0
+    usual = median(seconds / steps for steps, seconds in blocks)
+    beyond = [(seconds / (steps * usual), seconds - steps * usual) for steps, seconds in blocks]
+    return sum((more for times, more in beyond if times > GAP_TIMES and more > GAP_SECONDS), 0.0)

@@ -17,6 +17,7 @@ from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.ledger import Ledger
+from bench.profiling.clock.stalls import watch_stalls
 from bench.profiling.environment import expected_device
 from bench.results.trial_files import LOG, OUTCOME, REQUEST, read_json, write_json
 
@@ -28,6 +29,7 @@ def main() -> None:
     if not request or os.getppid() != request["runner"]:
         sys.exit("The runner that asked for this trial is gone.")
     end_with_parent(request["runner"])
+    watch_stalls()
     outcome = _outcome(request, folder)
     sync_tree(folder)  # an outcome on the disk vouches for history, tables and weights
     write_json(folder / OUTCOME, outcome)

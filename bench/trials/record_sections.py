@@ -15,13 +15,14 @@ import numpy as np
 from bench.config import catalog
 from bench.core.trial_config import TrialConfig
 from bench.data.pack import Pack
+from bench.profiling.clock.stalls import stalled_seconds
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.flops import costs_if_known
 from bench.profiling.instruments import Instruments
 from bench.profiling.process_memory import MIB
 from bench.results.trial_files import LAYERS, WEIGHTS
 from bench.training.engines.engine import Engine
-from bench.training.loop import Training
+from bench.training.loop import Training, slow_block_seconds
 from bench.trials.progress import training_state
 
 LAST = 2  # validations at the end whose mean is compared; of ten, a fifth of the budget
@@ -67,10 +68,18 @@ def describe_training(
         "first_loss": training.losses[0],
         "final_loss": training.losses[-1],
         "validations": len(validations),
+        "slow_block_seconds": round(slow_block_seconds(training.blocks), 3),
+        **stalls(),
         **convergence([values["mean_iou"] for values in validations]),
         **({"target_seconds": state["train_seconds"]} if reached else {}),
         **({"class_weights": dict(class_weights)} if class_weights else {}),
     }
+
+
+def stalls() -> dict[str, float]:
+    """Return `stalled_seconds`, in which the process of this trial did not run; {} unless it is watched."""
+    seconds = stalled_seconds()
+    return {} if seconds is None else {"stalled_seconds": round(seconds, 3)}
 
 
 def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:

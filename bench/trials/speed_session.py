@@ -33,7 +33,7 @@ from bench.trials.model_speed import (
     utilisation,
 )
 from bench.trials.progress import Progress
-from bench.trials.record_sections import describe_machine, describe_model
+from bench.trials.record_sections import describe_machine, describe_model, stalls
 
 
 class SpeedSession:
@@ -82,6 +82,7 @@ class SpeedSession:
                 "images": blocks.steps * len(blocks.seconds) * self.config.batch_size,
                 "train_seconds": round(sum(blocks.seconds), 3),
                 "final_loss": loss,
+                **stalls(),
             },
             "speed": {
                 "first_step_seconds": round(first_step_seconds, 3),

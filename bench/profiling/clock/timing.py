@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.errors import BenchError, is_out_of_memory, reason_of
+from bench.profiling.clock.stalls import stalled_since
 from bench.profiling.clock.timing_table import Note, ignore
 
 SECONDS = 5.0  # the longest time of one measurement
@@ -45,8 +46,11 @@ class Blocks:
 
 
 def seconds_since(start: float) -> float:
-    """Return the wall seconds since a `time.perf_counter`; raise BenchError if the clock went back."""
-    seconds = time.perf_counter() - start
+    """Return the seconds since a `time.perf_counter` in which this process ran; raise BenchError if they are negative.
+
+    The time in which it was stopped, or its machine slept, isn't counted (see stalls.py).
+    """
+    seconds = time.perf_counter() - start - stalled_since(start)
     if seconds < 0:
         raise BenchError(f"The machine's clock went back by {-seconds:.3g} s while timing. Run the trial again.")
     return max(seconds, 1e-9)
