@@ -46,7 +46,9 @@ class FakeExecutor:
 OK = {"status": "ok", "metrics": {"mean_iou": 0.5}}
 
 
-def run(configs, *, results, **options):
+def run(configs, *, results, executor=None, **options):
     """The records of `runner.run` for configurations that need not be resolved yet."""
+    if executor:
+        options["executors"] = [executor]
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
     return runner.run(resolved, results=results, **options)

@@ -107,7 +107,7 @@ def fake_runner(monkeypatch, outcome):
     def run(configs, *, results, observer, force, rerun_stale):
         calls.append((configs, results, force))
         observer.planned(
-            [PlannedTrial(config, "key", "all", "data", f"id{i}", None) for i, config in enumerate(configs)]
+            [PlannedTrial(config, "key", "all", "data", f"id{i}", None, "a CPU") for i, config in enumerate(configs)]
         )
         if isinstance(outcome, BaseException):
             raise outcome

@@ -15,8 +15,8 @@ from bench.core.files import write_atomically
 from bench.results.loading import load
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import OUTCOME, RECORD, REQUEST
-from bench.trials import runner
 from bench.trials.progress import Observer
+from bench.trials.scheduling import life
 
 SECOND = replace(CONFIG, seed=1)
 BETTER = {"status": "ok", "metrics": {"mean_iou": 0.6}}
@@ -175,7 +175,7 @@ def test_a_record_that_cannot_be_read_is_a_row_and_stays(tmp_path, text, force):
     path.unlink()
     path.mkdir() if text == "folder" else path.write_text(text)
     rows = run([CONFIG, SECOND], results=tmp_path / "r", force=force, executor=FakeExecutor(OK))
-    assert [row.status for row in rows] == [runner.UNREADABLE, "ok"]
+    assert [row.status for row in rows] == [life.UNREADABLE, "ok"]
     assert trial.folder.name in rows[0].reason and "left alone" in rows[0].reason
     assert path.is_dir() if text == "folder" else path.read_text() == text
 
@@ -191,7 +191,7 @@ def test_a_record_that_cannot_be_read_when_its_trial_ends_stays_and_the_new_outc
             return super().start(*args)
 
     (row,) = run([CONFIG], results=tmp_path / "r", force=True, executor=Spoils(BETTER))
-    assert row.status == runner.UNREADABLE
+    assert row.status == life.UNREADABLE
     (trial.folder / RECORD).write_text(text)
     (record,) = run([CONFIG], results=tmp_path / "r", force=True, executor=FakeExecutor())
     assert record.metrics == BETTER["metrics"]
@@ -206,8 +206,8 @@ class Hears(Observer):
 
 
 def test_waiting_for_another_run_to_finish_has_a_word_and_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(runner, "FINISHING_SECONDS", 0.02)
+    monkeypatch.setattr(life, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(life, "FINISHING_SECONDS", 0.02)
     results, observer = ResultsFolder(tmp_path / "r"), Hears()
     results.create()
     with results.finishing():

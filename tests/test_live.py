@@ -12,8 +12,11 @@ from bench.core.specs import Budget
 from bench.trials.plan import PlannedTrial
 
 CONFIG = fake_config("unet", "resnet50", budget=Budget(100, "seconds"))
-TRIALS = [PlannedTrial(replace(CONFIG, seed=seed), f"key{seed}", "all", "data", f"id{seed}", None) for seed in range(3)]
-DONE = PlannedTrial(CONFIG, "key", "all", "data", "done", fake_record(CONFIG)[0])
+TRIALS = [
+    PlannedTrial(replace(CONFIG, seed=seed), f"key{seed}", "all", "data", f"id{seed}", None, "a CPU")
+    for seed in range(3)
+]
+DONE = PlannedTrial(CONFIG, "key", "all", "data", "done", fake_record(CONFIG)[0], "a CPU")
 TRAINING = {"phase": "train", "fraction": 0.25, "loss": 0.5, "val_mean_iou": 0.4, "images_per_second": 99.6}
 
 

@@ -75,12 +75,13 @@ class LocalProcess:
     def _wait(self, seconds: float) -> bool:
         """Wait for the end of the process, and sample its memory meanwhile."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        while self._process.poll() is None:
             self._memory_kill.sample(self._process.pid)
+            if (left := until - time.monotonic()) <= 0:
+                return False
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(min(left, SAMPLE_SECONDS))
-                return True
-        return self._process.poll() is not None
+        return True
 
     def stop(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -12,7 +12,6 @@ from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
-from bench.profiling.environment import expected_device
 from bench.results.analysis.target import check_target
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
@@ -31,6 +30,7 @@ class PlannedTrial:
     fingerprint: str  # of the data
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
+    device: str  # on which it runs
     forced: bool = False  # it is to run even if it is done
     outdated: bool = False  # it is done, but under other versions, and is therefore to run again
 
@@ -59,6 +59,7 @@ def is_done(config: TrialConfig, record: TrialRecord) -> bool:
 def plan(
     configs: Iterable[TrialConfig],
     results: ResultsFolder,
+    device: str,
     *,
     force: bool = False,
     rerun_stale: bool = False,
@@ -68,6 +69,7 @@ def plan(
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
+        device: the name of that on which they will run.
         force: plan to run every trial, even if it is done.
         rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
@@ -91,8 +93,9 @@ def plan(
         fingerprint = fingerprints[data]
         key = trial_key(config, fingerprint)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
-        identity = trial_identity(config, key, expected_device())
-        trial = PlannedTrial(config, key, pooled, fingerprint, identity, _found(results, identity), forced=force)
+        identity = trial_identity(config, key, device)
+        found = _found(results, identity)
+        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, device, forced=force)
         trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     return list(trials.values())
 
