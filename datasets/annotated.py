@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.core.dataset_protocol import DataFault
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.files import text_hash
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.drawing import Form, draw, is_outside
@@ -143,9 +143,9 @@ def _check(folder: Path, images: Sequence[Annotated], classes: Sequence[str]) ->
     if not images:
         raise BenchError(f"'{folder}': the annotation files have no image.")
     if not 2 <= len(classes) <= IGNORE_INDEX:
-        shown = ", ".join(classes[:3]) + " ..." * (len(classes) > 3)
         raise BenchError(
-            f"{images[0].source}: it has {len(classes)} classes, {shown}; with background, 2 to {IGNORE_INDEX} fit."
+            f"{images[0].source}: it has {len(classes)} classes, {first_few(classes)}; with background, 2 to "
+            f"{IGNORE_INDEX} fit."
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from bench.core.errors import first_few
 from bench.datasets.mask_survey import MaskFacts
 
 _EXAMPLES = 6  # values and colours that a message names
@@ -51,5 +52,4 @@ def masks(names: Sequence[str], one: str, more: str) -> str:
 
 def listing(values: Iterable[object]) -> str:
     found = sorted(values, key=lambda value: (isinstance(value, float) and value != value, value))
-    shown = ", ".join(f"{v:g}" if isinstance(v, int | float) else str(v) for v in found[:_EXAMPLES])
-    return f"{shown} and {len(found) - _EXAMPLES} more" if len(found) > _EXAMPLES else shown
+    return first_few((f"{v:g}" if isinstance(v, int | float) else v for v in found), _EXAMPLES)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
+from bench.core.errors import first_few
 from bench.core.specs import IGNORE_INDEX
 from bench.datasets.image_files import open_image
 from bench.datasets.mask_survey import alpha_of, channel, colours_of, is_lossy, number
@@ -73,9 +74,7 @@ class Meaning:
         return values
 
     def _what(self, unknown: list[float]) -> str:
-        shown = [self._text(value) for value in unknown[:_MOST_NAMED]]
-        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
-        return f"the {self.source} [{', '.join(shown)}]{more}"
+        return f"the {self.source} [{first_few(map(self._text, unknown), _MOST_NAMED)}]"
 
     def _accepted(self) -> str:
         return f"Accepted: {', '.join(self._text(value) for value in list(self.labels)[:64])}."

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 
 _SUFFIXES = ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .tif .tiff .webp .gif .ppm .pgm .pbm .pnm .tga .jp2 .avif"
 SUFFIXES = frozenset(_SUFFIXES.split())
@@ -21,7 +21,6 @@ _END = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 _BEGINNING = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
 _SUFFIX = re.compile(rf"(?:{_SUFFIXES.replace(' ', '|').replace('.', '[.]')})$", re.IGNORECASE)  # of a.jpg.png's stem
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
-_EXAMPLES = 3  # names that a message shows
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def image_files(folder: Path, *, suffixes: Collection[str] = SUFFIXES) -> dict[s
             raise BenchError(f"'{folder}' has both {files[name].name} and {path.name}. Keep one of them.")
         files[name] = path
     if not files and others:
-        found = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(_EXAMPLES))
+        found = first_few(f"{count} {suffix}" for suffix, count in others.most_common())
         raise BenchError(f"'{folder}' has no image that is read, but {found}. Read are: {_SUFFIXES}.")
     return files
 
@@ -98,8 +97,8 @@ def pair(images: dict[str, Path], masks: dict[str, Path]) -> tuple[list[Pair], t
     matched |= {image: masks[mask] for image, mask in alike.items()}
     if images and masks and not matched:
         raise BenchError(
-            f"No mask has the name of an image. Images: {_shown(images)}. Masks: {_shown(masks)}. The names must agree "
-            "but for the suffix and for endings such as _mask, _label or _image."
+            f"No mask has the name of an image. Images: {first_few(images)}. Masks: {first_few(masks)}. The names must "
+            "agree but for the suffix and for endings such as _mask, _label or _image."
         )
     used = set(alike.values()) | set(matched) & set(masks)
     pairs = [Pair(name, path, matched.get(name)) for name, path in images.items()]
@@ -124,11 +123,6 @@ def _bare(name: str) -> str:
         shorter = pattern.sub("", stem)
         stem = shorter or stem
     return f"{folder}/{stem}".casefold()
-
-
-def _shown(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(found[:_EXAMPLES]) + (f" and {len(found) - _EXAMPLES} more" if len(found) > _EXAMPLES else "")
 
 
 def _example(alike: dict[str, str]) -> str:

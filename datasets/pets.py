@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.core.errors import first_few
 from bench.datasets.base import DataFault, Sample, check_folder, check_size, listed, read_labels, read_rgb
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 _THREE_CLASSES = (0, 1, 2)  # labels of the raw values 1, 2, 3
 _BINARY = (1, 0, 1)
-_FEW = 3  # names in a note
 _HELP = (
     "Get images.tar.gz and annotations.tar.gz from https://www.robots.ox.ac.uk/~vgg/data/pets/, unpack both into one "
     "folder and give it with --data-dir; or run `bench prepare pets`, which downloads them."
@@ -80,8 +80,7 @@ def _notes(named: Sequence[str], present: set[str], pictures: set[str]) -> tuple
     absent = sum(name not in present for name in named)
     notes = [f"{absent} of the {len(named)} files that the lists name are absent"] if absent else []
     if unlisted := sorted(pictures - set(named)):
-        few = ", ".join(unlisted[:_FEW]) + (", ..." if len(unlisted) > _FEW else "")
-        notes.append(f"{len(unlisted)} of {len(pictures)} pictures are in no list and left out: {few}")
+        notes.append(f"{len(unlisted)} of {len(pictures)} pictures are in no list and left out: {first_few(unlisted)}")
     return tuple(notes)
 
 

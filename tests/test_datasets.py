@@ -135,7 +135,9 @@ def test_pets_notes_what_is_listed_and_absent(folder):
 def test_pets_names_the_first_pictures_in_no_list(folder):
     for name in ("zebra_3", "zebra_1", "zebra_2", "yak_1", "._beagle_2"):
         (folder / "images" / f"{name}.jpg").write_bytes(b"")
-    assert pets.load(folder).notes == ("4 of 16 pictures are in no list and left out: yak_1, zebra_1, zebra_2, ...",)
+    assert pets.load(folder).notes == (
+        "4 of 16 pictures are in no list and left out: yak_1, zebra_1, zebra_2 and 1 more",
+    )
 
 
 JUNK = ("._000000000000_01.jpg", "._000000000000_01_mask.gif", ".hidden.jpg", "Thumbs.db", ".DS_Store", "desktop.ini")

@@ -9,7 +9,7 @@ import typer
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output, read_results, warn
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few, first_lines
 
 if TYPE_CHECKING:
     from bench.report.table_model import Group
@@ -51,10 +51,8 @@ def audit(
     if out:
         _write(out, found)
     mismatches = [text for _, audited in found for text in audited.mismatches]
-    for text in mismatches[:_MOST_MISMATCHES]:
-        warn(f"Mismatch: {text}")
-    if len(mismatches) > _MOST_MISMATCHES:
-        warn(f"and {len(mismatches) - _MOST_MISMATCHES} more")
+    for line in first_lines((f"Mismatch: {text}" for text in mismatches), _MOST_MISMATCHES):
+        warn(line)
     if mismatches:
         raise typer.Exit(1)
 
@@ -105,8 +103,8 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
         above, below = (shorten(group.ranked[place].label, 60) for place in (reversal.above, reversal.below))
         others = [name for name in reversal.definitions if name not in reversal.significant]
         names = [*(f"{name} (significantly)" for name in reversal.significant), *others]
-        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        yield f"- {below} is better than {above} according to: {'; '.join(names[:_MOST_NAMED])}{more}."
+        listed = first_few(names, _MOST_NAMED, between="; ")
+        yield f"- {below} is better than {above} according to: {listed}."
     if len(reversals) > _MOST_REVERSALS:
         yield f"- and {len(reversals) - _MOST_REVERSALS} more pairs; --out FILE writes all values."
 

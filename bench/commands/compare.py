@@ -8,7 +8,7 @@ import typer
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output, read_results, warn
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 
 if TYPE_CHECKING:
     from bench.report.speed_tables import SpeedRow
@@ -85,10 +85,9 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     found = next(filter(None, (_of_tables(one, other, kind, metric) for kind in kinds)), None)
     if not found:
         labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
-        more = f" and {len(labels) - _MOST_NAMED} more" if len(labels) > _MOST_NAMED else ""
         raise BenchError(
             f"'{one}' and '{other}' are neither two results folders nor two configurations of one table in "
-            f"'{results}'. Its configurations: {'; '.join(labels[:_MOST_NAMED]) or 'none'}{more}."
+            f"'{results}'. Its configurations: {first_few(labels, _MOST_NAMED, between='; ') or 'none'}."
         )
     return found
 
@@ -123,7 +122,7 @@ def _pairs(one: str, other: str, rows: "Sequence[Row | SpeedRow]") -> "list[tupl
     if len({id(a) for a, _ in alike}) == len({id(b) for _, b in alike}) == len(alike) > 0:
         return alike
     text, side = next((text, side) for text, side in zip((one, other), sides, strict=True) if len(side) > 1)
-    matches = "; ".join(row.label for row in side[:_MOST_NAMED])
+    matches = first_few((row.label for row in side), _MOST_NAMED, between="; ")
     raise BenchError(f"'{text}' matches several configurations: {matches}. Give a whole label.")
 
 

@@ -19,7 +19,7 @@ from bench.commands.shared import (
     output,
     with_group_by,
 )
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few, first_lines
 from bench.core.trial_config import DEFAULTS, OPTIONS
 
 if TYPE_CHECKING:
@@ -206,10 +206,8 @@ def _print_problems(console: Console, source: "Source", health: "Health") -> Non
     console.print(table)
     for kind in _KINDS:
         lines = _lines([message for found, message in health.problems if found == kind])
-        for line in lines[:_EXAMPLES]:
+        for line in first_lines(lines, _EXAMPLES, f"and {{:,}} more: {_KINDS[kind]}".format):
             console.print(Text(line), soft_wrap=True)
-        if len(lines) > _EXAMPLES:
-            console.print(Text(f"and {len(lines) - _EXAMPLES} more: {_KINDS[kind]}"))
 
 
 def _lines(messages: list[str]) -> list[str]:
@@ -221,7 +219,7 @@ def _lines(messages: list[str]) -> list[str]:
         alike.setdefault((folder, what), []).append(name)
     lines = []
     for (folder, what), (first, *others) in alike.items():
-        more = f" Likewise {len(others)} more: {', '.join(others[:3])}{', ...' * (len(others) > 3)}" if others else ""
+        more = f" Likewise {first_few(others)}" if others else ""
         lines.append(f"{folder}{os.sep if folder else ''}{first}: {what}{more}")
     return lines
 

@@ -8,6 +8,7 @@ import typer
 
 from bench.commands.run import DEFAULT_RESULTS
 from bench.commands.shared import output, warn
+from bench.core.errors import first_lines
 
 _MOST_PROBLEMS = 10  # printed in the terminal
 _ALLOCATIONS = 50_000  # between garbage collections: what is read stays, and Python's 700 cost a fifth of the time
@@ -48,10 +49,9 @@ def report(
         console.print(fits.for_terminal(), highlight=False)
     if len(made.failures):
         console.print(failure_table(made.failures))
-    for problem in made.problems[:_MOST_PROBLEMS]:
-        warn(f"Not in the tables: {problem}")
-    if len(made.problems) > _MOST_PROBLEMS:
-        warn(f"and {len(made.problems) - _MOST_PROBLEMS} more, named in the report")
+    problems = (f"Not in the tables: {problem}" for problem in made.problems)
+    for line in first_lines(problems, _MOST_PROBLEMS, "and {:,} more, named in the report".format):
+        warn(line)
     page, *others = made.files
     console.print(
         f"Report: {page}, with {len(others)} files of tables and plots beside it", highlight=False, soft_wrap=True

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, say, warn, with_group_by
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.option_kinds import text_of
 from bench.core.specs import IGNORE_INDEX
 
@@ -106,11 +106,8 @@ def print_balance(console: Console, source: "Source", health: "Health") -> None:
         table.add_row(str(IGNORE_INDEX), "ignored", f"{ignored / int(health.pixels.sum()):.2%} of all",
                       f"{health.images[IGNORE_INDEX]:,}")  # fmt: skip
     console.print(table)
-    sizes = [f"{height} x {width} ({count:,})" for (height, width), count in health.sizes.most_common(_MOST_SIZES)]
-    more = len(health.sizes) - _MOST_SIZES
-    console.print(
-        Text(f"sizes (height x width): {', '.join(sizes) or 'none'}{f' and {more} more' if more > 0 else ''}")
-    )
+    sizes = (f"{height} x {width} ({count:,})" for (height, width), count in health.sizes.most_common())
+    console.print(Text(f"sizes (height x width): {first_few(sizes, _MOST_SIZES) or 'none'}"))
 
 
 def print_notes(console: Console, source: "Source") -> None:

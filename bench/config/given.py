@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.option_kinds import shown
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS, RESULTS, SEEDS
@@ -82,8 +82,7 @@ def hint_for(name: str) -> str | None:
     for option, kind, params in accepted:
         having = [owner for owner, some in params.items() if name in {param.name for param in some}]
         if having:
-            few = ", ".join(having[:3]) + (", ..." if len(having) > 3 else "")
-            return f"'{name}' is a parameter of the {kind} {few}: write --{option} {name}=VALUE."
+            return f"'{name}' is a parameter of the {kind} {first_few(having)}: write --{option} {name}=VALUE."
     return None
 
 

@@ -1,9 +1,12 @@
-"""The exception for users' mistakes, and the status and reason that the record of a failed trial gets."""
+"""The exception for users' mistakes, the wording of many things, and status and reason of a failed trial's record."""
 
 import re
+from collections.abc import Callable, Iterable
 from itertools import product
 
 from bench.core.backends import TABLE
+
+FEW = 3  # things that a message names
 
 
 class BenchError(ValueError):
@@ -55,3 +58,17 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, BenchError | Diverged):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def first_few(things: Iterable[object], most: int = FEW, *, between: str = ", ") -> str:
+    """Write `a, b, c and 2 more`; all of them if there are at most `most`, and an empty text for none."""
+    texts = list(map(str, things))
+    return between.join(texts[:most]) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
+
+
+def first_lines(
+    lines: Iterable[str], most: int, rest: Callable[[int], str] = lambda more: f"and {more:,} more"
+) -> list[str]:
+    """Return the first lines, and one more for the rest if there is any."""
+    found = list(lines)
+    return found[:most] + ([rest(len(found) - most)] if len(found) > most else [])

@@ -26,13 +26,13 @@ import numpy as np
 from PIL import Image
 
 from bench.core.dataset_protocol import Sample
+from bench.core.errors import first_few
 from bench.data.source import SPLIT_WORDS, SPLITS
 
 NEAR = 12  # most bits of 256 that differ between pictures that look the same
 _SIDE = 16  # of the hash, in bits
 _SHRUNK = 4 * _SIDE  # pixels; imagehash takes the lowest quarter of the frequencies
 _FLAT = 2.0  # a shrunk image with a smaller standard deviation of its grey values shows nothing
-_FEW = 3  # pairs in a message
 _ADVICE = "Take one of each pair out, or keep both in one split with groups.csv or --group-by."
 _BLOCK = 2**22  # pairs compared at once
 
@@ -108,5 +108,4 @@ def _count(pairs: Mapping[str, str]) -> str:
 
 
 def _pairs(pairs: Mapping[str, str]) -> str:
-    shown = ", ".join(f"{name} = {other}" for name, other in list(pairs.items())[:_FEW])
-    return shown + (f" and {len(pairs) - _FEW} more" if len(pairs) > _FEW else "")
+    return first_few(f"{name} = {other}" for name, other in pairs.items())

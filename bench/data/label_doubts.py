@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.core.dataset_protocol import Sample
+from bench.core.errors import first_few
 from bench.core.specs import IGNORE_INDEX
 from bench.data.source import SPLIT_WORDS, SPLITS
 
@@ -110,8 +111,7 @@ def _absent(classes: Sequence[str], counts: LabelCounts) -> str:
         return ""
     for images, where in ((counts.images.sum(axis=0), "no image"), (counts.images[_TRAIN], "no training image")):
         if absent := [name for name, count in zip(classes, images, strict=False) if not count]:
-            more = f" and {len(absent) - _MOST_NAMES} more" if len(absent) > _MOST_NAMES else ""
-            names = ", ".join(f"'{name}'" for name in absent[:_MOST_NAMES])
+            names = first_few((f"'{name}'" for name in absent), _MOST_NAMES)
             what = "the class" if len(absent) == 1 else "the classes"
-            return f"{where} has {what} {names}{more}. Add such images, or name only the others in a classes.json."
+            return f"{where} has {what} {names}. Add such images, or name only the others in a classes.json."
     return ""

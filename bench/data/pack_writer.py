@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.durable import sync_tree
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_lines
 from bench.core.files import check_space
 from bench.data.decode import Row, read_row
 from bench.data.duplicates import duplicate_warnings
@@ -144,9 +144,8 @@ def _decode(
 def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
     """Return the kept samples' positions; raise BenchError if faults may not be skipped or leave a split empty."""
     if problems and not skip_corrupt:
-        shown = [f"  {problems[index]}" for index in sorted(problems)[:_MOST_LINES]]
-        shown += [f"  and {len(problems) - _MOST_LINES} more"] if len(problems) > _MOST_LINES else []
-        lines = "\n".join(shown)
+        shown = first_lines((problems[index] for index in sorted(problems)), _MOST_LINES)
+        lines = "\n".join(f"  {line}" for line in shown)
         raise BenchError(
             f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Repair or "
             f"replace these files, or leave them out with --skip-corrupt:\n{lines}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.core.code.import_by_name import import_by_name, plugin_hash
 from bench.core.dataset_protocol import Dataset, Sample
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.files import file_hash
 from bench.core.specs import DatasetSpec
 from bench.data.download import fetch
@@ -94,4 +94,4 @@ def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, 
         raise BenchError(f"The data set '{spec.name}' has the splits {sorted(unknown)}. Accepted: {', '.join(SPLITS)}.")
     twice = [name for name, count in Counter(sample.name for sample in samples).items() if count > 1]
     if twice:
-        raise BenchError(f"The data set '{spec.name}' has names that are not unique: {', '.join(twice[:5])}.")
+        raise BenchError(f"The data set '{spec.name}' has names that are not unique: {first_few(twice)}.")

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
 from bench.report.columns import all_columns, measured_columns
@@ -188,7 +188,7 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
         )
     for reason in dict.fromkeys(row for row in found.rows if isinstance(row, str)):
         named = [row.label for row, why in zip(rows, found.rows, strict=False) if why == reason]
-        listed = "; ".join(named[:_MOST_NAMED]) + (f" and {len(named) - _MOST_NAMED} more" * (len(named) > _MOST_NAMED))
+        listed = first_few(named, _MOST_NAMED, between="; ")
         notes.append(f"Mean and spread (±) over the seeds only, and tied with all rows: {listed} ({reason}).")
     return notes
 
@@ -199,8 +199,8 @@ def differences(members: Sequence[Configuration]) -> list[str]:
     for name, text in _MIXED.items():
         found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
         if len(found) > 1:
-            listed = ", ".join(value[:12] for value in found[:5])  # enough to identify a commit
-            notes.append(f"The trials differ in {text}: {listed}{', ...' if len(found) > 5 else ''}.")
+            listed = first_few((value[:12] for value in found), _MOST_NAMED)  # enough to identify a commit
+            notes.append(f"The trials differ in {text}: {listed}.")
     methods = list(dict.fromkeys(value for m in members for value in m.ok["memory_method"] if value))
     if len(methods) == 1:
         notes.append(f"Peak memory measured by: {methods[0]}.")

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench import __version__
+from bench.core.errors import first_few
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
 from bench.report.findings.across import Across
@@ -124,8 +125,7 @@ def facts(ranked: int, frame: pd.DataFrame) -> dict[str, str]:
 
 def _listed(column: pd.Series, most: int = 6) -> str:
     values = sorted(set(column) - {""})
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(shorten(v, 80) for v in values[:most]) + more or "none"
+    return first_few((shorten(value, 80) for value in values), most) or "none"
 
 
 def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:

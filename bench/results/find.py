@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.results.loading import StoredTrial, load
 from bench.results.record_reader import read_record
 from bench.results.trial_files import MARKER, RECORD
@@ -28,8 +28,8 @@ def find(folders: Sequence[Path], text: str) -> Path:
         near = difflib.get_close_matches(text, [name for _, both in names for name in both], n=2, cutoff=0.7)
         hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
         raise BenchError(f"There is no run '{text}'.{hint} `bench list runs` shows all {len(folders)}.")
-    some = ", ".join(folder.name for folder in found[:5])
-    raise BenchError(f"'{text}' matches {len(found)} runs: {some}{' ...' if len(found) > 5 else ''}. Give more of it.")
+    some = first_few((folder.name for folder in found), 5)
+    raise BenchError(f"'{text}' matches {len(found)} runs: {some}. Give more of it.")
 
 
 def find_run(text: str, results: Path) -> StoredTrial:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.registry import unknown_name_message
 from bench.core.specs import Param
 from bench.datasets.layout import Layout
@@ -84,7 +84,7 @@ def _nothing_fits(folder: Path, known: list[str]) -> str:
     if fits := [(path, found[0]) for path in inside if (found := fitting(path))]:
         (inner, layout), *others = fits
         says += f" Its folder {inner.name} is read as {layout.name}: give folder:{inner}."
-        says += f" So are {', '.join(f'{path.name} ({found.name})' for path, found in others[:3])}." if others else ""
+        says += f" So are {first_few(f'{path.name} ({found.name})' for path, found in others)}." if others else ""
         alike = len(fits) > 1 and layout.deep and {found.name for _, found in fits} == {layout.name}
         return says + (f" --dataset-param layout={layout.name} reads all of them together." if alike else "")
     if lacking := next(filter(None, (layout.lacks(folder) for layout in layouts().values())), ""):
@@ -101,7 +101,7 @@ def _parts(folder: Path) -> list[Path]:
 
 def _there(folder: Path) -> str:
     names = [path.name + "/" * path.is_dir() for path in _parts(folder)]
-    return (", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")) or "nothing"
+    return first_few(names, 8) or "nothing"
 
 
 _LOOKED_INTO = 32  # sub-folders, of which one may be the data set, as after unpacking an archive

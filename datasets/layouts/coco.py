@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.specs import IGNORE_INDEX, Param
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.coco_file import CocoFile, Segmentation, read_coco, same_categories
@@ -66,7 +66,7 @@ def _chosen(folder: Path, text: str) -> tuple[list[Path], list[str]]:
     there = list(files_near(folder, ".json", anywhere=True))
     found = chosen_files(folder, ".json", (lambda path, head: text in path.name) if text else _is_coco)
     if not found:
-        shown = ", ".join(path.name for path in there[:8]) or "none"
+        shown = first_few((path.name for path in there), 8) or "none"
         what = f"with '{text}' in its name" if text else "like COCO's"
         raise BenchError(f"'{folder}' has no JSON file {what}. There is: {shown}.")
     kinds = [next((kind for kind in _OF_COCO if path.name.startswith(kind)), "") for path in found]

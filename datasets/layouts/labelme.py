@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bitmap, Form, Line, Point, Polygon, box, ellipse
 from bench.datasets.image_files import DECODE_ERRORS
@@ -76,7 +76,7 @@ def _names(folder: Path, files: dict[Path, dict[str, Any]]) -> list[str]:
     names = [line.strip() for line in lines if line.strip()]
     if unknown := sorted(set(used) - set(names)):
         raise BenchError(f"{used[unknown[0]]}: the label '{unknown[0]}' isn't in {_LABELS}, which has "
-                         f"{', '.join(names[:20])}.")  # fmt: skip
+                         f"{first_few(names, 20)}.")  # fmt: skip
     return names
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.core.dataset_protocol import Sample
+from bench.core.errors import first_few
 from bench.core.files import printable
 from bench.data.decode import digest_of
 from bench.data.packing.manifest import Manifest, Unfit, kept
@@ -30,8 +31,7 @@ def check_sources(source: Source, manifest: Manifest, progress: Callable[[int, i
             if progress:
                 progress(done, len(samples))
     if changed:
-        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
-        listed = ", ".join(changed[:_MOST_NAMED]) + more
+        listed = first_few(changed, _MOST_NAMED)
         raise Unfit(f"{len(changed)} of its {len(samples)} samples have other files now: {listed}")
     print(f"The files of all {len(samples)} samples are as they were packed.", file=sys.stderr, flush=True)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.dataset_protocol import Dataset, Sample
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 from bench.core.files import share
 from bench.core.specs import FOLDER, SELECTION, DatasetSpec
 from bench.data.selection import groups
@@ -133,7 +133,7 @@ def _divided(
         count = len({sample.group for sample in divided})
         return divided, (
             f"by split=random, {len(found)} of {count} groups lie in several splits, so that test scores may "
-            f"be too good: {groups.first_of(found)}",
+            f"be too good: {first_few(found)}",
         )
     said = groups.describe_split_groups(found)
     if source:

@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.core.dataset_protocol import Sample
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 
 TABLE = "groups.csv"
-_FEW = 3  # names in a message
 _COLUMNS = ("name", "group")
 _ACCEPTED = f"Accepted: UTF-8 with the columns {','.join(_COLUMNS)}, separated by commas, and a row for each image."
 
@@ -37,13 +36,14 @@ def by_pattern(samples: Sequence[Sample], pattern: str, dataset: str) -> tuple[S
     if without := [sample.name for sample, group in zip(samples, groups, strict=True) if not group]:
         raise BenchError(
             f"group_by '{pattern}' finds no group in {len(without)} of {len(samples)} names of '{dataset}': "
-            f"{_some(without)}. Write a regular expression that fits every name; its first group, "
+            f"{first_few(without)}. Write a regular expression that fits every name; its first group, "
             "or else the whole match, is the group."
         )
     if len(set(groups)) == 1 < len(groups):
         raise BenchError(
             f"group_by '{pattern}': all {len(groups)} names give the one group '{groups[0]}'. Put ( ) around the part "
-            f"that differs from group to group, as in 'car_(\\w+)_'. The names are {_some([s.name for s in samples])}."
+            "that differs from group to group, as in 'car_(\\w+)_'. The names are "
+            f"{first_few(sample.name for sample in samples)}."
         )
     return tuple(replace(sample, group=group) for sample, group in zip(samples, groups, strict=True))
 
@@ -58,7 +58,7 @@ def by_table(samples: Sequence[Sample], table: Path) -> tuple[Sample, ...]:
     names = [next((name for name in _names(sample) if name in groups), None) for sample in samples]
     if without := [sample.name for sample, name in zip(samples, names, strict=True) if name is None]:
         raise BenchError(
-            f"{table}: it has no row for {len(without)} of {len(samples)} images: {_some(without)}. "
+            f"{table}: it has no row for {len(without)} of {len(samples)} images: {first_few(without)}. "
             "Add a row for each; an image that belongs to no other has a group of its own."
         )
     return tuple(replace(sample, group=groups[str(name)]) for sample, name in zip(samples, names, strict=True))
@@ -123,13 +123,4 @@ def split_groups(samples: Sequence[Sample]) -> list[str]:
 def describe_split_groups(found: Sequence[str]) -> str:
     """Say which groups are in several splits, for a message."""
     what = "the group is" if len(found) == 1 else f"{len(found)} groups are"
-    return f"{what} in several splits: {first_of(found)}"
-
-
-def first_of(found: Sequence[str]) -> str:
-    """Name the first few, and say how many more there are."""
-    return ", ".join(found[:_FEW]) + (f" and {len(found) - _FEW} more" if len(found) > _FEW else "")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_FEW]) + (", ..." if len(names) > _FEW else "")
+    return f"{what} in several splits: {first_few(found)}"

@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.errors import first_lines
 from bench.report.findings.across import Across
 from bench.report.findings.series import Line, Series, Winner, crossing_text, needs_text, value_name
 from bench.results.clean_text import shorten
@@ -24,7 +25,7 @@ def series_table(series: Series) -> Table:
     notes = [
         f"{series.metric.heading_with_unit}; {_BEST}: the best, {_TIED}: statistically tied with it. Each value is a "
         "separate trial.",
-        *_first(leading, _MOST_CROSSINGS, "crossings"),
+        *first_lines(leading, _MOST_CROSSINGS, "and {:,} crossings more".format),
         *_left_out(len(series.lines), "configurations"),
     ]
     if len(shown) < len(series.winners):
@@ -79,10 +80,6 @@ def across_table(across: Across) -> Table:
         ranks = (Text(f"{rank:g}") for rank in place.ranks)
         table.add_row(Text(shorten(place.label, 120)), f"{place.mean:.2f}", *ranks)
     return table
-
-
-def _first(texts: list[str], most: int, what: str) -> list[str]:
-    return texts[:most] + [f"and {len(texts) - most} {what} more"] * (len(texts) > most)
 
 
 def _left_out(count: int, what: str) -> list[str]:

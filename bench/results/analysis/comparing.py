@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from bench.core.backends import TABLE
+from bench.core.errors import first_few
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
 from bench.results.analysis.uncertainty import measure
@@ -25,7 +26,6 @@ _MACHINE = (
     *("jit_compile", "tf32", "memory_method"),
 )
 _LIBRARIES = ("python", "cuda", "cudnn")
-_MOST_VALUES = 3
 _SIDES = ("the first", "the second")
 _KINDS = ("data", "protocol", "configuration", "code", "packages", "machine")  # the likelier cause first
 SPEED_ONLY = "no quality: a speed-only trial"
@@ -179,8 +179,7 @@ def _values(rows: pd.DataFrame, name: str) -> list[str]:
 
 
 def _listed(values: Sequence[str]) -> str:
-    more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
-    return ", ".join(shorten(value, 60) for value in values[:_MOST_VALUES]) + more or "none"
+    return first_few(shorten(value, 60) for value in values) or "none"
 
 
 def pairs(ones: Sequence[Configuration], others: Sequence[Configuration]) -> list[tuple[Configuration, Configuration]]:
