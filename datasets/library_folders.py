@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.core.untrusted.plain_files import read_file
+
 HF_SAVED = ("dataset_dict.json", "state.json")  # the files by which a data set of `save_to_disk` is known
 _TFDS = ("dataset_info.json", "features.json")
+_MOST_BYTES = 2**24  # of a description
 _TABLES = ("*.parquet", "*/*.parquet", "*.arrow", "*/*.arrow")
 
 
@@ -34,6 +37,6 @@ def library_of(folder: Path) -> Library | None:
 def _name(folder: Path) -> str:
     """Return the data set's name from its description; NAME if that can't be read."""
     try:
-        return str(json.loads((folder / _TFDS[0]).read_text(encoding="utf-8"))["name"])
+        return str(json.loads(read_file(folder / _TFDS[0], _MOST_BYTES, links=True))["name"])
     except (OSError, ValueError, KeyError, TypeError):
         return "NAME"

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
 from bench.core.specs import FOLDER, DatasetSpec, Param
+from bench.core.untrusted.plain_files import require_plain
 
 _EXIF = Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes")
 _LAYOUT = Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like")
@@ -46,6 +47,7 @@ def _fault_of_hf(given: str, data_dir: Path | str | None) -> str:
         named = re.fullmatch(r"\w[\w.-]*/[\w.-]+", given)
         return "" if named else "There is no such folder, and data sets of Hugging Face are named hf:OWNER/NAME."
     folder = Path(given).expanduser()
+    require_plain(folder)
     found = [] if library_of(folder) else layouts.fitting(folder)
     return f"That folder is your own, read as {found[0].name}: write {FOLDER}{given}" if found else ""
 

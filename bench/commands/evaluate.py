@@ -40,11 +40,13 @@ def evaluate(
     """
     from bench.config.checks import require_choice
     from bench.data.source import SPLITS
-    from bench.trials.saved.stored_trials import choose_backend, on_data
+    from bench.trials.saved.stored_trials import choose_backend, on_data, paths_of_record
 
     require_choice("split", split, SPLITS)
     trial, config = trained(run, results, plugin, backend)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
+    for line in paths_of_record(config, own_data=bool(dataset or data_dir)):
+        warn(line)
     choose_backend(config.backend)
     from bench.trials.saved.evaluate_run import evaluate_run
 

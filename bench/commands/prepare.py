@@ -102,11 +102,13 @@ def prepare(
 def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
     """Write the proposal of a classes.json and print it."""
     from bench.core.specs import FOLDER
+    from bench.core.untrusted.plain_files import require_plain
     from bench.datasets.classes_proposal import proposal, write_proposal
 
     if not spec.name.startswith(FOLDER) or folder is None:
         by_hand = " Write the file by hand, and give it by --dataset-param classes=PATH." if spec.source else ""
         raise BenchError(f"--write-classes is for a folder of your own, folder:PATH, not for {spec.name}.{by_hand}")
+    require_plain(Path(folder))
     file, text = proposal(Path(folder), params.get("layout", ""))
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     write_proposal(file, text)

@@ -49,7 +49,7 @@ def verify(
     """
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
-    from bench.trials.saved.stored_trials import changed_code, start_from
+    from bench.trials.saved.stored_trials import changed_code, paths_of_record, start_from
 
     trial = find_run(run, results)
     known = _known(trial)
@@ -59,6 +59,8 @@ def verify(
     config = again(trial, seeds, seed=seed, data_dir=data_dir, plugin=plugin)
     if "source" in trial.record.weights and (note := changed_code(trial, config)):
         warn(note)
+    for line in paths_of_record(config, own_data=bool(data_dir)):
+        warn(line)
     folder = out or trial.folder.parents[1] / FOLDER
     if not out:
         check_inside(trial.folder.parents[1], folder, "give another folder with --out.")

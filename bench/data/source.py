@@ -13,6 +13,7 @@ from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import file_hash
 from bench.core.specs import DatasetSpec
+from bench.core.untrusted.plain_files import require_plain
 from bench.data.download import fetch
 from bench.data.selection.choose import read_params, select
 
@@ -54,7 +55,9 @@ def open_source(
         BenchError: the folder is missing, a split is empty or unknown, or names are not unique.
     """
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
-    if folder is None and spec.needs_data_dir:
+    if folder is not None:
+        require_plain(folder)
+    elif spec.needs_data_dir:
         folder = fetch(spec)
     own, selection = read_params(spec, params or {})
     adapter = import_by_name(spec.adapter)

@@ -79,7 +79,7 @@ def plan(
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     for config in resolved:
-        if config.init_from:
+        if config.init_from and Path(config.init_from).parent == results.trials.resolve():
             keep(Path(config.init_from))  # so that no better trial of this run replaces them
     for config in resolved:
         check_target(config)

@@ -6,7 +6,7 @@ A link may lead to any file of this machine, and a FIFO makes its reader wait fo
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.core.errors import BenchError
@@ -96,3 +96,42 @@ def check_inside(root: Path, path: Path, advice: str) -> None:
     for part in reversed(way):
         if kind := odd_kind(part):
             raise BenchError(f"'{part}' is {kind}, through which nothing is written. Remove it, or {advice}")
+
+
+def require_plain(folder: Path) -> None:
+    """Raise BenchError if a data set's folder is a FIFO or the like, or has one below it: its reader may wait for ever.
+
+    Links are followed, as the readers do, but each folder is looked into once.
+    """
+    kind = _reached_kind(folder)
+    for path, what in [(folder, kind)] if kind else _waiting(folder):
+        raise BenchError(f"'{path}' is {what}, and a data set has files and folders only. Take it out.")
+
+
+def _reached_kind(path: Path | str) -> str:
+    """Return `odd_kind` of what a path leads to."""
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "")
+    except (OSError, ValueError):
+        return ""
+
+
+def _waiting(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the FIFOs, sockets and devices below a folder, each with its kind."""
+    left, seen = [os.fspath(folder)], set()
+    while left:
+        place = left.pop()
+        try:
+            state = os.stat(place)
+            if (state.st_dev, state.st_ino) in seen:
+                continue
+            seen.add((state.st_dev, state.st_ino))
+            with os.scandir(place) as found:
+                entries = list(found)
+        except OSError:  # the data set's own reader says what is wrong
+            continue
+        for entry in entries:
+            if entry.is_dir():
+                left.append(entry.path)
+            elif not entry.is_file() and (kind := _reached_kind(entry.path)):
+                yield entry.path, kind

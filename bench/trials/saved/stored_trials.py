@@ -93,6 +93,20 @@ def on_data(
     return catalog.resolve_config(replace(config, **changes))
 
 
+def paths_of_record(config: TrialConfig, *, own_data: bool) -> list[str]:
+    """Write a line for each file or folder that is read because a record names it, so that the user can object.
+
+    Args:
+        config: the resolved configuration of a stored trial.
+        own_data: whether the user has named the data.
+    """
+    paths = {"init_from": config.init_from, "weights": config.weights if os.path.isfile(config.weights) else None}
+    if not own_data:
+        params = [param.name for param in catalog.dataset(config).params if param.type == "path"]
+        paths |= {"data_dir": config.data_dir, **{name: config.dataset_params.get(name) for name in params}}
+    return [f"The record names the {name} '{path}', which is read." for name, path in paths.items() if path]
+
+
 def classes_of(trial: StoredTrial) -> Sequence[str]:
     """Return the names of the classes 0, 1, ... that the trial's model predicts."""
     return list(trial.record.dataset["classes"])
