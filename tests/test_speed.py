@@ -115,6 +115,7 @@ def test_what_was_found_before_a_failure_stands_in_the_record(monkeypatch, tmp_p
         "config": TrialConfig("unet", NO_DATASET, **TINY).to_dict(),
         "device": expected_device(),
         "fingerprint": "none",
+        "contents": {},
         "time": time.time(),
     }
     outcome = trial_process._outcome(request, tmp_path)

@@ -15,7 +15,7 @@ from bench.architectures.sizes import check_image_size
 from bench.config import checks, plugin_specs
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
-from bench.core.code.import_by_name import import_by_name, plugin_hash
+from bench.core.code.import_by_name import import_by_name, is_plugin, plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.option_kinds import shown
@@ -215,6 +215,6 @@ def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpe
 
 def _plugin_path(plugin: Path | str) -> Path:
     path = Path(os.path.realpath(os.path.expanduser(plugin))) if "\0" not in str(plugin) else Path()
-    if path.suffix != ".py" or not os.path.isfile(path):
+    if path.suffix != ".py" or not is_plugin(path):
         raise BenchError(f"There is no plug-in '{shown(plugin)}'. Give --plugin the path of a Python file (.py).")
     return path

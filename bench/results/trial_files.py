@@ -11,8 +11,8 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  weights.keep                empty: these weights are never removed
                  evaluations/                results of `bench evaluate`
                  log.txt                     what the trial printed
-results/trials/ID.running/                   the same while the trial runs, with trial.json, progress.json, and at its
-                                             end outcome.json; with record.json, only the renames are missing
+results/trials/ID.running/                   the same while the trial runs, with trial.json, code.json, progress.json;
+                                             outcome.json at its end; with record.json, only the renames are missing
 results/trials/ID.replaced/                  an older trial's, until the new one is in its place
 results/trials/ID.lock                       held by the runner that runs the trial
 """
@@ -38,11 +38,12 @@ EVALUATIONS = "evaluations"
 LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays
 REQUEST = "trial.json"
+CODE = "code.json"  # of the trial's plug-in, when the run was planned
 PROGRESS = "progress.json"
 OUTCOME = "outcome.json"  # written by the trial's process into its folder: the parts of a record, with the status
 IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the process because memory ran out
 RUNNING, REPLACED, LOCK = ".running", ".replaced", ".lock"  # what follows a trial's identity
-OF_WORK = (REQUEST, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
+OF_WORK = (REQUEST, CODE, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
 MOST_BYTES = 64 * 2**20  # of a history or a progress file
 
 

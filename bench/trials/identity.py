@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
+from bench.core.errors import BenchError
 from bench.core.files import file_hash, name_part
 from bench.core.specs import PROTOCOL_VERSION
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.results.trial_files import WEIGHTS
+
+_PLANNED = "the run was planned with it as it was. Run the same command again."
 
 
 def trial_key(config: TrialConfig, fingerprint: str) -> str:
@@ -30,13 +34,39 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     }:
         identity["dataset_params"] = {k: v for k, v in config.dataset_params.items() if k not in paths}
     if config.weights != "none":
-        identity["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
-    if config.init_from:
-        identity["init_from"] = file_hash(Path(config.init_from) / WEIGHTS)
-    if source := catalog.source_hash(config):
-        identity["plugin"] = source
+        identity["weights"] = config.weights
+    identity |= contents(config)
     identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def contents(config: TrialConfig) -> dict[str, str]:
+    """Hash what counts by its content: the files of weights, and code that isn't built in."""
+    found = {}
+    if config.weights != "none" and Path(config.weights).is_file():
+        found["weights"] = file_hash(config.weights)
+    if config.init_from:
+        found["init_from"] = file_hash(Path(config.init_from) / WEIGHTS)
+    if source := catalog.source_hash(config):
+        found["plugin"] = source
+    return found
+
+
+def check_contents(config: TrialConfig, planned: Mapping[str, str]) -> None:
+    """Raise BenchError if what counts by its content isn't what it was when the run was planned."""
+    try:
+        found = contents(config)
+    except OSError as error:
+        raise BenchError(f"'{error.filename}' can't be read ({error.strerror}), but {_PLANNED}") from error
+    for name in sorted(planned.keys() | found.keys()):
+        if planned.get(name) != found.get(name):
+            raise BenchError(f"{_subject(config, name)} has changed, but {_PLANNED}")
+
+
+def _subject(config: TrialConfig, name: str) -> str:
+    if name == "plugin":
+        return f"The code of {config.arch} or {config.dataset}"
+    return f"The weights file '{config.weights if name == 'weights' else Path(str(config.init_from)) / WEIGHTS}'"
 
 
 def trial_identity(config: TrialConfig, key: str, device: str) -> str:

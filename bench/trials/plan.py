@@ -1,12 +1,13 @@
 """Turn configurations into planned trials: prepare the data, compute identities, find trials that are done."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
+from bench.core.code.import_by_name import read_plugin
 from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
 from bench.core.trial_config import TrialConfig
@@ -16,7 +17,7 @@ from bench.results.analysis.target import check_target
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
-from bench.trials.identity import trial_identity, trial_key
+from bench.trials.identity import check_contents, contents, trial_identity, trial_key
 from bench.trials.preflight import check_model, fetch_weights
 
 
@@ -33,6 +34,8 @@ class PlannedTrial:
     device: str  # on which it runs
     forced: bool = False  # it is to run even if it is done
     outdated: bool = False  # it is done, but under other versions, and is therefore to run again
+    contents: Mapping[str, str] = field(default_factory=dict)  # hashes of weights and code that the trial must find
+    code: Mapping[str, str] = field(default_factory=dict)  # the plug-in's files, as they are now
 
     @property
     def done(self) -> bool:
@@ -74,10 +77,18 @@ def plan(
         rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
         doubting: called with the data set's name and its warnings, if it has any.
+
+    Raises:
+        BenchError: a plug-in or a weights file changed meanwhile.
     """
     fingerprints: dict[tuple[Any, ...], str] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
+    sources = {_sources(config): config for config in resolved}
+    known = {source: contents(config) for source, config in sources.items()}
+    code: dict[str | None, dict[str, str]] = {
+        config.plugin: read_plugin(config.plugin) for config in resolved if config.plugin
+    }
     for config in resolved:
         if config.init_from and Path(config.init_from).parent == results.trials.resolve():
             keep(Path(config.init_from))  # so that no better trial of this run replaces them
@@ -96,8 +107,16 @@ def plan(
         identity = trial_identity(config, key, device)
         found = _found(results, identity)
         trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, device, forced=force)
+        trial = replace(trial, contents=known[_sources(config)], code=code.get(config.plugin, {}))
         trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
+    for source, config in sources.items():
+        check_contents(config, known[source])
     return list(trials.values())
+
+
+def _sources(config: TrialConfig) -> tuple[str | None, ...]:
+    """Return the options on which `contents` depends."""
+    return config.plugin, config.weights, config.init_from, config.arch, config.dataset, config.data_dir
 
 
 def data_of(config: TrialConfig) -> tuple[Any, ...]:

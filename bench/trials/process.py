@@ -9,17 +9,20 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.core.child_process import end_with_parent
+from bench.core.code.planned_code import use_planned_code
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.stalls import watch_stalls
 from bench.profiling.environment import expected_device
-from bench.results.trial_files import LOG, OUTCOME, REQUEST, read_json, write_json
+from bench.results.trial_files import CODE, LOG, OUTCOME, REQUEST, read_json, write_json
+from bench.trials.identity import check_contents
 
 
 def main() -> None:
@@ -30,6 +33,7 @@ def main() -> None:
         sys.exit("The runner that asked for this trial is gone.")
     end_with_parent(request["runner"])
     watch_stalls()
+    use_planned_code(folder / CODE)
     outcome = _outcome(request, folder)
     sync_tree(folder)  # an outcome on the disk vouches for history, tables and weights
     write_json(folder / OUTCOME, outcome)
@@ -46,14 +50,22 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
             check_device(request["device"])
+            check_contents(config, request["contents"])
             kind = _session(config)  # imports keras, which takes time and may fail
         session = kind(config, folder, ledger)
+        session.on_built = partial(_check_built, config, folder, request["contents"])
         found = session.found
         return {"status": "ok", **session.run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a record with its reason
         restore_output(folder / LOG)
         traceback.print_exc()
         return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
+
+
+def _check_built(config: TrialConfig, folder: Path, contents: dict[str, str]) -> None:
+    """See to it that the model was built from what was planned, and that what follows can print."""
+    check_contents(config, contents)
+    restore_output(folder / LOG)
 
 
 def restore_output(log: Path) -> None:

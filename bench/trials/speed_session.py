@@ -43,6 +43,7 @@ class SpeedSession:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
         self.effort = Effort(sweep_seconds=config.sweep_seconds)
+        self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails
 
     def run(self, fingerprint: str) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class SpeedSession:
         self.instruments = Instruments(create_runtime(self.config.backend))
         with stage("build"):
             self.engine, self.batch = build(self.config)
+            self.on_built()
         with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()

@@ -1,6 +1,7 @@
 """A trial that trains: from the data to the measurements, in the order in which it runs."""
 
 import json
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Session:
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
         self.instruments = Instruments(create_runtime(config.backend))
+        self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails: none
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
@@ -75,6 +77,7 @@ class Session:
             self.task = Task(self.pack, own, native=self.config.eval_size == "native")
         with stage("build"):
             self.build()
+            self.on_built()
         with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
@@ -106,6 +109,7 @@ class Session:
 
     def build(self) -> None:
         """Build model and training from the seed."""
+        self.source = catalog.source_hash(self.config)
         train, classes = self.indexes["train"], len(self.pack.classes)
         weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
         self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
@@ -210,8 +214,8 @@ class Session:
         with self.ledger.phase("save"):
             self.training.engine.pull()
             self.weights |= checkpoints.save(self.model, self.folder)
-            if source := catalog.source_hash(self.config):
-                self.weights["source"] = source
+            if self.source:
+                self.weights["source"] = self.source
             if self.config.keep_weights == "all":
                 keep(self.folder)
 

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.core.code.planned_code import import_planned_code, planned_code, read_code
 from bench.core.errors import BenchError
 from bench.core.files import file_hash, text_hash
 
@@ -53,7 +55,7 @@ def load_file(path: Path) -> ModuleType:
     the next plug-in replaces it.
     """
     path = path.resolve()
-    if not path.is_file():
+    if not is_plugin(path):
         raise BenchError(f"There is no plug-in file '{path}'.")
     # Named by content, so that a file that is edited during a notebook's session is imported again.
     name = f"bench_plugin_{path.stem}_{text_hash(f'{path} {plugin_hash(path)}')[:12]}"
@@ -66,7 +68,7 @@ def load_file(path: Path) -> ModuleType:
     try:
         with _folder_last(path):
             # Not exec_module, whose bytecode cache compares whole seconds and sizes and so misses a quick edit.
-            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+            exec(compile(_content(path), str(path), "exec", dont_inherit=True), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
@@ -82,6 +84,7 @@ def _folder_last(plugin: Path) -> Iterator[None]:
     for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
         del sys.modules[name]
     importlib.invalidate_caches()
+    import_planned_code()
     written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -92,11 +95,32 @@ def _folder_last(plugin: Path) -> Iterator[None]:
 _folders: set[str] = set()  # of the plug-ins that this process has imported
 
 
+def is_plugin(path: Path) -> bool:
+    """Return whether there is a plug-in's file, or was one when the run was planned."""
+    return path in planned_code() or path.is_file()
+
+
+def _content(file: Path) -> bytes:
+    code = planned_code()
+    return code[file] if file in code else file.read_bytes()
+
+
 def plugin_hash(path: Path | str) -> str:
     """Compute the SHA-256 of a plug-in's code: of its file, and of what it imports from its folder if there is any."""
     path = Path(path).resolve()
-    others = [f"{file.relative_to(path.parent).as_posix()} {file_hash(file)}" for file in siblings(path)]
-    return text_hash("\n".join([file_hash(path), *others])) if others else file_hash(path)
+    others = [f"{file.relative_to(path.parent).as_posix()} {_hash(file)}" for file in siblings(path)]
+    return text_hash("\n".join([_hash(path), *others])) if others else _hash(path)
+
+
+def _hash(file: Path) -> str:
+    code = planned_code()
+    return hashlib.sha256(code[file]).hexdigest() if file in code else file_hash(file)
+
+
+def read_plugin(path: Path | str) -> dict[str, str]:
+    """Read a plug-in's code, its file first, for the trials of a run (see planned_code.py)."""
+    path = Path(path).resolve()
+    return read_code([path, *siblings(path)])
 
 
 def siblings(plugin: Path) -> list[Path]:
@@ -104,13 +128,16 @@ def siblings(plugin: Path) -> list[Path]:
 
     A module that is also installed is imported from there, since the folder comes last.
     """
+    if plugin in planned_code():
+        return sorted(planned_code().keys() - {plugin})
     found, waiting = {plugin}, [plugin]
     while waiting:
         file = waiting.pop()
         for level, name in _imports(file, file_hash(file)):
-            if not level and _is_installed(name.partition(".")[0], plugin.parent):
+            if level > len(file.parents) or (not level and _is_installed(name.partition(".")[0], plugin.parent)):
                 continue
             new = set(_files(file.parents[level - 1] if level else plugin.parent, name)) - found
+            new = {file for file in new if plugin.parent in file.parents}  # Python refuses an import from above
             found |= new
             waiting += new
     return sorted(found - {plugin})

@@ -22,7 +22,7 @@ from bench.profiling.environment import versions
 from bench.results.outcomes import record_of, settle
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
-from bench.results.trial_files import IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
+from bench.results.trial_files import CODE, IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
 from bench.results.trial_output import read_outcome, read_progress, usable
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle
@@ -83,6 +83,8 @@ class Life:
         folder.mkdir()
         request = _request(trial)
         write_json(folder / REQUEST, request, sync=False)
+        if trial.code:
+            write_json(folder / CODE, trial.code, sync=False)
         clock = time.monotonic()
         handle = executor.start(folder, trial.config.backend)
         ending = yield from self._watch(trial, handle)
@@ -208,6 +210,7 @@ def _request(trial: PlannedTrial) -> dict[str, Any]:
         "configuration": trial.configuration,
         "config": trial.config.to_dict(),
         "fingerprint": trial.fingerprint,
+        "contents": dict(trial.contents),
         "device": trial.device,
         "runner": os.getpid(),
         "time": time.time(),
