@@ -8,7 +8,8 @@ from rich.text import Text
 from bench.report.text.terminal import plain_table
 from bench.results.analysis.bootstrap import Interval
 from bench.results.analysis.comparing import SPEED_ONLY, Comparison, Difference, cause_order
-from bench.results.quantities import shown_in
+from bench.results.analysis.speed_samples import Shift
+from bench.results.quantities import QUANTITIES, shown_in
 from bench.results.quantities.quantity import COMPARISON
 
 _RATIOS = {row.name: row.ratio for row in shown_in(COMPARISON) if row.ratio}  # column: its heading
@@ -20,9 +21,9 @@ _WIDE = 100  # columns of a terminal from which on a change and its interval fit
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
-    """Write the lines of one comparison: the quality with its interval, then the ratios."""
+    """Write the lines of one comparison: the quality with its interval, the speed by samples, then the ratios."""
     before, after = comparison.scores
-    ratios = [f"{name.replace('_', ' ')}: {_times(ratio)}" for name, ratio in comparison.ratios.items()]
+    ratios = _ratio_lines(comparison)
     if not comparison.has_scores:
         return [comparison.reason, *ratios]
     told = f"{comparison.metric.heading} {before:.4f} -> {after:.4f} ({after - before:+.4f}"
@@ -33,6 +34,34 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     else:
         told += f"): {comparison.reason}"
     return [told, *ratios]
+
+
+def _ratio_lines(comparison: Comparison) -> list[str]:
+    """Write the speeds by samples, then the ratios of summaries; a speed without samples says why there are none."""
+    tested = {name: found for name, found in comparison.speeds.items() if isinstance(found, Shift)}
+    lines = [f"{_spaced(name)}: {_shift_text(name, found)}" for name, found in tested.items()]
+    for name, ratio in comparison.ratios.items():
+        if name not in tested:
+            why = comparison.speeds.get(name)
+            lines.append(f"{_spaced(name)}: {_times(ratio)}" + (f" ({why})" if why else ""))
+    return lines
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shift_text(name: str, found: Shift) -> str:
+    """Write `x 1.24 (1.19 to 1.3), significantly better: 3 pairs of trials, 30 of blocks, signed-rank p = 2e-06`."""
+    verdict = "not significantly different"
+    if found.processes < 2:
+        verdict = "not separable from what differs between processes"
+    elif found.is_significant:
+        verdict = f"significantly {'better' if QUANTITIES[name].goodness(found.ratio.mean - 1) > 0 else 'worse'}"
+    trials = "1 pair" if found.processes == 1 else f"{found.processes} pairs"
+    return (
+        f"{_times(found.ratio)}, {verdict}: {trials} of trials, {found.pairs} of blocks, signed-rank p = {found.p:.2g}"
+    )
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -48,8 +77,8 @@ def _is_better(comparison: Comparison) -> bool:
 
 def _times(ratio: Interval) -> str:
     """Write a ratio as `x 1.24 (1.19 to 1.3)`; without the interval for one seed, or if nothing varies."""
-    span = f" ({ratio.low:.3g} to {ratio.high:.3g})" if ratio.high > ratio.low else ""
-    return f"x {ratio.mean:.3g}{span}"
+    low, high = f"{ratio.low:.3g}", f"{ratio.high:.3g}"
+    return f"x {ratio.mean:.3g}" + (f" ({low} to {high})" if low != high else "")
 
 
 def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
@@ -64,8 +93,7 @@ def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
         "change": [_change(found, reasons, " " if width >= _WIDE else "\n") for found in comparisons],
     }
     for name, heading in _RATIOS.items():
-        ratios = [found.ratios.get(name) for found in comparisons]
-        columns[heading] = [f"{ratio.mean:.3g}x" if ratio else "" for ratio in ratios]
+        columns[heading] = [_ratio_cell(found, name) for found in comparisons]
     shown = {heading: cells for heading, cells in columns.items() if any(cells)}
     notes = [_NOTE, *(f"?{number}: {reason}." for number, reason in enumerate(reasons, 1))]
     table = plain_table(f"Second against first: {', '.join(names) or 'speed-only trials'}", notes)
@@ -75,6 +103,14 @@ def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
     for found, *cells in zip(comparisons, *shown.values(), strict=True):
         table.add_row(Text(found.label), *map(Text, cells))
     return table
+
+
+def _ratio_cell(comparison: Comparison, name: str) -> str:
+    """Write a ratio as `1.24x`, by samples if there are any; the star for significance, which only they can tell."""
+    if isinstance(shift := comparison.speeds.get(name), Shift):
+        return f"{shift.ratio.mean:.3g}x{'*' if shift.is_significant else ' '}"
+    ratio = comparison.ratios.get(name)
+    return f"{ratio.mean:.3g}x" if ratio else ""
 
 
 def _score(score: float) -> str:

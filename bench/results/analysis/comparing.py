@@ -13,6 +13,7 @@ from bench.core.backends import TABLE
 from bench.core.errors import first_few
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.speed_samples import Shift, speed_shifts
 from bench.results.analysis.uncertainty import measure
 from bench.results.clean_text import shorten
 from bench.results.quantities import MEAN_IOU, shown_in
@@ -51,6 +52,7 @@ class Comparison:
     change: Interval | None  # of the score, second - first; None if there is no interval
     reason: str  # why there is no interval; empty if there is one
     ratios: dict[str, Interval]  # second / first, 95 % intervals over the seeds; low and high are NaN for one seed
+    speeds: dict[str, Shift | str]  # second / first by samples, or why there is none
     differences: tuple[Difference, ...]  # the likeliest cause of another score first
 
     @property
@@ -74,7 +76,8 @@ def compare(label: str, one: Configuration, other: Configuration, metric: Metric
     scores = one.spread(metric.name).mean, other.spread(metric.name).mean
     change, reason = _change(one, other, metric)
     ratios = {row.name: ratio for row in shown_in(COMPARISON) if (ratio := _ratio(one, other, row.name))}
-    return Comparison(label, metric, scores, change, reason, ratios, tuple(differences(one, other)))
+    speeds = speed_shifts(one, other)
+    return Comparison(label, metric, scores, change, reason, ratios, speeds, tuple(differences(one, other)))
 
 
 def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
