@@ -35,7 +35,7 @@ Logs = NDArray[np.float64]  # (pairs,): logarithms of the ratios of one pair of 
 
 @dataclass(frozen=True)
 class Shift:
-    """By which factor one side's values differ from the other's."""
+    """The factor by which one side's values differ from the other's."""
 
     ratio: Interval  # low and high are NaN for one pair of processes, which says nothing about others
     p: float  # of the signed-rank test
