@@ -1,5 +1,6 @@
 """Read the trials of results folders, and name what can't be read."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from filelock import FileLock, Timeout
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.untrusted import safe_json
-from bench.core.untrusted.plain_files import is_file, is_folder, list_odd, odd_kind, read_file
+from bench.core.untrusted.plain_files import is_file, is_folder, is_there, list_odd, odd_kind, read_file
 from bench.results.marker import why_unreadable
 from bench.results.record_reader import read_record
 from bench.results.trial_files import (
@@ -90,18 +91,26 @@ def load(paths: Iterable[Path | str]) -> Loaded:
 def _trial_folders(trials: Path, loaded: Loaded) -> list[Path]:
     """List the folders in `trials`, with a problem for each link, FIFO or device instead of one."""
     found = [trials] if odd_kind(trials) else sorted(trials.glob("*"))
-    loaded.problems += [f"{path.name} is {odd_kind(path)}, left out." for path in found if odd_kind(path)]
+    for path in found:
+        try:
+            if is_there(path) and (kind := odd_kind(path)):
+                loaded.problems.append(f"{path.name} is {kind}, left out.")
+        except BenchError as error:  # a damaged disk
+            loaded.problems.append(str(error))
     return [path for path in found if is_folder(path)]
 
 
 def _load_trial(folder: Path, loaded: Loaded) -> None:
-    loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
+    try:
+        loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
+    except OSError as error:
+        loaded.problems.append(f"{folder.name}: it can't be listed ({error.strerror}).")
     if folder.suffix == RUNNING:
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
         return
     # A crash between two renames leaves the old record, which counts if the new one is missing.
-    if folder.suffix == REPLACED and folder.with_suffix("").exists():
+    if folder.suffix == REPLACED and os.path.lexists(folder.with_suffix("")):
         return
     try:
         loaded.trials.append(StoredTrial(read_record(folder), folder))
@@ -124,7 +133,10 @@ def is_claimed(running: Path) -> bool:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.png") if is_file(path)) if is_folder(folder) else []
+    try:
+        return sorted(path for path in folder.glob("*.png") if is_file(path)) if is_folder(folder) else []
+    except OSError:  # of a damaged disk, which `load` has named
+        return []
 
 
 def _json_lines(text: str) -> Iterable[dict[str, Any]]:

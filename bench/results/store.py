@@ -10,7 +10,7 @@ from bench.core.durable import replace_folder, sync_folder
 from bench.core.errors import BenchError
 from bench.core.files import is_part
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
-from bench.core.untrusted.plain_files import check_inside
+from bench.core.untrusted.plain_files import check_inside, is_there
 from bench.results.marker import ANOTHER, check_writable
 from bench.results.record_reader import read_record
 from bench.results.trial_files import (
@@ -114,13 +114,7 @@ class ResultsFolder:
         Raises:
             BenchError: there is one, but it can't be read now or by this version, so it must not be replaced.
         """
-        try:
-            (self.folder(identity) / RECORD).lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:
-            pass  # read_record says what is wrong
-        return read_record(self.folder(identity))
+        return read_record(self.folder(identity)) if is_there(self.folder(identity) / RECORD) else None
 
     def finish(self, identity: str, record: TrialRecord) -> None:
         """Write a record into the trial's running folder, then move the folder to its final place.
@@ -155,13 +149,13 @@ class ResultsFolder:
             BenchError: a record can't be read, so it was left alone.
         """
         final, replaced, running = self.folder(identity), self.replaced_folder(identity), self.running_folder(identity)
-        if replaced.exists() and not final.exists():
+        if is_there(replaced) and not is_there(final):
             replaced.rename(final)
             sync_folder(self.trials)
         old = self.find(identity)
-        if replaced.exists() and old:
+        if old and is_there(replaced):
             shutil.rmtree(replaced, ignore_errors=True)
-        if not (running / RECORD).exists() or not (force or may_replace(old)):
+        if not is_there(running / RECORD) or not (force or may_replace(old)):
             return None
         record = read_record(running)
         self._move_in(identity)

@@ -30,13 +30,24 @@ def odd_kind(path: Path | str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is a file itself, not a link to one."""
-    return path.is_file() and not odd_kind(path)
+    """Return whether there is a file itself, not a link to one; False also if the disk can't tell."""
+    return os.path.isfile(path) and not odd_kind(path)
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether there is a folder itself, not a link to one."""
-    return path.is_dir() and not odd_kind(path)
+    """Return whether there is a folder itself, not a link to one; False also if the disk can't tell."""
+    return os.path.isdir(path) and not odd_kind(path)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything; raise BenchError if the disk can't tell, which must not be taken for no."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BenchError(f"{path.parent.name}: {path.name} can't be read ({error.strerror}).") from error
+    return True
 
 
 def require_file(path: Path | str, most: int | None = None, *, links: bool = False) -> None:
