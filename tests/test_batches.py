@@ -33,12 +33,12 @@ def drawn(pack, indexes, batch_size, seed, count):
     """The image numbers in the first `count` batches."""
     return [
         images[:, 0, 0, 0].tolist()
-        for images, _ in islice(batches.training(pack, np.array(indexes), batch_size, seed=seed), count)
+        for images, _ in islice(batches.TrainingBatches(pack, np.array(indexes), batch_size, seed=seed), count)
     ]
 
 
 def test_training_batches_are_whole_bytes_and_belong_together(pack):
-    for images, labels in islice(batches.training(pack, np.arange(10), 4, seed=0), 6):
+    for images, labels in islice(batches.TrainingBatches(pack, np.arange(10), 4, seed=0), 6):
         assert images.shape == (4, 2, 3, 3)
         assert labels.shape == (4, 2, 3)
         assert images.dtype == labels.dtype == np.uint8
@@ -64,14 +64,14 @@ def test_the_seed_decides_the_order(pack):
 
 
 def test_batches_are_copies(pack):
-    images, _ = next(batches.training(pack, np.arange(10), 10, seed=0))
+    images, _ = next(batches.TrainingBatches(pack, np.arange(10), 10, seed=0))
     images[:] = 200
     assert pack.images.max() == 9
 
 
 def test_no_training_images_is_an_error(pack):
     with pytest.raises(BenchError, match="no training images"):
-        batches.training(pack, np.array([], np.int64), 4, seed=0)
+        batches.TrainingBatches(pack, np.array([], np.int64), 4, seed=0)
 
 
 def test_evaluation_keeps_the_order_and_pads_the_last_batch(pack):
@@ -107,7 +107,7 @@ def large():
 def corners(large, crop, count=50, seed=0):
     """(image, top, left) of the parts in `count` batches of 6."""
     found = []
-    for images, labels in islice(batches.training(large, np.arange(6), 6, seed=seed, crop=crop), count):
+    for images, labels in islice(batches.TrainingBatches(large, np.arange(6), 6, seed=seed, crop=crop), count):
         assert images.shape == (6, *crop.size, 3)
         assert labels.shape == (6, *crop.size)
         for image, part in zip(images, labels, strict=True):
@@ -143,5 +143,5 @@ def test_the_seed_decides_the_parts_and_the_order_is_that_without(large):
     crop = batches.Crop((8, 10), foreground=0.5)
     assert corners(large, crop, 5) == corners(large, crop, 5)
     assert corners(large, crop, 5) != corners(large, crop, 5, seed=1)
-    whole = islice(batches.training(large, np.arange(6), 6, seed=0), 5)
+    whole = islice(batches.TrainingBatches(large, np.arange(6), 6, seed=0), 5)
     assert [i for i, *_ in corners(large, crop, 5)] == [i for images, _ in whole for i in images[:, 0, 0, 2].tolist()]

@@ -36,6 +36,20 @@ def test_a_budget_of_work_is_so_many_steps(budget, steps):
     assert len(milestones) == min(10, steps)
 
 
+@pytest.mark.parametrize("amount", [2_999, 3_000, 70_000, 1_000_000])
+def test_validations_and_the_end_come_after_the_same_steps_however_long_the_blocks_are(amount):
+    dice, places = np.random.default_rng(0), []
+    for _ in range(5):
+        meter, found = Meter(Budget(amount, "steps"), batch_size=4, epoch_images=400), []
+        while meter.fraction < 1:
+            milestone = meter.next_milestone()
+            while meter.fraction < milestone:
+                meter.steps += min(int(dice.integers(1, amount // 50)), meter.steps_to(milestone))
+            found.append(meter.steps)
+        places.append(found)
+    assert places == [[-(-amount * tenth // 10) for tenth in range(1, 11)]] * 5
+
+
 def test_a_budget_of_seconds_counts_training_alone():
     meter = Meter(Budget.parse("10s"), batch_size=16, epoch_images=100)
     assert (meter.fraction, meter.step_fraction(), meter.steps_to(0.1)) == (0.0, 0.0, 1)
@@ -87,7 +101,7 @@ def test_without_new_batch_norm_statistics_a_short_run_predicts_one_class(tmp_pa
     before = scored(training, pack, indexes)
     predicted = before.table.counts[:, :, :2].sum(axis=(0, 2))  # true and false positives of each class
     assert predicted.max() > 0.98 * predicted.sum()  # one class nearly everywhere
-    images = (images for images, _ in islice(batches.training(pack, indexes["train"], 8, seed=0), 4))
+    images = (images for images, _ in islice(batches.TrainingBatches(pack, indexes["train"], 8, seed=0), 4))
     assert reestimate(training.engine, images) > 50
     after = scored(training, pack, indexes).metrics()
     assert after["mean_iou"] > after["majority_class_mean_iou"] + 0.2
@@ -103,7 +117,7 @@ def test_unet_beats_a_linear_model_of_the_pixel_on_shapes():
     from sklearn.linear_model import LogisticRegression
 
     training, pack, indexes = prepare("unet", None, steps=600, size=64, filters=[16, 32, 64, 128])
-    images = (images for images, _ in islice(batches.training(pack, indexes["train"], 8, seed=0), 8))
+    images = (images for images, _ in islice(batches.TrainingBatches(pack, indexes["train"], 8, seed=0), 8))
     reestimate(training.engine, images)
     unet = scored(training, pack, indexes).metrics()["mean_iou"]
     rng = np.random.default_rng(0)

@@ -99,6 +99,9 @@ class PlainLines(Observer):
         self._shown[trial.identity] = tenth
         self._say(f"{name_of(trial.config)}: ", ", ".join([f"{fraction:.0%} of the budget", *_facts(progress)]))
 
+    def noted(self, trial: PlannedTrial, line: str) -> None:
+        self._say(f"{name_of(trial.config)}: {line}")
+
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         self._say((name_of(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
 

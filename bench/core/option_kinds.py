@@ -94,6 +94,10 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _seconds_or_never(value: Any) -> float:
+    return 0.0 if value == "never" else _seconds(value)
+
+
 def _target(value: Any) -> str | None:
     """Read the value that a score is to reach, `mean_iou=0.7`; `none` is none."""
     name, _, number = _text(value).partition("=")
@@ -114,6 +118,7 @@ FLAG = Kind(_flag, "true or false, without quotes", bool | None)
 NUMBER = Kind(_number, "a number", word="number", is_number=True)
 WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)
 SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h", word="time", is_number=True)
+SECONDS_OR_NEVER = Kind(_seconds_or_never, "a time above 0, such as 90s or 5m, or never", word="time", is_number=True)
 SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", word="pixels")
 SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
 BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")

@@ -15,6 +15,7 @@ from bench.core.option_kinds import (
     PARAMETERS,
     PATH,
     SECONDS,
+    SECONDS_OR_NEVER,
     SIZE,
     SIZE_OR_NONE,
     TARGET,
@@ -454,6 +455,18 @@ class TrialConfig:
         of_speed=True,
         unit="s",
         meaning="the wall time after which the trial would have been stopped",
+    )
+    checkpoint_every: float | None = option(
+        None,
+        kind=SECONDS_OR_NEVER,
+        help="Write a checkpoint this often, such as 5m, or never. An interrupted trial goes on from the last one.",
+        accepts=lambda value: value is None or value >= 0,
+        default_text="at each validation of a training of more than 10 minutes",
+        axis=False,
+        in_key=False,
+        unit="s",
+        meaning="how often the state of the training was written, from which an interrupted trial goes on; 0: never; "
+        "empty: at each validation, if training takes more than 10 minutes",
     )
     find_batch_size: int = option(
         0,

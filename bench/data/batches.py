@@ -1,7 +1,8 @@
 """Make batches from a pack as NumPy arrays, uint8; everything else happens on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,31 +41,37 @@ class Crop:
         return tuple(rng.integers(0, room + 1).tolist())
 
 
-def training(
-    pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None
-) -> Iterator[Batch]:
-    """Yield endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
+class TrainingBatches(Iterator[Batch]):
+    """Endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
 
     Every batch is full: the images left over from an epoch begin the first batch of the next one, so that each image
     comes equally often and nothing is compiled twice. The order depends only on the seed, not on the crop.
     """
-    if len(indexes) == 0:
-        raise BenchError("There are no training images to make batches of.")
-    batches = _orders(np.asarray(indexes), batch_size, np.random.default_rng(seed))
-    if crop is None:
-        return ((pack.images[batch], pack.labels[batch]) for batch in batches)
-    rng = np.random.default_rng((seed, 1))
-    return (_cropped(pack, batch, crop, rng) for batch in batches)
 
+    def __init__(self, pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None):
+        if len(indexes) == 0:
+            raise BenchError("There are no training images to make batches of.")
+        self._pack, self._indexes, self._batch_size, self._crop = pack, np.asarray(indexes), batch_size, crop
+        self._waiting = self._indexes[:0]  # shuffled, and not in a batch yet
+        self._order, self._crops = np.random.default_rng(seed), np.random.default_rng((seed, 1))
 
-def _orders(indexes: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the positions of each batch's images, without end."""
-    waiting = rng.permutation(indexes)
-    while True:
-        while len(waiting) < batch_size:
-            waiting = np.concatenate([waiting, rng.permutation(indexes)])
-        batch, waiting = waiting[:batch_size], waiting[batch_size:]
-        yield batch
+    def __next__(self) -> Batch:
+        while len(self._waiting) < self._batch_size:
+            self._waiting = np.concatenate([self._waiting, self._order.permutation(self._indexes)])
+        batch, self._waiting = np.split(self._waiting, [self._batch_size])
+        if self._crop is None:
+            return self._pack.images[batch], self._pack.labels[batch]
+        return _cropped(self._pack, batch, self._crop, self._crops)
+
+    def state(self) -> dict[str, Any]:
+        """Return the place in the order of batches, as values that JSON can hold."""
+        generators = {"order": self._order.bit_generator.state, "crops": self._crops.bit_generator.state}
+        return {**generators, "waiting": self._waiting.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; the images and the seed must be the same."""
+        self._order.bit_generator.state, self._crops.bit_generator.state = state["order"], state["crops"]
+        self._waiting = np.array(state["waiting"], self._indexes.dtype)
 
 
 def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator) -> Batch:

@@ -15,6 +15,7 @@ from bench.core.untrusted.plain_files import is_file, is_folder, is_there, list_
 from bench.results.marker import why_unreadable
 from bench.results.record_reader import read_record
 from bench.results.trial_files import (
+    CHECKPOINTS,
     EVALUATIONS,
     HISTORY,
     LOCK,
@@ -26,7 +27,7 @@ from bench.results.trial_files import (
     WORST,
 )
 
-_FOLDERS = (SAMPLES, WORST, EVALUATIONS)  # in a trial's folder
+_FOLDERS = (SAMPLES, WORST, EVALUATIONS, CHECKPOINTS)  # in a trial's folder
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,17 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
     """
     config = request["config"]
     common: dict[str, Any] = {name: request[name] for name in _COMMON}
-    common |= {"repeat": config["repeat"], "started": _utc(request["time"]), "finished": _utc(ended)}
-    common["wall_seconds"] = round(ended - request["time"], 3)
+    earlier = request.get("earlier") or {}
+    began = earlier.get("started", request["time"])
+    common |= {"repeat": config["repeat"], "started": _utc(began), "finished": _utc(ended)}
+    common["wall_seconds"] = round(ended - request["time"] + earlier.get("seconds", 0.0), 3)  # without the pauses
     if outcome["status"] != "ok":
         common["log_tail"] = log_tail(folder)
         common["dataset"] = {"name": config["dataset"], "fingerprint": request["fingerprint"]}
         progress = read_progress(folder)
         common["training"] = {name: progress[name] for name in _SHOWN if name in progress}
+        if earlier:
+            common["training"]["resumed"] = earlier["attempts"]
         if "environment" not in outcome:
             common["environment"] = host_environment(gpu=expected_device() != cpu_device())
     return TrialRecord.from_dict({**common, **outcome})

@@ -14,6 +14,7 @@ from bench.core.untrusted.plain_files import check_inside, is_there
 from bench.results.marker import ANOTHER, check_writable
 from bench.results.record_reader import read_record
 from bench.results.trial_files import (
+    CHECKPOINTS,
     LOCK,
     LOG,
     MARKER,
@@ -134,7 +135,7 @@ class ResultsFolder:
             shutil.rmtree(running)
             return
         write_json(running / RECORD, record.to_dict())
-        self._move_in(identity)
+        self._move_in(identity, record)
 
     def settle(self, identity: str, *, force: bool = False) -> TrialRecord | None:
         """Complete or undo a `finish` that was cut short; the caller holds the trial's lock.
@@ -158,12 +159,14 @@ class ResultsFolder:
         if not is_there(running / RECORD) or not (force or may_replace(old)):
             return None
         record = read_record(running)
-        self._move_in(identity)
+        self._move_in(identity, record)
         return record
 
-    def _move_in(self, identity: str) -> None:
+    def _move_in(self, identity: str, record: TrialRecord) -> None:
         """Move a running folder that has its record to the final place, without the files of its work."""
         running = self.running_folder(identity)
+        if record.status in FINAL_STATUSES:  # any other trial goes on from its checkpoints
+            shutil.rmtree(running / CHECKPOINTS, ignore_errors=True)
         for path in (*(running / name for name in OF_WORK), *filter(is_part, running.rglob(".*"))):
             path.unlink(missing_ok=True)
         replace_folder(running, self.folder(identity), self.replaced_folder(identity))

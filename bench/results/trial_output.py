@@ -69,7 +69,7 @@ def _one_line(text: str) -> str:
 
 
 def read_progress(folder: Path) -> dict[str, Any]:
-    """Read the progress: `phase`, a short text, and numbers, `fraction` in [0, 1]; {} if there is none yet."""
+    """Read the progress: texts (`phase`, `note`) and numbers (`fraction` is in [0, 1]); {} if there is none yet."""
     try:
         values = safe_json.loads(read_file(folder / PROGRESS, PROGRESS_BYTES))
     except (OSError, ValueError):
@@ -81,6 +81,8 @@ def read_progress(folder: Path) -> dict[str, Any]:
         found["fraction"] = min(1.0, max(0.0, round(found["fraction"], 6)))
     if isinstance(phase := values.get("phase"), str):
         found["phase"] = shorten(clean(phase))
+    if isinstance(note := values.get("note"), str):
+        found["note"] = shorten(clean(note), LINE_LENGTH)
     return found
 
 

@@ -1,10 +1,11 @@
 """The meter of a training budget; its clock runs only while training steps run."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.core.specs import Budget
 
+_OF_A_STEP = 1e-4  # more than the rounding of a fraction makes of the longest budget
 VALIDATIONS = 10  # validations in a training, at even fractions of the budget
 
 
@@ -41,6 +42,16 @@ class Meter:
         half_step = self.step_fraction() / 2 if self.budget.unit == "seconds" else 0.0
         return 1.0 if used + half_step >= 1.0 else used
 
+    def fraction_after(self, steps: int) -> float:
+        """Return the fraction of the budget that will be used after so many more steps, at most 1.
+
+        For a budget of work it depends on nothing but the number of all steps, so that a training that was interrupted
+        has the same learning rates as one that was not.
+        """
+        if self.budget.unit == "seconds":
+            return min(1.0, self.fraction + steps * self.step_fraction())
+        return replace(self, steps=self.steps + steps).fraction
+
     def step_fraction(self) -> float:
         """Return the fraction of the budget that one step uses.
 
@@ -54,7 +65,7 @@ class Meter:
     def steps_to(self, fraction: float) -> int:
         """Return the number of steps until `fraction` of the budget is used, at least 1."""
         per_step = self.step_fraction()
-        return max(1, math.ceil((fraction - self.fraction) / per_step - 1e-9)) if per_step else 1
+        return max(1, math.ceil((fraction - self.fraction) / per_step - _OF_A_STEP)) if per_step else 1
 
     def next_milestone(self) -> float:
         """Return the next fraction of the budget at which the model is validated."""

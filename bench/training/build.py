@@ -1,6 +1,6 @@
 """Build a trial's parts from its configuration and seed: model, engine and training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -71,10 +71,10 @@ def build_training(
     )
 
 
-def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> Iterator[batches.Batch]:
+def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> batches.TrainingBatches:
     """Return endless batches of the images at `indexes`, or of random crops of them, at the model's input size."""
     crop = batches.Crop(config.crop, config.crop_foreground) if config.crop else None
-    return batches.training(pack, indexes, config.batch_size, seed=seed, crop=crop)
+    return batches.TrainingBatches(pack, indexes, config.batch_size, seed=seed, crop=crop)
 
 
 def build_engine(

@@ -14,7 +14,7 @@ from bench.core.registry import unknown_name_message
 from bench.core.trial_config import TrialConfig
 from bench.training.build import build_engine
 from bench.training.loop import Training
-from bench.training.optimizer import create_optimizer, resume
+from bench.training.optimizer import create_optimizer, inner, resume
 
 
 def encoder_layers(model: keras.Model) -> list[keras.Layer]:
@@ -83,6 +83,20 @@ def start_fine_tuning(config: TrialConfig, training: Training) -> None:
     training.engine = engine
     training.lr *= config.fine_tune_lr_factor
     training.block_rates.clear()  # the training speed is reported for the whole model
+
+
+def fine_tuning_since(training: Training) -> int:
+    """Return the optimizer's step count when fine-tuning began; 0 before it, and where it has no effect."""
+    return getattr(inner(training.engine.optimizer), "since", 0)
+
+
+def take_up_fine_tuning(config: TrialConfig, training: Training, since: int) -> None:
+    """Do as `start_fine_tuning` in a new process, whose training then is restored; `since` is `fine_tuning_since`."""
+    engine = training.engine
+    engine.pull()
+    inner(engine.optimizer).iterations.assign(since)
+    engine.push()
+    start_fine_tuning(config, training)
 
 
 @contextmanager

@@ -1,14 +1,17 @@
 """Train under a budget in blocks of steps. The device is awaited once per block; validation is not timed."""
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from bench.core.errors import Diverged
+from bench.data.batches import TrainingBatches
 from bench.profiling.clock.timing import seconds_since
 from bench.training import augment
 from bench.training.budget import Meter
@@ -20,7 +23,8 @@ MAX_BLOCK = 100
 GAP_TIMES, GAP_SECONDS = 5.0, 2.0  # a block has a gap if it takes that many times its usual time, and that much longer
 LEAST_BLOCKS = 4  # that tell the usual time
 
-Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+_USED = tuple(f.name for f in fields(Meter) if f.default is not MISSING)  # what a meter has counted
+_PLACE = ("switch_at", "milestone", "since", "block_rates", "blocks", "losses")
 
 
 @dataclass
@@ -28,7 +32,7 @@ class Training:
     """The training of one model.
 
     Args:
-        batches: endless (images uint8 (B, H, W, 3), labels uint8 (B, H, W)).
+        batches: endless.
         preset: the name of the augmentation preset.
         switch_at: the fraction of the budget at which `on_switch` is called once, untimed; None for never.
         on_block: called after every block, untimed.
@@ -38,7 +42,7 @@ class Training:
     """
 
     engine: Engine
-    batches: Batches
+    batches: TrainingBatches
     meter: Meter
     lr: float
     schedule: str
@@ -49,19 +53,45 @@ class Training:
     on_block: Callable[[], None] = lambda: None
     on_milestone: Callable[[float], bool] = lambda loss: False
     note: Callable[[float, int], None] = lambda seconds, images: None
+    milestone: float = 0.0  # the fraction at which the model is validated next; 0 right after a validation
+    since: int = 0  # the number of blocks at the last validation
     block_rates: list[float] = field(default_factory=list)  # images per second of each block
     blocks: list[tuple[int, float]] = field(default_factory=list)  # steps and seconds of each block
     losses: list[float] = field(default_factory=list)  # mean loss of each block
 
     def run(self) -> None:
         """Train until the budget is used or a milestone ends it; raise Diverged if the loss is not finite."""
-        while self.meter.fraction < 1.0:
-            milestone = self.meter.next_milestone()
-            since = len(self.losses)
-            while self.meter.fraction < milestone:
-                self._block(min(self._block_steps(), self.meter.steps_to(self._next_stop(milestone))))
-            if self.on_milestone(float(np.mean(self.losses[since:]))):
+        while self.milestone or self.meter.fraction < 1.0:
+            if not self.milestone:
+                self.milestone, self.since = self.meter.next_milestone(), len(self.losses)
+            while self.meter.fraction < self.milestone:
+                self._block(min(self._block_steps(), self.meter.steps_to(self._next_stop(self.milestone))))
+            self.milestone = 0.0
+            if self.on_milestone(float(np.mean(self.losses[self.since :]))):
                 return
+
+    def state(self) -> dict[str, Any]:
+        """Return where training stands, but for the engine's variables, as values that JSON can hold.
+
+        It may be called by `on_block` and by `on_milestone`.
+        """
+        meter = {name: getattr(self.meter, name) for name in _USED}
+        place = {name: getattr(self, name) for name in _PLACE}
+        return {
+            "meter": meter,
+            "place": copy.deepcopy(place),
+            "batches": self.batches.state(),
+            "draws": self.rng.bit_generator.state,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        for name in _USED:
+            setattr(self.meter, name, state["meter"][name])
+        for name in _PLACE:
+            setattr(self, name, state["place"][name])
+        self.batches.restore(state["batches"])
+        self.rng.bit_generator.state = state["draws"]
 
     def _next_stop(self, milestone: float) -> float:
         """Return the fraction at which the next block must end: the milestone, or a switch of phase before it."""
@@ -75,11 +105,10 @@ class Training:
 
     def steps(self, count: int) -> list[float]:
         """Run `count` training steps, loading included, wait for them, and return their losses."""
-        fraction, per_step = self.meter.fraction, self.meter.step_fraction()
         losses = []
         for i in range(count):
             images, labels, draws = self.load()
-            lr = rate(self.schedule, self.lr, min(1.0, fraction + i * per_step))
+            lr = rate(self.schedule, self.lr, self.meter.fraction_after(i))
             losses.append(self.engine.train_step(images, labels, draws, lr))
         self.engine.wait(losses)
         return [float(loss) for loss in losses]

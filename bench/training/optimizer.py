@@ -87,6 +87,12 @@ def _take_over(
     return frozenset(i for i, place in enumerate(places) if place is None)
 
 
+def inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return the optimizer itself, without the scaling of its loss."""
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return optimizer.inner_optimizer if scaled else optimizer
+
+
 def resume(optimizer: keras.optimizers.Optimizer, earlier: keras.optimizers.Optimizer) -> None:
     """Copy an earlier optimizer's state into a resumable one, and the loss scale if both scale their loss."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):

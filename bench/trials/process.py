@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    ledger = Ledger(request["time"])
+    ledger = Ledger(request["time"], request.get("earlier"))
     found: dict[str, Any] = {}
     try:
         config = TrialConfig.from_dict(request["config"])

@@ -32,6 +32,7 @@ class Progress:
         self._phase = "startup"
         self.training: Training | None = None
         self.val_mean_iou: float | None = None
+        self.note = ""  # a line for the user
 
     def phase(self, name: str) -> None:
         """Enter a phase and write it at once."""
@@ -53,6 +54,8 @@ class Progress:
     def _write(self) -> None:
         self._written = time.monotonic()
         values: dict[str, Any] = {"phase": self._phase, "time": time.time(), "pid": os.getpid(), "fraction": 0.0}
+        if self.note:
+            values["note"] = self.note
         if self.training:
             values.update(training_state(self.training), val_mean_iou=self.val_mean_iou)
         write_json(self._path, values, sync=False)
@@ -89,6 +92,9 @@ class Observer:
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
         """Take note of a trial's progress: phase, fraction, loss, val_mean_iou, images_per_second, ..."""
+
+    def noted(self, trial: PlannedTrial, line: str) -> None:
+        """Take note of a line that a trial has for the user, such as that it goes on from a checkpoint."""
 
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         """Take note that a trial has ended, whatever its status."""

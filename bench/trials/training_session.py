@@ -32,6 +32,7 @@ from bench.training.build import (
     resident_batch,
     training_batches,
 )
+from bench.training.checkpoint import Checkpoint
 from bench.training.class_weights import class_weights
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
@@ -39,7 +40,8 @@ from bench.trials.model_speed import first_step, measure_speed, trace_steps, uti
 from bench.trials.plan import prepare_pack
 from bench.trials.progress import Progress, training_state
 from bench.trials.record_sections import describe_data, describe_machine, describe_model, describe_training
-from bench.trials.saved import checkpoints
+from bench.trials.saved import checkpoints, session_state
+from bench.trials.saved.resumption import Checkpoints
 
 STATISTICS_BATCHES = 4  # training batches from which batch norm statistics are estimated at each validation
 FINAL_STATISTICS_BATCHES = 16  # and before the test
@@ -78,11 +80,13 @@ class Session:
         with stage("build"):
             self.build()
             self.on_built()
+            found = self.checkpoints.newest()
         with stage("compile"):
             self.instruments.note_state("device_before")
-            first_step_seconds = self.compile()
+            self.start(found)
         with stage("train"):
-            self.training.run()
+            if not self.reached:
+                self.training.run()
             self.check_weights()
         with stage("test", "evaluate"):
             metrics, validation = self.test()
@@ -97,11 +101,11 @@ class Session:
         return {
             "dataset": describe_data(self.config, self.pack, self.indexes),
             "model": model,
-            "training": describe_training(self.training, self.validations, self.class_weights, reached=self.reached),
+            "training": self.describe_training(),
             "metrics": metrics,
             "validation": validation,
             "weights": self.weights,
-            "speed": {"first_step_seconds": round(first_step_seconds, 3), **speed},
+            "speed": {"first_step_seconds": round(self.first_step_seconds, 3), **speed},
             "memory": memory,
             **describe_machine(self.config, self.training.engine, self.instruments),
             "ledger": self.ledger.close(),
@@ -121,7 +125,8 @@ class Session:
         self.training = build_training(self.config, self.model, self.pack, train, weights)
         self.batch = resident_batch(self.config, self.training, self.pack, train)
         self.progress.training = self.training
-        self.training.on_block = self.progress.update
+        self.checkpoints = Checkpoints(self.folder, self.config, self.pack.fingerprint)
+        self.training.on_block = self.after_block
         self.training.on_milestone = self.validate
         self.training.note = self.note_block
         if self.config.freeze_encoder:
@@ -130,6 +135,46 @@ class Session:
     def note_block(self, seconds: float, images: int) -> None:
         """Note the time of a block of training steps."""
         self.instruments.timings.note(FROZEN if self.training_phase == "frozen" else TRAIN, seconds, images)
+
+    def start(self, found: Checkpoint | None) -> None:
+        """Compile, and set everything to where a checkpoint stands, if there is one."""
+        earlier = int(self.ledger.earlier.get("attempts", 0))
+        if found:
+            session_state.prepare(self, found)
+        self.first_step_seconds = self.compile()
+        if found:
+            with self.checkpoints.removed_unless_fitting():
+                session_state.restore(self, found)
+        if earlier:
+            lost = self.ledger.take_up(found.values["ledger"] if found else {})
+            place = f"goes on after step {self.training.meter.steps}" if found else "starts again"
+            self.note(*self.checkpoints.notes, f"{place}; {lost:.0f} s of earlier work are lost")
+
+    def note(self, *lines: str) -> None:
+        """Tell the user and the log."""
+        self.progress.note = "; ".join(lines)
+        print(self.progress.note, flush=True)
+        self.progress.update()
+
+    def after_block(self) -> None:
+        """Tell the progress, and write a checkpoint if it is time."""
+        self.progress.update()
+        self.write_checkpoint(validated=False)
+
+    def write_checkpoint(self, *, validated: bool) -> None:
+        """Write a checkpoint if one is due, off the budget's clock."""
+        if self.checkpoints.is_due(self.training.meter, validated=validated):
+            with self.ledger.phase("save"):
+                known = len(self.checkpoints.notes)
+                self.checkpoints.write(session_state.capture(self), self.training.meter.steps)
+                if new := self.checkpoints.notes[known:]:
+                    self.note(*new)
+
+    def describe_training(self) -> dict[str, Any]:
+        """Make the `training` of the record."""
+        found = describe_training(self.training, self.validations, self.class_weights, reached=self.reached)
+        attempts = self.ledger.earlier.get("attempts")
+        return {**found, "resumed": attempts} if attempts else found
 
     def check_weights(self) -> None:
         """Raise Diverged unless all weights are finite: the loss of the last step precedes its update."""
@@ -182,6 +227,7 @@ class Session:
         self.progress.val_mean_iou = values["mean_iou"]
         self.progress.phase("train")
         self.reached = self.target is not None and self.target.is_reached(values)
+        self.write_checkpoint(validated=True)
         return self.reached
 
     def test(self) -> tuple[dict[str, Any], dict[str, float]]:

@@ -29,7 +29,7 @@ def rows(tmp_path_factory):
 
 
 def test_training_batch(benchmark, rows):
-    stream = batches.training(rows, np.arange(COUNT), BATCH, seed=0)
+    stream = batches.TrainingBatches(rows, np.arange(COUNT), BATCH, seed=0)
     images, labels = benchmark(next, stream)
     assert images.shape == (BATCH, SIZE, SIZE, 3)
     assert labels.shape == (BATCH, SIZE, SIZE)

@@ -1,10 +1,13 @@
-"""Account for a trial's seconds, each of which belongs to exactly one phase."""
+"""Account for a trial's seconds, each of which belongs to exactly one phase.
+
+`lost` is what earlier attempts had done after the checkpoint from which this one goes on.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save", "profile", "other")
+PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save", "profile", "lost", "other")
 
 
 class Ledger:
@@ -12,13 +15,23 @@ class Ledger:
 
     Args:
         started: the Unix time at which the runner started the trial; the time since then is `startup`.
+        earlier: of earlier attempts at the trial: `seconds`, their wall time, and `attempts`, their number.
     """
 
-    def __init__(self, started: float):
+    def __init__(self, started: float, earlier: Mapping[str, float] | None = None):
+        self.earlier = earlier or {}
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self.seconds["startup"] = max(0.0, time.time() - started)
         self._stack = ["other"]
         self._since = time.perf_counter()
+
+    def take_up(self, known: Mapping[str, float]) -> float:
+        """Add the seconds of earlier attempts, by phase where a checkpoint knows it; return those that are lost."""
+        for name in self.seconds:
+            self.seconds[name] += known.get(name, 0.0)
+        lost = max(0.0, self.earlier.get("seconds", 0.0) - sum(known.values()))
+        self.seconds["lost"] += lost
+        return lost
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -7,7 +7,7 @@ sample), `seconds` (float32) and `images` (int32: those processed in that time).
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,17 @@ class TimingLog:
         ends.append(time.perf_counter())
         lengths.append(seconds)
         counts.append(images)
+
+    def state(self) -> dict[str, list[NDArray[Any]]]:
+        """Return all samples by kind, for `restore`: seconds from now, which are negative, lengths, and images."""
+        now = time.perf_counter()
+        return {kind: [np.array(ends) - now, *map(np.array, rest)] for kind, (ends, *rest) in self._columns.items()}
+
+    def restore(self, state: Mapping[str, Sequence[NDArray[Any]]]) -> None:
+        """Add the samples of an earlier process before any other, as if it had ended just now."""
+        now = time.perf_counter()
+        for kind, (ends, lengths, counts) in state.items():
+            self._columns[kind] = array("d", ends + now), array("d", lengths), array("q", counts)
 
     def samples(self) -> dict[str, Samples]:
         """Return the samples so far by kind, thinned to `MOST` or `MOST_BLOCKS` of each."""

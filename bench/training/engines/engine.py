@@ -1,7 +1,7 @@
 """The protocol of an engine: the steps that a trial needs, compiled if the backend compiles."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -108,6 +108,13 @@ class Engine(InferenceEngine):
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
         self.push()
+
+    def random_states(self) -> list[np.ndarray]:
+        """Return the states of the backend's own random generators, which aren't variables of the model."""
+        return []
+
+    def restore_random_states(self, states: Sequence[np.ndarray]) -> None:
+        """Set the backend's generators to what `random_states` returned."""
 
     def _variables(self) -> list[Any]:
         return [*self.training_model.variables, *self.optimizer.variables]

@@ -1,6 +1,6 @@
 """PyTorch: eager steps, as Keras runs them on this backend, or through torch.compile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -78,6 +78,14 @@ class TorchEngine(Engine):
         if get_device().startswith("cuda"):  # a copy from pageable memory would await the steps before it
             return tensor.pin_memory().to(get_device(), non_blocking=True)
         return tensor.to(get_device())
+
+    def random_states(self) -> list[np.ndarray]:  # Keras's dropout without a seed draws from them
+        return [state.numpy() for state in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+    def restore_random_states(self, states: Sequence[np.ndarray]) -> None:
+        host, *gpus = (torch.from_numpy(np.array(state)) for state in states)
+        torch.set_rng_state(host)
+        torch.cuda.set_rng_state_all(gpus)
 
     def wait(self, value: Any) -> None:
         if torch.cuda.is_available():

@@ -6,7 +6,6 @@ raised again.
 """
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Generator
@@ -28,6 +27,7 @@ from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle
 from bench.trials.plan import PlannedTrial, is_done
 from bench.trials.progress import Observer
+from bench.trials.saved.earlier_attempts import fresh_folder
 
 INTERRUPTED = "Interrupted by Ctrl-C or SIGTERM"  # the reason, unless the interrupt has one
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -79,9 +79,8 @@ class Life:
     def _execute(self, trial: PlannedTrial, executor: Executor) -> Waiting[tuple[TrialRecord, bool]]:
         """Run the trial's process to its end, however it ends; return the record and whether it was interrupted."""
         folder = self.results.running_folder(trial.identity)
-        shutil.rmtree(folder, ignore_errors=True)  # left by a runner that died, without an outcome
-        folder.mkdir()
-        request = _request(trial)
+        earlier = fresh_folder(self.results, trial.identity, anew=trial.forced)
+        request = {**_request(trial), "earlier": earlier}
         write_json(folder / REQUEST, request, sync=False)
         if trial.code:
             write_json(folder / CODE, trial.code, sync=False)
@@ -110,6 +109,8 @@ class Life:
                 looked = time.monotonic()
                 progress = read_progress(folder)
                 if progress and progress != told:
+                    if (note := progress.get("note")) and note != told.get("note"):
+                        self.observer.noted(trial, note)
                     self.observer.progressed(trial, progress)
                     told = progress
                 if not folder.is_dir():
