@@ -40,6 +40,21 @@ def test_a_good_row_has_no_flag(tmp_path):
         ({"memory": {"search_problem": "OSError: boom"}}, "search failed", "OSError: boom"),
         ({"speed": {"train_images_per_second_iqr": 20.0}}, "noisy", "% of the median training speed"),
         ({"environment": {"jit_compile": False, "gpu": "NVIDIA H200"}}, "not compiled", "2 of 2 trials ran tensorflow"),
+        (
+            {"environment": {"cpu_noise": {"train": {"others_share": 0.354, "others_share_worst": 0.6}}}},
+            "busy machine",
+            "other processes took up to 35% of the CPU in 1 of 2 trials, 60% in the worst second",
+        ),
+        (
+            {"environment": {"cpu_noise": {"profile": {"mhz": 1400}, "design_mhz": 2100, "governor": "powersave"}}},
+            "frequency scaled",
+            "1400 of 2100 MHz under load, governor powersave",
+        ),
+        (
+            {"environment": {"cpu_noise": {"train": {"stopped_share": 0.34}, "limit_cores": 1.5}}},
+            "throttled",
+            "a limit of 1.5 cores stopped the trial in 34% of its periods",
+        ),
         ({"training": {"stalled_seconds": 30.2}}, "stalled", "1 of 2 trials did not run, for 30.2 s in all"),
         (
             {"training": {"slow_block_seconds": 12.0}},
@@ -75,8 +90,11 @@ def test_a_cause_raises_its_flag(tmp_path, parts, flag, evidence):
 
 
 def test_harmless_states_raise_no_flag(tmp_path):
+    quiet = {"others_share": 0.04, "others_share_worst": 0.5, "stopped_share": 0.01, "mhz": 2000}
+    busy = {"others_share": 0.9, "mhz": 800}  # before and after the measurements
+    noise = {"before": busy, "train": quiet, "profile": quiet, "after": busy, "design_mhz": 2100, "load": 9.0}
     state = {"throttle_reasons": ["idle", "application clocks setting"], "other_processes": 0}
-    environment = {"device_before": state, "device_after": state}
+    environment = {"device_before": state, "device_after": state, "cpu_noise": noise}
     write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004, "stalled_seconds": 0.0})
     assert raised(tmp_path) == {}
 

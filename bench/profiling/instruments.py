@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from bench.profiling.clock.timing_table import TimingLog
 from bench.profiling.energy import EnergyMeter
 from bench.profiling.gpu import Nvml, Unreadable, device_state
+from bench.profiling.host.cpu_noise import CpuNoise
 from bench.profiling.memory import MemoryMeter
 from bench.profiling.process_memory import ProcessMemory
 from bench.profiling.runtime import Runtime
@@ -54,6 +55,7 @@ class Instruments:
         self.memory = memory_meter(runtime, gpu)
         self.energy = EnergyMeter(gpu.nvml, "" if gpu.nvml else gpu.reason or "no NVIDIA GPU is used")
         self.timings = TimingLog()
+        self.noise = CpuNoise()
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured
         self._states: dict[str, dict[str, Any]] = {}
 
@@ -68,5 +70,6 @@ class Instruments:
             self._states[when] = device_state(self._nvml)
 
     def environment(self) -> dict[str, dict[str, Any]]:
-        """Return the instruments' part of a record's `environment`: the noted states and the device's peaks."""
-        return {**self._states, **({"peaks": self.peaks} if self.peaks else {})}
+        """Return the instruments' part of a record's `environment`: states of GPU and CPU, and the device's peaks."""
+        more = {"cpu_noise": self.noise.summary(), "peaks": self.peaks}
+        return {**self._states, **{name: found for name, found in more.items() if found}}

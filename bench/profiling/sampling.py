@@ -46,8 +46,8 @@ class Sampler:
 
     @property
     def core_share(self) -> float:
-        """The share of a core that the thread took, of the time between `start` and `stop`."""
-        return self._busy / max(self._ended - self._started, 1e-9)
+        """The share of a core that the thread took, of the time from `start` to `stop`, or until now."""
+        return self._busy / max((self._ended or time.perf_counter()) - self._started, 1e-9)
 
     def _sample(self) -> None:
         wait = self._seconds

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.report.columns import BUSY_MARK, busy_title
 from bench.report.flags import Flag
 from bench.report.labels import setting_text, value_text, weights_name
 from bench.report.table_model import Cell, Row
@@ -27,8 +28,12 @@ def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Q
         text = setting_text(name, member) if name != "configuration" else value_text(known)[:6]
         cells[name] = Cell(text or MISSING, known if isinstance(known, float | int) else text)
     for column in (PARAMS, *measured):
-        cells[column.name] = number_cell(member.spread(column.name), column)
+        cells[column.name] = _marked(number_cell(member.spread(column.name), column), busy_title(column, member))
     return cells
+
+
+def _marked(cell: Cell, title: str) -> Cell:
+    return replace(cell, text=f"{BUSY_MARK}{cell.text}", title=f"{title}; {cell.title}") if title else cell
 
 
 def rank_cell(rank: int | None, span: tuple[int, int] | None) -> Cell:

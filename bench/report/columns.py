@@ -1,8 +1,9 @@
-"""The columns of a leaderboard, with their headings and definitions."""
+"""The columns of a leaderboard, with their headings and definitions, and the mark of a number from a busy machine."""
 
 from collections.abc import Sequence
 
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.quiet import quiet_interval
 from bench.results.quantities import LEADERBOARD, PARAMS, shown_in
 from bench.results.quantities.quantity import HIGHER, Metric, Quantity
 
@@ -21,6 +22,7 @@ TEXTS = {  # name: heading, definition
 }
 RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over {}."
 MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters have a place of their own
+BUSY_MARK = "~"
 HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.better == HIGHER)})
 
 
@@ -46,3 +48,13 @@ def all_columns(
             row.meaning + (RANKED_BY.format(metric.interval_over) if row == metric else ""),
         )
     return columns
+
+
+def busy_title(column: Quantity, member: Configuration) -> str:
+    """Say how busy the CPU was, and what the number could be on a quiet machine; "" if that doesn't concern it."""
+    spread = member.spread(column.name)
+    if not (interval := quiet_interval(column, spread.mean, spread.sd, member.others_share)):
+        return ""
+    low, high = map(column.write, interval)
+    busy = f"other processes took {member.others_share:.0%} of the CPU"
+    return f"{busy}; {low} to {high} {column.unit} on a quiet machine"

@@ -1,5 +1,6 @@
 """Flags: reasons to be careful with a row, each with its evidence."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +9,13 @@ import pandas as pd
 
 from bench.core.backends import TABLE
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.quiet import BUSY, SHARE
 from bench.results.clean_text import shorten
 from bench.results.quantities import EFFICIENCY_LIMIT, TARGET_SECONDS
 
 NOISY = 0.1  # the training speed's interquartile range divided by its median
+SCALED = 0.9  # of the frequency by design, below which work was measured on a slowed CPU
+STOPPED = 0.05  # of the periods of a limit on the time of cores, in which it stopped the trial
 RISING = 0.01  # a rise of the validation mean IoU over the last fifth of the budget: more training would help
 HARMLESS = ("", "idle", "application clocks setting", "display clock setting")  # reasons for a GPU's clocks
 _CODE = ("commit", "driver", "python")  # compared besides the versions of packages
@@ -34,8 +38,11 @@ MEANINGS = {
     "noisy": f"the training speed's interquartile range is above {NOISY:.0%} of its median",
     "stalled": "the process was stopped, or the machine slept or was paused; that time is on no clock",
     "slow block": "training took seconds that its steps don't explain, and which are on the budget's clock",
-    "throttled": "heat or power held the GPU's clocks down while it was measured",
+    "throttled": "heat or power held the GPU's clocks down, or a limit on the time of cores stopped the trial",
     "shared device": "other processes used the GPU before or while it was measured",
+    "busy machine": f"other processes took over {BUSY:.0%} of the CPU: on a quiet one, speeds marked ~ may be up to "
+    "1 / (1 - their share) times as high",
+    "frequency scaled": f"the CPU ran below {SCALED:.0%} of the frequency that it is sold with",
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
     "target missed": "some seeds used up their budget before a validation reached the target",
@@ -65,6 +72,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if noise > NOISY:
         yield Flag("noisy", f"interquartile range {noise:.0%} of the median training speed")
     yield from _gap_flags(member)
+    yield from _cpu_flags(member)
     yield from _device_flags(member)
     missed = member.seeds - member.spread(TARGET_SECONDS.name).n if member.values["target"] else 0
     if missed:
@@ -80,12 +88,34 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     yield from _code_flags(member)
 
 
+def _cpu_flags(member: Configuration) -> Iterator[Flag]:
+    ok = member.ok
+    busy = [share for share in _numbers(ok, SHARE) if share > BUSY]
+    if busy:
+        worst = max(_numbers(ok, "cpu_others_share_worst"), default=max(busy))
+        left_out = "" if member.others_share > BUSY else "; their speeds are left out beside those of quiet trials"
+        said = f"other processes took up to {max(busy):.0%} of the CPU in {len(busy)} of {len(ok)} trials"
+        yield Flag("busy machine", f"{said}, {worst:.0%} in the worst second{left_out}")
+    known = ok[["cpu_mhz", "cpu_design_mhz"]].dropna() if {"cpu_mhz", "cpu_design_mhz"} <= {*ok} else pd.DataFrame()
+    if slow := [(mhz, design) for mhz, design in known.itertuples(index=False) if mhz < SCALED * design]:
+        mhz, design = min(slow)
+        governor = ", ".join(sorted(set(filter(None, _texts(ok, "cpu_governor")))))
+        yield Flag("frequency scaled", f"{mhz:.0f} of {design:.0f} MHz under load, governor {governor or 'unknown'}")
+    if (stopped := max(_numbers(ok, "cpu_stopped_share"), default=0.0)) > STOPPED:
+        cores = min(_numbers(ok, "cpu_limit_cores"), default=math.nan)
+        yield Flag("throttled", f"a limit of {cores:g} cores stopped the trial in {stopped:.0%} of its periods")
+
+
+def _numbers(ok: pd.DataFrame, name: str) -> list[float]:
+    return ok[name].dropna().tolist() if name in ok else []
+
+
 def _gap_flags(member: Configuration) -> Iterator[Flag]:
     for flag, name, what in (
         ("stalled", "stalled_seconds", "did not run"),
         ("slow block", "slow_block_seconds", "waited within blocks of steps"),
     ):
-        seconds = member.ok[name].dropna().tolist() if name in member.ok else []
+        seconds = _numbers(member.ok, name)
         if total := sum(seconds):
             number = sum(1 for value in seconds if value)
             yield Flag(flag, f"{number} of {len(member.ok)} trials {what}, for {total:.1f} s in all")

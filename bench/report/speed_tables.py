@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.columns import BUSY_MARK, busy_title
 from bench.report.flags import MEANINGS, Flag, flags
 from bench.report.labels import value_text, varied_and_labels
 from bench.report.text.tables import markdown_cell
@@ -136,13 +137,15 @@ def _row(member: Configuration, label: str, fields: Sequence[str]) -> SpeedRow:
 
 
 def number_text(column: Quantity, member: Configuration) -> str:
-    """Write a number as its column does."""
+    """Write a number as its column does, marked if the CPU was busy."""
     value = member.spread(column.name).mean
     if not math.isfinite(value):
         return column.missing
+    mark = BUSY_MARK if busy_title(column, member) else ""
     # A sweep that ran out of time has not reached the batch size at which nothing more is gained.
-    cut_short = column.name.startswith("best_inference") and member.ok["sweep_end"].str.fullmatch(r"[\d.]+ s").any()
-    return f"\N{GREATER-THAN OR EQUAL TO} {column.write(value)}" if cut_short else column.write(value)
+    if column.name.startswith("best_inference") and member.ok["sweep_end"].str.fullmatch(r"[\d.]+ s").any():
+        mark = f"\N{GREATER-THAN OR EQUAL TO} {mark}"
+    return f"{mark}{column.write(value)}"
 
 
 def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
@@ -150,6 +153,9 @@ def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
     iqr = member.spread("train_images_per_second_iqr").mean
     if math.isfinite(iqr):
         titles["train_images_per_second"] = f"interquartile range over the blocks {iqr:.3g}"
+    for column in COLUMNS:
+        if busy := busy_title(column, member):
+            titles[column.name] = "; ".join(filter(None, (busy, titles.get(column.name))))
     if found:
         titles["flags"] = "; ".join(f"{flag.name}: {flag.evidence} ({MEANINGS[flag.name]})" for flag in found)
     return titles

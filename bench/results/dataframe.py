@@ -30,7 +30,9 @@ _NUMBERS = (
     *("train_seconds", "wall_seconds", "protocol_version", "schema_version", *_CONFIG_NUMBERS),
 )
 _DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
-_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks")  # parts with columns of their own
+_OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks", "cpu_noise")  # with columns of their own
+NOISE_PHASES = ("train", "profile", "sweep")  # of `cpu_noise`; the others are before and after the measurements
+_WORST = {"others_share": max, "others_share_worst": max, "stopped_share": max, "mhz": min}
 _NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
 
@@ -156,7 +158,8 @@ def _environment(environment: Any) -> dict[str, Any]:
     plain = {k: v for k, v in values.items() if k not in _OF_THE_ENVIRONMENT}
     row = {_name(k): v if isinstance(v, bool | int | float) else clean(v) for k, v in plain.items()}
     row |= {f"version_{_name(k)}": clean(v) for k, v in _mapping(values.get("versions")).items()}
-    return {**row, **_device(values), **_peaks(_mapping(values.get("peaks")))}
+    noise = _cpu_noise(_mapping(values.get("cpu_noise")))
+    return {**row, **_device(values), **noise, **_peaks(_mapping(values.get("peaks")))}
 
 
 def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +171,17 @@ def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
         state["other_processes"] = max(others)
     reasons = after.get("throttle_reasons")
     return {**state, "throttle_reasons": ", ".join(map(clean, reasons)) if isinstance(reasons, list) else ""}
+
+
+def _cpu_noise(noise: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how busy and how fast the CPU was in the worst of the phases that were measured; {} if not recorded."""
+    phases = [_numbers(values) for name, values in noise.items() if name in NOISE_PHASES]
+    found = {name: [p[name] for p in phases if p.get(name, math.nan) == p.get(name)] for name in _WORST}
+    row: dict[str, Any] = {f"cpu_{name}": worst(found[name]) for name, worst in _WORST.items() if found[name]}
+    row |= {f"cpu_{name}": finite(noise[name]) for name in ("load", "design_mhz", "limit_cores") if name in noise}
+    row |= {"cpu_governor": clean(noise["governor"])} if "governor" in noise else {}
+    cost = _mapping(noise.get("sampling"))
+    return {**row, **({"cpu_sampling_share": finite(cost["core_share"])} if "core_share" in cost else {})}
 
 
 def _peaks(peaks: Mapping[str, Any]) -> dict[str, float]:

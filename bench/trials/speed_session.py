@@ -64,11 +64,13 @@ class SpeedSession:
         with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
-        with stage("train"):
+        noise = self.instruments.noise
+        with stage("train"), noise.phase("train"):
             blocks, loss = self.train()
         with stage("profile"):
             model = describe_model(self.engine.model, self.folder)
-            speed = measure_inference(self.engine, self.batch, self.instruments)
+            with noise.phase("profile"):
+                speed = measure_inference(self.engine, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             rates = blocks.rates(self.config.batch_size)
             median, iqr = rate_summary([rates[0], *rates])  # it drops the first block, but none of these is a warm-up
@@ -96,8 +98,9 @@ class SpeedSession:
             "memory": {**memory, **searched},
             **describe_machine(self.config, self.engine, self.instruments),
         }
-        with ledger.phase("profile"):
+        with ledger.phase("profile"), noise.phase("sweep"):
             swept = self.sweep()  # last, because the system may kill the process for its large batches
+        self.found["environment"] |= self.instruments.environment()  # with the noise during the sweep
         return self.with_sweep(swept)
 
     def search(self) -> dict[str, Any]:

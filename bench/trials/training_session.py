@@ -84,7 +84,7 @@ class Session:
         with stage("compile"):
             self.instruments.note_state("device_before")
             self.start(found)
-        with stage("train"):
+        with stage("train"), self.instruments.noise.phase("train"):
             if not self.reached:
                 self.training.run()
             self.check_weights()
@@ -92,7 +92,8 @@ class Session:
             metrics, validation = self.test()
         with stage("profile"):
             model = describe_model(self.model, self.folder)
-            speed = measure_speed(self.training, self.batch, self.instruments)
+            with self.instruments.noise.phase("profile"):
+                speed = measure_speed(self.training, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)

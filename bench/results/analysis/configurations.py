@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.core.trial_config import OPTIONS, POOLED
+from bench.results.analysis.quiet import SHARE, without_busy
 from bench.results.quantities import QUANTITIES
 from bench.results.software import tables
 
@@ -69,6 +70,11 @@ class Configuration:
         """The number of trials that are not ok."""
         return len(self.trials) - len(self.ok)
 
+    @property
+    def others_share(self) -> float:
+        """The share of the CPU that other processes took while its speeds were measured; NaN if not recorded."""
+        return self.spread(SHARE).mean
+
     def spread(self, column: str) -> Spread:
         """Return mean and spread of a column; NaN and n = 0 if no trial has it."""
         return self.spreads.get(column, NOTHING)
@@ -79,14 +85,16 @@ def pool(frame: pd.DataFrame) -> list[Configuration]:
 
     Repeats of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's `configuration`,
     which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME.
-    Trials of another version of the backend or of Keras are another configuration.
+    Trials of another version of the backend or of Keras are another configuration. Speeds measured while others kept
+    the CPU busy are left out where the configuration has quiet ones.
     """
     if frame.empty:
         return []
     number = _numbers(frame)
     numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
     ok = frame["status"] == "ok"
-    per_seed = frame.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
+    counted = without_busy(frame, number)
+    per_seed = counted.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()
     over_seeds = per_seed.groupby(level=0)
     means, counts = over_seeds.mean(), over_seeds.count()
     for name in (n for n in numeric if n in QUANTITIES and QUANTITIES[n].every_seed):

@@ -1,0 +1,102 @@
+"""Speeds measured on a busy CPU: marked and widened, or left out where the same row has a quiet measurement."""
+
+from dataclasses import replace
+
+import pytest
+from fake_results import fake_config, fake_record, write_trial
+
+from bench.report.leaderboard import groups
+from bench.report.speed_tables import speed_boards
+from bench.results.analysis.configurations import pool
+from bench.results.analysis.quiet import quiet_interval
+from bench.results.dataframe import load_results
+from bench.results.quantities import QUANTITIES
+
+RATE, LATENCY = QUANTITIES["train_images_per_second"], QUANTITIES["latency_ms_p50"]
+
+
+def write(results, seed, share, speed=None, arch="unet", **options):
+    """A trial in whose training others took that share of the CPU; None: a record from before that was measured."""
+    record, table = fake_record(fake_config(arch, seed=seed, **options))
+    noise = {} if share is None else {"cpu_noise": {"train": {"others_share": share}, "profile": {"others_share": 0.0}}}
+    rate = {} if speed is None else {"train_images_per_second": speed}
+    record = replace(record, environment={**record.environment, **noise}, speed={**record.speed, **rate})
+    write_trial(results, record, table, samples=0)
+
+
+def member(results):
+    (found,) = pool(load_results(results))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("column", "share", "sd", "interval"),
+    [
+        (RATE, 0.5, None, (100.0, 200.0)),  # half of the cores were taken: up to twice as fast
+        (RATE, 0.2, 10.0, (90.0, 137.5)),  # (100 + 10) / 0.8
+        (LATENCY, 0.5, None, (50.0, 100.0)),
+        (LATENCY, 0.2, 10.0, (72.0, 110.0)),  # (100 - 10) x 0.8
+        (RATE, 1.0, None, (100.0, 10_000.0)),
+        (RATE, 0.1, None, None),  # quiet
+        (RATE, float("nan"), None, None),  # not recorded
+        (QUANTITIES["mean_iou"], 0.5, None, None),
+        (QUANTITIES["harness_efficiency"], 0.5, None, None),  # a ratio of two timings in turn
+        (QUANTITIES["peak_memory_mib"], 0.5, None, None),
+    ],
+)
+def test_how_wide_the_interval_is(column, share, sd, interval):
+    assert quiet_interval(column, 100.0, sd, share) == (interval and pytest.approx(interval))
+
+
+def test_a_busy_row_is_ranked_with_a_mark_and_its_interval(tmp_path):
+    write(tmp_path, 0, 0.5, 100.0)
+    (group,) = groups(load_results(tmp_path))
+    row = group.ranked[0]
+    cell = row.cells["train_images_per_second"]
+    assert cell.text == "~100" and cell.sort == 100.0
+    assert cell.title.startswith("other processes took 50% of the CPU; 100 to 200 images/s on a quiet machine")
+    assert not row.cells["mean_iou"].text.startswith("~")
+    assert [flag.name for flag in row.flags if flag.name == "busy machine"]
+
+
+def test_a_busy_trial_s_speeds_are_left_out_beside_quiet_ones_and_nothing_else_is(tmp_path):
+    write(tmp_path, 0, 0.02, 100.0)
+    write(tmp_path, 1, 0.6, 40.0)
+    write(tmp_path, 2, 0.04, 110.0)
+    found = member(tmp_path)
+    assert (found.spread("train_images_per_second").mean, found.spread("train_images_per_second").n) == (105.0, 2)
+    assert found.spread("mean_iou").n == found.spread("params").n == found.seeds == 3
+    (group,) = groups(load_results(tmp_path))
+    assert group.ranked[0].cells["train_images_per_second"].text == "105"
+    (flag,) = [flag for flag in group.ranked[0].flags if flag.name == "busy machine"]
+    assert flag.evidence.endswith("their speeds are left out beside those of quiet trials")
+
+
+def test_a_quiet_trial_of_another_row_leaves_a_busy_one_in(tmp_path):
+    write(tmp_path, 0, 0.02, 100.0)
+    write(tmp_path, 0, 0.6, 40.0, arch="segnet")
+    assert sorted(m.spread("train_images_per_second").mean for m in pool(load_results(tmp_path))) == [40.0, 100.0]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.6])
+def test_a_record_from_before_is_neither_busy_nor_known_to_be_quiet(tmp_path, share):
+    write(tmp_path, 0, None, 100.0)
+    write(tmp_path, 1, share, 40.0)
+    assert member(tmp_path).spread("train_images_per_second").mean == 70.0
+
+
+def test_records_from_before_have_no_figure_and_no_mark(tmp_path):
+    write(tmp_path, 0, None, 100.0)
+    frame = load_results(tmp_path)
+    assert "cpu_others_share" not in frame
+    (group,) = groups(frame)
+    assert group.ranked[0].cells["train_images_per_second"].text == "100"
+
+
+def test_the_table_of_speeds_has_the_mark_too(tmp_path):
+    write(tmp_path, 0, 0.5, 100.0, dataset="none", measure="speed")
+    (board,) = speed_boards(load_results(tmp_path))
+    (row,) = board.rows
+    assert row.cells["train_images_per_second"] == "~100" and row.values["train_images_per_second"] == 100.0
+    assert "100 to 200 images/s on a quiet machine" in row.titles["train_images_per_second"]
+    assert "busy machine" in row.cells["flags"]
