@@ -10,8 +10,9 @@ import pytest
 from fake_nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, NOT_SUPPORTED, FakeNvml, NVMLError, OldNvml
 
 from bench.profiling import energy, gpu, instruments
-from bench.profiling.energy import EnergyMeter
+from bench.profiling.energy import EnergyMeter, NvmlCounter
 from bench.profiling.gpu import Nvml, Unreadable
+from bench.profiling.host.rapl import Rapl
 from bench.training.engines import create_runtime
 from bench.trials import model_speed
 
@@ -39,7 +40,7 @@ def clock(monkeypatch):
 
 def test_joules_by_hand(nvml, clock):
     library = nvml()
-    meter = EnergyMeter(Nvml())
+    meter = EnergyMeter(NvmlCounter(Nvml()))
     with meter.window("joules_per_1000_train_images") as window:
         assert window.short
         window.images += 500
@@ -57,14 +58,14 @@ def test_joules_by_hand(nvml, clock):
 @pytest.mark.parametrize(
     ("seconds", "counter", "reason"),
     [
-        (3.0, 2_000_000, "the counter went from 1000000 to 2000000 mJ in 3.0 s"),
+        (3.0, 2_000_000, "1000.0 J in 3.0 s are too little to measure"),
         (12.0, 500_000, "the counter went from 1000000 to 500000 mJ in 12.0 s"),  # the driver was loaded anew
         (12.0, NVMLError(GPU_IS_LOST), "NVML: GPU is lost"),
     ],
 )
 def test_a_window_without_a_figure_says_why(nvml, clock, seconds, counter, reason):
     library = nvml()
-    meter = EnergyMeter(Nvml())
+    meter = EnergyMeter(NvmlCounter(Nvml()))
     with meter.window("joules_per_1000_inferences") as window:
         window.images += 100
         clock[0] += seconds
@@ -74,7 +75,7 @@ def test_a_window_without_a_figure_says_why(nvml, clock, seconds, counter, reaso
 
 def test_one_figure_of_two_stays(nvml, clock):
     library = nvml()
-    meter = EnergyMeter(Nvml())
+    meter = EnergyMeter(NvmlCounter(Nvml()))
     with meter.window("joules_per_1000_train_images") as window:
         window.images, clock[0] = 1000, 120.0
         library.values["nvmlDeviceGetTotalEnergyConsumption"] += 1_000_000
@@ -87,7 +88,7 @@ def test_one_figure_of_two_stays(nvml, clock):
 
 def test_a_gpu_without_the_counter(nvml):
     nvml(nvmlDeviceGetTotalEnergyConsumption=NVMLError(NOT_SUPPORTED))
-    meter = EnergyMeter(Nvml())
+    meter = EnergyMeter(NvmlCounter(Nvml()))
     with meter.window("joules_per_1000_inferences") as window:
         assert not window.short
     assert meter.summary() == {"method": "not measured: NVML: Not Supported", "idle_watts": 71.5}
@@ -95,7 +96,7 @@ def test_a_gpu_without_the_counter(nvml):
 
 def test_idle_power_that_is_not_told_is_a_line_of_its_own(nvml, clock):
     library = nvml(nvmlDeviceGetPowerUsage=NVMLError(NOT_SUPPORTED))
-    meter = EnergyMeter(Nvml())
+    meter = EnergyMeter(NvmlCounter(Nvml()))
     with meter.window("joules_per_1000_inferences") as window:
         window.images, clock[0] = 1000, 120.0
         library.values["nvmlDeviceGetTotalEnergyConsumption"] += 1_000_000
@@ -121,7 +122,9 @@ def test_the_energy_of_a_trial_is_that_of_bare_steps(nvml, clock):
         engine=engine, meter=SimpleNamespace(batch_size=4), steps=lambda count: spend(0.4 * count, 4 * 99 * count)
     )
     phases = SimpleNamespace(phase=lambda name: nullcontext(), plan=lambda *_: None)
-    found = SimpleNamespace(memory=phases, energy=EnergyMeter(Nvml()), reads_gpu=False)
+    timings = SimpleNamespace(noting=lambda *_: lambda seconds: None)
+    meter = EnergyMeter(NvmlCounter(Nvml()))
+    found = SimpleNamespace(memory=phases, energy=meter, reads_gpu=False, timings=timings)
     speed = model_speed._harness(training, (images, None, None), found)
     assert speed == {"bare_images_per_second": pytest.approx(40), "harness_efficiency": pytest.approx(0.25)}
     # 10 mJ an image by the bare step; the 99 mJ of a step through the loader are of another stretch
@@ -131,24 +134,25 @@ def test_the_energy_of_a_trial_is_that_of_bare_steps(nvml, clock):
 @pytest.mark.parametrize(
     ("backend_sees_gpu", "library", "reason"),
     [
-        (False, None, "no NVIDIA GPU is used"),
+        (False, None, "this machine shows no energy counters of its CPU (RAPL)"),
         (True, None, "nvidia-ml-py is not installed (pip install 'segbench[gpu]')"),
         (True, FakeNvml(nvmlInit=NVMLError(LIBRARY_NOT_FOUND)), "NVML: NVML Shared Library Not Found"),
     ],
 )
-def test_without_nvml_a_trial_is_measured_all_the_same(monkeypatch, backend_sees_gpu, library, reason):
+def test_without_a_counter_a_trial_is_measured_all_the_same(tmp_path, monkeypatch, backend_sees_gpu, library, reason):
     import keras
 
     monkeypatch.setitem(sys.modules, "pynvml", library)
     runtime = create_runtime(keras.backend.backend())
     monkeypatch.setattr(type(runtime), "uses_gpu", lambda self: backend_sees_gpu)
     monkeypatch.setattr(type(runtime), "memory_gauge", lambda self: None)
+    monkeypatch.setattr(instruments, "Rapl", lambda: Rapl(tmp_path))
     found = instruments.Instruments(runtime)
     found.note_state("device_before")
     with found.energy.window("joules_per_1000_train_images") as window:
         assert not window.short
     assert found.energy.summary() == {"method": f"not measured: {reason}"}
-    assert (found.environment(), found.reads_gpu) == ({}, False)
+    assert not found.reads_gpu and "device_before" not in found.environment()
 
 
 def test_the_state_of_a_gpu(nvml):

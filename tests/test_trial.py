@@ -62,9 +62,8 @@ def test_the_samples_of_a_trial_give_its_summaries(trial):
 def test_a_trial_tells_memory_by_phases_and_why_there_is_no_energy(trial):
     memory = trial.record.memory
     phases = [memory[f"{name}_peak_mib"] for name in ("first_step", "train", "inference")]
-    if memory["method"] == "process RSS":
-        assert "joules_per_1000_train_images" not in trial.record.energy
-        assert trial.record.energy["method"].startswith("not measured: ")
+    energy = trial.record.energy
+    assert energy["method"].startswith("not measured: ") != ("joules_per_1000_train_images" in energy)
     assert 0 < max(filter(None, phases)) <= memory["peak_memory_mib"] + 0.1
     assert 0 < trial.record.speed["train_mfu"] <= 1
     assert min(trial.record.environment["peaks"]["matmul_tflops"].values()) > 0

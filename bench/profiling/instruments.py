@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 from bench.profiling.clock.timing_table import TimingLog
-from bench.profiling.energy import EnergyMeter
+from bench.profiling.energy import EnergyMeter, NvmlCounter
 from bench.profiling.gpu import Nvml, Unreadable, device_state
 from bench.profiling.host.cpu_noise import CpuNoise
+from bench.profiling.host.rapl import Rapl
 from bench.profiling.memory import MemoryMeter
 from bench.profiling.process_memory import ProcessMemory
 from bench.profiling.runtime import Runtime
@@ -41,6 +42,18 @@ def memory_meter(runtime: Runtime, gpu: OpenGpu) -> MemoryMeter:
     return MemoryMeter(runtime.memory_gauge(), ProcessMemory(gpu.nvml, gpu.before, gpu.reason))
 
 
+def energy_meter(gpu: OpenGpu) -> EnergyMeter:
+    """Make the meter of the GPU's energy, or of the CPU's where the backend runs there."""
+    if gpu.nvml:
+        return EnergyMeter(NvmlCounter(gpu.nvml))
+    if gpu.reason:
+        return EnergyMeter(None, gpu.reason)
+    try:
+        return EnergyMeter(Rapl())
+    except Unreadable as error:
+        return EnergyMeter(None, str(error))
+
+
 class Instruments:
     """The instruments of a trial; make them before it uses the device, because the power drawn then is the idle power.
 
@@ -53,7 +66,7 @@ class Instruments:
         gpu = open_gpu(runtime)
         self._nvml = gpu.nvml
         self.memory = memory_meter(runtime, gpu)
-        self.energy = EnergyMeter(gpu.nvml, "" if gpu.nvml else gpu.reason or "no NVIDIA GPU is used")
+        self.energy = energy_meter(gpu)
         self.timings = TimingLog()
         self.noise = CpuNoise()
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured

@@ -15,7 +15,7 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
 from bench.profiling.clock.timing import latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, Note, ignore
-from bench.profiling.energy import Window
+from bench.profiling.energy import INFERENCE_ENERGY, TRAIN_ENERGY, Window
 from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
 from bench.training.build import ResidentBatch
@@ -24,7 +24,6 @@ from bench.training.loop import Training
 
 BLOCK_SECONDS = 0.5  # length of each timed block of steps
 PAIRS_SECONDS = 10.0  # for all pairs of blocks together
-TRAIN_ENERGY, INFERENCE_ENERGY = "joules_per_1000_train_images", "joules_per_1000_inferences"
 
 
 def measure_speed(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bench.config import catalog
 from bench.core.trial_config import TrialConfig
 from bench.data.pack import Pack
 from bench.profiling.clock.stalls import stalled_seconds
+from bench.profiling.energy import train_kwh
 from bench.profiling.environment import actual_device, environment
 from bench.profiling.flops import costs_if_known
 from bench.profiling.instruments import Instruments
@@ -28,16 +29,22 @@ from bench.trials.progress import training_state
 LAST = 2  # validations at the end whose mean is compared; of ten, a fifth of the budget
 
 
-def describe_machine(config: TrialConfig, engine: Engine, instruments: Instruments) -> dict[str, Any]:
-    """Make the `device`, `energy` and `environment` of the record: versions, code, TF32 and the device's states."""
-    runtime = instruments.runtime
+def describe_machine(
+    config: TrialConfig, engine: Engine, instruments: Instruments, images: int | None = None
+) -> dict[str, Any]:
+    """Make the `device`, `energy` and `environment` of the record: versions, code, TF32 and the device's states.
+
+    Args:
+        images: how many the model was trained on; None if it wasn't trained.
+    """
+    runtime, energy = instruments.runtime, instruments.energy.summary()
     steps = {
         "jit_compile": engine.compiled,
         "tf32": runtime.allows_tf32() if config.precision == "float32" else None,
     }
     return {
         "device": actual_device(runtime),
-        "energy": instruments.energy.summary(),
+        "energy": {**energy, **(train_kwh(energy, images) if images is not None else {})},
         "environment": {**environment(runtime), **steps, **instruments.environment()},
     }
 

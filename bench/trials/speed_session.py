@@ -13,6 +13,7 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.timing import Blocks, Effort, inference_sweep, rate_summary, steady
 from bench.profiling.clock.timing_table import TRAIN
+from bench.profiling.energy import TRAIN_ENERGY
 from bench.profiling.environment import actual_device, cpu_device
 from bench.profiling.instruments import Instruments
 from bench.results.trial_files import IF_KILLED, write_json
@@ -23,7 +24,6 @@ from bench.training.engines.engine import Engine, training_model
 from bench.training.optimizer import create_optimizer
 from bench.trials.batch_search import find_batch_size
 from bench.trials.model_speed import (
-    TRAIN_ENERGY,
     bare_steps,
     first_step,
     measure_inference,

@@ -108,7 +108,7 @@ class Session:
             "weights": self.weights,
             "speed": {"first_step_seconds": round(self.first_step_seconds, 3), **speed},
             "memory": memory,
-            **describe_machine(self.config, self.training.engine, self.instruments),
+            **describe_machine(self.config, self.training.engine, self.instruments, self.training.meter.images),
             "ledger": self.ledger.close(),
         }
 

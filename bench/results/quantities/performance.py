@@ -224,21 +224,35 @@ PERFORMANCE = (
         part="energy",
         heading="energy, training",
         unit="J / 1,000 images",
-        meaning="Energy of the GPU by NVML's counter, idle power included, over 10 s or more of training steps on one "
-        "batch that stays on the device.",
-        more="The counter covers the whole board. The steps are those of `bare_images_per_second`, without the loader.",
+        meaning="Energy of the GPU by NVML's counter, or of the CPU by RAPL's, idle power included, over 10 s or more "
+        "of training steps on one batch that stays on the device.",
+        more="The counters cover the whole board, or the whole machine with its other processes. The steps are "
+        "those of `bare_images_per_second`, without the loader.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF, COMPARISON),
         missing="not measured",
         axis="energy (J per 1,000 images of training)",
     ),
     Quantity(
+        name="train_kwh",
+        part="energy",
+        heading="energy of the training",
+        unit="kWh",
+        meaning="Energy of all training steps: that of an image, measured after the training, times the images seen.",
+        more="Loader, compiling, validation and test are not in it.",
+        better=LOWER,
+        write=lambda value: f"{value:.3g}",
+        where=(LEADERBOARD,),
+        optional=True,
+        missing="not measured",
+    ),
+    Quantity(
         name="joules_per_1000_inferences",
         part="energy",
         heading="energy, inference",
         unit="J / 1,000 images",
-        meaning="Energy of the GPU by NVML's counter, idle power included, over 10 s or more of predictions in "
-        "batches.",
+        meaning="Energy of the GPU by NVML's counter, or of the CPU by RAPL's, idle power included, over 10 s or more "
+        "of predictions in batches.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF),
         optional=True,
