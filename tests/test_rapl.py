@@ -119,6 +119,15 @@ def test_a_counter_that_vanishes_says_why(tmp_path, clock):
     assert meter.summary()["method"].startswith("not measured: '")
 
 
+def test_what_the_machine_drew_while_the_process_was_stopped_is_no_energy_of_its_work(tmp_path, clock, monkeypatch):
+    meter = EnergyMeter(Rapl(write(tmp_path, ONE)))
+    with meter.window("joules_per_1000_train_images") as window:
+        window.images, clock[0] = 500, clock[0] + 42.5
+        write(tmp_path, moved(ONE, package_0=1_000_000_000))
+        monkeypatch.setattr(energy, "stalled_since", lambda start: 30.0)
+    assert meter.summary()["method"] == "not measured: the process did not run for 30.0 s of the 42.5 s"
+
+
 def test_kilowatt_hours_by_hand():
     energy = {"joules_per_1000_train_images": 3600.0}
     assert train_kwh(energy, 1_000_000) == {"train_kwh": 1.0}  # 3.6 J an image, 3,600,000 J

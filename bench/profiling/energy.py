@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from bench.profiling.clock.stalls import stalled_since
 from bench.profiling.gpu import Nvml, Unreadable
 
 SECONDS = 10.0  # the least time of work
@@ -99,6 +100,9 @@ class EnergyMeter:
             joules = self._counter.joules(before, after, seconds)
         except Unreadable as error:
             self._reason = str(error)
+            return
+        if stalled := stalled_since(window.started):
+            self._reason = f"the process did not run for {stalled:.1f} s of the {seconds:.1f} s"
             return
         if seconds < SECONDS or not window.images:
             self._reason = f"{joules:.1f} J in {seconds:.1f} s are too little to measure"
