@@ -1,5 +1,6 @@
 """Speeds measured on a busy CPU: marked and widened, or left out where the same row has a quiet measurement."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from fake_results import fake_config, fake_record, write_trial
 
 from bench.report.leaderboard import groups
 from bench.report.speed_tables import speed_boards
+from bench.results.analysis.comparing import compare
 from bench.results.analysis.configurations import pool
 from bench.results.analysis.quiet import quiet_interval
 from bench.results.dataframe import load_results
@@ -100,3 +102,34 @@ def test_the_table_of_speeds_has_the_mark_too(tmp_path):
     assert row.cells["train_images_per_second"] == "~100" and row.values["train_images_per_second"] == 100.0
     assert "100 to 200 images/s on a quiet machine" in row.titles["train_images_per_second"]
     assert "busy machine" in row.cells["flags"]
+
+
+def compared(one, other):
+    """The ratios of the second folder's configuration to the first one's."""
+    return compare("", member(one), member(other)).ratios
+
+
+@pytest.mark.parametrize(
+    ("shares", "interval"),
+    [
+        ((0.0, 0.0), None),  # one seed, quiet: no interval
+        ((0.5, 0.0), (0.4, 0.8)),  # the first may be twice as fast
+        ((0.0, 0.5), (0.8, 1.6)),
+        ((0.5, 0.2), (0.4, 1.0)),
+    ],
+)
+def test_the_ratio_of_two_speeds_is_widened_by_what_was_taken_from_either_side(tmp_path, shares, interval):
+    for name, share, speed in zip("ab", shares, (100.0, 80.0), strict=True):
+        write(tmp_path / name, 0, share, speed)
+    ratios = compared(tmp_path / "a", tmp_path / "b")
+    rate, memory = ratios["train_images_per_second"], ratios["peak_memory_mib"]
+    assert rate.mean == pytest.approx(0.8) and math.isnan(memory.low)
+    assert (None if math.isnan(rate.low) else (rate.low, rate.high)) == (interval and pytest.approx(interval))
+    assert (None if math.isnan(ratios["latency_ms_p95"].low) else True) == (interval and True)
+
+
+def test_a_comparison_leaves_out_what_a_quiet_trial_of_the_same_row_replaces(tmp_path):
+    write(tmp_path / "a", 0, 0.0, 100.0)
+    for seed, (share, speed) in enumerate([(0.0, 100.0), (0.6, 10.0)]):
+        write(tmp_path / "b", seed, share, speed)
+    assert compared(tmp_path / "a", tmp_path / "b")["train_images_per_second"].mean == pytest.approx(1.0)

@@ -13,11 +13,12 @@ from bench.core.backends import TABLE
 from bench.core.errors import first_few
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.quiet import BUSY, depends_on_others, without_busy
 from bench.results.analysis.speed_samples import Shift, speed_shifts
 from bench.results.analysis.uncertainty import measure
 from bench.results.clean_text import shorten
 from bench.results.quantities import MEAN_IOU, shown_in
-from bench.results.quantities.quantity import COMPARISON, Metric
+from bench.results.quantities.quantity import COMPARISON, HIGHER, Metric, Quantity
 
 _PROTOCOL = ("protocol_version",)
 _DATA, _COUNTS = ("data_fingerprint",), ("train_images", "val_images", "test_images")
@@ -75,16 +76,30 @@ def compare(label: str, one: Configuration, other: Configuration, metric: Metric
         metric = MEAN_IOU
     scores = one.spread(metric.name).mean, other.spread(metric.name).mean
     change, reason = _change(one, other, metric)
-    ratios = {row.name: ratio for row in shown_in(COMPARISON) if (ratio := _ratio(one, other, row.name))}
+    ratios = {row.name: ratio for row in shown_in(COMPARISON) if (ratio := _ratio(one, other, row))}
     speeds = speed_shifts(one, other)
     return Comparison(label, metric, scores, change, reason, ratios, speeds, tuple(differences(one, other)))
 
 
-def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
+def _ratio(one: Configuration, other: Configuration, column: Quantity) -> Interval | None:
     """Return the ratio of the geometric means over seeds, with Welch's 95 % interval computed on the logs.
 
-    Return None if a side has no positive value.
+    The interval is widened by what a busy CPU may have taken from either side. Return None if a side has no positive
+    value.
     """
+    ratio = _quiet_ratio(one, other, column.name)
+    if not ratio or not depends_on_others(column):
+        return ratio
+    free = [1 - min(m.others_share, 0.99) if m.others_share > BUSY else 1.0 for m in (one, other)]
+    if free == [1.0, 1.0]:
+        return ratio
+    below, above = free if column.better == HIGHER else reversed(free)
+    low, high = (ratio.mean if math.isnan(end) else end for end in (ratio.low, ratio.high))
+    return Interval(ratio.mean, low * below, high / above)
+
+
+def _quiet_ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
+    """Return the ratio and its interval as if both sides had been measured on a quiet machine."""
     sides = [_logarithms(member, name) for member in (one, other)]
     if any(not len(side) for side in sides):
         return None
@@ -103,7 +118,7 @@ def _logarithms(member: Configuration, name: str) -> np.ndarray:
     """Return the logarithms of a column's mean for each seed with a positive one: (seeds,)."""
     if name not in member.ok:
         return np.array([])
-    values = member.ok.groupby("seed")[name].mean()
+    values = without_busy(member.ok, pd.Series(0, member.ok.index)).groupby("seed")[name].mean()
     return np.log(values[values > 0].to_numpy(dtype=float))
 
 
