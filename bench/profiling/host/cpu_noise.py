@@ -1,4 +1,4 @@
-"""What else keeps the CPU busy while a trial is measured: other processes, the clock's frequency, a group's limit.
+"""Read what else keeps the CPU busy while a trial is measured: other processes, its frequency, a group's limit.
 
 A thread reads the kernel's counters once a second, for a thousandth of a core or less. The share of other processes is
 what the trial's cores worked beyond the trial's own time, over all that they could have worked; time that a virtual
