@@ -175,7 +175,7 @@ def commands(rng: random.Random) -> None:
 
 
 def command_tables(rng: random.Random) -> None:
-    _with(IMAGES, _columns(rng), partial(ask_commands, rng))
+    _with(IMAGES, _columns(rng, IMAGES), partial(ask_commands, rng))
 
 
 def pages(rng: random.Random) -> None:
