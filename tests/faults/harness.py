@@ -31,7 +31,7 @@ def make_results(folder: Path, seeds: int) -> None:
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         counts = rng.integers(1, 500, (40, 3, 3))
-        (folder / str(seed)).mkdir(parents=True)
+        (folder / str(seed)).mkdir(parents=True, exist_ok=True)
         names = [f"i{number}" for number in range(40)]
         write_table(folder / str(seed) / "images.parquet", names, names, counts)
         known = {
@@ -113,13 +113,11 @@ class Grid:
 
         self.place, self.seeds = place.resolve(), seeds
         self.place.mkdir(parents=True, exist_ok=True)
-        self.results, self.log, self.made = (
-            results or self.place / "results",
-            self.place / "starts",
-            self.place / "made",
-        )
+        self.results, self.log = results or self.place / "results", self.place / "starts"
+        shared = Path(os.environ.get("FAULTS_SHARED", self.place)).resolve()  # what every harness makes alike
+        self.made = shared / "made"
         self.environment = {
-            "SEGBENCH_CACHE": str(self.place / "cache"),
+            "SEGBENCH_CACHE": str(shared / "cache"),
             "STUB_LOG": str(self.log),
             "STUB_MADE": str(self.made),
             "STUB_SECONDS": str(seconds),
@@ -129,7 +127,7 @@ class Grid:
         self.waiting: set[str] = set()  # those of them whose runner died before their record was in place
         self.violations: list[str] = []
         self.runs = 0
-        if not self.made.exists():
+        if not all((self.made / str(seed)).exists() for seed in range(seeds)):
             make = "import sys; from tests.faults.harness import *; make_results(Path(sys.argv[1]), int(sys.argv[2]))"
             subprocess.run([sys.executable, "-c", make, str(self.made), str(seeds)], check=True)
 
