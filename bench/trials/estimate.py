@@ -146,10 +146,11 @@ def _seed(config: TrialConfig) -> str:
 
 
 def _state(estimate: Estimate) -> str:
-    if estimate.done:
-        notes = [estimate.status] * (estimate.status != "ok") + ["other versions"] * estimate.stale
-        return f"done ({', '.join(map(str, notes))})" if notes else "done"
-    return f"to run again ({estimate.status})" if estimate.status else "to run"
+    if not estimate.status:
+        return "to run"
+    notes = [estimate.status] * (estimate.status != "ok" or not estimate.done) + ["other versions"] * estimate.stale
+    state = "done" if estimate.done else "to run again"
+    return f"{state} ({', '.join(notes)})" if notes else state
 
 
 def summary(estimates: Sequence[Estimate]) -> str:
