@@ -21,6 +21,7 @@ try:
     from bench.commands.evaluate import evaluate
     from bench.commands.list import listing
     from bench.commands.merge import merge
+    from bench.commands.plan import plan
     from bench.commands.predict import predict
     from bench.commands.prepare import prepare
     from bench.commands.recommend import recommend
@@ -100,6 +101,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(speed)
+app.command()(plan)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(report)

@@ -94,7 +94,7 @@ def run(
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
     _note_unused_weights(configs, str(given.get("weights") or grid.file.get("weights", "none")))
-    downloads = _check_data(configs)
+    downloads = check_data(configs)
     if dry_run:
         for line in downloads:
             warn(line)
@@ -210,7 +210,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_s
     console.print(estimate.summary(estimates), highlight=False)
 
 
-def _check_data(configs: Sequence[TrialConfig]) -> list[str]:
+def check_data(configs: Sequence[TrialConfig]) -> list[str]:
     """Open each data set but download none; return a line per download.
 
     Raises:

@@ -53,8 +53,8 @@ def _estimate(
     config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool, rerun_stale: bool
 ) -> Estimate:
     wanted = config.to_dict()
-    alike = [record for record in ended if _is_alike(record, wanted)]
-    others = [_other_seconds(record) for record in (alike or ended)]
+    alike = [record for record in ended if is_alike(record, wanted)]
+    others = [other_seconds(record) for record in (alike or ended)]
     earlier = next((record for record in here if _same(config, record)), None)
     done = earlier is not None and is_done(config, earlier)
     stale = done and earlier is not None and is_stale(earlier)
@@ -69,7 +69,7 @@ def _estimate(
     )
 
 
-def _is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _STEP_TIME) -> bool:
+def is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str] = _STEP_TIME) -> bool:
     found = {**DEFAULTS.to_dict(), **record.config}
     return all(found[name] == wanted[name] for name in names)
 
@@ -98,26 +98,26 @@ def _search_seconds(wanted: Mapping[str, Any], ended: Sequence[TrialRecord]) -> 
     """The median time of earlier batch-size searches for this model, or for any model if there were none."""
     searches = [record for record in ended if record.memory.get("search_seconds")]
     names = [name for name in _STEP_TIME if name != "batch_size"]
-    alike = [record for record in searches if _is_alike(record, wanted, names)]
+    alike = [record for record in searches if is_alike(record, wanted, names)]
     return median(record.memory["search_seconds"] for record in alike or searches) if searches else None
 
 
-def _other_seconds(record: TrialRecord) -> float:
+def other_seconds(record: TrialRecord) -> float:
     apart = record.training.get("train_seconds", 0.0) + record.memory.get("search_seconds", 0.0)
     return max(0.0, (record.wall_seconds or 0.0) - apart)
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
     """Make a table with one row per trial, in the order of the run; one column has all other options that vary."""
-    varied = _varied([estimate.config for estimate in estimates])
+    told = differences([estimate.config for estimate in estimates])
+    varied = any(told)
     table = Table(title=f"Planned trials: {len(estimates)}", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("architecture", "data set", "budget", *(["differs in"] if varied else []), "seed", "status"):
         table.add_column(heading, overflow="fold")
     table.add_column("training", justify="right")
-    for estimate in estimates:
+    for estimate, text in zip(estimates, told, strict=True):
         config, seconds = estimate.config, estimate.train_seconds
-        values = config.to_dict()
-        differs = ["; ".join(f"{name} {_text(values[name])}" for name in varied)] if varied else []
+        differs = [text] if varied else []
         budget = "speed-only" if config.measure == "speed" else str(config.budget)
         budget += ", largest batch" if config.find_batch_size else ""
         cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
@@ -126,11 +126,12 @@ def table(estimates: Sequence[Estimate]) -> Table:
     return table
 
 
-def _varied(configs: Sequence[TrialConfig]) -> list[str]:
-    """Find the fields that differ between trials and have no column yet."""
+def differences(configs: Sequence[TrialConfig]) -> list[str]:
+    """Write for each configuration the fields that differ and have no column in a plan: `lr 0.001; resize crop`."""
     shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
     values = [config.to_dict() for config in configs]
-    return [name for name in values[0] if name not in shown and any(v[name] != values[0][name] for v in values)]
+    varied = [n for n in (values[0] if values else {}) if n not in shown and any(v[n] != values[0][n] for v in values)]
+    return ["; ".join(f"{name} {_text(one[name])}" for name in varied) for one in values]
 
 
 def _text(value: object) -> str:

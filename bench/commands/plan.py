@@ -1,0 +1,84 @@
+"""`bench plan`: say what a grid takes before it is run."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.commands.run import ConfigFile, GroupBy, Results, check_data, read_grid
+from bench.commands.shared import output, say, warn, with_group_by, with_options
+from bench.core.errors import BenchError
+from bench.core.options import RUN
+from bench.core.trial_config import TrialConfig
+
+if TYPE_CHECKING:
+    from bench.results.loading import StoredTrial
+
+
+@with_options(lambda option: option.of_training)
+def plan(
+    config: ConfigFile = None,
+    results: Results = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Probe nothing; show what earlier probes and trials say.", rich_help_panel=RUN),
+    ] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(
+            help="The price of this machine for an hour, in any currency; adds a line about money.",
+            rich_help_panel=RUN,
+            show_default=False,
+        ),
+    ] = None,
+    group_by: GroupBy = None,
+    **given: Any,
+) -> None:
+    """Say what a grid will take: time, memory, disk, money, and what doesn't fit; give it the options of `bench run`.
+
+    bench plan --arch unet,deeplab --dataset shapes --budget 10m --seeds 5 --price-per-hour 2.50
+    """
+    from bench.results.loading import load
+    from bench.results.marker import check_writable
+    from bench.results.trial_files import MARKER
+    from bench.trials.forecasts import forecast, forecast_text, probes
+
+    if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
+        raise BenchError(f"--price-per-hour is {price_per_hour:g}. Accepted: 0 or more, such as 2.50.")
+    given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
+    grid = read_grid(given, config, results)
+    check_writable(grid.results)
+    for line in check_data(grid.configs):
+        warn(line)
+    trials = load([grid.results]).trials if (grid.results / MARKER).is_file() else []
+    if not dry_run:
+        _probe(grid.configs, trials)
+    found = forecast.forecasts(grid.configs, trials, probes.known())
+    console = output()
+    console.print(forecast_text.table(found))
+    for line in forecast_text.lines(found, price_per_hour=price_per_hour, free_mib=_free_mib(grid.results)):
+        say(console, line)
+
+
+def _probe(configs: "Sequence[TrialConfig]", trials: "Sequence[StoredTrial]") -> None:
+    """Probe the models of the trials that are left to run, with a live view."""
+    from bench.commands.live import view
+    from bench.trials.estimate import estimates
+    from bench.trials.forecasts import probes
+
+    left = [estimate.config for estimate in estimates(configs, trials) if not estimate.done]
+    if left:
+        say(
+            output(),
+            f"Probing {len(probes.probes_of(left))} models with {probes.STEPS} steps each; known ones are kept.",
+        )
+    with view(output()) as observer:
+        probes.run(left, observer)
+
+
+def _free_mib(folder: Path) -> float:
+    """Return the free space of the disk that holds the folder or will hold it."""
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free / 2**20
