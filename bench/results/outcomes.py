@@ -18,7 +18,7 @@ from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
 from bench.results.store import ResultsFolder, may_replace
 from bench.results.trial_files import MOST_BYTES, OUTCOME, REQUEST
-from bench.results.trial_output import log_tail, read_progress, usable
+from bench.results.trial_output import earlier_attempts, log_tail, read_progress, usable
 
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
 _NEEDED = {*_COMMON, "fingerprint", "time"}  # of the request for a record
@@ -34,7 +34,7 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
     """
     config = request["config"]
     common: dict[str, Any] = {name: request[name] for name in _COMMON}
-    earlier = request.get("earlier") or {}
+    earlier = earlier_attempts(request)
     began = earlier.get("started", request["time"])
     common |= {"repeat": config["repeat"], "started": _utc(began), "finished": _utc(ended)}
     common["wall_seconds"] = round(ended - request["time"] + earlier.get("seconds", 0.0), 3)  # without the pauses

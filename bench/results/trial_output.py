@@ -6,6 +6,7 @@ more is read than segbench itself would write.
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _NUMBERS = (
     *("fraction", "time", "pid", "train_seconds", "steps", "images", "epochs", "loss", "images_per_second"),
     "val_mean_iou",
 )
+_OF_ATTEMPTS = ("started", "seconds", "attempts")
 _LARGEST = 1e12
 
 
@@ -84,6 +86,14 @@ def read_progress(folder: Path) -> dict[str, Any]:
     if isinstance(note := values.get("note"), str):
         found["note"] = shorten(clean(note), LINE_LENGTH)
     return found
+
+
+def earlier_attempts(request: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a request says of earlier attempts: `started`, `seconds` and `attempts`; {} for a first attempt."""
+    found = request.get("earlier")
+    if not isinstance(found, dict) or not all(_is_number(found.get(name)) for name in _OF_ATTEMPTS):
+        return {}
+    return {name: found[name] for name in _OF_ATTEMPTS}
 
 
 def _is_number(value: Any) -> bool:

@@ -22,6 +22,7 @@ from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.stalls import watch_stalls
 from bench.profiling.environment import expected_device
 from bench.results.trial_files import CODE, LOG, OUTCOME, REQUEST, read_json, write_json
+from bench.results.trial_output import earlier_attempts
 from bench.trials.identity import check_contents
 
 
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    ledger = Ledger(request["time"], request.get("earlier"))
+    ledger = Ledger(request["time"], earlier_attempts(request))
     found: dict[str, Any] = {}
     try:
         config = TrialConfig.from_dict(request["config"])

@@ -4,13 +4,13 @@ import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.files import is_part
 from bench.core.untrusted.plain_files import is_folder
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import CHECKPOINTS, REQUEST, read_json
-from bench.results.trial_output import read_progress
+from bench.results.trial_output import earlier_attempts, read_progress
 
 Earlier = dict[str, float]  # {} for a first attempt; else when it began, its seconds, and the number of attempts
 
@@ -41,8 +41,13 @@ def fresh_folder(results: ResultsFolder, identity: str, *, anew: bool) -> Earlie
 
 
 def _has_checkpoints(folder: Path) -> bool:
+    """Return whether there are any, after removing those that were being written when their process died."""
     kept = folder / CHECKPOINTS
-    return is_folder(folder) and is_folder(kept) and any(kept.glob("*.npz"))
+    if not is_folder(folder) or not is_folder(kept):
+        return False
+    for path in filter(is_part, list(kept.iterdir())):
+        path.unlink(missing_ok=True)
+    return any(kept.glob("*.npz"))
 
 
 def _empty(folder: Path) -> None:
@@ -60,7 +65,9 @@ def _of_request(folder: Path) -> Earlier:
     request, progress = read_json(folder / REQUEST), read_progress(folder)
     if not isinstance(began := request.get("time"), float):
         return {}
-    return _with_one_more(request.get("earlier") or {}, began, max(0.0, progress.get("time", began) - began))
+    before = earlier_attempts(request) or {"started": began, "seconds": 0.0, "attempts": 0}
+    seconds = max(0.0, progress.get("time", began) - began)
+    return {**before, "seconds": before["seconds"] + seconds, "attempts": before["attempts"] + 1}
 
 
 def _of_record(results: ResultsFolder, identity: str) -> Earlier:
@@ -71,12 +78,3 @@ def _of_record(results: ResultsFolder, identity: str) -> Earlier:
             known = {"started": datetime.fromisoformat(record.started).timestamp(), "attempts": attempts}
             return {**known, "seconds": float(record.wall_seconds or 0.0), "attempts": attempts + 1}
     return {}
-
-
-def _with_one_more(earlier: Any, began: float, seconds: float) -> Earlier:
-    before = earlier if isinstance(earlier, dict) else {}
-    return {
-        "started": before.get("started", began),
-        "seconds": before.get("seconds", 0.0) + seconds,
-        "attempts": before.get("attempts", 0) + 1,
-    }
