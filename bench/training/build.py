@@ -20,6 +20,7 @@ from bench.training.engines.engine import Engine, training_model
 from bench.training.initial_weights import shared_draws
 from bench.training.loop import Training
 from bench.training.losses import Loss, loss_function
+from bench.training.model_checks import check_built
 from bench.training.optimizer import create_optimizer
 
 ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
@@ -35,20 +36,26 @@ def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
 
 
 def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
-    """Build the model, after setting the seed and the precision for this process."""
+    """Build the model, after setting the seed and the precision for this process.
+
+    Raises:
+        BenchError: the builder has made something else (see `check_built`).
+    """
     use_keras_defaults()
     set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     create_runtime(config.backend).turn_off_tf32()
     builder = catalog.load_builder(catalog.architecture(config))
     with shared_draws() if config.initial_weights == "shared" else nullcontext():
-        return builder(
+        model = builder(
             (*config.input_size, 3),
             num_classes,
             backbone=config.backbone,
             weights=None if config.weights == "none" else config.weights,
             **config.params,
         )
+    check_built(model, config, num_classes)
+    return model
 
 
 def build_training(

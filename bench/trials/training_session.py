@@ -246,6 +246,8 @@ class Session:
             _set_weights(self.training.engine, self.best)
         self.reestimate(FINAL_STATISTICS_BATCHES)
         predictor, test = self.predictor, self.indexes["test"]
+        if self.source and not np.isfinite(predictor.logits(self.pack.images[test[:1]])).all():
+            raise Diverged("The logits of a test image are not finite, though the training loss was.")
         point = tune(predictor, self.task, self.indexes["val"]) if len(self.pack.classes) == 2 else None
         result = evaluate(predictor, self.task, test, full=True, point=point)
         write_table(self.folder / IMAGES, *result.table)
