@@ -16,10 +16,12 @@ from bench.core.errors import first_few
 from bench.report.columns import HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
 from bench.report.findings.across import Across
+from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
 from bench.report.plots.figures import Plot
+from bench.report.plots.latency import Latencies
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.report.text.fit_tables import FitBoard
@@ -46,7 +48,7 @@ class Contents:
     sections: list[Section]
     across: list[tuple[Across, Plot]]
     series: list[tuple[Series, Plot]]
-    speeds: list[SpeedBoard]
+    speeds: list[tuple[SpeedBoard, Latencies]]
     fits: list[FitBoard]
     frame: pd.DataFrame  # all trials
     failures: pd.DataFrame  # those of them that are not ok
@@ -75,6 +77,8 @@ def page(contents: Contents) -> str:
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,
+        ceiling_headings=HEADINGS,
+        ceiling_meaning=MEANING,
         fits=contents.fits,
         value_name=value_name,
         needs_text=needs_text,

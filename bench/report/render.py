@@ -12,6 +12,7 @@ import pandas as pd
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
+from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
@@ -19,6 +20,7 @@ from bench.report.output_files import write_whole
 from bench.report.page import Contents, page
 from bench.report.plots.across_plots import across_plot
 from bench.report.plots.figures import Looks, shared_looks
+from bench.report.plots.latency import Latencies, latencies
 from bench.report.plots.report_plots import remove_old_plots
 from bench.report.plots.series_plots import series_plot
 from bench.report.sections import Section, file_part, section_of
@@ -89,26 +91,49 @@ def write_report(
         (one, series_plot(one, look, folder, f"{n}-{file_part(one.fields['data set'])}"))
         for n, (one, look) in enumerate(zip(lines, looks[len(boards) :], strict=True), start=1)
     ]
+    calls = _speed_latencies(speeds, folder, problems)
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
     further = [
+        *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
         *across_markdown([one for one, _ in across]),
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
         *(line for board in fits for line in board.markdown()),
     ]
     contents = Contents(
-        sections, across, series, speeds, fits, frame, failures, by_folder, problems, now, *commands, public
+        sections,
+        across,
+        series,
+        [*zip(speeds, calls, strict=True)],
+        fits,
+        frame,
+        failures,
+        by_folder,
+        problems,
+        now,
+        *commands,
+        public,
     )
     texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
     files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
+    plots += [one.plot for one in calls if one.plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(files, boards, failures, problems, speeds, fits, lines, [one for one, _ in across])
+
+
+def _speed_latencies(speeds: Sequence[SpeedBoard], folder: Path, problems: list[str]) -> list[Latencies]:
+    """Draw the calls of each table of speeds."""
+    looks = shared_looks([[row.label for row in board.rows] for board in speeds])
+    return [
+        latencies([(row.label, row.configuration) for row in board.rows], look, folder, f"{number}-speed", problems)
+        for number, (board, look) in enumerate(zip(speeds, looks, strict=True), start=1)
+    ]
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:

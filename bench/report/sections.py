@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report.constraints import Choice, choose
+from bench.report.findings.input_ceiling import Ceiling, input_ceiling
 from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
 from bench.report.plots.figures import Looks, Plot
+from bench.report.plots.latency import Latencies, latencies
 from bench.report.plots.report_plots import group_plots
 from bench.report.table_model import Group
 from bench.results.loading import StoredTrial
@@ -34,6 +36,8 @@ class Section:
     choice: Choice  # the choice without limits
     targets: Targets | None
     plots: list[Plot]
+    latencies: Latencies  # its plot is the last one of `plots`
+    ceiling: Ceiling | None
     contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
     worst: list[Worst]
@@ -54,6 +58,7 @@ def section_of(
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{file_part(group.fields['data set'])}"
     drawn = group_plots(group, looks, curves, images.scores, plots, name)
+    calls = latencies([(row.label, row.configuration) for row in group.ranked], looks, plots, name, problems)
     contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
     return Section(
@@ -61,7 +66,9 @@ def section_of(
         group,
         choose(group, {}),
         _targets(group, curves),
-        drawn,
+        [*drawn, *([calls.plot] if calls.plot else [])],
+        calls,
+        input_ceiling(group),
         contrasts,
         samples,
         *worst.of(group),

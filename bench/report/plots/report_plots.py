@@ -15,6 +15,7 @@ from bench.report.plots.across_plots import KIND
 from bench.report.plots.bars import draw_classes, draw_images, draw_ledger, has_ledger
 from bench.report.plots.curves import ACROSS, OWN, draw_curves
 from bench.report.plots.figures import Looks, Plot, our_style, save
+from bench.report.plots.latency import KIND as LATENCY
 from bench.report.plots.series_plots import KINDS
 from bench.report.plots.trade_offs import COSTS, draw_trade_off
 from bench.report.table_model import Group
@@ -29,6 +30,7 @@ _KINDS = (
     "images",
     *KINDS.values(),
     KIND,
+    LATENCY,
 )
 
 
