@@ -176,9 +176,9 @@ def fake_timings(record: TrialRecord, folder: Path) -> None:
     """Write 100 latency calls with the record's median and 40 blocks of training at its rate."""
     log, rng = TimingLog(), np.random.default_rng([record.config["seed"], 7])
     for seconds in record.speed["latency_ms_p50"] / 1000 * rng.lognormal(0, 0.08, 100):
-        log.note(LATENCY, seconds, 1)
+        log.note(LATENCY, [seconds], 1)
     for seconds in 16 / record.speed["train_images_per_second"] * rng.lognormal(0, 0.03, 40):
-        log.note(TRAIN, seconds, 16)
+        log.note(TRAIN, [seconds], 16)
     log.write(folder)
 
 

@@ -34,9 +34,9 @@ def write_columns(folder, **columns):
 def test_every_sample_comes_back_in_order_with_its_images(tmp_path):
     log = TimingLog()
     for number in range(5):
-        log.note(TRAIN, 0.5 + number, 32)
-    log.noting(LATENCY, 1)(0.25)
-    log.note(FROZEN, 7.0, 64)
+        log.note(TRAIN, [0.5 + number], 32)
+    log.noting(LATENCY, 1)([0.25])
+    log.note(FROZEN, [7.0], 64)
     log.write(tmp_path)
     found = read_timings(tmp_path)
     assert set(found) == {TRAIN, LATENCY, FROZEN}
@@ -49,13 +49,13 @@ def test_every_sample_comes_back_in_order_with_its_images(tmp_path):
 
 def test_each_way_of_timing_notes_what_it_times():
     noted = []
-    found = latency(lambda: time.sleep(0.001), note=noted.append)
+    found = latency(lambda: time.sleep(0.001), note=noted.extend)
     assert len(noted) == found["calls"] and np.median(noted) * 1000 == pytest.approx(found["latency_ms_p50"])
     noted.clear()
-    images = rate(lambda: time.sleep(0.001), 4, note=noted.append)
+    images = rate(lambda: time.sleep(0.001), 4, note=noted.extend)
     assert 4 / np.median(noted) == pytest.approx(images)
     pairs = ([], [])
-    bare, through, _ = paired_ratio(lambda: None, lambda: time.sleep(0.001), notes=tuple(p.append for p in pairs))
+    bare, through, _ = paired_ratio(lambda: None, lambda: time.sleep(0.001), notes=tuple(p.extend for p in pairs))
     assert [np.median(side) for side in pairs] == [bare, through]
     blocks = []
     timed = steady(
@@ -67,13 +67,29 @@ def test_each_way_of_timing_notes_what_it_times():
     assert blocks == [(seconds, timed.steps) for seconds in timed.seconds]
 
 
+def test_consecutive_calls_follow_each_other_in_the_table(tmp_path):
+    log = TimingLog()
+    log.note(LATENCY, [0.25, 0.5, 0.125], 1)
+    log.write(tmp_path)
+    assert read_timings(tmp_path)[LATENCY].start.tolist() == pytest.approx([0, 0.25, 0.75])
+
+
+def test_no_sample_is_noted_while_the_calls_are_timed():
+    """What a note costs must not fall between the calls."""
+    happened = []
+    latency(lambda: happened.append("call"), warm_up=0, note=lambda seconds: happened.append(len(seconds)))
+    rate(lambda: happened.append("call"), 1, warm_up=0, note=lambda seconds: happened.append(len(seconds)))
+    numbers = [(place, count) for place, count in enumerate(happened) if count != "call"]
+    assert [place for place, _ in numbers] == [numbers[0][1], len(happened) - 1]
+
+
 def test_a_training_of_days_keeps_evenly_spaced_samples_and_its_last_one(tmp_path, monkeypatch):
     monkeypatch.setattr(timing_table, "MOST_BLOCKS", 10)
     log = TimingLog()
     for number in range(1, 101):
-        log.note(TRAIN, float(number), 1)
+        log.note(TRAIN, [float(number)], 1)
     for number in range(1, 30_001):  # of a loader that takes microseconds
-        log.note(LOADER, float(number), 1)
+        log.note(LOADER, [float(number)], 1)
     log.write(tmp_path)
     found = read_timings(tmp_path)
     assert found[TRAIN].seconds.tolist() == [1, 12, 23, 34, 45, 56, 67, 78, 89, 100]
@@ -156,15 +172,15 @@ def test_a_day_of_training_takes_little_of_the_disk(tmp_path):
     """172,800 blocks of half a second that differ by a few per cent."""
     log, rng = TimingLog(), np.random.default_rng(0)
     for seconds in rng.normal(0.5, 0.02, 172_800).tolist():
-        log.note(TRAIN, seconds, 640)
+        log.note(TRAIN, [seconds], 640)
     log.write(tmp_path)
     assert (tmp_path / TIMINGS).stat().st_size < 2 * 2**20
 
 
 def test_others_can_read_the_table_without_segbench(tmp_path):
     log = TimingLog()
-    log.note(BARE, 0.5, 8)
-    log.note(JOINT, 0.75, 8)
+    log.note(BARE, [0.5], 8)
+    log.note(JOINT, [0.75], 8)
     log.write(tmp_path)
     frame = pd.read_parquet(tmp_path / TIMINGS)
     assert list(frame.columns) == ["kind", "start", "seconds", "images"] and frame["kind"].isin(KINDS).all()

@@ -135,7 +135,7 @@ class SpeedSession:
 
     def note_block(self, seconds: float, steps: int) -> None:
         """Note the time of a block of training steps."""
-        self.instruments.timings.note(TRAIN, seconds, steps * self.config.batch_size)
+        self.instruments.timings.note(TRAIN, [seconds], steps * self.config.batch_size)
 
     def sweep(self) -> dict[str, Any]:
         """Measure the inference throughput over batch sizes; return it with the best batch size."""

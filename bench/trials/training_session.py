@@ -135,7 +135,7 @@ class Session:
 
     def note_block(self, seconds: float, images: int) -> None:
         """Note the time of a block of training steps."""
-        self.instruments.timings.note(FROZEN if self.training_phase == "frozen" else TRAIN, seconds, images)
+        self.instruments.timings.note(FROZEN if self.training_phase == "frozen" else TRAIN, [seconds], images)
 
     def start(self, found: Checkpoint | None) -> None:
         """Compile, and set everything to where a checkpoint stands, if there is one."""

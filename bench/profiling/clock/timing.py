@@ -66,7 +66,7 @@ def seconds_of(call: Callable[[], Any]) -> float:
 def noted(call: Callable[[], Any], note: Note) -> float:
     """Return the wall seconds of one call, and note them."""
     seconds = seconds_of(call)
-    note(seconds)
+    note([seconds])
     return seconds
 
 
@@ -112,7 +112,8 @@ def latency(call: Callable[[], Any], *, warm_up: int = 3, note: Note = ignore) -
         call()
     times: list[float] = []
     while len(times) < 10 or (len(times) < MAX_CALLS and sum(times) < SECONDS):
-        times.append(noted(call, note))
+        times.append(seconds_of(call))
+    note(times)
     cuts = quantiles(times, n=100, method="inclusive")
     return {"calls": len(times), **{f"latency_ms_p{p}": 1000 * cuts[p - 1] for p in (50, 95, 99)}}
 
@@ -126,7 +127,8 @@ def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1, note: Note =
         call()
     times: list[float] = []
     while len(times) < 3 or (sum(times) < SECONDS and (len(times) < 20 or sum(times) < ENOUGH_SECONDS)):
-        times.append(noted(call, note))
+        times.append(seconds_of(call))
+    note(times)
     return images / median(times)
 
 
@@ -150,7 +152,7 @@ def steady(
     steps = int(np.clip(effort.block_seconds / per_step, 1, 1000))
     seconds: list[float] = []
     while not _enough(len(seconds), steps, sum(seconds), effort):
-        seconds.append(noted(lambda: run(steps), lambda taken: note(taken, steps)))
+        seconds.append(noted(lambda: run(steps), lambda taken: note(taken[0], steps)))
         on_block()
     return Blocks(steps, tuple(seconds))
 

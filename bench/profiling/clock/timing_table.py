@@ -9,6 +9,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,12 @@ LATENCY, INFERENCE, TRAIN, FROZEN, LOADER, BARE, JOINT = KINDS = (
 MOST, MOST_BLOCKS = 1_000, 200_000  # samples of a kind, and of blocks; of more, that many are kept, evenly spaced
 _LIMITS = safe_parquet.Limits(rows=1_000_000, columns=100, values=10_000_000, size=64 * 2**20, text=64)
 _KIND = "kind"
-Note = Callable[[float], None]  # called with a sample's seconds directly after it
+Note = Callable[[Sequence[float]], None]  # called with the seconds of consecutive samples, directly after the last one
 _Columns = tuple["array[float]", "array[float]", "array[int]"]  # when samples ended, their seconds, their images
 
 
-def ignore(seconds: float) -> None:
-    """Keep nothing of a sample."""
+def ignore(seconds: Sequence[float]) -> None:
+    """Keep nothing of some samples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +58,22 @@ class Samples:
 
 
 class TimingLog:
-    """The samples of a running trial. A note costs about a microsecond and reads no file and no device."""
+    """The samples of a running trial, noted between blocks or after the calls; no file and no device is read."""
 
     def __init__(self) -> None:
         self._columns: dict[str, _Columns] = defaultdict(lambda: (array("d"), array("d"), array("q")))
 
     def noting(self, kind: str, images: int) -> Note:
-        """Make a function that notes a sample of that kind, given its seconds when it has just ended."""
+        """Make a function that notes samples of that kind, given their seconds when the last one has just ended."""
         return lambda seconds: self.note(kind, seconds, images)
 
-    def note(self, kind: str, seconds: float, images: int) -> None:
-        """Note a sample that has just ended."""
+    def note(self, kind: str, seconds: Sequence[float], images: int) -> None:
+        """Note samples of `images` images each, of which one followed the other and the last has just ended."""
         ends, lengths, counts = self._columns[kind]
-        ends.append(time.perf_counter())
-        lengths.append(seconds)
-        counts.append(images)
+        begin = time.perf_counter() - sum(seconds)
+        ends.extend(begin + passed for passed in accumulate(seconds))
+        lengths.extend(seconds)
+        counts.extend(repeat(images, len(seconds)))
 
     def state(self) -> dict[str, list[NDArray[Any]]]:
         """Return all samples by kind, for `restore`: seconds from now, which are negative, lengths, and images."""
