@@ -143,6 +143,8 @@ def run(
     results: Path | str,
     force: bool = False,
     rerun_stale: bool = False,
+    jobs: int | None = None,
+    devices: str | None = None,
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet, each in its own process, and return the records of all trials.
 
@@ -150,16 +152,20 @@ def run(
         results: the results folder; made if there is none.
         force: run the finished trials again too.
         rerun_stale: run those again that ran on another version of the backend or of Keras.
+        jobs: trials at once, on a GPU of its own each or on a share of the cores.
+        devices: the GPUs for a trial each, such as "0,1" or "all".
 
     Raises:
         BenchError: a configuration or the folder can't be used; no trial has been run then.
     """
     from bench.trials import runner
     from bench.trials.saved.stored_trials import start_from
+    from bench.trials.scheduling.slots import local_slots
 
+    slots = local_slots(jobs, devices)
     configs = [configs] if isinstance(configs, TrialConfig) else configs
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
-    return runner.run(resolved, results=results, force=force, rerun_stale=rerun_stale)
+    return runner.run(resolved, results=results, slots=slots, force=force, rerun_stale=rerun_stale)
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":

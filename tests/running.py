@@ -6,9 +6,11 @@ from pathlib import Path
 from bench.config import catalog
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
+from bench.profiling.environment import expected_device
 from bench.results.trial_files import LOG, OUTCOME
 from bench.trials import runner
 from bench.trials.saved.stored_trials import start_from
+from bench.trials.scheduling.slots import Slot
 
 CONFIG = TrialConfig("unet", "shapes", image_size=(32, 32), params={"filters": [4, 8]}, budget=Budget(10, "steps"))
 
@@ -46,9 +48,9 @@ class FakeExecutor:
 OK = {"status": "ok", "metrics": {"mean_iou": 0.5}}
 
 
-def run(configs, *, results, executor=None, **options):
+def run(configs, *, results, executor=None, executors=(), **options):
     """The records of `runner.run` for configurations that need not be resolved yet."""
-    if executor:
-        options["executors"] = [executor]
+    if executors := [executor] if executor else executors:
+        options["slots"] = [Slot(expected_device(), one) for one in executors]
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
     return runner.run(resolved, results=results, **options)

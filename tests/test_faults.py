@@ -40,5 +40,10 @@ def test_a_crash_at_a_file_operation_loses_no_finished_trial(harness, tmp_path, 
     assert harness("crash_points", tmp_path, *options)["points"] >= points
 
 
-def test_runs_at_once_train_each_trial_once(harness, tmp_path):
-    harness("together", tmp_path, "--runners", "3", "--trials", "3")
+def test_random_kills_of_a_run_with_two_trials_at_once_lose_none(harness, tmp_path):
+    assert harness("storm", tmp_path, "--jobs", "2", "--kills", "4", "--seed", "5", "--seconds", "12")["kills"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_runs_at_once_train_each_trial_once(harness, tmp_path, jobs):
+    harness("together", tmp_path, "--runners", "3", "--trials", "4", "--jobs", jobs)

@@ -72,6 +72,11 @@ def test_a_good_row_has_no_flag(tmp_path):
             "shared device",
             "2 other processes",
         ),
+        (
+            {"environment": {"trials_at_once": 4, "measured_alone": False}},
+            "shared machine",
+            "up to 4 trials ran at once",
+        ),
         ({"metrics": {"majority_class_mean_iou": 1.8}}, "learned nothing", "most common class: 0.99"),
         ({"environment": {"dirty": True}}, "changed code", "1 of 2 trials"),
         ({"environment": {"commit": "abc"}}, "mixed versions", "commit abc, df01bb0"),

@@ -74,7 +74,7 @@ def test_the_trace_of_a_trial_stands_beside_its_record(trial):
 
 
 def test_a_trial_does_not_go_on_without_its_gpu(tmp_path, quick_backend, monkeypatch):
-    monkeypatch.setattr("bench.trials.runner.expected_device", lambda: "NVIDIA H200")
+    monkeypatch.setattr("bench.trials.scheduling.slots.expected_device", lambda: "NVIDIA H200")
     (record,) = run([TrialConfig("unet", "shapes", backend=quick_backend, **TINY)], results=tmp_path)
     assert record.status == "failed"
     assert record.reason.startswith("The trial was planned for NVIDIA H200, but ")

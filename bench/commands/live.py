@@ -22,12 +22,16 @@ FACTS = {"loss": "loss {:.3f}", "val_mean_iou": "validation mean IoU {:.3f}", "i
 
 
 @contextmanager
-def view(console: Console) -> Iterator[Observer]:
-    """Yield the observer that suits the console; its bars are drawn four times a second inside the context."""
+def view(console: Console, at_once: int = 1) -> Iterator[Observer]:
+    """Yield the observer that suits the console; its bars are drawn four times a second inside the context.
+
+    Args:
+        at_once: the number of trials that run at the same time.
+    """
     if not console.is_terminal:
         yield PlainLines(console)
         return
-    live_view = LiveView(console)
+    live_view = LiveView(console, at_once)
     with Live(get_renderable=live_view.render, console=console, refresh_per_second=4, transient=True):
         yield live_view
 
@@ -122,8 +126,9 @@ class PlainLines(Observer):
 class LiveView(PlainLines):
     """An observer that draws a bar of all trials and one of each running trial; each trial that ends leaves a line."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, at_once: int = 1):
         super().__init__(console)
+        self._at_once = at_once
         self._bars = bars(console, TextColumn("{task.fields[text]}", markup=False, table_column=Column()))
         self._all = self._bars.add_task("checking the data", total=None, text="")
         self._running: dict[str, TaskID] = {}
@@ -194,7 +199,9 @@ class LiveView(PlainLines):
             whole, training = self._expected(task.fields["config"]), task.fields["left"]
             expected.append(training if whole is None else max(whole - (task.elapsed or 0.0), training or 0.0))
         known = [seconds for seconds in expected if seconds is not None]
-        return sum(known) if len(known) == len(expected) else None
+        if len(known) < len(expected):
+            return None
+        return max(sum(known) / self._at_once, *known, 0.0)  # as well divided as possible, but no trial can be
 
     def _expected(self, config: TrialConfig) -> float | None:
         if self._wall_seconds:

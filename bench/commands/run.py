@@ -25,6 +25,7 @@ from bench.core.trial_config import TrialConfig
 if TYPE_CHECKING:
     from bench.config.given import GridFile
     from bench.core.specs import TrialRecord
+    from bench.trials.scheduling.slots import Slot
 
 DEFAULT_RESULTS = Path("results")
 
@@ -68,6 +69,36 @@ ShardOption = Annotated[
         show_default=False,
     ),
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="<number>",
+        help="Run so many trials at once, each on a GPU of its own or, without GPUs, on its share of the cores.",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
+DevicesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="<numbers>",
+        help="Run one trial at a time on each of these GPUs: 0,1,2,3, or all.",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class How:
+    """The way in which a command runs its grid, as its options say."""
+
+    slots: "Sequence[Slot]"
+    dry_run: bool = False
+    force: bool = False
+    rerun_stale: bool = False
 
 
 @with_options(lambda option: option.of_training)
@@ -78,6 +109,8 @@ def run(
     force: Force = False,
     rerun_stale: RerunStale = False,
     shard: ShardOption = None,
+    jobs: JobsOption = None,
+    devices: DevicesOption = None,
     group_by: GroupBy = None,
     verify_data: VerifyData = False,
     **given: Any,
@@ -87,8 +120,10 @@ def run(
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
     from bench.trials.saved.stored_trials import new_head, start_from
+    from bench.trials.scheduling.slots import local_slots
 
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
+    slots = local_slots(jobs, devices)
     grid = read_grid(given, config, results, shard)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
@@ -100,7 +135,8 @@ def run(
             warn(line)
     if verify_data:
         _verify_data(configs, dry_run)
-    finish(configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
+    _note_sharing(configs, len(slots))
+    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale))
 
 
 def _verify_data(configs: Sequence[TrialConfig], dry_run: bool) -> None:
@@ -169,7 +205,7 @@ def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> 
         )
 
 
-def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force: bool, rerun_stale: bool) -> None:
+def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     """Show the plan, or run the trials and print their rows; exit with 1 if one failed.
 
     Args:
@@ -177,10 +213,10 @@ def finish(configs: Sequence[TrialConfig], folder: Path, *, dry_run: bool, force
     """
     if not configs:
         return
-    if dry_run:
-        show_plan(configs, folder, force, rerun_stale)
+    if how.dry_run:
+        show_plan(configs, folder, how)
         return
-    records = start(configs, folder, force, rerun_stale)
+    records = start(configs, folder, how)
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
@@ -195,7 +231,17 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
 
 
-def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool) -> None:
+def _note_sharing(configs: Sequence[TrialConfig], at_once: int) -> None:
+    """Say that a budget of time buys less training where trials share a machine."""
+    timed = any(config.budget.unit == "seconds" and config.measure == "all" for config in configs)
+    if at_once > 1 and timed:
+        warn(
+            f"{at_once} trials at once share this machine. Under a budget of time each takes fewer steps than alone: "
+            "its quality changes, not only its speed. A budget of steps, epochs or samples doesn't depend on that."
+        )
+
+
+def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     """Print the planned trials in the order of the run, and how long they would take."""
     from bench.results.loading import load
     from bench.results.marker import check_writable
@@ -204,10 +250,11 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_s
 
     check_writable(folder)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
-    estimates = estimate.estimates(configs, trials, force=force, rerun_stale=rerun_stale)
+    device = how.slots[0].device
+    estimates = estimate.estimates(configs, trials, device=device, force=how.force, rerun_stale=how.rerun_stale)
     console = output()
     console.print(estimate.table(estimates))
-    console.print(estimate.summary(estimates), highlight=False)
+    console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
 
 
 def check_data(configs: Sequence[TrialConfig]) -> list[str]:
@@ -242,13 +289,14 @@ def check_data(configs: Sequence[TrialConfig]) -> list[str]:
     return downloads
 
 
-def start(configs: Sequence[TrialConfig], folder: Path, force: bool, rerun_stale: bool = False) -> "list[TrialRecord]":
+def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord]":
     """Run the trials with a live view and return all their records."""
     from bench.commands.live import view
     from bench.trials import runner
 
-    with view(output()) as observer:
-        return runner.run(configs, results=folder, observer=observer, force=force, rerun_stale=rerun_stale)
+    again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    with view(output(), len(how.slots)) as observer:
+        return runner.run(configs, results=folder, observer=observer, slots=how.slots, **again)
 
 
 def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:

@@ -4,7 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.run import ConfigFile, DryRun, Force, RerunStale, Results, ShardOption, finish, read_grid
+from bench.commands.run import (
+    ConfigFile,
+    DevicesOption,
+    DryRun,
+    Force,
+    How,
+    JobsOption,
+    RerunStale,
+    Results,
+    ShardOption,
+    finish,
+    read_grid,
+)
 from bench.commands.shared import with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
@@ -37,15 +49,20 @@ def speed(
     force: Force = False,
     rerun_stale: RerunStale = False,
     shard: ShardOption = None,
+    jobs: JobsOption = None,
+    devices: DevicesOption = None,
     **given: Any,
 ) -> None:
     """Measure training and inference speed, latency and memory, without data; all architectures take minutes.
 
     bench speed --arch all --image-size 256 --precision mixed_bfloat16 --backend jax
     """
+    from bench.trials.scheduling.slots import local_slots
+
+    slots = local_slots(jobs, devices)
     search = _search(find_batch_size, largest_batch)
     grid = read_grid({**given, **search, "measure": "speed"}, config, results, shard)
-    finish(grid.configs, grid.results, dry_run=dry_run, force=force, rerun_stale=rerun_stale)
+    finish(grid.configs, grid.results, How(slots, dry_run, force, rerun_stale))
 
 
 def _search(wanted: bool, largest: int | None) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS, start
+from bench.commands.run import DEFAULT_RESULTS, How, start
 from bench.commands.shared import ResultsOfRun, RunsPlugin, output, warn
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
@@ -50,6 +50,7 @@ def verify(
     from bench.results.analysis.prediction_interval import ENOUGH, verdicts
     from bench.results.find import find_run
     from bench.trials.saved.stored_trials import changed_code, paths_of_record, start_from
+    from bench.trials.scheduling.slots import local_slots
 
     trial = find_run(run, results)
     known = _known(trial)
@@ -64,7 +65,7 @@ def verify(
     folder = out or trial.folder.parents[1] / FOLDER
     if not out:
         check_inside(trial.folder.parents[1], folder, "give another folder with --out.")
-    records = start([start_from(config, folder)], folder, force)
+    records = start([start_from(config, folder)], folder, How(local_slots(), force=force))
     if not records or records[0].status != "ok":
         reason = records[0].reason if records else "another runner is working on it"
         raise BenchError(f"The new run is not ok: {reason}")

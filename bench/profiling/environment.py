@@ -12,6 +12,7 @@ import psutil
 
 from bench.core.backends import TABLE
 from bench.profiling.gpu import driver_version, gpu_name
+from bench.profiling.host.share import Share, own_share, usable_cores
 from bench.profiling.runtime import Runtime
 
 PACKAGES = (
@@ -42,15 +43,15 @@ def actual_device(runtime: Runtime) -> str:
     return expected_device() if runtime.uses_gpu() else cpu_device()
 
 
-@cache
-def cpu_device() -> str:
-    """Name the CPU's model and usable cores: "AMD EPYC 9654, 2 cores"."""
-    return f"{_cpu_model()}, {usable_cores()} cores"
+def cpu_device(share: Share | None = None) -> str:
+    """Name the CPU's model and usable cores: "AMD EPYC 9654, 2 cores", or "2 of 8 cores" if others have the rest.
 
-
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    Args:
+        share: that of another process; by default that of this one, if it has one.
+    """
+    if share := share or own_share():
+        return f"{_cpu_model()}, {len(share.cores)} of {share.of} cores"
+    return f"{_cpu_model()}, {len(usable_cores())} cores"
 
 
 def environment(runtime: Runtime) -> dict[str, Any]:
@@ -66,9 +67,10 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
     Args:
         gpu: whether the trial runs on a GPU.
     """
+    share = own_share()
     return {
         "cpu": _cpu_model(),
-        "cores": usable_cores(),
+        "cores": len(share.cores) if share else len(usable_cores()),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": expected_device() if gpu else None,
         "driver": driver_version() if gpu else None,
@@ -76,6 +78,7 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        **({"trials_at_once": share.at_once, "measured_alone": share.measured_alone} if share else {}),
         **_code(),
     }
 

@@ -6,6 +6,8 @@ value that can't be read raises `Unreadable` with the reason and never another e
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -29,6 +31,9 @@ _DRIVER = Path("/proc/driver/nvidia/version")  # exists if the driver's kernel m
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"  # Linux's PROC_PID_INIT_INO
 
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
 class Unreadable(Exception):
     """NVML gives no answer, for the reason in the error's text."""
 
@@ -38,12 +43,38 @@ def gpu_name() -> str | None:
 
     If a driver is loaded but the package is missing, return a text that says so: a GPU must not be taken for the CPU.
     """
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1"):
+    if os.environ.get(VISIBLE, "unset") in ("", "-1"):
         return None
     try:
         return str(Nvml().read("nvmlDeviceGetName"))
     except Unreadable as error:
         return UNKNOWN_GPU if str(error) == NOT_INSTALLED and _DRIVER.exists() else None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that this process may use."""
+
+    visible_as: str  # its name for CUDA_VISIBLE_DEVICES
+    name: str
+
+
+def gpus() -> list[Gpu]:
+    """List the GPUs that this process may use, in CUDA's order; none if NVML can't tell."""
+    try:
+        library = _library()
+        _ask(library, library.nvmlInit)
+        names = os.environ.get(VISIBLE)
+        if names is None:
+            names = ",".join(map(str, range(_ask(library, library.nvmlDeviceGetCount))))
+        found = [name.strip() for name in names.split(",") if name.strip() not in ("", "-1")]
+        return [Gpu(name, str(_ask(library, partial(_name, library, name)))) for name in found]
+    except Unreadable:
+        return []
+
+
+def _name(library: ModuleType, visible_as: str) -> str:
+    return str(library.nvmlDeviceGetName(_handle(library, visible_as)))
 
 
 def driver_version() -> str | None:
@@ -60,7 +91,7 @@ class Nvml:
     def __init__(self) -> None:
         self.library = _library()
         self.read("nvmlInit", with_handle=False)
-        self.handle = _ask(self.library, lambda: _handle(self.library))
+        self.handle = _ask(self.library, lambda: _handle(self.library, os.environ.get(VISIBLE, "")))
 
     def read(self, function: str, *arguments: Any, with_handle: bool = True) -> Any:
         """Call a function of NVML; raise Unreadable if it fails or the installed version lacks it."""
@@ -85,9 +116,9 @@ def _ask(library: ModuleType, question: Callable[[], Value]) -> Value:
         raise Unreadable(f"NVML: {error}") from error
 
 
-def _handle(library: ModuleType) -> Any:
-    """Find the GPU by its UUID (that of a GPU or of a MIG instance) or index, as CUDA_VISIBLE_DEVICES names it."""
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+def _handle(library: ModuleType, visible: str) -> Any:
+    """Find the first GPU that CUDA_VISIBLE_DEVICES names, by UUID (of a GPU or of a MIG instance) or by index."""
+    first = visible.split(",")[0].strip()
     if first.startswith(("GPU-", "MIG-")):
         return library.nvmlDeviceGetHandleByUUID(first)
     return library.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0)

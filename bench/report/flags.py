@@ -43,6 +43,7 @@ MEANINGS = {
     "busy machine": f"other processes took over {BUSY:.0%} of the CPU: on a quiet one, speeds marked ~ may be up to "
     "1 / (1 - their share) times as high",
     "frequency scaled": f"the CPU ran below {SCALED:.0%} of the frequency that it is sold with",
+    "shared machine": "other trials ran at the same time: speed and memory are those of a shared machine",
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
     "target missed": "some seeds used up their budget before a validation reached the target",
@@ -130,6 +131,9 @@ def _device_flags(member: Configuration) -> Iterator[Flag]:
         yield Flag("throttled", listed + (f"; SM clock {clock:.0f} MHz" if clock == clock else ""))
     if (others := member.spread("other_processes").mean) > 0:
         yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
+    shared = _texts(ok[ok["measured_alone"] != "True"], "trials_at_once") if "trials_at_once" in ok else []
+    if beside := [float(count) for count in shared if float(count) > 1]:
+        yield Flag("shared machine", f"up to {max(beside):g} trials ran at once")
     backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))
     uncompiled = _texts(ok, "jit_compile").count("False")
     graphs = backend in TABLE and TABLE[backend].graphs  # on a CPU, a graph without XLA is normal

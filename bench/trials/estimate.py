@@ -35,16 +35,22 @@ class Estimate:
 
 
 def estimates(
-    configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], *, force: bool = False, rerun_stale: bool = False
+    configs: Sequence[TrialConfig],
+    trials: Sequence[StoredTrial],
+    *,
+    device: str | None = None,
+    force: bool = False,
+    rerun_stale: bool = False,
 ) -> list[Estimate]:
-    """Look up what the records of this device say about each configuration.
+    """Look up what the records of the device say about each configuration.
 
     Nothing is decoded or hashed: the data are assumed to be those of the records.
 
     Args:
+        device: its name; that of a trial with the whole machine, unless given.
         force, rerun_stale: as in `plan`.
     """
-    here = [trial.record for trial in trials if trial.record.device == expected_device()]
+    here = [trial.record for trial in trials if trial.record.device == (device or expected_device())]
     ended = [record for record in here if record.status == "ok"]
     return [_estimate(config, here, ended, force, rerun_stale) for config in configs]
 
@@ -154,10 +160,21 @@ def _state(estimate: Estimate) -> str:
     return f"{state} ({', '.join(notes)})" if notes else state
 
 
-def summary(estimates: Sequence[Estimate]) -> str:
+def summary(estimates: Sequence[Estimate], at_once: int = 1) -> str:
     """Write `Done: 1, to run: 3. Time: about 12 min, of which training takes 10 min.`, and the searches to come."""
     left = [estimate for estimate in estimates if not estimate.done]
-    return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left))))
+    return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left), _shared(left, at_once))))
+
+
+def _shared(left: Sequence[Estimate], at_once: int) -> str:
+    """Write `With 4 trials at once: 3 min.`, or only how many run at once if the time isn't known."""
+    if at_once == 1 or not left:
+        return ""
+    known = [(e.train_seconds, e.other_seconds, e.search_seconds or 0.0) for e in left]
+    times = [train + other + search for train, other, search in known if train is not None and other is not None]
+    if len(times) < len(left):
+        return f"{at_once} trials run at once."
+    return f"With {at_once} trials at once: {duration(max(sum(times) / at_once, *times))}."
 
 
 def _searches(left: Sequence[Estimate]) -> str:

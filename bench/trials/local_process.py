@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from bench.core.child_process import KILLED
 from bench.core.leftovers import end_leftovers, mark_of
 from bench.core.surroundings import command, environment
 from bench.profiling.host.memory_kill import SAMPLE_SECONDS, MemoryKill
+from bench.profiling.host.share import Share
 from bench.results.trial_files import LOG
 from bench.results.trial_output import trim_log
 
@@ -39,26 +41,35 @@ class Executor(Protocol):
 
 
 class LocalExecutor:
-    """An executor that runs each trial as a process on this machine, without a server."""
+    """An executor that runs each trial as a process on this machine, without a server.
+
+    Args:
+        variables: of the environment, which name the device.
+        share: the trials' share of the machine; None for all of it.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None, share: Share | None = None):
+        self._variables, self._share = variables or {}, share
 
     def start(self, folder: Path, backend: str) -> Handle:
-        return LocalProcess(folder, backend)
+        return LocalProcess(folder, backend, self._variables, self._share)
 
 
 class LocalProcess:
     """A trial's process, which writes to the log in its folder; a `Handle`."""
 
-    def __init__(self, folder: Path, backend: str):
+    def __init__(self, folder: Path, backend: str, variables: Mapping[str, str], share: Share | None):
         self._folder, self._ended = folder, False
         end_leftovers(folder)  # of a runner that was killed
-        self._memory_kill = MemoryKill()
-        with (folder / LOG).open("ab") as log:
+        self._memory_kill = MemoryKill(processes=share.at_once if share else 1)
+        own = share.environment() if share else {}
+        with (folder / LOG).open("ab") as log, share.starting() if share else contextlib.nullcontext():
             self._process = subprocess.Popen(
                 command("bench.trials.process", str(folder)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**environment(backend), **mark_of(folder)},
+                env={**environment(backend), **variables, **own, **mark_of(folder)},
                 start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends the trial
             )
 

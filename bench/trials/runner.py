@@ -7,14 +7,13 @@ from pathlib import Path
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.profiling.environment import expected_device
 from bench.results.outcomes import recover
 from bench.results.store import ResultsFolder
-from bench.trials.local_process import Executor, LocalExecutor
 from bench.trials.plan import plan
 from bench.trials.progress import Observer
 from bench.trials.scheduling.life import Life
 from bench.trials.scheduling.scheduler import Scheduler
+from bench.trials.scheduling.slots import Slot, local_slots
 
 
 def run(
@@ -24,7 +23,7 @@ def run(
     observer: Observer | None = None,
     force: bool = False,
     rerun_stale: bool = False,
-    executors: Sequence[Executor] = (),
+    slots: Sequence[Slot] = (),
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet and return the records of all, in the order of `configs`.
 
@@ -34,25 +33,25 @@ def run(
         force: run finished trials again. The old record stays until the new one is final, but a new record that
             failed is returned.
         rerun_stale: run those finished trials again that ran on other versions of the backend or of Keras.
-        executors: one for each trial that may run at a time; none for one trial at a time on this machine.
+        slots: one for each trial that may run at a time, all of one device; none for one trial on this machine.
 
     Raises:
         BenchError: the data, the weights or the folder can't be used; or the run stopped because the disk is full or
             the folder was removed. Trials that had ended are recorded.
         KeyboardInterrupt: after the running trials have been recorded as interrupted.
     """
-    observer = observer or Observer()
+    observer, slots = observer or Observer(), slots or local_slots()
     folder = ResultsFolder(results)
     folder.create()
     if not force:
         with _stopping_cleanly(folder):
             recover(folder)
     again = {"force": force, "rerun_stale": rerun_stale}
-    trials = plan(configs, folder, expected_device(), **again, preparing=observer.preparing, doubting=observer.doubting)
+    trials = plan(configs, folder, slots[0].device, **again, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
         life = Life(folder, observer)
-        records = Scheduler(executors or [LocalExecutor()], life.lead).run(trials)
+        records = Scheduler(slots, life.lead).run(trials)
     return [record for record in records if record]
 
 

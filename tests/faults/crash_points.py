@@ -81,8 +81,9 @@ def main() -> int:
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--every", type=int, default=1, help="try each so many-th point")
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once of each run")
     args = parser.parse_args()
-    grid, base = Grid(args.place, 1), None
+    grid, base = Grid(args.place, 1, jobs=args.jobs), None
     if args.force:
         grid.to_the_end()
         base = grid.place / "base"

@@ -108,9 +108,10 @@ def _become(command: list[str], out: Path, environment: dict[str, str], prepare:
 class Grid:
     """A grid of equal trials with several seeds in a results folder, and what is known of it."""
 
-    def __init__(self, place: Path, seeds: int, seconds: float = 0.2, results: Path | None = None):
+    def __init__(self, place: Path, seeds: int, seconds: float = 0.2, results: Path | None = None, jobs: int = 1):
         import bench.commands.live  # noqa: F401 - so that forks have them
 
+        self.options = ["--jobs", str(jobs)] if jobs > 1 else []  # of every run
         self.place, self.seeds = place.resolve(), seeds
         self.place.mkdir(parents=True, exist_ok=True)
         self.results, self.log = results or self.place / "results", self.place / "starts"
@@ -145,7 +146,7 @@ class Grid:
             "--keep-weights",
             "all",
         ]
-        command += ["--results", str(self.results), *more]
+        command += ["--results", str(self.results), *self.options, *more]
         return Run(command, self.place / f"out-{self.runs}", self.environment, prepare)
 
     def to_the_end(self) -> None:

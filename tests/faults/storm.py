@@ -81,8 +81,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long")
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once of each run")
     args = parser.parse_args()
-    grid, dice, began, kills = Grid(args.place, 3), random.Random(args.seed), time.monotonic(), 0
+    grid, dice, began, kills = Grid(args.place, 3, jobs=args.jobs), random.Random(args.seed), time.monotonic(), 0
     while kills < args.kills and time.monotonic() - began < args.seconds:
         fault(grid, dice)
         kills += 1

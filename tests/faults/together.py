@@ -34,8 +34,9 @@ def main() -> int:
     parser.add_argument("--runners", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--trials", type=int, default=6)
+    parser.add_argument("--jobs", type=int, default=1, help="trials at once of each run")
     args = parser.parse_args()
-    grid = Grid(args.place, args.trials)
+    grid = Grid(args.place, args.trials, jobs=args.jobs)
     for _ in range(args.rounds):
         one_round(grid, args.runners)
     return grid.report(runners=args.runners, rounds=args.rounds, trials=args.trials)

@@ -26,10 +26,14 @@ def resident(pid: int) -> int:
 
 
 class MemoryKill:
-    """The evidence about one process; make it before the process starts, and sample while it runs."""
+    """The evidence about one process; make it before the process starts, and sample while it runs.
 
-    def __init__(self, root: Path = ROOT):
-        self._root = root
+    Args:
+        processes: so many large ones run at once and share the memory.
+    """
+
+    def __init__(self, root: Path = ROOT, *, processes: int = 1):
+        self._root, self._share = root, SHARE / processes
         self._before = _kills(root)
         self._samples: deque[int] = deque(maxlen=_LAST)
 
@@ -43,7 +47,7 @@ class MemoryKill:
         held = max(self._samples, default=0)
         for place, count in _kills(self._root).items():
             limit = _limit(place, self._root)
-            if count > self._before.get(place, 0) and held > SHARE * limit:
+            if count > self._before.get(place, 0) and held > self._share * limit:
                 return f"it held {held / _GIB:.2f} of {limit / _GIB:.2f} GiB"
         return ""
 

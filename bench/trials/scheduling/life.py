@@ -28,6 +28,7 @@ from bench.trials.local_process import Executor, Handle
 from bench.trials.plan import PlannedTrial, is_done
 from bench.trials.progress import Observer
 from bench.trials.saved.earlier_attempts import fresh_folder
+from bench.trials.scheduling.slots import Slot
 
 INTERRUPTED = "Interrupted by Ctrl-C or SIGTERM"  # the reason, unless the interrupt has one
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -48,7 +49,7 @@ class Life:
     results: ResultsFolder
     observer: Observer
 
-    def lead(self, trial: PlannedTrial, executor: Executor) -> Waiting[TrialRecord | None]:
+    def lead(self, trial: PlannedTrial, slot: Slot) -> Waiting[TrialRecord | None]:
         """Return the trial's record, an earlier final one or a new one; None if another runner is working on it."""
         if trial.done:
             self._keep_weights(trial)
@@ -69,7 +70,7 @@ class Life:
                 self._keep_weights(trial)
                 return other
             self.results.check_room()
-            record, interrupted = yield from self._execute(trial, executor)
+            record, interrupted = yield from self._execute(trial, slot.executor)
             record = yield from self._finish(trial, record)
         self.observer.ended(trial, record)
         if interrupted:
