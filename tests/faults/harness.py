@@ -87,6 +87,7 @@ def _become(command: list[str], out: Path, environment: dict[str, str], prepare:
         os.dup2(file, 2)
         os.environ.update(environment)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, also for its children
         from bench import cli
         from bench.trials import local_process
 
