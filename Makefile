@@ -46,7 +46,7 @@ faults: dev  ## Kill runs, crash them at every point, start several at once, cut
 	$(BIN)/python -m tests.faults.crash_points build/faults/forced --force
 	$(BIN)/python -m tests.faults.storm build/faults/storm --kills $(KILLS) --seed $(SEED)
 	for n in 2 4; do $(BIN)/python -m tests.faults.together build/faults/together-$$n --runners $$n --rounds 3 || exit 1; done
-	test "$$(id -u)" != 0 || $(BIN)/python -m tests.faults.power_cut build/faults/power --cuts 20
+	test "$$(id -u)" != 0 || $(BIN)/python -m tests.faults.power_cut build/faults/power --cuts 20 --seed $(SEED)
 
 fuzz: dev  ## Read inputs that are changed at random, with a new seed each time: make fuzz [COUNT=500] [FUZZ_SEED=1]
 	$(BIN)/python tests/fuzz --count $(or $(COUNT),500) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
