@@ -108,7 +108,14 @@ def test_average_ranks_say_of_which_budget(tmp_path, monkeypatch):
 def test_the_command_prints_them(tmp_path, monkeypatch):
     boards = groups(load_results(write(tmp_path, monkeypatch, ("a", "b", "c"))))
     made = Report(
-        [tmp_path / "index.html"], boards, load_results(tmp_path)[:0], [], [], all_series(boards), all_across(boards)
+        files=[tmp_path / "index.html"],
+        groups=boards,
+        failures=load_results(tmp_path)[:0],
+        problems=[],
+        speeds=[],
+        fits=[],
+        series=all_series(boards),
+        across=all_across(boards),
     )
     monkeypatch.setattr(render, "write_report", lambda *_, **__: made)  # without its plots
     result = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "120"})

@@ -15,7 +15,7 @@ from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.scores import image_means
 from bench.evaluation.summary import summarise
-from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, TRAIN, read_timings
+from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, MOST, TRAIN, read_timings
 from bench.results.loading import load
 from bench.trials.progress import Observer
 from tests.conftest import EACH_BACKEND
@@ -52,8 +52,11 @@ def test_the_samples_of_a_trial_give_its_summaries(trial):
     assert samples[TRAIN].seconds.sum() == pytest.approx(trial.record.training["train_seconds"], abs=1e-3)
     assert samples[TRAIN].images.sum() == trial.record.training["images"]
     for kind, name in ((LOADER, "loader"), (BARE, "bare"), (INFERENCE, "inference")):
-        rate = 1 / np.median(samples[kind].per_image)
-        assert rate == pytest.approx(speed[f"{name}_images_per_second"], rel=1e-4), kind
+        seconds, rate = samples[kind].per_image, speed[f"{name}_images_per_second"]
+        if len(seconds) < MOST:
+            assert 1 / np.median(seconds) == pytest.approx(rate, rel=1e-4), kind
+        else:  # the summary is of all calls, such as the ten thousands of a quick loader, of which these were kept
+            assert 0.4 < np.mean(seconds < 1 / rate) < 0.6, kind
     ratio = np.median(samples[BARE].seconds / samples[JOINT].seconds)
     assert ratio == pytest.approx(speed["harness_efficiency"], rel=1e-4)
     assert 1000 * np.quantile(samples[LATENCY].seconds, 0.95) == pytest.approx(speed["latency_ms_p95"], rel=1e-4)
