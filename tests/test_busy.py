@@ -3,15 +3,19 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fake_results import fake_config, fake_record, write_trial
 
+from bench.profiling.clock.timing_table import TIMINGS, TRAIN, Samples, write_timings
 from bench.report.leaderboard import groups
 from bench.report.speed_tables import speed_boards
+from bench.report.text.comparison import comparison_lines
 from bench.results.analysis.comparing import compare
 from bench.results.analysis.configurations import pool
 from bench.results.analysis.quiet import quiet_interval
 from bench.results.dataframe import load_results
+from bench.results.loading import load
 from bench.results.quantities import QUANTITIES
 
 RATE, LATENCY = QUANTITIES["train_images_per_second"], QUANTITIES["latency_ms_p50"]
@@ -104,6 +108,14 @@ def test_the_table_of_speeds_has_the_mark_too(tmp_path):
     assert "busy machine" in row.cells["flags"]
 
 
+def write_samples(results, seed, share, seconds):
+    """A trial with that share and samples: ten blocks of training of that many seconds each, a little apart."""
+    write(results, seed, share, 1 / seconds)
+    (trial,) = [one for one in load([results]).trials if one.record.config["seed"] == seed]
+    taken = seconds * np.linspace(1, 1.01, 11)
+    write_timings(trial.folder / TIMINGS, {TRAIN: Samples(np.arange(11.0), taken, np.ones(11, int))})
+
+
 def compared(one, other):
     """The ratios of the second folder's configuration to the first one's."""
     return compare("", member(one), member(other)).ratios
@@ -133,3 +145,31 @@ def test_a_comparison_leaves_out_what_a_quiet_trial_of_the_same_row_replaces(tmp
     for seed, (share, speed) in enumerate([(0.0, 100.0), (0.6, 10.0)]):
         write(tmp_path / "b", seed, share, speed)
     assert compared(tmp_path / "a", tmp_path / "b")["train_images_per_second"].mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_a_speed_that_a_busy_cpu_may_explain_is_not_significantly_different_by_samples(tmp_path, share):
+    for seed in range(3):
+        write_samples(tmp_path / "a", seed, 0.0, 1.0)
+        write_samples(tmp_path / "b", seed, share, 2.0)  # half the speed, of 40 % of the CPU
+    found = compare("", member(tmp_path / "a"), member(tmp_path / "b"))
+    shift = found.speeds["train_images_per_second"]
+    assert shift.ratio.mean == pytest.approx(0.5) and shift.processes == 3
+    assert shift.is_significant == (share == 0.0)
+    said = "Busy machine: others took of the CPU 60% from the second, so the intervals of speeds are wider."
+    assert (said in comparison_lines(found)) == (share > 0)
+
+
+def test_the_samples_of_a_busy_trial_are_left_out_beside_quiet_ones(tmp_path):
+    for seed, (share, seconds) in enumerate([(0.0, 1.0), (0.0, 1.0), (0.6, 9.0)]):
+        write_samples(tmp_path / "a", seed, 0.0, 1.0)
+        write_samples(tmp_path / "b", seed, share, seconds)
+    shift = compare("", member(tmp_path / "a"), member(tmp_path / "b")).speeds["train_images_per_second"]
+    assert shift.ratio.mean == pytest.approx(1.0) and shift.processes == 2
+
+
+def test_one_pair_of_processes_stays_insignificant_when_its_interval_is_widened(tmp_path):
+    write_samples(tmp_path / "a", 0, 0.0, 1.0)
+    write_samples(tmp_path / "b", 0, 0.2, 9.0)
+    shift = compare("", member(tmp_path / "a"), member(tmp_path / "b")).speeds["train_images_per_second"]
+    assert shift.ratio.high < 1 and not shift.is_significant

@@ -46,7 +46,7 @@ def latencies(
 
 
 def _calls(member: Configuration, problems: list[str]) -> NDArray[np.float64]:
-    return 1000 * np.concatenate([np.zeros(0), *_seconds(member.ok["folder"], problems)])
+    return 1000 * np.concatenate([np.zeros(0), *_seconds(member.timed["folder"], problems)])
 
 
 def _seconds(folders: Iterable[str], problems: list[str]) -> Iterable[NDArray[np.float64]]:

@@ -44,7 +44,7 @@ def _ratio_lines(comparison: Comparison) -> list[str]:
         if name not in tested:
             why = comparison.speeds.get(name)
             lines.append(f"{_spaced(name)}: {_times(ratio)}" + (f" ({why})" if why else ""))
-    return lines
+    return [*lines, *filter(None, [comparison.busy])]
 
 
 def _spaced(name: str) -> str:
@@ -96,6 +96,7 @@ def comparison_table(comparisons: Sequence[Comparison], width: int) -> Table:
         columns[heading] = [_ratio_cell(found, name) for found in comparisons]
     shown = {heading: cells for heading, cells in columns.items() if any(cells)}
     notes = [_NOTE, *(f"?{number}: {reason}." for number, reason in enumerate(reasons, 1))]
+    notes += [f"{found.label}: {found.busy}" for found in comparisons if found.busy]
     table = plain_table(f"Second against first: {', '.join(names) or 'speed-only trials'}", notes)
     table.add_column("configuration", overflow="fold")
     for heading in shown:

@@ -13,12 +13,12 @@ from bench.core.backends import TABLE
 from bench.core.errors import first_few
 from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
-from bench.results.analysis.quiet import BUSY, depends_on_others, without_busy
+from bench.results.analysis.quiet import busy_note, quiet_ratio, without_busy
 from bench.results.analysis.speed_samples import Shift, speed_shifts
 from bench.results.analysis.uncertainty import measure
 from bench.results.clean_text import shorten
 from bench.results.quantities import MEAN_IOU, shown_in
-from bench.results.quantities.quantity import COMPARISON, HIGHER, Metric, Quantity
+from bench.results.quantities.quantity import COMPARISON, Metric
 
 _PROTOCOL = ("protocol_version",)
 _DATA, _COUNTS = ("data_fingerprint",), ("train_images", "val_images", "test_images")
@@ -54,6 +54,7 @@ class Comparison:
     reason: str  # why there is no interval; empty if there is one
     ratios: dict[str, Interval]  # second / first, 95 % intervals over the seeds; low and high are NaN for one seed
     speeds: dict[str, Shift | str]  # second / first by samples, or why there is none
+    busy: str  # why the intervals of speeds are wider; empty if they are not
     differences: tuple[Difference, ...]  # the likeliest cause of another score first
 
     @property
@@ -76,30 +77,19 @@ def compare(label: str, one: Configuration, other: Configuration, metric: Metric
         metric = MEAN_IOU
     scores = one.spread(metric.name).mean, other.spread(metric.name).mean
     change, reason = _change(one, other, metric)
-    ratios = {row.name: ratio for row in shown_in(COMPARISON) if (ratio := _ratio(one, other, row))}
+    found = {row: _ratio(one, other, row.name) for row in shown_in(COMPARISON)}
+    shares = one.others_share, other.others_share
+    ratios = {row.name: quiet_ratio(row, ratio, shares) for row, ratio in found.items() if ratio}
     speeds = speed_shifts(one, other)
-    return Comparison(label, metric, scores, change, reason, ratios, speeds, tuple(differences(one, other)))
+    busy, different = busy_note(shares), tuple(differences(one, other))
+    return Comparison(label, metric, scores, change, reason, ratios, speeds, busy, different)
 
 
-def _ratio(one: Configuration, other: Configuration, column: Quantity) -> Interval | None:
+def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
     """Return the ratio of the geometric means over seeds, with Welch's 95 % interval computed on the logs.
 
-    The interval is widened by what a busy CPU may have taken from either side. Return None if a side has no positive
-    value.
+    Return None if a side has no positive value.
     """
-    ratio = _quiet_ratio(one, other, column.name)
-    if not ratio or not depends_on_others(column):
-        return ratio
-    free = [1 - min(m.others_share, 0.99) if m.others_share > BUSY else 1.0 for m in (one, other)]
-    if free == [1.0, 1.0]:
-        return ratio
-    below, above = free if column.better == HIGHER else reversed(free)
-    low, high = (ratio.mean if math.isnan(end) else end for end in (ratio.low, ratio.high))
-    return Interval(ratio.mean, low * below, high / above)
-
-
-def _quiet_ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
-    """Return the ratio and its interval as if both sides had been measured on a quiet machine."""
     sides = [_logarithms(member, name) for member in (one, other)]
     if any(not len(side) for side in sides):
         return None

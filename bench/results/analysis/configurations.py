@@ -9,7 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from bench.core.trial_config import OPTIONS, POOLED
-from bench.results.analysis.quiet import SHARE, without_busy
+from bench.results.analysis.quiet import SHARE, left_out, without_busy
 from bench.results.quantities import QUANTITIES
 from bench.results.software import tables
 
@@ -54,6 +54,11 @@ class Configuration:
     def ok(self) -> pd.DataFrame:
         """The ok trials."""
         return self.trials[self.trials["status"] == "ok"]
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """The ok trials whose timings count: those of a busy machine don't, if there are quiet ones."""
+        return self.ok[~left_out(self.ok, pd.Series(0, self.ok.index))]
 
     @cached_property
     def good_seeds(self) -> tuple[float, ...]:

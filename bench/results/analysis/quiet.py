@@ -9,6 +9,7 @@ import math
 
 import pandas as pd
 
+from bench.results.analysis.bootstrap import Interval
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.quantity import HIGHER, Quantity
 
@@ -22,21 +23,33 @@ def depends_on_others(column: Quantity) -> bool:
     return column.part in _DEPENDENT and bool(column.unit)
 
 
-def without_busy(frame: pd.DataFrame, number: pd.Series) -> pd.DataFrame:
-    """Empty the speeds of busy trials whose configuration has a quiet trial, and the share that made them busy.
+def left_out(frame: pd.DataFrame, number: pd.Series) -> pd.Series:
+    """Tell the rows of busy trials whose configuration has a quiet trial: their speeds don't count.
 
     Args:
         number: the configuration's number of each row.
     """
     if SHARE not in frame:
-        return frame
+        return pd.Series(False, frame.index)
     ok = frame["status"] == "ok"
     busy, quiet = ok & (frame[SHARE] > BUSY), ok & (frame[SHARE] <= BUSY)
-    left_out = busy & quiet.groupby(number).transform("any")
+    return busy & quiet.groupby(number).transform("any")
+
+
+def without_busy(frame: pd.DataFrame, number: pd.Series) -> pd.DataFrame:
+    """Empty the speeds of trials that are left out, and the share that made them busy; see `left_out`."""
+    rows = left_out(frame, number)
+    if not rows.any():
+        return frame
     columns = [name for name in frame if name in QUANTITIES and QUANTITIES[name].part in _DEPENDENT]
     frame = frame.copy()
-    frame.loc[left_out, [*columns, SHARE]] = math.nan
+    frame.loc[rows, [*columns, SHARE]] = math.nan
     return frame
+
+
+def free(share: float) -> float:
+    """Return the share of the CPU that a trial could have; 1 if the machine was quiet, or that was not recorded."""
+    return 1 - min(share, 0.99) if share > BUSY else 1.0
 
 
 def quiet_interval(column: Quantity, mean: float, sd: float | None, share: float) -> tuple[float, float] | None:
@@ -48,7 +61,28 @@ def quiet_interval(column: Quantity, mean: float, sd: float | None, share: float
     """
     if not depends_on_others(column) or not share > BUSY or not math.isfinite(mean):
         return None
-    spread, free = sd or 0.0, 1 - min(share, 0.99)
+    spread, own = sd or 0.0, free(share)
     if column.better == HIGHER:
-        return max(0.0, mean - spread), (mean + spread) / free
-    return max(0.0, (mean - spread) * free), mean + spread
+        return max(0.0, mean - spread), (mean + spread) / own
+    return max(0.0, (mean - spread) * own), mean + spread
+
+
+def quiet_ratio(column: Quantity, ratio: Interval, shares: tuple[float, float]) -> Interval:
+    """Widen the interval of a ratio, second / first, by what others may have taken from either side.
+
+    Args:
+        shares: those of the others while each side was measured; NaN if not recorded.
+    """
+    own = [free(share) for share in shares]
+    if not depends_on_others(column) or own == [1.0, 1.0]:
+        return ratio
+    below, above = own if column.better == HIGHER else reversed(own)
+    low, high = (ratio.mean if math.isnan(end) else end for end in (ratio.low, ratio.high))
+    return Interval(ratio.mean, low * below, high / above)
+
+
+def busy_note(shares: tuple[float, float]) -> str:
+    """Say why the ratios of two sides have wider intervals; "" if they don't."""
+    sides = zip(("first", "second"), shares, strict=True)
+    took = " and ".join(f"{share:.0%} from the {side}" for side, share in sides if share > BUSY)
+    return f"Busy machine: others took of the CPU {took}, so the intervals of speeds are wider." if took else ""

@@ -12,7 +12,7 @@ A difference is significant if two tests say so:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from bench.core.errors import BenchError
 from bench.profiling.clock.timing_table import LATENCY, TRAIN, Samples, read_timings
 from bench.results.analysis.bootstrap import LEVEL, Interval
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.quiet import quiet_ratio
+from bench.results.quantities import QUANTITIES
 
 REPEATS = 4000  # draws of the bootstrap
 BLOCKS = 10  # of a trial's samples of a kind
@@ -46,7 +48,7 @@ class Shift:
     @property
     def is_significant(self) -> bool:
         """True if both tests say so; never for one pair of processes."""
-        return self.p < 1 - self.level and (self.ratio.low > 1 or self.ratio.high < 1)
+        return self.processes > 1 and self.p < 1 - self.level and (self.ratio.low > 1 or self.ratio.high < 1)
 
 
 def blocked(values: NDArray[np.float64], count: int = BLOCKS) -> NDArray[np.float64]:
@@ -95,18 +97,25 @@ def shift(logs: Sequence[Logs], level: float = LEVEL) -> Shift:
 def speed_shifts(one: Configuration, other: Configuration) -> dict[str, Shift | str]:
     """Compare the samples of two configurations, by quantity: second / first, or why they can't be compared.
 
-    Trials with equal seed and repeat are paired.
+    Trials with equal seed and repeat are paired. Those of a busy machine are left out beside quiet ones; a side that
+    has no others widens the intervals.
     """
+    shares = one.others_share, other.others_share
     try:
         sides = [_samples_of(member) for member in (one, other)]
     except BenchError as error:
         return dict.fromkeys(KINDS, str(error))
-    return {name: _shift_of(name, kind, sides) for name, kind in KINDS.items()}
+    found = {name: _shift_of(name, kind, sides) for name, kind in KINDS.items()}
+    return {name: some if isinstance(some, str) else _widened(name, some, shares) for name, some in found.items()}
+
+
+def _widened(name: str, found: Shift, shares: tuple[float, float]) -> Shift:
+    return replace(found, ratio=quiet_ratio(QUANTITIES[name], found.ratio, shares))
 
 
 def _samples_of(member: Configuration) -> dict[tuple[float, float], dict[str, Samples]]:
-    """Read the samples of the ok trials by seed and repeat."""
-    trials = zip(*(member.ok[name] for name in ("seed", "repeat", "folder")), strict=True)
+    """Read the samples of the trials whose timings count, by seed and repeat."""
+    trials = zip(*(member.timed[name] for name in ("seed", "repeat", "folder")), strict=True)
     return {(seed, repeat): read_timings(folder) for seed, repeat, folder in trials}
 
 
