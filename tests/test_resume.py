@@ -23,6 +23,7 @@ from bench.training.build import choose_indexes
 from bench.training.checkpoint import Checkpoint
 from bench.training.random_states import random_states, restore_random_states
 from bench.trials.plan import prepare_pack
+from bench.trials.saved import resumption
 from bench.trials.saved.resumption import Checkpoints
 from bench.trials.training_session import Session
 
@@ -182,6 +183,13 @@ def test_a_checkpoint_of_another_version_code_or_configuration_is_not_taken(tmp_
     mine._stamp = {**mine._stamp, other: "new"}
     assert mine.newest() is None
     assert f"step 3 is not used: it was made with another {other} (" in mine.notes[0]
+
+
+def test_the_code_of_a_checkpoint_is_that_of_every_room_that_trains(monkeypatch):
+    hashed = []
+    monkeypatch.setattr(resumption, "file_hash", lambda path: hashed.append("/".join(path.parts[-2:])) or "x")
+    resumption._code.__wrapped__()
+    assert {"architectures/unet.py", "datasets/shapes.py", "training/loop.py", "engines/jax_engine.py"} <= {*hashed}
 
 
 def test_two_checkpoints_are_kept_and_a_full_disk_leaves_them_and_a_note(tmp_path, monkeypatch):
