@@ -16,7 +16,7 @@ import pytest
 from bench.core.backends import BACKENDS
 from bench.results.trial_files import CHECKPOINTS, WEIGHTS
 
-STEPS = 300
+STEPS = 600
 
 
 def bench(results, backend, every):
@@ -38,16 +38,19 @@ def bench(results, backend, every):
 
 
 def kill_after(running, results, step):
-    """Kill the whole run once a checkpoint of that step, or of a later one, is there; return that step."""
+    """Kill the whole run once a checkpoint of that step, or of a later one, is there; return the last one."""
     while running.poll() is None:
-        for path in Path(results).glob(f"trials/*.running/{CHECKPOINTS}/[0-9]*.npz"):
-            if int(path.stem) >= step:
-                time.sleep(random.Random(step).random())
-                os.kill(running.pid, signal.SIGKILL)
-                running.wait()
-                return int(path.stem)
-        time.sleep(0.02)
+        if newest(results) >= step:
+            os.kill(running.pid, signal.SIGKILL)
+            running.wait()
+            return newest(results)
+        time.sleep(0.01)
     raise AssertionError("it ended before the checkpoint")
+
+
+def newest(results):
+    """The step of the last checkpoint; 0 if there is none."""
+    return max((int(path.stem) for path in Path(results).glob(f"trials/*.running/{CHECKPOINTS}/[0-9]*.npz")), default=0)
 
 
 def ended(results):

@@ -28,6 +28,7 @@ from bench.trials.saved.resumption import Checkpoints
 from bench.trials.training_session import Session
 
 STEPS, EVERY = 20, 3  # a checkpoint after each third step, a validation after each second
+IS_DUE = Checkpoints.is_due
 CONFIG = TrialConfig(
     "unet",
     "shapes",
@@ -190,6 +191,28 @@ def test_the_code_of_a_checkpoint_is_that_of_every_room_that_trains(monkeypatch)
     monkeypatch.setattr(resumption, "file_hash", lambda path: hashed.append("/".join(path.parts[-2:])) or "x")
     resumption._code.__wrapped__()
     assert {"architectures/unet.py", "datasets/shapes.py", "training/loop.py", "engines/jax_engine.py"} <= {*hashed}
+
+
+@pytest.mark.parametrize(
+    ("budget", "every", "steps", "seconds", "due"),
+    [
+        ("10m", None, 100, 300.3, (False, False)),  # exactly ten minutes
+        ("11m", None, 100, 66.0, (False, True)),
+        ("1000steps", None, 100, 50.0, (False, False)),  # 500 s in all
+        ("1000steps", None, 100, 70.0, (False, True)),  # 700 s
+        ("11m", 0.0, 100, 600.0, (False, False)),  # never
+        ("10s", 1e-9, 1, 1.0, (True, True)),
+        ("10h", 3600.0, 1, 1.0, (False, False)),  # not an hour since the last one
+    ],
+)
+def test_checkpoints_are_due_at_validations_of_long_trainings_or_as_often_as_asked(
+    tmp_path, monkeypatch, budget, every, steps, seconds, due
+):
+    monkeypatch.setattr(Checkpoints, "is_due", IS_DUE)
+    config = replace(CONFIG, budget=Budget.parse(budget), checkpoint_every=every)
+    meter = Meter(config.budget, batch_size=4, epoch_images=40, steps=steps, seconds=seconds)
+    kept = Checkpoints(tmp_path, config, "data")
+    assert tuple(kept.is_due(meter, validated=validated) for validated in (False, True)) == due
 
 
 def test_two_checkpoints_are_kept_and_a_full_disk_leaves_them_and_a_note(tmp_path, monkeypatch):

@@ -45,7 +45,9 @@ class Checkpoints:
         """Return whether to write one now; `validated` says whether a validation has just ended."""
         if self._every is not None:
             return 0 < self._every <= time.monotonic() - self._written
-        return validated and meter.seconds > LONG_SECONDS * meter.fraction
+        known = meter.budget.unit == "seconds"
+        expected = meter.budget.amount if known else meter.seconds / (meter.fraction or 1.0)
+        return validated and expected > LONG_SECONDS
 
     def write(self, found: Checkpoint, step: int) -> None:
         """Write the checkpoint after a step and remove the oldest; a full disk leaves a note, and the trial goes on."""
