@@ -73,7 +73,7 @@ def test_a_good_row_has_no_flag(tmp_path):
             "2 other processes",
         ),
         (
-            {"environment": {"trials_at_once": 4, "measured_alone": False}},
+            {"environment": {"trials_at_once": 4}},
             "shared machine",
             "up to 4 trials ran at once",
         ),

@@ -118,7 +118,6 @@ def test_each_trial_sees_a_gpu_of_its_own_among_those_that_are_visible(machine, 
         ([H200] * 4, {"jobs": 5}, "NVML shows 4 GPUs, and each trial has one of its own"),
         ([H200] * 9, {"devices": "all"}, "9 trials at once need a core each"),
         ([H200, "NVIDIA L4"], {"devices": "all"}, "several types (NVIDIA H200, NVIDIA L4)"),
-        ([], {"measure_alone": True}, "--measure-alone is for trials that share a machine"),
     ],
 )
 def test_what_the_machine_cannot_do_is_refused_in_a_line(machine, gpus, options, message):
@@ -154,7 +153,7 @@ def test_a_process_started_in_a_share_has_its_cores_and_the_starter_keeps_its_ow
     cores, device, found = json.loads(done.stdout)
     assert cores == [min(before)] and os.sched_getaffinity(0) == before
     assert device.endswith(f", 1 of {len(before)} cores") and device == environment.cpu_device(own)
-    assert (found["cores"], found["trials_at_once"], found["measured_alone"]) == (1, 2, False)
+    assert (found["cores"], found["trials_at_once"]) == (1, 2)
     assert found["variables"]["OMP_NUM_THREADS"] == "1"
 
 

@@ -78,7 +78,7 @@ def host_environment(*, gpu: bool) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        **({"trials_at_once": share.at_once, "measured_alone": share.measured_alone} if share else {}),
+        **({"trials_at_once": share.at_once} if share else {}),
         **_code(),
     }
 

@@ -131,7 +131,7 @@ def _device_flags(member: Configuration) -> Iterator[Flag]:
         yield Flag("throttled", listed + (f"; SM clock {clock:.0f} MHz" if clock == clock else ""))
     if (others := member.spread("other_processes").mean) > 0:
         yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
-    shared = _texts(ok[ok["measured_alone"] != "True"], "trials_at_once") if "trials_at_once" in ok else []
+    shared = _texts(ok, "trials_at_once")
     if beside := [float(count) for count in shared if float(count) > 1]:
         yield Flag("shared machine", f"up to {max(beside):g} trials ran at once")
     backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))

@@ -9,15 +9,19 @@ were asked for (`all`, or a trial that another one starts from) have an empty fi
 import contextlib
 import math
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from bench.core.errors import BenchError
+from bench.core.untrusted.plain_files import is_file, is_folder
 from bench.results.analysis.configurations import COMPARABLE
 from bench.results.dataframe import trials_frame
-from bench.results.loading import load
+from bench.results.loading import StoredTrial
 from bench.results.quantities import MEAN_IOU
 from bench.results.quantities.quantity import LOWER
+from bench.results.record_reader import read_record
 from bench.results.store import ResultsFolder
-from bench.results.trial_files import KEEP, WEIGHTS
+from bench.results.trial_files import KEEP, LOCK, REPLACED, RUNNING, WEIGHTS
 
 _DECIDES = f"val_{MEAN_IOU.name}"
 
@@ -28,9 +32,25 @@ def keep(folder: Path) -> None:
         (folder / KEEP).touch(exist_ok=False)  # which follows no link
 
 
+def _with_weights(results: ResultsFolder) -> list[Path]:
+    """List the folders of ended trials that have weights: those of a long night are few, its records many."""
+    names = [name for name in os.listdir(results.trials) if not name.endswith((RUNNING, REPLACED, LOCK))]
+    found = [results.trials / name for name in names if os.path.lexists(f"{results.trials}/{name}/{WEIGHTS}")]
+    return sorted(path for path in found if is_folder(path) and is_file(path / WEIGHTS))
+
+
+def _readable(folders: Iterable[Path]) -> Iterator[StoredTrial]:
+    for folder in folders:
+        with contextlib.suppress(BenchError):
+            yield StoredTrial(read_record(folder), folder)
+
+
 def prune(results: ResultsFolder) -> None:
     """Remove the weights of trials that a better one of the same pair has beaten; the caller holds `finishing`."""
-    frame = trials_frame(trial for trial in load([results.path]).trials if trial.weights)
+    folders = _with_weights(results)
+    if all(os.path.lexists(folder / KEEP) for folder in folders):
+        return
+    frame = trials_frame(_readable(folders))
     if _DECIDES not in frame:
         frame[_DECIDES] = math.nan
     # Among equals the earliest stays, so that no weights are replaced without need.

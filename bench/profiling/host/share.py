@@ -26,7 +26,6 @@ class Share:
     cores: tuple[int, ...]  # their numbers
     of: int  # cores that all trials have together
     at_once: int  # trials that run at once
-    measured_alone: bool = False  # the others pause while this one is measured
 
     def environment(self) -> dict[str, str]:
         """Return the variables that tell a process its share."""

@@ -21,13 +21,12 @@ class Slot:
     executor: Executor
 
 
-def local_slots(jobs: int | None = None, devices: str | None = None, *, measure_alone: bool = False) -> list[Slot]:
+def local_slots(jobs: int | None = None, devices: str | None = None) -> list[Slot]:
     """Make the slots for `--jobs` and `--devices`; without either, one that has the whole machine.
 
     Args:
         jobs: trials at once, on the first GPUs or, without a GPU, on equal parts of the cores.
         devices: numbers of GPUs, such as `0,2`, or `all`.
-        measure_alone: let the other trials pause while one is measured.
 
     Raises:
         BenchError: the machine has no such GPUs, or fewer GPUs or cores than trials at once.
@@ -38,9 +37,7 @@ def local_slots(jobs: int | None = None, devices: str | None = None, *, measure_
         raise BenchError(f"--jobs is {jobs}. Accepted: how many trials run at once, 1 or more.")
     chosen = _numbered(devices) if devices is not None else _first(jobs) if jobs and jobs > 1 else []
     count = len(chosen) or jobs or 1
-    if measure_alone and count == 1:
-        raise BenchError("--measure-alone is for trials that share a machine: give --jobs or --devices with 2 or more.")
-    shares = _shares(count, measure_alone)
+    shares = _shares(count)
     if not chosen:
         names = [cpu_device(share) if share else expected_device() for share in shares]
         return [Slot(name, LocalExecutor(share=share)) for name, share in zip(names, shares, strict=True)]
@@ -50,7 +47,7 @@ def local_slots(jobs: int | None = None, devices: str | None = None, *, measure_
     ]
 
 
-def _shares(count: int, measure_alone: bool) -> Sequence[Share | None]:
+def _shares(count: int) -> Sequence[Share | None]:
     """Divide the cores among so many trials; a single one has them all."""
     cores = usable_cores()
     if count > len(cores):
@@ -59,7 +56,7 @@ def _shares(count: int, measure_alone: bool) -> Sequence[Share | None]:
         )
     if count == 1:
         return [None]
-    return [Share(part, len(cores), count, measure_alone) for part in parts(cores, count)]
+    return [Share(part, len(cores), count) for part in parts(cores, count)]
 
 
 def _numbered(devices: str) -> list[Gpu]:
