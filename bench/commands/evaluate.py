@@ -23,7 +23,10 @@ def evaluate(
     data_dir: Annotated[
         Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
     ] = None,
-    split: Annotated[str, typer.Option(help="The split to score: test, val or train.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(help="The split to score: test, val or train. Of the run's own data, the images that it used."),
+    ] = "test",
     eval_size: Annotated[
         str | None,
         typer.Option(

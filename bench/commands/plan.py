@@ -15,6 +15,7 @@ from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from bench.results.loading import StoredTrial
+    from bench.trials.forecasts.evaluation_cost import Sizes
 
 
 @with_options(lambda option: option.of_training)
@@ -50,25 +51,26 @@ def plan(
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
     grid = read_grid(given, config, results)
     check_writable(grid.results)
-    for line in check_data(grid.configs):
+    downloads, sizes = check_data(grid.configs)
+    for line in downloads:
         warn(line)
     trials = load([grid.results]).trials if (grid.results / MARKER).is_file() else []
     if not dry_run:
-        _probe(grid.configs, trials)
-    found = forecast.forecasts(grid.configs, trials, probes.known())
+        _probe(grid.configs, trials, sizes)
+    found = forecast.forecasts(grid.configs, trials, probes.known(), sizes)
     console = output()
     console.print(forecast_text.table(found))
     for line in forecast_text.lines(found, price_per_hour=price_per_hour, free_mib=_free_mib(grid.results)):
         say(console, line)
 
 
-def _probe(configs: "Sequence[TrialConfig]", trials: "Sequence[StoredTrial]") -> None:
+def _probe(configs: "Sequence[TrialConfig]", trials: "Sequence[StoredTrial]", sizes: "Sizes") -> None:
     """Probe the models of the trials that are left to run, with a live view."""
     from bench.commands.live import view
     from bench.trials.estimate import estimates
     from bench.trials.forecasts import probes
 
-    left = [estimate.config for estimate in estimates(configs, trials) if not estimate.done]
+    left = [estimate.config for estimate in estimates(configs, trials, sizes=sizes) if not estimate.done]
     if left:
         say(
             output(),

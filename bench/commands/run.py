@@ -1,5 +1,6 @@
 """`bench run`: train and measure a grid of trials."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from bench.core.trial_config import TrialConfig
 if TYPE_CHECKING:
     from bench.config.given import GridFile
     from bench.core.specs import TrialRecord
+    from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.slots import Slot
 
 DEFAULT_RESULTS = Path("results")
@@ -99,6 +101,7 @@ class How:
     dry_run: bool = False
     force: bool = False
     rerun_stale: bool = False
+    sizes: "Sizes | None" = None  # of the data sets, where they are known
 
 
 @with_options(lambda option: option.of_training)
@@ -129,14 +132,14 @@ def run(
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
     _note_unused_weights(configs, str(given.get("weights") or grid.file.get("weights", "none")))
-    downloads = check_data(configs)
+    downloads, sizes = check_data(configs)
     if dry_run:
         for line in downloads:
             warn(line)
     if verify_data:
         _verify_data(configs, dry_run)
     _note_sharing(configs, len(slots))
-    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale))
+    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes))
 
 
 def _verify_data(configs: Sequence[TrialConfig], dry_run: bool) -> None:
@@ -251,14 +254,15 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     check_writable(folder)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
     device = how.slots[0].device
-    estimates = estimate.estimates(configs, trials, device=device, force=how.force, rerun_stale=how.rerun_stale)
+    again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    estimates = estimate.estimates(configs, trials, sizes=how.sizes, device=device, **again)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
 
 
-def check_data(configs: Sequence[TrialConfig]) -> list[str]:
-    """Open each data set but download none; return a line per download.
+def check_data(configs: Sequence[TrialConfig]) -> "tuple[list[str], Sizes]":
+    """Open each data set but download none; return a line per download, and the sizes of those that are here.
 
     Raises:
         BenchError: a folder can't be used, or a data set's validations lack the score of a target.
@@ -266,12 +270,14 @@ def check_data(configs: Sequence[TrialConfig]) -> list[str]:
     from bench.config import catalog
     from bench.data import kaggle_download
     from bench.results.analysis.target import check_target
+    from bench.trials.forecasts.evaluation_cost import DataSize, data_name
 
     downloads = []
     seen = []
+    sizes = {}
     for config in configs:
         check_target(config)
-        data = config.dataset, config.data_dir, config.dataset_params
+        data = data_name(config)
         if data in seen or config.measure == "speed":
             continue
         seen.append(data)
@@ -285,8 +291,9 @@ def check_data(configs: Sequence[TrialConfig]) -> list[str]:
             size = spec.kaggle.size / 2**30
             downloads.append(f"{spec.name}: {size:.1f} GiB will be downloaded from Kaggle.")
         else:
-            opened(output(), spec, data_dir, config.dataset_params)
-    return downloads
+            source = opened(output(), spec, data_dir, config.dataset_params)
+            sizes[data] = DataSize(Counter(str(sample.split) for sample in source.samples), len(source.spec.classes))
+    return downloads, sizes
 
 
 def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord]":

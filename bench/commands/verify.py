@@ -87,13 +87,19 @@ def again(
     from bench.core.trial_config import TrialConfig
     from bench.trials.saved.stored_trials import named_plugin
 
-    config = TrialConfig.from_dict(trial.record.config)
+    config = _as_then(TrialConfig.from_dict(trial.record.config), trial.record)
     chosen = seed if seed is not None else next(n for n in range(len(seeds) + 1) if n not in seeds)
     data = str(data_dir) if data_dir else config.data_dir
     code = named_plugin(config, plugin)
     return catalog.resolve_config(
         replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
     )
+
+
+def _as_then(config: "TrialConfig", record: "TrialRecord") -> "TrialConfig":
+    """Return the configuration; of a record from before --val-limit, whose validations were whole, without a limit."""
+    beyond = record.dataset["images"].get("val", 0) > (config.val_limit or 0)
+    return replace(config, val_limit=None) if "val_limit" not in record.config and beyond else config
 
 
 def _known(trial: "StoredTrial") -> "Configuration":

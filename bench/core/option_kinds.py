@@ -69,6 +69,11 @@ def _size(value: Any) -> tuple[int, int]:
     return size
 
 
+def _limit(value: Any) -> int | None:
+    """Read a number of images; `all` is no limit."""
+    return None if value == "all" else _whole(value)
+
+
 def _size_or_none(value: Any) -> tuple[int, int] | None:
     return None if value == "none" else _size(value)
 
@@ -117,6 +122,7 @@ PATH = Kind(_path, "a path", Path | None, "path")
 FLAG = Kind(_flag, "true or false, without quotes", bool | None)
 NUMBER = Kind(_number, "a number", word="number", is_number=True)
 WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)
+LIMIT = Kind(_limit, "a number of images of 1 or more, such as 500, or all", word="images")
 SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h", word="time", is_number=True)
 SECONDS_OR_NEVER = Kind(_seconds_or_never, "a time above 0, such as 90s or 5m, or never", word="time", is_number=True)
 SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", word="pixels")

@@ -38,7 +38,7 @@ class Option:
     accepted: str = ""  # in messages; empty: the kind's
     axis: bool = True  # several values make a grid
     in_key: bool = True  # False: it can't change a result
-    by_content: bool = False  # in the key by the content of what it names, not by its value
+    by_content: bool = False  # in the key by the content of what it names or selects, not by its value
     needs: str = ""  # the field that must be set for this one to have an effect
     of_training: bool = True  # `bench run` has it
     of_speed: bool = False  # `bench speed` has it; a speed-only trial has the default of all others

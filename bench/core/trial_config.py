@@ -11,6 +11,7 @@ from bench.core.option_kinds import (
     CLASS_WEIGHTS,
     FLAG,
     LAYER,
+    LIMIT,
     NUMBER,
     PARAMETERS,
     PATH,
@@ -34,6 +35,7 @@ from bench.core.specs import (
 
 ADAMW_WEIGHT_DECAY = 0.004  # Keras's default for AdamW
 LARGEST_BATCH = 65_536  # images
+VALIDATED = 1_000  # images of the validation split, unless --val-limit says otherwise
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -43,6 +45,10 @@ def _fits(size: tuple[int, int]) -> bool:
 
 def _is_share(value: float) -> bool:
     return 0 <= value <= 1
+
+
+def _is_limit(value: int | None) -> bool:
+    return value is None or value >= 1
 
 
 def _is_positive(value: float) -> bool:
@@ -299,6 +305,32 @@ class TrialConfig:
         meaning="the size at which predictions were scored: `train` (`image_size`), or `native`: the logits are scaled "
         "to each image's own size and compared with the labels as they are in the files",
     )
+    val_limit: int | None = option(
+        VALIDATED,
+        kind=LIMIT,
+        panel=TRAINING,
+        help="The most images that a validation scores, a fixed sample of the split: a number, or all.",
+        accepts=_is_limit,
+        axis=False,
+        by_content=True,
+        unit="images",
+        meaning="the most images of the validation split that were used; empty: all. Of a larger split it is a fixed "
+        "sample in which each group has its share, the same for all seeds, models and image sizes. In the key only if "
+        "the split is larger",
+    )
+    test_limit: int | None = option(
+        None,
+        kind=LIMIT,
+        panel=TRAINING,
+        help="The most images that the test scores, a fixed sample of the split: a number, or all.",
+        accepts=_is_limit,
+        default_text="all",
+        axis=False,
+        by_content=True,
+        unit="images",
+        meaning="the most images of the test split that were used, chosen like `val_limit`; empty: all. Trials are "
+        "ranked together only if it is the same. In the key only if the split is larger",
+    )
     select: str = option(
         "last",
         panel=TRAINING,
@@ -518,6 +550,11 @@ class TrialConfig:
     def input_size(self) -> tuple[int, int]:
         """Height and width of the images that the model takes."""
         return self.crop or self.image_size
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """The most images that are scored, by split; None for all."""
+        return {"val": self.val_limit, "test": self.test_limit}
 
     @property
     def pair(self) -> str:

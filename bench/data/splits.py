@@ -61,6 +61,21 @@ def cut_validation(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return tuple(replace(s, split="val") if s.split == "train" and s.group in moved else s for s in samples)
 
 
+def sample(names: Sequence[str], groups: Sequence[str], limit: int | None) -> np.ndarray:
+    """Return the positions of at most `limit` images, int64, ascending; of all images for None.
+
+    Each group has its share of them, rounded up or down: the images are ordered by hashes of group and name, and
+    evenly spaced ones are taken. That depends on names alone, so it is the same for every size, seed and machine.
+    """
+    if limit is None or len(names) <= limit:
+        return np.arange(len(names), dtype=np.int64)
+    keys = [
+        (share("sample", group), group, share("sample", name), name) for group, name in zip(groups, names, strict=True)
+    ]
+    order = np.array(sorted(range(len(names)), key=keys.__getitem__), dtype=np.int64)
+    return np.sort(order[(np.arange(limit) * len(names) + len(names) // 2) // limit])
+
+
 def train_subset(names: Sequence[str], fraction: float) -> np.ndarray:
     """Return the positions of a fraction of the training images, int64, ascending; at least one.
 

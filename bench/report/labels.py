@@ -21,7 +21,8 @@ def group_title(configuration: Configuration) -> str:
     until = f" or until {value['target']}" if value["target"] else ""
     budget = f"{budget_text(str(value['budget']))}{until}"
     versions = f", {configuration.versions}" if configuration.versions else ""
-    return f"{value['dataset']} at {_size(value)}, {budget}, on {value['device']}{versions}"
+    tested = f", {value['test_limit']} test images" if value["test_limit"] else ""
+    return f"{value['dataset']} at {_size(value)}{tested}, {budget}, on {value['device']}{versions}"
 
 
 def _size(value: dict[str, object]) -> str:
@@ -34,9 +35,9 @@ def budget_text(text: str) -> str:
 
 
 def field_text(name: str, member: Configuration) -> str:
-    """Write the value of one of COMPARABLE for the head of the table; empty for a target that isn't set."""
+    """Write the value of one of COMPARABLE for the head of the table; empty for a target or a limit that isn't set."""
     text = value_text(member.values[name])
-    return (budget_text(text) if name == "budget" else text) or ("" if name == "target" else "unknown")
+    return (budget_text(text) if name == "budget" else text) or ("" if name in ("target", "test_limit") else "unknown")
 
 
 def varied_and_labels(members: Sequence[Configuration]) -> tuple[list[str], list[str]]:

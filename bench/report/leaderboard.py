@@ -1,7 +1,7 @@
 """The leaderboard as plain values, the same for the page, Markdown, CSV and the terminal.
 
-Trials are ranked only within a group: same data (name and fingerprint), evaluation size, budget, device and protocol,
-one version of Keras and one of each backend.
+Trials are ranked only within a group: same data (name and fingerprint), evaluation size, test images, budget, device
+and protocol, one version of Keras and one of each backend.
 Rows that are not significantly different by the paired bootstrap over images and seeds share a rank.
 """
 

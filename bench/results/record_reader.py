@@ -16,7 +16,13 @@ from bench.results.trial_files import RECORD
 MOST_BYTES = 16 * 2**20  # a record of 255 classes has 0.1 MiB
 MOST_VALUES = 20_000
 _SECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "dataset": {"fingerprint": str, "classes": list[str], "images": dict[str, int], "notes": list[str]},
+    "dataset": {
+        "fingerprint": str,
+        "classes": list[str],
+        "images": dict[str, int],
+        "split_images": dict[str, int],
+        "notes": list[str],
+    },
     "metrics": {"iou": dict[str, float | None], "tuned": dict[str, Any] | None},
     "weights": {"problem": str},
     "memory": {"method": str | None},

@@ -1,6 +1,6 @@
 """Build a trial's parts from its configuration and seed: model, engine and training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,7 +12,7 @@ from bench.config.keras_settings import use_keras_defaults
 from bench.core.trial_config import TrialConfig
 from bench.data import batches
 from bench.data.pack import Pack
-from bench.data.splits import train_subset
+from bench.data.splits import sample, train_subset
 from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines import create_engine, create_runtime, set_seed
@@ -26,9 +26,18 @@ from bench.training.optimizer import create_optimizer
 ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws
 
 
-def choose_indexes(pack: Pack, train_fraction: float) -> dict[str, np.ndarray]:
-    """Return the indexes of the pack's images by split, int64; of the training split only the given fraction."""
+def choose_indexes(
+    pack: Pack, train_fraction: float, limits: Mapping[str, int | None] | None = None
+) -> dict[str, np.ndarray]:
+    """Return the indexes of the pack's images by split, int64; of the training split only the given fraction.
+
+    Args:
+        limits: the most images of a split, by its name; a split without a limit is whole.
+    """
     indexes = {split: pack.indexes(split) for split in ("train", "val", "test")}
+    for split, limit in (limits or {}).items():
+        rows = indexes[split]
+        indexes[split] = rows[sample([pack.names[i] for i in rows], [pack.groups[i] for i in rows], limit)]
     if train_fraction < 1:
         train = indexes["train"]
         indexes["train"] = train[train_subset([pack.names[i] for i in train], train_fraction)]

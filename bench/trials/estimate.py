@@ -14,6 +14,7 @@ from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import expected_device
 from bench.results.loading import StoredTrial
 from bench.results.software import is_stale
+from bench.trials.forecasts.evaluation_cost import DataSize, Evaluation, Sizes, evaluation, size_of
 from bench.trials.identity import trial_key
 from bench.trials.plan import is_done
 
@@ -30,6 +31,7 @@ class Estimate:
     done: bool  # whether `bench run` would skip it
     train_seconds: float | None  # None: unknown until a similar trial has run
     other_seconds: float | None  # compilation, evaluation and so on
+    evaluation: Evaluation | None  # what it scores; None: the data aren't here yet, or it is speed-only
     stale: bool  # whether it is done under other versions of the backend or of Keras
     search_seconds: float | None  # of the search for the largest batch; None: unknown, or there is no search
 
@@ -38,6 +40,7 @@ def estimates(
     configs: Sequence[TrialConfig],
     trials: Sequence[StoredTrial],
     *,
+    sizes: Sizes | None = None,
     device: str | None = None,
     force: bool = False,
     rerun_stale: bool = False,
@@ -47,21 +50,30 @@ def estimates(
     Nothing is decoded or hashed: the data are assumed to be those of the records.
 
     Args:
+        sizes: those of data sets that are open; others are taken from the records.
         device: its name; that of a trial with the whole machine, unless given.
         force, rerun_stale: as in `plan`.
     """
     here = [trial.record for trial in trials if trial.record.device == (device or expected_device())]
     ended = [record for record in here if record.status == "ok"]
-    return [_estimate(config, here, ended, force, rerun_stale) for config in configs]
+    found = [size_of(config, sizes or {}, here) for config in configs]
+    return [
+        _estimate(config, size, here, ended, force, rerun_stale) for config, size in zip(configs, found, strict=True)
+    ]
 
 
 def _estimate(
-    config: TrialConfig, here: Sequence[TrialRecord], ended: Sequence[TrialRecord], force: bool, rerun_stale: bool
+    config: TrialConfig,
+    size: DataSize | None,
+    here: Sequence[TrialRecord],
+    ended: Sequence[TrialRecord],
+    force: bool,
+    rerun_stale: bool,
 ) -> Estimate:
     wanted = config.to_dict()
     alike = [record for record in ended if is_alike(record, wanted)]
-    others = [other_seconds(record) for record in (alike or ended)]
-    earlier = next((record for record in here if _same(config, record)), None)
+    scored = evaluation(config, size, alike) if size and config.measure == "all" else None
+    earlier = next((record for record in here if _same(config, record, size)), None)
     done = earlier is not None and is_done(config, earlier)
     stale = done and earlier is not None and is_stale(earlier)
     return Estimate(
@@ -70,7 +82,8 @@ def _estimate(
         done=done and not force and not (stale and rerun_stale),
         stale=stale,
         train_seconds=_train_seconds(config, alike),
-        other_seconds=median(others) if others else None,
+        other_seconds=_other_seconds(alike or ended, scored),
+        evaluation=scored,
         search_seconds=_search_seconds(wanted, ended) if config.find_batch_size else None,
     )
 
@@ -80,10 +93,11 @@ def is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str
     return all(found[name] == wanted[name] for name in names)
 
 
-def _same(config: TrialConfig, record: TrialRecord) -> bool:
+def _same(config: TrialConfig, record: TrialRecord, size: DataSize | None) -> bool:
     if record.config.get("arch") != config.arch or record.repeat != config.repeat:
         return False
-    return trial_key(config, str(record.dataset.get("fingerprint", ""))) == record.key
+    images = size.images if size else {}
+    return trial_key(config, str(record.dataset.get("fingerprint", "")), images) == record.key
 
 
 def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float | None:
@@ -106,6 +120,15 @@ def _search_seconds(wanted: Mapping[str, Any], ended: Sequence[TrialRecord]) -> 
     names = [name for name in _STEP_TIME if name != "batch_size"]
     alike = [record for record in searches if is_alike(record, wanted, names)]
     return median(record.memory["search_seconds"] for record in alike or searches) if searches else None
+
+
+def _other_seconds(records: Sequence[TrialRecord], scored: Evaluation | None) -> float | None:
+    """Return the median time of everything but training; evaluation by the images to score where that is known."""
+    if not records:
+        return None
+    if scored is None or scored.seconds is None:
+        return median(map(other_seconds, records))
+    return scored.seconds + median(max(0.0, other_seconds(r) - r.ledger.get("evaluate", 0.0)) for r in records)
 
 
 def other_seconds(record: TrialRecord) -> float:
@@ -163,7 +186,27 @@ def _state(estimate: Estimate) -> str:
 def summary(estimates: Sequence[Estimate], at_once: int = 1) -> str:
     """Write `Done: 1, to run: 3. Time: about 12 min, of which training takes 10 min.`, and the searches to come."""
     left = [estimate for estimate in estimates if not estimate.done]
-    return " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left), _shared(left, at_once))))
+    first = " ".join(filter(None, (_trials_to_run(estimates, left), _searches(left), _shared(left, at_once))))
+    return "\n".join([first, *_evaluations(left)])
+
+
+def _evaluations(left: Sequence[Estimate]) -> list[str]:
+    """Write what evaluation costs, a line for each data set and evaluation size."""
+    found: dict[str, list[float | None]] = {}
+    for estimate in left:
+        if estimate.evaluation:
+            native = " at native size" if estimate.config.eval_size == "native" else ""
+            line = f"Evaluation of a trial on {estimate.config.dataset}{native}: {estimate.evaluation}"
+            found.setdefault(line, []).append(estimate.evaluation.seconds)
+    return [f"{line}; {_each(seconds)}." for line, seconds in found.items()]
+
+
+def _each(seconds: Sequence[float | None]) -> str:
+    known = [each for each in seconds if each is not None]
+    if not known:
+        return "its time is unknown until a similar trial has run"
+    low, high = map(duration, (min(known), max(known)))
+    return f"about {low}" if low == high else f"{low} to {high}"
 
 
 def _shared(left: Sequence[Estimate], at_once: int) -> str:

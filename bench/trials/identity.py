@@ -16,11 +16,15 @@ from bench.results.trial_files import WEIGHTS
 _PLANNED = "the run was planned with it as it was. Run the same command again."
 
 
-def trial_key(config: TrialConfig, fingerprint: str) -> str:
+def trial_key(config: TrialConfig, fingerprint: str, images: Mapping[str, int] | None = None) -> str:
     """Hash everything that decides the result of a resolved configuration, to twelve hexadecimal digits.
 
     Only fields that differ from the protocol's defaults count, so that old keys stay valid when an option is added.
-    A weights file and code that isn't built in count by their content, the data by their fingerprint.
+    A weights file and code that isn't built in count by their content, the data by their fingerprint, and a limit
+    on the images that are scored only if it leaves some out.
+
+    Args:
+        images: the number of the data's images in each split; none for speed-only trials.
     """
     defaults, values = DEFAULTS.to_dict(), config.to_dict()
     identity: dict[str, Any] = {
@@ -36,8 +40,14 @@ def trial_key(config: TrialConfig, fingerprint: str) -> str:
     if config.weights != "none":
         identity["weights"] = config.weights
     identity |= contents(config)
+    identity |= {f"{split}_limit": limit for split, limit in limits_of(config, images or {}).items()}
     identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def limits_of(config: TrialConfig, images: Mapping[str, int]) -> dict[str, int]:
+    """Return the limits that leave images out, by split; `images` are the numbers of all images of each split."""
+    return {split: most for split, most in config.limits.items() if most is not None and images.get(split, 0) > most}
 
 
 def contents(config: TrialConfig) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Turn configurations into planned trials: prepare the data, compute identities, find trials that are done."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -81,7 +82,7 @@ def plan(
     Raises:
         BenchError: a plug-in or a weights file changed meanwhile.
     """
-    fingerprints: dict[tuple[Any, ...], str] = {}
+    known_data: dict[tuple[Any, ...], tuple[str, Mapping[str, int]]] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     sources = {_sources(config): config for config in resolved}
@@ -97,13 +98,13 @@ def plan(
         fetch_weights(config)
         check_model(config)
         data = data_of(config)
-        if data not in fingerprints:
-            fingerprints[data], warnings = _data(config, partial(preparing, config.dataset))
+        if data not in known_data:
+            known_data[data], warnings = _data(config, partial(preparing, config.dataset))
             if warnings:
                 doubting(config.dataset, warnings)
-        fingerprint = fingerprints[data]
-        key = trial_key(config, fingerprint)
-        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint)
+        fingerprint, images = known_data[data]
+        key = trial_key(config, fingerprint, images)
+        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images)
         identity = trial_identity(config, key, device)
         found = _found(results, identity)
         trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, device, forced=force)
@@ -125,12 +126,14 @@ def data_of(config: TrialConfig) -> tuple[Any, ...]:
     return config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt
 
 
-def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> tuple[str, tuple[str, ...]]:
-    """Return the fingerprint of the configuration's data and their warnings; decode them if they aren't yet."""
+def _data(
+    config: TrialConfig, progress: Callable[[int, int], None]
+) -> tuple[tuple[str, Mapping[str, int]], tuple[str, ...]]:
+    """Return the data's fingerprint and number of images by split, and warnings; decode the data if they aren't yet."""
     if config.measure == "speed":
-        return NO_DATASET, ()
+        return (NO_DATASET, {}), ()
     prepared = prepare_pack(config, progress)
-    return prepared.fingerprint, prepared.warnings
+    return (prepared.fingerprint, Counter(prepared.splits)), prepared.warnings
 
 
 def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:

@@ -15,6 +15,7 @@ import numpy as np
 from bench.config import catalog
 from bench.core.trial_config import TrialConfig
 from bench.data.pack import Pack
+from bench.data.source import SPLIT_WORDS
 from bench.profiling.clock.stalls import stalled_seconds
 from bench.profiling.energy import train_kwh
 from bench.profiling.environment import actual_device, environment
@@ -56,9 +57,20 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
         "fingerprint": pack.fingerprint,
         "classes": list(pack.classes),
         "images": {split: len(some) for split, some in indexes.items()},
-        "notes": [*pack.notes, *pack.warnings],
+        "split_images": {split: len(pack.indexes(split)) for split in indexes},
+        "notes": [*pack.notes, *pack.warnings, *_samples(pack, indexes)],
         "may_show_pictures": catalog.dataset(config).may_show_pictures,
     }
+
+
+def _samples(pack: Pack, indexes: Mapping[str, np.ndarray]) -> list[str]:
+    """Say which splits were scored in part, by --val-limit or --test-limit."""
+    whole = {SPLIT_WORDS[split]: (len(indexes[split]), len(pack.indexes(split))) for split in ("val", "test")}
+    return [
+        f"of the {n:,} images of the {word} split a fixed sample of {some:,} was scored"
+        for word, (some, n) in whole.items()
+        if some < n
+    ]
 
 
 def describe_training(

@@ -74,7 +74,7 @@ class Session:
             self.pack = prepare_pack(self.config)
             if self.pack.fingerprint != fingerprint:
                 raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
-            self.indexes = choose_indexes(self.pack, self.config.train_fraction)
+            self.indexes = choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
             own = catalog.dataset(self.config).metrics
             self.task = Task(self.pack, own, native=self.config.eval_size == "native")
         with stage("build"):

@@ -20,6 +20,7 @@ COMPARABLE = {
     "dataset": "data set",
     "data_fingerprint": "data fingerprint",
     "evaluation_size": "evaluation size",
+    "test_limit": "test limit",
     "budget": "budget",
     "target": "target",
     "device": "device",

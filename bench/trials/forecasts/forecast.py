@@ -14,6 +14,7 @@ from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import WEIGHTS
 from bench.trials.estimate import Estimate, estimates, is_alike, other_seconds
+from bench.trials.forecasts.evaluation_cost import Sizes
 from bench.trials.forecasts.probes import TELLING
 
 ONCE = 0.25  # share by which a time that was measured once may be off, either way
@@ -58,16 +59,20 @@ class Forecast:
 
 
 def forecasts(
-    configs: Sequence[TrialConfig], trials: Sequence[StoredTrial], probes: Sequence[StoredTrial]
+    configs: Sequence[TrialConfig],
+    trials: Sequence[StoredTrial],
+    probes: Sequence[StoredTrial],
+    sizes: Sizes | None = None,
 ) -> list[Forecast]:
     """Make a forecast for each configuration of a grid, the one with the shortest trial first.
 
     Args:
         trials: those of the results folder; they tell what is done, and their times count too.
         probes: those of the cache.
+        sizes: those of data sets that are open.
     """
     groups: dict[str, list[Estimate]] = {}
-    for estimate in estimates(configs, trials):
+    for estimate in estimates(configs, trials, sizes=sizes):
         same = replace(estimate.config, seed=0, repeat=0).to_dict()
         groups.setdefault(repr(sorted(same.items())), []).append(estimate)
     here = [trial for trial in (*trials, *probes) if trial.record.device == expected_device()]

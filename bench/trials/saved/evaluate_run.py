@@ -42,7 +42,7 @@ def evaluate_run(
     Args:
         config: the one that `trained_config` returns, with the wanted data set and evaluation size; keras must run on
             its backend.
-        split: "train" (of the trial's own data the images that it trained on), "val" or "test".
+        split: "train", "val" or "test"; of the trial's own data the images that it used.
 
     Raises:
         BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
@@ -57,7 +57,8 @@ def evaluate_run(
     engine = restore(config, trial, len(pack.classes))
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
-    indexes = choose_indexes(pack, config.train_fraction if own else 1.0)[split]
+    chosen = choose_indexes(pack, config.train_fraction, config.limits) if own else choose_indexes(pack, 1.0)
+    indexes = chosen[split]
     result = evaluate(predictor, task, indexes, full=True, point=_tuned(trial, config))
     pack.check_unchanged()
     found = {
