@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
 from fake_results import fake_config, fake_record, write_trial
+from rich.console import Console
 
 from bench.profiling.clock.timing_table import TIMINGS, TRAIN, Samples, write_timings
 from bench.report.leaderboard import groups
@@ -62,6 +64,9 @@ def test_a_busy_row_is_ranked_with_a_mark_and_its_interval(tmp_path):
     assert cell.text == "~100" and cell.sort == 100.0
     assert cell.title.startswith("other processes took 50% of the CPU; 100 to 200 images/s on a quiet machine")
     assert not row.cells["mean_iou"].text.startswith("~")
+    assert [note for note in group.notes if note.startswith("~")] == [
+        "~: measured while other processes took up to 50% of the CPU; a quiet machine may be up to 2 times as fast."
+    ]
     assert [flag.name for flag in row.flags if flag.name == "busy machine"]
 
 
@@ -97,6 +102,7 @@ def test_records_from_before_have_no_figure_and_no_mark(tmp_path):
     assert "cpu_others_share" not in frame
     (group,) = groups(frame)
     assert group.ranked[0].cells["train_images_per_second"].text == "100"
+    assert not [note for note in group.notes if note.startswith("~")]
 
 
 def test_the_table_of_speeds_has_the_mark_too(tmp_path):
@@ -106,6 +112,10 @@ def test_the_table_of_speeds_has_the_mark_too(tmp_path):
     assert row.cells["train_images_per_second"] == "~100" and row.values["train_images_per_second"] == 100.0
     assert "100 to 200 images/s on a quiet machine" in row.titles["train_images_per_second"]
     assert "busy machine" in row.cells["flags"]
+    console = Console(width=100, file=StringIO())
+    console.print(board.terminal_table())
+    for text in (console.file.getvalue(), "\n".join(board.markdown())):
+        assert "took up to 50% of the CPU" in " ".join(text.split())
 
 
 def write_samples(results, seed, share, seconds):

@@ -139,6 +139,27 @@ def test_a_shared_address_opens_the_same_view(page, tmp_path):
     assert shown == "none" and latency == "40" and boxes == ["dice", "f2"]
 
 
+def test_details_are_hidden_until_their_box_is_ticked_and_an_address_can_show_them_all(page, tmp_path):
+    script = """
+        const display = (name) => getComputedStyle(head(name)).display;
+        const boxes = () => document.getElementById("shown").textContent;
+        told.push(display("mean IoU"), display("F2"), boxes(), location.hash);
+        document.querySelector("#columns input[value=f2]").click(); told.push(display("F2"), location.hash, boxes());
+        document.querySelector("button[type=reset]").click(); told.push(display("F2"), location.hash)"""
+    score, before, count, address, ticked, shared, more, reset, plain = told(page, tmp_path, script)
+    assert (score, before, address) == ("table-cell", "none", "")
+    assert ticked == "table-cell" and "f2" not in shared.removeprefix("#hide=").split("%2C") and shared != plain
+    assert [int(re.search(r"[0-9]+", text)[0]) for text in (count, more)] == [n := int(count.split()[0][1:]), n + 1]
+    assert (reset, plain) == ("none", "")
+    shown = "told.push(heads.every((one) => getComputedStyle(one).display !== 'none'))"
+    assert told(page, tmp_path, shown, fragment="#hide=") == [True]
+
+
+def test_the_column_that_rows_are_ranked_by_is_no_detail(tmp_path):
+    page = write_report([fake_results(tmp_path / "results")], tmp_path / "out", rank_by="f2").files[0]
+    assert told(page, tmp_path, "told.push(getComputedStyle(head('F2')).display)") == ["table-cell"]
+
+
 def test_a_place_in_the_page_is_no_view(page, tmp_path):
     assert told(page, tmp_path, "told.push(column('rank').length, location.hash)", "#method") == [7, "#method"]
 

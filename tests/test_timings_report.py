@@ -14,8 +14,10 @@ from bench.report.render import write_report
 from bench.results.dataframe import load_results
 
 
-def write(results, arch, *, joint, bare, loader=1000.0):
+def write(results, arch, *, joint, bare, loader=1000.0, others=0.0):
     record, table = fake_record(fake_config(arch))
+    noise = {"cpu_noise": {"train": {"others_share": others}}} if others else {}
+    record = replace(record, environment={**record.environment, **noise})
     rates = {"loader_images_per_second": loader, "bare_images_per_second": bare, "harness_efficiency": joint / bare}
     write_trial(
         results, replace(record, speed={**record.speed, "train_images_per_second": joint, **rates}), table, samples=0
@@ -52,8 +54,15 @@ def test_a_step_that_is_measured_faster_by_chance_changes_no_order(tmp_path):
     write(tmp_path, "unet", joint=100.0, bare=100.0)
     write(tmp_path, "segnet", joint=99.0, bare=101.0)
     assert ceiling(tmp_path).sentences == (
-        "With a free loader the order would stay the same; input or harness limit no row.",
+        "With a free loader the order would stay the same. Input or harness limits 0 of 2 rows.",
     )
+
+
+def test_rates_of_a_busy_machine_are_marked_and_one_row_has_no_order(tmp_path):
+    write(tmp_path, "unet", joint=90.0, bare=180.0, others=0.4)
+    found = ceiling(tmp_path)
+    assert found.rows == (("unet", ("~1,000", "~180", "~90.0", "0.50", "1", "1")),)
+    assert found.sentences == ("Input or harness limits 1 of 1 rows.",)
 
 
 def test_many_changes_of_order_are_counted_instead_of_listed(tmp_path):

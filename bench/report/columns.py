@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.results.analysis.configurations import Configuration
-from bench.results.analysis.quiet import quiet_interval
+from bench.results.analysis.quiet import BUSY, free, quiet_interval
 from bench.results.quantities import LEADERBOARD, PARAMS, shown_in
 from bench.results.quantities.quantity import HIGHER, Metric, Quantity
 
@@ -23,6 +23,7 @@ TEXTS = {  # name: heading, definition
 RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over {}."
 MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters have a place of their own
 BUSY_MARK = "~"
+DETAILS = frozenset(row.name for row in MEASURED if row.detail)
 HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.better == HIGHER)})
 
 
@@ -58,3 +59,15 @@ def busy_title(column: Quantity, member: Configuration) -> str:
     low, high = map(column.write, interval)
     busy = f"other processes took {member.others_share:.0%} of the CPU"
     return f"{busy}; {low} to {high} {column.unit} on a quiet machine"
+
+
+def busy_notes(members: Sequence[Configuration]) -> list[str]:
+    """Explain the mark below a table; [] if no row has it."""
+    shares = [member.others_share for member in members if member.others_share > BUSY]
+    if not shares:
+        return []
+    most = max(shares)
+    return [
+        f"{BUSY_MARK}: measured while other processes took up to {most:.0%} of the CPU; a quiet machine may be up to "
+        f"{1 / free(most):.2g} times as fast."
+    ]

@@ -16,7 +16,7 @@ import pandas as pd
 from bench.core.errors import BenchError, first_few
 from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
-from bench.report.columns import all_columns, measured_columns
+from bench.report.columns import all_columns, busy_notes, measured_columns
 from bench.report.flags import flags
 from bench.report.labels import field_text, group_title, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
@@ -122,7 +122,7 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
         metric=metric,
         rows=tuple(rows),
         different=different,
-        notes=(*ranking_notes(found, rows), *differences(members)),
+        notes=(*ranking_notes(found, rows), *busy_notes(members), *differences(members)),
     )
 
 

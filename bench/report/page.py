@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from bench import __version__
 from bench.core.errors import first_few
-from bench.report.columns import HIGH_IS_BETTER, MEASURED, TEXTS
+from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
 from bench.report.findings.across import Across
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
@@ -85,6 +85,7 @@ def page(contents: Contents) -> str:
         crossing_text=crossing_text,
         limits=constraints_of([section.group for section in sections]),
         high_is_better=HIGH_IS_BETTER,
+        details=DETAILS,
         flag_meanings=MEANINGS,
         facts=facts(sum(len(section.group.ranked) for section in sections), contents.frame),
         failures=[failure(row, contents.trials[row["folder"]]) for row in contents.failures.to_dict("records")],

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.columns import BUSY_MARK, busy_title
+from bench.report.columns import BUSY_MARK, busy_notes, busy_title
 from bench.report.flags import MEANINGS, Flag, flags
 from bench.report.labels import value_text, varied_and_labels
 from bench.report.text.tables import markdown_cell
@@ -52,7 +52,7 @@ class SpeedBoard:
 
     def terminal_table(self) -> Table:
         """Make a table for `rich.print`."""
-        table = plain_table(self.title, self._memory_to_fit())
+        table = plain_table(self.title, [*self._memory_to_fit(), *self.notes])
         for name in self.brief:
             heading = self.columns[name][0]
             if name in self.texts:
@@ -62,6 +62,11 @@ class SpeedBoard:
         for row in self.rows:
             table.add_row(*(Text(shorten(row.cells[name], 40)) for name in self.brief))
         return table
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes below the table."""
+        return busy_notes([row.configuration for row in self.rows])
 
     def _memory_to_fit(self) -> list[str]:
         """Say in a line what decides whether a trial fits; the terminal has no room for a column of its own."""
@@ -77,7 +82,8 @@ class SpeedBoard:
         marks = ["---" if name in self.texts else "---:" for name in self.columns]
         rows = [[markdown_cell(row.cells[name]) for name in self.columns] for row in self.rows]
         lines = [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
-        return [f"## {markdown_cell(self.title)}", "", *lines, ""]
+        notes = [f"- {markdown_cell(note)}" for note in self.notes]
+        return [f"## {markdown_cell(self.title)}", "", *lines, "", *([*notes, ""] if notes else [])]
 
 
 def speed_boards(frame: pd.DataFrame) -> list[SpeedBoard]:

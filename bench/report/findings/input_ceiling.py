@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from bench.report.columns import BUSY_MARK
 from bench.report.table_model import Group
 from bench.report.text.tables import markdown_cell
+from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.quiet import BUSY
 from bench.results.quantities.performance import EFFICIENCY_LIMIT
 from bench.results.quantities.quantity import significant
 
@@ -33,6 +36,7 @@ class Rates:
     bare: float
     joint: float
     efficiency: float  # joint / bare, timed in turn
+    busy: bool = False  # whether other processes kept the CPU busy
 
     @property
     def is_limited(self) -> bool:
@@ -58,13 +62,17 @@ class Ceiling:
 
 def input_ceiling(group: Group) -> Ceiling | None:
     """Compare the rates of the ranked rows; None if no row has any."""
-    rates = [Rates(row.label, *(row.configuration.spread(name).mean for name in _COLUMNS)) for row in group.ranked]
+    rates = [_rates(row.label, row.configuration) for row in group.ranked]
     if not any(math.isfinite(one.bare) for one in rates):
         return None
     rates.sort(key=lambda one: -one.joint if math.isfinite(one.joint) else math.inf)
     joint, free = (_places([getattr(one, name) for one in rates]) for name in ("joint", "bare"))
     rows = tuple((one.label, _cells(one, places)) for one, *places in zip(rates, joint, free, strict=True))
     return Ceiling(rows, tuple(_sentences(rates)))
+
+
+def _rates(label: str, member: Configuration) -> Rates:
+    return Rates(label, *(member.spread(name).mean for name in _COLUMNS), busy=member.others_share > BUSY)
 
 
 def _places(values: Sequence[float]) -> list[str]:
@@ -75,8 +83,10 @@ def _places(values: Sequence[float]) -> list[str]:
 
 
 def _cells(one: Rates, places: Sequence[str]) -> tuple[str, ...]:
+    mark = BUSY_MARK if one.busy else ""
     rates = [
-        significant(value) if math.isfinite(value) else NOT_RECORDED for value in (one.loader, one.bare, one.joint)
+        f"{mark}{significant(value)}" if math.isfinite(value) else NOT_RECORDED
+        for value in (one.loader, one.bare, one.joint)
     ]
     efficiency = f"{one.efficiency:.2f}" if math.isfinite(one.efficiency) else NOT_RECORDED
     return (*rates, efficiency, *places)
@@ -92,8 +102,8 @@ def _sentences(rates: Sequence[Rates]) -> list[str]:
     ]
     if not swaps:
         limited = sum(one.is_limited for one in rates)
-        told = "no row" if not limited else "one row" if limited == 1 else f"{limited} rows"
-        return [f"With a free loader the order would stay the same; input or harness limit {told}."]
+        told = f"Input or harness limits {limited} of {len(rates)} rows."
+        return [f"With a free loader the order would stay the same. {told}" if len(rates) > 1 else told]
     return [*swaps[:_MOST], *([f"And {len(swaps) - _MOST} more pairs."] if len(swaps) > _MOST else [])]
 
 

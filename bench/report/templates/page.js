@@ -164,13 +164,15 @@ class Limit {
   }
 }
 
-// The view: filter, limits, sorting and hidden columns. It is read from the page's address and written to it.
+// The view: filter, limits, sorting and hidden columns. It is read from the page's address and written to it. Columns of
+// details are hidden unless the address says which ones are.
 class View {
   constructor(boards) {
     this.boards = boards;
     this.limits = Array.from(document.querySelectorAll(".limit"), (element) => new Limit(element, boards));
     this.sorted = { column: "", descending: false };
-    this.hidden = new Set();
+    this.details = boards.flatMap((board) => board.headings.filter((heading) => "detail" in heading.dataset).map((heading) => heading.dataset.column));
+    this.hidden = new Set(this.details);
     this.command = byId("command").textContent;
     this.style = document.head.appendChild(document.createElement("style"));
     this.listColumns();
@@ -181,7 +183,7 @@ class View {
     names.delete("arch");
     for (const [name, text] of names) {
       const label = document.createElement("label"), box = document.createElement("input");
-      Object.assign(box, { type: "checkbox", checked: true, value: name });
+      Object.assign(box, { type: "checkbox", checked: !this.hidden.has(name), value: name });
       box.addEventListener("change", () => {
         this.hidden[box.checked ? "delete" : "add"](name);
         this.changed();
@@ -217,6 +219,8 @@ class View {
     byId("count").textContent = words.length || set.length ? `${left} of ${all} rows` : "";
     const hide = (board, name) => `#${board.table.closest("article").id} .main tr > :nth-child(${board.columns.indexOf(name) + 1})`;
     const rules = this.boards.flatMap((board) => [...this.hidden].filter((name) => board.columns.includes(name)).map((name) => hide(board, name)));
+    const boxes = Array.from(byId("columns").querySelectorAll("input"));
+    byId("shown").textContent = `(${boxes.filter((box) => box.checked).length} of ${boxes.length} shown)`;
     this.style.textContent = rules.length ? `${rules.join(",")} { display: none; }` : "";
     byId("command").textContent = [this.command, ...set.map((limit) => `--${limit.number.id.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`)].join(" ");
   }
@@ -226,7 +230,8 @@ class View {
     if (byId("filter").value.trim()) state.set("q", byId("filter").value.trim());
     for (const limit of this.limits) if (limit.isSet) state.set(limit.number.id, limit.number.value);
     if (this.sorted.column) state.set("sort", (this.sorted.descending ? "-" : "") + this.sorted.column);
-    if (this.hidden.size) state.set("hide", [...this.hidden].join(","));
+    const usual = new Set(this.details);
+    if (this.hidden.size !== usual.size || [...this.hidden].some((name) => !usual.has(name))) state.set("hide", [...this.hidden].join(","));
     history.replaceState(null, "", `#${state}`);
   }
 
@@ -238,7 +243,7 @@ class View {
     for (const limit of this.limits) limit.set(state.get(limit.number.id) || "");
     const sort = state.get("sort") || "";
     this.sorted = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
-    this.hidden = new Set((state.get("hide") || "").split(",").filter(Boolean));
+    this.hidden = new Set(state.has("hide") ? state.get("hide").split(",").filter(Boolean) : this.details);
     for (const box of byId("columns").querySelectorAll("input")) box.checked = !this.hidden.has(box.value);
     this.sort();
     this.show();

@@ -54,6 +54,7 @@ PEAKS = (
         "no such allocator.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE),
+        detail=True,
         optional=True,
         missing=NOT_RECORDED,
     ),

@@ -84,6 +84,7 @@ PERFORMANCE = (
         more="At most 100 calls or 5 seconds, at least 10 calls, each awaited.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, VERIFICATION),
+        detail=True,
         brief=True,
     ),
     Quantity(
@@ -149,6 +150,7 @@ PERFORMANCE = (
         'three times as many per image. Published "GFLOPs" are mostly half of this number.',
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF),
+        detail=True,
         optional=True,
         axis="GFLOPs of a forward pass of one image",
         tolerance=Tolerance(0.0, exact=True, optional=True),
@@ -164,6 +166,7 @@ PERFORMANCE = (
         better=LOWER,
         write=millions,
         where=(LEADERBOARD,),
+        detail=True,
         optional=True,
     ),
     Quantity(
@@ -174,6 +177,7 @@ PERFORMANCE = (
         meaning="The size of the weights on disk.",
         better=LOWER,
         where=(LEADERBOARD,),
+        detail=True,
         optional=True,
     ),
     Quantity(
@@ -185,6 +189,7 @@ PERFORMANCE = (
         more="It may include the optimizer and the gradients of the training before; resident memory never falls.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE),
+        detail=True,
         optional=True,
     ),
     Quantity(
@@ -207,6 +212,7 @@ PERFORMANCE = (
         more="It is the median over the pairs of timings.",
         write=decimals(2),
         where=(LEADERBOARD,),
+        detail=True,
     ),
     Quantity(
         name="train_mfu",
@@ -217,6 +223,7 @@ PERFORMANCE = (
         more="That is 3 x `gflops` x `train_images_per_second`, divided by `peak_tflops_<dtype>` of the trial's "
         "precision; it is empty if the count or the peak is missing.",
         where=(LEADERBOARD, SPEED_TABLE),
+        detail=True,
         optional=True,
     ),
     Quantity(
@@ -243,6 +250,7 @@ PERFORMANCE = (
         better=LOWER,
         write=lambda value: f"{value:.3g}",
         where=(LEADERBOARD,),
+        detail=True,
         optional=True,
         missing="not measured",
     ),
@@ -255,6 +263,7 @@ PERFORMANCE = (
         "of predictions in batches.",
         better=LOWER,
         where=(LEADERBOARD, SPEED_TABLE, TRADE_OFF),
+        detail=True,
         optional=True,
         missing="not measured",
         axis="energy (J per 1,000 images of inference)",

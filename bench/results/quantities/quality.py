@@ -83,6 +83,7 @@ QUALITY: tuple[Quantity, ...] = (
         "a class, the image's diagonal is its distance. Images without such a class are left out.",
         better=LOWER,
         where=(LEADERBOARD,),
+        detail=True,
         optional=True,
         score=mean_of_column("hausdorff95"),
     ),
@@ -95,6 +96,7 @@ QUALITY: tuple[Quantity, ...] = (
         more="Cheng 2021, arXiv:2103.16562.",
         write=_score,
         where=(LEADERBOARD,),
+        detail=True,
         optional=True,
     ),
     Metric(
@@ -123,6 +125,7 @@ QUALITY: tuple[Quantity, ...] = (
         more="A miss weighs more than a false alarm.",
         write=_score,
         where=(LEADERBOARD,),
+        detail=True,
         score=of_split(scores.macro(scores.f2)),
     ),
     Metric(
@@ -132,6 +135,7 @@ QUALITY: tuple[Quantity, ...] = (
         meaning="Share of the test split's pixels that are classified correctly.",
         write=_score,
         where=(LEADERBOARD,),
+        detail=True,
         score=of_split(scores.accuracy),
     ),
 )

@@ -83,6 +83,7 @@ class Quantity:
     every_seed: bool = False  # a configuration has no mean unless each of its seeds has a value
     optional: bool = False  # left out of a table if no configuration has it
     brief: bool = False  # shown in a terminal
+    detail: bool = False  # hidden in the page's leaderboard until its box under "Columns" is ticked
     missing: str = MISSING  # the text if there is no number
     speed_meaning: str = ""  # the meaning in the speed table, if it is measured in another way there
     axis: str = ""  # title of a plot's axis; empty: the heading with its unit
