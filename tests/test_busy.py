@@ -166,7 +166,7 @@ def test_a_speed_that_a_busy_cpu_may_explain_is_not_significantly_different_by_s
     shift = found.speeds["train_images_per_second"]
     assert shift.ratio.mean == pytest.approx(0.5) and shift.processes == 3
     assert shift.is_significant == (share == 0.0)
-    said = "Busy machine: others took of the CPU 60% from the second, so the intervals of speeds are wider."
+    said = "Busy machine: other processes took 60% of the CPU (second), so the intervals of speeds are wider."
     assert (said in comparison_lines(found)) == (share > 0)
 
 

@@ -66,4 +66,4 @@ def texts(table: pa.Table, name: str, longest: int) -> tuple[str, ...]:
 
 def reason(error: BaseException) -> str:
     """Return what is wrong with a file, in one line."""
-    return (isinstance(error, OSError) and error.strerror) or str(error).strip().partition("\n")[0]
+    return (isinstance(error, OSError) and error.strerror) or str(error).strip().partition("\n")[0].removesuffix(".")

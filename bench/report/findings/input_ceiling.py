@@ -32,11 +32,11 @@ class Rates:
     """A configuration's rates in images/s, means over its seeds; NaN where they were not recorded."""
 
     label: str
+    busy: bool  # whether other processes kept the CPU busy
     loader: float
     bare: float
     joint: float
     efficiency: float  # joint / bare, timed in turn
-    busy: bool = False  # whether other processes kept the CPU busy
 
     @property
     def is_limited(self) -> bool:
@@ -72,7 +72,7 @@ def input_ceiling(group: Group) -> Ceiling | None:
 
 
 def _rates(label: str, member: Configuration) -> Rates:
-    return Rates(label, *(member.spread(name).mean for name in _COLUMNS), busy=member.others_share > BUSY)
+    return Rates(label, member.others_share > BUSY, *(member.spread(name).mean for name in _COLUMNS))
 
 
 def _places(values: Sequence[float]) -> list[str]:

@@ -84,5 +84,5 @@ def quiet_ratio(column: Quantity, ratio: Interval, shares: tuple[float, float]) 
 def busy_note(shares: tuple[float, float]) -> str:
     """Say why the ratios of two sides have wider intervals; "" if they don't."""
     sides = zip(("first", "second"), shares, strict=True)
-    took = " and ".join(f"{share:.0%} from the {side}" for side, share in sides if share > BUSY)
-    return f"Busy machine: others took of the CPU {took}, so the intervals of speeds are wider." if took else ""
+    took = " and ".join(f"{share:.0%} of the CPU ({side})" for side, share in sides if share > BUSY)
+    return f"Busy machine: other processes took {took}, so the intervals of speeds are wider." if took else ""

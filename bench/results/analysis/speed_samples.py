@@ -104,7 +104,7 @@ def speed_shifts(one: Configuration, other: Configuration) -> dict[str, Shift | 
     try:
         sides = [_samples_of(member) for member in (one, other)]
     except BenchError as error:
-        return dict.fromkeys(KINDS, str(error))
+        return dict.fromkeys(KINDS, str(error).removesuffix("."))
     found = {name: _shift_of(name, kind, sides) for name, kind in KINDS.items()}
     return {name: some if isinstance(some, str) else _widened(name, some, shares) for name, some in found.items()}
 
