@@ -162,9 +162,9 @@ def run(
     from bench.trials.saved.stored_trials import start_from
     from bench.trials.scheduling.slots import local_slots
 
-    slots = local_slots(jobs, devices)
     configs = [configs] if isinstance(configs, TrialConfig) else configs
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
+    slots = local_slots(jobs, devices, configs=resolved)
     return runner.run(resolved, results=results, slots=slots, force=force, rerun_stale=rerun_stale)
 
 

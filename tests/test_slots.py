@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.core.errors import BenchError
+from bench.core.trial_config import TrialConfig
 from bench.profiling import environment
 from bench.profiling.host import share
 from bench.profiling.host.share import Share, parts
 from bench.trials.scheduling import slots
 from bench.trials.scheduling.slots import local_slots
+
+OVER_FOUR = [TrialConfig("unet", "shapes"), TrialConfig("unet", "shapes", backend="jax", devices_per_trial=4)]
 
 
 @pytest.fixture
@@ -118,6 +121,10 @@ def test_each_trial_sees_a_gpu_of_its_own_among_those_that_are_visible(machine, 
         ([H200] * 4, {"jobs": 5}, "NVML shows 4 GPUs, and each trial has one of its own"),
         ([H200] * 9, {"devices": "all"}, "9 trials at once need a core each"),
         ([H200, "NVIDIA L4"], {"devices": "all"}, "several types (NVIDIA H200, NVIDIA L4)"),
+        ([], {"jobs": 2, "configs": OVER_FOUR}, "has the machine's first devices. Leave out --jobs and --devices"),
+        ([H200] * 8, {"devices": "0", "configs": OVER_FOUR}, "CUDA_VISIBLE_DEVICES chooses the GPUs"),
+        ([H200] * 3, {"configs": OVER_FOUR}, "--devices-per-trial is 4. Accepted here: up to 3, one for each GPU."),
+        ([H200] * 3 + ["NVIDIA L4"], {"configs": OVER_FOUR}, "Give CUDA_VISIBLE_DEVICES those of one type"),
     ],
 )
 def test_what_the_machine_cannot_do_is_refused_in_a_line(machine, gpus, options, message):
@@ -125,6 +132,13 @@ def test_what_the_machine_cannot_do_is_refused_in_a_line(machine, gpus, options,
     with pytest.raises(BenchError) as error:
         local_slots(**options)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("gpus", [[], [H200] * 4, [H200] * 4 + ["NVIDIA L4"]])
+def test_trials_over_several_devices_run_one_at_a_time_with_the_whole_machine(machine, gpus):
+    machine(*gpus)
+    (slot,) = local_slots(configs=OVER_FOUR)
+    assert variables(slot) == (None, None)
 
 
 @given(cores=st.sets(st.integers(0, 300), min_size=1), data=st.data())

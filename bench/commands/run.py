@@ -126,8 +126,8 @@ def run(
     from bench.trials.scheduling.slots import local_slots
 
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
-    slots = local_slots(jobs, devices)
     grid = read_grid(given, config, results, shard)
+    slots = local_slots(jobs, devices, configs=grid.configs)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)

@@ -65,7 +65,8 @@ def verify(
     folder = out or trial.folder.parents[1] / FOLDER
     if not out:
         check_inside(trial.folder.parents[1], folder, "give another folder with --out.")
-    records = start([start_from(config, folder)], folder, How(local_slots(), force=force))
+    how = How(local_slots(configs=[config]), force=force)
+    records = start([start_from(config, folder)], folder, how)
     if not records or records[0].status != "ok":
         reason = records[0].reason if records else "another runner is working on it"
         raise BenchError(f"The new run is not ok: {reason}")

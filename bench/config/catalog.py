@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.architectures.sizes import check_image_size
 from bench.config import checks, plugin_specs
+from bench.config.devices import check_devices
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
 from bench.core.code.import_by_name import import_by_name, is_plugin, plugin_hash
@@ -184,6 +185,7 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
     arch, (data, data_dir) = architecture(config), find_dataset(config.dataset, config.data_dir)
     checks.ranges(config)
     checks.backend(config, arch)
+    check_devices(config)
     backbone = checks.backbone(config.backbone, arch, backbones())
     checks.fine_tuning(config, arch, backbone)
     params = checks.params(config.params, arch)

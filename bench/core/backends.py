@@ -23,6 +23,7 @@ class Backend:
     start_seconds: float  # the time to import keras with it, on two cores
     full: tuple[str, ...]  # the names of its exceptions of a full device; they come from one of `libraries`
     full_status: str = ""  # how their texts begin, where it has one type for all errors
+    parallel: str = ""  # "module:class" of an Engine that divides its batches among devices; empty: it has none
     graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
 
 
@@ -46,6 +47,7 @@ TABLE = {
             title="JAX",
             pip_line="pip install 'segbench[jax]'",
             engine=f"{_ENGINES}.jax_engine:JaxEngine",
+            parallel=f"{_ENGINES}.jax_parallel:ParallelJaxEngine",
             runtime=f"{_ENGINES}.jax_runtime:JaxRuntime",
             libraries=("jax", "jaxlib"),
             start_seconds=3.5,

@@ -36,6 +36,7 @@ from bench.core.specs import (
 ADAMW_WEIGHT_DECAY = 0.004  # Keras's default for AdamW
 LARGEST_BATCH = 65_536  # images
 VALIDATED = 1_000  # images of the validation split, unless --val-limit says otherwise
+MOST_DEVICES = 64  # of one trial, on one machine
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -421,6 +422,20 @@ class TrialConfig:
         "every layer allows it; otherwise TensorFlow runs graphs, and PyTorch runs eagerly. `on`: by XLA; on PyTorch, "
         "torch.compile compiles loss, gradient and prediction, and the optimizer's update runs eagerly. `off`: "
         "TensorFlow runs graphs, PyTorch eagerly, and JAX operation by operation. `jit_compile` has the outcome",
+    )
+    devices_per_trial: int = option(
+        1,
+        kind=WHOLE,
+        panel=BACKEND,
+        help="Devices over which each trial divides its batches (JAX).",
+        accepts=lambda value: 1 <= value <= MOST_DEVICES,
+        accepted=f"a whole number from 1 to {MOST_DEVICES}",
+        in_key=False,
+        step_time=True,
+        unit="devices",
+        meaning="the number of devices that divided each batch of the trial among them; `device` begins with it, as in "
+        "`4 x NVIDIA H200`. On a CPU they are virtual: parts of one machine. Its key is that of the trial on one "
+        "device, which it equals but for rounding",
     )
     repeat: int = option(
         0,

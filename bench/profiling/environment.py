@@ -38,8 +38,13 @@ def expected_device() -> str:
     return gpu_name() or cpu_device()
 
 
+def several(device: str, count: int) -> str:
+    """Name that many devices of a kind, as a record does: "4 x NVIDIA H200"."""
+    return device if count == 1 else f"{count} x {device}"
+
+
 def actual_device(runtime: Runtime) -> str:
-    """Return the name of the device on which the backend runs."""
+    """Return the name of the device on which the backend runs; of several devices, that of the first."""
     return expected_device() if runtime.uses_gpu() else cpu_device()
 
 

@@ -42,8 +42,10 @@ def memory_meter(runtime: Runtime, gpu: OpenGpu) -> MemoryMeter:
     return MemoryMeter(runtime.memory_gauge(), ProcessMemory(gpu.nvml, gpu.before, gpu.reason))
 
 
-def energy_meter(gpu: OpenGpu) -> EnergyMeter:
+def energy_meter(gpu: OpenGpu, devices: int = 1) -> EnergyMeter:
     """Make the meter of the GPU's energy, or of the CPU's where the backend runs there."""
+    if gpu.nvml and devices > 1:
+        return EnergyMeter(None, f"the trial ran on {devices} GPUs, and the counter read is that of one")
     if gpu.nvml:
         return EnergyMeter(NvmlCounter(gpu.nvml))
     if gpu.reason:
@@ -59,14 +61,15 @@ class Instruments:
 
     Args:
         runtime: the trial's backend.
+        devices: how many the trial uses.
     """
 
-    def __init__(self, runtime: Runtime):
+    def __init__(self, runtime: Runtime, devices: int = 1):
         self.runtime = runtime
         gpu = open_gpu(runtime)
         self._nvml = gpu.nvml
         self.memory = memory_meter(runtime, gpu)
-        self.energy = energy_meter(gpu)
+        self.energy = energy_meter(gpu, devices)
         self.timings = TimingLog()
         self.noise = CpuNoise()
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bench.core.trial_config import DEFAULTS
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.quiet import BUSY, free, quiet_interval
 from bench.results.quantities import LEADERBOARD, PARAMS, shown_in
@@ -29,8 +30,15 @@ HIGH_IS_BETTER = frozenset({"seeds", *(row.name for row in MEASURED if row.bette
 
 def measured_columns(members: Sequence[Configuration], metric: Metric) -> list[Quantity]:
     """List the number columns of a group, the ranking score among them."""
-    columns = [row for row in MEASURED if not row.optional or any(m.spread(row.name).n for m in members)]
+    columns = [row for row in MEASURED if not row.optional or any(_concerns(row, member) for member in members)]
     return columns if metric in columns else [metric, *columns]
+
+
+def _concerns(row: Quantity, member: Configuration) -> bool:
+    """Return whether a configuration has the number, or should have it."""
+    if row.of_option and (member.trials[row.of_option] != getattr(DEFAULTS, row.of_option)).any():
+        return True
+    return member.spread(row.name).n > 0
 
 
 def all_columns(

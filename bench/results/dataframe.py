@@ -14,6 +14,7 @@ from bench.core.specs import FINAL_STATUSES
 from bench.core.trial_config import DEFAULTS, OPTIONS
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial, load
+from bench.results.quantities.scaling import with_scaling
 from bench.results.software import software_of
 
 CONFIG = tuple(option.column for option in OPTIONS.values())
@@ -77,7 +78,7 @@ def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
     frame = pd.DataFrame([_row(trial) for trial in trials], dtype=object)
     first = list(dict.fromkeys((*_TEXTS, *_NUMBERS)))
     frame = frame.reindex(columns=[*first, *(c for c in frame.columns if c not in first)])
-    return pd.DataFrame({name: _column(frame[name]) for name in frame.columns})
+    return with_scaling(pd.DataFrame({name: _column(frame[name]) for name in frame.columns}))
 
 
 def _column(column: pd.Series) -> pd.Series:

@@ -104,7 +104,8 @@ def build_engine(
     if config.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     loss = loss or loss_function(config.loss)
-    return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit)
+    devices = config.devices_per_trial
+    return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit, devices=devices)
 
 
 def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> ResidentBatch:

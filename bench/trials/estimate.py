@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import expected_device, several
 from bench.results.loading import StoredTrial
 from bench.results.software import is_stale
 from bench.trials.forecasts.evaluation_cost import DataSize, Evaluation, Sizes, evaluation, size_of
@@ -51,26 +51,23 @@ def estimates(
 
     Args:
         sizes: those of data sets that are open; others are taken from the records.
-        device: its name; that of a trial with the whole machine, unless given.
+        device: the name of one device; that of a trial with the whole machine, unless given.
         force, rerun_stale: as in `plan`.
     """
-    here = [trial.record for trial in trials if trial.record.device == (device or expected_device())]
-    ended = [record for record in here if record.status == "ok"]
-    found = [size_of(config, sizes or {}, here) for config in configs]
-    return [
-        _estimate(config, size, here, ended, force, rerun_stale) for config, size in zip(configs, found, strict=True)
-    ]
+    by_device: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        by_device.setdefault(trial.record.device, []).append(trial.record)
+    one = device or expected_device()
+    here = [by_device.get(several(one, config.devices_per_trial), []) for config in configs]
+    found = [size_of(config, sizes or {}, records) for config, records in zip(configs, here, strict=True)]
+    return [_estimate(*known, force, rerun_stale) for known in zip(configs, found, here, strict=True)]
 
 
 def _estimate(
-    config: TrialConfig,
-    size: DataSize | None,
-    here: Sequence[TrialRecord],
-    ended: Sequence[TrialRecord],
-    force: bool,
-    rerun_stale: bool,
+    config: TrialConfig, size: DataSize | None, here: Sequence[TrialRecord], force: bool, rerun_stale: bool
 ) -> Estimate:
     wanted = config.to_dict()
+    ended = [record for record in here if record.status == "ok"]
     alike = [record for record in ended if is_alike(record, wanted)]
     scored = evaluation(config, size, alike) if size and config.measure == "all" else None
     earlier = next((record for record in here if _same(config, record, size)), None)

@@ -111,8 +111,10 @@ def utilisation(
     """Compute the shares of the device's measured peak that training and inference reach; keep the peaks, too.
 
     Call it after everything whose memory is measured, because it needs memory itself. If the peaks can't be measured,
-    it prints the reason and returns nothing.
+    it prints the reason and returns nothing. It also returns nothing for several devices: the peaks are those of one.
     """
+    if config.devices_per_trial > 1:
+        return {}
     shares: dict[str, float] = {}
     runtime = instruments.runtime
     try:

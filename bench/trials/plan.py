@@ -14,6 +14,7 @@ from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
+from bench.profiling.environment import several
 from bench.results.analysis.target import check_target
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
@@ -73,7 +74,7 @@ def plan(
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
-        device: the name of that on which they will run.
+        device: the name of one of those on which they will run.
         force: plan to run every trial, even if it is done.
         rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
@@ -105,9 +106,10 @@ def plan(
         fingerprint, images = known_data[data]
         key = trial_key(config, fingerprint, images)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images)
-        identity = trial_identity(config, key, device)
+        devices = several(device, config.devices_per_trial)
+        identity = trial_identity(config, key, devices)
         found = _found(results, identity)
-        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, device, forced=force)
+        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, devices, forced=force)
         trial = replace(trial, contents=known[_sources(config)], code=code.get(config.plugin, {}))
         trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     for source, config in sources.items():

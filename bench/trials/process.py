@@ -20,9 +20,10 @@ from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.stalls import watch_stalls
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import expected_device, several
 from bench.results.trial_files import CODE, LOG, OUTCOME, REQUEST, read_json, write_json
 from bench.results.trial_output import earlier_attempts
+from bench.training.engines import make_devices
 from bench.trials.identity import check_contents
 
 
@@ -50,8 +51,9 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     try:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
-            check_device(request["device"])
+            check_device(request["device"], config.devices_per_trial)
             check_contents(config, request["contents"])
+            make_devices(config.devices_per_trial)
             kind = _session(config)  # imports keras, which takes time and may fail
         session = kind(config, folder, ledger)
         session.on_built = partial(_check_built, config, folder, request["contents"])
@@ -83,9 +85,9 @@ def restore_output(log: Path) -> None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", errors="replace", closefd=False))
 
 
-def check_device(planned: str) -> None:
-    """Raise BenchError if this isn't the planned device, so that no trial of a GPU runs on a CPU."""
-    if (found := expected_device()) != planned:
+def check_device(planned: str, count: int) -> None:
+    """Raise BenchError if these aren't the planned devices, so that no trial of a GPU runs on a CPU."""
+    if (found := several(expected_device(), count)) != planned:
         raise BenchError(f"The trial was planned for {planned}, but the device is now {found}. Has the GPU gone?")
 
 

@@ -18,7 +18,7 @@ from bench.data.pack import Pack
 from bench.data.source import SPLIT_WORDS
 from bench.profiling.clock.stalls import stalled_seconds
 from bench.profiling.energy import train_kwh
-from bench.profiling.environment import actual_device, environment
+from bench.profiling.environment import actual_device, environment, several
 from bench.profiling.flops import costs_if_known
 from bench.profiling.instruments import Instruments
 from bench.profiling.process_memory import MIB
@@ -44,7 +44,7 @@ def describe_machine(
         "tf32": runtime.allows_tf32() if config.precision == "float32" else None,
     }
     return {
-        "device": actual_device(runtime),
+        "device": several(actual_device(runtime), config.devices_per_trial),
         "energy": {**energy, **(train_kwh(energy, images) if images is not None else {})},
         "environment": {**environment(runtime), **steps, **instruments.environment()},
     }

@@ -40,7 +40,8 @@ def run(
             the folder was removed. Trials that had ended are recorded.
         KeyboardInterrupt: after the running trials have been recorded as interrupted.
     """
-    observer, slots = observer or Observer(), slots or local_slots()
+    configs = list(configs)
+    observer, slots = observer or Observer(), slots or local_slots(configs=configs)
     folder = ResultsFolder(results)
     folder.create()
     if not force:

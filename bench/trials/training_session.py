@@ -53,7 +53,7 @@ class Session:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
-        self.instruments = Instruments(create_runtime(config.backend))
+        self.instruments = Instruments(create_runtime(config.backend), config.devices_per_trial)
         self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails: none
         self.validations: list[dict[str, float]] = []

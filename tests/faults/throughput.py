@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from running import CONFIG, run
 
 from bench.results.trial_files import OUTCOME, write_json
-from bench.trials.progress import Observer
 
 
 class Pause:
@@ -49,13 +48,6 @@ class Pauses:
         return Pause(folder, self._seconds)
 
 
-class Planned(Observer):
-    """An observer that notes when the plan is made, as what comes before depends on the data."""
-
-    def planned(self, trials):
-        self.wall, self.cpu = time.monotonic(), time.process_time()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("place", type=Path)
@@ -64,9 +56,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=240)
     args = parser.parse_args()
     configs = [replace(CONFIG, backend="jax", seed=seed) for seed in range(args.trials)]
-    since = Planned()
-    run(configs, results=args.place, observer=since, executors=[Pauses(args.seconds) for _ in range(args.workers)])
-    wall, cpu = time.monotonic() - since.wall, time.process_time() - since.cpu
+    wall, cpu = time.monotonic(), time.process_time()
+    run(configs, results=args.place, executors=[Pauses(args.seconds) for _ in range(args.workers)])
+    wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     ideal = args.seconds * args.trials / args.workers
     found = {"trials": args.trials, "wall_seconds": round(wall, 2), "cpu_seconds": round(cpu, 2)}
     each = round(1e3 * cpu / args.trials, 2)

@@ -215,13 +215,38 @@ PERFORMANCE = (
         detail=True,
     ),
     Quantity(
+        name="device_speedup",
+        part="speed",
+        heading="speed-up",
+        meaning="Of a trial over several devices: its training speed, divided by that of the trials of the same "
+        "configuration on one of them.",
+        more="It is computed from the records that are loaded together, the mean over the seeds on one device, and is "
+        "in no record; it is empty without such a trial of the same versions.",
+        where=(LEADERBOARD,),
+        optional=True,
+        of_option="devices_per_trial",
+        missing="not measured",
+    ),
+    Quantity(
+        name="device_efficiency",
+        part="speed",
+        heading="efficiency of devices",
+        meaning="The speed-up, divided by the number of devices: 1 if each adds as much as the first.",
+        more="Virtual devices of one CPU share its cores, so theirs says nothing about real ones.",
+        write=decimals(2),
+        where=(LEADERBOARD,),
+        optional=True,
+        of_option="devices_per_trial",
+        missing="not measured",
+    ),
+    Quantity(
         name="train_mfu",
         part="speed",
         heading="MFU",
         meaning="Model FLOP utilisation: operations per second of training (3 forward passes per image, counted from "
         "the layers' shapes), divided by those of a matrix product in the same precision, measured on the same device.",
         more="That is 3 x `gflops` x `train_images_per_second`, divided by `peak_tflops_<dtype>` of the trial's "
-        "precision; it is empty if the count or the peak is missing.",
+        "precision; it is empty if the count or the peak is missing, or for several devices.",
         where=(LEADERBOARD, SPEED_TABLE),
         detail=True,
         optional=True,

@@ -82,6 +82,7 @@ class Quantity:
     with_sd: bool = False  # the cell shows the standard deviation; otherwise its tooltip does
     every_seed: bool = False  # a configuration has no mean unless each of its seeds has a value
     optional: bool = False  # left out of a table if no configuration has it
+    of_option: str = ""  # it concerns trials in which this option isn't at its default; their tables have it
     brief: bool = False  # shown in a terminal
     detail: bool = False  # hidden in the page's leaderboard until its box under "Columns" is ticked
     missing: str = MISSING  # the text if there is no number

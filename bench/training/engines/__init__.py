@@ -3,6 +3,7 @@
 `bench.core.backends` has a row for each backend, which names its two classes. Importing this module imports no keras.
 """
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def create_engine(
-    model: "keras.Model", optimizer: Any, *, loss: "Loss", transform: "Transform", jit: str = "auto"
+    model: "keras.Model",
+    optimizer: Any,
+    *,
+    loss: "Loss",
+    transform: "Transform",
+    jit: str = "auto",
+    devices: int = 1,
 ) -> "Engine":
     """Return the engine of the backend that keras was imported with.
 
@@ -27,11 +34,22 @@ def create_engine(
         loss: (labels int (B, H, W), logits (B, H, W, C)) -> scalar.
         transform: (images uint8, labels uint8, draws float32) -> (images float32 in [0, 1], labels int).
         jit: "auto", "on" or "off"; each engine says what that means. BenchError if "on" isn't possible.
+        devices: how many divide each training batch among them; see `make_devices`.
     """
     import keras
 
-    engine = import_by_name(TABLE[keras.backend.backend()].engine)
-    return engine(model, optimizer, loss=loss, transform=transform, jit=jit)
+    row = TABLE[keras.backend.backend()]
+    functions = {"loss": loss, "transform": transform, "jit": jit}
+    if devices == 1:
+        return import_by_name(row.engine)(model, optimizer, **functions)
+    return import_by_name(row.parallel)(model, optimizer, devices=devices, **functions)
+
+
+def make_devices(count: int) -> None:
+    """Let JAX take the CPU for that many devices; call it before the backend is imported. GPUs are as they are."""
+    if count > 1:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}".strip()
 
 
 def create_runtime(backend: str) -> Runtime:

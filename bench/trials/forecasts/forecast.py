@@ -9,7 +9,7 @@ from statistics import median
 
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.profiling.environment import expected_device
+from bench.profiling.environment import expected_device, several
 from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import WEIGHTS
@@ -75,16 +75,15 @@ def forecasts(
     for estimate in estimates(configs, trials, sizes=sizes):
         same = replace(estimate.config, seed=0, repeat=0).to_dict()
         groups.setdefault(repr(sorted(same.items())), []).append(estimate)
-    here = [trial for trial in (*trials, *probes) if trial.record.device == expected_device()]
-    found = [_forecast(some, here) for some in groups.values()]
+    found = [_forecast(some, [*trials, *probes]) for some in groups.values()]
     return sorted(found, key=lambda one: one.trial.middle if one.trial else float("inf"))
 
 
-def _forecast(group: Sequence[Estimate], here: Sequence[StoredTrial]) -> Forecast:
+def _forecast(group: Sequence[Estimate], trials: Sequence[StoredTrial]) -> Forecast:
     left = [estimate for estimate in group if not estimate.done]
     config = (left or group)[0].config
-    wanted = config.to_dict()
-    alike = [trial for trial in here if is_alike(trial.record, wanted)]
+    wanted, device = config.to_dict(), several(expected_device(), config.devices_per_trial)
+    alike = [trial for trial in trials if trial.record.device == device and is_alike(trial.record, wanted)]
     ok = [trial for trial in alike if trial.record.status == "ok"]
     latest = max(alike, key=lambda trial: trial.record.finished, default=None)
     failed = latest.record if latest and not ok and latest.record.status in PROBLEMS else None

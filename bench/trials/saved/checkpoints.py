@@ -1,6 +1,7 @@
 """Save a trial's weights, and turn a stored trial back into a model or an engine that predicts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def save(model: keras.Model, folder: Path) -> dict[str, Any]:
 
 
 def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine:
-    """Make an engine that predicts with a stored trial's weights, on the current Keras backend.
+    """Make an engine that predicts with a stored trial's weights, on the current Keras backend and one device.
 
     Args:
         config: the one that `trained_config` returns.
@@ -45,7 +46,8 @@ def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine
     """
     model = build_model(config, num_classes)
     _load(model, trial.folder)
-    return build_engine(config, model, keras.optimizers.SGD(config.lr))  # it has no state, and nothing is trained
+    alone = replace(config, devices_per_trial=1)
+    return build_engine(alone, model, keras.optimizers.SGD(config.lr))  # it has no state, and nothing is trained
 
 
 def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) -> dict[str, Any]:

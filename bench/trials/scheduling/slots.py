@@ -1,10 +1,11 @@
 """The slots of a run on this machine: one trial at a time each, with a GPU of its own or a share of the cores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
+from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import cpu_device, expected_device
 from bench.profiling.gpu import UNKNOWN_GPU, VISIBLE, Gpu, gpus
 from bench.profiling.host.share import Share, parts, usable_cores
@@ -21,16 +22,20 @@ class Slot:
     executor: Executor
 
 
-def local_slots(jobs: int | None = None, devices: str | None = None) -> list[Slot]:
+def local_slots(
+    jobs: int | None = None, devices: str | None = None, *, configs: Iterable[TrialConfig] = ()
+) -> list[Slot]:
     """Make the slots for `--jobs` and `--devices`; without either, one that has the whole machine.
 
     Args:
         jobs: trials at once, on the first GPUs or, without a GPU, on equal parts of the cores.
         devices: numbers of GPUs, such as `0,2`, or `all`.
+        configs: the trials to run, some of which may need several devices each.
 
     Raises:
-        BenchError: the machine has no such GPUs, or fewer GPUs or cores than trials at once.
+        BenchError: the machine has no such GPUs, or fewer GPUs or cores than trials at once or than a trial needs.
     """
+    _check_several(jobs, devices, max((config.devices_per_trial for config in configs), default=1))
     if jobs is not None and devices is not None:
         raise BenchError("Give --jobs N (so many trials at once) or --devices 0,1 (one on each of these), not both.")
     if jobs is not None and jobs < 1:
@@ -86,12 +91,27 @@ def _first(jobs: int) -> list[Gpu]:
     return _of_one_type(found[:jobs])
 
 
-def _of_one_type(chosen: list[Gpu]) -> list[Gpu]:
+def _check_several(jobs: int | None, devices: str | None, per_trial: int) -> None:
+    """Raise BenchError for trials over more GPUs than there are, or beside others; GPUs that NVML hides may do."""
+    if per_trial == 1:
+        return
+    if jobs not in (None, 1) or devices is not None:
+        raise BenchError(
+            f"With --devices-per-trial {per_trial} one trial at a time has the machine's first devices. "
+            "Leave out --jobs and --devices; CUDA_VISIBLE_DEVICES chooses the GPUs."
+        )
+    found = [] if expected_device() == cpu_device() else gpus()
+    if found and per_trial > len(found):
+        raise BenchError(f"--devices-per-trial is {per_trial}. Accepted here: up to {len(found)}, one for each GPU.")
+    _of_one_type(found[:per_trial], choose=VISIBLE)
+
+
+def _of_one_type(chosen: list[Gpu], choose: str = "--devices") -> list[Gpu]:
     """Raise BenchError for GPUs of several types: which one a trial gets would decide with what it is compared."""
     names = list(dict.fromkeys(gpu.name for gpu in chosen))
     if len(names) > 1:
         raise BenchError(
-            f"These GPUs are of several types ({', '.join(names)}), whose results are never compared. Give --devices "
+            f"These GPUs are of several types ({', '.join(names)}), whose results are never compared. Give {choose} "
             "those of one type, and the others in a second run."
         )
     return chosen

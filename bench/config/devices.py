@@ -1,0 +1,25 @@
+"""Check the options of a trial over several devices."""
+
+from bench.core.backends import TABLE
+from bench.core.errors import BenchError
+from bench.core.trial_config import TrialConfig
+
+
+def check_devices(config: TrialConfig) -> None:
+    """Check that the backend can divide the trial's batches among so many devices, and each batch evenly."""
+    count = config.devices_per_trial
+    if count == 1:
+        return
+    able = [row.name for row in TABLE.values() if row.parallel]
+    if config.backend not in able:
+        raise BenchError(
+            f"--devices-per-trial {count} does not run with the backend {config.backend}. Use --backend "
+            f"{' or '.join(able)}, or one device."
+        )
+    if config.jit == "off":
+        raise BenchError(f"--devices-per-trial {count} needs compiled steps. Leave out --jit off.")
+    if config.batch_size % count:
+        raise BenchError(
+            f"--batch-size is {config.batch_size}, which {count} devices (--devices-per-trial) can't divide evenly. "
+            f"Accepted: a multiple of {count}, such as {(config.batch_size // count + 1) * count}."
+        )
