@@ -11,7 +11,7 @@ from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration, Spread
 from bench.results.clean_text import shorten
 from bench.results.quantities import EFFICIENCY_LIMIT, MISSING, PARAMS
-from bench.results.quantities.quantity import LOWER, Metric, Quantity
+from bench.results.quantities.quantity import LOWER, NOT_MEASURED, Metric, Quantity
 
 
 def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Quantity]) -> dict[str, Cell]:
@@ -70,7 +70,8 @@ def score_cell(uncertainty: Uncertainty, plain: Cell, metric: Metric) -> Cell:
 def number_cell(spread: Spread, column: Quantity) -> Cell:
     """Write a number as `0.742 ± 0.006`, or only its mean with the spread in the title."""
     if spread.mean != spread.mean:
-        return Cell(column.missing, None, f"only {spread.n} seeds have it" if spread.n else "not measured")
+        why = NOT_MEASURED if column.missing == MISSING else column.missing
+        return Cell(column.missing, None, f"only {spread.n} seeds have it" if spread.n else why)
     text = column.write(spread.mean)
     title = "one seed: no spread"
     if spread.sd is not None:

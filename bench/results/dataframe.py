@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.core.specs import FINAL_STATUSES
 from bench.core.trial_config import DEFAULTS, OPTIONS
+from bench.profiling.host import cpu_noise
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial, load
 from bench.results.quantities.scaling import with_scaling
@@ -32,7 +33,6 @@ _NUMBERS = (
 )
 _DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
 _OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks", "cpu_noise")  # with columns of their own
-NOISE_PHASES = ("train", "profile", "sweep")  # of `cpu_noise`; the others are before and after the measurements
 _WORST = {"others_share": max, "others_share_worst": max, "stopped_share": max, "mhz": min}
 _NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
@@ -176,7 +176,7 @@ def _device(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cpu_noise(noise: Mapping[str, Any]) -> dict[str, Any]:
     """Return how busy and how fast the CPU was in the worst of the phases that were measured; {} if not recorded."""
-    phases = [_numbers(values) for name, values in noise.items() if name in NOISE_PHASES]
+    phases = [_numbers(values) for name, values in noise.items() if name in cpu_noise.PHASES]
     found = {name: [p[name] for p in phases if p.get(name, math.nan) == p.get(name)] for name in _WORST}
     row: dict[str, Any] = {f"cpu_{name}": worst(found[name]) for name, worst in _WORST.items() if found[name]}
     row |= {f"cpu_{name}": finite(noise[name]) for name in ("load", "design_mhz", "limit_cores") if name in noise}

@@ -15,6 +15,7 @@ from bench.profiling.clock.timing import Blocks, Effort, inference_sweep, rate_s
 from bench.profiling.clock.timing_table import TRAIN
 from bench.profiling.energy import TRAIN_ENERGY
 from bench.profiling.environment import actual_device, cpu_device
+from bench.profiling.host import cpu_noise
 from bench.profiling.instruments import Instruments
 from bench.results.trial_files import IF_KILLED, write_json
 from bench.training import augment
@@ -65,11 +66,11 @@ class SpeedSession:
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
         noise = self.instruments.noise
-        with stage("train"), noise.phase("train"):
+        with stage("train"), noise.phase(cpu_noise.TRAIN):
             blocks, loss = self.train()
         with stage("profile"):
             model = describe_model(self.engine.model, self.folder)
-            with noise.phase("profile"):
+            with noise.phase(cpu_noise.PROFILE):
                 speed = measure_inference(self.engine, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             rates = blocks.rates(self.config.batch_size)
@@ -98,7 +99,7 @@ class SpeedSession:
             "memory": {**memory, **searched},
             **describe_machine(self.config, self.engine, self.instruments),
         }
-        with ledger.phase("profile"), noise.phase("sweep"):
+        with ledger.phase("profile"), noise.phase(cpu_noise.SWEEP):
             swept = self.sweep()  # last, because the system may kill the process for its large batches
         self.found["environment"] |= self.instruments.environment()  # with the noise during the sweep
         return self.with_sweep(swept)

@@ -20,6 +20,7 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.timing_table import FROZEN, TRAIN
+from bench.profiling.host import cpu_noise
 from bench.profiling.instruments import Instruments
 from bench.results.analysis.target import Target
 from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
@@ -84,7 +85,7 @@ class Session:
         with stage("compile"):
             self.instruments.note_state("device_before")
             self.start(found)
-        with stage("train"), self.instruments.noise.phase("train"):
+        with stage("train"), self.instruments.noise.phase(cpu_noise.TRAIN):
             if not self.reached:
                 self.training.run()
             self.check_weights()
@@ -92,7 +93,7 @@ class Session:
             metrics, validation = self.test()
         with stage("profile"):
             model = describe_model(self.model, self.folder)
-            with self.instruments.noise.phase("profile"):
+            with self.instruments.noise.phase(cpu_noise.PROFILE):
                 speed = measure_speed(self.training, self.batch, self.instruments)
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)

@@ -21,6 +21,7 @@ from bench.profiling.sampling import Sampler
 
 EVERY_SECONDS = 1.0
 MOST_CORES = 32  # whose frequency is read, evenly chosen: each is a file
+TRAIN, PROFILE, SWEEP = PHASES = ("train", "profile", "sweep")  # in which speed is measured
 BEFORE, AFTER = "before", "after"
 _IDLE, _IOWAIT, _COUNTED = 3, 4, 8  # of a line of /proc/stat; after the eighth come parts of the first ones
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -188,7 +189,7 @@ class CpuNoise:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Note how busy the CPU is during a measurement; the time before the first one is BEFORE, then AFTER."""
+        """Note how busy the CPU is during one of PHASES; the time before the first one is BEFORE, then AFTER."""
         self._enter(name)
         try:
             yield
@@ -196,7 +197,7 @@ class CpuNoise:
             self._enter(AFTER)
 
     def summary(self) -> dict[str, Any]:
-        """Return the `cpu` of a record's environment; {} where the system counts nothing."""
+        """Return the `cpu_noise` of a record's environment; {} where the system counts nothing."""
         self._enter(AFTER)
         phases = {name: found for name, tally in self._phases.items() if (found := tally.summary())}
         if not phases:

@@ -11,9 +11,8 @@ from bench.report.text.tables import markdown_cell
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.quiet import BUSY
 from bench.results.quantities.performance import EFFICIENCY_LIMIT
-from bench.results.quantities.quantity import significant
+from bench.results.quantities.quantity import NOT_RECORDED, significant
 
-NOT_RECORDED = "not recorded"
 HEADINGS = ("loader", "bare", "joint", "joint / bare", "place", "place, free loader")
 MEANING = (
     "Images per second: of the loader alone; of the bare training step on a batch that stays on the device; and of "

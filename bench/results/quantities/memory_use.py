@@ -4,6 +4,7 @@ from bench.results.quantities.quantity import (
     COMPARISON,
     LEADERBOARD,
     LOWER,
+    NOT_RECORDED,
     SPEED_TABLE,
     TRADE_OFF,
     VERIFICATION,
@@ -13,7 +14,6 @@ from bench.results.quantities.quantity import (
     whole_number,
 )
 
-NOT_RECORDED = "not recorded"
 PEAKS = (
     Quantity(
         name="peak_memory_mib",

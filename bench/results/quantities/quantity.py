@@ -13,6 +13,7 @@ Better = Literal["higher", "lower"]
 HIGHER: Better = "higher"
 LOWER: Better = "lower"
 MISSING = "\N{EN DASH}"
+NOT_RECORDED, NOT_MEASURED = "not recorded", "not measured"
 
 # The places where quantities are shown.
 LEADERBOARD = "leaderboard"
