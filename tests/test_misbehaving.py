@@ -40,6 +40,10 @@ ENDINGS = {
     "segfaults": ("failed", "The process was killed by SIGSEGV."),
     "a FIFO for a log": ("failed", "ValueError: a FIFO"),
     "removes its folder": ("failed", "was removed"),
+    "a file for its folder": ("failed", "was removed"),
+    "a folder for its record": ("ok", ""),
+    "a folder for its outcome": ("failed", UNUSABLE + "it is a folder"),
+    "folders for files of its work": ("ok", ""),
     "ignores signals": ("timed_out", "Stopped after --timeout"),
 }
 pytestmark = [

@@ -16,9 +16,10 @@ from bench.core.specs import TrialRecord
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
+from bench.results.record_reader import check_config, misfit_of
 from bench.results.store import ResultsFolder, may_replace
 from bench.results.trial_files import MOST_BYTES, OUTCOME, REQUEST
-from bench.results.trial_output import earlier_attempts, log_tail, read_progress, usable
+from bench.results.trial_output import earlier_attempts, is_moment, log_tail, read_progress, usable
 
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
 _NEEDED = {*_COMMON, "fingerprint", "time"}  # of the request for a record
@@ -75,12 +76,29 @@ def settle(results: ResultsFolder, identity: str, *, force: bool = False) -> Tri
         return record
     folder = results.running_folder(identity)
     request, outcome = _whole(folder / REQUEST), _whole(folder / OUTCOME)
-    whole = "status" in outcome and request.keys() >= _NEEDED
+    whole = "status" in outcome and _is_of_runner(request, identity)
     if not whole or not (force or may_replace(results.find(identity))):
         return None
     record = record_of(folder, request, usable(outcome), (folder / OUTCOME).stat().st_mtime)
     results.finish(identity, record)
     return record
+
+
+def _is_of_runner(request: dict[str, Any], identity: str) -> bool:
+    """Tell whether a request is one that a runner has written for that trial: a plug-in or a stranger may write, too.
+
+    The trial of any other request has no record to be made; it runs anew.
+    """
+    config = request.get("config")
+    if not request.keys() >= _NEEDED or not isinstance(config, dict) or "repeat" not in config:
+        return False
+    if misfit_of({**request, "repeat": config["repeat"]}) or request["key"] not in identity.split("_"):
+        return False
+    try:
+        check_config(config)
+    except ValueError:
+        return False
+    return is_moment(request["time"]) and isinstance(request["fingerprint"], str)
 
 
 def _whole(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from bench.core.durable import replace_folder, sync_folder
 from bench.core.errors import BenchError
 from bench.core.files import is_part
 from bench.core.specs import FINAL_STATUSES, SCHEMA_VERSION, TrialRecord
-from bench.core.untrusted.plain_files import check_inside, is_there
+from bench.core.untrusted.plain_files import check_inside, is_folder, is_there, remove
 from bench.results.marker import ANOTHER, check_writable
 from bench.results.record_reader import read_record
 from bench.results.trial_files import (
@@ -134,6 +134,8 @@ class ResultsFolder:
                 (running / LOG).replace(final / RETRY_LOG)
             shutil.rmtree(running)
             return
+        if is_folder(running / RECORD):  # a plug-in may have left a folder of that name
+            remove(running / RECORD)
         write_json(running / RECORD, record.to_dict())
         self._move_in(identity, record)
 
@@ -168,7 +170,7 @@ class ResultsFolder:
         if record.status in FINAL_STATUSES:  # any other trial goes on from its checkpoints
             shutil.rmtree(running / CHECKPOINTS, ignore_errors=True)
         for path in (*(running / name for name in OF_WORK), *filter(is_part, running.rglob(".*"))):
-            path.unlink(missing_ok=True)
+            remove(path)
         replace_folder(running, self.folder(identity), self.replaced_folder(identity))
 
     def unsettled(self) -> list[str]:

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bench.core.specs import FINAL_STATUSES, OUTCOME_FIELDS, RETRIED_STATUSES
 from bench.core.untrusted import safe_json
@@ -28,6 +28,7 @@ _NUMBERS = (
 )
 _OF_ATTEMPTS = ("started", "seconds", "attempts")
 _LARGEST = 1e12
+_LATEST = 1e11  # seconds since 1970: the year 5138
 
 
 def read_outcome(folder: Path) -> dict[str, Any]:
@@ -91,9 +92,14 @@ def read_progress(folder: Path) -> dict[str, Any]:
 def earlier_attempts(request: Mapping[str, Any]) -> dict[str, float]:
     """Return what a request says of earlier attempts: `started`, `seconds` and `attempts`; {} for a first attempt."""
     found = request.get("earlier")
-    if not isinstance(found, dict) or not all(_is_number(found.get(name)) for name in _OF_ATTEMPTS):
+    if not isinstance(found, dict) or not all(is_moment(found.get(name)) for name in _OF_ATTEMPTS):
         return {}
     return {name: found[name] for name in _OF_ATTEMPTS}
+
+
+def is_moment(value: Any) -> TypeGuard[float]:
+    """Tell whether a value can be a time: seconds since 1970, or of a duration."""
+    return _is_number(value) and 0 <= value <= _LATEST
 
 
 def _is_number(value: Any) -> bool:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 
-from bench.results.trial_files import LOG, OUTCOME, PROGRESS, WEIGHTS
+from bench.core.files import MARK
+from bench.results.trial_files import CODE, HISTORY, IF_KILLED, LOG, OUTCOME, PROGRESS, RECORD, REQUEST, WEIGHTS
 from bench.trials import process
 
 OK = {"status": "ok", "metrics": {"mean_iou": 0.5}}
@@ -100,6 +101,24 @@ def removes_folder(folder):
     os._exit(0)
 
 
+def folder_for(*names):
+    """Leave folders, with a file in each, where the runner will write or remove a file."""
+
+    def leave(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).mkdir()
+            (folder / name / "a file").touch()
+
+    return leave
+
+
+def file_for_folder(folder):
+    shutil.rmtree(folder)
+    folder.touch()
+    os._exit(0)
+
+
 def ignores_signals(folder):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     time.sleep(600)
@@ -131,6 +150,10 @@ KINDS = {
     "segfaults": segfaults,
     "a FIFO for a log": replaces_log,
     "removes its folder": removes_folder,
+    "a file for its folder": file_for_folder,
+    "a folder for its record": folder_for(RECORD),
+    "a folder for its outcome": folder_for(OUTCOME),
+    "folders for files of its work": folder_for(REQUEST, CODE, PROGRESS, IF_KILLED, f".1{MARK}{HISTORY}"),
     "ignores signals": ignores_signals,
 }
 

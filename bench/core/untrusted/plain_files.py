@@ -5,6 +5,7 @@ A link may lead to any file of this machine, and a FIFO makes its reader wait fo
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -73,6 +74,14 @@ def read_file(path: Path, most: int, *, links: bool = False) -> bytes:
     """Read a file; raise OSError as `require_file` does."""
     require_file(path, most, links=links)
     return path.read_bytes()
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is there, if anything: a file, a link, a FIFO, or a folder with all that is in it."""
+    if is_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def odd_names(folder: str, names: Iterable[str]) -> set[str]:

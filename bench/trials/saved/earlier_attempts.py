@@ -1,16 +1,15 @@
 """Take up the checkpoints of a trial that was interrupted, timed out or killed, in the process that runs its trials."""
 
-import shutil
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.core.files import is_part
-from bench.core.untrusted.plain_files import is_folder
+from bench.core.untrusted.plain_files import is_folder, remove
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import CHECKPOINTS, REQUEST, read_json
-from bench.results.trial_output import earlier_attempts, read_progress
+from bench.results.trial_output import earlier_attempts, is_moment, read_progress
 
 Earlier = dict[str, float]  # {} for a first attempt; else when it began, its seconds, and the number of attempts
 
@@ -32,7 +31,7 @@ def fresh_folder(results: ResultsFolder, identity: str, *, anew: bool) -> Earlie
         earlier = _of_request(running) or _of_record(results, identity)
         _empty(running)
     else:
-        shutil.rmtree(running, ignore_errors=True)
+        remove(running)
         running.mkdir()
         if not anew and _has_checkpoints(ended):
             earlier = _of_record(results, identity)
@@ -46,24 +45,21 @@ def _has_checkpoints(folder: Path) -> bool:
     if not is_folder(folder) or not is_folder(kept):
         return False
     for path in filter(is_part, list(kept.iterdir())):
-        path.unlink(missing_ok=True)
+        remove(path)
     return any(kept.glob("*.npz"))
 
 
 def _empty(folder: Path) -> None:
     """Remove all but the checkpoints."""
     for path in folder.iterdir():
-        if is_folder(path):
-            if path.name != CHECKPOINTS:
-                shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        if path.name != CHECKPOINTS:
+            remove(path)
 
 
 def _of_request(folder: Path) -> Earlier:
     """Return the attempts of a folder whose runner died; the last one ended with the last sign of its progress."""
     request, progress = read_json(folder / REQUEST), read_progress(folder)
-    if not isinstance(began := request.get("time"), float):
+    if not is_moment(began := request.get("time")):
         return {}
     before = earlier_attempts(request) or {"started": began, "seconds": 0.0, "attempts": 0}
     seconds = max(0.0, progress.get("time", began) - began)

@@ -17,6 +17,7 @@ from filelock import BaseFileLock, Timeout
 
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
+from bench.core.untrusted.plain_files import is_folder, remove
 from bench.profiling.environment import versions
 from bench.results.outcomes import record_of, settle
 from bench.results.software import is_stale
@@ -93,7 +94,7 @@ class Life:
         if not outcome:
             status, reason = ending or handle.reason()
             found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
-            outcome = usable({"status": status, "reason": reason, **found})
+            outcome = usable({**found, "status": status, "reason": reason})
         return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
     def _watch(self, trial: PlannedTrial, handle: Handle) -> Waiting[tuple[str, str] | None]:
@@ -114,7 +115,7 @@ class Life:
                         self.observer.noted(trial, note)
                     self.observer.progressed(trial, progress)
                     told = progress
-                if not folder.is_dir():
+                if not is_folder(folder):
                     yield from _stopped(handle)
                     break
                 if limit and looked - clock > limit:
@@ -126,8 +127,9 @@ class Life:
         except BaseException:
             handle.stop()
             raise
-        if not folder.is_dir():
+        if not is_folder(folder):
             self.results.check_present()
+            remove(folder)
             folder.mkdir()
             return "failed", "The trial's folder was removed while it ran; the same command runs it again."
         return None
