@@ -22,8 +22,9 @@ from bench.trials.progress import Observer
 
 STUB = str(Path(__file__).parent / "faults" / "coded_trial.py")
 HEAD = "from bench.plugin import architecture\n"
-NET = HEAD + "import words\n@architecture(name='coded')\ndef build():\n    from parts import late\n    return {}\n"
-SAYS = "f'{words.WORD} {late.WORD}'"
+IMPORTS = "import words\nfrom loose.deep import more\n"
+NET = HEAD + IMPORTS + "@architecture(name='coded')\ndef build():\n    from parts import late\n    return {}\n"
+SAYS = "f'{words.WORD} {late.WORD} {more.WORD}'"
 
 
 @pytest.fixture
@@ -36,6 +37,8 @@ def plugin(tmp_path, monkeypatch):
     (folder / "words.py").write_text("WORD = 'first'\n")
     (folder / "parts" / "__init__.py").touch()
     (folder / "parts" / "late.py").write_text("WORD = 'planned'\n")
+    (folder / "loose" / "deep").mkdir(parents=True)  # packages without an __init__.py
+    (folder / "loose" / "deep" / "more.py").write_text("WORD = 'code'\n")
     return folder / "net.py"
 
 
@@ -80,7 +83,7 @@ def test_planned_code_is_imported_and_hashed_whatever_has_become_of_the_files(pl
     planned()
     change(plugin)
     module = load_file(plugin)
-    assert module.build() == "first planned"
+    assert module.build() == "first planned code"
     assert (plugin_hash(plugin), siblings(plugin)) == (hashed, files)
     assert Path(module.__file__) == plugin and Path(module.words.__file__) == plugin.with_name("words.py")
 
@@ -91,7 +94,7 @@ def test_code_of_any_encoding_is_planned_byte_by_byte(planned, plugin):
     planned()
     assert planned_code.planned_code()[plugin.with_name("words.py")] == text
     edit(plugin)
-    assert load_file(plugin).build() == "stra\xdfe planned"
+    assert load_file(plugin).build() == "stra\xdfe planned code"
 
 
 def test_data_and_modules_that_only_names_tell_are_found_in_the_plug_in_s_own_folder(planned, plugin):
@@ -151,7 +154,7 @@ def test_trials_of_a_plug_in_that_is_edited_and_removed_while_they_run_get_what_
     changes = At(lambda: edit(plugin), lambda: break_off(plugin), lambda: remove(plugin))
     records = run(configs, results=tmp_path / "r", observer=changes)
     assert [(r.status, r.reason) for r in records] == [("ok", "")] * 4
-    assert [r.model["said"] for r in records] == ["first planned"] * 4
+    assert [r.model["said"] for r in records] == ["first planned code"] * 4
     assert {r.weights["source"] for r in records} == {hashed}
     assert len({r.configuration for r in records}) == 1
     assert not list((tmp_path / "r").rglob(CODE))

@@ -55,12 +55,22 @@ class _Finder(MetaPathFinder):
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         code = planned_code()
-        folders = [next(iter(code)).parent] if path is None else map(Path, path)
+        folders = [next(iter(code)).parent] if path is None else [Path(part) for part in path]
         last = name.rpartition(".")[2]
         for file in (file for folder in folders for file in (folder / last / "__init__.py", folder / f"{last}.py")):
             if file in code:
                 return spec_from_file_location(name, file, loader=_Loader(name, str(file)))
+        return _folder_of_modules(name, [folder / last for folder in folders])
+
+
+def _folder_of_modules(name: str, folders: Sequence[Path]) -> ModuleSpec | None:
+    """Return the spec of a package without an `__init__.py`; None if no planned module is below the folders."""
+    inner = [str(folder) for folder in folders if any(folder in file.parents for file in planned_code())]
+    if not inner:
         return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = inner
+    return spec
 
 
 class _Loader(SourceFileLoader):
