@@ -106,16 +106,60 @@ def test_a_disk_that_can_not_be_read_counts_as_damage(pets, capfd, monkeypatch):
     assert content(pack.prepare(PETS, SIZE, data_dir=pets)) == before
 
 
-def test_a_damaged_pack_of_a_cache_that_can_not_be_written_is_refused(pets, monkeypatch):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+@pytest.mark.parametrize("name", [MANIFEST, *DATA_FILES])
+def test_a_fifo_in_a_pack_is_not_waited_for(pets, capfd, name):
     made = pack.prepare(PETS, SIZE, data_dir=pets)
+    before = content(made)
+    (made.path / name).unlink()
+    os.mkfifo(made.path / name)
+    assert content(pack.prepare(PETS, SIZE, data_dir=pets)) == before
+    assert f"is made again: its {name} can't be read" in capfd.readouterr().err
 
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+@pytest.mark.parametrize("ending", ["", ".part"])
+@pytest.mark.parametrize("kind", ["file", "FIFO", "broken link", "link"])
+def test_whatever_stands_where_a_pack_is_to_be_makes_room(pets, tmp_path, kind, ending):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    before, other = content(made), tmp_path / "other"
+    made.path.rename(tmp_path / "moved")
+    place = made.path.with_name(made.path.name + ending)
+    if kind == "file":
+        place.touch()
+    elif kind == "FIFO":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(other)
+    if kind == "link":
+        other.mkdir()
+        (other / MANIFEST).write_text("the user's")
+    assert content(pack.prepare(PETS, SIZE, data_dir=pets)) == before
+    assert not made.path.is_symlink()
+    assert kind != "link" or (other / MANIFEST).read_text() == "the user's"
+
+
+def test_a_pack_on_another_disk_may_be_linked_to(pets, tmp_path, capfd):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    made.path.rename(tmp_path / "disk")
+    made.path.symlink_to(tmp_path / "disk")
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert made.path.is_symlink() and "made again" not in capfd.readouterr().err
+
+
+def make_read_only(monkeypatch):
     def read_only(path):
         raise UnwritableCache(path, OSError(errno.EROFS, os.strerror(errno.EROFS)))
 
     monkeypatch.setattr(pack, "locked", read_only)
+
+
+def test_a_damaged_pack_of_a_cache_that_can_not_be_written_is_refused(pets, monkeypatch):
+    made = pack.prepare(PETS, SIZE, data_dir=pets)
+    make_read_only(monkeypatch)
     assert pack.prepare(PETS, SIZE, data_dir=pets).fingerprint == made.fingerprint
     flip(made.path / LABELS, 3, seed=0)
-    with pytest.raises(BenchError, match=r"can't be written.*SEGBENCH_CACHE"):
+    with pytest.raises(BenchError, match=r"can't be written.*SEGBENCH_CACHE.*its labels.u8 is damaged"):
         pack.prepare(PETS, SIZE, data_dir=pets)
 
 
@@ -224,6 +268,16 @@ def test_sources_that_changed_with_size_and_time_kept_are_named_and_read_again(p
     assert "1 of its 12 samples have other files now: beagle_4." in capfd.readouterr().err
     assert calls == [(n, 12) for n in range(1, 13)] * 2  # hashed, then decoded
     assert pack.prepare(PETS, SIZE, data_dir=pets).fingerprint == after.fingerprint
+
+
+def test_sources_are_also_verified_if_the_cache_can_not_be_written(pets, monkeypatch, capfd):
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    make_read_only(monkeypatch)
+    pack.prepare(PETS, SIZE, data_dir=pets, verify_data=True)
+    assert "The files of all 12 samples are as they were packed." in capfd.readouterr().err
+    change_keeping_size_and_time(pets / "images" / "beagle_4.jpg")
+    with pytest.raises(BenchError, match=r"can't be used: 1 of its 12 samples have other files now: beagle_4\."):
+        pack.prepare(PETS, SIZE, data_dir=pets, verify_data=True)
 
 
 def test_many_changed_sources_are_counted(tmp_path, capfd):

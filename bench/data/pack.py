@@ -141,12 +141,18 @@ def prepare(
     place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / f"{name_part(spec.name)}-{size}-{place}"
+
+    def found() -> tuple[Manifest, _States]:
+        states = _states(path)
+        manifest = find(path, order)
+        if verify_data:
+            check_sources(source, manifest, progress)
+        return manifest, states
+
     try:
         with locked(path):
             try:
-                made = _find(path, order)
-                if verify_data:
-                    check_sources(source, made[0], progress)
+                made = found()
             except Unfit as unfit:
                 if path.exists():
                     print(f"The pack '{path}' is made again: {unfit}.", file=sys.stderr, flush=True)
@@ -154,14 +160,11 @@ def prepare(
             return _open(path, source, *made)
     except UnwritableCache as error:  # a read-only cache still serves the packs that it has
         try:
-            return _open(path, source, *_find(path, order))
-        except Unfit:
-            raise error from None
-
-
-def _find(path: Path, order: Order) -> tuple[Manifest, _States]:
-    states = _states(path)
-    return find(path, order), states
+            return _open(path, source, *found())
+        except Unfit as unfit:
+            if not path.exists():
+                raise error from None
+            raise BenchError(f"{error} The pack there can't be used: {unfit}.") from error
 
 
 def _states(path: Path) -> _States:

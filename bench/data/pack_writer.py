@@ -13,6 +13,7 @@ import numpy as np
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
 from bench.core.files import check_space
+from bench.core.untrusted.plain_files import remove
 from bench.data.decode import Row, read_row
 from bench.data.duplicates import duplicate_warnings
 from bench.data.label_doubts import LabelCounts
@@ -44,25 +45,18 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
     needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
     check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     part = path.with_name(f"{path.name}.part")
-    _remove(part)  # left by a process that died
+    remove(part)  # left by a process that died
     part.mkdir()
     try:
         manifest = {**order.fields, **_fill(part, order, progress)}
         manifest["checksums"] = {name: checksums(blocks_of_file(part / name)) for name in DATA_FILES}
         write_manifest(part / MANIFEST, manifest)
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
-        _remove(path)
+        remove(path)
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder, or a file that stands where a folder should."""
-    if path.is_file():
-        path.unlink()
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _fill(part: Path, order: Order, progress: Progress | None) -> Manifest:

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.core.dataset_protocol import Sample
 from bench.core.files import file_stamp, text_hash
+from bench.core.untrusted.plain_files import require_file
 from bench.data.packing.checksums import blocks_of_file, difference
 from bench.data.source import Source
 
@@ -94,6 +95,7 @@ def find(pack: Path, order: Order) -> Manifest:
 
 def _read(path: Path) -> Manifest:
     try:
+        require_file(path, links=True)  # a FIFO would wait for ever
         content = path.read_bytes()
         manifest = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
@@ -108,6 +110,7 @@ def _read(path: Path) -> Manifest:
 
 def _check(file: Path, checksums: Sequence[int]) -> None:
     try:
+        require_file(file, links=True)
         found = difference(blocks_of_file(file), checksums)
     except OSError as error:
         raise Unfit(f"its {file.name} can't be read ({error.strerror})") from error
