@@ -10,7 +10,8 @@ from bench.data import geometry
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import read_table, write_table
-from bench.evaluation.metric_protocol import MIN_AREAS
+from bench.evaluation.metric_protocol import MIN_AREAS, Prediction
+from bench.evaluation.metrics.objects import AIRBUS_F2, airbus_f2, drop_small
 from bench.evaluation.predictor import Predictor, decide
 from bench.evaluation.summary import summarise
 from bench.evaluation.task import Task
@@ -148,6 +149,50 @@ def test_among_equals_nearest_to_one_half_and_the_smallest_area():
     scores = np.zeros((19, len(MIN_AREAS)))
     scores[[0, 14], 3] = 0.4
     assert best(scores) == OperatingPoint(THRESHOLDS[14], MIN_AREAS[3])
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ([0.5], 256),  # the next one is worse
+        ([0.6, 0.7, 0.6], 1024),
+        ([0.8, 0.8, 0.8, 0.9], 4096),  # equal ones don't end the search
+        ([0.8, 0.8, 0.8, 0.7], 512),  # the smallest of equal ones
+        ([0.5, 0.9], 256),  # beyond one that is worse nothing is tried
+        ([0.8] * 22, 512),
+    ],
+)
+def test_the_smallest_object_is_searched_beyond_256_pixels_while_that_helps(later, expected):
+    scores = np.zeros((19, len(MIN_AREAS)))
+    scores[9, :8] = [0.1] * 7 + [0.55]
+    scores[9, 8 : 8 + len(later)] = later
+    assert best(scores) == OperatingPoint(0.5, expected)
+
+
+def test_a_best_area_below_256_pixels_is_not_searched_further():
+    scores = np.zeros((19, len(MIN_AREAS)))
+    scores[9, [3, 8]] = 0.4, 0.9
+    assert best(scores) == OperatingPoint(0.5, 16)
+
+
+def test_false_objects_larger_than_256_pixels_are_dropped_if_that_validates_best():
+    true, false = boxes((2, 2, 30, 30)), boxes((2, 2, 22, 22))  # 784 and 400 pixels
+    images = [red(np.where(numbers, 0.9, 0.01)) for numbers in (true, false)]
+    truths = [(true != 0).astype(np.uint8), np.zeros(SIZE, np.uint8)]
+    pack = FakePack(np.stack(images), truths, [true, np.zeros_like(false)])
+    assert tune(predictor(), Task(pack, ("airbus_f2",)), np.arange(2)) == OperatingPoint(0.5, 512)
+
+
+def test_each_minimum_area_scores_as_if_it_were_applied():
+    rng = np.random.default_rng(0)
+    truth = boxes((3, 3, 20, 20), (30, 5, 60, 40), size=(64, 48))
+    foreground = np.kron(rng.random((16, 12)), np.ones((4, 4))).astype(np.float32)
+    prediction = Prediction((truth > 0).astype(np.uint8), np.zeros_like(truth, np.uint8), ("a", "b"), foreground, truth)
+    found = AIRBUS_F2.tuning.per_image(prediction)
+    for row, column in ((2, 0), (9, 3), (12, 5), (15, 9), (4, 28)):
+        mask = drop_small(foreground > np.float32(THRESHOLDS[row]), MIN_AREAS[column])
+        expected = airbus_f2(truth[None].astype(int), mask[None], true_is_instances=True)[0]
+        assert found[row, column] == pytest.approx(expected)
 
 
 def test_carvana_by_hand():

@@ -15,7 +15,8 @@ from bench.evaluation.scores import Counts
 
 CLASSES = "classes"  # an axis with one key per class, "0", "1", ...
 KINDS = ("tp", "fp", "fn")
-MIN_AREAS = (0, 4, 8, 16, 32, 64, 128, 256)  # pixels: the minimum areas that tuning tries for metrics of objects
+MIN_AREAS = (0, *(2**k for k in range(2, 31)))  # pixels: the minimum areas of tuning; the last exceeds any image
+FIRST_AREAS = MIN_AREAS.index(256) + 1  # of them are always tried, and more while the last one tried is among the best
 
 Arrays = Mapping[str, NDArray[Any]]  # arrays of the per-image table by name; the first axis is the image
 

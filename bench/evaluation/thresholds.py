@@ -11,7 +11,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.confusion import THRESHOLDS
-from bench.evaluation.metric_protocol import MIN_AREAS, ImageMetric, Tuning
+from bench.evaluation.metric_protocol import FIRST_AREAS, MIN_AREAS, ImageMetric, Tuning
 from bench.evaluation.metrics.objects import drop_small
 from bench.evaluation.task import Task
 
@@ -72,8 +72,15 @@ def _deciding(metrics: Sequence[ImageMetric]) -> tuple[ImageMetric, Tuning]:
 
 
 def best(scores: NDArray[np.float64]) -> OperatingPoint:
-    """Choose the greatest of scores by threshold and minimum area, (19, A)."""
-    equal = np.argwhere(scores >= scores.max() - 1e-9)
+    """Choose the greatest of scores by threshold and minimum area, (19, A).
+
+    Areas up to 256 pixels are tried, and larger ones as long as the largest one tried is among the best.
+    """
+    for tried in range(min(FIRST_AREAS, scores.shape[1]), scores.shape[1] + 1):
+        some = scores[:, :tried]
+        equal = np.argwhere(some >= some.max() - 1e-9)
+        if equal[:, 1].max() < tried - 1:
+            break
     threshold, area = min(equal.tolist(), key=lambda place: (abs(THRESHOLDS[place[0]] - 0.5), place[1]))
     return OperatingPoint(THRESHOLDS[threshold], MIN_AREAS[area])
 

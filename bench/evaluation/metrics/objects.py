@@ -201,14 +201,20 @@ def _per_image(prediction: Prediction) -> dict[str, Any]:
 
 
 def _f2_by_threshold(prediction: Prediction) -> Scores:
-    """Score an image at each threshold and minimum area: (19, 8)."""
+    """Score an image at each threshold and minimum area: (19, len(MIN_AREAS))."""
     true, foreground = _true_objects(prediction), np.where(prediction.counted, prediction.foreground, 0)
     return np.array([_f2_by_area(true, foreground > np.float32(threshold)) for threshold in THRESHOLDS])
 
 
 def _f2_by_area(true: NDArray[Any], mask: NDArray[np.bool_]) -> list[float]:
+    """Score the objects of a mask at each minimum area; areas that keep equally many objects are scored once."""
     found = overlap(true, components(mask))
-    return [float(image_f2(count(without_small(found, area)))) for area in MIN_AREAS]
+    kept = [int((found.predicted >= area).sum()) for area in MIN_AREAS]
+    scores = {
+        number: float(image_f2(count(without_small(found, area))))
+        for number, area in dict(zip(kept, MIN_AREAS, strict=True)).items()
+    }
+    return [scores[number] for number in kept]
 
 
 def _summary(arrays: Arrays, names: Sequence[str]) -> dict[str, float | None]:
