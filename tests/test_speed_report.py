@@ -77,7 +77,15 @@ def test_the_memory_that_decides_is_named_apart_and_records_without_it_say_so():
     assert "decides whether it fits: 1,480 MiB" in str(board.terminal_table().caption)
     (old,) = boards(speed_record())
     assert "process_peak_mib" in old.columns and old.terminal_table().caption is None
-    assert not {"reserved_peak_mib", "host_file_peak_mib"} & set(old.columns)
+    assert "reserved_peak_mib" not in old.columns and "process_peak_mib" not in old.rows[0].titles
+
+
+def test_the_parts_of_host_memory_are_in_a_tooltip_and_take_no_columns():
+    parts = {"host_anonymous_peak_mib": 463.3, "host_file_peak_mib": 241.6, "host_shared_peak_mib": 0.0}
+    (board,) = boards(speed_record(memory={"process_peak_mib": 463.3, **parts}))
+    told = board.rows[0].titles["process_peak_mib"]
+    assert told == "peaks of the parts of host memory, in MiB: anonymous 463, file 242, shared 0"
+    assert not set(parts) & {*board.columns, *board.rows[0].cells}
 
 
 def test_leaderboards_and_speed_tables_keep_apart(tmp_path):

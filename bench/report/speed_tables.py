@@ -17,6 +17,7 @@ from bench.report.text.terminal import plain_table
 from bench.results.analysis.configurations import Configuration, pool
 from bench.results.clean_text import shorten
 from bench.results.quantities import MISSING, shown_in
+from bench.results.quantities.memory_use import FITS, HOST_PARTS, host_peak
 from bench.results.quantities.quantity import HIGHER, SPEED_TABLE, Quantity, whole_number
 
 RANDOM_PIXELS = "random pixels"  # shown as the data set of speed-only trials
@@ -24,7 +25,6 @@ _GROUP = ("device", "image_size", "protocol_version")
 _ALWAYS = ("batch_size", "backend", "precision")
 COLUMNS = shown_in(SPEED_TABLE)
 _FASTEST_FIRST = next(row for row in COLUMNS if row.name == "train_images_per_second")
-MEMORY_TO_FIT = "process_peak_mib"
 _OF_TRAINING = ("single seed", "no interval", "not converged")  # flags that say nothing about speed
 
 
@@ -70,7 +70,7 @@ class SpeedBoard:
 
     def _memory_to_fit(self) -> list[str]:
         """Say in a line what decides whether a trial fits; the terminal has no room for a column of its own."""
-        sizes = [size for row in self.rows if math.isfinite(size := row.values[MEMORY_TO_FIT])]
+        sizes = [size for row in self.rows if math.isfinite(size := row.values[FITS])]
         if not sizes:
             return []
         span = " to ".join(dict.fromkeys(whole_number(size) for size in (min(sizes), max(sizes))))
@@ -159,6 +159,9 @@ def _titles(member: Configuration, found: Sequence[Flag]) -> dict[str, str]:
     iqr = member.spread("train_images_per_second_iqr").mean
     if math.isfinite(iqr):
         titles["train_images_per_second"] = f"interquartile range over the blocks {iqr:.3g}"
+    peaks = {part: member.spread(host_peak(part)).mean for part in HOST_PARTS}
+    if parts := [f"{part} {whole_number(peak)}" for part, peak in peaks.items() if math.isfinite(peak)]:
+        titles[FITS] = f"peaks of the parts of host memory, in MiB: {', '.join(parts)}"
     for column in COLUMNS:
         if busy := busy_title(column, member):
             titles[column.name] = "; ".join(filter(None, (busy, titles.get(column.name))))

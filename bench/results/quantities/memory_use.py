@@ -14,6 +14,15 @@ from bench.results.quantities.quantity import (
     whole_number,
 )
 
+FITS = "process_peak_mib"
+HOST_PARTS = ("anonymous", "file", "shared")  # of the resident memory
+
+
+def host_peak(part: str) -> str:
+    """Return the column of the peak of one of HOST_PARTS."""
+    return f"host_{part}_peak_mib"
+
+
 PEAKS = (
     Quantity(
         name="peak_memory_mib",
@@ -31,7 +40,7 @@ PEAKS = (
         tolerance=Tolerance(0.10, relative=True),
     ),
     Quantity(
-        name="process_peak_mib",
+        name=FITS,
         part="memory",
         heading="memory to fit",
         unit="MiB",
@@ -60,24 +69,23 @@ PEAKS = (
     ),
     *(
         Quantity(
-            name=f"host_{part}_peak_mib",
+            name=host_peak(part),
             part="memory",
             heading=f"host memory, {part}",
             unit="MiB",
             meaning=meaning,
             more="Sampled every 50 ms (Linux). The three peaks may belong to different moments.",
             better=LOWER,
-            where=(SPEED_TABLE,),
-            optional=True,
             missing=NOT_RECORDED,
         )
-        for part, meaning in (
-            ("anonymous", "The peak of the resident memory's anonymous part: arrays, models and buffers."),
+        for part, meaning in zip(
+            HOST_PARTS,
             (
-                "file",
+                "The peak of the resident memory's anonymous part: arrays, models and buffers.",
                 "The peak of the resident memory's mapped files, such as libraries, which can be dropped.",
+                "The peak of the resident memory's shared part, such as memory shared with worker processes.",
             ),
-            ("shared", "The peak of the resident memory's shared part, such as memory shared with worker processes."),
+            strict=True,
         )
     ),
 )
