@@ -18,6 +18,7 @@ from bench.trials.forecasts.forecast import Range, ends, forecasts, in_order, to
 from bench.trials.forecasts.forecast_text import between, lines, table
 from bench.trials.forecasts.probes import probe_of, probes_of
 from bench.trials.progress import Observer
+from bench.trials.scheduling.slots import Slot
 from tests.fake_results import failed_record, fake_record
 
 SMALL = replace(CONFIG, budget=Budget(1000, "steps"))
@@ -136,7 +137,7 @@ def test_probes_run_once_and_stay_in_the_cache(tmp_path, monkeypatch):
     assert probes.known() == []
     executor = FakeExecutor({**OK, "environment": {"versions": versions()}}, OK)
     run = runner.run
-    monkeypatch.setattr(probes.runner, "run", lambda *a, **k: run(*a, **k, executors=[executor]))
+    monkeypatch.setattr(probes.runner, "run", lambda *a, **k: run(*a, **k, slots=[Slot(expected_device(), executor)]))
     grid = [catalog.resolve_config(replace(CONFIG, seed=seed)) for seed in range(3)]
     probes.run(grid, Observer())
     probes.run([replace(config, lr=0.5) for config in grid], Observer())

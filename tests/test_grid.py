@@ -295,6 +295,6 @@ def test_a_data_sets_parameters_are_refused_where_none_has_them():
 def test_a_toml_file_that_names_what_is_measured_is_sent_to_bench_speed(tmp_path):
     for text in ('measure = "speed"\n', '[[trials]]\nmeasure = "speed"\n'):
         with pytest.raises(
-            BenchError, match=r"name in .*: 'measure' is no longer an option. Leave it out, and use `bench speed`"
+            BenchError, match=r"name in .*: 'measure' is no option. Leave it out, and use `bench speed`"
         ):
             plan(tmp_path, text)

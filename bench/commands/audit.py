@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, read_results, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, read_results, warn
 from bench.core.errors import BenchError, first_few, first_lines
 
 if TYPE_CHECKING:

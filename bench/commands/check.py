@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, warn
 from bench.core.errors import BenchError
 
 if TYPE_CHECKING:

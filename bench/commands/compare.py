@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, read_results, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, read_results, warn
 from bench.core.errors import BenchError, first_few
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, warn
 
 
 def doctor(

@@ -9,8 +9,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, number, output, say, trained, warn
+from bench.commands.shared import (
+    DEFAULT_RESULTS,
+    OtherBackend,
+    ResultsOfRun,
+    RunsPlugin,
+    SavedRun,
+    number,
+    output,
+    say,
+    trained,
+    warn,
+)
 from bench.core.specs import flat
 from bench.results.clean_text import clean
 

@@ -10,8 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import cell, number, output, warn
+from bench.commands.shared import DEFAULT_RESULTS, cell, number, output, warn
 
 if TYPE_CHECKING:
     from bench.core.specs import ArchitectureSpec

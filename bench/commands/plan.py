@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.run import ConfigFile, GroupBy, Results, check_data, read_grid
+from bench.commands.grid_options import ConfigFile, GroupBy, Results
+from bench.commands.grid_run import read_grid
+from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_group_by, with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN

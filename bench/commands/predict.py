@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import OtherBackend, ResultsOfRun, RunsPlugin, SavedRun, counting, output, say, trained, warn
+from bench.commands.shared import (
+    DEFAULT_RESULTS,
+    OtherBackend,
+    ResultsOfRun,
+    RunsPlugin,
+    SavedRun,
+    counting,
+    output,
+    say,
+    trained,
+    warn,
+)
 
 
 def predict(

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import output, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, warn
 from bench.core.errors import first_lines
 
 _MOST_PROBLEMS = 10  # printed in the terminal

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bench.data.source import Source
     from bench.results.loading import Loaded, StoredTrial
 
+DEFAULT_RESULTS = Path("results")
 GROUP_BY_HELP = (
     "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
     "match, stay in one split. Short for --dataset-param group_by=."

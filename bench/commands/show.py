@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands.run import DEFAULT_RESULTS
-from bench.commands.shared import cell, output
+from bench.commands.shared import DEFAULT_RESULTS, cell, output
 from bench.core.specs import flat
 
 if TYPE_CHECKING:

@@ -4,19 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.run import (
+from bench.commands.grid_options import (
     ConfigFile,
     DevicesOption,
     DryRun,
     Force,
-    How,
     JobsOption,
     RerunStale,
     Results,
     ShardOption,
-    finish,
-    read_grid,
 )
+from bench.commands.grid_run import How, finish, read_grid
 from bench.commands.shared import with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN

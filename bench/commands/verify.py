@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.run import DEFAULT_RESULTS, How, start
-from bench.commands.shared import ResultsOfRun, RunsPlugin, output, warn
+from bench.commands.grid_run import How, start
+from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, output, warn
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 

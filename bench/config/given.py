@@ -70,10 +70,7 @@ def hint_for(name: str) -> str | None:
     """Say what to write for a name that is no option but a parameter of data sets or architectures; None for others."""
     name = name.removeprefix("--").replace("-", "_")
     if name in BY_NAME and BY_NAME[name].internal:
-        return (
-            f"'{name}' is no longer an option. Leave it out, and use `bench speed` (also with --config FILE) for "
-            "speed-only trials."
-        )
+        return f"'{name}' is no option. {BY_NAME[name].internal}"
     data, models = catalog.datasets(), catalog.architectures()
     accepted = (
         ("dataset-param", data.kind, {spec.name: spec.all_params for spec in data}),

@@ -43,8 +43,9 @@ class Option:
     of_training: bool = True  # `bench run` has it
     of_speed: bool = False  # `bench speed` has it; a speed-only trial has the default of all others
     step_time: bool = False  # it changes the time of a training step
+    costs: bool = True  # it changes the time or the memory of a trial; budget and kept weights do so by their own rules
     own_form: bool = False  # a command declares a parameter of its own for it
-    internal: bool = False  # set by the command; users can't set it
+    internal: str = ""  # not empty: set by a command, not by users; the text says what to do instead
     unit: str = ""  # the unit of its column
     column: str = ""  # its column in `load_results`; empty: the field's name
     meaning: str = ""  # the text in results/README.md; empty: the help text

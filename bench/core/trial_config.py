@@ -128,6 +128,7 @@ class TrialConfig:
         default_text="-",
         axis=False,
         by_content=True,
+        costs=False,
         meaning="the finished trial whose weights this one started from (in the record, the path of its folder). If "
         "that trial had other classes, the head started from random weights. In the key by the content of the weights",
     )
@@ -136,6 +137,7 @@ class TrialConfig:
         panel=TRAINING,
         choices=("own", "shared"),
         help="How random weights are drawn: own (by the backend) or shared (the same weights on every backend).",
+        costs=False,
         meaning="how random weights were drawn: `own`: by the backend, from the seed; `shared`: by NumPy from the same "
         "distributions, so that they are equal on every backend. The order of batches and the augmentation are always "
         "equal on every backend; dropout never is",
@@ -212,6 +214,7 @@ class TrialConfig:
         help="The learning rate at the start of the schedule.",
         accepts=_is_positive,
         accepted="a number above 0, such as 0.001",
+        costs=False,
         meaning="the learning rate at the start of the schedule",
     )
     weight_decay: float = option(
@@ -234,6 +237,7 @@ class TrialConfig:
         panel=TRAINING,
         choices=SCHEDULES,
         help="How the learning rate falls",
+        costs=False,
         meaning="how the learning rate fell with the share of the budget that was used: `linear`, `cosine`, "
         "`constant`, `steps`",
     )
@@ -254,6 +258,7 @@ class TrialConfig:
         help="Share of each pixel's label that cross-entropy spreads evenly over all classes, such as 0.1.",
         accepts=lambda value: 0 <= value < 1,
         accepted="a number from 0 to below 1, such as 0.1",
+        costs=False,
         meaning="share of each pixel's label that the loss's `ce` spreads evenly over all classes (Szegedy 2016), and "
         "its `bce` over the class and the rest. Other terms take the label as it is; ignored pixels stay ignored",
     )
@@ -293,6 +298,7 @@ class TrialConfig:
         kind=TARGET,
         panel=TRAINING,
         help="End a training when a validation reaches this, such as mean_iou=0.7.",
+        costs=False,
         meaning="the validation score at which training ended, such as `mean_iou=0.7`; empty: it used up its budget. "
         "`target_seconds` is the time that it took. The learning rate falls as for the whole budget. Trials are ranked "
         "together only if their target is the same",
@@ -337,6 +343,7 @@ class TrialConfig:
         panel=TRAINING,
         choices=("last", "best"),
         help="The weights to test: the last, or the best on validation.",
+        costs=False,
         meaning="the weights that were tested: the `last`, or the `best` on the validation split",
     )
     freeze_encoder: float = option(
@@ -359,6 +366,7 @@ class TrialConfig:
         accepts=_is_positive,
         accepted="a number above 0, such as 0.1",
         needs="freeze_encoder",
+        costs=False,
         meaning="the factor by which the learning rate was multiplied when the backbone was unfrozen",
     )
     unfreeze_from: str | None = option(
@@ -390,6 +398,7 @@ class TrialConfig:
         accepts=lambda value: 0 <= value < 2**31,
         accepted="whole numbers from 0 to 2147483647, such as 0,1,2",
         of_speed=True,
+        costs=False,
         meaning="the seed of initial weights, order of images and augmentation",
     )
     backend: str = option(
@@ -446,13 +455,25 @@ class TrialConfig:
         accepted="how many times, 1 or more, such as 2",
         default_text="1",
         of_speed=True,
+        costs=False,
         meaning="the number of this repeat of the same configuration and seed, from 0",
+    )
+    max_seeds: int = option(
+        0,
+        kind=WHOLE,
+        internal="Use bench run --until-decided --max-seeds N.",
+        axis=False,
+        in_key=False,
+        help="The most seeds of a configuration",
+        costs=False,
+        meaning="the most seeds that a configuration could get while seeds were added until the order was decided "
+        "(`--until-decided`), on which the level of the intervals depends; 0: the number of seeds was fixed beforehand",
     )
     measure: str = option(
         "all",
         choices=("all", "speed"),
         help="What is measured",
-        internal=True,
+        internal="Leave it out, and use `bench speed` (also with --config FILE) for speed-only trials.",
         axis=False,
         of_speed=True,
         meaning="`all`: trained and measured; `speed`: only measured, by `bench speed`, on random pixels. Such a "
@@ -501,6 +522,7 @@ class TrialConfig:
         in_key=False,
         of_speed=True,
         unit="s",
+        costs=False,
         meaning="the wall time after which the trial would have been stopped",
     )
     checkpoint_every: float | None = option(
@@ -512,6 +534,7 @@ class TrialConfig:
         axis=False,
         in_key=False,
         unit="s",
+        costs=False,
         meaning="how often the state of the training was written, from which an interrupted trial goes on; 0: never; "
         "empty: at each validation, if training takes more than 10 minutes",
     )
@@ -550,6 +573,7 @@ class TrialConfig:
         axis=False,
         in_key=False,
         of_speed=True,
+        costs=False,
         meaning="whether a profiler trace was to be written",
     )
     keep_weights: str = option(

@@ -21,8 +21,9 @@ from bench.report.flags import flags
 from bench.report.labels import field_text, group_title, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
-from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, pool
-from bench.results.analysis.uncertainty import Measured, measure
+from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, group_key, pool
+from bench.results.analysis.sequential import level
+from bench.results.analysis.uncertainty import Measured, measure, most_seeds
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
 
@@ -48,7 +49,7 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
     """
     trained = frame[frame["measure"] != "speed"]
     configurations = sorted(pool(trained), key=_place)
-    members = [list(some) for _, some in groupby(configurations, key=_group_key)]
+    members = [list(some) for _, some in groupby(configurations, key=group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
     titles = [group_title(some[0]) for some in members]
     return [
@@ -59,10 +60,6 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
         )
         for some, title in zip(members, titles, strict=True)
     ]
-
-
-def _group_key(configuration: Configuration) -> tuple[str, ...]:
-    return *(str(configuration.values[name]) for name in COMPARABLE), configuration.versions
 
 
 def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
@@ -172,6 +169,7 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
         drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
         how = f"by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the seeds"
         how = how if found.images else "over the seeds, by Student's t"
+        notes += seed_notes(rows)
         notes.append(
             f"[ ]: 95 % interval {how}. Rows that are not significantly different share a rank; in brackets the range "
             "of possible ranks."
@@ -191,6 +189,18 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
         listed = first_few(named, _MOST_NAMED, between="; ")
         notes.append(f"Mean and spread (±) over the seeds only, and tied with all rows: {listed} ({reason}).")
     return notes
+
+
+def seed_notes(rows: Sequence[Row]) -> list[str]:
+    """Write how seeds were spent, if they were added until the order was decided."""
+    most = most_seeds([row.configuration for row in rows])
+    if not most:
+        return []
+    spent = "; ".join(f"{row.label} {row.configuration.seeds}" for row in rows if row.rank)
+    return [
+        f"Seeds were added, to {most} at most, until the order was decided. Spent: {spent}. So that the intervals hold "
+        f"with 95 % however often they were looked at, each has a level of {100 * level(most):.1f} %."
+    ]
 
 
 def differences(members: Sequence[Configuration]) -> list[str]:

@@ -45,6 +45,7 @@ class Uncertainty:
     scores: NDArray[np.float64]  # (seeds,): on the whole split
     draws: NDArray[np.float64]  # (REPEATS,): means over the seeds on each draw of images
     groups: int  # number of groups that were drawn from
+    level: float = LEVEL  # of its intervals; higher if seeds were added until the order was decided (sequential.py)
 
     @property
     def mean(self) -> float:
@@ -54,18 +55,29 @@ class Uncertainty:
     @cached_property
     def interval(self) -> Interval:
         """The interval of the mean; for one seed, over the images only."""
-        return _interval(self.mean, self.draws, self.groups, [self])
+        return _interval(self.mean, self.draws, self.groups, [self], self.level)
 
-    def minus(self, other: "Uncertainty", *, level: float = LEVEL) -> Interval | None:
-        """Return the difference to another configuration on the same images; None if either has only one seed."""
+    def minus(self, other: "Uncertainty", *, level: float | None = None) -> Interval | None:
+        """Return the difference to another configuration on the same images; None if either has only one seed.
+
+        Args:
+            level: of the interval; None: the higher of both sides' own.
+        """
         if min(len(self.scores), len(other.scores)) < 2:
             return None
+        level = max(self.level, other.level) if level is None else level
         return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
 
     def differs_from(self, other: "Uncertainty") -> bool:
         """Return whether the interval of the difference excludes 0."""
         difference = self.minus(other)
         return difference is not None and not difference.low <= 0 <= difference.high
+
+    def is_blurred_by_images(self, other: "Uncertainty") -> bool:
+        """Return whether the draws of images alone explain the difference, however many seeds there were."""
+        level = max(self.level, other.level)
+        found = _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [], level)
+        return found.low < 0 < found.high
 
 
 def _interval(
@@ -150,7 +162,7 @@ def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     """Compute `differs_from` for rows that have a score on each draw, from the covariances of the draws."""
     seeds = np.array([len(row.scores) for row in rows])
     by_seed = np.array([row.scores.var(ddof=1) for row in rows]) / seeds
-    mean = np.array([row.mean for row in rows])
+    mean, levels = np.array([row.mean for row in rows]), np.array([row.level for row in rows])
     draws = np.array([row.draws for row in rows])
     draws -= draws.mean(axis=1, keepdims=True)
     own, groups = (draws**2).mean(axis=1), rows[0].groups
@@ -166,7 +178,8 @@ def _significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
         open_ = (total > _NEVER) & (difference > 1.9 * np.sqrt(total))  # t is never below 1.96
         sure = (difference > 0) & (total <= _NEVER)
         freedom = total[open_] ** 2 / inverse[open_]
-        sure[open_] = difference[open_] > stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total[open_])
+        highest = np.maximum(levels[some, None], levels[rest])[open_]
+        sure[open_] = difference[open_] > stdtrit(freedom, (1 + highest) / 2) * np.sqrt(total[open_])
         found[some, rest] = sure
         found[rest, some] = sure.T
     return found

@@ -86,6 +86,11 @@ class Configuration:
         return self.spreads.get(column, NOTHING)
 
 
+def group_key(configuration: Configuration) -> tuple[str, ...]:
+    """Return what configurations that are ranked together have in common."""
+    return *(str(configuration.values[name]) for name in COMPARABLE), configuration.versions
+
+
 def pool(frame: pd.DataFrame) -> list[Configuration]:
     """Pool a frame of `load_results` into configurations, in the order of their first trials.
 

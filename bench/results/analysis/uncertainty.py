@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from pandas.api.types import is_numeric_dtype
 from bench.core.errors import BenchError
 from bench.evaluation import scores
 from bench.evaluation.image_table import read_table
+from bench.results.analysis import sequential
 from bench.results.analysis.bootstrap import REPEATS, Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
 from bench.results.quantities import MEAN_IOU, RANKED
@@ -66,8 +67,23 @@ class _Tables:
 def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Measured:
     """Estimate the uncertainty of each configuration's score; configurations with the same test images are paired.
 
-    Configurations with other images than most are left out, since they can't be paired.
+    Configurations with other images than most are left out, since they can't be paired. If seeds of any of them were
+    added until the order was decided, the intervals of all have the level that allows for it.
     """
+    found = _measure(members, metric)
+    most = most_seeds(members)
+    if not most:
+        return found
+    level = sequential.level(most)
+    return replace(found, rows=tuple(row if isinstance(row, str) else replace(row, level=level) for row in found.rows))
+
+
+def most_seeds(members: Sequence[Configuration]) -> int:
+    """Return the most seeds that could have been added to any configuration; 0 if all had a fixed number."""
+    return min(sequential.MOST, max((int(m.ok["max_seeds"].fillna(0).max()) for m in members if m.seeds), default=0))
+
+
+def _measure(members: Sequence[Configuration], metric: Metric) -> Measured:
     if not metric.score.by_image:
         return Measured(tuple(_over_seeds(member, metric) for member in members), 0, 0)
     found: list[Uncertainty | str] = [NO_TABLE] * len(members)
@@ -123,7 +139,7 @@ def by_seed(found: Uncertainty, seeds: Sequence[float]) -> Uncertainty:
     """Return the same uncertainty with repeats of a seed counted as one; `seeds` are those of its scores."""
     numbers = np.array(seeds)
     means = np.array([found.scores[numbers == seed].mean() for seed in dict.fromkeys(seeds)])
-    return Uncertainty(means, found.draws, found.groups)
+    return replace(found, scores=means)
 
 
 def _read(member: Configuration, metric: Metric) -> _Tables | str:

@@ -20,10 +20,7 @@ from bench.trials.progress import Observer
 
 STEPS = 20
 FOLDER = "probes"
-_ALIKE = (
-    *("seed", "repeat", "lr", "schedule", "select", "label_smoothing", "fine_tune_lr_factor", "init_from"),
-    *("initial_weights", "target", "timeout", "trace"),
-)
+_ALIKE = tuple(name for name, option in OPTIONS.items() if not option.costs)
 """Fields that change neither the time of a step nor that of the rest; probes have their defaults."""
 TELLING = tuple(name for name in OPTIONS if name not in (*_ALIKE, "budget", "keep_weights"))
 """The other fields: trials that agree in them take the same time besides training."""

@@ -1,0 +1,179 @@
+"""A grid's way from the options to its table: read it, show its plan or run it, print its rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bench.commands.shared import DEFAULT_RESULTS, output, say, warn
+from bench.core.errors import BenchError
+from bench.core.trial_config import TrialConfig
+
+if TYPE_CHECKING:
+    from bench.config.given import GridFile
+    from bench.core.specs import TrialRecord
+    from bench.results.loading import StoredTrial
+    from bench.trials.forecasts.evaluation_cost import Sizes
+    from bench.trials.scheduling.slots import Slot
+    from bench.trials.until_decided import Rule
+
+
+@dataclass(frozen=True)
+class How:
+    """The way in which a command runs its grid, as its options say."""
+
+    slots: "Sequence[Slot]"
+    dry_run: bool = False
+    force: bool = False
+    rerun_stale: bool = False
+    sizes: "Sizes | None" = None  # of the data sets, where they are known
+    rule: "Rule | None" = None  # when seeds are added; None: never
+
+
+@dataclass(frozen=True)
+class ReadGrid:
+    """The contents of a command's options and TOML file."""
+
+    configs: list[TrialConfig]  # resolved; of the shard if there is one
+    results: Path
+    file: Mapping[str, Any] = field(default_factory=dict)  # the names above the file's tables
+
+
+def read_grid(
+    given: Mapping[str, Any], config: Path | None, results: Path | None, shard: str | None = None, *, seeds: int = 1
+) -> ReadGrid:
+    """Read the options and the file that --config names; warn of each combination that `--arch all` leaves out.
+
+    Args:
+        seeds: the number of seeds if neither the options nor the file name any.
+    """
+    from bench.config import grid, presets
+    from bench.config.given import GridFile, read_toml
+    from bench.config.shard import Shard
+
+    part = Shard.parse(shard) if shard is not None else None
+    file = read_toml(presets.find(config)) if config else GridFile()
+    left_out: list[str] = []
+    chosen = {name: value for name, value in given.items() if value not in (None, [])}
+    if config:
+        _check_purpose(config, file, chosen)
+    if seeds > 1 and not {"seed", "seeds"} & {*chosen, *file.grid, *(name for some in file.trials for name in some)}:
+        chosen["seeds"] = seeds
+    configs = grid.configs(chosen, file if config else None, left_out)
+    for line in left_out:
+        warn(line)
+    if part:
+        whole, configs = configs, part.of(configs)
+        warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
+    return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
+
+
+def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> None:
+    """Warn of a training file's values that speed-only trials don't use; raise BenchError if training has no data set.
+
+    Args:
+        config: the file's name, for messages.
+        given: the command's own options.
+    """
+    from bench.config.given import BY_NAME
+
+    names = dict.fromkeys(name for table in (file.grid, *file.trials) for name in table)
+    if given.get("measure") == "speed":
+        unused = [name for name in names if not (BY_NAME[name].of_speed or name in ("seeds", "results"))]
+        if unused:
+            listed = ", ".join(name.replace("_", "-") for name in unused)
+            warn(f"Of '{config}', speed-only trials don't use: {listed}.")
+    elif not given.get("dataset") and "dataset" not in names:
+        raise BenchError(
+            f"No data set is named in '{config}'. Give one with --dataset, or measure speed only: "
+            f"bench speed --config {config}."
+        )
+
+
+def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
+    """Show the plan, or run the trials and print their rows; exit with 1 if one failed.
+
+    Args:
+        configs: none for a shard of a grid that has fewer trials than shards.
+    """
+    if not configs:
+        return
+    if how.dry_run:
+        show_plan(configs, folder, how)
+        return
+    records = _start_until_decided(configs, folder, how, how.rule) if how.rule else start(configs, folder, how)
+    print_tables(records, folder)
+    if any(record.status not in ("ok", "skipped") for record in records):
+        raise typer.Exit(1)
+
+
+def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
+    """Print the planned trials in the order of the run, and how long they would take."""
+    from bench.results.loading import load
+    from bench.results.marker import check_writable
+    from bench.results.trial_files import MARKER
+    from bench.trials import estimate
+
+    check_writable(folder)
+    trials = load([folder]).trials if (folder / MARKER).is_file() else []
+    device = how.slots[0].device
+    again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    estimates = estimate.estimates(configs, trials, sizes=how.sizes, device=device, **again)
+    console = output()
+    console.print(estimate.table(estimates))
+    console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
+
+
+def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord]":
+    """Run the trials with a live view and return all their records."""
+    from bench.commands.live import view
+    from bench.trials import runner
+
+    again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    with view(output(), len(how.slots)) as observer:
+        return runner.run(configs, results=folder, observer=observer, slots=how.slots, **again)
+
+
+def _start_until_decided(configs: Sequence[TrialConfig], folder: Path, how: How, rule: "Rule") -> "list[TrialRecord]":
+    from bench.results.dataframe import trials_frame
+    from bench.trials.until_decided import train_until_decided
+
+    def train(some: Sequence[TrialConfig]) -> "list[TrialRecord]":
+        return start(some, folder, how)
+
+    return train_until_decided(configs, rule, train, lambda records: trials_frame(_stored(records, folder)))
+
+
+def print_tables(records: "Sequence[TrialRecord]", folder: Path) -> None:
+    """Print the rows of these trials only; `bench report` has the whole folder."""
+    from bench.report.leaderboard import groups
+    from bench.report.speed_tables import speed_boards
+    from bench.report.text.fit_tables import fit_boards
+    from bench.report.text.tables import terminal_table
+    from bench.results.dataframe import trials_frame
+
+    console, trials = output(), _stored(records, folder)
+    frame = trials_frame(trials)
+    for group in groups(frame):
+        console.print(terminal_table(group))
+    for board in speed_boards(frame):
+        console.print(board.terminal_table())
+    for fits in fit_boards(frame, {str(trial.folder): trial for trial in trials}):
+        console.print(fits.for_terminal(), highlight=False)
+    say(console, f"Records: {folder}. The report: bench report {folder}")
+
+
+def _stored(records: "Sequence[TrialRecord]", folder: Path) -> "list[StoredTrial]":
+    from bench.results.loading import StoredTrial
+    from bench.results.store import ResultsFolder
+
+    store = ResultsFolder(folder)
+    return [StoredTrial(record, store.folder(_identity(record))) for record in records]
+
+
+def _identity(record: "TrialRecord") -> str:
+    from bench.trials.identity import trial_identity
+
+    return trial_identity(TrialConfig.from_dict(record.config), record.key, record.device)
