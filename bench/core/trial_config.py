@@ -464,7 +464,7 @@ class TrialConfig:
         internal="Use bench run --until-decided --max-seeds N.",
         axis=False,
         in_key=False,
-        help="The most seeds of a configuration",
+        help="The most seeds of a configuration.",
         costs=False,
         meaning="the most seeds that a configuration could get while seeds were added until the order was decided "
         "(`--until-decided`), on which the level of the intervals depends; 0: the number of seeds was fixed beforehand",
