@@ -14,8 +14,8 @@ from bench.cli import app
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.scores import summary
 from bench.results.analysis.configurations import pool
-from bench.results.analysis.definition_audit import Audit, Reversal, audit
-from bench.results.analysis.metric_definitions import definitions
+from bench.results.analysis.definitions.definition_audit import Audit, Reversal, audit
+from bench.results.analysis.definitions.metric_definitions import definitions
 from bench.results.dataframe import trials_frame
 from bench.results.loading import load
 from bench.results.quantities.quantity import HIGHER, LOWER
@@ -331,7 +331,7 @@ def test_configurations_beyond_those_that_are_drawn_go_by_the_same_rules(tmp_pat
             counts[:, 1] = counts[:, 1] * [0, 1, 0] + [0, repeat + 1, 0]  # no image truly has it
             counts[:, 0, 2] = counts[:, 1, 1]
             write(tmp_path, arch, seed, counts, ("no", "yes"), repeat)
-    monkeypatch.setattr("bench.results.analysis.definition_audit._MOST_DRAWN", most)
+    monkeypatch.setattr("bench.results.analysis.definitions.definition_audit._MOST_DRAWN", most)
     loaded = load([tmp_path])
     members = pool(trials_frame(loaded.trials))
     members.sort(key=lambda member: -member.spread("mean_iou").mean)

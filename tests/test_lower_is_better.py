@@ -24,7 +24,7 @@ from bench.report.plots import trade_offs
 from bench.report.plots.figures import shared_looks
 from bench.report.render import write_report
 from bench.results.analysis.configurations import pool
-from bench.results.analysis.definition_audit import audit
+from bench.results.analysis.definitions.definition_audit import audit
 from bench.results.dataframe import load_results
 from bench.results.gate import baseline, judge
 from bench.results.gate.judge import BETTER, REGRESSION

@@ -14,7 +14,7 @@ from bench.report.leaderboard import groups
 from bench.results.dataframe import trials_frame
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import IMAGES
-from bench.trials.until_decided import Rule, train_until_decided
+from bench.trials.scheduling.until_decided import Rule, train_until_decided
 
 RULE = Rule(most=8, top=2)
 

@@ -12,7 +12,7 @@ from bench.core.errors import BenchError, first_few, first_lines
 
 if TYPE_CHECKING:
     from bench.report.table_model import Group
-    from bench.results.analysis.definition_audit import Audit
+    from bench.results.analysis.definitions.definition_audit import Audit
 
 _MOST_MISMATCHES = 10  # printed of a results folder
 _MOST_REVERSALS = 8  # printed of a table
@@ -37,7 +37,7 @@ def audit(
     Exit code 1: a record and its table differ, or a table can't be used (unreadable, other classes or images, no seed).
     """
     from bench.report.leaderboard import groups
-    from bench.results.analysis.definition_audit import audit as audit_group
+    from bench.results.analysis.definitions.definition_audit import audit as audit_group
 
     frame, loaded = read_results(results or [DEFAULT_RESULTS])
     boards = groups(frame)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.results.loading import StoredTrial
     from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.slots import Slot
-    from bench.trials.until_decided import Rule
+    from bench.trials.scheduling.until_decided import Rule
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[Trial
 
 def _start_until_decided(configs: Sequence[TrialConfig], folder: Path, how: How, rule: "Rule") -> "list[TrialRecord]":
     from bench.results.dataframe import trials_frame
-    from bench.trials.until_decided import train_until_decided
+    from bench.trials.scheduling.until_decided import train_until_decided
 
     def train(some: Sequence[TrialConfig]) -> "list[TrialRecord]":
         return start(some, folder, how)

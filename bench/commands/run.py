@@ -26,7 +26,7 @@ from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     from bench.trials.forecasts.evaluation_cost import Sizes
-    from bench.trials.until_decided import Rule
+    from bench.trials.scheduling.until_decided import Rule
 
 
 @with_options(lambda option: option.of_training)
@@ -76,7 +76,7 @@ def run(
 
 def _rule(until_decided: bool, max_seeds: int | None, top: int | None, shard: str | None) -> "Rule | None":
     """Return when seeds are added; None if their number is fixed."""
-    from bench.trials.until_decided import Rule
+    from bench.trials.scheduling.until_decided import Rule
 
     if until_decided and shard:
         raise BenchError("--until-decided compares all configurations, and --shard runs a part of them. Leave out one.")

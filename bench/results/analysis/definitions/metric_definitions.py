@@ -16,8 +16,8 @@ from bench.evaluation import scores
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metrics.boundary import boundary_f
 from bench.evaluation.scores import mean_of_known, ratio
-from bench.results.analysis.binary_definitions import binary_definitions
 from bench.results.analysis.bootstrap import Values
+from bench.results.analysis.definitions.binary_definitions import binary_definitions
 from bench.results.analysis.resampling import (
     Counts,
     Score,

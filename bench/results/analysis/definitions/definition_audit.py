@@ -19,7 +19,7 @@ from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.summary import summarise
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap, significant_pairs
 from bench.results.analysis.configurations import Configuration
-from bench.results.analysis.metric_definitions import definitions
+from bench.results.analysis.definitions.metric_definitions import definitions
 from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
 from bench.results.clean_text import clean, shorten
 from bench.results.dataframe import finite

@@ -1,0 +1,1 @@
+"""Other definitions of the metrics, and what they would change: `bench audit`."""
