@@ -22,7 +22,7 @@ Frame = Callable[[Sequence[TrialRecord]], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Rule:
-    """When another seed is added."""
+    """The limits within which seeds are added."""
 
     most: int = 10  # seeds of a configuration
     top: int = 3  # places whose order is asked for
