@@ -6,14 +6,9 @@ raised again.
 """
 
 import os
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from filelock import BaseFileLock, Timeout
+from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
@@ -30,6 +25,7 @@ from bench.trials.plan import PlannedTrial, is_done
 from bench.trials.progress import Observer
 from bench.trials.saved.earlier_attempts import fresh_folder
 from bench.trials.scheduling.slots import Slot
+from bench.trials.scheduling.waiting import Waiting, acquired, released, stopped
 
 INTERRUPTED = "Interrupted by Ctrl-C or SIGTERM"  # the reason, unless the interrupt has one
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -37,10 +33,6 @@ LOOK_SECONDS = 0.3  # between two looks at a trial's progress
 CLAIM_SECONDS = 1.0  # a reader that checks whether a trial is running holds its lock for a moment
 PATIENCE_SECONDS = 2.0  # before a word is said about waiting for another run to finish a trial
 FINISHING_SECONDS = 60.0  # before a trial is recorded while another run still chooses weights
-
-Value = TypeVar("Value")
-Waiting = Generator[None, None, Value]
-"""Something that yields while it waits and returns a value at its end."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +48,10 @@ class Life:
             self._keep_weights(trial)
             return trial.record
         lock = self.results.claim(trial.identity)
-        if not (yield from _acquired(lock, CLAIM_SECONDS)):
+        if not (yield from acquired(lock, CLAIM_SECONDS)):
             self.observer.elsewhere(trial)
             return None
-        with _released(lock):
+        with released(lock):
             try:
                 taken_up = settle(self.results, trial.identity, force=trial.again)
                 other = self.results.find(trial.identity)
@@ -116,13 +108,13 @@ class Life:
                     self.observer.progressed(trial, progress)
                     told = progress
                 if not is_folder(folder):
-                    yield from _stopped(handle)
+                    yield from stopped(handle)
                     break
                 if limit and looked - clock > limit:
-                    yield from _stopped(handle)
+                    yield from stopped(handle)
                     return "timed_out", f"Stopped after --timeout {limit:g} s."
         except KeyboardInterrupt as interrupt:
-            yield from _stopped(handle)
+            yield from stopped(handle)
             return "interrupted", f"{str(interrupt) or INTERRUPTED}; the same command runs it again."
         except BaseException:
             handle.stop()
@@ -140,13 +132,13 @@ class Life:
         A minute is waited for another run that chooses weights, then the record is put in its place nevertheless.
         """
         lock = self.results.finishing()
-        alone = yield from _acquired(lock, PATIENCE_SECONDS)
+        alone = yield from acquired(lock, PATIENCE_SECONDS)
         if not alone:
             self.observer.waiting(trial, FINISHING_SECONDS)
-            alone = yield from _acquired(lock, FINISHING_SECONDS)
+            alone = yield from acquired(lock, FINISHING_SECONDS)
         if not alone:
             self.observer.waiting(trial, 0.0)
-        with _released(lock):
+        with released(lock):
             try:
                 self.results.finish(trial.identity, record)
             except BenchError as error:
@@ -174,37 +166,6 @@ def _is_enough(trial: PlannedTrial, other: TrialRecord, *, taken_up: bool) -> bo
     if trial.outdated and is_stale(other):
         return False
     return is_done(trial.config, other) if taken_up else other != trial.record and not trial.forced
-
-
-def _acquired(lock: BaseFileLock, seconds: float) -> Waiting[bool]:
-    """Acquire a lock; return False if that wasn't possible in so many seconds."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if time.monotonic() >= end:
-                return False
-            yield
-        else:
-            return True
-
-
-@contextmanager
-def _released(lock: BaseFileLock) -> Generator[None]:
-    """Release a lock at the end if it is held."""
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _stopped(handle: Handle) -> Waiting[None]:
-    """End a trial's process, which can take seconds, while other trials go on."""
-    thread = threading.Thread(target=handle.stop, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        yield
 
 
 def _request(trial: PlannedTrial) -> dict[str, Any]:

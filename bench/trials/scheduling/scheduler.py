@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 from bench.core.errors import BenchError
-from bench.trials.scheduling.life import Waiting
+from bench.trials.scheduling.waiting import Waiting
 
 ROUND_SECONDS = 0.05  # between two looks at all lives; the end of a trial is seen after half of it, on average
 OTHER_ENDED = "Ended because the run could not go on"

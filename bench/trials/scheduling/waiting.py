@@ -1,0 +1,46 @@
+"""Wait in a generator, which yields meanwhile, so that one thread can wait for many things at once."""
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from filelock import BaseFileLock, Timeout
+
+from bench.trials.local_process import Handle
+
+Value = TypeVar("Value")
+Waiting = Generator[None, None, Value]
+"""Something that yields while it waits and returns a value at its end."""
+
+
+def acquired(lock: BaseFileLock, seconds: float) -> Waiting[bool]:
+    """Acquire a lock; return False if that wasn't possible in so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if time.monotonic() >= end:
+                return False
+            yield
+        else:
+            return True
+
+
+@contextmanager
+def released(lock: BaseFileLock) -> Generator[None]:
+    """Release a lock at the end if it is held."""
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def stopped(handle: Handle) -> Waiting[None]:
+    """End a trial's process, which can take seconds, while other trials go on."""
+    thread = threading.Thread(target=handle.stop, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield
