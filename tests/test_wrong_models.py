@@ -27,9 +27,10 @@ CONFIG = TrialConfig(
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    """No other plug-in, and Keras's policy back at the end."""
+    """No other plug-in, and Keras's settings back at the end."""
     monkeypatch.setattr(catalog, "_plugins", {})
     yield
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
 
 
@@ -44,6 +45,8 @@ def build(wrong, **changes):
         ("mixed_bfloat16", r"computes in bfloat16"),
         ("float16", r"computes in float16"),
         ("inner", r"computes in bfloat16"),
+        ("bfloat16 logits", r"The logits of wrong_net are bfloat16\. .*precision is float32"),
+        ("int32 logits", r"The logits of wrong_net are int32\."),
         ("half size", r"shape \(None, 8, 16, 3\), but it must be \(None, 16, 32, 3\)"),
         ("more classes", r"shape \(None, 16, 32, 4\), but"),
         ("two outputs", r"shape \[\(None, 16, 32, 3\), \(None, 16, 32, 3\)\], but"),
@@ -69,13 +72,19 @@ def test_layers_in_the_precision_of_the_trial_may_say_so_themselves():
         build("float16", precision="mixed_bfloat16")
 
 
-def test_a_policy_that_is_set_when_the_plug_in_is_imported_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('set_dtype_policy("float16")', "wrong_net set Keras's dtype policy to float16"),
+        ('set_floatx("bfloat16")', "Keras's floatx is bfloat16, but must be float32"),
+    ],
+)
+def test_a_setting_that_a_plug_in_makes_when_it_is_imported_is_refused(tmp_path, setting, message):
     plugin = tmp_path / "net.py"
     plugin.write_text(
-        "import keras\n"
-        + PLUGIN.read_text().replace('"""A plug', 'keras.config.set_dtype_policy("float16")\n"""A plug', 1)
+        "import keras\n" + PLUGIN.read_text().replace('"""A plug', f'keras.config.{setting}\n"""A plug', 1)
     )
-    with pytest.raises(BenchError, match="wrong_net set Keras's dtype policy to float16"):
+    with pytest.raises(BenchError, match=message):
         build("nothing", plugin=str(plugin))
 
 

@@ -24,6 +24,8 @@ def check_built(model: Any, config: TrialConfig, num_classes: int) -> None:
 def _check_precision(model: keras.Model, config: TrialConfig) -> None:
     if (policy := keras.config.dtype_policy().name) != config.precision:
         raise BenchError(f"The code of {config.arch} set Keras's dtype policy to {policy}. {_advice(config)}")
+    if (floatx := keras.config.floatx()) != "float32":
+        raise BenchError(f"Keras's floatx is {floatx}, but must be float32. Take it out of the code of {config.arch}.")
     accepted = {"float32", keras.DTypePolicy(config.precision).compute_dtype}
     for layer in [*model._flatten_layers(include_self=False), model]:
         if isinstance(layer, keras.layers.InputLayer):  # which computes nothing
@@ -35,6 +37,9 @@ def _check_precision(model: keras.Model, config: TrialConfig) -> None:
     for variable in model.variables:
         if _is_float(variable.dtype) and variable.dtype != "float32":
             raise BenchError(f"The weights '{variable.path}' of {config.arch} are {variable.dtype}. {_advice(config)}")
+    for output in getattr(model, "outputs", None) or []:  # a subclass of Model may have none
+        if output.dtype not in accepted:
+            raise BenchError(f"The logits of {config.arch} are {output.dtype}. {_advice(config)}")
 
 
 def _is_float(dtype: str | None) -> bool:

@@ -49,6 +49,8 @@ def build_wrong_net(input_shape, num_classes, *, wrong="nothing"):
         outputs = layers.Conv2D(num_classes, 1)(Block()(inputs))
     if wrong in ("nan", "nan in inference"):
         outputs = Spoil(wrong == "nan")(outputs)
+    if wrong in ("bfloat16 logits", "int32 logits"):  # by an operation, not by a layer
+        outputs = ops.cast(outputs, wrong.partition(" ")[0])
     if wrong == "half size":
         outputs = layers.AveragePooling2D(2)(outputs)
     if wrong == "more classes":
