@@ -193,3 +193,12 @@ def test_the_time_to_a_score_follows_the_field(page, tmp_path):
     )
     assert len(before) == 5 and set(never) == {"not reached"}
     assert all(float(soon) < float(late) for late, soon in zip(before, after, strict=True) if late != "not reached")
+
+
+def test_no_heading_touches_the_one_beside_it(page, tmp_path):
+    script = """
+        const heads = Array.from(document.querySelectorAll("thead th"), (th) => th.querySelector("button") || th);
+        const touching = heads.filter((one) => getComputedStyle(one).paddingLeft === "0px");
+        told.push(heads.length, touching.map((one) => one.textContent))"""
+    count, touching = told(page, tmp_path, f"{{ {script} }}")
+    assert count > 20 and touching == []
