@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench.profiling.clock.timing_table import TIMINGS, TRAIN, Samples, write_timings
 from bench.report.leaderboard import groups
+from bench.report.page import sampling_text
 from bench.report.speed_tables import speed_boards
 from bench.report.text.comparison import comparison_lines
 from bench.results.analysis.comparing import compare
@@ -183,3 +184,18 @@ def test_one_pair_of_processes_stays_insignificant_when_its_interval_is_widened(
     write_samples(tmp_path / "b", 0, 0.2, 9.0)
     shift = compare("", member(tmp_path / "a"), member(tmp_path / "b")).speeds["train_images_per_second"]
     assert shift.ratio.high < 1 and not shift.is_significant
+
+
+def test_the_page_tells_what_sampling_took_of_a_core(tmp_path):
+    record, table = fake_record(fake_config("unet"))
+    noise = {"train": {"others_share": 0.0}, "sampling": {"core_share": 0.0005}}
+    memory = {**record.memory, "memory_sampling_core_share": 0.0035}
+    environment = {**record.environment, "cpu_noise": noise}
+    write_trial(tmp_path, replace(record, memory=memory, environment=environment), table, samples=0)
+    said = "Reading memory and load while it ran took a trial at most 0.4% of a core."
+    assert sampling_text(load_results(tmp_path)) == said
+
+
+def test_nothing_is_said_of_the_cost_of_sampling_if_no_record_tells(tmp_path):
+    write(tmp_path, 0, None)
+    assert sampling_text(load_results(tmp_path)) == ""

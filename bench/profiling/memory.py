@@ -25,6 +25,7 @@ class Gauge(ABC):
 
     method: str
     limits = ""  # the reason why the peak of a period may be unknown
+    core_share = 0.0  # of a core, that sampling took
 
     @abstractmethod
     def start(self) -> None:
@@ -97,6 +98,7 @@ class MemoryMeter:
             **{f"{name}_peak_mib": _mib(peaks[name]) for name in PHASES if name in peaks},
             **({} if reserved is None else {"reserved_peak_mib": _mib(reserved)}),
             **self._process.summary(),
+            "memory_sampling_core_share": round(self._process.core_share + self._gauge.core_share, 5),
             **({"notes": notes} if notes else {}),
         }
 
@@ -112,6 +114,7 @@ class ResidentSet(Gauge):
 
     def __init__(self) -> None:
         self._process = psutil.Process()
+        self._busy = self._seconds = 0.0  # of all periods: those of a core, and those that passed
 
     def start(self) -> None:
         self._peak = 0
@@ -122,6 +125,8 @@ class ResidentSet(Gauge):
     def stop(self) -> int:
         self._sampler.stop()
         self._look()
+        self._busy, self._seconds = self._busy + self._sampler.busy, self._seconds + self._sampler.seconds
+        self.core_share = self._busy / self._seconds
         return self._peak
 
     def overall(self) -> int:

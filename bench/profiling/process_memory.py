@@ -85,6 +85,11 @@ class ProcessMemory:
             raise Unreadable("the memory in use before the trial is not known")
         return max(0, nvml.read("nvmlDeviceGetMemoryInfo").used - self._before)
 
+    @property
+    def core_share(self) -> float:
+        """The share of a core that sampling took."""
+        return self._sampler.core_share
+
     def summary(self) -> dict[str, object]:
         """Return the process's part of a record's `memory`, in MiB; call it after `stop`."""
         host = {name: round(size / MIB, 1) for name, size in self._host.items() if name not in ("peak", "needed")}
@@ -92,7 +97,6 @@ class ProcessMemory:
             **self._deciding(),
             **{f"host_{name}_peak_mib": size for name, size in host.items()},
             "memory_samples": self._sampler.samples,
-            "memory_sampling_core_share": round(self._sampler.core_share, 5),
         }
 
     def _deciding(self) -> dict[str, object]:

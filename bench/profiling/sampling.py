@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-CORE_SHARE = 0.005  # of one core, at most: two samplers of a trial stay below 1 %
+CORE_SHARE = 0.003  # of one core, at most: the three samplers of a trial stay below 1 %
 
 
 class Sampler:
@@ -20,7 +20,7 @@ class Sampler:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.samples = 0
-        self._busy = 0.0  # seconds of a core
+        self.busy = 0.0  # seconds of a core
         self._started = self._ended = 0.0
 
     def start(self) -> None:
@@ -47,13 +47,18 @@ class Sampler:
     @property
     def core_share(self) -> float:
         """The share of a core that the thread took, of the time from `start` to `stop`, or until now."""
-        return self._busy / max((self._ended or time.perf_counter()) - self._started, 1e-9)
+        return self.busy / self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """The time from `start` to `stop`, or until now."""
+        return max((self._ended or time.perf_counter()) - self._started, 1e-9)
 
     def _sample(self) -> None:
         wait = self._seconds
         while not self._done.wait(wait):
             self._read()
             self.samples += 1
-            self._busy = time.thread_time()  # of this thread since it began, waking up included
-            affordable = self._started + self._busy / CORE_SHARE - time.perf_counter()
+            self.busy = time.thread_time()  # of this thread since it began, waking up included
+            affordable = self._started + self.busy / CORE_SHARE - time.perf_counter()
             wait = max(self._seconds, affordable)

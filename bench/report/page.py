@@ -97,6 +97,7 @@ def page(contents: Contents) -> str:
             *((c.heading_with_unit, c.meaning) for c in (PARAMS, *MEASURED) if _shown(c.name, sections)),
         ],
         environments=environments(contents.frame),
+        sampling=sampling_text(contents.frame),
         coverage=COVERAGE,
         coverage_repeats=REPEATS,
         now=contents.now,
@@ -152,6 +153,14 @@ def failure(row: dict[str, Any], trial: StoredTrial) -> dict[str, Any]:
         "reason": shorten(row["reason"], 600) or "no reason was recorded",
         "log": "\n".join(shorten(clean(line, keep="\t"), _LOG_LINE_LENGTH) for line in lines),
     }
+
+
+def sampling_text(frame: pd.DataFrame) -> str:
+    """Say how much of a core the reading of memory and CPU took at most; "" if no record tells."""
+    columns = [name for name in ("memory_sampling_core_share", "cpu_sampling_share") if name in frame]
+    shares = frame[columns].sum(axis=1)
+    most = float(shares.max()) if columns else 0.0
+    return f"Reading memory and load while it ran took a trial at most {most:.1%} of a core." if most else ""
 
 
 def environments(frame: pd.DataFrame) -> list[dict[str, str]]:
