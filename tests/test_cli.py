@@ -178,6 +178,8 @@ def test_a_dry_run_shows_what_is_done_and_how_long_the_rest_takes(tmp_path, quic
     training = {**record.training, "epochs": 10.0, "train_seconds": 200.0}
     record = replace(record, key=key, device=expected_device(), wall_seconds=230.0, training=training)
     record = replace(record, environment={**record.environment, "versions": versions()})
+    images = {"train": 200, "val": 40, "test": 100}  # as many are evaluated as in a trial to come: 14 of the 30 s
+    record = replace(record, dataset={**record.dataset, "images": images})
     write_trial(tmp_path / "r", record)
     command = ("run", "--dataset", "shapes", "--backend", quick_backend, "--dry-run", "--results", tmp_path / "r")
     result = bench(*command, "--arch", "unet:resnet50", "--seeds", 3, "--budget", "10epochs")

@@ -12,7 +12,7 @@ from sklearn.metrics import fbeta_score, jaccard_score
 
 from bench.core.errors import BenchError
 from bench.evaluation import scores
-from bench.evaluation.confusion import THRESHOLDS, confusion_counts, threshold_counts
+from bench.evaluation.confusion import THRESHOLDS, _histograms, confusion_counts, threshold_counts
 from bench.evaluation.image_table import read_table, write_table
 from bench.evaluation.metrics.carvana_dice import carvana_dice
 
@@ -266,3 +266,21 @@ def test_each_images_own_mean_iou():
     counts = np.array([[[2, 1, 1], [0, 0, 0]], [[3, 0, 1], [1, 1, 0]], [[0, 0, 0], [0, 0, 0]]])
     # an absent class is left out: 2 / 4; (3 / 4 + 1 / 2) / 2; nothing there
     np.testing.assert_allclose(scores.image_means(counts), [0.5, 0.625, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [(np.uint8, 5), (np.uint8, 41), (np.uint8, 256), (np.uint16, 257), (np.uint16, 65026), (np.uint32, 65537)],
+)
+def test_histograms_are_those_of_numpy(kind, cells):
+    rows = np.random.default_rng(cells).integers(0, cells, (3, 5000)).astype(kind)
+    rows[0], rows[1, :100] = cells - 1, 0
+    expected = np.stack([np.bincount(row, minlength=cells) for row in rows])
+    np.testing.assert_array_equal(_histograms(rows, cells), expected)
+    assert _histograms(rows[:, :0], cells).sum() == 0 and _histograms(rows[:0], cells).shape == (0, cells)
+
+
+def test_counts_beyond_those_that_float32_holds_are_exact():
+    row = np.ones((1, 2**24 + 3), np.uint8)
+    row[0, -1] = 0
+    assert _histograms(row, 2).tolist() == [[1, 2**24 + 2]]

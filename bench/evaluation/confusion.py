@@ -1,14 +1,16 @@
 """Count the true positive, false positive and false negative pixels of every image, the basis of all pixel scores.
 
-Pure NumPy in int64: keras.metrics.MeanIoU keeps an int32 matrix that wraps after 2^31 pixels (Keras 3.15.1).
+In int64: keras.metrics.MeanIoU keeps an int32 matrix that wraps after 2^31 pixels (Keras 3.15.1).
 """
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 
+_EXACT = 2**24  # pixels at a time, because OpenCV's histograms are float32
 THRESHOLDS = tuple(k / 20 for k in range(1, 20))  # 0.05, 0.10, ..., 0.95
 
 
@@ -84,8 +86,17 @@ def threshold_counts(
 
 def _histograms(cell: NDArray[np.unsignedinteger], cells: int) -> NDArray[np.int64]:
     """Count the values of each row: (N, P) integers below `cells` to int64 (N, cells)."""
-    rows = [np.bincount(row, minlength=cells) for row in cell]
-    return np.array(rows, np.int64).reshape(len(cell), cells)
+    count = _bincount if cell.itemsize <= 2 else np.bincount
+    return np.array([count(row, minlength=cells) for row in cell], np.int64).reshape(len(cell), cells)
+
+
+def _bincount(row: NDArray[np.unsignedinteger], minlength: int) -> NDArray[np.int64]:
+    """Do the same as `np.bincount` for uint8 or uint16 below `minlength`, but in a fraction of the time."""
+    counts = np.zeros(minlength, np.int64)
+    for start in range(0, len(row), _EXACT):
+        part = row[None, start : start + _EXACT]
+        counts += cv2.calcHist([part], [0], None, [minlength], [0, minlength]).ravel().astype(np.int64)
+    return counts
 
 
 def _flat_integers(values: ArrayLike, what: str) -> NDArray[np.integer]:
