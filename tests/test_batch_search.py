@@ -114,6 +114,29 @@ def test_a_process_that_takes_the_hosts_memory_is_ended(monkeypatch, probe):
         probe("take_memory")
 
 
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({"": ("max", 50), "job": (200, 120)}, 90),  # 200 - 120 + 10 of files: the group of a job, not the topmost
+        ({"": (100, 50), "job": (200, 30)}, 60),  # the one around it leaves less
+        ({"": (100, 150), "job": ("max", 0)}, 0),
+        ({"": ("max", 50), "job": ("max", 20)}, None),
+    ],
+)
+def test_the_tightest_control_group_says_how_much_memory_is_free(tmp_path, limits, left):
+    for name, (most, used) in limits.items():
+        group = tmp_path / "sys/fs/cgroup" / name
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "cgroup.controllers").write_text("memory")
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text(f"{used}\n")
+        (group / "memory.stat").write_text("anon 5\ninactive_file 10\n")
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/job\n")
+    free = batch_search.free_memory(tmp_path)
+    assert free == left if left is not None else free > 2**20
+
+
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_a_process_that_takes_too_long_is_ended(monkeypatch, probe, batch_size):
     monkeypatch.setattr(batch_search, "PROBE_SECONDS", 0.2)

@@ -76,7 +76,7 @@ def _probe(configs: "Sequence[TrialConfig]", trials: "Sequence[StoredTrial]", si
     if left:
         say(
             output(),
-            f"Probing {len(probes.probes_of(left))} models with {probes.STEPS} steps each; known ones are kept.",
+            f"Models to probe, with {probes.STEPS} steps each: {len(probes.probes_of(left))}; known ones are kept.",
         )
     with view(output()) as observer:
         probes.run(left, observer)

@@ -4,6 +4,7 @@ After an allocator has failed or grown, its process says nothing about another b
 children/batch_size.py.
 """
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.timing import seconds_since
+from bench.profiling.host.cgroups import ROOT, groups, number, table
 from bench.profiling.host.memory_kill import MemoryKill, resident
 
 PROBE_SECONDS = 600.0  # time limit of one batch size
@@ -143,15 +145,15 @@ def _probe(config: TrialConfig) -> Probed:
     raise BenchError(f"One image doesn't train: {answer['error']}")
 
 
-def free_memory() -> int:
-    """Return the free memory of this machine or container in bytes."""
-    free = int(psutil.virtual_memory().available)
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, used = ((group / name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current"))
-        if most == "max":
-            return free
-        kept = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
-        return min(free, int(most) - int(used) + int(kept["inactive_file"]))  # pages of cached files can be dropped
-    except (OSError, ValueError, KeyError):
-        return free
+def free_memory(root: Path = ROOT) -> int:
+    """Return the free memory of this machine or of a control group around this process, whichever is less, in bytes."""
+    return int(min([psutil.virtual_memory().available, *(_left(group) for group in groups("memory", root))]))
+
+
+def _left(group: Path) -> float:
+    """Return the bytes that a control group may still take, infinitely many without a limit."""
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        most, taken = number(group / limit), number(group / used)
+        if most is not None and taken is not None:  # pages of cached files can be dropped
+            return max(0.0, most - taken + table(group / "memory.stat").get("inactive_file", 0.0))
+    return math.inf
