@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.core.errors import BenchError
+from bench.report.plots.latency import Latencies
 from bench.report.render import write_report
 
 LOCAL = "For local use only:"
@@ -18,6 +19,7 @@ LEFT_OUT = "Left out because they may not be published: images of"
 def no_plots(monkeypatch):
     """Leave out the plots, which take seconds and hold no images of data sets."""
     monkeypatch.setattr("bench.report.sections.group_plots", lambda *_, **__: [])
+    monkeypatch.setattr("bench.report.sections.latencies", lambda *_, **__: Latencies(None, ()))
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_the_ledger_of_a_speed_only_trial_adds_up(trial):
 
 def test_a_finished_trial_is_measured_again_only_for_what_it_lacks(trial):
     config = TrialConfig.from_dict(trial.record.config)
-    planned = partial(PlannedTrial, key="", configuration="", fingerprint=NO_DATASET, identity="")
+    planned = partial(PlannedTrial, key="", configuration="", fingerprint=NO_DATASET, identity="", device="")
     assert planned(config, record=trial.record).done
     lacks = replace(trial.record, memory={"peak_memory_mib": 1.0})
     assert not planned(config, record=lacks).done
