@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,7 +98,7 @@ _folders: set[str] = set()  # of the plug-ins that this process has imported
 
 def is_plugin(path: Path) -> bool:
     """Return whether there is a plug-in's file, or was one when the run was planned."""
-    return path in planned_code() or path.is_file()
+    return path in planned_code() or os.path.isfile(path)  # False too for a name that is too long
 
 
 def _content(file: Path) -> bytes:

@@ -86,7 +86,7 @@ class Life:
         if not outcome:
             status, reason = ending or handle.reason()
             found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
-            outcome = usable({**found, "status": status, "reason": reason})
+            outcome = usable({"status": status, "reason": reason, **found})
         return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
     def _watch(self, trial: PlannedTrial, handle: Handle) -> Waiting[tuple[str, str] | None]:
