@@ -26,6 +26,7 @@ try:
     from bench.commands.prepare import prepare
     from bench.commands.recommend import recommend
     from bench.commands.report import report
+    from bench.commands.robustness import robustness
     from bench.commands.run import run
     from bench.commands.show import show
     from bench.commands.show_arch import show_arch
@@ -104,6 +105,7 @@ app.command()(speed)
 app.command()(plan)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(robustness)
 app.command()(report)
 app.command()(check)
 app.command()(recommend)

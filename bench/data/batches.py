@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,6 +11,37 @@ from bench.core.specs import IGNORE_INDEX
 from bench.data.pack import Pack
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
+
+
+class Rows(Protocol):
+    """An array, or something that computes its rows when they are read."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
+class ImageSet(Protocol):
+    """Images that a model can be scored on: a pack, or a view of one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def images(self) -> Rows: ...
+
+    @property
+    def labels(self) -> Rows: ...
+
+    def truth(self, index: int) -> np.ndarray:
+        """Return the labels of one row at native size."""
+
+    def instances(self, index: int) -> np.ndarray | None:
+        """Return the numbered objects of one row at native size; None if they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +111,7 @@ def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator
     return np.stack(images), np.stack(labels)
 
 
-def evaluation(pack: Pack, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+def evaluation(pack: ImageSet, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Yield batches in order, each with its number of valid images.
 
     The last batch is padded to `batch_size` with black images labelled IGNORE_INDEX.

@@ -46,7 +46,7 @@ def restore(values: np.ndarray, original_size: Size, policy: str = "stretch") ->
             "Images resized with --resize crop can't be restored to their native size: their borders were cut off. "
             "Use --resize stretch or letterbox."
         )
-    (top, left), (height, width) = _inner(original_size, values.shape[:2], policy)
+    (top, left), (height, width) = inner_box(original_size, values.shape[:2], policy)
     values = values[top : top + height, left : left + width]
     if values.shape[:2] == tuple(original_size):
         return values
@@ -59,7 +59,7 @@ def _resize(array: np.ndarray, size: Size, policy: str, method: Image.Resampling
     if array.shape[:2] == tuple(size):
         return array
     box = _box(array.shape[:2], size) if policy == "crop" else None
-    (top, left), (height, width) = _inner(array.shape[:2], size, policy)
+    (top, left), (height, width) = inner_box(array.shape[:2], size, policy)
     inner = np.asarray(Image.fromarray(array).resize((width, height), method, box))
     if (height, width) == tuple(size):
         return inner
@@ -68,7 +68,7 @@ def _resize(array: np.ndarray, size: Size, policy: str, method: Image.Resampling
     return padded
 
 
-def _inner(original: Size, size: Size, policy: str) -> tuple[Size, Size]:
+def inner_box(original: Size, size: Size, policy: str) -> tuple[Size, Size]:
     """Return the position of the resized image within `size`: its first row and column, and its height and width."""
     if policy not in RESIZES:
         raise BenchError(unknown_name_message("resize policy", policy, list(RESIZES), list(RESIZES)))

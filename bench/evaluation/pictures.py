@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 from bench.core.files import write_file
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
-from bench.data.pack import Pack
+from bench.data.batches import ImageSet
 from bench.evaluation.scores import image_means
 
 if TYPE_CHECKING:  # it imports keras, and the parent process does not
@@ -145,13 +145,13 @@ def _pair(text: str, image: np.ndarray, labels: np.ndarray) -> Image.Image:
     return pair
 
 
-def write_samples(predictor: "Predictor", pack: Pack, indexes: np.ndarray, folder: Path) -> None:
+def write_samples(predictor: "Predictor", pack: ImageSet, indexes: np.ndarray, folder: Path) -> None:
     """Write up to six PNGs, evenly spaced over `indexes`: the same images for every trial on the data."""
     chosen = indexes[np.unique(np.linspace(0, len(indexes) - 1, SAMPLE_COUNT).astype(int))]
     _write_strips(predictor, pack, chosen, folder, [""] * len(chosen))
 
 
-def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts: np.ndarray, folder: Path) -> None:
+def write_worst(predictor: "Predictor", pack: ImageSet, indexes: np.ndarray, counts: np.ndarray, folder: Path) -> None:
     """Write up to four PNGs of the images with the lowest per-image mean IoU, the lowest first.
 
     Args:
@@ -163,8 +163,15 @@ def write_worst(predictor: "Predictor", pack: Pack, indexes: np.ndarray, counts:
     _write_strips(predictor, pack, indexes[order], folder, [f"{scores[place]:.3f}_" for place in order])
 
 
+def write_strip(predictor: "Predictor", pack: ImageSet, index: int, path: Path) -> None:
+    """Write one image, its truth and its prediction as PNG."""
+    (image,), (truth,) = (np.asarray(array[np.array([index])]) for array in (pack.images, pack.labels))
+    classes, _ = predictor.classes(image[None])
+    _write_picture(path, Image.fromarray(_strip(image, truth, classes[0])))
+
+
 def _write_strips(
-    predictor: "Predictor", pack: Pack, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]
+    predictor: "Predictor", pack: ImageSet, chosen: np.ndarray, folder: Path, prefixes: Sequence[str]
 ) -> None:
     """Write `0_0.412_image.png`, ...: named by number, prefix and the image's name."""
     folder.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches, geometry
-from bench.data.pack import Pack
+from bench.data.batches import ImageSet
 from bench.evaluation.image_metrics import metrics_for
 from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
@@ -28,7 +28,7 @@ class Task:
         native: whether to score at each image's own size instead of the pack's.
     """
 
-    pack: Pack
+    pack: ImageSet
     own: Sequence[str] = ()
     native: bool = False
 

@@ -64,7 +64,7 @@ def group_samples(
 def pictures(row: Row, trials: Mapping[str, StoredTrial], *, public: bool = False) -> list[Path]:
     """List the samples of a row's first trial that stored any; with `public` only those that may be published."""
     some = [trials[folder] for folder in row.configuration.ok["folder"]]
-    return next((files for t in some if (files := t.samples()) and not (public and _is_private(t))), [])
+    return next((files for t in some if (files := t.samples()) and not (public and is_private(t))), [])
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class WorstImages:
         return shown, missed
 
     def _read(self, trial: StoredTrial) -> tuple[Sample, ...]:
-        files = [] if self.public and _is_private(trial) else trial.worst()[:WORST_IMAGES]
+        files = [] if self.public and is_private(trial) else trial.worst()[:WORST_IMAGES]
         samples = tuple(
             sample for file in files if (sample := read_sample(file, self.problems, size=_SMALL_SIZE, quality=70))
         )
@@ -107,11 +107,11 @@ class WorstImages:
 def private_data(trials: Iterable[StoredTrial]) -> list[str]:
     """List the data sets with samples that may not be published, or whose records don't say that they may."""
     return sorted(
-        {clean(t.record.config.get("dataset")) for t in trials if _is_private(t) and (t.samples() or t.worst())}
+        {clean(t.record.config.get("dataset")) for t in trials if is_private(t) and (t.samples() or t.worst())}
     )
 
 
-def _is_private(trial: StoredTrial) -> bool:
+def is_private(trial: StoredTrial) -> bool:
     return trial.record.dataset.get("may_show_pictures") is not True
 
 

@@ -15,6 +15,7 @@ from bench import __version__
 from bench.core.errors import first_few
 from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
+from bench.report.findings import corruption_board
 from bench.report.findings.across import Across
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
@@ -79,6 +80,8 @@ def page(contents: Contents) -> str:
         speeds=contents.speeds,
         ceiling_headings=HEADINGS,
         ceiling_meaning=MEANING,
+        corruption_headings=corruption_board.HEADINGS,
+        corruption_meaning=corruption_board.MEANING,
         fits=contents.fits,
         value_name=value_name,
         needs_text=needs_text,

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
+from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
@@ -95,7 +96,9 @@ def write_report(
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
+    robust = [section.robustness for section in sections if section.robustness]
     further = [
+        *(line for board in robust for line in board.markdown()),
         *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
         *across_markdown([one for one, _ in across]),
         *series_markdown(lines),
@@ -119,6 +122,7 @@ def write_report(
     texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
     files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
+    tables |= {"robustness.csv": robustness_csv(robust)} if robust else {}
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     plots += [one.plot for one in calls if one.plot]

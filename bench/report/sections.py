@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report.constraints import Choice, choose
+from bench.report.findings.corruption_board import CorruptionBoard, corruption_board
 from bench.report.findings.input_ceiling import Ceiling, input_ceiling
 from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
@@ -38,6 +39,7 @@ class Section:
     plots: list[Plot]
     latencies: Latencies  # its plot is the last one of `plots`
     ceiling: Ceiling | None
+    robustness: CorruptionBoard | None
     contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
     worst: list[Worst]
@@ -69,6 +71,7 @@ def section_of(
         [*drawn, *([calls.plot] if calls.plot else [])],
         calls,
         input_ceiling(group),
+        corruption_board(group, trials, problems, public=public),
         contrasts,
         samples,
         *worst.of(group),

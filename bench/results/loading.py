@@ -21,13 +21,14 @@ from bench.results.trial_files import (
     LOCK,
     MOST_BYTES,
     REPLACED,
+    ROBUSTNESS,
     RUNNING,
     SAMPLES,
     WEIGHTS,
     WORST,
 )
 
-_FOLDERS = (SAMPLES, WORST, EVALUATIONS, CHECKPOINTS)  # in a trial's folder
+_FOLDERS = (SAMPLES, WORST, EVALUATIONS, ROBUSTNESS, CHECKPOINTS)  # in a trial's folder
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)
                  weights.keep                empty: these weights are never removed
                  evaluations/                results of `bench evaluate`
+                 robustness/                 results of `bench robustness` (see robustness/condition_files.py)
                  checkpoints/*.npz           the state of a training that is to go on, until its record is final
                  log.txt                     what the trial printed
 results/trials/ID.running/                   the same while the trial runs, with trial.json, code.json, progress.json;
@@ -36,6 +37,7 @@ WORST = "worst"
 WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
 EVALUATIONS = "evaluations"
+ROBUSTNESS = "robustness"
 CHECKPOINTS = "checkpoints"
 LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays

@@ -1,13 +1,12 @@
 """Score a stored trial's weights again, on any split, evaluation size or data set with the same classes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.config import catalog
 from bench.core.durable import sync_file
 from bench.core.errors import BenchError
 from bench.core.files import name_part
@@ -15,17 +14,12 @@ from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import check_inside
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
-from bench.evaluation.predictor import Predictor
-from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import EVALUATIONS, write_json
-from bench.training.build import choose_indexes
 from bench.training.engines import create_runtime
-from bench.trials.plan import prepare_pack
-from bench.trials.saved.checkpoints import restore
-from bench.trials.saved.stored_trials import classes_of
+from bench.trials.saved.opened import open_trained
 
 
 def evaluate_run(
@@ -48,18 +42,9 @@ def evaluate_run(
         BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
     """
     start = time.monotonic()
-    spec = catalog.dataset(config)
-    if spec.classes:  # checked before anything is downloaded; a folder's classes are only known once it is read
-        _check_classes(trial, spec.classes, config.dataset)
-    pack = prepare_pack(config, preparing)
-    _check_classes(trial, pack.classes, config.dataset)
-    task = Task(pack, spec.metrics, native=config.eval_size == "native")
-    engine = restore(config, trial, len(pack.classes))
-    predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
-    own = pack.fingerprint == trial.record.dataset.get("fingerprint")
-    chosen = choose_indexes(pack, config.train_fraction, config.limits) if own else choose_indexes(pack, 1.0)
-    indexes = chosen[split]
-    result = evaluate(predictor, task, indexes, full=True, point=_tuned(trial, config))
+    opened = open_trained(trial, config, preparing)
+    pack, indexes = opened.pack, opened.indexes[split]
+    result = evaluate(opened.predictor, opened.task, indexes, full=True, point=_tuned(trial, config))
     pack.check_unchanged()
     found = {
         "run": trial.folder.name,
@@ -79,15 +64,6 @@ def evaluate_run(
         "seconds": round(time.monotonic() - start, 3),
     }
     return found, _write(trial, found, result.table)
-
-
-def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> None:
-    theirs = list(classes_of(trial))
-    if theirs != list(classes):
-        raise BenchError(
-            f"'{dataset}' has the classes {', '.join(classes)}, but '{trial.folder.name}' was trained on "
-            f"{', '.join(theirs)}. Give a data set with the same classes."
-        )
 
 
 def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
