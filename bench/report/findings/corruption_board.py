@@ -19,6 +19,7 @@ from bench.results.loading import StoredTrial
 from bench.results.quantities.quantity import MISSING
 from bench.results.robustness.degradation import Degradation, Robustness, robustness
 
+Grid = tuple[tuple[str, str, tuple[Cell, ...]], ...]  # kind, its source, a cell for each severity
 HEADINGS = ("seeds", "clean", "under corruption", "relative to clean")
 MEANING = (
     "Mean IoU on the clean images; under corruption, the mean over the kinds of the means over their severities; and "
@@ -36,7 +37,7 @@ class CorruptionBoard:
     title: str
     found: Robustness
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]  # label; a cell for each of HEADINGS, then for each kind
-    grids: tuple[tuple[str, tuple[tuple[str, str, tuple[Cell, ...]], ...]], ...]  # label; kind, source, cells
+    grids: tuple[tuple[str, Grid], ...]  # label; its table by severity
     pictures: tuple[tuple[str, tuple[Sample, ...]], ...]  # label; the images that lost most
 
     @property
@@ -67,24 +68,23 @@ class CorruptionBoard:
             table.add_row(
                 Text(shorten(label, 80)), *(cell.text.replace(" [", "\n[") for cell in cells[: len(HEADINGS)])
             )
-        return Renderables(
-            table, *(self._terminal_grid(row, grid) for row, grid in zip(self.found.rows, self.grids, strict=True))
-        )
+        grids = zip(self.found.rows, self.grids, strict=True)
+        return Renderables(table, *(_terminal_grid(row, grid, self.found.severities) for row, (_, grid) in grids))
 
-    def _terminal_grid(
-        self, row: Degradation, grid: tuple[str, tuple[tuple[str, str, tuple[Cell, ...]], ...]]
-    ) -> Renderables:
-        worst = [
-            f"{shorten(clean(one.image), 60)}: {one.clean:.3f} clean, {one.corrupted:.3f} under {one.condition}"
-            for one in row.lost_most
-        ]
-        table = plain_table(f"{shorten(row.label, 80)}: mean IoU by severity", ["Images that lost most:", *worst])
-        table.add_column("corruption")
-        for severity in self.found.severities:
-            table.add_column(str(severity), justify="right")
-        for kind, _, cells in grid[1]:
-            table.add_row(kind, *(cell.text for cell in cells))
-        return Renderables(table)
+
+def _terminal_grid(row: Degradation, grid: Grid, severities: Sequence[int]) -> Renderables:
+    """Make a configuration's table by severity, and list the images that lost most."""
+    table = plain_table(f"{shorten(row.label, 80)}: mean IoU by severity")
+    table.add_column("corruption")
+    for severity in severities:
+        table.add_column(str(severity), justify="right")
+    for kind, _, cells in grid:
+        table.add_row(kind, *(cell.text for cell in cells))
+    lost = [
+        Text(f"  {shorten(clean(one.image), 60)}: {one.clean:.3f} clean, {one.corrupted:.3f} under {one.condition}")
+        for one in row.lost_most
+    ]
+    return Renderables(table, Text("Images that lost most:"), *lost, Text()) if lost else Renderables(table)
 
 
 def corruption_board(
@@ -167,7 +167,7 @@ def _heat(value: float, clean_score: float) -> int | None:
     return round(100 * min(1.0, value / clean_score)) if clean_score > 0 and value == value else None
 
 
-def _grid(row: Degradation, found: Robustness) -> tuple[tuple[str, str, tuple[Cell, ...]], ...]:
+def _grid(row: Degradation, found: Robustness) -> Grid:
     def cell(kind: str, severity: int) -> Cell:
         value = row.by_condition.get(Condition(kind, severity))
         if value is None:
