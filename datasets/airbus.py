@@ -18,11 +18,13 @@ competition's published notebooks); the table tells the numbers, so no image is 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets.base import (
     DataFault,
     Sample,
@@ -30,7 +32,7 @@ from bench.datasets.base import (
     check_same_size,
     first_size,
     listed,
-    read_rgb,
+    read_picture,
     read_size,
 )
 from bench.datasets.kaggle import AIRBUS
@@ -54,8 +56,13 @@ class Airbus:
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (768, 768, 3), and its labels, uint8 (768, 768); errors name the file and the row."""
-        image = self._look(sample, read_rgb)
-        return image, (self._numbered(sample, image.shape[:2]) > 0).astype(np.uint8)
+        return self.decode(sample).arrays()
+
+    def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
+        """Read a picture, reduced if it may be, its labels and its ships."""
+        picture = self._look(sample, partial(read_picture, reduce=reduce))
+        ships = self._numbered(sample, picture.size)
+        return Decoded(picture, (ships > 0).view(np.uint8), ships)
 
     def instances(self, sample: Sample) -> np.ndarray:
         """Return the ships numbered from 1 in row order, uint16 (768, 768); where two overlap, the later one counts."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
-from bench.datasets.image_files import read_labels, read_rgb, read_size
+from bench.datasets.image_files import read_labels, read_picture, read_rgb, read_size
 from bench.datasets.pairing import is_junk
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "check_size",
     "listed",
     "read_labels",
+    "read_picture",
     "read_rgb",
     "read_size",
 ]
@@ -29,10 +30,10 @@ def listed(folder: Path, ending: str) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name.endswith(ending) and not is_junk(name))
 
 
-def check_size(image: np.ndarray, labels: np.ndarray, place: object) -> None:
-    """Raise DataFault unless image (H, W, 3) and labels (H, W) have one size; `place` says where the labels are."""
-    if image.shape[:2] != labels.shape:
-        sizes = [f"{height}x{width}" for height, width in (labels.shape, image.shape[:2])]
+def check_size(size: tuple[int, int], labels: np.ndarray, place: object) -> None:
+    """Raise DataFault unless labels (H, W) have the image's size; `place` says where the labels are."""
+    if size != labels.shape:
+        sizes = [f"{height}x{width}" for height, width in (labels.shape, size)]
         raise DataFault(f"{place}: the mask has {sizes[0]} pixels, its image {sizes[1]}.", "size")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import BenchError
+from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets.base import (
     DataFault,
     Sample,
@@ -27,7 +28,7 @@ from bench.datasets.base import (
     first_size,
     listed,
     read_labels,
-    read_rgb,
+    read_picture,
 )
 from bench.datasets.kaggle import CARVANA
 from bench.datasets.rle import rle_decode
@@ -48,19 +49,23 @@ class Carvana:
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (1280, 1918, 3), and its labels, uint8 (1280, 1918); errors name file and row."""
-        image = read_rgb(sample.files[0])
+        return self.decode(sample).arrays()
+
+    def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
+        """Read a picture, reduced if it may be, and its labels."""
+        picture = read_picture(sample.files[0], reduce=reduce)
         if row := self.rows.get(sample.name):
             where = place(self.table, row, sample.files[0].name)
-            check_same_size(image.shape[:2], self.size, where)
-            return image, rle_decode(row.text, image.shape[:2], "row", place=where)
+            check_same_size(picture.size, self.size, where)
+            return Decoded(picture, rle_decode(row.text, picture.size, "row", place=where))
         if len(sample.files) < 2:
             raise DataFault(f"{sample.files[0]}: {self.table.name} has no row for it.", "missing")
         labels = read_labels(sample.files[1])
-        check_size(image, labels, sample.files[1])
+        check_size(picture.size, labels, sample.files[1])
         if labels.max() > 1:
             values = sorted(set(np.unique(labels).tolist()) - {0, 1})
             raise DataFault(f"{sample.files[1]}: a mask's values are 0 and 1, not {values}.", "values")
-        return image, labels
+        return Decoded(picture, labels)
 
 
 def load(data_dir: Path | None) -> Carvana:

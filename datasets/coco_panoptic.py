@@ -29,7 +29,7 @@ class _Segments:
     def draw(self, size: Size) -> np.ndarray:
         """Read the labels, uint8 (H, W); DataFault names the file and an unknown id."""
         colours = open_image(self.file, lambda picture: np.array(picture.convert("RGB"))).astype(np.int64)
-        check_size(np.empty((*size, 3)), colours[..., 0], self.file)
+        check_size(size, colours[..., 0], self.file)
         ids = colours @ (1, 256, 256 * 256)
         found, where = np.unique(ids, return_inverse=True)
         table = {_WITHOUT: IGNORE_INDEX, **self.labels}

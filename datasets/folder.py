@@ -20,10 +20,11 @@ import numpy as np
 
 from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
+from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets import layouts
 from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_classes
-from bench.datasets.image_files import read_rgb
+from bench.datasets.image_files import read_picture
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
 from bench.datasets.mask_meaning import LIGHT, Meaning
@@ -48,14 +49,18 @@ class Folder:
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
+        return self.decode(sample).arrays()
+
+    def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
+        """Read a picture, reduced if it may be, and its labels."""
         if len(sample.files) > 1 and not sample.files[0].exists() and sample.files[1].exists():
             raise DataFault(f"{sample.files[1]}: a mask without an image, {sample.files[0]} is missing.", "missing")
-        image = read_rgb(sample.files[0], turn=sample.name in self.turned.names)
+        picture = read_picture(sample.files[0], turn=sample.name in self.turned.names, reduce=reduce)
         if isinstance(self.labels, Drawn):
-            return image, _draw(self.labels, self.items[sample.name], image.shape[:2])
+            return Decoded(picture, _draw(self.labels, self.items[sample.name], picture.size))
         labels = self.labels.read(sample.files[1])
-        check_size(image, labels, sample.files[1])
-        return image, labels
+        check_size(picture.size, labels, sample.files[1])
+        return Decoded(picture, labels)
 
 
 def _draw(labels: Drawn, item: Item, size: Size) -> np.ndarray:

@@ -15,6 +15,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
+from bench.data.reading.picture import Picture, Reduce, whole
 
 # What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
@@ -27,6 +28,7 @@ _DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers",
 _TIFF_BITS = 258  # the tag BitsPerSample
 BITS = "bits"  # the key of an open image's `info` for the bits of a channel in its file
 _PNG_BITS = 24  # the byte of a PNG file that gives its bit depth
+_SCALES = (8, 4, 2, 1)  # fractions of a JPEG's size that libjpeg decodes at
 _UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
 
 
@@ -45,7 +47,11 @@ class Head:
 
 def read_head(path: Path) -> Head:
     """Read the size and EXIF orientation from an image's header; raise DataFault as `read_rgb` does."""
-    return open_image(path, lambda picture: Head((picture.height, picture.width), _orientation(picture)))
+    return open_image(path, _head)
+
+
+def _head(picture: Image.Image, turn: bool = True) -> Head:
+    return Head((picture.height, picture.width), _orientation(picture) if turn else _UPRIGHT)
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -54,21 +60,45 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def read_rgb(path: Path, *, turn: bool = False) -> np.ndarray:
-    """Decode an image by its content, not its name, to uint8 (H, W, 3).
+    """Decode an image to uint8 (H, W, 3), as `read_picture` does at its own size."""
+    return read_picture(path, turn=turn).array()
+
+
+def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> Picture:
+    """Decode an image by its content, not its name.
 
     An alpha channel is dropped, not blended. TensorFlow's decoder does the same. An animated GIF gives its first
     frame. A broken or missing file, and one whose values don't fit in 8 bits, raises DataFault.
 
     Args:
         turn: apply the EXIF orientation. By default it is not, since labels are mostly drawn on the stored pixels.
+        reduce: tells how many times smaller than its size, once it is turned, a JPEG may be decoded.
     """
 
-    def decode(picture: Image.Image) -> np.ndarray:
+    def decode(picture: Image.Image) -> Picture:
         if depth := _depth(picture):
             raise DataFault(f"{path}: the image has {depth}; images of 8 bits are read. Save it as 8-bit RGB.", "depth")
-        return np.array((ImageOps.exif_transpose(picture) if turn else picture).convert("RGB"))
+        head = _head(picture, turn)
+        scale = _decode_at(picture, reduce(head.turned_size), exact=head.orientation != _UPRIGHT)
+        upright = ImageOps.exif_transpose(picture) if turn else picture
+        upright.load()
+        return Picture(upright if upright.mode == "RGB" else upright.convert("RGB"), head.turned_size, scale)
 
     return open_image(path, decode)
+
+
+def _decode_at(picture: Image.Image, most: int, *, exact: bool) -> int:
+    """Have a JPEG decoded at the smallest fraction of its size that libjpeg has, at most `most` times smaller.
+
+    Args:
+        exact: the fraction must be a whole number of pixels; else the last ones lie partly beyond the image.
+
+    Returns:
+        8, 4, 2 or 1.
+    """
+    scale = next(s for s in _SCALES if s <= most and not (exact and any(side % s for side in picture.size)))
+    drafted = scale > 1 and picture.draft(None, (picture.width // scale, picture.height // scale))
+    return scale if drafted else 1
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -82,7 +112,7 @@ def read_labels(path: Path) -> np.ndarray:
     if labels.ndim != 2 or labels.dtype not in (np.uint8, np.bool_):
         what = f"{labels.dtype} {labels.shape}"
         raise DataFault(f"{path}: labels must be one channel of 8 bits, not {what}.", "unreadable")
-    return labels.astype(np.uint8)
+    return labels.astype(np.uint8, copy=False)
 
 
 def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import first_few
-from bench.datasets.base import DataFault, Sample, check_folder, check_size, listed, read_labels, read_rgb
+from bench.data.reading.picture import Decoded, Reduce, whole
+from bench.datasets.base import DataFault, Sample, check_folder, check_size, listed, read_labels, read_picture
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 _THREE_CLASSES = (0, 1, 2)  # labels of the raw values 1, 2, 3
@@ -39,12 +40,16 @@ class Pets:
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
-        image, trimap = read_rgb(sample.files[0]), read_labels(sample.files[1])
-        check_size(image, trimap, sample.files[1])
+        return self.decode(sample).arrays()
+
+    def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
+        """Read a picture, reduced if it may be, and its labels."""
+        picture, trimap = read_picture(sample.files[0], reduce=reduce), read_labels(sample.files[1])
+        check_size(picture.size, trimap, sample.files[1])
         if trimap.min() < 1 or trimap.max() > 3:
             values = sorted(set(np.unique(trimap).tolist()) - {1, 2, 3})
             raise DataFault(f"{sample.files[1]}: a trimap's values are 1, 2 and 3, not {values}.", "values")
-        return image, np.array([0, *self.classes], np.uint8)[trimap]
+        return Decoded(picture, np.array([0, *self.classes], np.uint8)[trimap])
 
 
 def load(data_dir: Path | None) -> Pets:

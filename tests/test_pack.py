@@ -16,9 +16,11 @@ from PIL import Image
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.core.specs import RESIZES, DatasetSpec
-from bench.data import decode, pack, pack_writer
+from bench.data import pack, pack_writer
 from bench.data.geometry import resize_labels
+from bench.data.reading import decode
 from bench.datasets import DATASETS
+from bench.datasets.airbus import Airbus
 
 PETS, BINARY, SHAPES, AIRBUS = (
     next(s for s in DATASETS if s.name == name) for name in ("pets", "pets-binary", "shapes", "airbus")
@@ -348,8 +350,8 @@ def test_objects_are_kept_at_native_size(ships, pets):
 
 
 def test_objects_of_another_size_are_refused(ships, monkeypatch):
-    wrong = np.zeros((96, 95), np.uint16)
-    monkeypatch.setattr("bench.datasets.airbus.Airbus.instances", lambda self, sample: wrong)
+    wrong, read = np.zeros((96, 95), np.uint16), Airbus.decode
+    monkeypatch.setattr(Airbus, "decode", lambda *args: replace(read(*args), instances=wrong))
     with pytest.raises(BenchError, match=r"the instances are uint16 \(96, 95\), not uint16 \(96, 96\)"):
         pack.prepare(AIRBUS, SIZE, data_dir=ships)
 

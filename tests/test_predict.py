@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.data.reading.picture import Picture
 from bench.evaluation.predictor import Predictor, decide, softmax
 from bench.training.engines.engine import InferenceEngine
 
@@ -80,7 +81,7 @@ def test_where_tiles_differ_the_nearer_centre_weighs_more():
 def test_probabilities_come_at_each_pictures_own_size(resize, classes):
     engine = FakeEngine(classes=classes)
     images = pictures((8, 8), (16, 4), (5, 31), (8, 8), (9, 9))
-    found = list(Predictor(engine, (8, 8), batch_size=2, resize=resize).probabilities(iter(images)))
+    found = list(Predictor(engine, (8, 8), batch_size=2, resize=resize).probabilities(map(Picture.of, images)))
     assert [values.shape for values in found] == [(*image.shape[:2], classes) for image in images]
     assert len(engine.shapes) == 3
     for values in found:

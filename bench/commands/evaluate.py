@@ -70,6 +70,8 @@ def evaluate(
     same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
     if config.dataset == record.config["dataset"] and not same_data:
         warn("The data differ from those that the run was trained on: files have been changed, added or removed.")
+    if same_data and found["protocol_version"] != record.protocol_version:
+        warn("Pictures are decoded in another way than for the run's own scores, since segbench has changed.")
     same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
     console.print(_table(found, record.metrics if same else {}))
     say(console, f"Written: {file}, and beside it the per-image table")

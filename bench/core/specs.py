@@ -14,6 +14,7 @@ from bench.core.code.import_by_name import import_by_name
 from bench.core.errors import BenchError
 
 PROTOCOL_VERSION = 1  # of how a trial runs; a change makes old and new results incomparable
+REDUCED_PROTOCOL_VERSION = 2  # where any JPEG was decoded at a fraction of its size, which changes the trial's pixels
 SCHEMA_VERSION = 1  # of the record's format on disk
 FOLDER = "folder:"  # prefix of the name of a user's own folder
 IGNORE_INDEX = 255  # label value of pixels that are neither trained on nor scored

@@ -12,9 +12,10 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
-from bench.data.decode import check_labels
 from bench.data.duplicates import Look, duplicate_warnings, look_at
 from bench.data.label_doubts import Doubts, LabelCounts, label_doubts, thin_splits
+from bench.data.packing.runs import Runs
+from bench.data.reading.decode import checked_counts, decode
 from bench.data.source import Source
 
 Item = TypeVar("Item")
@@ -84,11 +85,11 @@ def find_doubts(source: Source, health: Health) -> Doubts:
 def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray, Look] | Exception:
     """Return the image size, the pixel count of each label, int64 (256,), and the image's hashes, or the fault."""
     try:
-        image, labels = source.dataset.read(sample)
-        check_labels(sample, image, labels, source.spec.num_classes)
+        decoded = decode(source, sample, None)
+        counts = checked_counts(source, sample, Runs.of(decoded.labels))
     except (BenchError, OSError) as error:
         return error
-    return labels.shape, np.bincount(labels.ravel(), minlength=256), look_at(image)
+    return decoded.picture.size, counts, look_at(decoded.picture.pixels)
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:

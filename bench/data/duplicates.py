@@ -32,6 +32,7 @@ from bench.data.source import SPLIT_WORDS, SPLITS
 NEAR = 12  # most bits of 256 that differ between pictures that look the same
 _SIDE = 16  # of the hash, in bits
 _SHRUNK = 4 * _SIDE  # pixels; imagehash takes the lowest quarter of the frequencies
+_AVERAGED = 3 * _SHRUNK  # pixels that are left along each side at least
 _FLAT = 2.0  # a shrunk image with a smaller standard deviation of its grey values shows nothing
 _ADVICE = "Take one of each pair out, or keep both in one split with groups.csv or --group-by."
 _BLOCK = 2**22  # pairs compared at once
@@ -41,17 +42,18 @@ _BLOCK = 2**22  # pairs compared at once
 class Look:
     """The hashes that identify a picture."""
 
-    pixels: str  # hash of size and pixels
-    bits: np.ndarray | None  # perceptual hash, bool (256,); None for a flat image
+    pixels: bytes  # hash of size and pixels, those of a large image averaged over blocks
+    bits: bytes | None  # perceptual hash, 256 bits; None for a flat image
 
 
-def look_at(image: np.ndarray) -> Look:
-    """Hash an image, uint8 (H, W, 3)."""
-    pixels = hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest()
-    grey = Image.fromarray(image).convert("L")
-    small = grey.resize((_SHRUNK, _SHRUNK), Image.Resampling.LANCZOS, reducing_gap=3.0)
+def look_at(image: Image.Image) -> Look:
+    """Hash an image of 8-bit RGB; one of more than twice 192 pixels along a side is first averaged over blocks."""
+    blocks = max(1, image.width // _AVERAGED), max(1, image.height // _AVERAGED)
+    averaged = image.reduce(blocks) if blocks != (1, 1) else image
+    pixels = hashlib.sha256(str(image.size).encode() + averaged.tobytes()).digest()
+    small = averaged.convert("L").resize((_SHRUNK, _SHRUNK), Image.Resampling.LANCZOS)
     flat = np.asarray(small).std() < _FLAT
-    return Look(pixels, None if flat else imagehash.phash(small, hash_size=_SIDE).hash.ravel())
+    return Look(pixels, None if flat else np.packbits(imagehash.phash(small, hash_size=_SIDE).hash).tobytes())
 
 
 def duplicate_warnings(samples: Sequence[Sample], looks: Sequence[Look]) -> list[str]:
@@ -99,8 +101,9 @@ def _alike(ones: Mapping[str, Look], others: Mapping[str, Look], left_out: set[s
 def _signs(looks: Mapping[str, Look]) -> tuple[list[str], np.ndarray]:
     """Return the names with a perceptual hash, and its bits as -1 and 1, float32 (N, 256)."""
     names = [name for name, look in looks.items() if look.bits is not None]
-    bits = np.array([looks[name].bits for name in names], bool).reshape(len(names), _SIDE * _SIDE)
-    return names, np.where(bits, np.float32(1), np.float32(-1))
+    packed = np.frombuffer(b"".join(looks[name].bits or b"" for name in names), np.uint8)
+    bits = np.unpackbits(packed).reshape(len(names), _SIDE * _SIDE)
+    return names, np.where(bits == 1, np.float32(1), np.float32(-1))
 
 
 def _count(pairs: Mapping[str, str]) -> str:

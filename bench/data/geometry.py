@@ -15,13 +15,25 @@ from PIL import Image
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 from bench.core.specs import IGNORE_INDEX, RESIZES
+from bench.data.reading.picture import Picture, Size
 
-Size = tuple[int, int]  # height, width in pixels
+_LEAST = 128  # pixels along a side of a reduced image: twice what duplicates.py looks at
+
+
+def reduction(original: Size, size: Size, policy: str = "stretch") -> int:
+    """Return how many times smaller an image may be decoded: it stays twice as large as what it is resized to."""
+    _, inner = inner_box(original, size, policy)
+    return max(1, min(old // max(2 * new, _LEAST) for old, new in zip(original, inner, strict=True)))
 
 
 def resize_image(image: np.ndarray, size: Size, policy: str = "stretch") -> np.ndarray:
     """Resize an image, uint8 (H, W, 3) to (*size, 3), by bilinear interpolation, antialiased when shrinking."""
-    return _resize(image, size, policy, Image.Resampling.BILINEAR, fill=0)
+    return image if image.shape[:2] == tuple(size) else resize_picture(Picture.of(image), size, policy)
+
+
+def resize_picture(picture: Picture, size: Size, policy: str = "stretch") -> np.ndarray:
+    """Do the same as `resize_image` for a picture, whatever fraction of its size it was decoded at."""
+    return _resize(picture, size, policy, Image.Resampling.BILINEAR, fill=0)
 
 
 def resize_labels(labels: np.ndarray, size: Size, policy: str = "stretch", fill: int = IGNORE_INDEX) -> np.ndarray:
@@ -30,7 +42,9 @@ def resize_labels(labels: np.ndarray, size: Size, policy: str = "stretch", fill:
     Args:
         fill: the value of a letterbox's padding; 0 for numbered objects.
     """
-    return _resize(labels, size, policy, Image.Resampling.NEAREST, fill)
+    if labels.shape == tuple(size):
+        return labels
+    return _resize(Picture.of(labels), size, policy, Image.Resampling.NEAREST, fill)
 
 
 def restore(values: np.ndarray, original_size: Size, policy: str = "stretch") -> np.ndarray:
@@ -55,15 +69,15 @@ def restore(values: np.ndarray, original_size: Size, policy: str = "stretch") ->
     return resized.reshape(*original_size, channels)  # OpenCV drops a single channel's axis
 
 
-def _resize(array: np.ndarray, size: Size, policy: str, method: Image.Resampling, fill: int) -> np.ndarray:
-    if array.shape[:2] == tuple(size):
-        return array
-    box = _box(array.shape[:2], size) if policy == "crop" else None
-    (top, left), (height, width) = inner_box(array.shape[:2], size, policy)
-    inner = np.asarray(Image.fromarray(array).resize((width, height), method, box))
+def _resize(picture: Picture, size: Size, policy: str, method: Image.Resampling, fill: int) -> np.ndarray:
+    original, scale = picture.size, picture.scale
+    (top, left), (height, width) = inner_box(original, size, policy)
+    box = _box(original, size) if policy == "crop" else (0.0, 0.0, float(original[1]), float(original[0]))
+    part = (box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale)  # of the pixels that were decoded
+    inner = np.asarray(picture.pixels.resize((width, height), method, part))
     if (height, width) == tuple(size):
         return inner
-    padded = np.full((*size, *array.shape[2:]), fill, array.dtype)
+    padded = np.full((*size, *inner.shape[2:]), fill, inner.dtype)
     padded[top : top + height, left : left + width] = inner
     return padded
 

@@ -4,14 +4,13 @@ packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZ
 packs/NAME-HxW-FOLDER/manifest.json  what it was made from, and checksums
                       images.u8  (N, H, W, 3)
                       labels.u8  (N, H, W)
-                      truth.zlib  labels at native size, one compressed block per sample
-                      instances.zlib  numbered objects at native size, likewise; empty if the data set has none
+                      truth.runs  labels at native size, one block of runs per sample
+                      instances.runs  numbered objects at native size, likewise; empty if the data set has none
 """
 
 import json
 import os
 import sys
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,10 @@ import numpy as np
 
 from bench.core.errors import BenchError
 from bench.core.files import UnwritableCache, cache_folder, locked, name_part, printable, text_hash
-from bench.core.specs import DatasetSpec
+from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
+from bench.data.packing import runs
 from bench.data.packing.check_sources import check_sources
 from bench.data.packing.checksums import blocks_of_array, difference
 from bench.data.packing.manifest import (
@@ -51,6 +51,7 @@ class Pack:
 
     path: Path
     fingerprint: str  # hash of names, splits and source bytes, whatever the size
+    protocol: int  # the version of how a trial with these pixels runs
     names: tuple[str, ...]
     groups: tuple[str, ...]
     splits: tuple[str, ...]
@@ -60,9 +61,9 @@ class Pack:
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]  # what a user should look at before training
-    truths: np.ndarray  # uint8, all of truth.zlib, memory-mapped
+    truths: np.ndarray  # uint8, all of truth.runs, memory-mapped
     truth_offsets: tuple[int, ...]  # start of each block of `truths`, and the end of the last
-    numbers: np.ndarray  # likewise of instances.zlib
+    numbers: np.ndarray  # likewise of instances.runs
     number_offsets: tuple[int, ...]
     checksums: Mapping[str, Sequence[int]]  # of the files, by block
     states: _States  # of the files, from before their checksums were compared
@@ -73,19 +74,18 @@ class Pack:
 
     def truth(self, index: int) -> np.ndarray:
         """Return the labels of one row at native size, uint8 (h, w)."""
-        block = self._block(self.truths, self.truth_offsets, index)
-        return np.frombuffer(block, np.uint8).reshape(self.original_sizes[index])
+        begin, end = self.truth_offsets[index : index + 2]
+        return self._pixels(self.truths[begin:end], index, np.uint8)
 
     def instances(self, index: int) -> np.ndarray | None:
         """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None if they are unknown."""
-        block = self._block(self.numbers, self.number_offsets, index)
-        return np.frombuffer(block, np.uint16).reshape(self.original_sizes[index]) if block else None
+        begin, end = self.number_offsets[index : index + 2]
+        return self._pixels(self.numbers[begin:end], index, np.uint16) if begin < end else None
 
-    def _block(self, blocks: np.ndarray, offsets: tuple[int, ...], index: int) -> bytes:
-        begin, end = offsets[index : index + 2]
+    def _pixels(self, block: np.ndarray, index: int, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
         try:
-            return zlib.decompress(blocks[begin:end].data) if begin < end else b""
-        except zlib.error as error:
+            return runs.pixels(block.data, self.original_sizes[index], dtype)
+        except ValueError as error:
             raise self._damaged(str(error)) from error
 
     def check_unchanged(self) -> None:
@@ -192,6 +192,7 @@ def _open(path: Path, source: Source, manifest: Manifest, states: _States) -> Pa
     return Pack(
         path=path,
         fingerprint=manifest["fingerprint"],
+        protocol=REDUCED_PROTOCOL_VERSION if manifest["reduced"] else PROTOCOL_VERSION,
         names=tuple(printable(sample.name) for sample in samples),
         groups=tuple(printable(sample.group) for sample in samples),
         splits=tuple(str(sample.split) for sample in samples),

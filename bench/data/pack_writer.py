@@ -14,7 +14,6 @@ from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
 from bench.core.files import check_space
 from bench.core.untrusted.plain_files import remove
-from bench.data.decode import Row, read_row
 from bench.data.duplicates import duplicate_warnings
 from bench.data.label_doubts import LabelCounts
 from bench.data.packing.checksums import blocks_of_file, checksums
@@ -30,6 +29,7 @@ from bench.data.packing.manifest import (
     fingerprint,
     write_manifest,
 )
+from bench.data.reading.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
 _TRUTH_BYTES = 16_384  # of a sample's compressed truth, to estimate the disk space
@@ -83,9 +83,10 @@ def _fill(part: Path, order: Order, progress: Progress | None) -> Manifest:
     return {
         "fingerprint": fingerprint(samples, digests),
         "digests": digests,
+        "reduced": sum(row.reduced for row in whole),
         "original_sizes": [list(row.original_size) for row in whole],
         "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
-        "instance_offsets": _write_blocks(part / INSTANCES, [row.instances or b"" for row in whole]),
+        "instance_offsets": _write_blocks(part / INSTANCES, [row.instances for row in whole]),
         "labelled_splits": sorted({str(s.split) for s, row in zip(samples, whole, strict=True) if row.labelled}),
         "label_pixels": counts.pixels.tolist(),
         "label_images": counts.images.tolist(),

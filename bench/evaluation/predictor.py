@@ -1,7 +1,7 @@
 """Predict images with a trained model: logits at the evaluation size, probabilities at an image's own size.
 
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
-    for probabilities in predictor.probabilities(images):  # uint8 (H, W, 3) of any sizes
+    for probabilities in predictor.probabilities(pictures):  # of any sizes
         ...                                                # float32 (H, W, C) at the image's own size
 
 A model that was built for crops smaller than `image_size` gets overlapping tiles of its own size.
@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from bench.data import geometry
+from bench.data.reading.picture import Picture
 from bench.training.engines.engine import InferenceEngine
 
 OVERLAP = 0.25  # of a tile's side at least, because convolutions have less context near the border
@@ -94,20 +95,20 @@ class Predictor:
             logits = logits[..., 1:] - logits[..., :1]
         return decide(self.restore(logits, original_size), foreground=foreground)
 
-    def probabilities(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Predict the probability of every class at each image's own size, one image after the other.
+    def probabilities(self, pictures: Iterable[Picture]) -> Iterator[np.ndarray]:
+        """Predict the probability of every class at each picture's own size, one picture after the other.
 
         Args:
-            images: uint8 (H, W, 3), of any sizes; `batch_size` of them are read ahead.
+            pictures: of any sizes; `batch_size` of them are read ahead.
 
         Yields:
             float32 (H, W, C); the classes of a pixel add up to 1.
         """
-        waiting = iter(images)
+        waiting = iter(pictures)
         while batch := list(islice(waiting, self.batch_size)):
-            resized = np.stack([geometry.resize_image(image, self.image_size, self.resize) for image in batch])
-            for image, logits in zip(batch, self.logits(resized), strict=True):
-                yield softmax(self.restore(logits, image.shape[:2]))
+            resized = np.stack([geometry.resize_picture(picture, self.image_size, self.resize) for picture in batch])
+            for picture, logits in zip(batch, self.logits(resized), strict=True):
+                yield softmax(self.restore(logits, picture.size))
 
     def _inside(self, place: tuple[int, ...]) -> tuple[slice, ...]:
         return tuple(slice(start, start + side) for start, side in zip(place, self._tile, strict=True))

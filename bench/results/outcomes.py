@@ -12,7 +12,7 @@ from typing import Any
 from filelock import Timeout
 
 from bench.core.errors import BenchError
-from bench.core.specs import TrialRecord
+from bench.core.specs import PROTOCOL_VERSION, TrialRecord
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.profiling.environment import cpu_device, expected_device, host_environment
@@ -37,6 +37,7 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
     common: dict[str, Any] = {name: request[name] for name in _COMMON}
     earlier = earlier_attempts(request)
     began = earlier.get("started", request["time"])
+    common["protocol_version"] = request.get("protocol_version", PROTOCOL_VERSION)
     common |= {"repeat": config["repeat"], "started": _utc(began), "finished": _utc(ended)}
     common["wall_seconds"] = round(ended - request["time"] + earlier.get("seconds", 0.0), 3)  # without the pauses
     if outcome["status"] != "ok":

@@ -94,7 +94,8 @@ def _same(config: TrialConfig, record: TrialRecord, size: DataSize | None) -> bo
     if record.config.get("arch") != config.arch or record.repeat != config.repeat:
         return False
     images = size.images if size else {}
-    return trial_key(config, str(record.dataset.get("fingerprint", "")), images) == record.key
+    fingerprint = str(record.dataset.get("fingerprint", ""))
+    return trial_key(config, fingerprint, images, protocol=record.protocol_version) == record.key
 
 
 def _train_seconds(config: TrialConfig, alike: Sequence[TrialRecord]) -> float | None:

@@ -16,7 +16,13 @@ from bench.results.trial_files import WEIGHTS
 _PLANNED = "the run was planned with it as it was. Run the same command again."
 
 
-def trial_key(config: TrialConfig, fingerprint: str, images: Mapping[str, int] | None = None) -> str:
+def trial_key(
+    config: TrialConfig,
+    fingerprint: str,
+    images: Mapping[str, int] | None = None,
+    *,
+    protocol: int = PROTOCOL_VERSION,
+) -> str:
     """Hash everything that decides the result of a resolved configuration, to twelve hexadecimal digits.
 
     Only fields that differ from the protocol's defaults count, so that old keys stay valid when an option is added.
@@ -25,6 +31,7 @@ def trial_key(config: TrialConfig, fingerprint: str, images: Mapping[str, int] |
 
     Args:
         images: the number of the data's images in each split; none for speed-only trials.
+        protocol: the version that the pack of the data tells.
     """
     defaults, values = DEFAULTS.to_dict(), config.to_dict()
     identity: dict[str, Any] = {
@@ -41,7 +48,7 @@ def trial_key(config: TrialConfig, fingerprint: str, images: Mapping[str, int] |
         identity["weights"] = config.weights
     identity |= contents(config)
     identity |= {f"{split}_limit": limit for split, limit in limits_of(config, images or {}).items()}
-    identity.update(protocol=PROTOCOL_VERSION, data=fingerprint)
+    identity.update(protocol=protocol, data=fingerprint)
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.config import catalog
 from bench.core.code.import_by_name import read_plugin
 from bench.core.errors import BenchError
-from bench.core.specs import FINAL_STATUSES, NO_DATASET, TrialRecord
+from bench.core.specs import FINAL_STATUSES, NO_DATASET, PROTOCOL_VERSION, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.evaluation.image_metrics import metrics_for
@@ -34,6 +34,7 @@ class PlannedTrial:
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
     device: str  # on which it runs
+    protocol: int = PROTOCOL_VERSION  # the version of how it runs
     forced: bool = False  # it is to run even if it is done
     outdated: bool = False  # it is done, but under other versions, and is therefore to run again
     contents: Mapping[str, str] = field(default_factory=dict)  # hashes of weights and code that the trial must find
@@ -83,7 +84,7 @@ def plan(
     Raises:
         BenchError: a plug-in or a weights file changed meanwhile.
     """
-    known_data: dict[tuple[Any, ...], tuple[str, Mapping[str, int]]] = {}
+    known_data: dict[tuple[Any, ...], tuple[str, Mapping[str, int], int]] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     sources = {_sources(config): config for config in resolved}
@@ -103,13 +104,13 @@ def plan(
             known_data[data], warnings = _data(config, partial(preparing, config.dataset))
             if warnings:
                 doubting(config.dataset, warnings)
-        fingerprint, images = known_data[data]
-        key = trial_key(config, fingerprint, images)
-        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images)
+        fingerprint, images, protocol = known_data[data]
+        key = trial_key(config, fingerprint, images, protocol=protocol)
+        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)
         devices = several(device, config.devices_per_trial)
         identity = trial_identity(config, key, devices)
         found = _found(results, identity)
-        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, devices, forced=force)
+        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, devices, protocol, forced=force)
         trial = replace(trial, contents=known[_sources(config)], code=code.get(config.plugin, {}))
         trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     for source, config in sources.items():
@@ -130,12 +131,15 @@ def data_of(config: TrialConfig) -> tuple[Any, ...]:
 
 def _data(
     config: TrialConfig, progress: Callable[[int, int], None]
-) -> tuple[tuple[str, Mapping[str, int]], tuple[str, ...]]:
-    """Return the data's fingerprint and number of images by split, and warnings; decode the data if they aren't yet."""
+) -> tuple[tuple[str, Mapping[str, int], int], tuple[str, ...]]:
+    """Return the data's fingerprint, number of images by split and protocol, and warnings.
+
+    Data that isn't decoded yet is.
+    """
     if config.measure == "speed":
-        return (NO_DATASET, {}), ()
+        return (NO_DATASET, {}, PROTOCOL_VERSION), ()
     prepared = prepare_pack(config, progress)
-    return (prepared.fingerprint, Counter(prepared.splits)), prepared.warnings
+    return (prepared.fingerprint, Counter(prepared.splits), prepared.protocol), prepared.warnings
 
 
 def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import first_few
 from bench.core.files import printable
-from bench.data.decode import digest_of
 from bench.data.packing.manifest import Manifest, Unfit, kept
+from bench.data.reading.decode import digest_of
 from bench.data.source import Source
 
 _MOST_NAMED = 10

@@ -13,9 +13,9 @@ from bench.core.untrusted.plain_files import require_file
 from bench.data.packing.checksums import blocks_of_file, difference
 from bench.data.source import Source
 
-FORMAT = 4  # version of the pack's format; a pack of another version is written again
+FORMAT = 5  # version of the pack's format; a pack of another version is written again
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
-TRUTH, INSTANCES = "truth.zlib", "instances.zlib"
+TRUTH, INSTANCES = "truth.runs", "instances.runs"
 DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
 
 Manifest = dict[str, Any]

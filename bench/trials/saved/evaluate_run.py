@@ -56,6 +56,7 @@ def evaluate_run(
         },
         "split": split,
         "eval_size": config.eval_size,
+        "protocol_version": pack.protocol,
         "metrics": result.metrics(),
         "backend": config.backend,
         "device": actual_device(create_runtime(config.backend)),

@@ -4,14 +4,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from bench.core.errors import BenchError
-from bench.core.specs import SubmissionFormat
+from bench.core.specs import REDUCED_PROTOCOL_VERSION, SubmissionFormat
 from bench.core.trial_config import TrialConfig
-from bench.datasets.base import read_rgb
+from bench.data.geometry import reduction
+from bench.data.reading.picture import Picture, whole
+from bench.datasets.base import read_picture, read_rgb
 from bench.evaluation.pictures import write_mask, write_overlay, write_probabilities
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.submission import submission
@@ -52,29 +53,35 @@ def predict(
     predictor = Predictor(
         engine, config.image_size, batch_size=min(config.batch_size, len(images)), resize=config.resize
     )
-    waiting: deque[tuple[InputImage, np.ndarray]] = deque()  # read, but not predicted yet
+    reduce = partial(reduction, size=config.image_size, policy=config.resize) if _reduces(trial) else whole
+    waiting: deque[InputImage] = deque()  # read, but not predicted yet
 
-    def readable() -> Iterator[np.ndarray]:
+    def readable() -> Iterator[Picture]:
         for image in images:
             try:
-                pixels = read_rgb(image.path)
+                picture = read_picture(image.path, reduce=reduce)
             except BenchError as error:
                 done(image, str(error))
                 continue
-            waiting.append((image, pixels))
-            yield pixels
+            waiting.append(image)
+            yield picture
 
     with ExitStack() as stack:
         rows = stack.enter_context(submission(*outputs.submission)) if outputs.submission else None
         for probabilities in predictor.probabilities(readable()):
-            image, pixels = waiting.popleft()
+            image = waiting.popleft()
             chosen = point.classes(probabilities)
             write_mask(outputs.folder / "masks" / f"{image.name}.png", chosen)
             if outputs.overlays:
-                write_overlay(outputs.folder / "overlays" / f"{image.name}.png", pixels, chosen)
+                write_overlay(outputs.folder / "overlays" / f"{image.name}.png", read_rgb(image.path), chosen)
             if outputs.probabilities:
                 folder = outputs.folder / "probabilities"
                 write_probabilities(folder, image.name, probabilities, classes, outputs.probabilities)
             if rows:
                 rows.add(image.path.name, chosen == 1)
             done(image, None)
+
+
+def _reduces(trial: StoredTrial) -> bool:
+    """Tell whether a trial was trained on pictures that were decoded at a fraction of their size."""
+    return trial.record.protocol_version == REDUCED_PROTOCOL_VERSION

@@ -175,6 +175,7 @@ def _request(trial: PlannedTrial) -> dict[str, Any]:
         "configuration": trial.configuration,
         "config": trial.config.to_dict(),
         "fingerprint": trial.fingerprint,
+        "protocol_version": trial.protocol,
         "contents": dict(trial.contents),
         "device": trial.device,
         "runner": os.getpid(),
@@ -190,4 +191,5 @@ def _unreadable(trial: PlannedTrial, error: BenchError) -> TrialRecord:
         *(trial.key, trial.device, trial.config.repeat, UNREADABLE, config, trial.configuration, reason),
         dataset={"name": trial.config.dataset, "fingerprint": trial.fingerprint},
         environment={"versions": versions()},
+        protocol_version=trial.protocol,
     )

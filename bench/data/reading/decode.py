@@ -1,0 +1,119 @@
+"""Turn a sample's files into one row of a pack: decode, check, resize and hash them.
+
+A JPEG is decoded at the smallest of 1/2, 1/4 and 1/8 of its size that is at least twice what it is resized to. Labels
+are read and checked at their own size, since that is what images are scored at.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bench.core.dataset_protocol import DataFault, Sample
+from bench.core.errors import BenchError
+from bench.core.files import utf8
+from bench.core.specs import IGNORE_INDEX
+from bench.data.duplicates import Look, look_at
+from bench.data.geometry import reduction, resize_labels, resize_picture
+from bench.data.packing.runs import Runs
+from bench.data.reading.picture import Decoded, Picture, Size
+from bench.data.source import Source
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample at the pack's size."""
+
+    image: np.ndarray  # uint8 (H, W, 3)
+    labels: np.ndarray  # uint8 (H, W)
+    original_size: Size
+    truth: bytes  # labels, uint8, original size, as a block of runs
+    instances: bytes  # objects numbered from 1, uint16, likewise; empty: unknown
+    digest: str  # SHA-256 of the source files and the token
+    look: Look
+    labelled: bool  # whether any pixel is not ignored at the pack's size
+    counts: np.ndarray  # pixels with each label at original size, int64 (256,)
+    reduced: bool  # whether the picture was decoded at a fraction of its size
+
+
+def read_row(source: Source, sample: Sample, size: Size, resize: str) -> Row:
+    """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are not classes."""
+    decoded = decode(source, sample, size, resize)
+    truth = Runs.of(decoded.labels)
+    counts = checked_counts(source, sample, truth)
+    picture, labels = decoded.picture, resize_labels(decoded.labels, size, resize)
+    return Row(
+        resize_picture(picture, size, resize),
+        labels,
+        picture.size,
+        truth.block(),
+        _instances(source, sample, decoded),
+        digest_of(sample),
+        look_at(picture.pixels),
+        bool((labels != IGNORE_INDEX).any()),
+        counts,
+        picture.scale > 1,
+    )
+
+
+def decode(source: Source, sample: Sample, size: Size | None, resize: str = "stretch") -> Decoded:
+    """Read a sample's picture, large enough to be resized to a size, and its labels at their own size.
+
+    Args:
+        size: None if the picture is only looked at.
+    """
+    dataset = source.dataset
+    if own := getattr(dataset, "decode", None):
+        decoded: Decoded = own(sample, partial(reduction, size=size or (1, 1), policy=resize))
+        return decoded
+    read_at = getattr(dataset, "read_at", None)
+    image, labels = read_at(sample, size) if read_at and size else dataset.read(sample)
+    _check_types(sample, image, labels)
+    return Decoded(Picture.of(image), labels)
+
+
+def _instances(source: Source, sample: Sample, decoded: Decoded) -> bytes:
+    number = getattr(source.dataset, "instances", None)
+    if number is None:
+        return b""
+    instances = decoded.instances if decoded.instances is not None else number(sample)
+    shape = decoded.labels.shape
+    if instances.dtype != np.uint16 or instances.shape != shape:
+        raise BenchError(f"{sample.name}: the instances are {instances.dtype} {instances.shape}, not uint16 {shape}.")
+    return Runs.of(instances).block()
+
+
+def digest_of(sample: Sample) -> str:
+    """Hash a sample's token and source files, in hexadecimal digits."""
+    hasher = hashlib.sha256(utf8(sample.token))
+    for path in sample.files:
+        with path.open("rb") as file:
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    return hasher.hexdigest()
+
+
+def checked_counts(source: Source, sample: Sample, labels: Runs) -> np.ndarray:
+    """Count the pixels with each label, int64 (256,); raise DataFault if one is neither a class nor ignored."""
+    counts, classes = labels.counts(), source.spec.num_classes
+    if counts[classes:IGNORE_INDEX].any():
+        strange = np.flatnonzero(counts[classes:IGNORE_INDEX]) + classes
+        raise DataFault(
+            f"{_place(sample)}: the labels {strange.tolist()} are not classes. "
+            f"Accepted: 0 to {classes - 1} and {IGNORE_INDEX}.",
+            "values",
+        )
+    return counts
+
+
+def _check_types(sample: Sample, image: np.ndarray, labels: np.ndarray) -> None:
+    """Raise DataFault unless image and labels have the types and sizes of the protocol."""
+    place = _place(sample)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataFault(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).", "size")
+    if labels.dtype != np.uint8 or labels.shape != image.shape[:2]:
+        raise DataFault(f"{place}: the labels are {labels.dtype} {labels.shape}, not uint8 {image.shape[:2]}.", "size")
+
+
+def _place(sample: Sample) -> object:
+    return sample.files[-1] if sample.files else sample.name
