@@ -33,6 +33,7 @@ from bench.datasets.base import (
     first_size,
     listed,
     read_picture,
+    read_scale,
     read_size,
 )
 from bench.datasets.kaggle import AIRBUS
@@ -57,6 +58,10 @@ class Airbus:
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (768, 768, 3), and its labels, uint8 (768, 768); errors name the file and the row."""
         return self.decode(sample).arrays()
+
+    def scale(self, sample: Sample, reduce: Reduce) -> int:
+        """Tell at which fraction of its size `decode` would read a picture."""
+        return read_scale(sample.files[0], reduce=reduce)
 
     def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
         """Read a picture, reduced if it may be, its labels and its ships."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import DataFault, Dataset, Sample
 from bench.core.errors import BenchError
-from bench.datasets.image_files import read_labels, read_picture, read_rgb, read_size
+from bench.datasets.image_files import read_labels, read_picture, read_rgb, read_scale, read_size
 from bench.datasets.pairing import is_junk
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "read_labels",
     "read_picture",
     "read_rgb",
+    "read_scale",
     "read_size",
 ]
 

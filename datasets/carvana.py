@@ -29,6 +29,7 @@ from bench.datasets.base import (
     listed,
     read_labels,
     read_picture,
+    read_scale,
 )
 from bench.datasets.kaggle import CARVANA
 from bench.datasets.rle import rle_decode
@@ -50,6 +51,10 @@ class Carvana:
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (1280, 1918, 3), and its labels, uint8 (1280, 1918); errors name file and row."""
         return self.decode(sample).arrays()
+
+    def scale(self, sample: Sample, reduce: Reduce) -> int:
+        """Tell at which fraction of its size `decode` would read a picture."""
+        return read_scale(sample.files[0], reduce=reduce)
 
     def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
         """Read a picture, reduced if it may be, and its labels."""

@@ -24,7 +24,7 @@ from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets import layouts
 from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_classes
-from bench.datasets.image_files import read_picture
+from bench.datasets.image_files import read_picture, read_scale
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
 from bench.datasets.mask_meaning import LIGHT, Meaning
@@ -50,6 +50,10 @@ class Folder:
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         return self.decode(sample).arrays()
+
+    def scale(self, sample: Sample, reduce: Reduce) -> int:
+        """Tell at which fraction of its size `decode` would read a picture."""
+        return read_scale(sample.files[0], turn=sample.name in self.turned.names, reduce=reduce)
 
     def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
         """Read a picture, reduced if it may be, and its labels."""

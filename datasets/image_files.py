@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
 from bench.data.reading.picture import Picture, Reduce, whole
@@ -78,8 +78,9 @@ def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> P
     def decode(picture: Image.Image) -> Picture:
         if depth := _depth(picture):
             raise DataFault(f"{path}: the image has {depth}; images of 8 bits are read. Save it as 8-bit RGB.", "depth")
-        head = _head(picture, turn)
-        scale = _decode_at(picture, reduce(head.turned_size), exact=head.orientation != _UPRIGHT)
+        head, scale = _head(picture, turn), _scale(picture, turn, reduce)
+        if scale > 1:
+            picture.draft(None, (picture.width // scale, picture.height // scale))
         upright = ImageOps.exif_transpose(picture) if turn else picture
         upright.load()
         return Picture(upright if upright.mode == "RGB" else upright.convert("RGB"), head.turned_size, scale)
@@ -87,18 +88,21 @@ def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> P
     return open_image(path, decode)
 
 
-def _decode_at(picture: Image.Image, most: int, *, exact: bool) -> int:
-    """Have a JPEG decoded at the smallest fraction of its size that libjpeg has, at most `most` times smaller.
+def read_scale(path: Path, *, turn: bool = False, reduce: Reduce) -> int:
+    """Tell from an image's header at which fraction of its size `read_picture` would decode it: 1, 2, 4 or 8."""
+    return int(open_image(path, lambda picture: _scale(picture, turn, reduce)))
 
-    Args:
-        exact: the fraction must be a whole number of pixels; else the last ones lie partly beyond the image.
 
-    Returns:
-        8, 4, 2 or 1.
+def _scale(picture: Image.Image, turn: bool, reduce: Reduce) -> int:
+    """Choose the smallest fraction of a JPEG's size that libjpeg has and that is allowed.
+
+    The last pixels of a fraction may lie partly beyond the image, at the right and below; were it turned, elsewhere.
     """
-    scale = next(s for s in _SCALES if s <= most and not (exact and any(side % s for side in picture.size)))
-    drafted = scale > 1 and picture.draft(None, (picture.width // scale, picture.height // scale))
-    return scale if drafted else 1
+    if not isinstance(picture, JpegImagePlugin.JpegImageFile):
+        return 1
+    head = _head(picture, turn)
+    most, exact = reduce(head.turned_size), head.orientation != _UPRIGHT
+    return next(s for s in _SCALES if s <= most and not (exact and any(side % s for side in picture.size)))
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -19,7 +19,16 @@ import numpy as np
 
 from bench.core.errors import first_few
 from bench.data.reading.picture import Decoded, Reduce, whole
-from bench.datasets.base import DataFault, Sample, check_folder, check_size, listed, read_labels, read_picture
+from bench.datasets.base import (
+    DataFault,
+    Sample,
+    check_folder,
+    check_size,
+    listed,
+    read_labels,
+    read_picture,
+    read_scale,
+)
 
 _LISTS = {"train": "trainval.txt", "test": "test.txt"}
 _THREE_CLASSES = (0, 1, 2)  # labels of the raw values 1, 2, 3
@@ -41,6 +50,10 @@ class Pets:
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
         return self.decode(sample).arrays()
+
+    def scale(self, sample: Sample, reduce: Reduce) -> int:
+        """Tell at which fraction of its size `decode` would read a picture."""
+        return read_scale(sample.files[0], reduce=reduce)
 
     def decode(self, sample: Sample, reduce: Reduce = whole) -> Decoded:
         """Read a picture, reduced if it may be, and its labels."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
@@ -10,6 +10,8 @@ from bench.core.files import VARIABLE
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, RESIZES, DatasetSpec
 from bench.data import pack
 from bench.data.geometry import reduction, resize_image, resize_picture
+from bench.data.reading.decode import is_reduced, read_row
+from bench.data.source import open_source
 from bench.datasets.image_files import read_picture, read_rgb
 
 CLOSE = 2.0  # grey levels on average between the two ways of a smooth picture
@@ -146,3 +148,15 @@ def test_the_truth_is_whole_and_checked_whole(images):
     Image.fromarray(mask).save(images / "val" / "masks" / "1.png")
     with pytest.raises(BenchError, match=r"the values \[7\] are not classes"):
         prepare(images)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (100, 100), (300, 400)])
+def test_what_would_be_reduced_is_known_without_decoding(images, size, monkeypatch):
+    smooth(200, 300).save(images / "val" / "images" / "1.png")  # too small, and no JPEG
+    Image.fromarray(np.zeros((200, 300), np.uint8)).save(images / "val" / "masks" / "1.png")
+    (images / "val" / "images" / "1.jpg").unlink()
+    source = open_source(DatasetSpec(f"folder:{images}", "bench.datasets.folder:load", ()), images)
+    read = [read_row(source, sample, size, "stretch").reduced for sample in source.samples]
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", None)
+    assert [is_reduced(source, sample, size, "stretch") for sample in source.samples] == read
+    assert len(set(read)) == (1 if size == (300, 400) else 2)

@@ -73,6 +73,12 @@ def decode(source: Source, sample: Sample, size: Size | None, resize: str = "str
     return Decoded(Picture.of(image), labels)
 
 
+def is_reduced(source: Source, sample: Sample, size: Size, resize: str) -> bool:
+    """Tell whether `decode` would read a picture at a fraction of its size, without decoding it."""
+    scale = getattr(source.dataset, "scale", None)
+    return scale is not None and scale(sample, partial(reduction, size=size, policy=resize)) > 1
+
+
 def _instances(source: Source, sample: Sample, decoded: Decoded) -> bytes:
     number = getattr(source.dataset, "instances", None)
     if number is None:
