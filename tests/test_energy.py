@@ -125,8 +125,9 @@ def test_the_energy_of_a_trial_is_that_of_bare_steps(nvml, clock):
     timings = SimpleNamespace(noting=lambda *_: lambda seconds: None)
     meter = EnergyMeter(NvmlCounter(Nvml()))
     found = SimpleNamespace(memory=phases, energy=meter, reads_gpu=False, timings=timings)
-    speed = model_speed._harness(training, (images, None, None), found)
+    speed, rates = model_speed._harness(training, (images, None, None), found)
     assert speed == {"bare_images_per_second": pytest.approx(40), "harness_efficiency": pytest.approx(0.25)}
+    assert rates and rates == [pytest.approx(10)] * len(rates)  # images per second with loader: 4 in 0.4 s
     # 10 mJ an image by the bare step; the 99 mJ of a step through the loader are of another stretch
     assert found.energy.summary()["joules_per_1000_train_images"] == pytest.approx(10.0)
 

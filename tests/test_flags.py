@@ -104,6 +104,23 @@ def test_harmless_states_raise_no_flag(tmp_path):
     assert raised(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    ("alone", "target", "evidence"),
+    [
+        (True, {}, None),
+        (False, {}, "up to 4 trials ran at once"),
+        (True, {"target": "mean_iou=0.1"}, "speed was measured alone, but not the seconds to the target"),
+    ],
+)
+def test_a_shared_machine_is_no_flag_where_speed_was_measured_alone_but_for_times_to_a_target(
+    tmp_path, alone, target, evidence
+):
+    record, table = fake_record(fake_config(seed=0, measure_alone=alone, **target))
+    shared = {**record.environment, "trials_at_once": 4}
+    write_trial(tmp_path, replace(record, environment=shared), table, samples=0)
+    assert raised(tmp_path).get("shared machine") == evidence
+
+
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_steps_that_run_one_operation_after_the_other_are_said(tmp_path, backend):
     write_trial(tmp_path, *fake_record(fake_config(seed=0, backend=backend)), samples=0)

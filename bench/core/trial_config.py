@@ -576,6 +576,18 @@ class TrialConfig:
         costs=False,
         meaning="whether a profiler trace was to be written",
     )
+    measure_alone: bool = option(
+        False,
+        kind=FLAG,
+        help="Measure speed and memory of one trial at a time, while all others of this machine that have the option "
+        "pause, off their clocks.",
+        default_text="-",
+        axis=False,
+        in_key=False,
+        of_speed=True,
+        costs=False,
+        meaning="whether speed and memory were measured while no other trial with this option worked on the machine",
+    )
     keep_weights: str = option(
         "best",
         choices=("all", "best", "none"),

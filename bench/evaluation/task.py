@@ -14,6 +14,7 @@ from bench.data.batches import ImageSet
 from bench.evaluation.image_metrics import metrics_for
 from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
+from bench.profiling.host.turns import give_way
 
 if TYPE_CHECKING:  # it imports keras, and the parent process does not
     from bench.evaluation.predictor import Predictor
@@ -53,6 +54,7 @@ class Task:
         foreground = foreground or Need.FOREGROUND in needs
         names, place = self.pack.classes, 0
         for images, labels, valid in batches.evaluation(self.pack, indexes, predictor.batch_size):
+            give_way()
             rows, place = indexes[place : place + valid], place + valid
             found = self._predicted(predictor, images, labels, rows, foreground=foreground)
             for index, (truth, classes, probabilities) in zip(rows, found, strict=False):

@@ -131,15 +131,23 @@ def _device_flags(member: Configuration) -> Iterator[Flag]:
         yield Flag("throttled", listed + (f"; SM clock {clock:.0f} MHz" if clock == clock else ""))
     if (others := member.spread("other_processes").mean) > 0:
         yield Flag("shared device", f"{others:g} other processes on the GPU (mean over the trials)")
-    shared = _texts(ok, "trials_at_once")
-    if beside := [float(count) for count in shared if float(count) > 1]:
+    beside = [float(count) for count, alone in _sharing(ok) if float(count) > 1 and not alone]
+    if beside:
         yield Flag("shared machine", f"up to {max(beside):g} trials ran at once")
+    elif member.values["target"] and any(float(count) > 1 for count, _ in _sharing(ok)):
+        yield Flag("shared machine", "speed was measured alone, but not the seconds to the target")
     backend, on_gpu = str(member.values["backend"]), any(_texts(ok, "gpu"))
     uncompiled = _texts(ok, "jit_compile").count("False")
     graphs = backend in TABLE and TABLE[backend].graphs  # on a CPU, a graph without XLA is normal
     if uncompiled and not (graphs and not on_gpu):
         how = "as a graph without XLA" if graphs else "operation by operation"
         yield Flag("not compiled", f"{uncompiled} of {len(ok)} trials ran {backend} {how}")
+
+
+def _sharing(ok: pd.DataFrame) -> list[tuple[str, bool]]:
+    """List how many trials ran at once, and whether the speed was measured alone, of each trial."""
+    alone = [text == "true" for text in _texts(ok, "measure_alone")] or [False] * len(ok)
+    return [(count, one) for count, one in zip(_texts(ok, "trials_at_once"), alone, strict=False) if count]
 
 
 def _texts(ok: pd.DataFrame, name: str) -> list[str]:

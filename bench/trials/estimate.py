@@ -130,8 +130,8 @@ def _other_seconds(records: Sequence[TrialRecord], scored: Evaluation | None) ->
 
 
 def other_seconds(record: TrialRecord) -> float:
-    apart = record.training.get("train_seconds", 0.0) + record.memory.get("search_seconds", 0.0)
-    return max(0.0, (record.wall_seconds or 0.0) - apart)
+    apart = record.training.get("train_seconds", 0.0), record.memory.get("search_seconds", 0.0)
+    return max(0.0, (record.wall_seconds or 0.0) - sum(apart) - record.ledger.get("wait", 0.0))
 
 
 def table(estimates: Sequence[Estimate]) -> Table:
@@ -215,7 +215,9 @@ def _shared(left: Sequence[Estimate], at_once: int) -> str:
     times = [train + other + search for train, other, search in known if train is not None and other is not None]
     if len(times) < len(left):
         return f"{at_once} trials run at once."
-    return f"With {at_once} trials at once: {duration(max(sum(times) / at_once, *times))}."
+    alone = any(estimate.config.measure_alone for estimate in left)
+    more = ", and what they wait for each other's measurements" if alone else ""
+    return f"With {at_once} trials at once: {duration(max(sum(times) / at_once, *times))}{more}."
 
 
 def _searches(left: Sequence[Estimate]) -> str:

@@ -14,7 +14,18 @@ import numpy as np
 from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
 from bench.profiling.clock.timing import latency, paired_ratio, rate, rate_summary, seconds_of
-from bench.profiling.clock.timing_table import BARE, INFERENCE, JOINT, LATENCY, LOADER, Note, ignore
+from bench.profiling.clock.timing_table import (
+    BARE,
+    BESIDE,
+    INFERENCE,
+    JOINT,
+    LATENCY,
+    LOADER,
+    TRAIN,
+    Note,
+    both,
+    ignore,
+)
 from bench.profiling.energy import INFERENCE_ENERGY, TRAIN_ENERGY, Window
 from bench.profiling.environment import actual_device
 from bench.profiling.instruments import Instruments
@@ -26,20 +37,31 @@ BLOCK_SECONDS = 0.5  # length of each timed block of steps
 PAIRS_SECONDS = 10.0  # for all pairs of blocks together
 
 
-def measure_speed(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, Any]:
+def measure_speed(
+    training: Training, batch: ResidentBatch, instruments: Instruments, *, alone: bool = False
+) -> dict[str, Any]:
     """Measure the training and inference speed of a trained model.
+
+    Args:
+        alone: leave out the blocks of the training itself, since other trials ran beside them.
 
     Returns:
         The `speed` of a record: images per second, milliseconds and ratios.
     """
-    size = training.meter.batch_size
-    median, iqr = rate_summary(training.block_rates)
+    size, timings = training.meter.batch_size, instruments.timings
+    loader = rate(training.load, size, note=timings.noting(LOADER, size))
+    harness, joint_rates = _harness(training, batch, instruments)
+    if alone:
+        timings.set_apart(TRAIN, BESIDE)
+        timings.set_apart(JOINT, TRAIN)
+    rates = joint_rates if alone else training.block_rates
+    median, iqr = rate_summary(rates)
     return {
         "train_images_per_second": median,
         "train_images_per_second_iqr": iqr,
-        "train_blocks": len(training.block_rates),
-        "loader_images_per_second": rate(training.load, size, note=instruments.timings.noting(LOADER, size)),
-        **_harness(training, batch, instruments),
+        "train_blocks": len(rates),
+        "loader_images_per_second": loader,
+        **harness,
         **measure_inference(training.engine, batch, instruments),
     }
 
@@ -141,8 +163,12 @@ def trace_steps(
             print(problem)
 
 
-def _harness(training: Training, batch: ResidentBatch, instruments: Instruments) -> dict[str, float]:
+def _harness(
+    training: Training, batch: ResidentBatch, instruments: Instruments
+) -> tuple[dict[str, float], list[float]]:
     """Time the bare compiled step on a resident batch and the step with loader and augmentation, in turn.
+
+    The images per second of each block of the latter are returned, too.
 
     The energy is that of further bare steps, in which the device doesn't wait for the loader, as in speed-only trials.
     """
@@ -154,13 +180,15 @@ def _harness(training: Training, batch: ResidentBatch, instruments: Instruments)
         steps = _steps(per_step)
         pairs = int(np.clip(PAIRS_SECONDS / (2 * steps * per_step), 3, 7))
         noting = instruments.timings.noting
-        notes = noting(BARE, steps * size), noting(JOINT, steps * size)
+        joint: list[float] = []
+        notes = noting(BARE, steps * size), both(noting(JOINT, steps * size), joint.extend)
         seconds, _, ratio = paired_ratio(lambda: bare(steps), lambda: training.steps(steps), pairs=pairs, notes=notes)
     with instruments.energy.window(TRAIN_ENERGY) as window:
         top_up(window, bare_steps(engine, batch, window), steps)
     instruments.memory.plan("train", engine.planned_bytes("train", batch))
     under_load(engine, batch, steps, instruments)
-    return {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}
+    found = {"bare_images_per_second": steps * size / seconds, "harness_efficiency": ratio}
+    return found, [steps * size / taken for taken in joint]
 
 
 def _steps(seconds: float) -> int:

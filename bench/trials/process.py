@@ -21,10 +21,12 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.stalls import watch_stalls
 from bench.profiling.environment import expected_device, several
+from bench.profiling.host import turns
 from bench.results.trial_files import CODE, LOG, OUTCOME, REQUEST, read_json, write_json
 from bench.results.trial_output import earlier_attempts
 from bench.training.engines import make_devices
 from bench.trials.identity import check_contents
+from bench.trials.progress import Progress
 
 
 def main() -> None:
@@ -51,6 +53,8 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     try:
         config = TrialConfig.from_dict(request["config"])
         with ledger.phase("startup"):
+            if config.measure_alone:
+                turns.take_turns(Progress(folder, ledger).waiting)
             check_device(request["device"], config.devices_per_trial)
             check_contents(config, request["contents"])
             make_devices(config.devices_per_trial)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # it imports keras, and the runner imports this module, too
     from bench.training.loop import Training
 
 EVERY_SECONDS = 0.5
+WAIT = "wait"  # the phase in which a trial waits for others that share its machine; it isn't the trial's time
 
 
 class Progress:
@@ -45,6 +46,14 @@ class Progress:
         self.phase(name)
         with self._ledger.phase(ledger_phase or name):
             yield
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Enter the phase WAIT, charge the time inside to it, and return to the phase before."""
+        before = self._phase
+        with self.stage(WAIT):
+            yield
+        self.phase(before)
 
     def update(self) -> None:
         """Write the progress of training, unless that was done less than half a second ago."""

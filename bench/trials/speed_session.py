@@ -15,7 +15,7 @@ from bench.profiling.clock.timing import Blocks, Effort, inference_sweep, rate_s
 from bench.profiling.clock.timing_table import TRAIN
 from bench.profiling.energy import TRAIN_ENERGY
 from bench.profiling.environment import actual_device, cpu_device
-from bench.profiling.host import cpu_noise
+from bench.profiling.host import cpu_noise, turns
 from bench.profiling.instruments import Instruments
 from bench.results.trial_files import IF_KILLED, write_json
 from bench.training import augment
@@ -43,6 +43,7 @@ class SpeedSession:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
+        turns.waits_in(self.progress.waiting)
         self.effort = Effort(sweep_seconds=config.sweep_seconds)
         self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails
@@ -53,15 +54,20 @@ class SpeedSession:
         Args:
             fingerprint: written into the record; a speed-only trial has no data to compare it with.
         """
-        ledger, stage = self.ledger, self.progress.stage
-        with ledger.phase("profile"):
-            searched = self.search()
-            self.found.update({"memory": searched} if searched else {})
+        with self.ledger.phase("profile"):
+            self.searched = self.search()
+            self.found.update({"memory": self.searched} if self.searched else {})
             write_json(self.folder / IF_KILLED, self.found, sync=False)
         self.instruments = Instruments(create_runtime(self.config.backend))
-        with stage("build"):
+        with self.progress.stage("build"):
             self.engine, self.batch = build(self.config)
             self.on_built()
+        with turns.alone():
+            return self.measure(fingerprint)
+
+    def measure(self, fingerprint: str) -> dict[str, Any]:
+        """Compile and measure; return the parts of the record by name."""
+        ledger, stage = self.ledger, self.progress.stage
         with stage("compile"):
             self.instruments.note_state("device_before")
             first_step_seconds = self.compile()
@@ -96,7 +102,7 @@ class SpeedSession:
                 "train_blocks": len(rates),
                 **speed,
             },
-            "memory": {**memory, **searched},
+            "memory": {**memory, **self.searched},
             **describe_machine(self.config, self.engine, self.instruments),
         }
         with ledger.phase("profile"), noise.phase(cpu_noise.SWEEP):

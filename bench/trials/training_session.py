@@ -20,7 +20,7 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import tune
 from bench.profiling.clock.ledger import Ledger
 from bench.profiling.clock.timing_table import FROZEN, TRAIN
-from bench.profiling.host import cpu_noise
+from bench.profiling.host import cpu_noise, turns
 from bench.profiling.instruments import Instruments
 from bench.results.analysis.target import Target
 from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
@@ -54,6 +54,7 @@ class Session:
     def __init__(self, config: TrialConfig, folder: Path, ledger: Ledger):
         self.config, self.folder, self.ledger = config, folder, ledger
         self.progress = Progress(folder, ledger)
+        turns.waits_in(self.progress.waiting)
         self.instruments = Instruments(create_runtime(config.backend), config.devices_per_trial)
         self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails: none
@@ -91,10 +92,10 @@ class Session:
             self.check_weights()
         with stage("test", "evaluate"):
             metrics, validation = self.test()
-        with stage("profile"):
+        with stage("profile"), turns.alone():
             model = describe_model(self.model, self.folder)
             with self.instruments.noise.phase(cpu_noise.PROFILE):
-                speed = measure_speed(self.training, self.batch, self.instruments)
+                speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
             memory = self.instruments.memory.summary()
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
             trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
@@ -159,9 +160,10 @@ class Session:
         self.progress.update()
 
     def after_block(self) -> None:
-        """Tell the progress, and write a checkpoint if it is time."""
+        """Tell the progress, write a checkpoint if it is time, and pause while another trial measures."""
         self.progress.update()
         self.write_checkpoint(validated=False)
+        turns.give_way()
 
     def write_checkpoint(self, *, validated: bool) -> None:
         """Write a checkpoint if one is due, off the budget's clock."""

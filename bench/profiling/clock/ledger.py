@@ -1,13 +1,14 @@
 """Account for a trial's seconds, each of which belongs to exactly one phase.
 
-`lost` is what earlier attempts had done after the checkpoint from which this one goes on.
+`wait` is the time in which other trials of the machine had it alone, or this one waited to have it (`--measure-alone`),
+`lost` what earlier attempts had done after the checkpoint from which this one goes on.
 """
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save", "profile", "lost", "other")
+PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "save", "profile", "wait", "lost", "other")
 
 
 class Ledger:

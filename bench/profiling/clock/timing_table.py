@@ -23,11 +23,12 @@ from bench.core.files import write_atomically
 from bench.core.untrusted import safe_parquet
 
 TIMINGS = "timings.parquet"
-LATENCY, INFERENCE, TRAIN, FROZEN, LOADER, BARE, JOINT = KINDS = (
+LATENCY, INFERENCE, TRAIN, FROZEN, BESIDE, LOADER, BARE, JOINT = KINDS = (
     "latency",  # an awaited call with one image
     "inference",  # an awaited call with a batch
     "train",  # a block of training steps, as it ran; of a speed-only trial, on a batch that stays on the device
     "train frozen",  # the same while the backbone is frozen
+    "train beside others",  # the same where the speed was measured alone afterwards; "train" is then "joint"
     "loader",  # a batch read from the loader
     "bare",  # a block of steps on a batch that stays on the device, in turn with
     "joint",  # a block of steps with loader and augmentation
@@ -41,6 +42,16 @@ _Columns = tuple["array[float]", "array[float]", "array[int]"]  # when samples e
 
 def ignore(seconds: Sequence[float]) -> None:
     """Keep nothing of some samples."""
+
+
+def both(one: Note, other: Note) -> Note:
+    """Make a function that gives some samples to two others."""
+
+    def note(seconds: Sequence[float]) -> None:
+        one(seconds)
+        other(seconds)
+
+    return note
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +86,11 @@ class TimingLog:
         lengths.extend(seconds)
         counts.extend(repeat(images, len(seconds)))
 
+    def set_apart(self, kind: str, other: str) -> None:
+        """Count the samples of a kind as those of another from now on."""
+        if kind in self._columns:
+            self._columns[other] = self._columns.pop(kind)
+
     def state(self) -> dict[str, list[NDArray[Any]]]:
         """Return all samples by kind, for `restore`: seconds from now, which are negative, lengths, and images."""
         now = time.perf_counter()
@@ -92,7 +108,8 @@ class TimingLog:
         first = min((ends[0] - lengths[0] for ends, lengths, _ in found.values()), default=0.0)
         return {
             kind: _thinned(
-                Samples(ends - lengths - first, lengths, counts), MOST_BLOCKS if kind in (TRAIN, FROZEN) else MOST
+                Samples(ends - lengths - first, lengths, counts),
+                MOST_BLOCKS if kind in (TRAIN, FROZEN, BESIDE) else MOST,
             )
             for kind, (ends, lengths, counts) in found.items()
         }

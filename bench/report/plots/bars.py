@@ -12,7 +12,7 @@ from bench.report.plots.figures import COLORS, GREY, SIZE, plot_text
 from bench.report.table_model import Group, Row
 
 MOST = 20  # configurations in a figure, best first
-PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other", "save", "lost")
+PHASES = ("startup", "prepare", "build", "compile", "train", "evaluate", "profile", "other", "save", "lost", "wait")
 _LENGTH = 34  # characters of a row's label
 
 

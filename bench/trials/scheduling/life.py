@@ -22,7 +22,7 @@ from bench.results.trial_output import read_outcome, read_progress, usable
 from bench.results.weight_retention import keep, prune
 from bench.trials.local_process import Executor, Handle
 from bench.trials.plan import PlannedTrial, is_done
-from bench.trials.progress import Observer
+from bench.trials.progress import WAIT, Observer
 from bench.trials.saved.earlier_attempts import fresh_folder
 from bench.trials.scheduling.slots import Slot
 from bench.trials.scheduling.waiting import Waiting, acquired, released, stopped
@@ -93,6 +93,7 @@ class Life:
         """Wait for the trial's end; return the status and the reason if the runner ended it."""
         limit, folder = trial.config.timeout, self.results.running_folder(trial.identity)
         clock = looked = time.monotonic()
+        waited = 0.0
         told: dict[str, Any] = {}
         try:
             self.observer.started(trial)
@@ -100,7 +101,8 @@ class Life:
                 yield
                 if time.monotonic() - looked < LOOK_SECONDS:
                     continue
-                looked = time.monotonic()
+                before, looked = looked, time.monotonic()
+                waited += looked - before if told.get("phase") == WAIT else 0.0
                 progress = read_progress(folder)
                 if progress and progress != told:
                     if (note := progress.get("note")) and note != told.get("note"):
@@ -110,7 +112,7 @@ class Life:
                 if not is_folder(folder):
                     yield from stopped(handle)
                     break
-                if limit and looked - clock > limit:
+                if limit and looked - clock - waited > limit:
                     yield from stopped(handle)
                     return "timed_out", f"Stopped after --timeout {limit:g} s."
         except KeyboardInterrupt as interrupt:
