@@ -12,10 +12,12 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
+from bench.results import weight_retention
 from bench.results.find import find_run
 from bench.results.loading import load
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import KEEP, OUTCOME, WEIGHTS
+from bench.results.weight_retention import Pruning
 from bench.trials.identity import trial_key
 from bench.trials.progress import Observer
 from bench.trials.saved.stored_trials import find_trained, start_from
@@ -230,3 +232,40 @@ def test_weights_of_a_trial_that_failed_afterwards_are_no_start(tmp_path):
     (folder / WEIGHTS).touch()
     with pytest.raises(BenchError, match="it has the status out_of_memory"):
         find_trained(folder.name, tmp_path / "r")
+
+
+def weighted(results, name, score):
+    record, table = fake_record(fake_config(seed=int(name)))
+    record = replace(record, key=f"k{name}", validation={"mean_iou": score})
+    folder = write_trial(results, record, table, samples=0)
+    (folder / WEIGHTS).write_text("weights")
+    return folder
+
+
+def test_choices_of_weights_that_take_long_are_put_off_but_not_forgotten(tmp_path, monkeypatch):
+    clock, choices = [0.0], []
+
+    def slow(results):
+        choices.append(clock[0])
+        clock[0] += 10.0
+
+    monkeypatch.setattr(weight_retention, "prune", slow)
+    monkeypatch.setattr(weight_retention.time, "monotonic", lambda: clock[0])
+    pruning = Pruning(ResultsFolder(tmp_path))
+    for name in range(30):
+        folder = weighted(tmp_path, name, name / 40)
+        pruning.after(folder.name)
+        clock[0] += 20.0
+    assert choices == [0.0, 210.0, 420.0]  # 10 s each are a twentieth of the time between
+    assert pruning.due
+    pruning.choose()
+    assert not pruning.due
+    pruning.after("without-weights")
+    assert not pruning.due
+
+
+def test_the_last_choice_of_a_run_comes_at_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(weight_retention, "_SHARE", 1e-9)  # the first choice is the last one until then
+    trials(tmp_path, range(3))
+    kept = [path.parent.name for path in (tmp_path / "trials").glob(f"*/{WEIGHTS}")]
+    assert len(kept) == 1 and "_s1_" in kept[0]

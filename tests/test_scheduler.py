@@ -9,7 +9,9 @@ from bench.core.errors import BenchError
 from bench.results.loading import load
 from bench.trials.progress import Observer
 from bench.trials.scheduling import scheduler
+from bench.trials.scheduling.life import Life
 from bench.trials.scheduling.scheduler import Scheduler
+from bench.trials.scheduling.waiting import FREE
 
 SEEDS = [replace(CONFIG, seed=seed) for seed in range(6)]
 
@@ -76,6 +78,53 @@ def test_an_interrupt_reaches_every_life(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Scheduler(range(2), lives.lead).run([(name, 9, None) for name in "abc"])
     assert lives.interrupted == [("a", ""), ("b", "")] and not lives.running
+
+
+def lead_with_long_ends(log):
+    """Make a leader of lives that need their slot for a round, and then many more rounds without it."""
+
+    def lead(name, slot):
+        log.append(f"{name} begins")
+        yield
+        yield FREE
+        for _ in range(5):
+            yield
+        log.append(f"{name} ends")
+        return name
+
+    return lead
+
+
+def test_a_slot_takes_the_next_trial_before_the_former_is_recorded_but_never_leaves_records_far_behind():
+    log = []
+    assert Scheduler(range(2), lead_with_long_ends(log)).run("abcdefgh") == list("abcdefgh")
+    assert log.index("c begins") < log.index("a ends")
+    begun_beyond = [sum(1 if "begins" in line else -1 for line in log[: place + 1]) for place in range(len(log))]
+    assert max(begun_beyond) <= 2 * 2
+
+
+def test_a_single_slot_records_a_trial_before_the_next_begins():
+    log = []
+    Scheduler(range(1), lead_with_long_ends(log)).run("abc")
+    assert log == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
+def test_ctrl_c_while_a_trial_that_has_ended_is_recorded_loses_nothing_of_it(tmp_path, monkeypatch):
+    """The interrupt comes between the end of the first trial's process and its record."""
+    lead_of = Life.lead
+
+    def lead(self, trial, slot):
+        life = lead_of(self, trial, slot)
+        for said in life:
+            if said is FREE:
+                life.throw(KeyboardInterrupt())
+            yield
+
+    monkeypatch.setattr(Life, "lead", lead)
+    with pytest.raises(KeyboardInterrupt):
+        run(SEEDS[:2], results=tmp_path / "r", executors=[FakeExecutor(OK), FakeExecutor("hang")])
+    statuses = {t.record.config["seed"]: t.record.status for t in load([tmp_path / "r"]).trials}
+    assert statuses == {0: "ok"}
 
 
 class Stops(FakeTrial):

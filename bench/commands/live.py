@@ -194,19 +194,22 @@ class LiveView(PlainLines):
 
         None if that isn't known of every trial.
         """
-        expected = [self._expected(trial.config) for trial in list(self._waiting.values())]
+        mean = sum(self._wall_seconds) / len(self._wall_seconds) if self._wall_seconds else None
+        expected = [_expected(trial.config, mean) for trial in list(self._waiting.values())]
         for task in running:
-            whole, training = self._expected(task.fields["config"]), task.fields["left"]
+            whole, training = _expected(task.fields["config"], mean), task.fields["left"]
             expected.append(training if whole is None else max(whole - (task.elapsed or 0.0), training or 0.0))
         known = [seconds for seconds in expected if seconds is not None]
         if len(known) < len(expected):
             return None
         return max(sum(known) / self._at_once, *known, 0.0)  # as well divided as possible, but no trial can be
 
-    def _expected(self, config: TrialConfig) -> float | None:
-        if self._wall_seconds:
-            return sum(self._wall_seconds) / len(self._wall_seconds)
-        return config.budget.amount if config.budget.unit == "seconds" and config.measure == "all" else None
+
+def _expected(config: TrialConfig, mean: float | None) -> float | None:
+    """Return the seconds that a trial takes: the mean of those that ended, or else its budget if it is a time."""
+    if mean is not None:
+        return mean
+    return config.budget.amount if config.budget.unit == "seconds" and config.measure == "all" else None
 
 
 def _fields(config: TrialConfig, progress: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ were asked for (`all`, or a trial that another one starts from) have an empty fi
 import contextlib
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from bench.results.store import ResultsFolder
 from bench.results.trial_files import KEEP, LOCK, REPLACED, RUNNING, WEIGHTS
 
 _DECIDES = f"val_{MEAN_IOU.name}"
+_SHARE = 0.05  # of a run's time, the most for its choices: each looks at every trial of the folder
 
 
 def keep(folder: Path) -> None:
@@ -60,3 +62,32 @@ def prune(results: ResultsFolder) -> None:
         if not os.path.lexists(folder / KEEP):
             with contextlib.suppress(OSError):  # already removed, or another user's
                 (folder / WEIGHTS).unlink()
+
+
+class Pruning:
+    """A run's choices of weights: after each trial that has some, unless that took too much of the run's time.
+
+    The caller holds `finishing`, and asks for the last choice at the end of the run.
+    """
+
+    def __init__(self, results: ResultsFolder):
+        self._results, self._due = results, True  # a run that died may have left weights that are beaten
+        self._next = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether weights have come since the last choice."""
+        return self._due
+
+    def after(self, identity: str) -> None:
+        """Choose after the end of a trial, if it is time."""
+        self._due = self._due or os.path.lexists(self._results.folder(identity) / WEIGHTS)
+        if self._due and time.monotonic() >= self._next:
+            self.choose()
+
+    def choose(self) -> None:
+        """Choose now."""
+        began = time.monotonic()
+        prune(self._results)
+        ended = time.monotonic()
+        self._due, self._next = False, ended + (ended - began) / _SHARE

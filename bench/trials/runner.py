@@ -9,6 +9,7 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.results.outcomes import recover
 from bench.results.store import ResultsFolder
+from bench.results.weight_retention import Pruning
 from bench.trials.plan import plan
 from bench.trials.progress import Observer
 from bench.trials.scheduling.life import Life
@@ -51,8 +52,9 @@ def run(
     trials = plan(configs, folder, slots[0].device, **again, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
-        life = Life(folder, observer)
+        life = Life(folder, observer, Pruning(folder))
         records = Scheduler(slots, life.lead).run(trials)
+        life.close()
     return [record for record in records if record]
 
 

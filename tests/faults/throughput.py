@@ -1,4 +1,4 @@
-"""Say what many workers lose to their driver, and what a trial costs it: trials are pauses in this process.
+"""Say what many workers lose to their driver, and what a trial costs it: trials are pauses in threads of this process.
 
 python -m tests.faults.throughput PLACE --workers 8 --seconds 2 --trials 240
 python -m tests.faults.throughput PLACE --workers 8 --seconds 0 --trials 1000
@@ -7,6 +7,7 @@ python -m tests.faults.throughput PLACE --workers 8 --seconds 0 --trials 1000
 import argparse
 import json
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,21 +19,24 @@ from bench.results.trial_files import OUTCOME, write_json
 
 
 class Pause:
-    """A trial that only lets time pass."""
+    """A trial that only lets time pass, and then brings its outcome to the disk, as the process of a trial does."""
 
     def __init__(self, folder: Path, seconds: float):
-        self._folder, self._end = folder, time.monotonic() + seconds
+        self._folder, self._stopped = folder, threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(seconds,), daemon=True)
+        self._thread.start()
 
-    def wait(self, seconds: float) -> bool:
-        if time.monotonic() < self._end:
-            return False
-        if not (self._folder / OUTCOME).exists():
+    def _run(self, seconds: float) -> None:
+        if not self._stopped.wait(seconds):
             metrics = {"mean_iou": 0.5, "classes": ["a", "b"], "iou": {"a": 0.5, "b": 0.5}}
             write_json(self._folder / OUTCOME, {"status": "ok", "metrics": metrics})
-        return True
+
+    def wait(self, seconds: float) -> bool:
+        return not self._thread.is_alive()
 
     def stop(self) -> None:
-        self._end = 0.0
+        self._stopped.set()
+        self._thread.join()
 
     def reason(self) -> tuple[str, str]:
         return "failed", "It has no outcome."

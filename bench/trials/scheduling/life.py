@@ -7,8 +7,11 @@ raised again.
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from filelock import Timeout
 
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
@@ -19,13 +22,13 @@ from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import CODE, IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
 from bench.results.trial_output import read_outcome, read_progress, usable
-from bench.results.weight_retention import keep, prune
+from bench.results.weight_retention import Pruning, keep
 from bench.trials.local_process import Executor, Handle
 from bench.trials.plan import PlannedTrial, is_done
 from bench.trials.progress import WAIT, Observer
 from bench.trials.saved.earlier_attempts import fresh_folder
 from bench.trials.scheduling.slots import Slot
-from bench.trials.scheduling.waiting import Waiting, acquired, released, stopped
+from bench.trials.scheduling.waiting import FREE, Waiting, acquired, released, stopped
 
 INTERRUPTED = "Interrupted by Ctrl-C or SIGTERM"  # the reason, unless the interrupt has one
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -37,10 +40,14 @@ FINISHING_SECONDS = 60.0  # before a trial is recorded while another run still c
 
 @dataclass(frozen=True)
 class Life:
-    """The lives of the trials of a run: what they have in common, and `lead`, which leads one."""
+    """The lives of the trials of a run: what they have in common, and `lead`, which leads one.
+
+    Call `close` once all have ended.
+    """
 
     results: ResultsFolder
     observer: Observer
+    pruning: Pruning
 
     def lead(self, trial: PlannedTrial, slot: Slot) -> Waiting[TrialRecord | None]:
         """Return the trial's record, an earlier final one or a new one; None if another runner is working on it."""
@@ -64,6 +71,11 @@ class Life:
                 return other
             self.results.check_room()
             record, interrupted = yield from self._execute(trial, slot.executor)
+            try:
+                if not interrupted:  # else nothing may begin
+                    yield FREE
+            except KeyboardInterrupt:
+                interrupted = True
             record = yield from self._finish(trial, record)
         self.observer.ended(trial, record)
         if interrupted:
@@ -146,8 +158,14 @@ class Life:
             except BenchError as error:
                 return _unreadable(trial, error)
             if alone:
-                prune(self.results)
+                self.pruning.after(trial.identity)
         return record
+
+    def close(self) -> None:
+        """Remove the weights that are beaten, if that was put off; another run that finishes a trial does it, too."""
+        if self.pruning.due:
+            with suppress(Timeout), self.results.finishing().acquire(timeout=PATIENCE_SECONDS):
+                self.pruning.choose()
 
     def _keep_weights(self, trial: PlannedTrial) -> None:
         """Keep a finished trial's weights if `--keep-weights all` asks for it; tell the observer if there are none."""

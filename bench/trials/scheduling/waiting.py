@@ -4,14 +4,16 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import BaseFileLock, Timeout
 
 from bench.trials.local_process import Handle
 
 Value = TypeVar("Value")
-Waiting = Generator[None, None, Value]
+FREE = "free"
+"""What a life yields once it needs its slot no more."""
+Waiting = Generator[Any, None, Value]
 """Something that yields while it waits and returns a value at its end."""
 
 
