@@ -76,7 +76,7 @@ class Pruning:
 
     @property
     def due(self) -> bool:
-        """Whether weights have come since the last choice."""
+        """True if weights have come since the last choice."""
         return self._due
 
     def after(self, identity: str) -> None:
