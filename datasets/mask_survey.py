@@ -1,14 +1,13 @@
 """Look at every mask of a data set once: which values and colours it has, and of what kind it is.
 
-What the values mean is decided in mask_rules.py from these facts. They are cached by the files' sizes and times,
-since every mask must be decoded to find them.
+What the values mean is decided in mask_rules.py from these facts. They are cached by the files' sizes and times as they
+are found, since every mask must be decoded for them.
 """
 
 import json
 import math
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,14 +16,15 @@ import numpy as np
 from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
-from bench.core.files import answer_path, file_stamp, recall, remember
+from bench.core.files import file_stamp
+from bench.data.facts.file_facts import Fact, look_up
 from bench.datasets.image_files import BITS, file_head, open_image
 
 Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
 _NO_COLOUR = "#000000"  # of an index that a damaged file's colour table lacks
 MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
-_VERSION = "masks-2"  # changed whenever the facts change
+_KIND = "masks-2"  # changed whenever the facts change
 _WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
 
 
@@ -43,23 +43,23 @@ class MaskFacts:
 
 def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
     """Return the facts of each mask by its file; one that can't be read has none, and is reported when it is read."""
-    facts = _surveyed(list(dict.fromkeys(paths)))
-    return {path: found for path, found in facts.items() if found}
+    files = list(dict.fromkeys(paths))
+    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, file_stamp(path)))}" for path in files]
+    place = os.path.commonpath([path.parent for path in files]) if files else ""
+    found = look_up(_KIND, place, files, keys, _kept, "looking at masks")
+    facts = {path: _from_json(fact) for path, fact in zip(files, found, strict=True) if fact is not None}
+    return {path: known for path, known in facts.items() if known}
 
 
-def _surveyed(paths: Sequence[Path]) -> dict[Path, MaskFacts | None]:
-    stamps = json.dumps([_VERSION, [[os.fsencode(path).hex(), *file_stamp(path)] for path in paths]])
-    kept = answer_path("masks", stamps)
-    if (known := recall(kept)) is not None:
-        return dict(zip(paths, map(_from_json, known), strict=True))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
-        facts = list(pool.map(_facts, paths))
-    remember(kept, [found and asdict(found) for found in facts])
-    return dict(zip(paths, facts, strict=True))
+def _kept(path: Path) -> bytes:
+    """Return the facts of a mask as JSON, `null` for one that can't be read."""
+    facts = _facts(path)
+    return json.dumps(facts and asdict(facts)).encode()
 
 
-def _from_json(found: dict[str, Any] | None) -> MaskFacts | None:
+def _from_json(fact: Fact) -> MaskFacts | None:
     """Make facts from JSON, whose keys are texts."""
+    found = json.loads(bytes(fact))
     if found is None:
         return None
     return MaskFacts(

@@ -77,7 +77,8 @@ def write_fake_airbus(
     (folder / "train_v2").mkdir(parents=True, exist_ok=True)
     rows = []
     for index, count in enumerate(ships):
-        image = rng.normal(60, 12, (*size, 3))
+        ground = np.random.default_rng(index).integers(0, 100, (12, 12)).repeat(-(-size[0] // 12), 0)  # no two alike
+        image = rng.normal(60, 12, (*size, 3)) + ground.repeat(-(-size[1] // 12), 1)[: size[0], : size[1], None]
         masks = [np.zeros(size, bool) for _ in range(count)]
         for place, mask in enumerate(masks):
             mask[10 + 8 * place : 18 + 8 * place, 20:50] = True  # each below the last, without a gap

@@ -314,10 +314,10 @@ def test_few_bits_are_values_and_not_shades(tmp_path, bits):
 def test_damaged_facts_in_the_cache_are_found_again(tmp_path):
     path = made(tmp_path / "mine", [OBJECT * 255])
     before = folder.load(path).classes
-    for kept in (tmp_path / "cache" / "masks").iterdir():
+    for kept in (tmp_path / "cache" / "facts").glob("masks-*.log"):
         kept.write_text("[{}", encoding="utf-8")
     assert folder.load(path).classes == before
-    for kept in (tmp_path / "cache" / "masks").iterdir():
+    for kept in (tmp_path / "cache" / "facts").glob("masks-*.log"):
         kept.write_text("[]", encoding="utf-8")
     assert folder.load(path).classes == before
 

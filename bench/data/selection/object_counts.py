@@ -2,19 +2,18 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.files import cached, file_stamp
+from bench.core.files import file_stamp
 from bench.core.specs import IGNORE_INDEX, DatasetSpec
+from bench.data.facts.file_facts import look_up
 
 BACKGROUND = "background"
-_VERSION = "counts-1"  # changed whenever the counts change
+_KIND = "counts-1"  # changed whenever the counts change
 
 
 def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec, cache_key: str) -> Mapping[str, int]:
@@ -22,33 +21,31 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
 
     A data set's `object_counts` are taken where it has them, and `instances` are counted. Other data sets have the
     share of foreground in tenths instead, rounded up: 0 without any, 1 up to 10 %, 10 above 90 %. Foreground is every
-    class but "background", or but class 0 where no class has that name. Reading all labels takes a while; the result is
-    cached until a file changes.
+    class but "background", or but class 0 where no class has that name. Reading all labels takes a while; the counts
+    are cached as they are made, each until its files change. `sampling` counts only some.
     """
     if table := getattr(dataset, "object_counts", None):
         return dict(table())
-    stamps = [[s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]] for s in samples]
-
-    def count() -> dict[str, int]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
-            found = list(pool.map(_counter(dataset, spec), samples))
-        return {sample.name: count for sample, count in zip(samples, found, strict=True) if count is not None}
-
-    return cached("counts", json.dumps([_VERSION, cache_key, spec.classes, stamps]), count)
+    keys = [json.dumps([s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]]) for s in samples]
+    place = json.dumps([cache_key, spec.classes])
+    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), "counting objects")
+    return {sample.name: int(bytes(fact)) for sample, fact in zip(samples, facts, strict=True) if fact}
 
 
-def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], int | None]:
-    """Return the function that counts one sample; None for one that can't be read, which is reported later."""
+def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], bytes]:
+    """Return the function that counts a sample, in digits; none for one that can't be read, which is reported later."""
     number = getattr(dataset, "instances", None)
     background = spec.classes.index(BACKGROUND) if BACKGROUND in spec.classes else 0
 
-    def count(sample: Sample) -> int | None:
+    def count(sample: Sample) -> bytes:
         try:
             if number:
-                return int(np.count_nonzero(np.bincount(number(sample).ravel())[1:]))
-            return foreground_tenths(dataset.read(sample)[1], background)
+                found = int(np.count_nonzero(np.bincount(number(sample).ravel())[1:]))
+            else:
+                found = foreground_tenths(dataset.read(sample)[1], background)
         except (BenchError, OSError):
-            return None
+            return b""
+        return str(found).encode()
 
     return count
 

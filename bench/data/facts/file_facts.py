@@ -1,0 +1,124 @@
+"""Compute a fact of each of many files once: it is kept as soon as it is made, and its progress is reported.
+
+A command that is interrupted or killed goes on where it was: the facts are in a log of the cache, each under a key such
+as its file's name, size and time. To say what is to come, `sampling` computes the facts of a few files only.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from bench.core.files import cache_path, text_hash
+from bench.data.facts.fact_log import FactLog, key_of
+from bench.data.facts.long_steps import report
+
+Item = TypeVar("Item")
+Fact = bytes | memoryview
+_AT_ONCE = 32  # items for each core between two writes: what a kill loses
+_SAMPLE, _SAMPLE_SECONDS = 128, 4.0  # most items that `sampling` looks at, and the time after which it stops
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A step that `sampling` has only tried."""
+
+    what: str  # such as "comparing tiles"
+    items: int  # left to do
+    seconds: float  # for all of them, estimated
+
+
+_pending: ContextVar[list[Pending] | None] = ContextVar("pending", default=None)
+
+
+@contextmanager
+def sampling() -> Iterator[list[Pending]]:
+    """Compute at most a few missing facts of each kind inside the context; the list gets the steps that are left."""
+    left: list[Pending] = []
+    token = _pending.set(left)
+    try:
+        yield left
+    finally:
+        _pending.reset(token)
+
+
+def look_up(
+    kind: str, place: str, items: Sequence[Item], keys: Sequence[str], make: Callable[[Item], bytes], what: str
+) -> list[Fact | None]:
+    """Return the fact of each item, from the log or computed now in threads; None for those that `sampling` leaves out.
+
+    Several processes may ask at once: one computes, the others wait and read.
+
+    Args:
+        kind: a name and version, changed whenever the facts change.
+        place: whose items they are, such as a folder; each place has a log of its own.
+        keys: say all that each item's fact depends on, such as the file's name, size and time.
+        make: computes a fact; threads gain where it releases Python's lock, as Pillow does.
+        what: the step, for the progress, such as "comparing tiles".
+    """
+    path = cache_path("facts") / f"{kind}-{text_hash(place)[:12]}.log"
+    digests = [key_of(key) for key in keys]
+    log, unkept = FactLog(path), dict[bytes, bytes]()
+    if any(digest not in log.places for digest in digests):
+        with _lock(path, what) as writable:
+            log = FactLog(path)  # another process may have computed them meanwhile
+            missing = {d: item for d, item in zip(digests, items, strict=True) if d not in log.places}
+            for made in _made(missing, make, what):
+                if not (writable := writable and log.append(made)):
+                    unkept |= made
+        log = FactLog(path)
+    return [unkept[digest] if digest in unkept else log.get(digest) for digest in digests]
+
+
+@contextmanager
+def _lock(path: Path, what: str) -> Iterator[bool]:
+    """Hold the lock of a log; yield False without it if the cache can't be written, or somebody samples."""
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if _pending.get() is not None:
+                yield False
+                return
+            report(f"waiting for another process: {what}", 0, 0)
+            lock.acquire()
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _made(missing: dict[bytes, Item], make: Callable[[Item], bytes], what: str) -> Iterator[dict[bytes, bytes]]:
+    """Yield the facts in pieces as they are made, of all that are missing or of a sample."""
+    left, cores = _pending.get(), os.cpu_count() or 1
+    order = list(missing) if left is None else _sample(list(missing))
+    begun, done = time.monotonic(), 0
+    with ThreadPoolExecutor(cores) as pool:
+        for begin in range(0, len(order), _AT_ONCE * cores):
+            report(what, begin, len(missing))
+            some = order[begin : begin + _AT_ONCE * cores]
+            yield dict(zip(some, pool.map(make, map(missing.__getitem__, some)), strict=True))
+            done = begin + len(some)
+            if left is not None and time.monotonic() - begun > _SAMPLE_SECONDS:
+                break
+    report(what, done, len(missing))
+    if left is not None and done < len(missing):
+        rest = len(missing) - done
+        left.append(Pending(what, rest, (time.monotonic() - begun) / done * rest))
+
+
+def _sample(order: list[bytes]) -> list[bytes]:
+    """Choose evenly spaced items."""
+    return order[:: max(1, len(order) // _SAMPLE)][:_SAMPLE]
