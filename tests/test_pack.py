@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ from bench.core.specs import RESIZES, DatasetSpec
 from bench.data import pack, pack_writer
 from bench.data.geometry import resize_labels
 from bench.data.reading import decode
+from bench.data.source import open_source
 from bench.datasets import DATASETS
 from bench.datasets.airbus import Airbus
 
@@ -415,8 +417,131 @@ def test_a_disk_that_fills_under_a_pack_is_one_line_and_leaves_nothing(pets, cac
     assert not [path for path in cache.rglob("*") if path.name.endswith(".part")]
 
 
-def test_the_space_of_a_pack_is_reserved_before_it_is_filled(tmp_path):
-    array = pack_writer._reserved(tmp_path / "images.u8", (4, 100, 100, 3))
-    status = (tmp_path / "images.u8").stat()
-    assert array.shape == (4, 100, 100, 3) and not array.any()
-    assert status.st_size == array.nbytes <= status.st_blocks * 512
+def test_the_space_of_a_pack_is_reserved_before_it_is_filled(pets, monkeypatch, cache):
+    sizes = []
+
+    def looking(*args):
+        sizes.extend(path.stat().st_blocks * 512 for path in cache.rglob("images.u8"))
+        return decode.read_row(*args)
+
+    monkeypatch.setattr(pack_writer, "read_row", looking)
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert min(sizes) >= 12 * 24 * 32 * 3
+
+
+# ---------------------------------------------------------------- taken up again
+
+
+def stopped(pets, monkeypatch, after, error=KeyboardInterrupt):
+    """Pack until some samples have been read; return the bytes of the images that are there then."""
+    names = []
+
+    def until(source, sample, size, resize):
+        if len(names) == after:
+            raise error
+        names.append(sample.name)
+        return decode.read_row(source, sample, size, resize)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pack_writer, "read_row", until)
+        broken.setattr(pack_writer.os, "cpu_count", lambda: 1)
+        with pytest.raises(error):
+            pack.prepare(PETS, SIZE, data_dir=pets)
+
+
+def packed(cache):
+    """The content of the only pack, without its manifest's first line."""
+    (folder,) = [path for path in (cache / "packs").iterdir() if path.is_dir()]
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def unfinished(cache):
+    (folder,) = (cache / "packs").glob("*.part")
+    return folder
+
+
+@pytest.fixture
+def whole(pets, cache):
+    """What an uninterrupted process writes."""
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    found = packed(cache)
+    shutil.rmtree(cache)
+    return found
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 11])
+def test_an_interrupted_pack_goes_on_where_it_was(pets, cache, monkeypatch, reads, capfd, whole, after):
+    stopped(pets, monkeypatch, after)
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole
+    assert len(reads) == 12 - after
+    assert ("of 12 images were packed before" in capfd.readouterr().err) == (after > 0)
+
+
+HARM = {
+    "a torn line": lambda part: cut(part / "journal.jsonl", 5),
+    "no journal": lambda part: (part / "journal.jsonl").unlink(),
+    "an empty journal": lambda part: (part / "journal.jsonl").write_bytes(b""),
+    "garbage in the journal": lambda part: append(part / "journal.jsonl", b"[1, \xff]\n{}\n[]\n"),
+    "lost bytes of an image": lambda part: cut(part / "images.u8", 100),
+    "zeros for an image": lambda part: append(part / "images.u8", bytes(500), -500),
+    "lost labels": lambda part: (part / "truth.runs").write_bytes(b""),
+    "reserved space": lambda part: append(part / "images.u8", bytes(5000)),
+    "no file": lambda part: (part / "labels.u8").unlink(),
+    "a link": lambda part: ((part / "labels.u8").unlink(), (part / "labels.u8").symlink_to("images.u8")),
+}
+
+
+def cut(path, count):
+    os.truncate(path, path.stat().st_size - count)
+
+
+def append(path, content, place=0):
+    with path.open("r+b") as file:
+        file.seek(place, os.SEEK_END)
+        file.write(content)
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_whatever_a_killed_process_has_left_the_pack_is_the_same(pets, cache, monkeypatch, reads, whole, name):
+    stopped(pets, monkeypatch, 8)
+    HARM[name](unfinished(cache))
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole
+    assert 4 <= len(reads) <= 12
+
+
+def test_what_was_packed_of_other_files_is_not_taken_up(pets, monkeypatch, reads):
+    stopped(pets, monkeypatch, 8)
+    reads.clear()
+    os.utime(pets / "images" / "beagle_4.jpg", (1, 1))
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert len(reads) == 12
+
+
+def test_a_sample_that_was_broken_is_looked_at_again(pets, cache, monkeypatch, reads, whole):
+    """Its file can be read the second time, with size and time as they were: what follows it is packed anew."""
+    image, read = pets / "images" / "beagle_4.jpg", decode.read_row
+    place = [sample.name for sample in open_source(PETS, pets).samples].index("beagle_4")
+
+    def flaky(source, sample, size, resize):
+        if sample.name == "beagle_4":
+            raise BenchError(f"{image}: the disk is gone.")
+        return read(source, sample, size, resize)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(decode, "read_row", flaky)
+        stopped(pets, monkeypatch, 11)
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole
+    assert len(reads) >= 12 - place
+
+
+def test_a_failed_pack_leaves_nothing(pets, cache, monkeypatch):
+    (pets / "images" / "beagle_4.jpg").write_bytes(b"no image")
+    with pytest.raises(BenchError, match="can't be read"):
+        pack.prepare(PETS, SIZE, data_dir=pets)
+    assert not list((cache / "packs").glob("*.part"))

@@ -1,27 +1,32 @@
-"""Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete."""
+"""Write a pack: decode in parallel, write next to the final path, and rename the folder when it is complete.
 
-import math
+What an interrupted or killed process has written, the next one takes up.
+"""
+
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
 from bench.core.files import check_space
 from bench.core.untrusted.plain_files import remove
-from bench.data.duplicates import duplicate_warnings
+from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
 from bench.data.packing.checksums import blocks_of_file, checksums
 from bench.data.packing.manifest import (
     DATA_FILES,
-    IMAGES,
     INSTANCES,
-    LABELS,
     MANIFEST,
     TRUTH,
     Manifest,
@@ -29,12 +34,13 @@ from bench.data.packing.manifest import (
     fingerprint,
     write_manifest,
 )
+from bench.data.packing.unfinished import RowFacts, Unfinished, allocated
 from bench.data.reading.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
-_TRUTH_BYTES = 16_384  # of a sample's compressed truth, to estimate the disk space
+_TRUTH_BYTES = 4_096  # of a sample's runs, to estimate the disk space
 _MOST_LINES = 50  # most problems that a message lists
-_NOTHING = np.zeros(0, np.uint8)
+_AHEAD = 2  # samples for each core that are decoded before they are written
 
 Progress = Callable[[int, int], None]
 
@@ -42,11 +48,9 @@ Progress = Callable[[int, int], None]
 def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
     """Write the pack at `path`, replacing an old one, and return its manifest. The caller must hold the lock."""
     source, size = order.source, order.image_size
-    needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
-    check_space(path.parent, needed, f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     part = path.with_name(f"{path.name}.part")
-    remove(part)  # left by a process that died
-    part.mkdir()
+    needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
+    check_space(path.parent, needed - allocated(part), f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
     try:
         manifest = {**order.fields, **_fill(part, order, progress)}
         manifest["checksums"] = {name: checksums(blocks_of_file(part / name)) for name in DATA_FILES}
@@ -54,90 +58,128 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
         remove(path)
         part.rename(path)
-    finally:
+    except (BenchError, OSError):
         shutil.rmtree(part, ignore_errors=True)
+        raise
     return manifest
+
+
+@dataclass
+class _Contents:
+    """What the manifest says of the rows that were written; a few hundred bytes for each of them."""
+
+    samples: list[Sample] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    ends: dict[str, "array[int]"] = field(default_factory=lambda: {name: array("Q", [0]) for name in DATA_FILES})
+    looks: list[Look] = field(default_factory=list)
+    counts: LabelCounts = field(default_factory=LabelCounts)
+    labelled: set[str] = field(default_factory=set)
+    reduced: int = 0
+
+    def add(self, sample: Sample, facts: RowFacts) -> None:
+        """Add the next row."""
+        self.samples.append(sample)
+        self.digests.append(facts.digest)
+        self.sizes.append(facts.size)
+        for name, count in zip(DATA_FILES, facts.written, strict=True):
+            self.ends[name].append(self.ends[name][-1] + count)
+        self.looks.append(facts.look)
+        counts = np.zeros(256, np.int64)
+        counts[list(facts.counts)] = list(facts.counts.values())
+        self.counts.add(str(sample.split), counts)
+        self.labelled |= {str(sample.split)} if facts.labelled else set()
+        self.reduced += facts.reduced
+
+    def fields(self) -> Manifest:
+        """Return the fields of the manifest that follow from the rows."""
+        return {
+            "fingerprint": fingerprint(self.samples, self.digests),
+            "digests": self.digests,
+            "reduced": self.reduced,
+            "original_sizes": self.sizes,
+            "truth_offsets": self.ends[TRUTH].tolist(),
+            "instance_offsets": self.ends[INSTANCES].tolist(),
+            "labelled_splits": sorted(self.labelled),
+            "label_pixels": self.counts.pixels.tolist(),
+            "label_images": self.counts.images.tolist(),
+            "duplicates": duplicate_warnings(self.samples, self.looks),
+        }
 
 
 def _fill(part: Path, order: Order, progress: Progress | None) -> Manifest:
     """Write the data files; return the fields of the manifest that follow from them."""
-    source, size = order.source, order.image_size
-    count = len(source.samples)
-    images = _reserved(part / IMAGES, (count, *size, 3))
-    labels = _reserved(part / LABELS, (count, *size))
-    problems: dict[int, str] = {}
-    rows: dict[int, Row] = {}  # without image and labels
+    samples = order.source.samples
+    contents, problems = _Contents(), dict[int, str]()
 
-    def keep(index: int, row: Row) -> None:
-        images[index], labels[index] = row.image, row.labels
-        rows[index] = replace(row, image=_NOTHING, labels=_NOTHING)
+    def note(number: int, found: RowFacts | str) -> None:
+        if isinstance(found, str):
+            problems[number] = found
+        else:
+            contents.add(samples[number], found)
+        if progress:
+            progress(number + 1, len(samples))
 
-    _decode(order, keep, problems, progress)
-    kept = _kept(source, problems, order.skip_corrupt)
-    _close_gaps(part, (images, labels), kept)
-    whole, samples = [rows[index] for index in kept], [source.samples[index] for index in kept]
-    digests = [row.digest for row in whole]
-    counts = LabelCounts()
-    for sample, row in zip(samples, whole, strict=True):
-        counts.add(str(sample.split), row.counts)
-    return {
-        "fingerprint": fingerprint(samples, digests),
-        "digests": digests,
-        "reduced": sum(row.reduced for row in whole),
-        "original_sizes": [list(row.original_size) for row in whole],
-        "truth_offsets": _write_blocks(part / TRUTH, [row.truth for row in whole]),
-        "instance_offsets": _write_blocks(part / INSTANCES, [row.instances for row in whole]),
-        "labelled_splits": sorted({str(s.split) for s, row in zip(samples, whole, strict=True) if row.labelled}),
-        "label_pixels": counts.pixels.tolist(),
-        "label_images": counts.images.tolist(),
-        "duplicates": duplicate_warnings(samples, [row.look for row in whole]),
-        "skipped": {source.samples[index].name: problems[index] for index in sorted(problems)},
-    }
+    with Unfinished(part, order) as files:
+        start = _take_up(files, order, note)
+        files.reserve(len(samples))
+        with closing(_rows(order, start)) as rows:
+            for number, row in rows:
+                note(number, row if isinstance(row, str) else files.append(number, row))
+        _check(order.source, problems, order.skip_corrupt)
+        files.finish()
+    return {**contents.fields(), "skipped": {samples[index].name: problems[index] for index in sorted(problems)}}
 
 
-def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """Make a file for an array and reserve its space: a disk that fills is an OSError here, a bus error on the map."""
-    with path.open("wb") as file:
-        file.truncate(math.prod(shape))
-        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
-    return np.memmap(path, np.uint8, "r+", shape=shape)
+def _take_up(files: Unfinished, order: Order, note: Callable[[int, RowFacts | str], None]) -> int:
+    """Note what an earlier process has written; return the number of the first sample that is missing.
+
+    A sample that it couldn't read is read again. If it can be now, it and all that follows are missing.
+    """
+    start = 0
+    with closing(files.taken_up()) as found:
+        for number, facts in found:
+            for skipped in range(start, number):
+                problem = _read(order, skipped)
+                if not isinstance(problem, str):
+                    return start
+                note(skipped, problem)
+                start = skipped + 1
+            note(number, facts)
+            start = number + 1
+    if start:
+        print(f"{start} of {len(order.source.samples)} images were packed before; the others follow.",
+              file=sys.stderr, flush=True)  # fmt: skip
+    return start
 
 
-def _write_blocks(path: Path, blocks: Sequence[bytes]) -> list[int]:
-    """Write the blocks one after another; return the start of each and the end of the last, in bytes."""
-    with path.open("wb") as file:
-        file.writelines(blocks)
-    return np.cumsum([0, *map(len, blocks)]).tolist()
-
-
-def _decode(
-    order: Order, keep: Callable[[int, Row], None], problems: dict[int, str], progress: Progress | None
-) -> None:
-    """Read all samples in threads (Pillow releases the GIL); faults go into `problems`."""
-
-    source = order.source
-
-    def one(index: int) -> None:
-        try:
-            keep(index, read_row(source, source.samples[index], order.image_size, order.resize))
-        except (BenchError, OSError) as error:
-            problems[index] = str(error)
-
-    count = len(source.samples)
-    pool = ThreadPoolExecutor(os.cpu_count())
+def _rows(order: Order, start: int) -> Iterator[tuple[int, Row | str]]:
+    """Read the samples from a number on, in threads (Pillow releases the GIL); yield them in order, or their faults."""
+    cores = os.cpu_count() or 1
+    waiting: deque[tuple[int, Future[Row | str]]] = deque()
+    pool = ThreadPoolExecutor(cores)
     try:
-        futures = [pool.submit(one, index) for index in range(count)]
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            if progress:
-                progress(done, count)
+        for number in range(start, len(order.source.samples)):
+            waiting.append((number, pool.submit(_read, order, number)))
+            if len(waiting) > _AHEAD * cores:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for number, future in waiting:
+            yield number, future.result()
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for thousands of images
+        pool.shutdown(cancel_futures=True)
 
 
-def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[int]:
-    """Return the kept samples' positions; raise BenchError if faults may not be skipped or leave a split empty."""
+def _read(order: Order, number: int) -> Row | str:
+    """Read a sample, or return why it can't be read."""
+    try:
+        return read_row(order.source, order.source.samples[number], order.image_size, order.resize)
+    except (BenchError, OSError) as error:
+        return str(error)
+
+
+def _check(source: Source, problems: dict[int, str], skip_corrupt: bool) -> None:
+    """Raise BenchError if faults may not be skipped or leave a split empty."""
     if problems and not skip_corrupt:
         shown = first_lines((problems[index] for index in sorted(problems)), _MOST_LINES)
         lines = "\n".join(f"  {line}" for line in shown)
@@ -145,20 +187,8 @@ def _kept(source: Source, problems: dict[int, str], skip_corrupt: bool) -> list[
             f"{len(problems)} of the {len(source.samples)} samples of '{source.spec.name}' can't be read. Repair or "
             f"replace these files, or leave them out with --skip-corrupt:\n{lines}"
         )
-    kept = [index for index in range(len(source.samples)) if index not in problems]
-    left = {source.samples[index].split for index in kept}
+    left = {sample.split for index, sample in enumerate(source.samples) if index not in problems}
     if empty := [split for split in SPLITS if split not in left]:
         raise BenchError(
             f"Without its {len(problems)} corrupt samples '{source.spec.name}' has no {' and no '.join(empty)} images."
         )
-    return kept
-
-
-def _close_gaps(part: Path, arrays: Sequence[np.memmap], kept: list[int]) -> None:
-    """Move the kept rows together, in order, and truncate the files after the last row."""
-    for name, array in zip((IMAGES, LABELS), arrays, strict=True):
-        for new, old in enumerate(kept):
-            if new != old:
-                array[new] = array[old]
-        array.flush()
-        os.truncate(part / name, len(kept) * array[0].nbytes)

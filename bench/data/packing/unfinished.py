@@ -1,0 +1,164 @@
+"""A pack that is being written: one row after the other, with a journal by which a later process goes on.
+
+journal.jsonl  a line that identifies the order, and one for each row, with the checksum of its bytes
+
+A row counts if its line and all of its bytes are there, so it doesn't matter when the process before was killed.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from bench.core.files import text_hash
+from bench.core.untrusted.plain_files import is_file, is_folder, remove
+from bench.data.duplicates import Look
+from bench.data.packing.manifest import DATA_FILES, IMAGES, LABELS, Order
+from bench.data.reading.decode import Row
+
+_JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What a manifest says of a row, beside the pixels."""
+
+    digest: str  # SHA-256 of the source files and the token
+    size: tuple[int, int]  # height, width in pixels of the original
+    written: tuple[int, ...]  # bytes in each of the data files
+    look: Look
+    labelled: bool  # whether any pixel is not ignored at the pack's size
+    reduced: bool  # whether the picture was decoded at a fraction of its size
+    counts: dict[int, int]  # pixels with each label at original size
+
+    @classmethod
+    def of(cls, row: Row, written: tuple[int, ...]) -> Self:
+        """Take what is known of a row that has so many bytes in each file."""
+        counts = {int(label): int(row.counts[label]) for label in np.flatnonzero(row.counts)}
+        return cls(row.digest, row.original_size, written, row.look, row.labelled, row.reduced, counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return values that JSON can hold."""
+        look = [None if part is None else part.hex() for part in (self.look.pixels, self.look.bits)]
+        return {**asdict(self), "look": look}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Take what `to_dict` returned."""
+        pixels, bits = values["look"]
+        look = Look(bytes.fromhex(pixels), None if bits is None else bytes.fromhex(bits))
+        counts = {int(label): int(count) for label, count in values["counts"].items()}
+        height, width = values["size"]
+        return cls(**{**values, "size": (height, width), "written": tuple(values["written"]), "look": look,
+                      "counts": counts})  # fmt: skip
+
+
+class Unfinished:
+    """The folder of a pack that is being written; one of the same order, which a process has left, is taken up.
+
+    On the way out of a `with` block what is reserved and not filled is given back.
+    """
+
+    def __init__(self, folder: Path, order: Order):
+        self._folder, self._order = folder, order
+        self._stack = ExitStack()
+        names = (*DATA_FILES, _JOURNAL)
+        begun = is_folder(folder) and all(is_file(folder / name) for name in names)
+        if not (begun and self._header() == _first_line(order)):
+            remove(folder)
+            folder.mkdir()
+            for name in names:
+                (folder / name).touch()
+            (folder / _JOURNAL).write_bytes(_first_line(order))
+        self._files = [self._stack.enter_context((folder / name).open("r+b")) for name in DATA_FILES]
+        self._journal = self._stack.enter_context((folder / _JOURNAL).open("r+b"))
+
+    def __enter__(self) -> Self:
+        self._stack.callback(self._trim)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._stack.close()
+
+    def _header(self) -> bytes:
+        with (self._folder / _JOURNAL).open("rb") as file:
+            return file.readline(2 * len(_first_line(self._order)))
+
+    def taken_up(self) -> Iterator[tuple[int, RowFacts]]:
+        """Yield the number of each sample that is there already, and what is known of it, in order.
+
+        What follows after the last one that was asked for is dropped: close the iterator to drop all that follows.
+        """
+        self._journal.seek(len(_first_line(self._order)))
+        places = [0] * len(self._files)
+        line_end = self._journal.tell()
+        try:
+            while found := self._next():
+                yield found
+                places = [place + count for place, count in zip(places, found[1].written, strict=True)]
+                line_end = self._journal.tell()
+        finally:
+            for file, place in zip((*self._files, self._journal), (*places, line_end), strict=True):
+                file.seek(place)
+                file.truncate()
+
+    def _next(self) -> tuple[int, RowFacts] | None:
+        """Read the next line and compare the row's bytes with their checksum; None if they aren't whole."""
+        try:
+            line = json.loads(self._journal.readline())
+            facts = RowFacts.from_dict(line["facts"])
+            if line["crc"] != _crc(*(file.read(count) for file, count in zip(self._files, facts.written, strict=True))):
+                return None
+            return int(line["row"]), facts
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def reserve(self, rows: int) -> None:
+        """Reserve the space of the images and labels of so many rows: a full disk shows at once."""
+        height, width = self._order.image_size
+        for name, count in ((IMAGES, 3), (LABELS, 1)):
+            if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+                file = self._files[DATA_FILES.index(name)]
+                os.posix_fallocate(file.fileno(), 0, rows * height * width * count)
+
+    def append(self, number: int, row: Row) -> RowFacts:
+        """Write the row of a sample, whose number is larger than those before."""
+        parts = (row.image.tobytes(), row.labels.tobytes(), row.truth, row.instances)
+        facts = RowFacts.of(row, tuple(map(len, parts)))
+        line = json.dumps({"row": number, "facts": facts.to_dict(), "crc": _crc(*parts)})
+        for file, part in zip((*self._files, self._journal), (*parts, f"{line}\n".encode()), strict=True):
+            file.write(part)
+            file.flush()
+        return facts
+
+    def finish(self) -> None:
+        """Give back what wasn't filled, and remove the journal."""
+        self._trim()
+        (self._folder / _JOURNAL).unlink()
+
+    def _trim(self) -> None:
+        for file in self._files:
+            with suppress(OSError):  # of a full disk, whose error is on its way
+                file.truncate()
+
+
+def allocated(folder: Path) -> int:
+    """Return the bytes of what a process has left in a folder."""
+    return sum(path.lstat().st_size for path in folder.iterdir()) if is_folder(folder) else 0
+
+
+def _first_line(order: Order) -> bytes:
+    return f"{text_hash(json.dumps(order.fields))}\n".encode()
+
+
+def _crc(*parts: bytes) -> int:
+    found = 0
+    for part in parts:
+        found = zlib.crc32(part, found)
+    return found
