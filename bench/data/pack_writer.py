@@ -8,7 +8,7 @@ import shutil
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -153,7 +153,7 @@ def _take_up(files: Unfinished, order: Order, note: Callable[[int, RowFacts | st
     return start
 
 
-def _rows(order: Order, start: int) -> Iterator[tuple[int, Row | str]]:
+def _rows(order: Order, start: int) -> Generator[tuple[int, Row | str]]:
     """Read the samples from a number on, in threads (Pillow releases the GIL); yield them in order, or their faults."""
     cores = os.cpu_count() or 1
     waiting: deque[tuple[int, Future[Row | str]]] = deque()

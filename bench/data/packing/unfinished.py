@@ -8,7 +8,7 @@ A row counts if its line and all of its bytes are there, so it doesn't matter wh
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ class Unfinished:
         with (self._folder / _JOURNAL).open("rb") as file:
             return file.readline(2 * len(_first_line(self._order)))
 
-    def taken_up(self) -> Iterator[tuple[int, RowFacts]]:
+    def taken_up(self) -> Generator[tuple[int, RowFacts]]:
         """Yield the number of each sample that is there already, and what is known of it, in order.
 
         What follows after the last one that was asked for is dropped: close the iterator to drop all that follows.
