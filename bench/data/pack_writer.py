@@ -66,7 +66,7 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
 
 @dataclass
 class _Contents:
-    """What the manifest says of the rows that were written; a few hundred bytes for each of them."""
+    """The part of the manifest that follows from the rows: a few hundred bytes for each of them."""
 
     samples: list[Sample] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ _JOURNAL = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
-    """What a manifest says of a row, beside the pixels."""
+    """The facts about a row that a manifest needs."""
 
     digest: str  # SHA-256 of the source files and the token
     size: tuple[int, int]  # height, width in pixels of the original
