@@ -112,7 +112,7 @@ def fake_record(config: TrialConfig, **changes: Any) -> tuple[TrialRecord, pd.Da
             "latency_ms_p95": 1050 / rate,
             "latency_ms_p99": 1400 / rate,
         },
-        memory={"peak_memory_mib": memory * rng.normal(1, 0.01), "method": "process RSS"},
+        memory={"peak_memory_mib": memory * rng.normal(1, 0.01), "method": "process RSS", "process_peak_mib": memory},
         environment={
             "cpu": "AMD EPYC 9654",
             "cores": 2,

@@ -33,6 +33,12 @@ def test_a_good_row_has_no_flag(tmp_path):
     assert "flags" not in group.columns
 
 
+def test_a_busy_machine_tells_nothing_of_the_input(tmp_path):
+    noise = {"cpu_noise": {"train": {"others_share": 0.8}}}
+    write(tmp_path, environment=noise, speed={"harness_efficiency": 0.5})
+    assert "busy machine" in raised(tmp_path) and "input-bound" not in raised(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("parts", "flag", "evidence"),
     [

@@ -62,7 +62,7 @@ def test_rates_of_a_busy_machine_are_marked_and_one_row_has_no_order(tmp_path):
     write(tmp_path, "unet", joint=90.0, bare=180.0, others=0.4)
     found = ceiling(tmp_path)
     assert found.rows == (("unet", ("~1,000", "~180", "~90.0", "0.50", "1", "1")),)
-    assert found.sentences == ("Input or harness limits 1 of 1 rows.",)
+    assert found.sentences == ("Input or harness limits 0 of 1 rows. The machine was too busy to tell it of 1.",)
 
 
 def test_many_changes_of_order_are_counted_instead_of_listed(tmp_path):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.report.table_model import Group
 
 _LIMITS = "Limits"
-_COLUMNS = ("mean_iou", "latency_ms_p95", "peak_memory_mib", "params", "train_seconds")
+_COLUMNS = ("mean_iou", "latency_ms_p95", "process_peak_mib", "params", "train_seconds")
 
 
 def recommend(
@@ -33,7 +33,8 @@ def recommend(
         typer.Option(min=0, help="The highest latency of one image in ms, 95th percentile.", rich_help_panel=_LIMITS),
     ] = None,
     max_memory_mib: Annotated[
-        float | None, typer.Option(min=0, help="The highest peak memory of training in MiB.", rich_help_panel=_LIMITS)
+        float | None,
+        typer.Option(min=0, help="The most memory that a trial may take to fit, in MiB.", rich_help_panel=_LIMITS),
     ] = None,
     max_params: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.report.table_model import Group, Row
 from bench.results.quantities import QUANTITIES
-from bench.results.quantities.quantity import LOWER, Quantity
+from bench.results.quantities.quantity import LOWER, NOT_RECORDED, Quantity
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,11 @@ def hindrances(group: Group, limits: Mapping[str, float]) -> list[str]:
         kept = sum(limit.keeps(row, limits[limit.key]) for row in group.ranked)
         known = [value for row in group.ranked if (value := limit.value(row)) == value]
         best = (min if limit.at_most else max)(known, default=None)
-        nearest = f"; the {'lowest' if limit.at_most else 'highest'} is {best:.4g} {limit.unit}" if known else ""
-        lines.append(f"{limit.text(limits[limit.key])}: met by {kept} of {len(group.ranked)}{nearest}".rstrip())
+        nearest = (
+            f"; the {'lowest' if limit.at_most else 'highest'} is {best:.4g} {limit.unit}".rstrip() if known else ""
+        )
+        unknown = f"; {NOT_RECORDED} in {len(group.ranked) - len(known)}" if len(known) < len(group.ranked) else ""
+        lines.append(f"{limit.text(limits[limit.key])}: met by {kept} of {len(group.ranked)}{nearest}{unknown}")
     return lines
 
 

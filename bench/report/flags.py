@@ -67,7 +67,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if no_interval:
         yield Flag("no interval", no_interval)
     efficiency = member.spread("harness_efficiency").mean
-    if efficiency < EFFICIENCY_LIMIT:
+    if efficiency < EFFICIENCY_LIMIT and not member.others_share > BUSY:
         yield Flag("input-bound", f"harness efficiency {efficiency:.2f}")
     noise = member.spread("train_images_per_second_iqr").mean / (member.spread("train_images_per_second").mean or 1)
     if noise > NOISY:

@@ -16,8 +16,9 @@ from bench.results.quantities.quantity import NOT_RECORDED, significant
 HEADINGS = ("loader", "bare", "joint", "joint / bare", "place", "place, free loader")
 MEANING = (
     "Images per second: of the loader alone; of the bare training step on a batch that stays on the device; and of "
-    "training as it ran, with both (joint). Joint / bare is from blocks timed in turn. The places are by joint, and by "
-    "bare, which a free loader and copies to the device that cost nothing would allow."
+    "training as it ran, with both (joint). Joint / bare is from blocks timed in turn, so it isn't the quotient of the "
+    "two columns, which were measured minutes apart. The places are by joint, and by bare, which a free loader and "
+    "copies to the device that cost nothing would allow."
 )
 _COLUMNS = (
     *("loader_images_per_second", "bare_images_per_second", "train_images_per_second"),
@@ -39,8 +40,8 @@ class Rates:
 
     @property
     def is_limited(self) -> bool:
-        """True if input or harness limit the training speed."""
-        return self.efficiency < EFFICIENCY_LIMIT
+        """True if input or harness limit the training speed; False where other processes may have done so."""
+        return self.efficiency < EFFICIENCY_LIMIT and not self.busy
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,9 @@ def _sentences(rates: Sequence[Rates]) -> list[str]:
     ]
     if not swaps:
         limited = sum(one.is_limited for one in rates)
+        busy = sum(one.busy for one in rates)
         told = f"Input or harness limits {limited} of {len(rates)} rows."
+        told += f" The machine was too busy to tell it of {busy}." if busy else ""
         return [f"With a free loader the order would stay the same. {told}" if len(rates) > 1 else told]
     return [*swaps[:_MOST], *([f"And {len(swaps) - _MOST} more pairs."] if len(swaps) > _MOST else [])]
 
