@@ -15,6 +15,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
+from bench.core.untrusted.plain_files import require_file
 from bench.data.reading.picture import Picture, Reduce, whole
 
 # What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
@@ -121,6 +122,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
     """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
+    _require_file(path)
     try:
         with Image.open(path) as picture:
             _refuse_pages(path, picture)
@@ -129,8 +131,6 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
             return look(picture)
     except DataFault:
         raise
-    except FileNotFoundError as error:
-        raise DataFault(f"{path}: missing.", "missing") from error
     except Image.DecompressionBombError as error:
         raise DataFault(f"{path}: it is too large ({error}) Cut it into tiles, its mask too.", "size") from error
     except DECODE_ERRORS as error:
@@ -138,6 +138,16 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
             raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
                             "depth") from error  # fmt: skip
         raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
+
+
+def _require_file(path: Path) -> None:
+    """Raise DataFault unless there is a file: whoever opens a FIFO waits for ever."""
+    try:
+        require_file(path, links=True)
+    except FileNotFoundError as error:
+        raise DataFault(f"{path}: missing.", "missing") from error
+    except OSError as error:
+        raise DataFault(f"{path}: can't be read ({error.strerror}).", "unreadable") from error
 
 
 def _refuse_pages(path: Path, picture: Image.Image) -> None:

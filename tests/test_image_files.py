@@ -1,6 +1,8 @@
 """Image files are read as they are or refused by name: depth, bands, pages, damage, orientation."""
 
 import io
+import os
+import socket
 import subprocess
 import sys
 
@@ -13,7 +15,7 @@ from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.datasets import folder
-from bench.datasets.image_files import read_head, read_rgb
+from bench.datasets.image_files import read_head, read_labels, read_picture, read_rgb, read_size
 
 GREY = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)
 COLOUR = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
@@ -192,3 +194,25 @@ print(read_rgb(Path({str(path)!r})).shape)
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "(12, 16, 3)"
     assert not run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+@pytest.mark.parametrize("read", [read_rgb, read_size, read_head, read_labels, read_picture])
+@pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device", "a folder", "a link to a FIFO"])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path, monkeypatch, read, kind):
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    path, other = tmp_path / "a.png", tmp_path / "other"
+    if kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind("a.png")
+    elif kind == "a device":
+        path.symlink_to(os.devnull)
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        os.mkfifo(other)
+        path.symlink_to(other)
+    with pytest.raises(DataFault, match=rf"a\.png: can't be read \(it is {kind.removeprefix('a link to ')}\)"):
+        read(path)

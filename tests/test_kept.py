@@ -17,7 +17,7 @@ from bench.results.find import find_run
 from bench.results.loading import load
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import KEEP, OUTCOME, WEIGHTS
-from bench.results.weight_retention import Pruning
+from bench.results.weight_retention import Pruning, prune
 from bench.trials.identity import trial_key
 from bench.trials.progress import Observer
 from bench.trials.saved.stored_trials import find_trained, start_from
@@ -93,6 +93,17 @@ def test_other_parameters_of_the_pair_are_rivals(tmp_path):
     trials(tmp_path / "r", [1])
     trials(tmp_path / "r", [0], lr=0.1)
     assert kept(tmp_path / "r") == [1]
+
+
+def test_another_version_of_a_plugins_code_is_no_rival(tmp_path):
+    scores = {("a", 0): 0.7, ("a", 1): 0.9, ("b", 0): 0.2, ("b", 1): 0.1, (None, 0): 0.3, (None, 1): 0.4}
+    for (code, seed), score in scores.items():
+        record, table = fake_record(fake_config("my_net", seed=seed), validation={"mean_iou": score})
+        weights = {"file": WEIGHTS, **({"source": code} if code else {})}
+        folder = write_trial(tmp_path, replace(record, key=f"{code}{seed}", weights=weights), table, samples=0)
+        (folder / WEIGHTS).touch()
+    prune(ResultsFolder(tmp_path))
+    assert {t.record.key for t in load([tmp_path]).trials if t.weights} == {"a1", "b0", "None1"}
 
 
 def test_what_all_has_kept_stays(tmp_path):

@@ -72,6 +72,8 @@ def write_pictures(folder):
         noise = rng.integers(0, 256, (height // 5, width // 5, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((width, height)).save(folder / f"{name}.jpg")
     (folder / "broken.png").write_bytes(b"\x89PNG, but no more")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe.png")
 
 
 def copy_as(trial, folder, dataset):
@@ -122,6 +124,7 @@ def found(place, trials, record_before, quick_backend):
         "no pictures": ["predict", binary, str(place / "r"), "--out", str(place / "x"), *results],
         "no file": ["predict", binary, "nothing.jpg", "--out", str(place / "x"), *results],
         "no match": ["predict", binary, "none*.jpg", "--out", str(place / "x"), *results],
+        "no readable": ["predict", binary, str(place / "pictures" / "broken.png"), "--out", str(place / "x"), *results],
         "three and a threshold": ["predict", binary, pictures, "--out", "x", "--threshold", "1.5", *results],
     }  # fmt: skip
     commands = {name: [*words, "--plugin", str(place / "norm_net.py")] for name, words in commands.items()}
@@ -216,10 +219,12 @@ def test_a_mistake_is_one_line(found, place, name, message):
 
 def test_pictures_of_any_size_get_masks_of_their_own_size(found, place):
     answer = found["pictures"]
-    assert (answer["code"], answer["exception"]) == (1, "")  # of five, two can't be read: the rest is there
-    assert answer["err"].count("\n") == 2
+    fifo = hasattr(os, "mkfifo")
+    assert (answer["code"], answer["exception"]) == (1, "")  # two or three can't be read: the rest is there
+    assert answer["err"].count("\n") == 2 + fifo
     assert "broken.png: can't be decoded" in answer["err"] and "nothing.jpg: missing." in answer["err"]
-    assert "3 of 5 images" in answer["out"] and "class 1 above 0.4" in answer["out"]
+    assert not fifo or "pipe.png: can't be read (it is a FIFO)." in answer["err"]
+    assert f"3 of {5 + fifo} images" in answer["out"] and "class 1 above 0.4" in answer["out"]
     for name, size in SIZES.items():
         (mode, mask), (_, overlay) = (picture(place / "p" / kind / f"{name}.png") for kind in ("masks", "overlays"))
         assert (mode, mask.shape, overlay.shape) == ("P", size, (*size, 3))
@@ -229,6 +234,13 @@ def test_pictures_of_any_size_get_masks_of_their_own_size(found, place):
             np.testing.assert_allclose(stored["probabilities"].sum(axis=-1), 1, rtol=1e-5)
             assert list(stored["classes"]) == ["background", "pet"]
     assert sorted(path.name for path in (place / "p" / "masks").iterdir()) == [f"{name}.png" for name in sorted(SIZES)]
+
+
+def test_nothing_is_said_to_be_in_a_folder_that_was_not_made(found, place):
+    answer = found["no readable"]
+    assert (answer["code"], answer["out"]) == (1, "")
+    assert answer["err"].splitlines()[1:] == ["No image could be read, so none is predicted."]
+    assert not (place / "x").exists()
 
 
 def test_code_that_has_changed_since_is_said(found):

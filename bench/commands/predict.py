@@ -93,6 +93,9 @@ def predict(
                 warn(problem)
 
         write(trial, config, found, outputs, point, done=done)
+    if len(problems) == len(found):
+        warn("No image could be read, so none is predicted.")
+        raise typer.Exit(1)
     written = f"{len(found) - len(problems)} of {len(found)} images in {out}"
     if len(trial.record.dataset["classes"]) == 2:
         written += f"; {point}"

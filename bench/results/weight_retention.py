@@ -1,9 +1,9 @@
 """The choice of trials whose weights are kept in a results folder.
 
-With `--keep-weights best`, among all trials that are ranked together (COMPARABLE, on the same
-versions) and have the same architecture and
-backbone, only the one with the best validation score keeps its weights; the test split must not choose. Weights that
-were asked for (`all`, or a trial that another one starts from) have an empty file beside them and are never removed.
+With `--keep-weights best`, among all trials that are ranked together (COMPARABLE, on the same versions) and have the
+same architecture and backbone, only the one with the best validation score keeps its weights; the test split must not
+choose. An architecture of a plug-in is another one after an edit. Weights that were asked for (`all`, or a trial that
+another one starts from) have an empty file beside them and are never removed.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from bench.results.store import ResultsFolder
 from bench.results.trial_files import KEEP, LOCK, REPLACED, RUNNING, WEIGHTS
 
 _DECIDES = f"val_{MEAN_IOU.name}"
+_CODE = "code"  # the hash of code that isn't built in
 _SHARE = 0.05  # of a run's time, the most for its choices: each looks at every trial of the folder
 
 
@@ -52,12 +53,14 @@ def prune(results: ResultsFolder) -> None:
     folders = _with_weights(results)
     if all(os.path.lexists(folder / KEEP) for folder in folders):
         return
-    frame = trials_frame(_readable(folders))
+    trials = list(_readable(folders))
+    frame = trials_frame(trials)
+    frame[_CODE] = [str(trial.record.weights.get("source", "")) for trial in trials]
     if _DECIDES not in frame:
         frame[_DECIDES] = math.nan
     # Among equals the earliest stays, so that no weights are replaced without need.
     best_first = frame.sort_values([_DECIDES, "finished"], ascending=[MEAN_IOU.better == LOWER, True], kind="stable")
-    beaten = best_first[best_first.duplicated(["arch", "backbone", "software", *COMPARABLE])]
+    beaten = best_first[best_first.duplicated(["arch", "backbone", _CODE, "software", *COMPARABLE])]
     for folder in map(Path, beaten["folder"]):
         if not os.path.lexists(folder / KEEP):
             with contextlib.suppress(OSError):  # already removed, or another user's

@@ -44,7 +44,7 @@ def _expand(argument: str) -> list[Path]:
     if path.exists() or not glob.has_magic(argument):
         return [path]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-    found = [file for file in found if file.is_file()]
+    found = [file for file in found if not file.is_dir()]  # a FIFO is reported when it is read
     if not found:
         raise BenchError(f"No file matches '{argument}'.")
     return found
