@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.report.constraints import CONSTRAINTS, choose, hindrances
 from bench.report.leaderboard import groups
+from bench.report.render import write_report
 from bench.results.dataframe import load_results
 
 
@@ -47,6 +48,28 @@ def test_another_score_chooses_another_best(tmp_path):
     assert "unet" in next(line for line in bench(tmp_path).stdout.splitlines() if "net" in line)
     result = bench(tmp_path, "--rank-by", "nonsense")
     assert result.exit_code == 2 and "no score 'nonsense' to rank by" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("scores", "said", "code"),
+    [
+        ((0.30,), "Take none: 1 of 1 are within the limits, and none learned anything.", 1),
+        ((0.30, 0.21), "Take none: 2 of 2 are within the limits, and none learned anything.", 1),
+        ((0.45, 0.30), "Take unet: 2 of 2 are within the limits, and the others are no better than no model.", 0),
+        ((0.45, 0.41, 0.30), "Take one of the 2 marked *", 0),
+    ],
+)
+def test_what_learned_nothing_is_never_advised(tmp_path, scores, said, code):
+    for arch, iou in zip(("unet", "segnet", "fcn"), scores, strict=False):
+        record, _ = fake_record(fake_config(arch))
+        metrics = {**record.metrics, "mean_iou": iou, "majority_class_mean_iou": 0.30}
+        write_trial(tmp_path, replace(record, metrics=metrics), samples=0)  # no table: no two differ significantly
+    result = bench(tmp_path)
+    assert said in result.stdout and result.exit_code == code
+    write_report([tmp_path], tmp_path / "page")
+    advice = (tmp_path / "page" / "index.html").read_text().partition('class="choice"')[2].partition("</div>")[0]
+    assert ("None learned anything." in advice, "Best" in advice) == (code == 1, code == 0)
+    assert advice.count("chip") == sum(iou > 0.30 for iou in scores)
 
 
 @pytest.mark.parametrize("text", ["3M", "3000000", "3e6", "3000k", "0.003G"])

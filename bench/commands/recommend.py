@@ -52,7 +52,7 @@ def recommend(
 
     bench recommend --max-latency-ms 10 --max-memory-mib 2000 --dataset pets
 
-    Exit code 1: no configuration is within the limits.
+    Exit code 1: no configuration is within the limits, or none of these learned anything.
     """
     from bench.report.constraints import choose
     from bench.report.leaderboard import groups
@@ -71,7 +71,7 @@ def recommend(
     choices = [(group, choose(group, limits)) for group in boards]
     for group, choice in choices:
         _show(group, choice, limits)
-    if not any(choice.kept for _, choice in choices):
+    if not any(choice.tied for _, choice in choices):
         raise typer.Exit(1)
 
 
@@ -111,12 +111,16 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
 
 
 def verdict(group: "Group", choice: "Choice") -> str:
-    """Write one line that names the best configuration, or counts those that are statistically tied with it."""
+    """Write one line that names the best configuration, or counts those tied with it; none that learned nothing."""
     kept = f"{len(choice.kept)} of {len(group.ranked)} are within the limits"
+    able = sum(not row.learned_nothing for row in choice.kept)
+    if not able:
+        return f"Take none: {kept}, and none learned anything."
     if len(choice.kept) == 1:
         return f"Take {choice.kept[0].label}: {kept}."
     if len(choice.tied) == 1:
-        return f"Take {choice.tied[0].label}: {kept}, and the others are significantly worse."
+        others = "significantly worse" if able > 1 else "no better than no model"
+        return f"Take {choice.tied[0].label}: {kept}, and the others are {others}."
     single = " (one seed each is too few to tell)" if all(row.configuration.seeds == 1 for row in choice.tied) else ""
     return f"Take one of the {len(choice.tied)} marked *: they are not significantly different{single}. {kept}."
 

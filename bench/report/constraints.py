@@ -46,7 +46,7 @@ class Choice:
     """The rows of a group that are within the limits, best first."""
 
     kept: tuple[Row, ...]
-    tied: tuple[Row, ...]  # those of `kept` that are not significantly different from the first
+    tied: tuple[Row, ...]  # those of `kept` that learned something and don't differ significantly from the best of them
 
 
 def choose(group: Group, limits: Mapping[str, float]) -> Choice:
@@ -56,7 +56,8 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
         place for place, row in enumerate(group.ranked) if all(limit.keeps(row, value) for limit, value in wanted)
     ]
     kept = tuple(group.ranked[place] for place in places)
-    tied = tuple(group.ranked[place] for place in places if not group.different[places[0], place])
+    able = [place for place in places if not group.ranked[place].learned_nothing]
+    tied = tuple(group.ranked[place] for place in able if not group.different[able[0], place])
     return Choice(kept, tied)
 
 

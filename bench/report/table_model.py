@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.report.flags import Flag
+from bench.report.flags import LEARNED_NOTHING, Flag
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration
 from bench.results.quantities.quantity import Metric
@@ -35,6 +35,11 @@ class Row:
     flags: tuple[Flag, ...]
     cells: dict[str, Cell]
     classes: dict[str, Cell]  # the IoU of each class, by the names in Group.classes
+
+    @cached_property
+    def learned_nothing(self) -> bool:
+        """True if its score needs no model, so that nobody is advised to take it."""
+        return LEARNED_NOTHING in {flag.name for flag in self.flags}
 
 
 @dataclass(frozen=True)

@@ -79,13 +79,14 @@ class Leaderboard extends Board {
     this.render();
   }
 
-  // Shows the best of the rows within the limits, and those that are statistically tied with it.
+  // Shows the best of the rows within the limits, and those that are statistically tied with it; none that learned nothing.
   advise(limited) {
     const ranked = this.rows.filter((row) => this.kept.has(row) && !row.classList.contains("unranked"));
-    const tied = ranked.filter((row) => !isDifferent(ranked[0], this.places.get(row)));
+    const able = ranked.filter((row) => !row.classList.contains("unlearned"));
+    const tied = able.filter((row) => !isDifferent(able[0], this.places.get(row)));
     for (const row of this.rows) row.classList.toggle("take", tied.includes(row));
     const head = document.createElement("b");
-    head.textContent = !ranked.length ? "No row is within the limits." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
+    head.textContent = !ranked.length ? "No row is within the limits." : !able.length ? "None learned anything." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
     const chips = tied.slice(0, 20).map((row) => {
       const chip = document.createElement("span");
       chip.className = "chip";

@@ -139,7 +139,7 @@ def terminal_table(group: Group) -> Table:
 
 def learned_nothing(rows: Sequence[Row]) -> list[str]:
     """Return a line with the rows whose score needs no model; the other flags are on the page."""
-    found = [shorten(row.label, 120) for row in rows if LEARNED_NOTHING in {flag.name for flag in row.flags}]
+    found = [shorten(row.label, 120) for row in rows if row.learned_nothing]
     return [f"{LEARNED_NOTHING.capitalize()}, {MEANINGS[LEARNED_NOTHING]}: {', '.join(found)}."] if found else []
 
 
