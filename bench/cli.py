@@ -17,8 +17,10 @@ try:
     from bench.commands.audit import audit
     from bench.commands.check import check
     from bench.commands.compare import compare
+    from bench.commands.deploy import deploy
     from bench.commands.doctor import doctor
     from bench.commands.evaluate import evaluate
+    from bench.commands.export import export
     from bench.commands.list import listing
     from bench.commands.merge import merge
     from bench.commands.plan import plan
@@ -106,6 +108,8 @@ app.command()(plan)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(robustness)
+app.command()(export)
+app.command()(deploy)
 app.command()(report)
 app.command()(check)
 app.command()(recommend)

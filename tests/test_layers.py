@@ -20,6 +20,7 @@ FLOORS = (
     ("bench.evaluation",),
     ("bench.results",),
     ("bench.trials", "bench.report"),
+    ("bench.deployment",),
     ("bench.execution", "bench.api", "bench.commands"),
     ("bench.cli",),
     ("bench.__main__",),
@@ -29,16 +30,19 @@ NO_KERAS = (
     *("bench.core", "bench.data", "bench.config", "bench.results", "bench.report", "bench.commands", "bench.cli"),
     *("bench.api", "bench.trials.runner", "bench.trials.estimate", "bench.trials.preflight"),
     *("bench.trials.saved.stored_trials", "bench.trials.children.revisions"),
+    *("bench.deployment.export_run", "bench.deployment.variants", "bench.deployment.formats"),
+    *("bench.deployment.deploy", "bench.deployment.measure"),
 )
 """What runs in the planning process, which must not wait for TensorFlow's import nor take the GPU's memory."""
 BACKEND_IS_CHOSEN = {"bench.trials.saved.evaluate_run", "bench.trials.saved.predict_run"}
 """Imported by their commands once the process has chosen a backend."""
 HEAVY = {"keras", "tensorflow", "jax", "torch"}
-MOST_FILES, MOST_FOLDERS, MOST_LOOSE_FILES = 14, 10, 5
+MOST_FILES, MOST_FOLDERS, MOST_LOOSE_FILES = 14, 11, 5
 A_FILE_A_THING = {
     "commands",
     "architectures",
     "datasets",
+    "formats",
     "layouts",
     "presets",
     "templates",
@@ -158,6 +162,7 @@ def test_only_the_table_and_the_engines_name_backends():
         return {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
 
     naming = {name for name, path in MODULES.items() if constants(path) & set(BACKENDS)}
+    naming = {name for name in naming if not name.startswith("bench.deployment.formats")}  # each names its converter
     assert {name for name in naming if not name.startswith("bench.training.engines")} == {
         "bench.core.backends",
         "bench.architectures.backbones",  # "torch": a way of scaling images that keras.applications has

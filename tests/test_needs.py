@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-NOT_EVERYWHERE = {"tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets"}
+NOT_EVERYWHERE = {
+    *("tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets"),
+    *("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "openvino", "nncf"),
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

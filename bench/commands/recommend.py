@@ -47,6 +47,15 @@ def recommend(
     rank_by: Annotated[
         str, typer.Option(help="The score to choose by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Choose among the forms that bench deploy has measured instead: any, keras, onnx, litert, ... "
+            "Latency and memory are then those of the form.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """List the configurations within your limits and which of them are statistically tied with the best.
 
@@ -66,6 +75,11 @@ def recommend(
         "max_train_minutes": max_train_minutes,
     }
     limits = {name: value for name, value in given.items() if value is not None}
+    if form:
+        from bench.commands.recommend_forms import recommend_forms
+
+        recommend_forms(results or [DEFAULT_RESULTS], form, dataset, limits)
+        return
     frame, _ = read_results(results or [DEFAULT_RESULTS])
     boards = _of_dataset(groups(frame, metric_named(rank_by, frame)), dataset)
     choices = [(group, choose(group, limits)) for group in boards]

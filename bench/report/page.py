@@ -17,6 +17,7 @@ from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
 from bench.report.findings import corruption_board
 from bench.report.findings.across import Across
+from bench.report.findings.deployment_tables import DeploymentBoard
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
@@ -51,6 +52,7 @@ class Contents:
     series: list[tuple[Series, Plot]]
     speeds: list[tuple[SpeedBoard, Latencies]]
     fits: list[FitBoard]
+    deployed: list[tuple[DeploymentBoard, Plot | None]]
     frame: pd.DataFrame  # all trials
     failures: pd.DataFrame  # those of them that are not ok
     trials: dict[str, StoredTrial]  # by folder
@@ -83,6 +85,7 @@ def page(contents: Contents) -> str:
         corruption_headings=corruption_board.HEADINGS,
         corruption_meaning=corruption_board.MEANING,
         fits=contents.fits,
+        deployed=contents.deployed,
         value_name=value_name,
         needs_text=needs_text,
         crossing_text=crossing_text,

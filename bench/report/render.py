@@ -13,6 +13,7 @@ from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
 from bench.report.findings.corruption_board import robustness_csv
+from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
 from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
@@ -20,7 +21,8 @@ from bench.report.leaderboard import groups
 from bench.report.output_files import write_whole
 from bench.report.page import Contents, page
 from bench.report.plots.across_plots import across_plot
-from bench.report.plots.figures import Looks, shared_looks
+from bench.report.plots.deployment_plot import deployment_plot
+from bench.report.plots.figures import Looks, Plot, shared_looks
 from bench.report.plots.latency import Latencies, latencies
 from bench.report.plots.report_plots import remove_old_plots
 from bench.report.plots.series_plots import series_plot
@@ -93,6 +95,7 @@ def write_report(
         for n, (one, look) in enumerate(zip(lines, looks[len(boards) :], strict=True), start=1)
     ]
     calls = _speed_latencies(speeds, folder, problems)
+    deployed = _deployed(trials, folder)
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
@@ -104,6 +107,7 @@ def write_report(
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
         *(line for board in fits for line in board.markdown()),
+        *(line for board, _ in deployed for line in board.markdown()),
     ]
     contents = Contents(
         sections,
@@ -111,6 +115,7 @@ def write_report(
         series,
         [*zip(speeds, calls, strict=True)],
         fits,
+        deployed,
         frame,
         failures,
         by_folder,
@@ -126,6 +131,7 @@ def write_report(
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     plots += [one.plot for one in calls if one.plot]
+    plots += [plot for _, plot in deployed if plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(files, boards, failures, problems, speeds, fits, lines, [one for one, _ in across])
@@ -138,6 +144,12 @@ def _speed_latencies(speeds: Sequence[SpeedBoard], folder: Path, problems: list[
         latencies([(row.label, row.configuration) for row in board.rows], look, folder, f"{number}-speed", problems)
         for number, (board, look) in enumerate(zip(speeds, looks, strict=True), start=1)
     ]
+
+
+def _deployed(trials: Sequence[StoredTrial], folder: Path) -> list[tuple[DeploymentBoard, Plot | None]]:
+    """Make the tables of `bench deploy` and draw each."""
+    boards = deployment_boards(trials)
+    return [(board, deployment_plot(board, folder, f"{n}-forms")) for n, board in enumerate(boards, start=1)]
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  weights.keep                empty: these weights are never removed
                  evaluations/                results of `bench evaluate`
                  robustness/                 results of `bench robustness` (see robustness/condition_files.py)
+                 deployments.json            results of `bench deploy`, a row per format, precision and threads
                  checkpoints/*.npz           the state of a training that is to go on, until its record is final
                  log.txt                     what the trial printed
 results/trials/ID.running/                   the same while the trial runs, with trial.json, code.json, progress.json;
@@ -38,6 +39,7 @@ WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
 EVALUATIONS = "evaluations"
 ROBUSTNESS = "robustness"
+DEPLOYMENTS = "deployments.json"
 CHECKPOINTS = "checkpoints"
 LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays

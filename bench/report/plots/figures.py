@@ -28,7 +28,7 @@ _TIP = "tip:"  # marks an SVG identifier that holds the text of a tooltip
 _INK, _LINE, _PAPER, GREY = "#1f2329", "#d0d7df", "#fffffe", "#9aa3ad"
 # Colours of medium brightness, so that they are visible on a light and on a dark page.
 COLORS = ("#2f7fc1", "#e07b00", "#12a079", "#cc5fa3", "#d64545", "#7d6bd6", "#8c7a00", "#3aa5d6", "#a0643c", "#6b8e23")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 RING: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -100,7 +100,7 @@ def shared_looks(boards: Sequence[Sequence[str]]) -> list[Looks]:
                 places[label] = min(free, key=lambda place: (used[place], place))
                 wished.setdefault(label, places[label])
                 used[places[label]] += 1
-        found.append({label: Look(COLORS[places[label]], _MARKERS[places[label]]) for label in labels[:HIGHLIGHTED]})
+        found.append({label: Look(COLORS[places[label]], MARKERS[places[label]]) for label in labels[:HIGHLIGHTED]})
     return found
 
 

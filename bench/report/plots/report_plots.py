@@ -14,6 +14,7 @@ from bench.report.output_files import remove_others
 from bench.report.plots.across_plots import KIND
 from bench.report.plots.bars import draw_classes, draw_images, draw_ledger, has_ledger
 from bench.report.plots.curves import ACROSS, OWN, draw_curves
+from bench.report.plots.deployment_plot import KIND as DEPLOYED
 from bench.report.plots.figures import Looks, Plot, our_style, save
 from bench.report.plots.latency import KIND as LATENCY
 from bench.report.plots.series_plots import KINDS
@@ -31,6 +32,7 @@ _KINDS = (
     *KINDS.values(),
     KIND,
     LATENCY,
+    DEPLOYED,
 )
 
 

@@ -75,9 +75,13 @@ class Uncertainty:
 
     def is_blurred_by_images(self, other: "Uncertainty") -> bool:
         """Return whether the draws of images alone explain the difference, however many seeds there were."""
-        level = max(self.level, other.level)
-        found = _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [], level)
+        found = self.drift_from(other)
         return found.low < 0 < found.high
+
+    def drift_from(self, other: "Uncertainty") -> Interval:
+        """Return the difference to another configuration over the images alone, as between two forms of one model."""
+        level = max(self.level, other.level)
+        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [], level)
 
 
 def _interval(

@@ -44,7 +44,7 @@ def evaluate_run(
     start = time.monotonic()
     opened = open_trained(trial, config, preparing)
     pack, indexes = opened.pack, opened.indexes[split]
-    result = evaluate(opened.predictor, opened.task, indexes, full=True, point=_tuned(trial, config))
+    result = evaluate(opened.predictor, opened.task, indexes, full=True, point=tuned_point(trial, config))
     pack.check_unchanged()
     found = {
         "run": trial.folder.name,
@@ -67,7 +67,7 @@ def evaluate_run(
     return found, _write(trial, found, result.table)
 
 
-def _tuned(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
+def tuned_point(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
     """Return the trial's tuned threshold and minimum area; None at another evaluation size, as areas are in pixels."""
     tuned = trial.record.metrics.get("tuned")
     if not tuned or config.eval_size != TrialConfig.from_dict(trial.record.config).eval_size:

@@ -1,0 +1,70 @@
+"""`bench deploy`: measure finished runs where they will run, in Keras and in every exported form."""
+
+from typing import Annotated
+
+import typer
+
+from bench.commands.export import CalibrationImages
+from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, output, say, trained, warn
+from bench.core.errors import BenchError
+
+
+def deploy(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Runs with saved weights: ids, their beginnings, or paths of their folders.", show_default=False
+        ),
+    ],
+    formats: Annotated[
+        str, typer.Option("--format", help="onnx, litert, openvino, saved_model, torch; or all installed.")
+    ] = "all",
+    precisions: Annotated[str, typer.Option("--precision", help="float32, float16, int8; or all.")] = "float32,int8",
+    threads: Annotated[str, typer.Option(help="Numbers of threads, each on as many cores.")] = "1",
+    calibration_images: CalibrationImages = 100,
+    results: ResultsOfRun = DEFAULT_RESULTS,
+    plugin: RunsPlugin = None,
+) -> None:
+    """Score and time finished runs in Keras and as exported files, on this machine's CPU.
+
+    bench deploy unet_pets_s0 deeplab_pets_s0 --format onnx,litert --precision float32,int8 --threads 1,2
+
+    Exit code 1: a variant that exists couldn't be made or measured.
+    """
+    from bench.deployment.deploy import check_threads
+    from bench.deployment.deploy import deploy as measure
+    from bench.deployment.variants import read_variants
+    from bench.report.findings.deployment_tables import deployment_boards
+    from bench.results.deployed.deployment_rows import deployment, store_deployments
+
+    variants, left_out = read_variants(formats, precisions)
+    counts = _threads(threads)
+    check_threads(counts)
+    chosen = [trained(run, results, plugin, None) for run in dict.fromkeys(runs)]
+    for line in left_out:
+        warn(line)
+    console, failed = output(), False
+    for trial, config in chosen:
+        with console.status(config.pair) as status:
+            rows = measure(
+                trial,
+                config,
+                variants,
+                counts,
+                calibration=calibration_images,
+                doing=lambda what, pair=config.pair: status.update(f"{pair}: {what}"),  # type: ignore[misc]
+            )
+        file = store_deployments(trial.folder, map(deployment, rows))
+        say(console, f"Written: {file}")
+        failed |= any("failed" in row for row in rows)
+    for board in deployment_boards(trial for trial, _ in chosen):
+        console.print(board.terminal_table())
+    if failed:
+        raise typer.Exit(1)
+
+
+def _threads(text: str) -> list[int]:
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError as error:
+        raise BenchError(f"--threads is '{text}'. Accepted: whole numbers with commas between, such as 1,2.") from error

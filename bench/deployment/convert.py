@@ -1,0 +1,127 @@
+"""The child process of export_run.py: it writes variants of a stored trial's model and compares each with Keras.
+
+Keras runs on the backend that converts the format, whichever backend trained the weights.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.core.errors import BenchError, reason_of
+from bench.core.trial_config import TrialConfig
+from bench.data.pack import Pack
+from bench.deployment.format import Format, LoadedModel, Order, check_drift
+from bench.deployment.formats import FORMATS
+from bench.results.loading import StoredTrial
+from bench.results.record_reader import read_record
+from bench.training.augment import to_float
+from bench.training.build import choose_indexes
+from bench.training.engines.engine import Engine
+from bench.trials.plan import prepare_pack
+from bench.trials.saved.checkpoints import restore
+from bench.trials.saved.stored_trials import classes_of
+
+CHECKED = 8  # images of the test split on which a file is compared with Keras
+INPUT = "images"
+
+
+def convert(
+    trial: str, config: dict[str, Any], form: str, precision: str, into: str, images: int, dynamic_batch: bool
+) -> dict[str, Any]:
+    """Write a variant into the folder `into`; return what is known of its making.
+
+    Args:
+        trial: the trial's folder.
+        config: the one that `trained_config` returns, in float32 on this process's backend.
+        images: how many of the training split int8 may look at.
+
+    Raises:
+        BenchError: a layer can't be converted, the data can't be read, or the file's logits drift from Keras's.
+    """
+    source = _source(trial, TrialConfig.from_dict(config))
+    chosen = FORMATS[form]
+    calibration = source.calibration(images if precision == "int8" else 0)
+    file = Path(into) / chosen.file
+    graph = source.graph(dynamic_batch=dynamic_batch)
+    try:
+        chosen.convert(graph, file, Order(precision, calibration, dynamic_batch))
+    except Exception as error:  # a converter raises whatever it likes
+        raise BenchError(_why(chosen, graph, error)) from error
+    loaded = chosen.load(file, None, True)
+    drift = source.drift(loaded, dynamic_batch=dynamic_batch)
+    check_drift(chosen.title, precision, drift)
+    return {
+        "input_shape": [None if dynamic_batch else 1, *graph.input_shape[1:]],
+        "dtype": str(source.pack.images.dtype),
+        "drift": drift,
+        "checked": len(source.test),
+        "calibration": len(calibration),
+        "computes": loaded.computes,
+        **loaded.facts(),
+    }
+
+
+class _Source:
+    """A stored trial's model on this backend, its logits on the images of the check, and its data."""
+
+    def __init__(self, folder: str, config: TrialConfig):
+        trial = StoredTrial(read_record(Path(folder)), Path(folder))
+        self.pack: Pack = prepare_pack(config)
+        self._rows = choose_indexes(self.pack, config.train_fraction, config.limits)
+        self.engine: Engine = restore(config, trial, len(classes_of(trial)))
+        self.test = self._images("test", CHECKED)
+        self._logits = np.asarray(keras.ops.convert_to_numpy(self.engine.logits(self.test)))
+
+    def graph(self, *, dynamic_batch: bool) -> keras.Model:
+        """Build images (B, H, W, C) in the pack's dtype to logits, the normalisation inside."""
+        shape = (None if dynamic_batch else 1, *self.engine.model.input_shape[1:])
+        images = keras.Input(batch_shape=shape, dtype=str(self.pack.images.dtype), name=INPUT)
+        return keras.Model(images, self.engine.model(to_float(images), training=False), name="deployed")
+
+    def calibration(self, count: int) -> np.ndarray:
+        """Return images of the training split, evenly spread over it: (count, H, W, C), or all that there are."""
+        found = self._images("train", count)
+        if count and not len(found):
+            raise BenchError("int8 is calibrated on the training split, which has no images. Export another precision.")
+        return found
+
+    def drift(self, loaded: LoadedModel, *, dynamic_batch: bool) -> float:
+        """Return the greatest difference from Keras's logits, divided by the greatest of these."""
+        step = len(self.test) if dynamic_batch else 1
+        batches = [self.test[start : start + step] for start in range(0, len(self.test), step)]
+        found = np.concatenate([loaded.logits(batch) for batch in batches])
+        if found.shape != self._logits.shape:
+            raise BenchError(f"The file gives logits {found.shape}, but Keras {self._logits.shape}.")
+        drift = float(np.abs(found - self._logits).max() / max(np.abs(self._logits).max(), 1e-30))
+        return drift if np.isfinite(drift) else float("inf")
+
+    def _images(self, split: str, count: int) -> np.ndarray:
+        """Return images of a split at the model's size: those of a model of crops are cut from the middle."""
+        rows = self._rows[split]
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=int))] if len(rows) else rows
+        height, width = self.engine.model.input_shape[1:3]
+        top, left = (self.pack.images.shape[1] - height) // 2, (self.pack.images.shape[2] - width) // 2
+        return np.array(self.pack.images[chosen, top : top + height, left : left + width])
+
+
+_LAST: dict[str, _Source] = {}
+
+
+def _source(folder: str, config: TrialConfig) -> _Source:
+    """Return a trial's source; the last one is kept, for the other variants of its trial."""
+    if folder not in _LAST:
+        _LAST.clear()
+        _LAST[folder] = _Source(folder, config)
+    return _LAST[folder]
+
+
+def _why(form: Format, graph: keras.Model, error: Exception) -> str:
+    """Say why a conversion failed, with the layer if the converter's message names one."""
+    text = str(error)
+    names = [layer.name for layer in graph._flatten_layers(include_self=False) if len(layer.name) > 2]
+    found = [name for name in names if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", text)]
+    named = f" layer '{max(found, key=len)}'" if found else " model"
+    return f"{form.title} can't express the{named}: {reason_of(error)}"

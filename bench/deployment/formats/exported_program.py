@@ -1,0 +1,66 @@
+"""PyTorch's ExportedProgram (.pt2), traced by torch.export from Keras on PyTorch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.deployment.format import Format, LoadedModel, Order
+
+EXAMPLE = '''"""Predict one image with PyTorch: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+here = Path(__file__).parent
+facts = json.loads((here / "model.json").read_text(encoding="utf-8"))
+model = torch.export.load(here / facts["file"]).module()
+image = torch.from_numpy(np.load(sys.argv[1]))
+logits = model(image[None]).detach().numpy()
+classes = logits[0].argmax(axis=-1)
+print(json.dumps({name: int((classes == number).sum()) for number, name in enumerate(facts["classes"])}))
+'''
+
+
+def convert(graph: Any, file: Path, order: Order) -> None:
+    """Trace the graph with one image, or with a batch of a free size."""
+    import torch
+
+    shapes = {"dynamic_shapes": {0: torch.export.Dim("batch", min=1)}} if order.dynamic_batch else {}
+    graph.export(str(file), format="torch", verbose=False, **shapes)
+
+
+class ExportedProgram(LoadedModel):
+    """See `LoadedModel`."""
+
+    computes = "float32"
+
+    def __init__(self, file: Path, threads: int | None = None, exact: bool = False):
+        import torch
+
+        if threads:
+            torch.set_num_threads(threads)
+        self._torch = torch
+        self._module = torch.export.load(file).module()
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        with self._torch.inference_mode():
+            return self._module(self._torch.from_numpy(np.ascontiguousarray(images))).numpy()
+
+
+_ONE_PRECISION = "Keras exports PyTorch's programs in float32 only"
+FORMAT = Format(
+    name="torch",
+    title="PyTorch",
+    file="model.pt2",
+    backend="torch",
+    needs={},
+    extra="",
+    convert=convert,
+    load=ExportedProgram,
+    example=EXAMPLE,
+    missing={"float16": _ONE_PRECISION, "int8": _ONE_PRECISION},
+)

@@ -1,0 +1,90 @@
+"""OpenVINO IR, converted by OpenVINO from TensorFlow's graph and run on the CPU; nncf makes int8."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.deployment.format import Format, LoadedModel, Order, shares
+
+_NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "int8"}
+EXAMPLE = '''"""Predict one image with OpenVINO: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+here = Path(__file__).parent
+facts = json.loads((here / "model.json").read_text(encoding="utf-8"))
+model = openvino.Core().compile_model(here / facts["file"], "CPU")
+image = np.load(sys.argv[1])
+logits = model(image[None])[0]
+classes = logits[0].argmax(axis=-1)
+print(json.dumps({name: int((classes == number).sum()) for number, name in enumerate(facts["classes"])}))
+'''
+
+
+def convert(graph: Any, file: Path, order: Order) -> None:
+    """Convert; float16 stores the weights so, int8 is nncf's, with ranges seen on the calibration images."""
+    import openvino
+
+    whole = file.with_name("whole.xml")
+    graph.export(str(whole), format="openvino", verbose=False)
+    model = openvino.Core().read_model(whole)
+    if order.precision == "int8":
+        import nncf
+
+        data = nncf.Dataset(list(order.calibration[:, None]))
+        model = nncf.quantize(model, data, subset_size=len(order.calibration))
+    openvino.save_model(model, file, compress_to_fp16=order.precision == "float16")
+    del model  # it holds the file of weights
+    for part in (whole, whole.with_suffix(".bin")):
+        part.unlink()
+
+
+class OpenVinoModel(LoadedModel):
+    """See `LoadedModel`; unless `exact`, OpenVINO computes in bfloat16 on a CPU that has it."""
+
+    def __init__(self, file: Path, threads: int | None = None, exact: bool = False):
+        import openvino
+
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        options |= {"INFERENCE_PRECISION_HINT": "f32"} if exact else {}
+        options |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
+        self._model = openvino.Core().compile_model(file, "CPU", options)
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        return self._model(images)[0]
+
+    @property
+    def computes(self) -> str:  # type: ignore[override]
+        """The types of the convolutions in the graph that OpenVINO makes of the file for this CPU."""
+        kinds = [node.get_rt_info() for node in self._model.get_runtime_model().get_ops()]
+        texts = [{name: str(info[name].astype(str)) for name in ("layerType", "runtimePrecision")} for info in kinds]
+        return shares(_NAMES.get(t["runtimePrecision"], t["runtimePrecision"]) for t in texts if _convolves(t))
+
+    def facts(self) -> dict[str, Any]:
+        return {"input": self._model.input().any_name, "output": _name(self._model.output())}
+
+
+def _convolves(node: dict[str, str]) -> bool:
+    return node["layerType"] in ("Convolution", "Deconvolution")
+
+
+def _name(output: Any) -> str | None:
+    return min(output.names, default=None)
+
+
+FORMAT = Format(
+    name="openvino",
+    title="OpenVINO",
+    file="model.xml",
+    backend="tensorflow",
+    needs={"openvino": "openvino", "nncf": "nncf"},
+    extra="openvino",
+    convert=convert,
+    load=OpenVinoModel,
+    example=EXAMPLE,
+)

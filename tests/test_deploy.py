@@ -1,0 +1,206 @@
+"""The rows of `bench deploy`: stored, shown in the report and chosen from; measured rows are made up here."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_results import CLASSES, fake_config, fake_record, write_trial
+from typer.testing import CliRunner
+
+from bench.cli import app
+from bench.core.errors import BenchError
+from bench.deployment.deploy import check_threads, cores
+from bench.profiling.host.share import usable_cores
+from bench.report.findings.deployment_choice import choose_forms
+from bench.report.findings.deployment_tables import deployment_boards
+from bench.report.plots.deployment_plot import deployment_plot
+from bench.report.render import write_report
+from bench.results.analysis.bootstrap import bootstrap
+from bench.results.deployed.deployment_rows import Deployment, read_deployments, store_deployments
+from bench.results.loading import load
+from bench.results.quantities import MISSING
+from bench.results.trial_files import DEPLOYMENTS
+
+FORMS = (("keras", "float32", 0.70, 40.0), ("onnx", "float32", 0.70, 20.0), ("onnx", "int8", 0.62, 8.0))
+
+
+def row(run: str, form: str = "onnx", precision: str = "float32", iou: float = 0.7, ms: float = 20.0, **changes):
+    found = Deployment(
+        run=run,
+        format=form,
+        precision=precision,
+        threads=1,
+        device="a CPU, 1 of 2 cores",
+        finished="2026-11-30T20:00:00+00:00",
+        computes=precision,
+        metrics={"mean_iou": iou, "iou": dict.fromkeys(CLASSES, iou)},
+        images=12,
+        drift=iou - 0.7,
+        drift_low=iou - 0.71,
+        drift_high=iou - 0.69,
+        agreement=0.99,
+        latency_ms_p50=ms,
+        latency_ms_p95=1.2 * ms,
+        latency_ms_p99=1.3 * ms,
+        images_per_second=1000 / ms,
+        load_seconds=0.1,
+        first_call_ms=2 * ms,
+        size_mib=9.5,
+        process_peak_mib=100.0,
+    )
+    return replace(found, **changes)
+
+
+def write_results(folder, configs):
+    for config in configs:
+        write_trial(folder, *fake_record(config), samples=0)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Two trials, of which three forms each were measured; and one form that doesn't exist."""
+    folder = tmp_path / "results"
+    write_results(folder, [fake_config("unet"), fake_config("deeplab", "resnet50")])
+    for trial in load([folder]).trials:
+        better = 0.1 if trial.record.config["arch"] == "deeplab" else 0.0
+        rows = [row(trial.folder.name, form, kind, iou + better, ms) for form, kind, iou, ms in FORMS]
+        lacking = row(trial.folder.name, "torch", "int8", empty="PyTorch has no int8", metrics={}, device="")
+        store_deployments(trial.folder, [*rows, replace(lacking, latency_ms_p50=None, drift=None)])
+    return folder
+
+
+def boards(folder):
+    return deployment_boards(load([folder]).trials)
+
+
+def test_rows_are_read_as_they_were_stored_and_replaced_by_newer_ones_of_the_same_form(tmp_path):
+    rows = [row("a"), row("a", "litert")]
+    store_deployments(tmp_path, rows)
+    assert read_deployments(tmp_path) == rows
+    newer = row("a", iou=0.1)
+    store_deployments(tmp_path, [newer, row("a", ms=3.0, threads=2)])
+    assert [(r.format, r.threads, r.mean_iou) for r in read_deployments(tmp_path)] == [
+        ("onnx", 1, 0.1),
+        ("litert", 1, 0.7),
+        ("onnx", 2, 0.7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "{}", "[1, null]", '[{"run": "a"}]', '[{"run": 1, "format": "onnx"}]', "[" * 10000]
+)
+def test_a_damaged_file_has_no_rows(tmp_path, text):
+    (tmp_path / DEPLOYMENTS).write_text(text)
+    assert read_deployments(tmp_path) == []
+
+
+def test_an_odd_row_is_left_out_and_the_others_stay(tmp_path):
+    store_deployments(tmp_path, [row("a"), row("b", "litert")])
+    values = json.loads((tmp_path / DEPLOYMENTS).read_text())
+    values[0]["latency_ms_p50"] = "fast"
+    values[1]["of a newer version"] = 1
+    (tmp_path / DEPLOYMENTS).write_text(json.dumps(values))
+    assert [r.run for r in read_deployments(tmp_path)] == ["b"]
+
+
+def test_a_table_has_the_best_model_first_and_keras_before_its_files(results):
+    (board,) = boards(results)
+    assert board.labels == ["deeplab:resnet50", "unet"]
+    shown = [(r.label, r.cells["format"], r.cells["precision"]) for r in board.rows]
+    assert shown[:3] == [("deeplab:resnet50", form, kind) for form, kind, *_ in FORMS]
+    assert "1 thread" in board.title and "pets" in board.title
+    assert board.rows[1].cells["drift"] == "+0.1000 [+0.0900, +0.1100]"
+    assert board.rows[3].cells["note"] == "PyTorch has no int8"
+    assert board.rows[3].cells["mean_iou"] == board.rows[3].cells["drift"] == MISSING
+    assert [name for name in board.columns if name.startswith("iou ")] == [f"iou {name}" for name in CLASSES]
+
+
+def test_other_threads_and_devices_have_tables_of_their_own(results):
+    trial = load([results]).trials[0]
+    store_deployments(trial.folder, [row(trial.folder.name, threads=2, device="a CPU, 2 of 2 cores")])
+    assert [board.title.rpartition(", ")[2] for board in boards(results)] == ["1 thread", "2 threads"]
+
+
+def test_the_report_has_the_table_and_the_plot(results):
+    report = write_report([results])
+    page = (results / "report" / "index.html").read_text()
+    assert 'id="deployed"' in page and "Quality against latency in each form" in page
+    assert "PyTorch has no int8" in page
+    assert "## Deployed: pets" in (results / "report" / "LEADERBOARD.md").read_text()
+    assert {path.name for path in report.files} >= {"1-forms-deployed.svg", "1-forms-deployed.png"}
+
+
+def test_a_report_without_measured_forms_has_no_section(tmp_path):
+    write_results(tmp_path / "r", [fake_config("unet")])
+    write_report([tmp_path / "r"])
+    assert 'id="deployed"' not in (tmp_path / "r" / "report" / "index.html").read_text()
+
+
+def test_rows_without_times_make_no_plot(tmp_path):
+    write_results(tmp_path / "r", [fake_config("unet")])
+    (trial,) = load([tmp_path / "r"]).trials
+    store_deployments(trial.folder, [row("a", latency_ms_p50=None)])
+    (board,) = boards(tmp_path / "r")
+    assert deployment_plot(board, tmp_path, "1-forms") is None
+
+
+def test_the_best_form_within_the_limits_is_recommended(results):
+    (board,) = boards(results)
+    found = choose_forms(board, "any", {"max_latency_ms": 30})
+    assert [(r.label, r.deployment.precision) for r in found.kept] == [
+        ("deeplab:resnet50", "float32"),
+        ("deeplab:resnet50", "int8"),
+        ("unet", "float32"),
+        ("unet", "int8"),
+    ]
+    assert found.advice.startswith("Take deeplab:resnet50 as onnx in float32: 4 of 6 forms")
+    assert not choose_forms(board, "keras", {"max_latency_ms": 30}).kept
+    with pytest.raises(BenchError, match="--max-params is no limit for a form"):
+        choose_forms(board, "any", {"max_params": 3})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--format", "any", "--max-latency-ms", "10"], 0, "Take deeplab:resnet50 as onnx in int8"),
+        (["--format", "any", "--max-latency-ms", "1"], 1, "None of 6 forms is within the limits"),
+        (["--format", "onx"], 2, "Did you mean 'onnx'"),
+        (["--format", "any", "--dataset", "cars"], 2, "on the data set 'cars' has been measured"),
+    ],
+)
+def test_the_command_recommends_forms(results, arguments, code, text):
+    done = CliRunner().invoke(app, ["recommend", str(results), *arguments])
+    assert done.exit_code == code
+    assert text in done.output.replace("\n", " ")
+
+
+def test_the_drift_is_paired_over_the_images():
+    rng = np.random.default_rng(0)
+    hard = rng.integers(0, 100, (50, 1, 3))  # images differ a lot, the two forms hardly
+    one, other = (hard + np.array(added) for added in ((10, 0, 0), (9, 1, 0)))
+    groups = [str(n) for n in range(50)]
+    drawn = bootstrap([[x.reshape(50, -1)] for x in (one, other)], groups, lambda sums: sums[..., 0] / sums.sum(-1))
+    drift = drawn[0].drift_from(drawn[1])
+    assert drift.mean == pytest.approx(50 / (one.sum()), rel=1e-6)
+    assert 0 < drift.low < drift.high and drift.high - drift.low < 0.2 * drift.mean
+    assert drawn[0].minus(drawn[1]) is None  # one seed each
+    same = drawn[0].drift_from(drawn[0])
+    assert same.mean == same.low == same.high == 0 and math.isfinite(same.high)
+
+
+def test_threads_beyond_the_cores_are_refused():
+    check_threads([1])
+    with pytest.raises(BenchError, match=r"--threads is 0\. Accepted: 1 to"):
+        check_threads([1, 0])
+    with pytest.raises(BenchError, match="the cores of this process"):
+        check_threads([len(usable_cores()) + 1])
+
+
+def test_a_measurement_has_only_its_cores_and_the_process_gets_its_own_back():
+    before = usable_cores()
+    with cores(1) as device:
+        assert len(usable_cores()) == 1
+    assert usable_cores() == before
+    assert device.endswith(f"1 of {len(before)} cores")
