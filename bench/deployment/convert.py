@@ -12,17 +12,12 @@ import numpy as np
 
 from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
-from bench.data.pack import Pack
 from bench.deployment.format import Format, LoadedModel, Order, check_drift
 from bench.deployment.formats import FORMATS
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
 from bench.training.augment import to_float
-from bench.training.build import choose_indexes
-from bench.training.engines.engine import Engine
-from bench.trials.plan import prepare_pack
-from bench.trials.saved.checkpoints import restore
-from bench.trials.saved.stored_trials import classes_of
+from bench.trials.saved.opened import open_trained
 
 CHECKED = 8  # images of the test split on which a file is compared with Keras
 INPUT = "images"
@@ -69,9 +64,8 @@ class _Source:
 
     def __init__(self, folder: str, config: TrialConfig):
         trial = StoredTrial(read_record(Path(folder)), Path(folder))
-        self.pack: Pack = prepare_pack(config)
-        self._rows = choose_indexes(self.pack, config.train_fraction, config.limits)
-        self.engine: Engine = restore(config, trial, len(classes_of(trial)))
+        opened = open_trained(trial, config)
+        self.pack, self.engine, self._rows = opened.pack, opened.predictor.engine, opened.indexes
         self.test = self._images("test", CHECKED)
         self._logits = np.asarray(keras.ops.convert_to_numpy(self.engine.logits(self.test)))
 

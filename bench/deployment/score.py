@@ -1,14 +1,13 @@
 """The child process that scores a file, or the stored trial in Keras, on the test split."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from bench.config import catalog
 from bench.core.trial_config import TrialConfig
-from bench.data.pack import Pack
 from bench.deployment.class_maps import MAPS, PICTURES, packed, write_maps
 from bench.deployment.format import LoadedModel
 from bench.deployment.formats import FORMATS
@@ -16,15 +15,13 @@ from bench.deployment.measure import Call, timed
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
 from bench.evaluation.predictor import Predictor, decide
-from bench.evaluation.task import Task
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
 from bench.results.trial_files import IMAGES
-from bench.training.build import choose_indexes
 from bench.training.engines.engine import InferenceEngine
-from bench.trials.plan import prepare_pack
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.evaluate_run import tuned_point
+from bench.trials.saved.opened import Opened, open_trained
 from bench.trials.saved.stored_trials import classes_of
 
 
@@ -74,17 +71,18 @@ def score_file(
     """Score a file on the test split; the per-image table and the class maps are written into a folder."""
     stored, setting = _stored(trial), TrialConfig.from_dict(config)
     loaded = FORMATS[form].load(Path(file), None, False)
-    return _scored(FileEngine(loaded, input_shape, len(classes_of(stored))), 1, stored, setting, Path(into))
+    engine = FileEngine(loaded, input_shape, len(classes_of(stored)))
+    opened = open_trained(stored, setting, engine=engine)
+    return _scored(opened, stored, replace(setting, batch_size=1), Path(into))
 
 
 def score_keras(trial: str, config: dict[str, Any], into: str) -> dict[str, Any]:
     """Score the trial's weights in Keras on this process's backend; an image of the split is left for `measure`."""
     stored, setting = _stored(trial), TrialConfig.from_dict(config)
-    engine = restore(setting, stored, len(classes_of(stored)))
-    pack = prepare_pack(setting)
-    height, width = engine.model.input_shape[1:3]
-    np.save(Path(into) / PICTURES, pack.images[_test(pack, setting)[:1], :height, :width])
-    return _scored(engine, setting.batch_size, stored, setting, Path(into))
+    opened = open_trained(stored, setting)
+    height, width = opened.predictor.engine.model.input_shape[1:3]
+    np.save(Path(into) / PICTURES, opened.pack.images[opened.indexes["test"][:1], :height, :width])
+    return _scored(opened, stored, setting, Path(into))
 
 
 def measure_keras(trial: str, config: dict[str, Any], images: str) -> dict[str, Any]:
@@ -103,20 +101,12 @@ def _stored(trial: str) -> StoredTrial:
     return StoredTrial(read_record(Path(trial)), Path(trial))
 
 
-def _test(pack: Pack, config: TrialConfig) -> np.ndarray:
-    return choose_indexes(pack, config.train_fraction, config.limits)["test"]
-
-
-def _scored(
-    engine: InferenceEngine, batch_size: int, trial: StoredTrial, config: TrialConfig, into: Path
-) -> dict[str, Any]:
+def _scored(opened: Opened, trial: StoredTrial, config: TrialConfig, into: Path) -> dict[str, Any]:
     """Score the test split at the trial's evaluation size; write the per-image table and the class maps."""
-    pack = prepare_pack(config)
-    rows = _test(pack, config)
-    task = Task(pack, catalog.dataset(config).metrics, native=config.eval_size == "native")
-    predictor = Recording(engine, config.image_size, batch_size=batch_size, resize=config.resize)
-    result = evaluate(predictor, task, rows, full=True, point=tuned_point(trial, config))
-    pack.check_unchanged()
+    rows, engine = opened.indexes["test"], opened.predictor.engine
+    predictor = Recording(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
+    result = evaluate(predictor, opened.task, rows, full=True, point=tuned_point(trial, config))
+    opened.pack.check_unchanged()
     write_table(into / IMAGES, *result.table)
     write_maps(into / MAPS, predictor.maps[: len(rows)])
-    return {"metrics": result.metrics(), "images": len(rows), "fingerprint": pack.fingerprint}
+    return {"metrics": result.metrics(), "images": len(rows), "fingerprint": opened.pack.fingerprint}

@@ -13,6 +13,7 @@ from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.results.loading import StoredTrial
 from bench.training.build import choose_indexes
+from bench.training.engines.engine import InferenceEngine
 from bench.trials.plan import prepare_pack
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.stored_trials import classes_of
@@ -30,12 +31,17 @@ class Opened:
 
 
 def open_trained(
-    trial: StoredTrial, config: TrialConfig, preparing: Callable[[int, int], None] | None = None
+    trial: StoredTrial,
+    config: TrialConfig,
+    preparing: Callable[[int, int], None] | None = None,
+    *,
+    engine: InferenceEngine | None = None,
 ) -> Opened:
     """Open a trial's data and model; keras must run on the configuration's backend.
 
     Args:
         config: the one that `trained_config` returns, with the wanted data set and evaluation size.
+        engine: predicts in the place of the trial's weights.
 
     Raises:
         BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
@@ -46,7 +52,7 @@ def open_trained(
     pack = prepare_pack(config, preparing)
     _check_classes(trial, pack.classes, config.dataset)
     task = Task(pack, spec.metrics, native=config.eval_size == "native")
-    engine = restore(config, trial, len(pack.classes))
+    engine = engine or restore(config, trial, len(pack.classes))
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
     chosen = choose_indexes(pack, config.train_fraction, config.limits) if own else choose_indexes(pack, 1.0)
