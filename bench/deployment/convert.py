@@ -45,7 +45,7 @@ def convert(
         chosen.convert(graph, file, Order(precision, calibration, dynamic_batch))
     except Exception as error:  # a converter raises whatever it likes
         raise BenchError(_why(chosen, graph, error)) from error
-    loaded = chosen.load(file, None, True)
+    loaded = chosen.open(file, exact=True)
     drift = source.drift(loaded, dynamic_batch=dynamic_batch)
     check_drift(chosen.title, precision, drift)
     return {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.core.backends import TABLE, installed
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, reason_of
 
 if TYPE_CHECKING:
     import keras
@@ -68,6 +68,13 @@ class Format:
     example: str  # a program of 15 lines that needs the runtime and NumPy only
     missing: Mapping[str, str] = field(default_factory=dict)  # precision that it hasn't: the reason
     fixed_batch: str = ""  # the reason why its batch can't be dynamic
+
+    def open(self, file: Path, threads: int | None = None, *, exact: bool = False) -> LoadedModel:
+        """Open a file as `load` does; raise BenchError if its runtime can't."""
+        try:
+            return self.load(file, threads, exact)
+        except Exception as error:  # a runtime raises whatever it likes
+            raise BenchError(f"The {self.title} file '{file}' can't be opened: {reason_of(error)}") from error
 
     def not_installed(self) -> str:
         """Return a line for what is missing here, with the command that installs it; an empty text if nothing is."""

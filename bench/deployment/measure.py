@@ -27,7 +27,7 @@ def measure_file(form: str, file: str, threads: int, images: str) -> dict[str, A
     opened = []
 
     def load() -> Call:
-        loaded = FORMATS[form].load(Path(file), threads, False)
+        loaded = FORMATS[form].open(Path(file), threads)
         opened.append(loaded)
         return lambda: loaded.logits(image)
 

@@ -70,7 +70,7 @@ def score_file(
 ) -> dict[str, Any]:
     """Score a file on the test split; the per-image table and the class maps are written into a folder."""
     stored, setting = _stored(trial), TrialConfig.from_dict(config)
-    loaded = FORMATS[form].load(Path(file), None, False)
+    loaded = FORMATS[form].open(Path(file))
     engine = FileEngine(loaded, input_shape, len(classes_of(stored)))
     opened = open_trained(stored, setting, engine=engine)
     return _scored(opened, stored, replace(setting, batch_size=1), Path(into))
