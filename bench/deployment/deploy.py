@@ -1,8 +1,9 @@
-"""Measure a stored trial where it will run: Keras and each exported file, their scores, times, memory and size.
+"""Measure a stored trial where it will run: Keras and each exported file on the CPU, their scores, times, memory and size.
 
 Each measurement has a process of its own. Times are those of one image at a time, on as many cores as threads.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,14 +20,16 @@ from bench.deployment.class_maps import MAPS, PICTURES, agreement
 from bench.deployment.export_run import CALIBRATION, CHILD_SECONDS, Exported, Variant, export
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.profiling.environment import cpu_device, versions
+from bench.profiling.gpu import VISIBLE
 from bench.profiling.host.share import Share, usable_cores
 from bench.profiling.process_memory import MIB
 from bench.results.analysis.bootstrap import bootstrap
+from bench.results.deployed.deployment_rows import KERAS
 from bench.results.loading import StoredTrial
 from bench.results.quantities import MEAN_IOU
 from bench.results.trial_files import IMAGES, WEIGHTS
 
-KERAS = "keras"  # the row of the trial itself
+_NO_GPU = {VISIBLE: "-1", "JAX_PLATFORMS": "cpu"}
 Row = dict[str, Any]  # of one variant with one number of threads: what its JSON file holds
 
 
@@ -47,7 +50,7 @@ def deploy(
     """
     check_threads(threads)
     config = replace(config, devices_per_trial=1)
-    with TemporaryDirectory(prefix="segbench-") as name:
+    with TemporaryDirectory(prefix="segbench-") as name, _without_gpu():
         place = Path(name)
         doing(f"Keras on {config.backend}: scoring")
         keras = {"trial": str(trial.folder.resolve()), "config": config.to_dict()}
@@ -140,6 +143,21 @@ def _own_table(trial: StoredTrial, place: Path) -> ImageTable:
     except BenchError:
         return here
     return own if own.names == here.names and own.counts.shape == here.counts.shape else here
+
+
+@contextmanager
+def _without_gpu() -> Iterator[None]:
+    """Let processes that are started inside see no GPU, so that Keras runs where the files run."""
+    before = {name: os.environ.get(name) for name in _NO_GPU}
+    os.environ.update(_NO_GPU)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
