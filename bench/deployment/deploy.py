@@ -1,4 +1,4 @@
-"""Measure a stored trial where it will run: Keras and each exported file on the CPU, their scores, times, memory and size.
+"""Measure a stored trial where it will run, Keras and each exported file on the CPU: scores, times, memory and size.
 
 Each measurement has a process of its own. Times are those of one image at a time, on as many cores as threads.
 """
