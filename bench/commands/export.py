@@ -79,4 +79,4 @@ def _row(one: "Exported") -> list[str]:
     if not one.folder or not one.facts:
         return [*names, "", "", "", f"not written: {one.failed}" if one.failed else f"doesn't exist: {one.empty}"]
     size = sum(file["bytes"] for file in one.facts["files"].values()) / 2**20
-    return [*names, str(one.folder / one.facts["file"]), f"{size:.1f}", f"{one.facts['check']['drift']:.1e}", one.flag]
+    return [*names, f"{one.folder.name}/{one.facts['file']}", f"{size:.1f}", f"{one.facts['check']['drift']:.1e}", one.flag]

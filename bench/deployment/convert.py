@@ -73,7 +73,9 @@ class _Source:
         """Build images (B, H, W, C) in the pack's dtype to logits, the normalisation inside."""
         shape = (None if dynamic_batch else 1, *self.engine.model.input_shape[1:])
         images = keras.Input(batch_shape=shape, dtype=str(self.pack.images.dtype), name=INPUT)
-        return keras.Model(images, self.engine.model(to_float(images), training=False), name="deployed")
+        graph = keras.Model(images, self.engine.model(to_float(images), training=False), name="deployed")
+        graph(self.test[:1], training=False)  # Keras exports only a model that has been called
+        return graph
 
     def calibration(self, count: int) -> np.ndarray:
         """Return images of the training split, evenly spread over it: (count, H, W, C), or all that there are."""
