@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, SavedRun, cell, output, say, trained, warn
+from bench.core.untrusted.plain_files import MIB
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,5 +79,6 @@ def _row(one: "Exported") -> list[str]:
     names = [one.variant.form.title, one.variant.precision]
     if not one.folder or not one.facts:
         return [*names, "", "", "", f"not written: {one.failed}" if one.failed else f"doesn't exist: {one.empty}"]
-    size = sum(file["bytes"] for file in one.facts["files"].values()) / 2**20
-    return [*names, f"{one.folder.name}/{one.facts['file']}", f"{size:.1f}", f"{one.facts['check']['drift']:.1e}", one.flag]
+    size = sum(file["bytes"] for file in one.facts["files"].values()) / MIB
+    file = f"{one.folder.name}/{one.facts['file']}"
+    return [*names, file, f"{size:.1f}", f"{one.facts['check']['drift']:.1e}", one.flag]
