@@ -19,6 +19,7 @@ try:
     from bench.commands.compare import compare
     from bench.commands.deploy import deploy
     from bench.commands.doctor import doctor
+    from bench.commands.ensemble import ensemble
     from bench.commands.evaluate import evaluate
     from bench.commands.export import export
     from bench.commands.list import listing
@@ -107,6 +108,7 @@ app.command()(speed)
 app.command()(plan)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(ensemble)
 app.command()(robustness)
 app.command()(export)
 app.command()(deploy)

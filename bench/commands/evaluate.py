@@ -11,10 +11,12 @@ from rich.text import Text
 
 from bench.commands.shared import (
     DEFAULT_RESULTS,
+    Augmentation,
     OtherBackend,
     ResultsOfRun,
     RunsPlugin,
     SavedRun,
+    check_augmentation,
     number,
     output,
     say,
@@ -43,6 +45,7 @@ def evaluate(
             help="The size at which scores are computed: train or native. Default: the run's.", show_default=False
         ),
     ] = None,
+    tta: Augmentation = None,
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
     backend: OtherBackend = None,
@@ -60,12 +63,13 @@ def evaluate(
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     for line in paths_of_record(config, own_data=bool(dataset or data_dir)):
         warn(line)
+    check_augmentation(tta, config)
     choose_backend(config.backend)
     from bench.trials.saved.evaluate_run import evaluate_run
 
     console = output()
     with console.status(f"{config.pair} on {config.dataset}"):
-        found, file = evaluate_run(trial, config, split)
+        found, file = evaluate_run(trial, config, split, tta=tta)
     record = trial.record
     same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
     if config.dataset == record.config["dataset"] and not same_data:
@@ -74,7 +78,19 @@ def evaluate(
         warn("Pictures are decoded in another way than for the run's own scores, since segbench has changed.")
     same = same_data and split == "test" and config.eval_size == record.config.get("eval_size", "train")
     console.print(_table(found, record.metrics if same else {}))
+    if tta:
+        say(console, _gain(tta, found["tta"]))
     say(console, f"Written: {file}, and beside it the per-image table")
+
+
+def _gain(tta: str, found: Mapping[str, Any]) -> str:
+    """Say what averaging over views gained and cost."""
+    difference, with_it, without = found["difference"], found["ms_per_image"], found["ms_per_image_without"]
+    interval = f"{difference['mean']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+    return (
+        f"--tta {tta} ({', '.join(found['views'])}): mean IoU {interval} (95 % over the images) for "
+        f"{with_it / without:.1f} times the time: {with_it:.2f} ms an image instead of {without:.2f}."
+    )
 
 
 def _table(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> Table:

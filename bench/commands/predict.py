@@ -8,10 +8,12 @@ import typer
 
 from bench.commands.shared import (
     DEFAULT_RESULTS,
+    Augmentation,
     OtherBackend,
     ResultsOfRun,
     RunsPlugin,
     SavedRun,
+    check_augmentation,
     counting,
     output,
     say,
@@ -53,6 +55,7 @@ def predict(
         int | None,
         typer.Option(help="Drop objects with fewer pixels. Default: as tuned on validation, or 0.", show_default=False),
     ] = None,
+    tta: Augmentation = None,
     plugin: RunsPlugin = None,
     backend: OtherBackend = None,
 ) -> None:
@@ -76,6 +79,7 @@ def predict(
     found = find_images(images)
     if form:
         check_names([image.path.name for image in found])
+    check_augmentation(tta, config)
     choose_backend(config.backend)
     from bench.trials.saved.predict_run import Outputs
     from bench.trials.saved.predict_run import predict as write
@@ -92,7 +96,7 @@ def predict(
                 problems.append(problem)
                 warn(problem)
 
-        write(trial, config, found, outputs, point, done=done)
+        write(trial, config, found, outputs, point, tta=tta, done=done)
     if len(problems) == len(found):
         warn("No image could be read, so none is predicted.")
         raise typer.Exit(1)

@@ -46,6 +46,15 @@ RunsPlugin = Annotated[
     Path | None,
     typer.Option(help="The plug-in's file, if the run has one: code runs only if you name it.", show_default=False),
 ]
+Augmentation = Annotated[
+    str | None,
+    typer.Option(
+        "--tta",
+        help="Average the probabilities over views of each image: flips (it and its mirror image) or scales (0.75, 1 "
+        "and 1.25 times its size, or the nearest sizes that the model takes).",
+        show_default=False,
+    ),
+]
 OtherBackend = Annotated[str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)]
 PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 
@@ -103,6 +112,17 @@ def trained(run: str, results: Path, plugin: Path | None, backend: str | None) -
     if note := changed_code(trial, config):
         warn(note)
     return trial, config
+
+
+def check_augmentation(tta: str | None, config: TrialConfig) -> None:
+    """Raise BenchError for an unknown --tta, or for scales if the model takes no smaller image."""
+    from bench.config.checks import require_choice
+    from bench.config.view_sizes import TTA, view_sizes
+
+    if tta is not None:
+        require_choice("test-time augmentation", tta, TTA)
+    if tta == "scales":
+        view_sizes(config)
 
 
 def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":

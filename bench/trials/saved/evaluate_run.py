@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench import __version__
 from bench.core.durable import sync_file
@@ -12,14 +15,17 @@ from bench.core.errors import BenchError
 from bench.core.files import name_part
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import check_inside
+from bench.evaluation.averaging.mean_predictor import MeanPredictor, milliseconds_per_image
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.image_table import write_table
+from bench.evaluation.image_table import ImageTable, write_table
 from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
+from bench.results.analysis.same_images import of_tables
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import EVALUATIONS, write_json
 from bench.training.engines import create_runtime
-from bench.trials.saved.opened import open_trained
+from bench.trials.saved.augmented import augmented
+from bench.trials.saved.opened import Opened, open_trained
 
 
 def evaluate_run(
@@ -27,6 +33,7 @@ def evaluate_run(
     config: TrialConfig,
     split: str,
     *,
+    tta: str | None = None,
     preparing: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """Score a trial's saved weights; return the results and the path of the JSON file with them in the trial's folder.
@@ -37,6 +44,8 @@ def evaluate_run(
         config: the one that `trained_config` returns, with the wanted data set and evaluation size; keras must run on
             its backend.
         split: "train", "val" or "test"; of the trial's own data the images that it used.
+        tta: "flips" or "scales": average the probabilities over views of each image; the results then have the
+            difference that it makes, and its cost.
 
     Raises:
         BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
@@ -44,7 +53,9 @@ def evaluate_run(
     start = time.monotonic()
     opened = open_trained(trial, config, preparing)
     pack, indexes = opened.pack, opened.indexes[split]
-    result = evaluate(opened.predictor, opened.task, indexes, full=True, point=tuned_point(trial, config))
+    predictor = augmented(opened.predictor, tta, trial, config) if tta else opened.predictor
+    result = evaluate(predictor, opened.task, indexes, full=True, point=tuned_point(trial, config))
+    gain = {"tta": _gain(opened, predictor, result.table, indexes)} if isinstance(predictor, MeanPredictor) else {}
     pack.check_unchanged()
     found = {
         "run": trial.folder.name,
@@ -58,13 +69,28 @@ def evaluate_run(
         "eval_size": config.eval_size,
         "protocol_version": pack.protocol,
         "metrics": result.metrics(),
+        **gain,
         "backend": config.backend,
         "device": actual_device(create_runtime(config.backend)),
         "segbench": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 3),
     }
-    return found, _write(trial, found, result.table)
+    return found, _write(trial, found, result.table, tta)
+
+
+def _gain(opened: Opened, averaged: MeanPredictor, table: ImageTable, indexes: np.ndarray) -> dict[str, Any]:
+    """Return what averaging over views gains in mean IoU on the same images, and what it costs."""
+    plain = evaluate(opened.predictor, opened.task, indexes).table
+    mine, its = of_tables([table, plain])
+    costs = milliseconds_per_image({"with": averaged, "without": opened.predictor})
+    return {
+        "views": [str(view) for view in averaged.views],
+        "mean_iou_without": its.mean,
+        "difference": asdict(mine.drift_from(its)),
+        "ms_per_image": costs["with"],
+        "ms_per_image_without": costs["without"],
+    }
 
 
 def tuned_point(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | None:
@@ -75,9 +101,9 @@ def tuned_point(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | Non
     return OperatingPoint(tuned["threshold"], tuned["min_area"])
 
 
-def _write(trial: StoredTrial, found: dict[str, Any], table: Any) -> Path:
+def _write(trial: StoredTrial, found: dict[str, Any], table: Any, tta: str | None) -> Path:
     data = found["dataset"]
-    parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8])
+    parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8], *([tta] if tta else []))
     path = trial.folder / EVALUATIONS / f"{'_'.join(map(name_part, parts))}.json"
     check_inside(trial.folder, path.parent, "copy the run's folder.")
     try:

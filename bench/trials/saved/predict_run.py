@@ -18,6 +18,7 @@ from bench.evaluation.predictor import Predictor
 from bench.evaluation.submission import submission
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.loading import StoredTrial
+from bench.trials.saved.augmented import augmented
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.prediction_images import InputImage
 from bench.trials.saved.stored_trials import classes_of
@@ -40,12 +41,14 @@ def predict(
     outputs: Outputs,
     point: OperatingPoint,
     *,
+    tta: str | None = None,
     done: Callable[[InputImage, str | None], None],
 ) -> None:
     """Predict images and write the wanted files of each, at its own size.
 
     Args:
         config: the one that `trained_config` returns; keras must run on its backend.
+        tta: "flips" or "scales": average the probabilities over views of each image.
         done: called after each image, with the reason if it could not be read; the others are written nevertheless.
     """
     classes = list(classes_of(trial))
@@ -53,6 +56,7 @@ def predict(
     predictor = Predictor(
         engine, config.image_size, batch_size=min(config.batch_size, len(images)), resize=config.resize
     )
+    predictor = augmented(predictor, tta, trial, config) if tta else predictor
     reduce = partial(reduction, size=config.image_size, policy=config.resize) if _reduces(trial) else whole
     waiting: deque[InputImage] = deque()  # read, but not predicted yet
 

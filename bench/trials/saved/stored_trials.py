@@ -107,6 +107,36 @@ def paths_of_record(config: TrialConfig, *, own_data: bool) -> list[str]:
     return [f"The record names the {name} '{path}', which is read." for name, path in paths.items() if path]
 
 
+def check_alike(trials: Sequence[StoredTrial]) -> None:
+    """Raise BenchError unless there are two trials or more with the same data, split, classes and image size."""
+    if len({trial.folder for trial in trials}) < max(2, len(trials)):
+        raise BenchError("An ensemble needs two different runs or more, each named once.")
+    first = trials[0]
+    for trial in trials[1:]:
+        mine, its = _of_ensemble(first), _of_ensemble(trial)
+        for what in mine:
+            if mine[what] != its[what]:
+                raise BenchError(
+                    f"An ensemble needs the same {what}: '{first.folder.name}' has {mine[what]}, "
+                    f"'{trial.folder.name}' has {its[what]}."
+                )
+
+
+def _of_ensemble(trial: StoredTrial) -> dict[str, str]:
+    """Return what the members of an ensemble have in common, as a message names it."""
+    config, data = TrialConfig.from_dict(trial.record.config), trial.record.dataset
+    images = ", ".join(f"{count} {split}" for split, count in data.get("images", {}).items() if split != "train")
+    return {
+        "data set": config.dataset,
+        "classes": ", ".join(classes_of(trial)),
+        "data (fingerprint)": str(data.get("fingerprint")),
+        "split (images)": images,
+        "image size": "x".join(map(str, config.image_size)),
+        "resize policy": config.resize,
+        "evaluation size": config.eval_size,
+    }
+
+
 def classes_of(trial: StoredTrial) -> Sequence[str]:
     """Return the names of the classes 0, 1, ... that the trial's model predicts."""
     return list(trial.record.dataset["classes"])
