@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -18,10 +19,12 @@ from bench.core.files import file_hash
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
 from bench.datasets.rle import rle_decode
+from bench.evaluation.corruptions.corruption_table import Condition
 from bench.evaluation.image_table import read_table
 from bench.evaluation.metrics.objects import components
 from bench.evaluation.summary import summarise
 from bench.results.loading import load
+from bench.results.robustness import condition_files
 from bench.results.trial_files import KEEP, RECORD, WEIGHTS
 
 SCRIPT = Path(__file__).with_name("saved_checks.py")
@@ -62,6 +65,7 @@ def place(tmp_path_factory, quick_backend):
     assert (first.status, second.status) == ("ok", "ok"), (first.reason, second.reason)
     for name in ("carvana", "airbus"):
         copy_as(trial.folder, place / name, name)
+    shutil.copytree(trial.folder, place / "twin")
     return place
 
 
@@ -125,6 +129,20 @@ def found(place, trials, record_before, quick_backend):
         "no file": ["predict", binary, "nothing.jpg", "--out", str(place / "x"), *results],
         "no match": ["predict", binary, "none*.jpg", "--out", str(place / "x"), *results],
         "no readable": ["predict", binary, str(place / "pictures" / "broken.png"), "--out", str(place / "x"), *results],
+        "flips": ["evaluate", binary, "--tta", "flips", *results],
+        "scales": ["evaluate", binary, "--tta", "scales", "--split", "val", *results],
+        "turns": ["evaluate", binary, "--tta", "turns", *results],
+        "flipped": ["predict", binary, f"{pictures}/same.jpg", "--out", str(place / "f"), "--tta", "flips", *results],
+        "ensemble": ["ensemble", binary, str(place / "twin"), "--out", str(place / "e.json"), *results],
+        "ensemble of one": ["ensemble", binary, binary, *results],
+        "ensemble of others": ["ensemble", binary, str(place / "carvana"), *results],
+        "robust": ["robustness", binary, "--kinds", "rotation,noise", "--severities", "1,5", "--test-limit", "3",
+                   *results],
+        "robust again": ["robustness", binary, "--kinds", "noise", "--severities", "5", "--test-limit", "3", *results],
+        "robust elsewhere": ["robustness", binary, "--data-dir", str(place / "others"), "--kinds", "jpeg", *results],
+        "robust kind": ["robustness", binary, "--kinds", "fog", *results],
+        "robust limit": ["robustness", binary, "--test-limit", "0", *results],
+        "robust no weights": ["robustness", "norm-net_pets_", *results],
         "three and a threshold": ["predict", binary, pictures, "--out", "x", "--threshold", "1.5", *results],
     }  # fmt: skip
     commands = {name: [*words, "--plugin", str(place / "norm_net.py")] for name, words in commands.items()}
@@ -188,13 +206,69 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
     scored, table = evaluation(trial, "val", "train")
     assert (scored["split"], scored["dataset"]["images"]) == ("val", len(table.names))
     assert "in the record" not in found["val"]["out"]
-    files = (trial.folder / "evaluations").glob("pets-binary_test_train_*.json")
+    files = (trial.folder / "evaluations").glob("pets-binary_test_train_????????.json")
     assert sorted(json.loads(file.read_text())["dataset"]["images"] for file in files) == [3, 4]
     assert "The data differ from those that the run was trained on" in found["others"]["err"]
     native, table = evaluation(trial, "test", "native")
     assert table.counts[..., [0, 2]].sum() == 4 * 40 * 50  # every pixel of the pictures' own size has a class
     assert "tuned" not in native["metrics"]  # areas were tuned at another size
     assert summarise(table, ["background", "pet"], {}) == native["metrics"]
+
+
+def test_views_have_a_file_of_their_own_with_gain_and_cost(found, trials):
+    trial = trials["pets-binary"]
+    for name, split, views in (
+        ("flips", "test", ["32x32", "32x32 mirrored"]),
+        ("scales", "val", ["32x32", "24x24", "40x40"]),
+    ):
+        assert found[name]["code"] == 0, found[name]
+        (file,) = (trial.folder / "evaluations").glob(f"pets-binary_{split}_train_*_{name}.json")
+        scored = json.loads(file.read_text())
+        assert (
+            scored["tta"]["views"] == views
+            and min(scored["tta"][k] for k in ("ms_per_image", "ms_per_image_without")) > 0
+        )
+        gain = scored["metrics"]["mean_iou"] - scored["tta"]["mean_iou_without"]
+        assert scored["tta"]["difference"]["mean"] == pytest.approx(gain)
+        assert f"--tta {name} ({', '.join(views)}): mean IoU" in found[name]["out"]
+    assert scored["tta"]["mean_iou_without"] == evaluation(trial, "val", "train")[0]["metrics"]["mean_iou"]
+    assert found["flipped"]["code"] == 0 and (place_of(trial) / "f" / "masks" / "same.png").is_file()
+
+
+def place_of(trial):
+    """The fixture's folder."""
+    return trial.folder.parents[2]
+
+
+def test_an_ensemble_of_twins_scores_as_one_does(found, place, trials):
+    assert found["ensemble"]["code"] == 0, found["ensemble"]
+    made = json.loads((place / "e.json").read_text())
+    metrics = trials["pets-binary"].record.metrics
+    assert made["metrics"]["mean_iou"] == pytest.approx(metrics["mean_iou"], abs=1e-3)
+    assert [model["name"] for model in made["models"]] == [trials["pets-binary"].folder.name, "twin", "ensemble"]
+    assert made["models"][2]["params"] == 2 * made["models"][0]["params"]
+    assert made["gain"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert read_table(place / "e.parquet").names == read_table(trials["pets-binary"].folder / "images.parquet").names
+
+
+def test_corrupted_images_are_scored_and_stored_and_not_scored_again(found, trials):
+    trial = trials["pets-binary"]
+    assert found["robust"]["code"] == found["robust again"]["code"] == 0, found["robust"]
+    results = condition_files.stored(trial)[3]
+    assert sorted(map(str, results)) == ["clean", "noise 1", "noise 5", "rotation 1", "rotation 5"]
+    assert [str(one) for one, result in results.items() if result.picture] == ["noise 5", "rotation 5"]
+    by_name = {str(one): json.loads(result.file.read_text()) for one, result in results.items()}
+    assert by_name["noise 5"]["mean_iou"] < by_name["clean"]["mean_iou"]
+    whole, limited = (read_table(path) for path in (trial.folder / "images.parquet", results[Condition()].table))
+    places = [whole.names.index(name) for name in limited.names]
+    np.testing.assert_array_equal(limited.counts, whole.counts[places])  # clean images score as in the trial
+    assert "relative to clean" in found["robust"]["out"] and "noise" in found["robust again"]["out"]
+    assert "rotation" not in found["robust again"]["out"]
+
+
+def test_other_data_are_not_corrupted(found):
+    answer = found["robust elsewhere"]
+    assert answer["code"] == 1 and "are not those that the run was trained on" in answer["err"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +282,12 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
         ("no pictures", "has no images (.jpg"),
         ("no file", "There is no file or folder 'nothing.jpg'."),
         ("no match", "No file matches 'none*.jpg'."),
+        ("turns", "Unknown test-time augmentation 'turns'. Available: flips, scales."),
+        ("ensemble of one", "An ensemble needs two different runs or more, each named once."),
+        ("ensemble of others", "An ensemble needs the same data set: 'norm-net_pets-binary"),
+        ("robust kind", "Unknown kind of corruption 'fog'. Available: blur, defocus"),
+        ("robust limit", "--test-limit is 0. Accepted: 1 or more images."),
+        ("robust no weights", "has no saved weights: it ran with --keep-weights none."),
         ("three and a threshold", "--threshold is 1.5. Accepted: a number between 0 and 1."),
     ],
 )
