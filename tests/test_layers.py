@@ -34,7 +34,7 @@ NO_KERAS = (
     *("bench.deployment.deploy", "bench.deployment.measure"),
 )
 """What runs in the planning process, which must not wait for TensorFlow's import nor take the GPU's memory."""
-BACKEND_IS_CHOSEN = {"bench.trials.saved.evaluate_run", "bench.trials.saved.predict_run"}
+BACKEND_IS_CHOSEN = {f"bench.trials.saved.{name}_run" for name in ("ensemble", "evaluate", "predict")}
 """Imported by their commands once the process has chosen a backend."""
 HEAVY = {"keras", "tensorflow", "jax", "torch"}
 MOST_FILES, MOST_FOLDERS, MOST_LOOSE_FILES = 14, 11, 5

@@ -60,10 +60,10 @@ def evaluate(
 
     require_choice("split", split, SPLITS)
     trial, config = trained(run, results, plugin, backend)
+    check_augmentation(tta, config)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     for line in paths_of_record(config, own_data=bool(dataset or data_dir)):
         warn(line)
-    check_augmentation(tta, config)
     choose_backend(config.backend)
     from bench.trials.saved.evaluate_run import evaluate_run
 

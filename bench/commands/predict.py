@@ -74,12 +74,12 @@ def predict(
     if probabilities:
         require_choice("format of --probabilities", probabilities, PROBABILITY_FORMS)
     trial, config = trained(run, results, plugin, backend)
+    check_augmentation(tta, config)
     form = format_of(catalog.dataset(config)) if submission else None
     point = operating_point(trial.record, threshold, min_area)
     found = find_images(images)
     if form:
         check_names([image.path.name for image in found])
-    check_augmentation(tta, config)
     choose_backend(config.backend)
     from bench.trials.saved.predict_run import Outputs
     from bench.trials.saved.predict_run import predict as write

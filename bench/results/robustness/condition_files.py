@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.core.durable import sync_file
 from bench.core.errors import BenchError
+from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.untrusted.plain_files import check_inside, is_file, is_folder
 from bench.evaluation.corruptions.corruption_table import Condition, conditions
 from bench.evaluation.image_table import ImageTable, write_table
@@ -84,6 +85,7 @@ def _stamp(trial: StoredTrial, condition: Condition) -> dict[str, Any]:
         "amount": amount,
         "run_finished": trial.record.finished,
         "fingerprint": trial.record.dataset.get("fingerprint"),
+        "protocols": [PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION],  # how this version decodes pictures
     }
 
 
