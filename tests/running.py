@@ -1,6 +1,7 @@
 """Run configurations as `bench.api.run` does, with the test's own executor or observer."""
 
 import json
+import time
 from pathlib import Path
 
 from bench.config import catalog
@@ -19,7 +20,7 @@ class FakeTrial:
     """An executor whose trials end at once with an outcome, or never (`hang`)."""
 
     def __init__(self, folder, outcome):
-        self.stopped = False
+        self.stopped, self.began = False, time.monotonic()
         self.hangs = outcome == "hang"
         (folder / LOG).write_text("first line\nlast line\n")
         if isinstance(outcome, dict):
@@ -30,6 +31,9 @@ class FakeTrial:
 
     def stop(self):
         self.stopped = True
+
+    def seconds(self):
+        return time.monotonic() - self.began
 
     def reason(self):
         return "failed", "The process was killed by SIGKILL."

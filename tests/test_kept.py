@@ -49,6 +49,9 @@ class Saves:
     def wait(self, seconds):
         return True
 
+    def seconds(self):
+        return 1.0
+
 
 class Told(Observer):
     def __init__(self):

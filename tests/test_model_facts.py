@@ -60,7 +60,7 @@ def test_a_drawing_without_pydot_or_graphviz_is_one_line(monkeypatch, tmp_path, 
 def refusal(tmp_path, **options):
     """Plan a trial that must be refused before any trial is prepared, and return the message."""
     with pytest.raises(BenchError) as error:
-        plan([one(backbone="mobilenet_v2", **options)], ResultsFolder(tmp_path / "results"), "a CPU")
+        plan([one(backbone="mobilenet_v2", **options)], ResultsFolder(tmp_path / "results"), ["a CPU"])
     assert "\n" not in str(error.value)
     return str(error.value)
 

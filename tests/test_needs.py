@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 NOT_EVERYWHERE = {
-    *("tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets"),
+    *("tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets", "ray"),
     *("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "openvino", "nncf"),
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef

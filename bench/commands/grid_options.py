@@ -68,6 +68,34 @@ DevicesOption = Annotated[
         show_default=False,
     ),
 ]
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="<local|ray>",
+        help="Where trials run: on this machine, or on the nodes of a Ray cluster.",
+        rich_help_panel=RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="<host:port>",
+        help="With --executor ray, the cluster to join, such as 10.0.0.1:6379 or auto. Default: RAY_ADDRESS, or else a "
+        "Ray of its own on this machine.",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
+EachDevice = Annotated[
+    bool,
+    typer.Option(
+        "--each-device",
+        help="With --executor ray, run each trial on each type of device of the cluster, not only on one.",
+        rich_help_panel=RUN,
+    ),
+]
 UntilDecided = Annotated[
     bool,
     typer.Option(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.config.given import GridFile
     from bench.core.specs import TrialRecord
     from bench.results.loading import StoredTrial
+    from bench.trials.cluster.workers import Workers
     from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.slots import Slot
     from bench.trials.scheduling.until_decided import Rule
@@ -30,6 +31,8 @@ class How:
     rerun_stale: bool = False
     sizes: "Sizes | None" = None  # of the data sets, where they are known
     rule: "Rule | None" = None  # when seeds are added; None: never
+    workers: "Workers | None" = None  # of a cluster, which have the slots
+    each_device: bool = False  # run each trial on each type of device
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,9 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
 
     check_writable(folder)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
-    device = how.slots[0].device
+    devices = list(dict.fromkeys(slot.device for slot in how.slots))
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
-    estimates = estimate.estimates(configs, trials, sizes=how.sizes, device=device, **again)
+    estimates = estimate.estimates(configs, trials, sizes=how.sizes, devices=devices, **again)
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
@@ -133,7 +136,15 @@ def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[Trial
 
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
     with view(output(), len(how.slots)) as observer:
-        return runner.run(configs, results=folder, observer=observer, slots=how.slots, **again)
+        return runner.run(
+            configs,
+            results=folder,
+            observer=observer,
+            slots=how.slots,
+            workers=how.workers,
+            each_device=how.each_device,
+            **again,
+        )
 
 
 def _start_until_decided(configs: Sequence[TrialConfig], folder: Path, how: How, rule: "Rule") -> "list[TrialRecord]":

@@ -109,6 +109,12 @@ class PlainLines(Observer):
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         self._say((name_of(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
 
+    def lost(self, trial: PlannedTrial, reason: str) -> None:
+        self._say(f"{name_of(trial.config)}: runs again, because {reason}")
+
+    def warned(self, line: str) -> None:
+        warn(line)
+
     def without_weights(self, trial: PlannedTrial) -> None:
         why = why_no_weights(trial.record) if trial.record else "it ended just now."
         self._say(f"{name_of(trial.config)}: done, but without saved weights: {why}")
@@ -132,7 +138,7 @@ class LiveView(PlainLines):
         self._bars = bars(console, TextColumn("{task.fields[text]}", markup=False, table_column=Column()))
         self._all = self._bars.add_task("checking the data", total=None, text="")
         self._running: dict[str, TaskID] = {}
-        self._waiting: dict[str, PlannedTrial] = {}
+        self._waiting: dict[tuple[str, int, str], PlannedTrial] = {}
         self._planned = False
         self._done = self._failed = 0
         self._wall_seconds: list[float] = []  # of each trial that ended in this run
@@ -145,11 +151,11 @@ class LiveView(PlainLines):
         if any(trial.stale for trial in trials):  # what the bars don't show
             super().planned(trials)
         self._done = sum(trial.done for trial in trials)
-        self._waiting = {trial.identity: trial for trial in trials if not trial.done}
+        self._waiting = {trial.task: trial for trial in trials if not trial.done}
         self._planned = True
 
     def started(self, trial: PlannedTrial) -> None:
-        self._waiting.pop(trial.identity, None)
+        self._waiting.pop(trial.task, None)
         config = trial.config
         total = None if config.measure == "speed" else 1.0  # a bar without a total only pulses
         task = self._bars.add_task(name_of(config), total=total, config=config, **_fields(config, {}))
@@ -166,8 +172,13 @@ class LiveView(PlainLines):
         self._failed += record.status not in ("ok", "interrupted")
         super().ended(trial, record)
 
+    def lost(self, trial: PlannedTrial, reason: str) -> None:
+        self._bars.remove_task(self._running.pop(trial.identity))
+        self._waiting[trial.task] = trial
+        super().lost(trial, reason)
+
     def elsewhere(self, trial: PlannedTrial) -> None:
-        self._waiting.pop(trial.identity, None)
+        self._waiting.pop(trial.task, None)
         super().elsewhere(trial)
 
     def render(self) -> RenderableType:

@@ -1,17 +1,20 @@
 """`bench run`: train and measure a grid of trials."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.grid_options import (
     ConfigFile,
     DevicesOption,
     DryRun,
+    EachDevice,
+    ExecutorOption,
     Force,
     GroupBy,
     JobsOption,
     MaxSeeds,
+    RayAddress,
     RerunStale,
     Results,
     ShardOption,
@@ -22,11 +25,15 @@ from bench.commands.grid_options import (
 from bench.commands.grid_run import How, finish, read_grid
 from bench.commands.shared import counting, opened, output, warn, with_group_by, with_options
 from bench.core.errors import BenchError
+from bench.core.option_kinds import shown
 from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
+    from bench.trials.cluster.workers import Workers
     from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.until_decided import Rule
+
+LOCAL, RAY = "local", "ray"  # executors
 
 
 @with_options(lambda option: option.of_training)
@@ -39,6 +46,9 @@ def run(
     shard: ShardOption = None,
     jobs: JobsOption = None,
     devices: DevicesOption = None,
+    executor: ExecutorOption = LOCAL,
+    ray_address: RayAddress = None,
+    each_device: EachDevice = False,
     until_decided: UntilDecided = False,
     max_seeds: MaxSeeds = None,
     top: Top = None,
@@ -54,12 +64,14 @@ def run(
     from bench.trials.saved.stored_trials import new_head, start_from
     from bench.trials.scheduling.slots import local_slots
 
+    _check_executor(executor, {"--ray-address": ray_address, "--each-device": each_device}, jobs or devices)
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
     rule = _rule(until_decided, max_seeds, top, shard)
     grid = read_grid(given, config, results, shard, seeds=FEWEST if rule else 1)
     if rule:
         rule.check(len({trial.seed for trial in grid.configs}))
-    slots = local_slots(jobs, devices, configs=grid.configs)
+    workers = _workers(ray_address, grid.configs) if executor == RAY else None
+    slots = workers.slots if workers else local_slots(jobs, devices, configs=grid.configs)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
@@ -70,8 +82,33 @@ def run(
             warn(line)
     if verify_data:
         _verify_data(configs, dry_run)
-    _note_sharing(configs, len(slots))
-    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule))
+    _note_sharing(configs, workers.most_on_a_node if workers else len(slots))
+    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
+
+
+def _check_executor(executor: str, of_ray: Mapping[str, object], local: object) -> None:
+    """Raise BenchError if the executor is unknown or an option belongs to the other one."""
+    if executor not in (LOCAL, RAY):
+        raise BenchError(f"--executor is '{shown(executor)}'. Accepted: {LOCAL}, {RAY}.")
+    if executor == LOCAL and (given := [name for name, value in of_ray.items() if value]):
+        raise BenchError(f"{given[0]} belongs to --executor {RAY}: give that too, or leave it out.")
+    if executor == RAY and local:
+        raise BenchError(
+            f"With --executor {RAY} one trial at a time runs on each GPU of the cluster, or on each node if there is "
+            "no GPU. Leave out --jobs and --devices."
+        )
+
+
+def _workers(address: str | None, configs: Sequence[TrialConfig]) -> "Workers | None":
+    """Join the Ray cluster, or start one, and ask its nodes what they are; None if there is nothing to run."""
+    from bench.trials.cluster.connection import connect
+    from bench.trials.cluster.workers import Workers
+
+    if not configs:
+        return None
+    with output().status("asking the nodes of the Ray cluster"):
+        connect(address)
+        return Workers(configs)
 
 
 def _rule(until_decided: bool, max_seeds: int | None, top: int | None, shard: str | None) -> "Rule | None":

@@ -48,7 +48,8 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
         if earlier:
             common["training"]["resumed"] = earlier["attempts"]
         if "environment" not in outcome:
-            common["environment"] = host_environment(gpu=expected_device() != cpu_device())
+            here = request.get("environment") or host_environment(gpu=expected_device() != cpu_device())
+            common["environment"] = here
     return TrialRecord.from_dict({**common, **outcome})
 
 

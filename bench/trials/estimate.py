@@ -41,7 +41,7 @@ def estimates(
     trials: Sequence[StoredTrial],
     *,
     sizes: Sizes | None = None,
-    device: str | None = None,
+    devices: Sequence[str] = (),
     force: bool = False,
     rerun_stale: bool = False,
 ) -> list[Estimate]:
@@ -51,14 +51,16 @@ def estimates(
 
     Args:
         sizes: those of data sets that are open; others are taken from the records.
-        device: the name of one device; that of a trial with the whole machine, unless given.
+        devices: the names of the types of device; that of a trial with the whole machine, unless given.
         force, rerun_stale: as in `plan`.
     """
     by_device: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         by_device.setdefault(trial.record.device, []).append(trial.record)
-    one = device or expected_device()
-    here = [by_device.get(several(one, config.devices_per_trial), []) for config in configs]
+    here = [
+        [record for one in devices or [expected_device()] for record in by_device.get(several(one, count), [])]
+        for count in (config.devices_per_trial for config in configs)
+    ]
     found = [size_of(config, sizes or {}, records) for config, records in zip(configs, here, strict=True)]
     return [_estimate(*known, force, rerun_stale) for known in zip(configs, found, here, strict=True)]
 

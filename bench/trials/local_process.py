@@ -18,6 +18,7 @@ from bench.results.trial_files import LOG
 from bench.results.trial_output import trim_log
 
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+LOST, REFUSED = "lost", "refused"  # how a trial ends that is to run elsewhere: its worker is gone, or takes no trials
 
 
 class Handle(Protocol):
@@ -30,7 +31,10 @@ class Handle(Protocol):
         """End the trial and return once it has ended."""
 
     def reason(self) -> tuple[str, str]:
-        """Return the status and the reason of a trial that ended without an outcome."""
+        """Return the status and the reason of a trial that ended without an outcome: a record's, or LOST or REFUSED."""
+
+    def seconds(self) -> float:
+        """Return how long the trial's process has run; what it waits for before it starts doesn't count."""
 
 
 class Executor(Protocol):
@@ -59,7 +63,7 @@ class LocalProcess:
     """A trial's process, which writes to the log in its folder; a `Handle`."""
 
     def __init__(self, folder: Path, backend: str, variables: Mapping[str, str], share: Share | None):
-        self._folder, self._ended = folder, False
+        self._folder, self._ended, self._seconds = folder, False, 0.0
         end_leftovers(folder)  # of a runner that was killed
         self._memory_kill = MemoryKill(processes=share.at_once if share else 1)
         own = share.environment() if share else {}
@@ -72,13 +76,14 @@ class LocalProcess:
                 env={**environment(backend), **variables, **own, **mark_of(folder)},
                 start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends the trial
             )
+        self._began = time.monotonic()
 
     def wait(self, seconds: float) -> bool:
         if not self._wait(seconds):
             trim_log(self._folder / LOG)
             return False
         if not self._ended:
-            self._ended = True
+            self._ended, self._seconds = True, time.monotonic() - self._began
             end_leftovers(self._folder, self._process.pid)
             trim_log(self._folder / LOG)
         return True
@@ -100,6 +105,9 @@ class LocalProcess:
                 os.killpg(self._process.pid, number)
             if self.wait(GRACE_SECONDS):
                 return
+
+    def seconds(self) -> float:
+        return self._seconds if self._ended else time.monotonic() - self._began
 
     def reason(self) -> tuple[str, str]:
         code = self._process.returncode

@@ -33,12 +33,18 @@ class PlannedTrial:
     fingerprint: str  # of the data
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
-    device: str  # on which it runs
+    device: str  # on which it runs; if it isn't placed, one of those on which it may run
     protocol: int = PROTOCOL_VERSION  # the version of how it runs
     forced: bool = False  # it is to run even if it is done
     outdated: bool = False  # it is done, but under other versions, and is therefore to run again
     contents: Mapping[str, str] = field(default_factory=dict)  # hashes of weights and code that the trial must find
     code: Mapping[str, str] = field(default_factory=dict)  # the plug-in's files, as they are now
+    placed: bool = True  # whether it runs on that type of device and no other
+
+    @property
+    def task(self) -> tuple[str, int, str]:
+        """Return what it is in its run, also before its device is known."""
+        return self.key, self.config.repeat, self.device if self.placed else ""
 
     @property
     def done(self) -> bool:
@@ -65,8 +71,9 @@ def is_done(config: TrialConfig, record: TrialRecord) -> bool:
 def plan(
     configs: Iterable[TrialConfig],
     results: ResultsFolder,
-    device: str,
+    types: Sequence[str],
     *,
+    each_device: bool = False,
     force: bool = False,
     rerun_stale: bool = False,
     preparing: Callable[[str, int, int], None] = lambda dataset, done, total: None,
@@ -75,7 +82,9 @@ def plan(
     """Prepare the data of resolved configurations and plan their trials, equal ones once.
 
     Args:
-        device: the name of one of those on which they will run.
+        types: the names of the devices on which they may run, each once. A trial that is done on one of them is
+            done; one that was begun is placed on that one.
+        each_device: plan each trial once for each type.
         force: plan to run every trial, even if it is done.
         rerun_stale: plan to run those again that are done under other versions (see `is_stale`).
         preparing: called with the data set's name, the number of decoded images and that of all images.
@@ -107,15 +116,27 @@ def plan(
         fingerprint, images, protocol = known_data[data]
         key = trial_key(config, fingerprint, images, protocol=protocol)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)
-        devices = several(device, config.devices_per_trial)
-        identity = trial_identity(config, key, devices)
-        found = _found(results, identity)
-        trial = PlannedTrial(config, key, pooled, fingerprint, identity, found, devices, protocol, forced=force)
-        trial = replace(trial, contents=known[_sources(config)], code=code.get(config.plugin, {}))
-        trials.setdefault(identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
+        basis = partial(PlannedTrial, config, key, pooled, fingerprint, protocol=protocol, forced=force)
+        found = [
+            basis(identity, _found(results, identity), device)
+            for device in (several(name, config.devices_per_trial) for name in types)
+            for identity in (trial_identity(config, key, device),)
+        ]
+        for trial in found if each_device else _best(found, results):
+            trial = replace(trial, contents=known[_sources(config)], code=code.get(config.plugin, {}))
+            trials.setdefault(trial.identity, replace(trial, outdated=True) if rerun_stale and trial.stale else trial)
     for source, config in sources.items():
         check_contents(config, known[source])
     return list(trials.values())
+
+
+def _best(options: Sequence[PlannedTrial], results: ResultsFolder) -> list[PlannedTrial]:
+    """Choose the device where the trial is done, or else was begun; if there is none, leave it open."""
+    if len(options) == 1:
+        return list(options)
+    begun = [trial for trial in options if trial.record or results.running_folder(trial.identity).exists()]
+    chosen = sorted(begun, key=lambda trial: trial.record is None or not is_done(trial.config, trial.record))
+    return chosen[:1] or [replace(options[0], placed=False)]
 
 
 def _sources(config: TrialConfig) -> tuple[str | None, ...]:

@@ -108,6 +108,12 @@ class Observer:
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         """Take note that a trial has ended, whatever its status."""
 
+    def lost(self, trial: PlannedTrial, reason: str) -> None:
+        """Take note that a running trial's worker is gone, so that the trial will run elsewhere."""
+
+    def warned(self, line: str) -> None:
+        """Take note of a line about the whole run, such as that a machine gets no trials."""
+
     def without_weights(self, trial: PlannedTrial) -> None:
         """Take note that a trial is done, but that the weights that should be kept are missing."""
 

@@ -10,11 +10,14 @@ from bench.core.trial_config import TrialConfig
 from bench.results.outcomes import recover
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import Pruning
-from bench.trials.plan import plan
+from bench.trials.cluster.workers import Workers
+from bench.trials.plan import PlannedTrial, plan
 from bench.trials.progress import Observer
 from bench.trials.scheduling.life import Life
+from bench.trials.scheduling.placement import Placement
 from bench.trials.scheduling.scheduler import Scheduler
 from bench.trials.scheduling.slots import Slot, local_slots
+from bench.trials.scheduling.waiting import Waiting
 
 
 def run(
@@ -25,6 +28,8 @@ def run(
     force: bool = False,
     rerun_stale: bool = False,
     slots: Sequence[Slot] = (),
+    workers: Workers | None = None,
+    each_device: bool = False,
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet and return the records of all, in the order of `configs`.
 
@@ -35,6 +40,8 @@ def run(
             failed is returned.
         rerun_stale: run those finished trials again that ran on other versions of the backend or of Keras.
         slots: one for each trial that may run at a time, all of one device; none for one trial on this machine.
+        workers: the machines of a cluster, which have the slots then, also of several types of device.
+        each_device: run each trial on each type of device, not only on one.
 
     Raises:
         BenchError: the data, the weights or the folder can't be used; or the run stopped because the disk is full or
@@ -42,18 +49,29 @@ def run(
         KeyboardInterrupt: after the running trials have been recorded as interrupted.
     """
     configs = list(configs)
-    observer, slots = observer or Observer(), slots or local_slots(configs=configs)
+    observer = observer or Observer()
+    slots = workers.slots if workers else slots or local_slots(configs=configs)
     folder = ResultsFolder(results)
     folder.create()
     if not force:
         with _stopping_cleanly(folder):
             recover(folder)
-    again = {"force": force, "rerun_stale": rerun_stale}
-    trials = plan(configs, folder, slots[0].device, **again, preparing=observer.preparing, doubting=observer.doubting)
+    how = {"force": force, "rerun_stale": rerun_stale, "each_device": each_device}
+    types = list(dict.fromkeys(slot.device for slot in slots))
+    trials = plan(configs, folder, types, **how, preparing=observer.preparing, doubting=observer.doubting)
     observer.planned(trials)
     with _stopping_cleanly(folder):
-        life = Life(folder, observer, Pruning(folder))
-        records = Scheduler(slots, life.lead).run(trials)
+        if workers:
+            workers.need((trial for trial in trials if not trial.done), observer.warned)
+        life, placement = Life(folder, observer, Pruning(folder)), Placement(trials)
+
+        def lead(trial: PlannedTrial, slot: Slot) -> Waiting[TrialRecord | None]:
+            return life.lead(placement.place(trial, slot.device), slot)
+
+        def fits(trial: PlannedTrial, slot: Slot) -> bool:
+            return placement.fits(trial, slot.device)
+
+        records = Scheduler([] if workers else slots, lead, pool=workers, fits=fits).run(trials)
         life.close()
     return [record for record in records if record]
 

@@ -59,5 +59,10 @@ class Session:
 
 
 if __name__ == "__main__":
+    if "STUB_DEVICE" in os.environ:
+        process.expected_device = lambda: os.environ["STUB_DEVICE"]
+    if "STUB_CLOCK_HOURS" in os.environ:
+        own, ahead = time.time, 3600 * float(os.environ["STUB_CLOCK_HOURS"])
+        time.time = lambda: own() + ahead
     process._session = lambda config: Session
     process.main()

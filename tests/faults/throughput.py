@@ -22,7 +22,7 @@ class Pause:
     """A trial that only lets time pass, and then brings its outcome to the disk, as the process of a trial does."""
 
     def __init__(self, folder: Path, seconds: float):
-        self._folder, self._stopped = folder, threading.Event()
+        self._folder, self._stopped, self._began = folder, threading.Event(), time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(seconds,), daemon=True)
         self._thread.start()
 
@@ -37,6 +37,9 @@ class Pause:
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def reason(self) -> tuple[str, str]:
         return "failed", "It has no outcome."

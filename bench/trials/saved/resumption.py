@@ -1,16 +1,14 @@
 """The checkpoints of a trial that trains: when they are written, and which one a new process goes on from."""
 
-import functools
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bench.core.code.own_code import own_code
 from bench.core.errors import BenchError
-from bench.core.files import file_hash, text_hash
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import MIB, is_file
 from bench.profiling.environment import host_environment, versions
@@ -23,7 +21,6 @@ from bench.trials.identity import trial_key
 
 KEPT = 2  # the older one is for the case that the newer one is damaged
 LONG_SECONDS = 600.0  # of training: a longer one has checkpoints unless it is told otherwise
-_ROOMS = ("core", "data", "architectures", "datasets", "config", "training", "evaluation", "trials")
 
 
 class Checkpoints:
@@ -100,7 +97,7 @@ def stamp(config: TrialConfig, fingerprint: str) -> dict[str, str]:
     variables = host_environment(gpu=False)["variables"]
     return {
         "configuration": trial_key(config, fingerprint),
-        "code of segbench": _code(),
+        "code of segbench": own_code(),
         "environment variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
         **versions(),
     }
@@ -111,11 +108,3 @@ def _check(its: Any, mine: dict[str, str]) -> None:
     other = next((name for name in (*mine, *known) if known.get(name) != mine.get(name)), None)
     if other is not None:
         raise BenchError(f"it was made with another {other} ({known.get(other)}, now {mine.get(other)})")
-
-
-@functools.cache
-def _code() -> str:
-    """Hash the code that decides how a training goes on."""
-    folders = (str(import_module(f"bench.{room}").__file__) for room in _ROOMS)  # not all lie beside each other
-    files = sorted(path for folder in folders for path in Path(folder).parent.rglob("*.py"))
-    return text_hash("\n".join(map(file_hash, files)))[:12]

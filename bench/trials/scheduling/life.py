@@ -7,8 +7,9 @@ raised again.
 
 import os
 import time
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from filelock import Timeout
@@ -23,12 +24,12 @@ from bench.results.store import ResultsFolder
 from bench.results.trial_files import CODE, IF_KILLED, REQUEST, WEIGHTS, read_json, write_json
 from bench.results.trial_output import read_outcome, read_progress, usable
 from bench.results.weight_retention import Pruning, keep
-from bench.trials.local_process import Executor, Handle
+from bench.trials.local_process import LOST, REFUSED, Handle
 from bench.trials.plan import PlannedTrial, is_done
 from bench.trials.progress import WAIT, Observer
 from bench.trials.saved.earlier_attempts import fresh_folder
 from bench.trials.scheduling.slots import Slot
-from bench.trials.scheduling.waiting import FREE, Waiting, acquired, released, stopped
+from bench.trials.scheduling.waiting import FREE, SlotLost, Waiting, acquired, released, stopped
 
 INTERRUPTED = "Interrupted by Ctrl-C or SIGTERM"  # the reason, unless the interrupt has one
 UNREADABLE = "unreadable"  # status of a row for a trial whose record can't be read; it is never written
@@ -36,6 +37,7 @@ LOOK_SECONDS = 0.3  # between two looks at a trial's progress
 CLAIM_SECONDS = 1.0  # a reader that checks whether a trial is running holds its lock for a moment
 PATIENCE_SECONDS = 2.0  # before a word is said about waiting for another run to finish a trial
 FINISHING_SECONDS = 60.0  # before a trial is recorded while another run still chooses weights
+MOST_LOST = 3  # workers that a trial may lose: it may be what ends them
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,14 @@ class Life:
     results: ResultsFolder
     observer: Observer
     pruning: Pruning
+    lost: Counter[str] = field(default_factory=Counter)  # workers, by the trial's identity
 
     def lead(self, trial: PlannedTrial, slot: Slot) -> Waiting[TrialRecord | None]:
-        """Return the trial's record, an earlier final one or a new one; None if another runner is working on it."""
+        """Return the trial's record, an earlier final one or a new one; None if another runner is working on it.
+
+        Raises:
+            SlotLost: the slot is gone, and the trial is to run in another.
+        """
         if trial.done:
             self._keep_weights(trial)
             return trial.record
@@ -70,7 +77,7 @@ class Life:
                 self._keep_weights(trial)
                 return other
             self.results.check_room()
-            record, interrupted = yield from self._execute(trial, slot.executor)
+            record, interrupted = yield from self._execute(trial, slot)
             try:
                 if not interrupted:  # else nothing may begin
                     yield FREE
@@ -82,29 +89,43 @@ class Life:
             raise KeyboardInterrupt
         return record
 
-    def _execute(self, trial: PlannedTrial, executor: Executor) -> Waiting[tuple[TrialRecord, bool]]:
+    def _execute(self, trial: PlannedTrial, slot: Slot) -> Waiting[tuple[TrialRecord, bool]]:
         """Run the trial's process to its end, however it ends; return the record and whether it was interrupted."""
         folder = self.results.running_folder(trial.identity)
         earlier = fresh_folder(self.results, trial.identity, anew=trial.forced)
         request = {**_request(trial), "earlier": earlier}
+        if slot.environment:
+            request["environment"] = dict(slot.environment)
         write_json(folder / REQUEST, request, sync=False)
         if trial.code:
             write_json(folder / CODE, trial.code, sync=False)
         clock = time.monotonic()
-        handle = executor.start(folder, trial.config.backend)
+        handle = slot.executor.start(folder, trial.config.backend)
         ending = yield from self._watch(trial, handle)
-        ended = request["time"] + time.monotonic() - clock
+        request["time"] += time.monotonic() - clock - handle.seconds()  # what it waited for a worker
+        ended = request["time"] + handle.seconds()
         outcome = read_outcome(folder)  # it may exist even if the runner ended the trial, just too late
         if not outcome:
-            status, reason = ending or handle.reason()
+            status, reason = ending or self._unless_lost(trial, handle)
             found = read_json(folder / IF_KILLED) if status == "out_of_memory" else {}
             outcome = usable({"status": status, "reason": reason, **found})
         return record_of(folder, request, outcome, ended), ending is not None and ending[0] == "interrupted"
 
+    def _unless_lost(self, trial: PlannedTrial, handle: Handle) -> tuple[str, str]:
+        """Return how the trial ended; raise SlotLost if it is to run elsewhere."""
+        status, reason = handle.reason()
+        if status not in (LOST, REFUSED):
+            return status, reason
+        self.lost[trial.identity] += status == LOST and handle.seconds() > 0.0
+        if self.lost[trial.identity] < MOST_LOST:
+            self.observer.lost(trial, reason)
+            raise SlotLost(status, reason)
+        return "failed", f"{MOST_LOST} workers were lost while it ran, which it may have caused; the last: {reason}."
+
     def _watch(self, trial: PlannedTrial, handle: Handle) -> Waiting[tuple[str, str] | None]:
         """Wait for the trial's end; return the status and the reason if the runner ended it."""
         limit, folder = trial.config.timeout, self.results.running_folder(trial.identity)
-        clock = looked = time.monotonic()
+        looked = time.monotonic()
         waited = 0.0
         told: dict[str, Any] = {}
         try:
@@ -124,7 +145,7 @@ class Life:
                 if not is_folder(folder):
                     yield from stopped(handle)
                     break
-                if limit and looked - clock - waited > limit:
+                if limit and handle.seconds() - waited > limit:
                     yield from stopped(handle)
                     return "timed_out", f"Stopped after --timeout {limit:g} s."
         except KeyboardInterrupt as interrupt:

@@ -1,7 +1,8 @@
 """The slots of a run on this machine: one trial at a time each, with a GPU of its own or a share of the cores."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
@@ -20,6 +21,7 @@ class Slot:
 
     device: str
     executor: Executor
+    environment: Mapping[str, Any] | None = field(default=None, compare=False)  # of its machine; None: this one's
 
 
 def local_slots(

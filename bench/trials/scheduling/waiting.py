@@ -17,6 +17,14 @@ Waiting = Generator[Any, None, Value]
 """Something that yields while it waits and returns a value at its end."""
 
 
+class SlotLost(Exception):
+    """A trial did not end because its slot was LOST or REFUSED it; it is to run in another."""
+
+    def __init__(self, status: str, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
 def acquired(lock: BaseFileLock, seconds: float) -> Waiting[bool]:
     """Acquire a lock; return False if that wasn't possible in so many seconds."""
     end = time.monotonic() + seconds
