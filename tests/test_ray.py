@@ -46,10 +46,10 @@ class Place:
                 "STUB_SECONDS": str(seconds), "SEGBENCH_CACHE": str(self.cache),
                 "PYTHONPATH": os.pathsep.join([str(HERE / "ray_worker"), str(HERE.parent)])}  # fmt: skip
 
-    def add_node(self, seconds=0.3, **faults):
-        """A node of one CPU, whose workers run stubs."""
+    def add_node(self, seconds=0.3, gpus=0, **faults):
+        """A node of one CPU for each GPU, whose workers run stubs."""
         variables = {**self.environment(seconds), **faults}
-        self.nodes.append(self.cluster.add_node(num_cpus=1, env_vars=variables))
+        self.nodes.append(self.cluster.add_node(num_cpus=max(1, gpus), num_gpus=gpus, env_vars=variables))
         return self.nodes[-1]
 
     def run(self, *options, seeds=4, results=None, **variables):
@@ -228,6 +228,22 @@ def test_all_seeds_of_a_configuration_run_on_one_type_of_device(place):
     assert ", 0 to run" in ended(place.run_ray(*options, seeds=2))
     ended(place.run_ray(*options, "--each-device", seeds=2))
     assert len(place.done()) == 16 and set(place.starts().values()) == {1}
+
+
+def test_each_gpu_of_a_node_has_a_trial_that_sees_it_alone(place):
+    place.add_node(5.0, gpus=2, STUB_GPU="a GPU", STUB_DEVICE="a GPU")
+    run = place.run_ray(seeds=2)
+    place.wait_for(lambda: len(place.starts()) == 2)
+    seen = [psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in place.trial_processes()]
+    ended(run)
+    assert sorted(seen) == ["0", "1"]
+    assert {json.loads(text)["device"] for text in place.done().values()} == {"a GPU"}
+
+
+def test_a_worker_that_rays_memory_monitor_ends_is_out_of_memory(place):
+    place.add_node(60.0, RAY_memory_usage_threshold="0.0001", RAY_memory_monitor_refresh_ms="200")
+    out = ended(place.run_ray(seeds=1), code=1)
+    assert [t.record.status for t in load([place.results]).trials] == ["out_of_memory"], out
 
 
 def test_ctrl_c_records_the_trials_as_interrupted(place):

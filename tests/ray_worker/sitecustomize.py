@@ -20,3 +20,5 @@ if "bench" in sys.orig_argv or any("default_worker" in word for word in sys.orig
         on_worker.time = namedtuple("clock", "time monotonic")(lambda: time.time() + 3600 * hours, time.monotonic)
     if device := os.environ.get("STUB_DEVICE"):
         on_node.cpu_device = lambda: device
+    if gpu := os.environ.get("STUB_GPU"):
+        on_node.gpu_name = lambda: gpu

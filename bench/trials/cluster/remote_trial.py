@@ -84,8 +84,10 @@ class RemoteTrial:
         try:
             answer = ray.get(self._answer)
         except ray.exceptions.RayError as error:
-            status = "out_of_memory" if _LOW_MEMORY in str(error) else LOST
-            self._end(status, f"{self._node} was lost while the trial ran ({cause_of(error)})")
+            if _LOW_MEMORY in str(error):
+                self._end("out_of_memory", f"Ray ended the trial because {self._node} was {_LOW_MEMORY}")
+            else:
+                self._end(LOST, f"{self._node} was lost while the trial ran ({cause_of(error)})")
             return
         if not self._began:
             if answer:

@@ -1,5 +1,6 @@
 """The workers of a Ray cluster: the slots of its nodes, which come once a node is ready and go when it is lost."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from bench.trials.scheduling.slots import Slot
 
 ANSWER_SECONDS = 120.0  # for the nodes that are there at first to say what they are
 LOOK_SECONDS = 1.0  # between two looks at the cluster
+PATIENCE_SECONDS = 5.0  # before a word is said about a node that prepares data
 MOST_LOSSES = 5  # of a node in a run
 A_TASK = 0.01  # of a GPU, for a task that only looks at it
 
@@ -29,6 +31,7 @@ class Node:
     gpus: int
     answer: Any = None  # for which it is being waited, if any
     asked: tuple[str, ...] = ()  # what it was asked to prepare
+    patience: float = math.inf  # until when (monotonic) that is no matter for a line
     slots: list[Slot] = field(default_factory=list)  # once it has said what it is
     data: frozenset[str] = frozenset()  # that it is known to have
     losses: int = 0  # trials that were lost there
@@ -140,8 +143,11 @@ class Workers:
                 self._take_out(node, "is gone")
             if node.answer and ray.wait([node.answer], timeout=0)[0]:
                 self._take(node)
+            if node.answer and time.monotonic() > node.patience:
+                node.patience = math.inf
+                self._tell(f"{node.name} prepares its data.")
             if node.slots and not node.out and not node.answer and not node.data >= self._requests.keys():
-                node.asked = tuple(self._requests)
+                node.asked, node.patience = tuple(self._requests), time.monotonic() + PATIENCE_SECONDS
                 node.answer = self._ask(node, prepare, list(self._requests.values()))
 
     def _new(self, key: str, found: dict[str, Any], gpus: bool) -> Node:
