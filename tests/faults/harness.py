@@ -112,7 +112,7 @@ class Grid:
     def __init__(self, place: Path, seeds: int, seconds: float = 0.2, results: Path | None = None, jobs: int = 1):
         import bench.commands.live  # noqa: F401 - so that forks have them
 
-        self.options = ["--jobs", str(jobs)] if jobs > 1 else []  # of every run
+        self.options = ["--jobs", str(jobs), "--measure-alone"] if jobs > 1 else []  # of every run
         self.place, self.seeds = place.resolve(), seeds
         self.place.mkdir(parents=True, exist_ok=True)
         self.results, self.log = results or self.place / "results", self.place / "starts"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bench.core.files import write_atomically
+from bench.profiling.host import turns
 from bench.results.trial_files import HISTORY, IMAGES, KEEP, PROGRESS, SAMPLES, WEIGHTS, write_json
 from bench.trials import process
 
@@ -32,6 +33,9 @@ class Session:
         known = json.loads((made / "known.json").read_text(encoding="utf-8"))
         for step in STEPS:
             self.train(step, known["validation"][step - 1])
+            turns.give_way()
+        with turns.alone():
+            time.sleep(SECONDS / len(STEPS))
         self.copy(made)
         return {
             "dataset": {"name": self.config.dataset, "fingerprint": fingerprint, **known["dataset"]},
