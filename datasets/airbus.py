@@ -105,14 +105,15 @@ def load(data_dir: Path | None) -> Airbus:
     rows = read_table(folder / _TABLE, "ImageId", "EncodedPixels")
     count = _unnamed(folder, rows)
     skipped = [name for name in CORRUPT if rows.pop(name, None)]
-    paths = [folder / _IMAGES / name for name in sorted(rows)]
+    images, names = folder / _IMAGES, sorted(rows)
+    paths = [images / name for name in names]
     samples = tuple(
-        Sample(path.stem, None, group, (path,), _token(rows[path.name]))
-        for path, group in zip(paths, overlapping(paths), strict=True)
+        Sample(path.stem, None, group, (path,), _token(rows[name]))
+        for name, path, group in zip(names, paths, overlapping(paths), strict=True)
     )
     notes = [f"{count} tiles of {_IMAGES} left out, since the table does not name them"] if count else []
     notes += [f"{name} is known to be corrupt and left out" for name in skipped]
-    by_name = {Path(name).stem: found for name, found in rows.items()}
+    by_name = {sample.name: rows[name] for sample, name in zip(samples, names, strict=True)}
     return Airbus(samples, tuple(notes), folder / _TABLE, by_name, first_size(paths))
 
 
@@ -122,4 +123,4 @@ def _unnamed(folder: Path, rows: Mapping[str, Sequence[Row]]) -> int:
 
 
 def _token(rows: Sequence[Row]) -> str:
-    return hashlib.sha256("\n".join(row.text for row in rows).encode()).hexdigest()
+    return hashlib.sha256("\n".join([row.text for row in rows]).encode()).hexdigest()

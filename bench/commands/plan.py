@@ -53,8 +53,8 @@ def plan(
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
     grid = read_grid(given, config, results)
     check_writable(grid.results)
-    downloads, sizes = check_data(grid.configs)
-    for line in downloads:
+    coming, sizes = check_data(grid.configs, estimating=True)
+    for line in coming:
         warn(line)
     trials = load([grid.results]).trials if (grid.results / MARKER).is_file() else []
     if not dry_run:

@@ -75,6 +75,7 @@ def prepare(
 ) -> None:
     """Download a data set, check its files and decode it once for all trials of that image size."""
     from bench.config import catalog
+    from bench.data.source import opened_once
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -96,7 +97,8 @@ def prepare(
     if export_masks:
         _export(console, spec, folder, params, export_masks, per_ship, skip_corrupt)
         return
-    _pack(console, spec, folder, params, image_size, resize, skip_corrupt, verify_data)
+    with opened_once():
+        _pack(console, spec, folder, params, image_size, resize, skip_corrupt, verify_data)
 
 
 def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: dict[str, Any]) -> None:
@@ -129,7 +131,9 @@ def _pack(
     from bench.config.given import axis
     from bench.data import pack
 
-    for size in axis("image_size", image_size):
+    sizes = list(dict.fromkeys(axis("image_size", image_size)))
+    opened(console, spec, folder, params, sizes)
+    for size in sizes:
         name = f"{spec.name} {size[0]}x{size[1]}"
         with counting(console, name) as progress:
             made = pack.prepare(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.grid_options import (
@@ -29,6 +30,8 @@ from bench.core.option_kinds import shown
 from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
+    from bench.core.specs import DatasetSpec
+    from bench.data.source import Source
     from bench.trials.cluster.workers import Workers
     from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.until_decided import Rule
@@ -60,6 +63,7 @@ def run(
 
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
+    from bench.data.source import opened_once
     from bench.results.analysis.sequential import FEWEST
     from bench.trials.saved.stored_trials import new_head, start_from
     from bench.trials.scheduling.slots import local_slots
@@ -76,14 +80,15 @@ def run(
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
     _note_unused_weights(configs, str(given.get("weights") or grid.file.get("weights", "none")))
-    downloads, sizes = check_data(configs)
-    if dry_run:
-        for line in downloads:
-            warn(line)
-    if verify_data:
-        _verify_data(configs, dry_run)
-    _note_sharing(configs, workers.most_on_a_node if workers else len(slots))
-    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
+    with opened_once():
+        coming, sizes = check_data(configs, estimating=dry_run)
+        if dry_run:
+            for line in coming:
+                warn(line)
+        if verify_data:
+            _verify_data(configs, dry_run)
+        _note_sharing(configs, workers.most_on_a_node if workers else len(slots))
+        finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
 
 
 def _check_executor(executor: str, of_ray: Mapping[str, object], local: object) -> None:
@@ -157,18 +162,23 @@ def _note_sharing(configs: Sequence[TrialConfig], at_once: int) -> None:
         )
 
 
-def check_data(configs: Sequence[TrialConfig]) -> "tuple[list[str], Sizes]":
+def check_data(configs: Sequence[TrialConfig], *, estimating: bool = False) -> "tuple[list[str], Sizes]":
     """Open each data set but download none; return a line per download, and the sizes of those that are here.
 
+    Args:
+        estimating: try steps that take long on a few files only, and return lines that say what will come, too; the
+            sizes may be estimates then.
+
     Raises:
-        BenchError: a folder can't be used, or a data set's validations lack the score of a target.
+        BenchError: a folder can't be used, the disk has no room for a pack, or a data set's validations lack the score
+            of a target.
     """
     from bench.config import catalog
     from bench.data import kaggle_download
     from bench.results.analysis.target import check_target
     from bench.trials.forecasts.evaluation_cost import DataSize, data_name
 
-    downloads = []
+    coming = []
     seen = []
     sizes = {}
     for config in configs:
@@ -180,13 +190,30 @@ def check_data(configs: Sequence[TrialConfig]) -> "tuple[list[str], Sizes]":
         spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
         if data_dir is None and spec.needs_data_dir and spec.archives:
             size = sum(size for _, size, _ in spec.archives) / 2**20
-            downloads.append(
+            coming.append(
                 f"{spec.name}: its archives ({size:.0f} MiB) will be downloaded unless they are in the cache."
             )
         elif data_dir is None and spec.kaggle and not kaggle_download.is_here(spec, spec.kaggle):
             size = spec.kaggle.size / 2**30
-            downloads.append(f"{spec.name}: {size:.1f} GiB will be downloaded from Kaggle.")
+            coming.append(f"{spec.name}: {size:.1f} GiB will be downloaded from Kaggle.")
         else:
-            source = opened(output(), spec, data_dir, config.dataset_params)
+            packed = [other for other in configs if other.measure == "all" and data_name(other) == data]
+            if estimating:
+                source, lines = _estimated(spec, data_dir, packed)
+                coming += lines
+            else:
+                source = opened(output(), spec, data_dir, config.dataset_params, {one.image_size for one in packed})
             sizes[data] = DataSize(Counter(str(sample.split) for sample in source.samples), len(source.spec.classes))
-    return downloads, sizes
+    return coming, sizes
+
+
+def _estimated(
+    spec: "DatasetSpec", data_dir: Path | str | None, configs: Sequence[TrialConfig]
+) -> "tuple[Source, list[str]]":
+    """Open the data set of the configurations by a sample; return it and what comes before the first trial."""
+    from bench.data.facts.file_facts import sampling
+    from bench.trials.forecasts.preparation import preparations
+
+    with sampling() as left:
+        source = opened(output(), spec, data_dir, configs[0].dataset_params)
+    return source, preparations(source, configs, left)

@@ -3,7 +3,8 @@
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.core.specs import DatasetSpec
+    from bench.data.facts.file_facts import Pending
     from bench.data.source import Source
     from bench.results.loading import Loaded, StoredTrial
 
@@ -125,14 +127,45 @@ def check_augmentation(tta: str | None, config: TrialConfig) -> None:
         view_sizes(config)
 
 
-def opened(console: Console, spec: "DatasetSpec", folder: Path | str | None, params: Mapping[str, Any]) -> "Source":
-    """Open the data set and show a message meanwhile: comparing all tiles of Airbus takes minutes the first time."""
-    from bench.data.source import open_source
+def opened(
+    console: Console,
+    spec: "DatasetSpec",
+    folder: Path | str | None,
+    params: Mapping[str, Any],
+    sizes: Collection[tuple[int, int]] = (),
+) -> "Source":
+    """Open the data set and show the progress of what takes minutes the first time, such as comparing Airbus tiles.
 
-    with console.status(f"opening {spec.name}"):
+    Args:
+        sizes: the image sizes at which it will be packed.
+
+    Raises:
+        BenchError: also if the disk has no room for these packs, before anything takes long.
+    """
+    from bench.data.facts.file_facts import sampling
+    from bench.data.source import open_source, opened_once
+
+    with opened_once(), counting(console, f"opening {spec.name}"):
+        if sizes:
+            with sampling() as left:
+                source = open_source(spec, folder, params)
+            _check_room(source, sizes, left)
         return open_source(spec, folder, params)
 
 
+def _check_room(source: "Source", sizes: Collection[tuple[int, int]], left: "Sequence[Pending]") -> None:
+    from bench.core.files import cache_path
+    from bench.data.packing.room import check_room, is_packed
+    from bench.data.selection.object_counts import COUNTING
+
+    if not left or any(step.what == COUNTING for step in left):
+        return  # nothing takes long before the writer looks itself; or how many images are chosen isn't known yet
+    for size in sizes:
+        if not is_packed(source.spec, size):
+            check_room(cache_path("packs"), source, size)
+
+
+_LINE_SECONDS = 30.0  # between two lines of progress, without a terminal
 PLAIN_WIDTH = 120  # columns of a file or pipe; Rich's own guess of 80 folds the tables
 
 
@@ -173,10 +206,41 @@ def bars(console: Console, *columns: ProgressColumn) -> Progress:
 
 @contextmanager
 def counting(console: Console, name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar that disappears at the end; yield a function that takes the finished and the total count."""
+    """Show a bar that disappears at the end; yield a function that takes the finished and the total count.
+
+    Long steps inside the context have their progress in the same bar; without a terminal, in a line now and then.
+    """
+    from bench.data.facts.long_steps import listening
+
     with bars(console, MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def count(done: int, total: int) -> None:
+            bar.update(task, description=name, completed=done, total=total)
+
+        def step(what: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{name}: {what}", completed=done, total=total or None)
+
+        with listening(step if console.is_terminal else _StepLines(name)):
+            yield count
+
+
+class _StepLines:
+    """A listener to long steps that prints a line every half minute."""
+
+    def __init__(self, name: str):
+        self._name, self._what, self._begun, self._said = name, "", 0.0, 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        from bench.trials.estimate import duration
+
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._begun, self._said = what, now, now
+        elif done < total and now - self._said >= _LINE_SECONDS:
+            self._said = now
+            left = duration((now - self._begun) / max(1, done) * (total - done))
+            warn(f"{self._name}: {what}, {done:,} of {total:,}, about {left} left")
 
 
 def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":

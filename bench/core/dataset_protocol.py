@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from bench.core.errors import BenchError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # of a large set there are hundreds of thousands
 class Sample:
     """One image with its labels, which have not been read yet."""
 

@@ -192,11 +192,11 @@ def cached(part: str, question: str, make: Callable[[], Any]) -> Any:
     return answer
 
 
-def check_space(folder: Path, needed: int, what: str) -> None:
-    """Raise BenchError if fewer than `needed` bytes are free on the disk of `folder`."""
+def check_space(folder: Path, needed: int, what: str, advice: str = "") -> None:
+    """Raise BenchError, with more advice if there is any, if fewer than `needed` bytes are free where `folder` is."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise BenchError(
             f"{what} needs {needed / 2**30:.1f} GiB in '{folder}', where {free / 2**30:.1f} GiB are free. "
-            f"Make room, or give another cache folder in {VARIABLE}."
+            f"Make room, or give another cache folder in {VARIABLE}. {advice}".rstrip()
         )

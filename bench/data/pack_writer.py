@@ -19,7 +19,6 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
-from bench.core.files import check_space
 from bench.core.untrusted.plain_files import remove
 from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
@@ -34,11 +33,11 @@ from bench.data.packing.manifest import (
     fingerprint,
     write_manifest,
 )
+from bench.data.packing.room import check_room
 from bench.data.packing.unfinished import RowFacts, Unfinished, allocated
 from bench.data.reading.decode import Row, read_row
 from bench.data.source import SPLITS, Source
 
-_TRUTH_BYTES = 4_096  # of a sample's runs, to estimate the disk space
 _MOST_LINES = 50  # most problems that a message lists
 _AHEAD = 2  # samples for each core that are decoded before they are written
 
@@ -49,8 +48,7 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
     """Write the pack at `path`, replacing an old one, and return its manifest. The caller must hold the lock."""
     source, size = order.source, order.image_size
     part = path.with_name(f"{path.name}.part")
-    needed = len(source.samples) * (size[0] * size[1] * 4 + _TRUTH_BYTES)
-    check_space(path.parent, needed - allocated(part), f"The pack of '{source.spec.name}' at {size[0]}x{size[1]}")
+    check_room(path.parent, source, size, allocated(part))
     try:
         manifest = {**order.fields, **_fill(part, order, progress)}
         manifest["checksums"] = {name: checksums(blocks_of_file(part / name)) for name in DATA_FILES}

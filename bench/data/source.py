@@ -1,9 +1,12 @@
 """Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
+import gc
 import hashlib
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from bench.core.files import file_hash
 from bench.core.specs import DatasetSpec
 from bench.core.untrusted.plain_files import require_plain
 from bench.data.download import fetch
+from bench.data.facts.file_facts import only_sampled
 from bench.data.selection.choose import read_params, select
 
 BUILT_IN = "bench.datasets"  # the package of the adapters that share code
@@ -44,6 +48,26 @@ class Source:
         return [sample for sample in self.samples if sample.split == split]
 
 
+_opened: ContextVar[dict[str, Source] | None] = ContextVar("opened", default=None)
+
+
+@contextmanager
+def opened_once() -> Iterator[None]:
+    """Open each data set once inside the context, whoever asks for it; nobody must change its files meanwhile."""
+    token = _opened.set({}) if _opened.get() is None else None
+    try:
+        yield
+    finally:
+        if token:
+            _opened.reset(token)
+
+
+def forget_opened() -> None:
+    """Let go of the data sets of `opened_once`, which may be large; they are opened again if anybody asks for them."""
+    if known := _opened.get():
+        known.clear()
+
+
 def open_source(
     spec: DatasetSpec, data_dir: Path | str | None = None, params: Mapping[str, Any] | None = None
 ) -> Source:
@@ -55,21 +79,44 @@ def open_source(
         BenchError: the folder is missing, a split is empty or unknown, or names are not unique.
     """
     folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
+    known, key = _opened.get(), repr((spec, folder, sorted((params or {}).items())))
+    if known is None:
+        return _open(spec, folder, params or {})
+    found = known.get(key) or _open(spec, folder, params or {})
+    if not only_sampled():
+        known[key] = found
+    return found
+
+
+def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> Source:
     if folder is not None:
         require_plain(folder)
     elif spec.needs_data_dir:
         folder = fetch(spec)
-    own, selection = read_params(spec, params or {})
+    own, selection = read_params(spec, params)
     adapter = import_by_name(spec.adapter)
-    dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
-    if not spec.classes:
-        spec = replace(spec, classes=tuple(dataset.classes))
-    adapter_hash = _code_hash(spec, adapter)
-    chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
-    _check(spec, chosen.samples, folder, params or {})
+    with _without_collection():
+        dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
+        if not spec.classes:
+            spec = replace(spec, classes=tuple(dataset.classes))
+        adapter_hash = _code_hash(spec, adapter)
+        chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
+        _check(spec, chosen.samples, folder, params)
     notes = (*dataset.notes, *chosen.notes)
     warnings = (*getattr(dataset, "warnings", ()), *chosen.warnings)
     return Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pause the search for garbage, which would go through a million new objects that are none again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _code_hash(spec: DatasetSpec, adapter: Callable[..., Dataset]) -> str:

@@ -25,7 +25,9 @@ def divide(samples: Sequence[Sample], by_group: bool = True) -> tuple[Sample, ..
         return sample.group if by_group else sample.name
 
     splits = hashed_splits(key(sample) for sample in samples if sample.split is None)
-    divided = [replace(s, split=splits[key(s)]) if s.split is None else s for s in samples]
+    divided = [
+        Sample(s.name, splits[key(s)], s.group, s.files, s.token) if s.split is None else s for s in samples
+    ]  # `replace` takes five times as long
     return cut_validation(divided)
 
 
@@ -36,9 +38,9 @@ def hashed_splits(groups: Iterable[str]) -> dict[str, str]:
     move others. Fewer groups are sorted by hash and cut at the shares, since chance could leave a split too small.
     With three groups or more, every split gets at least one.
     """
-    order = sorted(set(groups), key=lambda group: (share("split", group), group))
-    few = len(order) < MANY_GROUPS
-    shares = [place / len(order) if few else share("split", group) for place, group in enumerate(order)]
+    found = sorted((share("split", group), group) for group in set(groups))
+    few, order = len(found) < MANY_GROUPS, [group for _, group in found]
+    shares = [place / len(found) if few else own for place, (own, _) in enumerate(found)]
     train = sum(value < TRAIN_SHARE for value in shares)
     both = sum(value < TRAIN_SHARE + HASHED_VALIDATION_SHARE for value in shares)
     train = max(1, min(train, len(order) - 2))

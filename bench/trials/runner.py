@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
+from bench.data.source import forget_opened, opened_once
 from bench.results.outcomes import recover
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import Pruning
@@ -58,7 +59,9 @@ def run(
             recover(folder)
     how = {"force": force, "rerun_stale": rerun_stale, "each_device": each_device}
     types = list(dict.fromkeys(slot.device for slot in slots))
-    trials = plan(configs, folder, types, **how, preparing=observer.preparing, doubting=observer.doubting)
+    with opened_once():
+        trials = plan(configs, folder, types, **how, preparing=observer.preparing, doubting=observer.doubting)
+        forget_opened()
     observer.planned(trials)
     with _stopping_cleanly(folder):
         if workers:

@@ -49,6 +49,11 @@ def sampling() -> Iterator[list[Pending]]:
         _pending.reset(token)
 
 
+def only_sampled() -> bool:
+    """Tell whether `sampling` has left out any fact."""
+    return bool(_pending.get())
+
+
 def look_up(
     kind: str, place: str, items: Sequence[Item], keys: Sequence[str], make: Callable[[Item], bytes], what: str
 ) -> list[Fact | None]:

@@ -13,6 +13,7 @@ from bench.core.specs import IGNORE_INDEX, DatasetSpec
 from bench.data.facts.file_facts import look_up
 
 BACKGROUND = "background"
+COUNTING = "counting objects"  # the step, for the progress; which images are chosen depends on it
 _KIND = "counts-1"  # changed whenever the counts change
 
 
@@ -28,7 +29,7 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
         return dict(table())
     keys = [json.dumps([s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]]) for s in samples]
     place = json.dumps([cache_key, spec.classes])
-    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), "counting objects")
+    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), COUNTING)
     return {sample.name: int(bytes(fact)) for sample, fact in zip(samples, facts, strict=True) if fact}
 
 

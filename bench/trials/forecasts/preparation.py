@@ -1,0 +1,64 @@
+"""Say what comes before the first trial on a data set: steps that take a while once, decoding, and room on the disk."""
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+
+from bench.core.errors import BenchError
+from bench.core.files import cache_path
+from bench.core.trial_config import TrialConfig
+from bench.data.check import evenly
+from bench.data.facts.file_facts import Pending
+from bench.data.packing.room import advice, free_bytes, is_packed, needed_bytes
+from bench.data.reading.decode import read_row
+from bench.data.source import Source
+from bench.trials.estimate import duration
+
+_SAMPLE, _SAMPLE_SECONDS = 32, 4.0  # most images that are decoded to estimate the time of all, and the time for it
+
+
+def preparations(source: Source, configs: Sequence[TrialConfig], left: Sequence[Pending]) -> list[str]:
+    """Write a line for each step that is left, and one for each size at which the data set isn't packed yet.
+
+    Args:
+        configs: those with this data set.
+        left: the steps that opening it by `sampling` has only tried.
+    """
+    name = source.spec.name
+    lines = [
+        f"{name}: {step.what} comes first: about {duration(step.seconds)} for {step.items:,} files." for step in left
+    ]
+    sizes = {(config.image_size, config.resize): config for config in configs}
+    new = [config for config in sizes.values() if not is_packed(source.spec, config.image_size)]
+    return [*lines, *(_decoding(source, config) for config in new)]
+
+
+def _decoding(source: Source, config: TrialConfig) -> str:
+    count, size = len(source.samples), config.image_size
+    needed, free = needed_bytes(count, size), free_bytes(cache_path("packs"))
+    time_text = duration(_seconds(source, config) * count)
+    room = f"{needed / 2**30:.1f} GiB in '{cache_path('packs')}', where {free / 2**30:.1f} GiB are free"
+    line = f"{source.spec.name}: {count:,} images are decoded to {size[0]}x{size[1]}: about {time_text}, {room}."
+    return line if needed <= free else f"{line} That doesn't fit: {advice(source.spec, size, free / needed)}"
+
+
+def _seconds(source: Source, config: TrialConfig) -> float:
+    """Measure the seconds for each image, as a pack's writer reads them, from a few."""
+
+    def read(number: int) -> None:
+        with suppress(BenchError, OSError):  # the run says what is wrong
+            read_row(source, some[number], config.image_size, config.resize)
+
+    some = evenly(source.samples, _SAMPLE)
+    begun, done, cores = time.monotonic(), 0, os.cpu_count() or 1
+    numbers = iter(range(len(some)))
+    with ThreadPoolExecutor(cores) as pool:
+        while batch := list(islice(numbers, 2 * cores)):
+            list(pool.map(read, batch))
+            done += len(batch)
+            if time.monotonic() - begun > _SAMPLE_SECONDS:
+                break
+    return (time.monotonic() - begun) / max(1, done)
