@@ -34,7 +34,7 @@ def check_room(folder: Path, source: Source, size: tuple[int, int], written: int
         written: the bytes of it that are there already.
     """
     needed = needed_bytes(len(source.samples), size) - written
-    what = f"The pack of '{source.spec.name}' at {size[0]}x{size[1]} ({len(source.samples):,} images)"
+    what = f"The pack of the {len(source.samples):,} images of '{source.spec.name}' at {size[0]}x{size[1]}"
     help = advice(source.spec, size, free_bytes(folder) / max(1, needed))
     check_space(_there(folder), needed, what, f"Or {help}")
 
