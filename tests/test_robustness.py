@@ -182,6 +182,12 @@ def test_a_folder_that_is_a_link_is_neither_read_nor_written(tmp_path):
     with pytest.raises(BenchError, match="link"):
         put(trial, CLEAN, 0.9)
     assert not list((tmp_path / "elsewhere").iterdir()) and not stored(trial)
+    other = trial_in(tmp_path / "r", seed=1)
+    put(other, CLEAN, 0.9)
+    (tmp_path / "elsewhere").rmdir()
+    (other.folder / ROBUSTNESS).rename(tmp_path / "elsewhere")
+    (other.folder / ROBUSTNESS).symlink_to(tmp_path / "elsewhere")
+    assert not is_stored(other, CLEAN, IMAGES) and not stored(other)
 
 
 def scored_results(path, seeds=2):

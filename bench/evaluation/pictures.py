@@ -77,10 +77,10 @@ def write_probabilities(folder: Path, name: str, values: np.ndarray, classes: li
         _write_picture(folder / f"{name}_{index}.png", Image.fromarray(grey))
 
 
-def _write_picture(path: Path, picture: Image.Image) -> None:
+def _write_picture(path: Path, picture: Image.Image, advice: str = _ADVICE) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_file(path, buffer.getvalue(), _ADVICE)
+    write_file(path, buffer.getvalue(), advice)
 
 
 def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]], classes: Sequence[str] = ()) -> Image.Image:
@@ -163,11 +163,11 @@ def write_worst(predictor: "Predictor", pack: ImageSet, indexes: np.ndarray, cou
     _write_strips(predictor, pack, indexes[order], folder, [f"{scores[place]:.3f}_" for place in order])
 
 
-def write_strip(predictor: "Predictor", pack: ImageSet, index: int, path: Path) -> None:
-    """Write one image, its truth and its prediction as PNG."""
+def write_strip(predictor: "Predictor", pack: ImageSet, index: int, path: Path, advice: str) -> None:
+    """Write one image, its truth and its prediction as PNG; `advice` is for the message if that can't be done."""
     (image,), (truth,) = (np.asarray(array[np.array([index])]) for array in (pack.images, pack.labels))
     classes, _ = predictor.classes(image[None])
-    _write_picture(path, Image.fromarray(_strip(image, truth, classes[0])))
+    _write_picture(path, Image.fromarray(_strip(image, truth, classes[0])), advice)
 
 
 def _write_strips(

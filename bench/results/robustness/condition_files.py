@@ -20,6 +20,7 @@ from bench.evaluation.image_table import ImageTable, write_table
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import ROBUSTNESS, read_json, write_json
 
+ADVICE = "Make room, or copy the run's folder to a disk that can be written."
 _KNOWN = frozenset(conditions())
 
 
@@ -65,15 +66,21 @@ def stored(trial: StoredTrial) -> dict[int, dict[Condition, StoredCondition]]:
 
 def store(trial: StoredTrial, condition: Condition, table: ImageTable, facts: dict[str, Any]) -> None:
     """Write a condition's table, then its JSON with `facts` and what the result is of; raise BenchError if it can't."""
-    file = file_of(trial, condition, len(table.names))
-    check_inside(trial.folder, file.parent, "copy the run's folder.")
+    file = check_folder(trial) / file_of(trial, condition, len(table.names)).name
     try:
         file.parent.mkdir(exist_ok=True)
         write_table(file.with_suffix(".parquet"), *table)
         sync_file(file.with_suffix(".parquet"))
         write_json(file, {**_stamp(trial, condition), "images": len(table.names), **facts})
     except OSError as error:
-        raise BenchError(f"'{file}' can't be written ({error.strerror}).") from error
+        raise BenchError(f"'{file}' can't be written ({error.strerror}). {ADVICE}") from error
+
+
+def check_folder(trial: StoredTrial) -> Path:
+    """Return the folder of the results, which need not exist; raise BenchError if it is a link or the like."""
+    folder = trial.folder / ROBUSTNESS
+    check_inside(trial.folder, folder, "copy the run's folder.")
+    return folder
 
 
 def _stamp(trial: StoredTrial, condition: Condition) -> dict[str, Any]:
@@ -95,11 +102,8 @@ def _read(trial: StoredTrial, file: Path) -> StoredCondition | None:
         condition, images = Condition(str(values["kind"]), int(values["severity"])), int(values["images"])
     except (KeyError, TypeError, ValueError):
         return None
-    if (
-        condition not in _KNOWN
-        or file != file_of(trial, condition, images)
-        or not is_file(file.with_suffix(".parquet"))
-    ):
+    if condition not in _KNOWN or file != file_of(trial, condition, images):
         return None
-    fits = all(values.get(name) == its for name, its in _stamp(trial, condition).items())
+    there = is_folder(file.parent) and is_file(file.with_suffix(".parquet"))
+    fits = there and all(values.get(name) == its for name, its in _stamp(trial, condition).items())
     return StoredCondition(condition, images, file) if fits else None

@@ -22,7 +22,7 @@ from bench.evaluation.pictures import write_strip
 from bench.evaluation.scores import image_means, mean_iou
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
-from bench.results.robustness.condition_files import file_of, is_stored, store
+from bench.results.robustness.condition_files import ADVICE, check_folder, file_of, is_stored, store
 from bench.trials.saved.opened import Opened, open_trained
 
 
@@ -36,6 +36,7 @@ def score_conditions(run: str, config: dict[str, Any], conditions: list[tuple[st
     """
     trial = StoredTrial(read_record(Path(run)), Path(run))
     known = TrialConfig.from_dict(config)
+    check_folder(trial)
     opened = open_trained(trial, known)
     if not opened.own:
         raise BenchError(
@@ -59,7 +60,7 @@ def _score(trial: StoredTrial, config: TrialConfig, opened: Opened, condition: C
     worst = _worst(trial, table.counts) if condition.severity else None
     if worst is not None and condition.severity == max(SEVERITIES):
         picture = file_of(trial, condition, len(indexes)).with_suffix(".png")
-        write_strip(opened.predictor, task.pack, int(indexes[worst]), picture)
+        write_strip(opened.predictor, task.pack, int(indexes[worst]), picture, ADVICE)
     facts = {
         "mean_iou": mean_iou(table.counts),
         "lost_most": None if worst is None else table.names[worst],
