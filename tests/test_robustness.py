@@ -78,6 +78,16 @@ def test_the_interval_of_the_relative_score_is_paired_by_image(tmp_path):
     assert row.clean.interval.high - row.clean.interval.low > 0.1
 
 
+def test_a_run_that_is_always_wrong_has_no_relative_score(tmp_path):
+    trial = trial_in(tmp_path / "r")
+    put(trial, CLEAN, 0.0)
+    put(trial, Condition("blur", 1), 0.0)
+    (row,) = robustness([("unet", [trial])]).rows
+    assert row.corrupted.mean == 0 and np.isnan(row.relative.mean)
+    write_report([tmp_path / "r"], tmp_path / "out")
+    assert "no share" in (tmp_path / "out" / "LEADERBOARD.md").read_text()
+
+
 def test_seeds_widen_the_interval_and_repeats_of_a_seed_are_one(tmp_path):
     trials = [trial_in(tmp_path / "r", seed=seed) for seed in (0, 1)]
     trials.append(trial_in(tmp_path / "r", seed=1, repeat=1, lr=0.002))

@@ -146,13 +146,15 @@ def _cells(row: Degradation, found: Robustness) -> list[Cell]:
     scores = (row.clean, row.corrupted, row.relative)
     return [
         Cell(str(row.seeds), float(row.seeds)),
-        *(Cell(_with_interval(score), score.mean, title) for score in scores),
+        *(Cell(_with_interval(score), score.mean if score.mean == score.mean else None, title) for score in scores),
         *(_kind_cell(row.by_kind[kind], row.clean.mean) for kind in found.kinds),
     ]
 
 
 def _with_interval(score: Uncertainty) -> str:
     interval = score.interval
+    if interval.mean != interval.mean:
+        return "no share of 0"
     return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 

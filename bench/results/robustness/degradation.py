@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bench.core.errors import BenchError
 from bench.evaluation.corruptions.corruption_table import Condition
 from bench.evaluation.image_table import read_table
-from bench.evaluation.scores import image_means
+from bench.evaluation.scores import image_means, ratio
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap
 from bench.results.analysis.uncertainty import by_seed
 from bench.results.loading import StoredTrial
@@ -140,7 +140,7 @@ def _row(label: str, chosen: Comparable, measured: _Measured) -> Degradation:
         seeds=len({trial.seed for trial in trials}),
         clean=uncertainty(scores[0], draws[0]),
         corrupted=uncertainty(all_scores, all_draws),
-        relative=uncertainty(all_scores / scores[0], all_draws / draws[0]),
+        relative=uncertainty(ratio(all_scores, scores[0]), ratio(all_draws, draws[0])),
         by_kind={kind: uncertainty(*pair) for kind, pair in of_kinds.items()},
         by_condition=dict(zip(chosen.conditions[1:], scores[1:].mean(axis=1).tolist(), strict=True)),
         lost_most=_lost_most(chosen.conditions, measured.by_image[:, mine].mean(axis=1), measured.names),
