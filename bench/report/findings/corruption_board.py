@@ -165,8 +165,10 @@ def _kind_cell(score: Uncertainty, clean_score: float) -> Cell:
 
 
 def _heat(value: float, clean_score: float) -> int | None:
-    """Return the share of the clean score that is left, 0 to 100; None if there is no such share."""
-    return round(100 * min(1.0, value / clean_score)) if clean_score > 0 and value == value else None
+    """Return 100 where all of the clean score is left, 0 where half of it is or less; None if there is no share."""
+    if not clean_score > 0 or value != value:
+        return None
+    return round(100 * min(1.0, max(0.0, 2 * value / clean_score - 1)))
 
 
 def _grid(row: Degradation, found: Robustness) -> Grid:
