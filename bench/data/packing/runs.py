@@ -21,7 +21,7 @@ class Runs:
 
     @classmethod
     def of(cls, array: np.ndarray) -> "Runs":
-        """Find the runs of labels, uint8, or of numbers, uint16, (H, W)."""
+        """Find the runs of labels or other numbers, (H, W)."""
         flat = array.reshape(-1)
         starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
         return cls(flat[starts], np.diff(starts, append=flat.size).astype(_LENGTH))

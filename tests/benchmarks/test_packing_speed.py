@@ -1,0 +1,77 @@
+"""Packing Carvana beside a plain loop over the same files, on all cores, round by round in one run.
+
+The plain loop decodes each JPEG whole, resizes it, decodes and resizes the mask, compresses the mask at its own size,
+hashes both files, and writes all of that. Packing does the same, and checks labels, looks for duplicates, and syncs.
+`-s` prints the milliseconds a picture; the assertion is on processor time, since other programs may run.
+"""
+
+import hashlib
+import os
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import numpy as np
+import pytest
+from excerpts import EXCERPTS, needs
+from PIL import Image
+
+from bench.core.files import VARIABLE
+from bench.data import pack
+from bench.data.source import open_source
+from bench.datasets import DATASETS
+
+CARVANA = next(spec for spec in DATASETS if spec.name == "carvana")
+FOLDER = EXCERPTS / "carvana"
+ROUNDS = 3
+REDUCED, WHOLE = 0.65, 1.1  # at most so many times the plain loop's time: where JPEGs can be reduced, and where not
+
+
+def plain(folder, samples, size):
+    """Read and write the samples as a script without a harness would."""
+
+    def one(sample):
+        with Image.open(sample.files[0]) as picture, Image.open(sample.files[1]) as mask:
+            image = np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+            labels = np.asarray(mask.resize((size, size), Image.Resampling.NEAREST))
+            truth = zlib.compress(np.asarray(mask).tobytes(), level=1)
+        return image, labels, truth, [hashlib.sha256(path.read_bytes()).hexdigest() for path in sample.files]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, (folder / "rows").open("wb") as file:
+        for image, labels, truth, _ in pool.map(one, samples):
+            file.writelines((image.tobytes(), labels.tobytes(), truth))
+
+
+def milliseconds(work, count):
+    """Run something; return its wall time and its processor time, for each of `count` pictures."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work()
+    return [1e3 * spent / count for spent in (time.perf_counter() - wall, time.process_time() - processor)]
+
+
+@needs("carvana")
+@pytest.mark.parametrize(("size", "most"), [(128, REDUCED), (512, WHOLE), (1024, WHOLE)])
+def test_packing_beside_a_plain_loop(benchmark, tmp_path, monkeypatch, size, most):
+    samples, rounds = open_source(CARVANA, FOLDER).samples, iter(range(100))
+
+    def packing():
+        monkeypatch.setenv(VARIABLE, str(tmp_path / f"cache{next(rounds)}"))
+        return pack.prepare(CARVANA, (size, size), data_dir=FOLDER)
+
+    plain(tmp_path, samples[:8], size)  # the files are in the page cache, and the code is warm
+    times = np.array(
+        [
+            [milliseconds(lambda: plain(tmp_path, samples, size), len(samples)), milliseconds(packing, len(samples))]
+            for _ in range(ROUNDS)
+        ]
+    )
+    ratios = times[:, 1] / times[:, 0]
+    (plain_ms, packing_ms), (wall, processor) = np.median(times, axis=0).round(2), np.median(ratios, axis=0)
+    print(
+        f"\n{size} px, wall and processor ms a picture: plain {plain_ms}, packing {packing_ms}; "
+        f"ratios {wall:.2f} and {processor:.2f}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+    benchmark.extra_info.update(plain_ms=plain_ms.tolist(), packing_ms=packing_ms.tolist(), ratio=round(processor, 3))
+    benchmark.pedantic(packing)
+    assert median(ratios[:, 1]) <= most
