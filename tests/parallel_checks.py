@@ -1,30 +1,40 @@
-"""Train the same model on one device and on several: `python tests/parallel_checks.py` prints findings as JSON.
+"""Train the same model on one device and on four: `python tests/parallel_checks.py` prints findings as JSON.
 
-It needs JAX with four devices, see `make_devices`.
+The backend is that of the variable KERAS_BACKEND.
 """
 
 import json
+import os
 
 import keras
 import numpy as np
 
 from bench.core.errors import BenchError
 from bench.training import augment
-from bench.training.engines import create_engine, make_devices, set_seed
+from bench.training.engines import create_engine, make_devices, on_devices, set_seed
 from bench.training.losses import loss_function
 
-make_devices(4)
+BACKEND = os.environ["KERAS_BACKEND"]
+make_devices(BACKEND, 4)
 SIZE, BATCH, CLASSES, STEPS = 16, 8, 3, 20
 
 
-def build(loss: str, precision: str, devices: int):
+def build(loss: str, precision: str, devices: int, *, dropout: bool = BACKEND == "jax"):
     """Build an engine from a fixed seed: batch norm, dropout, a bias and an auxiliary head."""
+    with on_devices(BACKEND, devices):
+        return build_there(loss, precision, devices, dropout=dropout)
+
+
+def build_there(loss: str, precision: str, devices: int, *, dropout: bool):
+    """Do as `build`."""
     set_seed(0)
     keras.config.set_dtype_policy(precision)
     inputs = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
     x = keras.layers.BatchNormalization(momentum=0.9)(x)
-    x = keras.layers.SpatialDropout2D(0.2, seed=1)(keras.layers.ReLU()(x))
+    x = keras.layers.ReLU()(x)
+    if dropout:
+        x = keras.layers.SpatialDropout2D(0.2, seed=1)(x)
     model = keras.Model(inputs, keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x))
     model.auxiliary_logits = keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x)
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
@@ -82,10 +92,10 @@ def compare(loss: str, precision: str = "float32", devices: int = 4) -> dict:
     }
 
 
-def too_many() -> str:
-    """Return the error for more devices than there are."""
+def refused(devices: int, **model) -> str:
+    """Return the error for so many devices."""
     try:
-        build("ce", "float32", 8)
+        build("ce", "float32", devices, **model)
     except BenchError as error:
         return str(error)
     return "nothing"
@@ -93,5 +103,6 @@ def too_many() -> str:
 
 if __name__ == "__main__":
     found = {loss: compare(loss) for loss in ("ce", "0.5*ce+dice")}
-    found |= {"two": compare("ce", devices=2), "half": compare("ce", "mixed_float16"), "too many": too_many()}
+    found |= {"two": compare("ce", devices=2), "half": compare("ce", "mixed_float16"), "too many": refused(8)}
+    found["dropout"] = refused(4, dropout=True)
     print(json.dumps(found))

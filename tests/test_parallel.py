@@ -12,6 +12,7 @@ from fake_results import DEVICE, fake_config, fake_record, write_trial
 from running import CONFIG, FakeExecutor, run
 
 from bench.config import catalog
+from bench.core.backends import TABLE
 from bench.core.errors import BenchError
 from bench.core.surroundings import command, environment
 from bench.profiling.environment import expected_device
@@ -27,15 +28,22 @@ SCRIPT = Path(__file__).with_name("parallel_checks.py")
 SEVERAL = replace(CONFIG, backend="jax", batch_size=8, devices_per_trial=4)
 
 
+DIVIDES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("jax", "tensorflow")]
+
+
+@pytest.fixture(scope="module", params=DIVIDES)
+def backend(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def found():
-    variables = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+def found(backend):
+    variables = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, str(SCRIPT)], env=variables, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.needs("jax")
 @pytest.mark.parametrize("case", ["ce", "0.5*ce+dice", "two"])
 def test_after_twenty_steps_losses_and_weights_are_those_of_one_device(found, case):
     assert found[case]["learns"] > 0.2
@@ -44,21 +52,26 @@ def test_after_twenty_steps_losses_and_weights_are_those_of_one_device(found, ca
     assert found[case]["logits"] < 1e-5
 
 
-@pytest.mark.needs("jax")
 def test_a_scaled_loss_is_scaled_the_same_on_several_devices(found):
     assert found["half"]["learns"] > 0.2
     assert found["half"]["losses"] < 0.01
 
 
-@pytest.mark.needs("jax")
-def test_each_device_needs_memory_for_its_part_of_the_batch_only(found):
+def test_each_device_needs_memory_for_its_part_of_the_batch_only(found, backend):
     one, many = found["ce"]["planned"]
-    assert many < 0.5 * one
+    assert (one, many) == (None, None) if backend == "tensorflow" else many < 0.5 * one
 
 
-@pytest.mark.needs("jax")
-def test_more_devices_than_there_are_end_in_a_line(found):
-    assert found["too many"] == "--devices-per-trial is 8, but JAX finds 4 here: cpu."
+def test_more_devices_than_there_are_end_in_a_line(found, backend):
+    title = TABLE[backend].title
+    assert found["too many"] == f"--devices-per-trial is 8, but {title} finds 4 here: cpu."
+
+
+def test_random_numbers_of_a_layer_are_those_of_one_device_or_refused_by_name(found, backend):
+    if backend == "jax":
+        assert found["dropout"] == "nothing"
+    else:
+        assert "the layer 'spatial_dropout2d" in found["dropout"] and "Leave its dropout out" in found["dropout"]
 
 
 def refused(**changes):
@@ -68,10 +81,11 @@ def refused(**changes):
     return str(error.value)
 
 
-@pytest.mark.parametrize("backend", ["torch", "tensorflow"])
-def test_a_backend_that_divides_no_batches_is_refused_by_name(backend):
-    said = refused(backend=backend)
-    assert said == f"--devices-per-trial 4 does not run with the backend {backend}. Use --backend jax, or one device."
+def test_a_backend_that_divides_no_batches_is_refused_by_name():
+    said = refused(backend="torch")
+    assert said == (
+        "--devices-per-trial 4 does not run with the backend torch. Use --backend tensorflow or jax, or one device."
+    )
 
 
 @pytest.mark.parametrize(("batch", "devices", "near"), [(10, 4, 12), (2, 3, 3), (1, 64, 64), (16, 5, 20)])
@@ -88,8 +102,10 @@ def test_a_number_of_devices_out_of_range_is_refused(count):
     assert refused(devices_per_trial=count).endswith("Accepted: a whole number from 1 to 64.")
 
 
-def test_steps_that_are_not_compiled_are_refused():
-    assert refused(jit="off") == "--devices-per-trial 4 needs compiled steps. Leave out --jit off."
+@pytest.mark.parametrize(("backend", "jit"), [("jax", "off"), ("tensorflow", "on")])
+def test_steps_that_a_backend_cannot_divide_as_wanted_are_refused(backend, jit):
+    said = refused(backend=backend, jit=jit)
+    assert said == f"--devices-per-trial 4 does not run with --jit {jit} on {backend}. Leave out --jit."
 
 
 def test_the_number_of_devices_changes_no_key():
@@ -181,14 +197,14 @@ def test_the_energy_of_several_gpus_is_not_taken_from_the_counter_of_one():
 
 
 @pytest.mark.slow
-@pytest.mark.needs("jax")
-def test_a_trial_over_four_devices_runs_is_tested_and_says_so(tmp_path):
-    (record,) = run([SEVERAL], results=tmp_path)
+@pytest.mark.parametrize("backend", DIVIDES)
+def test_a_trial_over_four_devices_runs_is_tested_and_says_so(tmp_path, backend):
+    (record,) = run([replace(SEVERAL, backend=backend)], results=tmp_path)
     assert record.status == "ok", record.reason
     assert record.device == f"4 x {expected_device()}"
-    assert "device_count=4" in record.environment["variables"]["XLA_FLAGS"]
+    assert backend != "jax" or "device_count=4" in record.environment["variables"]["XLA_FLAGS"]
     assert "train_mfu" not in record.speed
     (trial,) = load([tmp_path]).trials
     evaluated = command("bench", "evaluate", trial.folder.name, "--results", str(tmp_path))
-    done = subprocess.run(evaluated, env=environment("jax"), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(evaluated, env=environment(backend), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -4,6 +4,8 @@ from bench.core.backends import TABLE
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 
+_UNFIT = {"jax": "off", "tensorflow": "on"}  # XLA divides JAX's batches, and compiles no steps of TensorFlow's strategy
+
 
 def check_devices(config: TrialConfig) -> None:
     """Check that the backend can divide the trial's batches among so many devices, and each batch evenly."""
@@ -16,8 +18,10 @@ def check_devices(config: TrialConfig) -> None:
             f"--devices-per-trial {count} does not run with the backend {config.backend}. Use --backend "
             f"{' or '.join(able)}, or one device."
         )
-    if config.jit == "off":
-        raise BenchError(f"--devices-per-trial {count} needs compiled steps. Leave out --jit off.")
+    if config.jit == _UNFIT[config.backend]:
+        raise BenchError(
+            f"--devices-per-trial {count} does not run with --jit {config.jit} on {config.backend}. Leave out --jit."
+        )
     if config.batch_size % count:
         raise BenchError(
             f"--batch-size is {config.batch_size}, which {count} devices (--devices-per-trial) can't divide evenly. "

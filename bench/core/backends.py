@@ -36,6 +36,7 @@ TABLE = {
             title="TensorFlow",
             pip_line="pip install 'tensorflow>=2.19'",
             engine=f"{_ENGINES}.tensorflow_engine:TensorFlowEngine",
+            parallel=f"{_ENGINES}.tensorflow_parallel:ParallelTensorFlowEngine",
             runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
             libraries=("tensorflow",),
             start_seconds=12.0,

@@ -436,7 +436,7 @@ class TrialConfig:
         1,
         kind=WHOLE,
         panel=BACKEND,
-        help="Devices over which each trial divides its batches (JAX).",
+        help="Devices over which each trial divides its batches (JAX, TensorFlow).",
         accepts=lambda value: 1 <= value <= MOST_DEVICES,
         accepted=f"a whole number from 1 to {MOST_DEVICES}",
         in_key=False,

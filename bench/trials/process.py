@@ -24,7 +24,7 @@ from bench.profiling.environment import expected_device, several
 from bench.profiling.host import turns
 from bench.results.trial_files import CODE, LOG, OUTCOME, REQUEST, read_json, write_json
 from bench.results.trial_output import earlier_attempts
-from bench.training.engines import make_devices
+from bench.training.engines import make_devices, on_devices
 from bench.trials.identity import check_contents
 from bench.trials.progress import Progress
 
@@ -57,12 +57,13 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
                 turns.take_turns(Progress(folder, ledger).waiting)
             check_device(request["device"], config.devices_per_trial)
             check_contents(config, request["contents"])
-            make_devices(config.devices_per_trial)
+            make_devices(config.backend, config.devices_per_trial)
             kind = _session(config)  # imports keras, which takes time and may fail
         session = kind(config, folder, ledger)
         session.on_built = partial(_check_built, config, folder, request["contents"])
         found = session.found
-        return {"status": "ok", **session.run(request["fingerprint"])}
+        with on_devices(config.backend, config.devices_per_trial):
+            return {"status": "ok", **session.run(request["fingerprint"])}
     except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a record with its reason
         restore_output(folder / LOG)
         traceback.print_exc()

@@ -5,6 +5,7 @@
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from bench.core.backends import TABLE
@@ -34,7 +35,7 @@ def create_engine(
         loss: (labels int (B, H, W), logits (B, H, W, C)) -> scalar.
         transform: (images uint8, labels uint8, draws float32) -> (images float32 in [0, 1], labels int).
         jit: "auto", "on" or "off"; each engine says what that means. BenchError if "on" isn't possible.
-        devices: how many divide each training batch among them; see `make_devices`.
+        devices: how many divide each training batch among them; see `make_devices` and `on_devices`.
     """
     import keras
 
@@ -45,11 +46,23 @@ def create_engine(
     return import_by_name(row.parallel)(model, optimizer, devices=devices, **functions)
 
 
-def make_devices(count: int) -> None:
-    """Let JAX take the CPU for that many devices; call it before the backend is imported. GPUs are as they are."""
-    if count > 1:
+def make_devices(backend: str, count: int) -> None:
+    """Let a backend take the CPU for that many devices; call it before keras is imported. GPUs are as they are."""
+    if count > 1 and backend == "jax":  # which reads the variable when it is imported
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count={count}".strip()
+    elif count > 1:
+        _parallel(backend, "make_devices")(count)
+
+
+def on_devices(backend: str, count: int) -> AbstractContextManager[Any]:
+    """Let what is built inside, for an engine of several devices, live on all of them, where a backend needs that."""
+    return nullcontext() if count == 1 or backend == "jax" else _parallel(backend, "on_devices")(count)
+
+
+def _parallel(backend: str, name: str) -> Any:
+    """Import a function that is beside the backend's engine of several devices."""
+    return import_by_name(f"{TABLE[backend].parallel.partition(':')[0]}:{name}")
 
 
 def create_runtime(backend: str) -> Runtime:

@@ -33,14 +33,24 @@ class TensorFlowEngine(Engine):
 
     def _train_step(self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor, lr: tf.Tensor) -> tf.Tensor:
         self.optimizer.learning_rate.assign(lr)
+        return self._update(images, labels, draws)
+
+    def _update(self, images: tf.Tensor, labels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         images, labels = self.transform(images, labels, draws)
         with tf.GradientTape() as tape:
             outputs = self.training_model(images, training=True)
-            loss = training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
-            scaled = self.optimizer.scale_loss(loss)
+            loss = self._loss_of(labels, outputs)
+            scaled = self._objective(loss)
         variables = self.training_model.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return loss
+
+    def _loss_of(self, labels: tf.Tensor, outputs: Any) -> tf.Tensor:
+        return training_loss(self.loss, labels, outputs) + sum(self.training_model.losses)
+
+    def _objective(self, loss: tf.Tensor) -> tf.Tensor:
+        """Return that whose gradients the optimizer gets."""
+        return self.optimizer.scale_loss(loss)
 
     def train_step(self, images: Any, labels: Any, draws: Any, lr: float) -> tf.Tensor:
         return self._train(
