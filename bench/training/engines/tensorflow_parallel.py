@@ -69,10 +69,12 @@ class ParallelTensorFlowEngine(TensorFlowEngine):
         )
 
     def _loss_of(self, labels: tf.Tensor, outputs: Any) -> tf.Tensor:
-        gather = tf.distribute.get_replica_context().all_gather
-        return super()._loss_of(
-            gather(labels, axis=0), tf.nest.map_structure(lambda some: gather(some, axis=0), outputs)
-        )
+        return super()._loss_of(self._gathered(labels), tf.nest.map_structure(self._gathered, outputs))
+
+    def _gathered(self, part: tf.Tensor) -> tf.Tensor:
+        """Return the values of the whole batch, given those of this device's part."""
+        whole = tf.distribute.get_replica_context().all_gather(part, axis=0)
+        return tf.ensure_shape(whole, (self._count * part.shape[0], *part.shape[1:]))
 
     def _objective(self, loss: tf.Tensor) -> tf.Tensor:
         return super()._objective(loss) / self._count  # the gradients of all devices, which have the same loss, add up
