@@ -46,6 +46,8 @@ def found(backend):
 
 @pytest.mark.parametrize("case", ["ce", "0.5*ce+dice", "two"])
 def test_after_twenty_steps_losses_and_weights_are_those_of_one_device(found, case):
+    if case not in found:
+        pytest.skip("a process has one number of devices on TensorFlow")
     assert found[case]["learns"] > 0.2
     assert found[case]["losses"] < 1e-5
     assert found[case]["weights"] < 1e-5
