@@ -4,8 +4,6 @@ from bench.core.backends import TABLE
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 
-_UNFIT = {"jax": "off", "tensorflow": "on"}  # XLA divides JAX's batches, and compiles no steps of TensorFlow's strategy
-
 
 def check_devices(config: TrialConfig) -> None:
     """Check that the backend can divide the trial's batches among so many devices, and each batch evenly."""
@@ -18,7 +16,7 @@ def check_devices(config: TrialConfig) -> None:
             f"--devices-per-trial {count} does not run with the backend {config.backend}. Use --backend "
             f"{' or '.join(able)}, or one device."
         )
-    if config.jit == _UNFIT[config.backend]:
+    if config.jit == TABLE[config.backend].parallel_but:
         raise BenchError(
             f"--devices-per-trial {count} does not run with --jit {config.jit} on {config.backend}. Leave out --jit."
         )

@@ -24,6 +24,7 @@ class Backend:
     full: tuple[str, ...]  # the names of its exceptions of a full device; they come from one of `libraries`
     full_status: str = ""  # how their texts begin, where it has one type for all errors
     parallel: str = ""  # "module:class" of an Engine that divides its batches among devices; empty: it has none
+    parallel_but: str = ""  # the value of --jit with which it can't divide them
     graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
 
 
@@ -37,6 +38,7 @@ TABLE = {
             pip_line="pip install 'tensorflow>=2.19'",
             engine=f"{_ENGINES}.tensorflow_engine:TensorFlowEngine",
             parallel=f"{_ENGINES}.tensorflow_parallel:ParallelTensorFlowEngine",
+            parallel_but="on",  # XLA compiles no step that exchanges values between the devices of a strategy
             runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
             libraries=("tensorflow",),
             start_seconds=12.0,
@@ -49,6 +51,7 @@ TABLE = {
             pip_line="pip install 'segbench[jax]'",
             engine=f"{_ENGINES}.jax_engine:JaxEngine",
             parallel=f"{_ENGINES}.jax_parallel:ParallelJaxEngine",
+            parallel_but="off",  # XLA divides the batches
             runtime=f"{_ENGINES}.jax_runtime:JaxRuntime",
             libraries=("jax", "jaxlib"),
             start_seconds=3.5,
