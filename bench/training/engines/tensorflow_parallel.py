@@ -45,11 +45,11 @@ class ParallelTensorFlowEngine(TensorFlowEngine):
         for layer in self.training_model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
-        drawing = [v.path for v in self.training_model.non_trainable_variables if "seed_generator" in v.path]
+        drawing = [layer.name for layer in self.training_model._flatten_layers() if layer._seed_generators]
         if drawing:
             raise BenchError(
                 f"--devices-per-trial {devices}: on TensorFlow each device would draw its own random numbers, and the "
-                f"layer '{drawing[0].partition('/')[0]}' draws some. Leave its dropout out, use --backend jax, or one "
+                f"layer '{drawing[0]}' draws some. Leave its dropout out, use --backend jax, or one "
                 "device."
             )
 
