@@ -7,7 +7,7 @@ Layout: train_v2/ID.jpg (768 x 768 pixels), train_ship_segmentations_v2.csv (`Im
 down the columns; one row per ship, an empty field for a tile without ships). Full size: 192,556 tiles, 42,556 of them
 with 1 to 15 ships.
 Splits: the official test split has no masks, so the groups are divided by a hash: 70 % train, 10 % validation, 20 %
-test. Overlapping tiles form one group (bench/datasets/tiles.py describes what is found).
+test. Tiles that show the same place form one group (bench/datasets/tiles.py describes what is found).
 Labels: 0 background, 1 ship; instances number the rows of a tile from 1, so touching ships stay separate.
 Known faults: 6384c3e78.jpg is truncated and left out by name.
 
