@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bench.core.child_process import ChildEnded
 from bench.core.errors import BenchError
 from bench.core.files import MARK
 from bench.deployment import export_run
@@ -217,3 +218,18 @@ def test_the_precision_of_most_convolutions_comes_first():
     assert shares(["int8", "int8"]) == "int8"
     assert shares(["float32", "int8", "int8"]) == "int8 (2 of 3 convolutions), float32 (1)"
     assert shares([]) == "float32"
+
+
+def test_a_conversion_that_is_killed_is_the_reason_of_its_variants_and_those_of_other_backends_follow(
+    tmp_path, monkeypatch, trial, config
+):
+    def ask(target, requests, backend, timeout):
+        if backend == "tensorflow":
+            raise ChildEnded("killed by SIGKILL")
+        return answering(MADE)(target, requests, backend, timeout)
+
+    monkeypatch.setattr(export_run, "ask", ask)
+    torch = Variant(FORMATS["torch"], "float32")
+    one, other = export(trial, config, [ONNX, torch], tmp_path / "out")
+    assert one.failed == "the process that converts ended: killed by SIGKILL" and other.folder
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [torch.name]

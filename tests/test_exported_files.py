@@ -174,7 +174,7 @@ def test_a_corrupt_file_is_one_line(exported, trial, tmp_path):
 def test_deployed_forms_are_scored_timed_and_compared_with_the_trial(trial):
     variants = [Variant(FORMATS["onnx"], kind) for kind in ("float32", "int8")]
     variants.append(Variant(FORMATS["saved_model"], "int8"))
-    rows = deploy(trial, trained_config(trial), variants, [1], calibration=5)
+    rows = list(deploy(trial, trained_config(trial), variants, [1], calibration=5))
     store_deployments(trial.folder, map(deployment, rows))
     keras, whole, small, lacking = rows
     for row in (keras, whole, small):
@@ -197,4 +197,4 @@ def test_weights_that_are_gone_are_one_line(tmp_path, quick_backend):
     (one,) = export(trial, config, [Variant(FORMATS["onnx"], "float32")], tmp_path / "out")
     assert "are gone" in one.failed
     with pytest.raises(BenchError, match="gone"):
-        deploy(trial, config, [Variant(FORMATS["onnx"], "float32")], [1])
+        next(deploy(trial, config, [Variant(FORMATS["onnx"], "float32")], [1]))

@@ -46,17 +46,17 @@ def deploy(
     console, failed = output(), False
     for trial, config in chosen:
         with console.status(config.pair) as status:
-            rows = measure(
+            for row in measure(
                 trial,
                 config,
                 variants,
                 counts,
                 calibration=calibration_images,
                 doing=lambda what, pair=config.pair: status.update(f"{pair}: {what}"),  # type: ignore[misc]
-            )
-        file = store_deployments(trial.folder, map(deployment, rows))
+            ):
+                file = store_deployments(trial.folder, [deployment(row)])
+                failed |= "failed" in row
         say(console, f"Written: {file}")
-        failed |= any("failed" in row for row in rows)
     for board in deployment_boards(trial for trial, _ in chosen):
         console.print(board.terminal_table())
     if failed:

@@ -6,8 +6,9 @@ Each measurement has a process of its own. Times are those of one image at a tim
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,33 +42,20 @@ def deploy(
     *,
     calibration: int = CALIBRATION,
     doing: Callable[[str], None] = lambda what: None,
-) -> list[Row]:
-    """Measure Keras and every variant with each number of threads; return a row each, empty ones with their reason.
+) -> Iterator[Row]:
+    """Measure Keras and every variant with each number of threads; yield a row each, empty ones with their reason.
 
     Args:
         config: the one that `trained_config` returns.
         doing: called with a few words before each step.
     """
     check_threads(threads)
-    config = replace(config, devices_per_trial=1)
     with TemporaryDirectory(prefix="segbench-") as name, _without_gpu():
-        place = Path(name)
-        doing(f"Keras on {config.backend}: scoring")
-        keras = {"trial": str(trial.folder.resolve()), "config": config.to_dict()}
-        own = _ask("score:score_keras", {**keras, "into": str(_made(place / KERAS))}, config.backend)
-        picture = str(place / KERAS / PICTURES)
-        found: list[Row] = []
-        for count in threads:
-            doing(f"Keras on {config.backend}: timing, {count} threads")
-            with cores(count) as device:
-                timings = _ask("score:measure_keras", {**keras, "images": picture}, config.backend)
-            size = (trial.folder / WEIGHTS).stat().st_size
-            found.append(_row(trial, KERAS, config.precision, count, device, size) | own | timings)
+        bench = _Bench(trial, replace(config, devices_per_trial=1), threads, Path(name), doing)
+        yield from map(bench.compared, bench.keras())
         doing("exporting")
-        files = export(trial, config, variants, place / "files", calibration=calibration)
-        for one in files:
-            found += _file_rows(trial, config, one, threads, place, picture, doing)
-        return [_compared(row, trial, place) for row in found]
+        for one in export(trial, config, variants, bench.place / "files", calibration=calibration):
+            yield from map(bench.compared, bench.file(one))
 
 
 def check_threads(threads: Sequence[int]) -> None:
@@ -77,72 +65,103 @@ def check_threads(threads: Sequence[int]) -> None:
         raise BenchError(f"--threads is {wrong[0]}. Accepted: 1 to {there}, the cores of this process.")
 
 
-def _file_rows(
-    trial: StoredTrial,
-    config: TrialConfig,
-    one: Exported,
-    threads: Sequence[int],
-    place: Path,
-    picture: str,
-    doing: Callable[[str], None],
-) -> list[Row]:
-    form, precision = one.variant.form, one.variant.precision
-    if not one.folder or not one.facts:
-        reason = {"empty": one.empty} if one.empty else {"failed": one.failed}
-        return [_row(trial, form.name, precision, count, "", 0) | reason for count in threads]
-    file = {"form": form.name, "file": str(one.folder / form.file)}
-    doing(f"{form.title} {precision}: scoring")
-    request = {"trial": str(trial.folder.resolve()), "config": config.to_dict(), **file}
-    request |= {"input_shape": one.facts["input"]["shape"], "into": str(_made(place / one.variant.name))}
-    backend = quickest() if form.needs else form.backend  # one framework in a process
-    try:
-        scored = _ask("score:score_file", request, backend)
-        rows = []
-        for count in threads:
-            doing(f"{form.title} {precision}: timing, {count} threads")
+@dataclass(frozen=True)
+class _Bench:
+    """The measurements of one trial, whose files are in the folder `place`."""
+
+    trial: StoredTrial
+    config: TrialConfig
+    threads: Sequence[int]
+    place: Path
+    doing: Callable[[str], None]
+
+    def keras(self) -> Iterator[Row]:
+        """Score and time the trial itself; the scores are those that files are compared with."""
+        backend, precision = self.config.backend, self.config.precision
+        self.doing(f"Keras on {backend}: scoring")
+        scored = _ask("score:score_keras", {**self._request, "into": self._folder(KERAS)}, backend)
+        request = {**self._request, "images": self._picture}
+        for count in self.threads:
+            self.doing(f"Keras on {backend}: timing, threads: {count}")
             with cores(count) as device:
-                timings = _ask("measure:measure_file", {**file, "threads": count, "images": picture}, None)
-            size = sum(part["bytes"] for part in one.facts["files"].values())
-            row = _row(trial, form.name, precision, count, device, size) | scored | timings
-            rows.append(row | {"logit_drift": one.facts["check"]["drift"], "flag": one.flag})
-        return rows
-    except BenchError as error:
-        return [_row(trial, form.name, precision, count, "", 0) | {"failed": str(error)} for count in threads]
+                timings = _ask("score:measure_keras", request, backend)
+            size = (self.trial.folder / WEIGHTS).stat().st_size
+            yield self._row(KERAS, precision, count, device=device, size_mib=size / MIB) | scored | timings
+
+    def file(self, one: Exported) -> Iterator[Row]:
+        """Score and time an exported file, or say why there is none."""
+        name, precision = one.variant.form.name, one.variant.precision
+        if not one.folder or not one.facts:
+            reason = {"empty": one.empty} if one.empty else {"failed": one.failed}
+            yield from (self._row(name, precision, count) | reason for count in self.threads)
+            return
+        size = sum(part["bytes"] for part in one.facts["files"].values()) / MIB
+        known = {"size_mib": size, "logit_drift": one.facts["check"]["drift"], "flag": one.flag}
+        try:
+            scored = self._score(one)
+            for count in self.threads:
+                device, timings = self._time(one, count)
+                yield self._row(name, precision, count, device=device, **known) | scored | timings
+        except BenchError as error:
+            yield from (self._row(name, precision, count) | {"failed": str(error)} for count in self.threads)
+
+    def _score(self, one: Exported) -> Row:
+        form = one.variant.form
+        self.doing(f"{form.title} {one.variant.precision}: scoring")
+        request = {**self._request, "form": form.name, "file": _path(one), "into": self._folder(one.variant.name)}
+        request["input_shape"] = one.facts["input"]["shape"] if one.facts else []
+        backend = quickest() if form.needs else form.backend  # one framework in a process
+        return _ask("score:score_file", request, backend)
+
+    def _time(self, one: Exported, count: int) -> tuple[str, Row]:
+        form = one.variant.form
+        self.doing(f"{form.title} {one.variant.precision}: timing, threads: {count}")
+        request = {"form": form.name, "file": _path(one), "threads": count, "images": self._picture}
+        with cores(count) as device:
+            return device, _ask("measure:measure_file", request, None)
+
+    def compared(self, row: Row) -> Row:
+        """Add the drift of the score from the trial's own, with its paired interval, and the agreement with Keras."""
+        if "metrics" not in row:
+            return row
+        folder = self.place / (KERAS if row["format"] == KERAS else f"{row['format']}-{row['precision']}")
+        tables = [read_table(folder / IMAGES, counts_only=True), self._own_table()]
+        drawn = bootstrap([[MEAN_IOU.score.values(t)] for t in tables], tables[0].groups, MEAN_IOU.score.of_sums)
+        drift = drawn[0].drift_from(drawn[1])
+        maps = agreement(folder / MAPS, self.place / KERAS / MAPS)
+        known = isfinite(drift.low)  # not of a single test image
+        interval = {"drift_low": drift.low, "drift_high": drift.high} if known else {}
+        return row | {"drift": drift.mean, "agreement": maps, **interval}
+
+    def _own_table(self) -> ImageTable:
+        """Return the record's per-image table; that of Keras here if the record's is gone or of other images."""
+        here = read_table(self.place / KERAS / IMAGES, counts_only=True)
+        try:
+            own = read_table(self.trial.folder / IMAGES, counts_only=True)
+        except BenchError:
+            return here
+        return own if own.names == here.names and own.counts.shape == here.counts.shape else here
+
+    @property
+    def _request(self) -> Row:
+        return {"trial": str(self.trial.folder.resolve()), "config": self.config.to_dict()}
+
+    @property
+    def _picture(self) -> str:
+        return str(self.place / KERAS / PICTURES)
+
+    def _folder(self, name: str) -> str:
+        (self.place / name).mkdir()
+        return str(self.place / name)
+
+    def _row(self, form: str, precision: str, threads: int, *, device: str = "", **known: Any) -> Row:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        row = {"run": self.trial.folder.name, "format": form, "precision": precision, "threads": threads}
+        return row | {"device": device, "finished": now, "versions": versions(), **known}
 
 
-def _row(trial: StoredTrial, form: str, precision: str, threads: int, device: str, size: int) -> Row:
-    return {
-        "run": trial.folder.name,
-        "format": form,
-        "precision": precision,
-        "threads": threads,
-        "device": device,
-        "size_mib": size / MIB,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
-    }
-
-
-def _compared(row: Row, trial: StoredTrial, place: Path) -> Row:
-    """Add the drift of the score from the trial's own, with its paired interval, and the agreement with Keras."""
-    if "metrics" not in row:
-        return row
-    folder = place / (KERAS if row["format"] == KERAS else f"{row['format']}-{row['precision']}")
-    tables = [read_table(folder / IMAGES, counts_only=True), _own_table(trial, place)]
-    drawn = bootstrap([[MEAN_IOU.score.values(t)] for t in tables], tables[0].groups, MEAN_IOU.score.of_sums)
-    drift = drawn[0].drift_from(drawn[1])
-    maps = agreement(folder / MAPS, place / KERAS / MAPS)
-    return row | {"drift": drift.mean, "drift_low": drift.low, "drift_high": drift.high, "agreement": maps}
-
-
-def _own_table(trial: StoredTrial, place: Path) -> ImageTable:
-    """Return the record's per-image table; that of Keras here if the record's is gone or of other images."""
-    here = read_table(place / KERAS / IMAGES, counts_only=True)
-    try:
-        own = read_table(trial.folder / IMAGES, counts_only=True)
-    except BenchError:
-        return here
-    return own if own.names == here.names and own.counts.shape == here.counts.shape else here
+def _path(one: Exported) -> str:
+    return str(one.folder / one.variant.form.file) if one.folder else ""
 
 
 @contextmanager
@@ -167,11 +186,6 @@ def cores(count: int) -> Iterator[str]:
     share = Share(tuple(there[:count]), len(there), 1)
     with share.starting():
         yield cpu_device(share)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def _ask(target: str, request: dict[str, Any], backend: str | None) -> dict[str, Any]:

@@ -112,7 +112,8 @@ def _convert(
         try:
             answers = ask("bench.deployment.convert:convert", requests, config.backend, CHILD_SECONDS)
         except ChildEnded as ended:
-            raise BenchError(f"The process that converts on {config.backend} ended: {ended}") from ended
+            yield from (Exported(one, failed=f"the process that converts ended: {ended}") for one in variants)
+            return
         for variant, part, answer in zip(variants, parts, answers, strict=True):
             if "error" in answer:
                 yield Exported(variant, failed=answer["error"])
