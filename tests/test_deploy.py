@@ -117,6 +117,17 @@ def test_a_table_has_the_best_model_first_and_keras_before_its_files(results):
     assert [name for name in board.columns if name.startswith("iou ")] == [f"iou {name}" for name in CLASSES]
 
 
+def test_times_of_a_busy_machine_are_marked_and_those_of_a_quiet_one_are_not(results):
+    trial = load([results]).trials[0]
+    name = trial.folder.name
+    store_deployments(trial.folder, [row(name, others_share=0.4), row(name, "litert", others_share=0.05)])
+    (board,) = boards(results)
+    times = {r.cells["format"]: r.cells["latency_ms_p50"] for r in board.rows if r.deployment.others_share}
+    assert times == {"onnx": "~20.0", "litert": "20.0"}
+    assert board.notes == ["~: timed while other processes took up to 40% of its cores."]
+    assert board.notes[0] in " ".join(board.markdown()).replace("\\", "")
+
+
 def test_other_threads_and_devices_have_tables_of_their_own(results):
     trial = load([results]).trials[0]
     store_deployments(trial.folder, [row(trial.folder.name, threads=2, device="a CPU, 2 of 2 cores")])

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.deployment.formats import FORMATS
 from bench.profiling.clock.timing import latency, rate, seconds_of, seconds_since
+from bench.profiling.host.cpu_noise import Host, Tally
 from bench.profiling.process_memory import ProcessMemory
 
 Call = Callable[[], Any]
@@ -43,7 +44,10 @@ def timed(load: Callable[[], Call]) -> dict[str, Any]:
     call = load()
     load_seconds = seconds_since(start)
     first = 1000 * seconds_of(call)
+    host, noise = Host(), Tally()
+    before = host.reading()
     found = {"load_seconds": load_seconds, "first_call_ms": first, **latency(call)}
     found["images_per_second"] = rate(call, 1)
+    noise.add(before, host.reading())
     memory.stop()
-    return {**found, **memory.summary()}
+    return {**found, **memory.summary(), "others_share": noise.others_share}

@@ -9,8 +9,10 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.columns import BUSY_MARK
 from bench.report.text.tables import markdown_cell
 from bench.report.text.terminal import plain_table
+from bench.results.analysis.quiet import BUSY
 from bench.results.clean_text import clean, shorten
 from bench.results.deployed.deployment_rows import KERAS, Deployment, read_deployments
 from bench.results.loading import StoredTrial
@@ -68,6 +70,7 @@ _COLUMNS = (
         brief=True,
     ),
 )
+_TIMES = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "images_per_second", "load_seconds", "first_call_ms")
 _TEXTS = {
     "arch": ("architecture", "The trained model."),
     "format": ("format", "The form in which it was measured; keras is the trial itself."),
@@ -103,6 +106,13 @@ class DeploymentBoard:
         """The models, the best first."""
         return list(dict.fromkeys(row.label for row in self.rows))
 
+    @property
+    def notes(self) -> list[str]:
+        """The notes below the table."""
+        shares = [row.deployment.others_share or 0.0 for row in self.rows]
+        most = max(shares, default=0.0)
+        return [f"{BUSY_MARK}: timed while other processes took up to {most:.0%} of its cores."] if most > BUSY else []
+
     def of(self, rows: Sequence[DeploymentRow]) -> "DeploymentBoard":
         """Return the table with these rows only."""
         return replace(self, rows=tuple(rows))
@@ -110,12 +120,16 @@ class DeploymentBoard:
     def terminal_table(self) -> Table:
         """Make a table for `rich.print`."""
         brief = {*_TEXTS, "note", *(column.name for column in _COLUMNS if column.brief)}
-        table = plain_table(self.title)
-        for name in filter(brief.__contains__, self.columns):
+        table = plain_table(self.title, self.notes)
+        shown = [name for name in self.columns if name in brief]
+        for name in shown:
             heading = Text(self.columns[name][0].replace(" ", "\n"))
-            table.add_column(heading, justify="left" if name in self.texts else "right", overflow="fold")
+            if name in self.texts:
+                table.add_column(heading, overflow="fold")
+            else:
+                table.add_column(heading, justify="right", no_wrap=True)
         for row in self.rows:
-            table.add_row(*(Text(shorten(row.cells[name], 120)) for name in filter(brief.__contains__, self.columns)))
+            table.add_row(*(Text(shorten(row.cells[name], 120).replace(" [", "\n[")) for name in shown))
         return table
 
     def markdown(self) -> list[str]:
@@ -123,7 +137,9 @@ class DeploymentBoard:
         heads = [markdown_cell(heading) for heading, _ in self.columns.values()]
         marks = ["---" if name in self.texts else "---:" for name in self.columns]
         rows = [[markdown_cell(row.cells[name]) for name in self.columns] for row in self.rows]
-        return [f"## {markdown_cell(self.title)}", "", *(f"| {' | '.join(c)} |" for c in (heads, marks, *rows)), ""]
+        lines = [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)]
+        notes = [f"- {markdown_cell(note)}" for note in self.notes]
+        return [f"## {markdown_cell(self.title)}", "", *lines, "", *([*notes, ""] if notes else [])]
 
 
 def deployment_boards(trials: Iterable[StoredTrial]) -> list[DeploymentBoard]:
@@ -194,6 +210,8 @@ def _row(label: str, row: Deployment) -> DeploymentRow:
     cells = {
         column.name: column.write(v) if math.isfinite(v := values[column.name]) else MISSING for column in _COLUMNS
     }
+    if (row.others_share or 0.0) > BUSY:
+        cells |= {name: f"{BUSY_MARK}{cells[name]}" for name in _TIMES if math.isfinite(values[name])}
     if row.drift is not None and row.drift_low is not None and row.drift_high is not None:
         cells["drift"] += f" [{row.drift_low:+.4f}, {row.drift_high:+.4f}]"
     per_class = row.metrics.get("iou")
@@ -203,6 +221,8 @@ def _row(label: str, row: Deployment) -> DeploymentRow:
     cells |= {"arch": label, "format": row.format, "precision": row.precision, "computes": row.computes or MISSING}
     cells["note"] = (f"failed: {row.failed}" if row.failed else row.empty) or row.flag
     titles = {"arch": row.run, "mean_iou": f"{row.images:,} test images"}
+    if row.others_share is not None:
+        titles["latency_ms_p50"] = f"other processes took {row.others_share:.0%} of its cores"
     if row.logit_drift is not None:
         titles["drift"] = f"logits differ from Keras's by {row.logit_drift:.2g} of the largest"
     return DeploymentRow(row, label, _Cells(cells), titles, values)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.report.findings.deployment_tables import DeploymentBoard
 from bench.report.plots.figures import COLORS, GREY, MARKERS, SIZE, Plot, add_tip, our_style, plot_text, save
@@ -45,8 +46,9 @@ def _draw(board: DeploymentBoard) -> Figure:
     latency = [row.values["latency_ms_p50"] for row in rows]
     if max(latency) > 5 * min(latency):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.margins(0.12)
     axes.set(xlabel="latency of one image, median (ms)", ylabel="test mean IoU")
     handles = [

@@ -36,6 +36,7 @@ class Deployment:
     latency_ms_p95: float | None = None
     latency_ms_p99: float | None = None
     images_per_second: float | None = None  # one image at a time
+    others_share: float | None = None  # of its cores, that other processes took while it was timed
     load_seconds: float | None = None
     first_call_ms: float | None = None
     size_mib: float | None = None
