@@ -160,13 +160,19 @@ def test_a_variant_that_fails_leaves_nothing_and_the_older_file_stays(tmp_path, 
     assert (out / "onnx-float32" / MANIFEST).is_file()
 
 
-def test_a_variant_that_does_not_exist_is_an_empty_cell_and_no_process_starts(tmp_path, monkeypatch, trial, config):
-    monkeypatch.setattr(export_run, "ask", None)
-    form = FORMATS["saved_model"]
-    (one,) = export(trial, config, [Variant(form, "int8")], tmp_path / "out")
-    assert one.empty == form.missing["int8"] and not one.failed
-    (fixed,) = export(trial, config, [Variant(FORMATS["litert"], "float32")], tmp_path / "out", dynamic_batch=True)
-    assert fixed.empty == FORMATS["litert"].fixed_batch
+def test_a_variant_that_does_not_exist_is_an_empty_cell(tmp_path, monkeypatch, trial, config):
+    monkeypatch.setattr(export_run, "ask", answering(MADE))
+    lacking = Variant(FORMATS["saved_model"], "int8")
+    one, other = export(trial, config, [lacking, ONNX], tmp_path / "out")
+    assert one.empty == FORMATS["saved_model"].missing["int8"] and not one.failed and other.folder
+    fixed, free = export(trial, config, [replace(ONNX, form=FORMATS["litert"]), ONNX], tmp_path, dynamic_batch=True)
+    assert fixed.empty == FORMATS["litert"].fixed_batch and free.folder
+
+
+def test_if_no_variant_exists_that_is_an_error_and_no_folder_is_made(tmp_path, trial, config):
+    with pytest.raises(BenchError, match="None of these variants exists: a SavedModel keeps"):
+        export(trial, config, [Variant(FORMATS["saved_model"], "int8")], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_no_export_made_is_not_replaced(tmp_path, monkeypatch, trial, config):

@@ -73,13 +73,16 @@ def export(
         starting: called with the name of each backend before its process starts.
 
     Raises:
-        BenchError: `out` can't be written, or holds something else under a variant's name.
+        BenchError: none of the variants exists, `out` can't be written, or it holds something else under the name of
+            one.
     """
     reasons = {
         variant.name: variant.form.why_not(variant.precision, dynamic_batch=dynamic_batch) for variant in variants
     }
     found = {v.name: Exported(v, empty=reasons[v.name]) for v in variants if reasons[v.name]}
     wanted = sorted((v for v in variants if v.name not in found), key=lambda v: v.form.backend)
+    if not wanted:
+        raise BenchError(f"None of these variants exists: {'; '.join(dict.fromkeys(reasons.values()))}.")
     with _writable(out):
         out.mkdir(parents=True, exist_ok=True)
         for variant in wanted:
