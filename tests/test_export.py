@@ -15,6 +15,7 @@ from bench.core.errors import BenchError
 from bench.core.files import MARK
 from bench.deployment import export_run
 from bench.deployment.class_maps import agreement, packed, write_maps
+from bench.deployment.conversion_errors import layer_in, reason_in
 from bench.deployment.export_run import Exported, Variant, export
 from bench.deployment.format import LIMITS, PRECISIONS, check_drift, shares
 from bench.deployment.formats import FORMATS
@@ -239,3 +240,38 @@ def test_a_conversion_that_is_killed_is_the_reason_of_its_variants_and_those_of_
     one, other = export(trial, config, [ONNX, torch], tmp_path / "out")
     assert one.failed == "the process that converts ended: killed by SIGKILL" and other.folder
     assert [path.name for path in (tmp_path / "out").iterdir()] == [torch.name]
+
+
+NAMES = ("images", "encoder1_conv", "inverse", "decoder2_0_inverse")
+LITERT = (
+    'Could not translate MLIR to FlatBuffer.<unknown>:0: error: loc(callsite(fused["Erfinv:", '
+    '"deployed_1/fold_net_1/decoder2_0_inverse_1/erfinv/Erfinv@__inference_function_177"] at '
+    'fused["StatefulPartitionedCall:", "StatefulPartitionedCall_1"]))): '
+    "'tf.Erfinv' op is neither a custom op nor a flex op\n"
+    '<unknown>:0: note: {tf_saved_model.index_path = ["images"]} encoder1_conv'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "layer"),
+    [
+        (LITERT, "decoder2_0_inverse"),
+        (
+            "Bad node spec for node. Name: deployed_1/fold_net_1/decoder2_0_inverse_1/erfinv/Erfinv",
+            "decoder2_0_inverse",
+        ),
+        ("failed:\nat encoder1_conv/BiasAdd", "encoder1_conv"),
+        ("decoder2_0_inverses are unknown", ""),
+        ("out of memory", ""),
+        ("", ""),
+    ],
+)
+def test_the_layer_is_the_one_at_which_the_converter_failed(text, layer):
+    assert layer_in(text, NAMES) == layer
+
+
+def test_a_reason_has_no_locations_and_fits_a_few_lines():
+    assert reason_in(LITERT) == (
+        "Could not translate MLIR to FlatBuffer. 'tf.Erfinv' op is neither a custom op nor a flex op"
+    )
+    assert len(reason_in("x" * 5000)) < 320 and reason_in("") == ""

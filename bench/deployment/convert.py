@@ -3,15 +3,15 @@
 Keras runs on the backend that converts the format, whichever backend trained the weights.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from bench.core.errors import BenchError, reason_of
+from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
+from bench.deployment.conversion_errors import layer_in, reason_in
 from bench.deployment.format import Format, LoadedModel, Order, check_drift
 from bench.deployment.formats import FORMATS
 from bench.results.loading import StoredTrial
@@ -116,8 +116,8 @@ def _source(folder: str, config: TrialConfig) -> _Source:
 
 def _why(form: Format, graph: keras.Model, error: Exception) -> str:
     """Say why a conversion failed, with the layer if the converter's message names one."""
-    text = str(error)
-    names = [layer.name for layer in graph._flatten_layers(include_self=False) if len(layer.name) > 2]
-    found = [name for name in names if re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", text)]
-    named = f" layer '{max(found, key=len)}'" if found else " model"
-    return f"{form.title} can't express the{named}: {reason_of(error)}"
+    others = (keras.Model, keras.layers.InputLayer)
+    names = [layer.name for layer in graph._flatten_layers(include_self=False) if not isinstance(layer, others)]
+    layer = layer_in(str(error), names)
+    what = f"the layer '{layer}'" if layer else "the model"
+    return f"{form.title} can't express {what}: {reason_in(f'{type(error).__name__}: {error}')}"

@@ -32,15 +32,23 @@ print(json.dumps({name: int((classes == number).sum()) for number, name in enume
 def convert(graph: Any, file: Path, order: Order) -> None:
     """Write float32 first; float16 and int8 are made from it by ONNX Runtime's own tools."""
     if order.precision == "float32":
-        graph.export(str(file), format="onnx", verbose=False)
+        _export(graph, file)
         return
     with TemporaryDirectory(dir=file.parent) as folder:
         whole = Path(folder) / "float32.onnx"
-        graph.export(str(whole), format="onnx", verbose=False)
+        _export(graph, whole)
         if order.precision == "float16":
             _to_float16(whole, file)
         else:
             _quantise(whole, file, order.calibration)
+
+
+def _export(graph: Any, file: Path) -> None:
+    """Export float32; refuse operations that ONNX lacks, which tf2onnx only logs."""
+    import onnx
+
+    graph.export(str(file), format="onnx", verbose=False)
+    onnx.checker.check_model(str(file))
 
 
 def _to_float16(whole: Path, file: Path) -> None:

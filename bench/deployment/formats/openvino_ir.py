@@ -1,5 +1,6 @@
 """OpenVINO IR, converted by OpenVINO from TensorFlow's graph and run on the CPU; nncf makes int8."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from bench.deployment.format import Format, LoadedModel, Order, shares
 
+_LACKS = "conversion rule found for operations:"
 _NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "int8"}
 EXAMPLE = '''"""Predict one image with OpenVINO: python example.py IMAGE.npy (uint8, resized as model.json says)."""
 import json
@@ -31,7 +33,10 @@ def convert(graph: Any, file: Path, order: Order) -> None:
     import openvino
 
     whole = file.with_name("whole.xml")
-    graph.export(str(whole), format="openvino", verbose=False)
+    try:
+        graph.export(str(whole), format="openvino", verbose=False)
+    except Exception as error:
+        raise ValueError(f"{' '.join(_operations(graph, str(error)))}\n{error}") from error
     model = openvino.Core().read_model(whole)
     if order.precision == "int8":
         import nncf
@@ -42,6 +47,17 @@ def convert(graph: Any, file: Path, order: Order) -> None:
     del model  # it holds the file of weights
     for part in (whole, whole.with_suffix(".bin")):
         part.unlink()
+
+
+def _operations(graph: Any, text: str) -> list[str]:
+    """Return OpenVINO's line on operations that it lacks, with their paths in the graph, which it doesn't give."""
+    import tensorflow as tf
+
+    said = next((line for line in text.splitlines() if _LACKS in line), "")
+    kinds = set(re.findall(r"\w+", said.partition(_LACKS)[2]))
+    inputs = tf.TensorSpec(graph.input_shape, graph.input.dtype)
+    function = tf.function(lambda images: graph(images, training=False)).get_concrete_function(inputs)
+    return [said.strip("- "), *(node.name for node in function.graph.get_operations() if node.type in kinds)]
 
 
 class OpenVinoModel(LoadedModel):
