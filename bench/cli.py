@@ -4,7 +4,7 @@ import errno
 import shlex
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 INTERRUPTED = 130  # what a shell gives for Ctrl-C
 
@@ -14,6 +14,7 @@ try:
     from rich.markup import escape
     from typer.core import TyperGroup
 
+    from bench import __version__
     from bench.commands.audit import audit
     from bench.commands.check import check
     from bench.commands.compare import compare
@@ -90,6 +91,9 @@ def _hint(error: Any) -> str | None:
     if not name:
         return None
     hyphened = name.replace("_", "-")
+    if name == "--results" and error.ctx and any(param.name == "results" for param in error.ctx.command.params):
+        command = error.ctx.command.name
+        return f"Results folders are arguments of `bench {command}`: write `bench {command} FOLDER` without --results."
     there = {option for param in error.ctx.command.params for option in param.opts} if error.ctx else set()
     return f"There is no option {name}. Did you mean {hyphened}?" if hyphened in there else hint_for(name)
 
@@ -103,6 +107,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train segmentation architectures under one fixed budget and rank them by test scores, speed and memory.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"segbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options of `bench` itself; the help of the app is that of the commands."""
+
+
 app.command()(run)
 app.command()(speed)
 app.command()(plan)

@@ -83,7 +83,8 @@ class Prefix:
             raise BenchError(f"'{name}': {fault}")
         if self.is_path(given) and (data_dir is None or Path(data_dir).name != given):
             data_dir = Path(given).expanduser().resolve()
-            given = data_dir.name
+            if not (given := data_dir.name):
+                raise BenchError(f"'{name}' is a whole disk. Write {self.form} with the folder of the data.")
         return self._spec(given), data_dir
 
     def _spec(self, given: str) -> DatasetSpec:

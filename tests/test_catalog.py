@@ -55,6 +55,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
     ("change", "message"),
     [
         ({"arch": "unett"}, "Unknown architecture 'unett'. Did you mean 'unet'"),
+        ({"arch": "my_net"}, "For an architecture of your own give its file: --plugin FILE.py."),
         ({"dataset": "shape"}, "Unknown data set 'shape'. Did you mean 'shapes'"),
         ({"backbone": "resnet5"}, "Did you mean 'resnet50' or 'resnet101'? Available: vgg16"),
         ({"arch": "deeplab", "backbone": "none"}, "deeplab needs a backbone. It accepts: mobilenet_v2"),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,9 +68,9 @@ def test_help_imports_nothing_heavy():
         (("prepare", "petz"), "Unknown data set 'petz'"),
         (("prepare", "shapes", "--image-size", "big"), "--image-size is 'big'"),
         (("prepare", "shapes", "--resize", "strech"), "Unknown value of --resize 'strech'. Did you mean 'stretch'"),
-        (("list", "runs"), "'results' isn't a results folder"),
-        (("show", "x"), "'results' isn't a results folder"),
-        (("report",), "'results' isn't a results folder"),
+        (("list", "runs"), "There is no results folder 'results'. `bench run"),
+        (("show", "x"), "There is no results folder 'results'. `bench run"),
+        (("report",), "There is no results folder 'results'. `bench run"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
@@ -303,6 +304,29 @@ def test_list_runs_shows_ended_running_and_abandoned_trials(results):
     assert any(" out_of_memory " in line for line in lines)
     assert sum(" ok " in line for line in lines) == 4
     assert "broken: record.json is broken" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["report", "recommend"])
+def test_results_folders_that_are_arguments_are_said_to_be(command):
+    result = bench(command, "--results", "old")
+    assert result.exit_code == 2
+    assert f"write `bench {command} FOLDER` without --results." in result.stderr
+
+
+def test_the_version_is_shown():
+    assert bench("--version").stdout.startswith("segbench ")
+
+
+def test_a_trial_that_is_run_again_has_one_row(tmp_path):
+    trial = write_trial(tmp_path, failed_record(fake_config()))
+    for held in (True, False):
+        running = ResultsFolder(tmp_path).running_folder(trial.name)
+        running.mkdir(exist_ok=True)
+        write_json(running / REQUEST, {"config": CONFIG.to_dict()})
+        with ResultsFolder(tmp_path).claim(trial.name) if held else nullcontext():
+            rows = bench("list", "runs", "--results", tmp_path).stdout.splitlines()[2:]
+        words = " ".join(filter(None, rows)).split()
+        assert ("running" in words, "failed" in words) == (held, not held), rows
 
 
 def test_show_prints_a_whole_record(results):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import fake_config, fake_record, fake_results, write_trial
+from fake_results import failed_record, fake_config, fake_record, fake_results, write_trial
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -52,6 +52,19 @@ def test_the_same_in_two_folders(tmp_path):
         and "train images per second: x 2, significantly better" in result.stdout
     )
     assert "3.15.1" in result.stdout and "abc" in result.stdout
+
+
+@pytest.mark.parametrize(("arch", "backbone"), [("segnet", None), ("unet", "resnet50")])
+def test_a_configuration_without_a_finished_trial_is_said_to_have_none(tmp_path, arch, backbone):
+    write(tmp_path)
+    for seed, status in enumerate(("failed", "interrupted", "interrupted")):
+        write_trial(tmp_path, failed_record(fake_config(arch, backbone, seed=seed), status))
+    label = ":".join(filter(None, (arch, backbone)))
+    for sides in (("unet", label), (label, "unet")):
+        result = bench(*sides, "--results", tmp_path)
+        assert result.exit_code == 2
+        assert f"'{label}' has no finished trial: 1 failed, 2 interrupted." in result.stderr
+    assert "neither two results folders" in bench("unet", "nothing", "--results", tmp_path).stderr
 
 
 def test_two_configurations_of_a_table(tmp_path):

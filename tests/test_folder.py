@@ -344,6 +344,8 @@ def test_the_api_reads_it(here):
     train = api.load_dataset(f"folder:{here}", split="train")
     image, labels = train[0]
     assert image.shape == (*labels.shape, 3)
+    with pytest.raises(BenchError, match=r"'folder:/' is a whole disk\. Write folder:PATH"):
+        catalog.find_dataset("folder:/", None)
     with pytest.raises(BenchError, match=r"'folder:' names nothing\. Write folder:PATH"):
         api.load_dataset("folder:")
     with pytest.raises(BenchError, match="nowhere' does not exist"):

@@ -148,8 +148,15 @@ def test_repeats_are_trials_of_their_own_and_come_last():
             "--batch-size is 'x'. Accepted: a whole number from 1 to 65536, or several with commas",
         ),
         ({"timeout": "3epochs"}, "--timeout is '3epochs'. Accepted: a time above 0"),
-        ({"timeout": "0"}, "--timeout is '0'. Accepted: a time above 0, such as 90s, 10m or 2h."),
-        ({"timeout": "abc"}, "--timeout is 'abc'. Accepted: a time above 0, such as 90s, 10m or 2h."),
+        (
+            {"timeout": "0"},
+            "--timeout is '0'. Accepted: a time above 0, such as 90s, 10m or 2h, or seconds.",
+        ),
+        ({"timeout": "1e99"}, "--timeout is 1e+99. Accepted: a time above 0"),
+        (
+            {"timeout": "abc"},
+            "--timeout is 'abc'. Accepted: a time above 0, such as 90s, 10m or 2h, or seconds.",
+        ),
         ({"image_size": "32x"}, "--image-size is '32x'"),
         ({"param": ["dropout"]}, "--param is 'dropout'. Accepted: key=value"),
         ({"arch": "unet,deeplab", "param": ["batch_norm=false"]}, "Unknown parameter of deeplab 'batch_norm'"),

@@ -67,7 +67,7 @@ def test_a_trial_that_runs_is_left_alone(machines):
 
 
 def test_bad_folders(machines):
-    with pytest.raises(BenchError, match="isn't a results folder"):
+    with pytest.raises(BenchError, match="There is no results folder"):
         merge([machines / "nothing"], machines / "all")
     (machines / "foreign").mkdir()
     (machines / "foreign" / "thesis.tex").touch()

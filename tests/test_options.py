@@ -188,9 +188,16 @@ def test_the_reference_in_results_readme_is_written_from_the_table():
 
 def test_what_is_out_of_range_says_the_option_and_what_is_accepted():
     for name, value, words in (
-        ("lr", 0.0, "--lr is 0. Accepted: a number above 0, such as 0.001."),
+        ("lr", 0.0, "--lr is 0. Accepted: a number above 0, up to 1000, such as 0.001."),
         ("schedule", "lineer", "Unknown value of --schedule 'lineer'. Did you mean 'linear'?"),
         ("image_size", (16, 5000), "--image-size is 16x5000. Accepted: pixels"),
     ):
         with pytest.raises(BenchError, match=re.escape(words)):
+            OPTIONS[name].check(value)
+
+
+@pytest.mark.parametrize("name", [o.field for o in OPTIONS.values() if o.kind.is_number and not o.internal])
+def test_a_number_that_nobody_can_mean_is_refused(name):
+    for value in (1e99, -1e99, float("inf"), float("nan")):
+        with pytest.raises(BenchError, match=f"^{OPTIONS[name].flag} is "):
             OPTIONS[name].check(value)

@@ -1,6 +1,8 @@
 """The store's folders, the frame of `load_results`, and pooling over seeds."""
 
 import json
+import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +16,12 @@ from bench.core.errors import BenchError
 from bench.core.files import write_atomically
 from bench.core.specs import SCHEMA_VERSION
 from bench.results.analysis.configurations import pool
+from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.clean_text import clean, shorten
-from bench.results.dataframe import drop_duplicates, load_results, trials_frame
+from bench.results.dataframe import load_results, trials_frame
 from bench.results.loading import StoredTrial, load
-from bench.results.marker import check_writable
+from bench.results.marker import check_writable, why_unreadable
+from bench.results.merging import merge
 from bench.results.record_reader import read_record
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import MARKER, RECORD
@@ -167,7 +171,80 @@ def test_of_equal_trials_the_best_stays(tmp_path, first, second, stays):
         write_trial(tmp_path / name, fake_record(fake_config(), status=status, finished=finished)[0])
     assert list(load_results([tmp_path / "a", tmp_path / "b"])["status"]) == [stays]
     (line,) = drop_duplicates(load([tmp_path / "a", tmp_path / "b"]).trials)[1]
-    assert "the same trial as" in line
+    assert "Conflict: " in line and f" kept, {tmp_path}" in line
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        (None, "There is no results folder"),
+        ("folder", "isn't a results folder (its segbench.json is a folder)"),
+        ("fifo", "isn't a results folder (its segbench.json is a FIFO)"),
+        ("link", "isn't a results folder (its segbench.json is a link)"),
+        ('{"schema": 99}', "segbench.json' can't be read (it has no schema_version)."),
+        ('{"schema_version": "new"}', "segbench.json' can't be read (schema_version is 'new')."),
+        ("{", "segbench.json' can't be read ("),
+    ],
+)
+def test_what_is_no_results_folder_is_said_without_advice_that_a_reader_cant_follow(tmp_path, marker, said):
+    path = tmp_path / "r" / MARKER
+    if marker:
+        path.parent.mkdir()
+    if marker == "folder":
+        path.mkdir()
+    elif marker == "fifo":
+        os.mkfifo(path)
+    elif marker == "link":
+        path.symlink_to(tmp_path / "nowhere")
+    elif marker:
+        path.write_text(marker)
+    problem = why_unreadable(tmp_path / "r")
+    assert problem and said in problem and "Give --results" not in problem
+    if marker:
+        with pytest.raises(BenchError, match="Give --results an"):
+            check_writable(tmp_path / "r")
+    (tmp_path / "file").touch()
+    assert "is a file, not a results folder" in why_unreadable(tmp_path / "file")
+
+
+@pytest.mark.parametrize("part", ["metrics", "memory", "speed", "status"])
+def test_a_broken_number_or_status_is_named_with_its_field(tmp_path, part):
+    wrong = {
+        "metrics": ({"mean_iou": "0.5"}, "'metrics.mean_iou' is '0.5', but it must be a number or null"),
+        "memory": ({"peak_memory_mib": -1}, "'memory.peak_memory_mib' is -1, but it must be 0 or more"),
+        "speed": ({"latency_ms_p95": True}, "'speed.latency_ms_p95' is True, but it must be a number or null"),
+        "status": ("fine", "'status' is 'fine', but it must be one of ok, diverged"),
+    }
+    folder = write_trial(tmp_path, *fake_record(fake_config()))
+    values = json.loads((folder / RECORD).read_text())
+    (folder / RECORD).write_text(json.dumps({**values, part: wrong[part][0]}))
+    loaded = load([tmp_path])
+    assert not loaded.trials and wrong[part][1] in loaded.problems[0]
+
+
+def test_a_training_that_diverged_may_have_measured_nan(tmp_path):
+    record, table = fake_record(fake_config())
+    write_trial(tmp_path, replace(record, metrics={"mean_iou": math.nan, "dice": None}), table)
+    assert len(load([tmp_path]).trials) == 1
+
+
+def test_copies_and_conflicts_of_a_trial_have_the_words_of_a_merge(tmp_path):
+    record, table = fake_record(fake_config())
+    for name, status in (("a", "ok"), ("b", "ok"), ("c", "failed")):
+        write_trial(tmp_path / name, replace(record, status=status), table, samples=0)
+    paths = [tmp_path / name for name in "abc"]
+    copy, other = drop_duplicates(load(paths).trials)[1]
+    assert "a copy of" in copy and other.startswith("Conflict: ") and "ok with mean IoU 0." in other
+    assert merge(paths, tmp_path / "all").conflicts == [other]
+
+
+@pytest.mark.parametrize(("interrupted", "failed"), [(1, 0), (0, 1), (2, 1)])
+def test_interrupted_trials_are_not_counted_as_failed(tmp_path, interrupted, failed):
+    statuses = ["interrupted"] * interrupted + ["timed_out"] * failed
+    records = [fake_record(fake_config(seed=seed), status=status)[0] for seed, status in enumerate(statuses)]
+    (one,) = pool(trials_frame(StoredTrial(record, tmp_path) for record in records))
+    counts = [f"{failed} failed"] * (failed > 0) + [f"{interrupted} interrupted"] * (interrupted > 0)
+    assert one.not_ok == ", ".join(counts)
 
 
 def test_an_empty_folder_has_the_columns_all_the_same(tmp_path):

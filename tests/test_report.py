@@ -5,6 +5,7 @@ import hashlib
 import html
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from bench.report.render import write_report
 from bench.report.text.exports import exports
 from bench.report.text.tables import markdown_cell, terminal_table
 from bench.results.dataframe import load_results
+from bench.results.loading import load
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import MARKER, write_json
 
@@ -104,7 +106,7 @@ def hostile(tmp_path_factory) -> tuple[Path, str]:
         sample = write_trial(folder / "results", record) / "samples" / "0_image_0.png"
         if number == 1:
             sample.rename(sample.with_name("\"><img src=x onerror='alert(1)'>.png"))
-        failure = failed_record(config, text, text, device=text, key=f"failed{number}", log_tail=(text, text))
+        failure = failed_record(config, "failed", text, device=text, key=f"failed{number}", log_tail=(text, text))
         write_trial(folder / "results", failure)
     written = write_report([folder / "results"], folder / "out").files
     return folder / "out", written[0].read_text()
@@ -341,7 +343,7 @@ def test_what_is_left_out_is_named(tmp_path):
         assert "broken: record.json is broken" in text
         assert "newer: written by a newer segbench (schema 99)" in text
         assert "halfway.running: its runner died" in text
-        assert "the same trial as" in text
+        assert "a copy of" in text
         assert "can't be read" in text
     assert groups(load_results(results))[0].rows[0].cells["seeds"].text == "1"
 
@@ -361,7 +363,7 @@ def test_failures_are_shown_in_the_terminal_too(tmp_path, capsys):
     write_trial(tmp_path, failed_record(fake_config("deeplab", "resnet50", seed=1)))
     report_command([tmp_path], tmp_path / "out")
     shown = capsys.readouterr().out
-    assert "Failures" in shown and "deeplab:resnet50 on pets" in shown
+    assert "Trials that are not ok" in shown and "deeplab:resnet50 on pets" in shown
 
 
 def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):
@@ -374,7 +376,7 @@ def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):
     assert not (newer / "report").exists() and "unet" in shown.out
     page, table = ((good / "report" / name).read_text() for name in ("index.html", "LEADERBOARD.md"))
     for text in (html.unescape(page), table, shown.err):
-        assert "was written by a newer segbench" in text and "nothere' isn't a results folder" in text
+        assert "was written by a newer segbench" in text and "There is no results folder" in text
     with pytest.raises(BenchError, match="newer segbench"):
         report_command([newer])
     for out in (newer, newer / "report"):
@@ -394,6 +396,8 @@ def test_only_our_old_plots_are_removed(tmp_path):
     results = fake_results(tmp_path / "results", nets=1, seeds=1, failures=False)
     plots = tmp_path / "out" / "plots"
     plots.mkdir(parents=True)
+    for name in ("index.html", "LEADERBOARD.md"):
+        (plots.parent / name).touch()
     for name in ("2-cars-peak_memory_mib.png", "2-cars-curves-images.svg", "mine.png", "2-cars-mine.svg"):
         (plots / name).touch()
     write_report([results], tmp_path / "out")
@@ -471,7 +475,8 @@ def test_hostile_numbers(tmp_path):
             '{"val_mean_iou": "x"}\n{"val_mean_iou": null, "train_seconds": 1}\n[]\n{"imag'
         )
     frame = load_results(tmp_path / "results")
-    assert len(frame) == len(wrong) and frame["mean_iou"].isna().sum() == len(wrong) - 1
+    assert len(frame) == 4 and frame["mean_iou"].isna().sum() == 3  # texts, lists and the like are broken records
+    assert len(load([tmp_path / "results"]).problems) == len(wrong) - 4
     index, *_ = write_report([tmp_path / "results"], tmp_path / "out").files
     assert "inf" not in {cell for board in _Page(index.read_text()).boards for row in board for cell in row}
 
@@ -545,3 +550,42 @@ def test_records_before_an_option_have_its_default(tmp_path):
     old = {name: value for name, value in record.config.items() if name != "freeze_encoder"}
     write_trial(tmp_path, replace(record, config=old), table)
     assert load_results(tmp_path)["freeze_encoder"].tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("photos", "has other files than a report's: deep."),
+        ("file", "is a file, and a report is a folder"),
+        ("fifo", "is a FIFO, and a report is a folder"),
+        ("page of another", "has other files than a report's: index.html."),
+        ("nowhere", "can't be made"),
+    ],
+)
+def test_a_place_that_is_no_reports_is_refused_before_anything_is_read(tmp_path, monkeypatch, kind, said):
+    monkeypatch.setattr("bench.report.render.load", lambda paths: pytest.fail("the records were read"))
+    out = tmp_path / "out"
+    if kind == "photos":
+        (out / "deep").mkdir(parents=True)
+    elif kind == "file":
+        out.write_text("mine")
+    elif kind == "fifo":
+        os.mkfifo(out)
+    elif kind == "page of another":
+        out.mkdir()
+        (out / "index.html").write_text("my own page")
+    else:
+        (tmp_path / "file").touch()
+        out = tmp_path / "file" / "out"
+    with pytest.raises(BenchError, match=re.escape(said)):
+        write_report([tmp_path / "results"], out)
+    assert not (tmp_path / "out" / "LEADERBOARD.md").exists()
+
+
+def test_a_report_takes_the_place_of_an_earlier_one_whatever_is_beside_it(tmp_path):
+    results = fake_results(tmp_path / "results", nets=1, seeds=1, failures=False, samples=0)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".nojekyll").touch()
+    write_report([results], tmp_path / "out")
+    (tmp_path / "out" / "CNAME").touch()
+    write_report([results], tmp_path / "out")

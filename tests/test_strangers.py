@@ -79,7 +79,7 @@ def test_a_linked_sample_is_not_put_into_a_page(results, private):
     next(folder.glob("*.png")).rename(private / "secret.png")
     (folder / "7_secret.png").symlink_to(private / "secret.png")
     answer = run("report", results)
-    assert answer.exit_code == 0 and f"{SAMPLES}/7_secret.png is a link, left out" in answer.output
+    assert answer.exit_code == 0 and f"{SAMPLES}/7_secret.png is a link, so it is read without" in answer.output
     assert "7_secret" not in (results / "report" / "index.html").read_text().replace("7_secret.png is a link", "")
 
 
@@ -90,7 +90,7 @@ def test_a_linked_folder_of_samples_is_not_looked_into(results, private):
     folder.rmdir()
     folder.symlink_to(private)
     (trial,) = [t for t in load([results]).trials if t.folder == first(results)]
-    assert trial.samples() == [] and f"{SAMPLES} is a link" in load([results]).problems[0]
+    assert trial.samples() == [] and f"{SAMPLES} is a link" in load([results]).parts[0]
 
 
 def test_merging_copies_nothing_that_is_linked(results, private, tmp_path):
@@ -169,7 +169,19 @@ def test_a_fifo_in_a_trial_is_never_waited_for(tmp_path):
     for words in (["list", "runs", "--results"], ["report"], ["check"], ["merge", "--results", tmp_path / "out"]):
         answer = run(*words, results)
         assert isinstance(answer.exception, SystemExit | None), words
-    assert run("list", "runs", "--results", results).output.count("is a FIFO") == 5  # of the record, twice
+    assert run("list", "runs", "--results", results).output.count("is a FIFO") == 4
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", IMAGES, f"{SAMPLES}/0_image_0.png"])
+def test_a_trial_that_is_read_in_part_is_not_said_to_be_out_of_the_tables(results, name):
+    (first(results) / name).unlink(missing_ok=True)
+    os.mkfifo(first(results) / name)
+    answer = run("report", results)
+    assert (
+        "Not in the tables" not in answer.output and f"Read in part: {first(results).name}: {name} is" in answer.output
+    )
+    page = (results / "report" / "index.html").read_text()
+    assert "<h2>Not in" not in page and "Read in part (" in page
 
 
 @pytest.mark.timeout(60)
@@ -284,7 +296,7 @@ def test_what_a_record_says_moves_no_cursor(results, command):
     folder = first(results)
     values = json.loads((folder / RECORD).read_text())
     values["config"] |= {"arch": HOSTILE, "dataset": HOSTILE, HOSTILE: HOSTILE}
-    values |= {"status": HOSTILE, "reason": HOSTILE, "log_tail": [HOSTILE], "device": HOSTILE, "finished": HOSTILE}
+    values |= {"reason": HOSTILE, "log_tail": [HOSTILE], "device": HOSTILE, "finished": HOSTILE}
     values["metrics"] = {HOSTILE: HOSTILE, "a": {HOSTILE: [HOSTILE]}}
     (folder / RECORD).write_text(json.dumps(values))
     (folder / "history.jsonl").write_text(json.dumps({"phase": HOSTILE, "loss": HOSTILE}))
@@ -299,10 +311,12 @@ def test_what_a_record_says_moves_no_cursor(results, command):
     assert not {"\x1b", "\x07", "\u202e", "\x00"} & set(answer.output)
 
 
-def test_an_error_that_quotes_a_record_moves_no_cursor(results):
+@pytest.mark.parametrize("part", ["config", "status", "metrics"])
+def test_an_error_that_quotes_a_record_moves_no_cursor(results, part):
     folder = first(results)
     values = json.loads((folder / RECORD).read_text())
-    (folder / RECORD).write_text(json.dumps({**values, "config": {**values["config"], "budget": HOSTILE}}))
+    hostile = {"config": {**values["config"], "budget": HOSTILE}, "status": HOSTILE, "metrics": {"mean_iou": HOSTILE}}
+    (folder / RECORD).write_text(json.dumps({**values, part: hostile[part]}))
     for words in (["list", "runs"], ["show", folder.name], ["show", HOSTILE.strip("\x00\ud800")]):
         answer = run(*words, "--results", results)
         assert isinstance(answer.exception, SystemExit | None), words

@@ -10,6 +10,8 @@ from bench.commands.shared import DEFAULT_RESULTS, output, read_results, warn
 from bench.core.errors import BenchError, first_few
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bench.report.speed_tables import SpeedRow
     from bench.report.table_model import Row
     from bench.results.analysis.comparing import Comparison
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     Tables = Sequence[tuple[str, Sequence[Row | SpeedRow]]]  # a title and its rows
 
+_PAIR = ("arch", "backbone")
 _MOST_NAMED = 12  # labels in an error message
 
 
@@ -83,12 +86,24 @@ def _of_labels(one: str, other: str, results: Path, rank_by: str) -> "list[Compa
     kinds = tables, speeds, _without_versions(tables), _without_versions(speeds)
     found = next(filter(None, (_of_tables(one, other, kind, metric) for kind in kinds)), None)
     if not found:
+        _check_ended((one, other), frame)
         labels = list(dict.fromkeys(row.label for _, rows in (*tables, *speeds) for row in rows))
         raise BenchError(
             f"'{one}' and '{other}' are neither two results folders nor two configurations of one table in "
             f"'{results}'. Its configurations: {first_few(labels, _MOST_NAMED, between='; ') or 'none'}."
         )
     return found
+
+
+def _check_ended(texts: Sequence[str], frame: "pd.DataFrame") -> None:
+    """Raise BenchError for the label of a pair of which no trial is ok, and which is therefore in no table."""
+    from bench.results.analysis.configurations import pool
+
+    for text in texts:
+        pair = text.partition(",")[0]
+        alike = [one for one in pool(frame) if pair == ":".join(filter(None, map(str, map(one.values.get, _PAIR))))]
+        if alike and not any(one.seeds for one in alike):
+            raise BenchError(f"'{text}' has no finished trial: {', '.join(one.not_ok for one in alike)}.")
 
 
 def _without_versions(tables: "Tables") -> "Tables":

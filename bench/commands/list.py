@@ -174,7 +174,7 @@ def _print_runs(console: Console, results: Path) -> None:
 
     loaded = load([results])
     console.print(runs_table(loaded))
-    for problem in loaded.problems:
+    for problem in (*loaded.problems, *loaded.parts):
         warn(problem)
 
 
@@ -183,8 +183,8 @@ def runs_table(loaded: "Loaded") -> Table:
     from bench.results.find import short_id
     from bench.results.trial_files import REQUEST, read_json
 
-    rows = []
-    for trial in loaded.trials:
+    rows, shown = [], set(loaded.folders())  # a trial that is run again has one row
+    for trial in (trial for trial in loaded.trials if trial.folder in shown):
         record = trial.record
         rows.append(
             (
@@ -198,7 +198,7 @@ def runs_table(loaded: "Loaded") -> Table:
             )
         )
     for status, folders in (("running", loaded.running), ("interrupted", loaded.abandoned)):
-        for folder in folders:
+        for folder in (folder for folder in folders if folder in shown):
             request = read_json(folder / REQUEST).get("config")
             request = request if isinstance(request, dict) else {}
             rows.append((short_id(folder), *_who(request), status, "", "", "", ""))

@@ -22,10 +22,11 @@ def merge(
     for problem in merged.problems:
         warn(f"Not merged: {problem}")
     for conflict in merged.conflicts:
-        warn(f"Conflict: {conflict}")
+        warn(conflict)
+    conflicts = len(merged.conflicts)
     output().print(
         f"{results}: {len(merged.copied)} trials copied, {merged.kept} were already there, {merged.same} duplicates, "
-        f"{len(merged.conflicts)} conflicts. The report: bench report {results}",
+        f"{conflicts} conflict{'s' * (conflicts != 1)}. The report: bench report {results}",
         highlight=False,
         soft_wrap=True,
         markup=False,

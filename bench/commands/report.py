@@ -32,7 +32,7 @@ def report(
 ) -> None:
     """Write a report of the records in results folders: web page, Markdown, CSV, Parquet, JSON, LaTeX and plots."""
     from bench.report.render import write_report
-    from bench.report.text.tables import failure_table, terminal_table
+    from bench.report.text.tables import IN_PART, NOT_READ, failure_table, terminal_table
     from bench.report.text.terminal import across_table, series_table
 
     gc.set_threshold(_ALLOCATIONS)
@@ -48,7 +48,8 @@ def report(
         console.print(fits.for_terminal(), highlight=False)
     if len(made.failures):
         console.print(failure_table(made.failures))
-    problems = (f"Not in the tables: {problem}" for problem in made.problems)
+    heads = ((NOT_READ, made.problems), (IN_PART, made.parts))
+    problems = (f"{head}: {line}" for head, lines in heads for line in lines)
     for line in first_lines(problems, _MOST_PROBLEMS, "and {:,} more, named in the report".format):
         warn(line)
     page, *others = made.files

@@ -245,10 +245,13 @@ class _StepLines:
 
 def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":
     """Read the trials of results folders, duplicates left out, and warn of each that can't be read."""
-    from bench.results.dataframe import drop_duplicates, trials_frame
+    from bench.results.analysis.same_trial import drop_duplicates
+    from bench.results.dataframe import trials_frame
     from bench.results.loading import load
 
     loaded = load(paths)
     for problem in loaded.problems:
         warn(f"Not used: {problem}")
+    for part in loaded.parts:
+        warn(f"Read in part: {part}")
     return trials_frame(drop_duplicates(loaded.trials)[0]), loaded

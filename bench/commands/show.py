@@ -48,8 +48,7 @@ def show(
 
     loaded, console = load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
-    folders = [*loaded.abandoned, *stored, *loaded.running]  # a trial that is run again counts as running
-    folder = find(list({folder.name.removesuffix(".running"): folder for folder in folders}.values()), run)
+    folder = find(loaded.folders(), run)
     if folder in stored:
         _print_record(console, stored[folder])
     else:

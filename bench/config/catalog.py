@@ -78,7 +78,11 @@ def architecture(config: TrialConfig) -> ArchitectureSpec:
     """Find the spec of a configuration's architecture, plug-in included."""
     if config.plugin:
         add_plugin(config.plugin)
-    return architectures().get(config.arch)
+    try:
+        return architectures().get(config.arch)
+    except BenchError as error:
+        own = "" if config.plugin else " For an architecture of your own give its file: --plugin FILE.py."
+        raise BenchError(f"{error}{own}") from error
 
 
 def dataset(config: TrialConfig) -> DatasetSpec:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +61,21 @@ def write_file(path: Path, content: bytes, advice: str) -> Path:
     except OSError as error:
         raise BenchError(f"'{path}' can't be written ({error.strerror or error}). {advice}") from error
     return path
+
+
+def check_can_write(folder: Path, advice: str) -> None:
+    """Raise BenchError unless a folder can be written to, or could be made; nothing stays behind.
+
+    Args:
+        advice: the last sentence of the error, which says what the user can do.
+    """
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        what = "written to" if place == folder.absolute() else "made"
+        raise BenchError(f"The folder '{folder}' can't be {what} ({error.strerror}: '{place}'). {advice}") from error
 
 
 def is_part(path: Path) -> bool:

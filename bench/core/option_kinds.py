@@ -123,8 +123,13 @@ FLAG = Kind(_flag, "true or false, without quotes", bool | None)
 NUMBER = Kind(_number, "a number", word="number", is_number=True)
 WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)
 LIMIT = Kind(_limit, "a number of images of 1 or more, such as 500, or all", word="images")
-SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h", word="time", is_number=True)
-SECONDS_OR_NEVER = Kind(_seconds_or_never, "a time above 0, such as 90s or 5m, or never", word="time", is_number=True)
+SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h, or seconds", word="time", is_number=True)
+SECONDS_OR_NEVER = Kind(
+    _seconds_or_never,
+    "a time above 0, such as 90s or 5m, seconds, or never",
+    word="time",
+    is_number=True,
+)
 SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", word="pixels")
 SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
 BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")

@@ -1,6 +1,5 @@
 """The table of options: a trial's configuration, each field with everything about its option (see `Option`)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -37,6 +36,9 @@ ADAMW_WEIGHT_DECAY = 0.004  # Keras's default for AdamW
 LARGEST_BATCH = 65_536  # images
 VALIDATED = 1_000  # images of the validation split, unless --val-limit says otherwise
 MOST_DEVICES = 64  # of one trial, on one machine
+LARGEST_RATE = 1000.0  # of learning, decay and factors of them; more is taken for a typing error, as below
+MOST_REPEATS = 10_000
+LONGEST_SECONDS = 10 * 365 * 86_400.0
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -52,8 +54,8 @@ def _is_limit(value: int | None) -> bool:
     return value is None or value >= 1
 
 
-def _is_positive(value: float) -> bool:
-    return 0 < value < math.inf
+def _is_rate(value: float) -> bool:
+    return 0 < value <= LARGEST_RATE
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ class TrialConfig:
         kind=NUMBER,
         panel=TRAINING,
         help="The learning rate at the start of the schedule.",
-        accepts=_is_positive,
-        accepted="a number above 0, such as 0.001",
+        accepts=_is_rate,
+        accepted=f"a number above 0, up to {LARGEST_RATE:g}, such as 0.001",
         costs=False,
         meaning="the learning rate at the start of the schedule",
     )
@@ -222,8 +224,8 @@ class TrialConfig:
         kind=NUMBER,
         panel=TRAINING,
         help="Decoupled weight decay, such as 0.01; biases and the weights of normalization layers are exempt.",
-        accepts=lambda value: 0 <= value < math.inf,
-        accepted="a number of 0 or more, such as 0.01; with adamw above 0",
+        accepts=lambda value: value == 0 or _is_rate(value),
+        accepted=f"a number from 0 to {LARGEST_RATE:g}, such as 0.01; with adamw above 0",
         default_text=f"0; with adamw {ADAMW_WEIGHT_DECAY:g}, as in Keras",
         of_speed=True,
         step_time=True,
@@ -363,8 +365,8 @@ class TrialConfig:
         kind=NUMBER,
         panel=TRAINING,
         help="The learning rate is multiplied by this when the backbone is unfrozen.",
-        accepts=_is_positive,
-        accepted="a number above 0, such as 0.1",
+        accepts=_is_rate,
+        accepted=f"a number above 0, up to {LARGEST_RATE:g}, such as 0.1",
         needs="freeze_encoder",
         costs=False,
         meaning="the factor by which the learning rate was multiplied when the backbone was unfrozen",
@@ -451,8 +453,8 @@ class TrialConfig:
         kind=WHOLE,
         panel=REPETITION,
         help="Run each configuration N times with the same seed.",
-        accepts=lambda value: value >= 0,
-        accepted="how many times, 1 or more, such as 2",
+        accepts=lambda value: 0 <= value < MOST_REPEATS,
+        accepted=f"how many times, from 1 to {MOST_REPEATS}, such as 2",
         default_text="1",
         of_speed=True,
         costs=False,
@@ -515,8 +517,8 @@ class TrialConfig:
     timeout: float | None = option(
         None,
         kind=SECONDS,
-        help="Stop a trial after this wall time, such as 2h.",
-        accepts=lambda value: value is None or value > 0,
+        help="Stop a trial after this wall time, such as 2h; a number alone is in seconds.",
+        accepts=lambda value: value is None or 0 < value <= LONGEST_SECONDS,
         default_text="-",
         axis=False,
         in_key=False,
@@ -528,8 +530,9 @@ class TrialConfig:
     checkpoint_every: float | None = option(
         None,
         kind=SECONDS_OR_NEVER,
-        help="Write a checkpoint this often, such as 5m, or never. An interrupted trial goes on from the last one.",
-        accepts=lambda value: value is None or value >= 0,
+        help="Write a checkpoint this often, such as 5m, or never; a number alone is in seconds. An interrupted "
+        "trial goes on from the last one.",
+        accepts=lambda value: value is None or 0 <= value <= LONGEST_SECONDS,
         default_text="at each validation of a training of more than 10 minutes",
         axis=False,
         in_key=False,
@@ -556,7 +559,7 @@ class TrialConfig:
         120.0,
         kind=NUMBER,
         help="Seconds, compilation included, after which the sweep over inference batch sizes tries no larger one.",
-        accepts=lambda value: value >= 0,
+        accepts=lambda value: 0 <= value <= LONGEST_SECONDS,
         accepted="seconds, such as 20; with 0 only a batch of one image is tried",
         axis=False,
         in_key=False,

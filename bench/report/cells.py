@@ -89,7 +89,8 @@ def _seeds(member: Configuration) -> Cell:
     title = f"seeds {listed}" if listed else "no seed is ok"
     if not member.failed:
         return Cell(str(member.seeds), float(member.seeds), title)
-    return Cell(f"{member.seeds} ({member.failed} failed)", float(member.seeds), f"{title}; see Failures", True)
+    said = f"{title}; see the trials that are not ok"
+    return Cell(f"{member.seeds} ({member.not_ok})", float(member.seeds), said, True)
 
 
 def shade(rows: Sequence[Row], column: Quantity) -> None:

@@ -27,6 +27,7 @@ from bench.report.plots.latency import Latencies
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.report.text.fit_tables import FitBoard
+from bench.report.text.tables import IN_PART, NOT_READ
 from bench.results.clean_text import clean, shorten
 from bench.results.loading import StoredTrial
 from bench.results.quantities import PARAMS
@@ -57,6 +58,7 @@ class Contents:
     failures: pd.DataFrame  # those of them that are not ok
     trials: dict[str, StoredTrial]  # by folder
     problems: list[str]
+    parts: list[str]
     now: str
     command: str  # the shell command that rebuilds the page
     recommend: str  # the shell command that makes the page's choice in a terminal, without limits
@@ -95,7 +97,7 @@ def page(contents: Contents) -> str:
         flag_meanings=MEANINGS,
         facts=facts(sum(len(section.group.ranked) for section in sections), contents.frame),
         failures=[failure(row, contents.trials[row["folder"]]) for row in contents.failures.to_dict("records")],
-        problems=contents.problems,
+        problems={title: lines for title, lines in ((NOT_READ, contents.problems), (IN_PART, contents.parts)) if lines},
         private=private_data(contents.trials.values()),
         public=contents.public,
         definitions=[

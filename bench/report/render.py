@@ -18,7 +18,7 @@ from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
-from bench.report.output_files import write_whole
+from bench.report.output_files import TEXTS, check_own, write_whole
 from bench.report.page import Contents, page
 from bench.report.plots.across_plots import across_plot
 from bench.report.plots.deployment_plot import deployment_plot
@@ -31,10 +31,11 @@ from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, s
 from bench.report.table_model import Group
 from bench.report.text.exports import exports
 from bench.report.text.fit_tables import FitBoard, fit_boards
-from bench.report.text.tables import across_markdown, markdown, series_markdown
+from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, series_markdown
+from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
-from bench.results.dataframe import drop_duplicates, trials_frame
+from bench.results.dataframe import trials_frame
 from bench.results.loading import Loaded, StoredTrial, load
 from bench.results.marker import check_writable
 from bench.results.quantities import MEAN_IOU
@@ -51,6 +52,7 @@ class Report:
     groups: list[Group]
     failures: pd.DataFrame  # the trials that are not ok
     problems: list[str]  # a line for each folder or record that is not in the tables
+    parts: list[str]  # a line for each file that a trial of the tables is read without
     speeds: list[SpeedBoard]
     fits: list[FitBoard]
     series: list[Series]
@@ -69,12 +71,14 @@ def write_report(
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
     """
+    out = _writable(out) if out else None  # before all is read
     loaded = load(paths)
-    out = _writable(out or _first_usable(paths) / REPORT)
+    out = out or _writable(_first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
         raise BenchError(f"'{out}' has the images of its trials. Give the public page another folder with --out.")
     trials, left_out = drop_duplicates(loaded.trials)
     problems = [*(clean(problem) for problem in loaded.problems), *left_out]
+    parts = [clean(part) for part in loaded.parts]
     frame = trials_frame(trials)
     frame.loc[frame["measure"] == "speed", "dataset"] = RANDOM_PIXELS
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
@@ -85,7 +89,7 @@ def write_report(
     folder = out / PLOTS
     lines = all_series(boards)
     looks = shared_looks(_labels(boards, lines))
-    sections = _sections(boards, looks, by_folder, folder, problems, public=public)
+    sections = _sections(boards, looks, by_folder, folder, parts, public=public)
     across = [
         (one, across_plot(one, folder, f"{n}-{len(one.data_sets)}-data-sets"))
         for n, one in enumerate(all_across(boards), start=1)
@@ -94,7 +98,7 @@ def write_report(
         (one, series_plot(one, look, folder, f"{n}-{file_part(one.fields['data set'])}"))
         for n, (one, look) in enumerate(zip(lines, looks[len(boards) :], strict=True), start=1)
     ]
-    calls = _speed_latencies(speeds, folder, problems)
+    calls = _speed_latencies(speeds, folder, parts)
     deployed = _deployed(trials, folder)
     problems += _unfinished(loaded)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -120,12 +124,14 @@ def write_report(
         failures,
         by_folder,
         problems,
+        parts,
         now,
         *commands,
         public,
     )
-    texts = {"index.html": page(contents), "LEADERBOARD.md": markdown(boards, failures, problems, now, further)}
-    files = [write_whole(out / name, text.encode()) for name, text in texts.items()]
+    lacking = {NOT_READ: problems, IN_PART: parts}
+    texts = page(contents), markdown(boards, failures, lacking, now, further)
+    files = [write_whole(out / name, text.encode()) for name, text in zip(TEXTS, texts, strict=True)]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     tables |= {"robustness.csv": robustness_csv(robust)} if robust else {}
     files += [write_whole(out / name, content) for name, content in tables.items()]
@@ -134,7 +140,7 @@ def write_report(
     plots += [plot for _, plot in deployed if plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(files, boards, failures, problems, speeds, fits, lines, [one for one, _ in across])
+    return Report(files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across])
 
 
 def _speed_latencies(speeds: Sequence[SpeedBoard], folder: Path, problems: list[str]) -> list[Latencies]:
@@ -204,6 +210,7 @@ def _writable(out: Path) -> Path:
     for folder in (out, out.parent):
         if os.path.isfile(folder / MARKER):  # unlike Path.is_file, False where it may not look
             check_writable(folder)
+    check_own(out)
     return out
 
 

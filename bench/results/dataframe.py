@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.core.specs import FINAL_STATUSES
 from bench.core.trial_config import DEFAULTS, OPTIONS
 from bench.profiling.host import cpu_noise
+from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial, load
 from bench.results.quantities.scaling import with_scaling
@@ -48,29 +48,6 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> pd.DataFrame:
         BenchError: no path is a results folder.
     """
     return trials_frame(drop_duplicates(load([paths] if isinstance(paths, str | Path) else paths).trials)[0])
-
-
-def drop_duplicates(trials: Iterable[StoredTrial]) -> tuple[list[StoredTrial], list[str]]:
-    """Keep one trial of each identity (key, device, repeat), and return a line for each trial that is left out.
-
-    An ok trial is kept first, otherwise one that need not run again, otherwise the latest.
-    """
-    same: dict[str, list[StoredTrial]] = {}
-    for trial in trials:
-        record = trial.record
-        same.setdefault(repr((record.key, record.device, record.repeat)), []).append(trial)
-    best = [max(some, key=_merit) for some in same.values()]
-    return best, [
-        f"{clean(str(trial.folder))}: the same trial as {clean(str(kept.folder))}, left out."
-        for kept, some in zip(best, same.values(), strict=True)
-        for trial in some
-        if trial is not kept
-    ]
-
-
-def _merit(trial: StoredTrial) -> tuple[bool, bool, str]:
-    record = trial.record
-    return record.status == "ok", record.status in FINAL_STATUSES, clean(record.finished)
 
 
 def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:

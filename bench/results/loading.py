@@ -69,6 +69,12 @@ class Loaded:
     running: list[Path] = field(default_factory=list)  # folders of trials that are running
     abandoned: list[Path] = field(default_factory=list)  # folders of trials whose runner died
     problems: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)  # a line for each part that a trial was read without
+
+    def folders(self) -> list[Path]:
+        """List one folder of each trial: of one that is run again the running one, unless its runner died."""
+        every = [*self.abandoned, *(trial.folder for trial in self.trials), *self.running]
+        return list({folder.with_name(folder.name.removesuffix(RUNNING)): folder for folder in every}.values())
 
 
 def load(paths: Iterable[Path | str]) -> Loaded:
@@ -103,10 +109,6 @@ def _trial_folders(trials: Path, loaded: Loaded) -> list[Path]:
 
 
 def _load_trial(folder: Path, loaded: Loaded) -> None:
-    try:
-        loaded.problems += [f"{folder.name}: {odd}, left out." for odd in list_odd(folder, _FOLDERS)]
-    except OSError as error:
-        loaded.problems.append(f"{folder.name}: it can't be listed ({error.strerror}).")
     if folder.suffix == RUNNING:
         target = loaded.running if is_claimed(folder) else loaded.abandoned
         target.append(folder)
@@ -118,6 +120,11 @@ def _load_trial(folder: Path, loaded: Loaded) -> None:
         loaded.trials.append(StoredTrial(read_record(folder), folder))
     except BenchError as error:
         loaded.problems.append(str(error))
+        return
+    try:
+        loaded.parts += [f"{folder.name}: {odd}, so it is read without." for odd in list_odd(folder, _FOLDERS)]
+    except OSError as error:
+        loaded.parts.append(f"{folder.name}: it can't be listed ({error.strerror}).")
 
 
 def is_claimed(running: Path) -> bool:

@@ -10,8 +10,9 @@ from filelock import Timeout
 
 from bench.core.durable import replace_folder, sync_tree
 from bench.core.errors import BenchError
-from bench.core.specs import FINAL_STATUSES, TrialRecord
+from bench.core.specs import FINAL_STATUSES
 from bench.core.untrusted.plain_files import odd_names
+from bench.results.analysis.same_trial import conflict, identity_of
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial, load
 from bench.results.store import ResultsFolder
@@ -43,12 +44,12 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     """
     results = ResultsFolder(out)
     loaded = load([*([out] if results.trials.is_dir() else []), *(path for path in paths if not _same(path, out))])
-    merged = Merged(problems=[clean(problem) for problem in loaded.problems])
+    merged = Merged(problems=[clean(problem) for problem in (*loaded.problems, *loaded.parts)])
     merged.problems += [f"{clean(str(folder))}: not merged, because it is running." for folder in loaded.running]
     results.create()
     alike: dict[str, list[StoredTrial]] = {}
     for trial in loaded.trials:
-        alike.setdefault(_identity(trial.record), []).append(trial)
+        alike.setdefault(identity_of(trial.record), []).append(trial)
     for some in alike.values():
         chosen = max(some, key=lambda trial: _rank(trial, mine=_is_in(trial, results)))
         for trial in some:
@@ -74,25 +75,14 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def _identity(record: TrialRecord) -> str:
-    return repr((record.key, record.device, record.repeat))
-
-
 def _compare(trial: StoredTrial, chosen: StoredTrial, merged: Merged) -> None:
     """Count a duplicate that agrees with the chosen trial, and list one that doesn't."""
     if trial is chosen:
         return
-    one, other = trial.record, chosen.record
-    if one.to_dict() == other.to_dict():
+    if told := conflict(chosen, trial):
+        merged.conflicts.append(told)
+    else:
         merged.same += 1
-        return
-    told = ", ".join(clean(record.status) + _score(record) for record in (other, one))
-    merged.conflicts.append(f"{clean(str(chosen.folder))} kept, {clean(str(trial.folder))} left out: {told}.")
-
-
-def _score(record: TrialRecord) -> str:
-    value = record.metrics.get("mean_iou") if isinstance(record.metrics, dict) else None
-    return f" with mean IoU {value:.4f}" if isinstance(value, float) else ""
 
 
 def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
@@ -104,7 +94,8 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
             results.settle(name)
             mine = results.find(name)
             if mine and mine.status in FINAL_STATUSES:  # it has ended since all were read
-                merged.conflicts.append(f"{clean(name)} kept, {clean(str(trial.folder))} left out: it ended just now.")
+                told = f"{clean(name)} kept, {clean(str(trial.folder))} left out: it ended just now."
+                merged.conflicts.append(f"Conflict: {told}")
                 return
             shutil.rmtree(part, ignore_errors=True)
             shutil.copytree(trial.folder, part, ignore=odd_names)
@@ -133,6 +124,6 @@ def _free_name(trial: StoredTrial, results: ResultsFolder) -> str:
     """Return the folder's name, with digits of the identity appended if another trial has that name."""
     name = _plain_name(trial)
     found = results.find(name)
-    if found is None or _identity(found) == _identity(trial.record):
+    if found is None or identity_of(found) == identity_of(trial.record):
         return name
-    return f"{name}_{hashlib.sha256(_identity(trial.record).encode()).hexdigest()[:6]}"
+    return f"{name}_{hashlib.sha256(identity_of(trial.record).encode()).hexdigest()[:6]}"

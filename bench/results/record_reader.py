@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.specs import SCHEMA_VERSION, Budget, TrialRecord
+from bench.core.specs import FINAL_STATUSES, RETRIED_STATUSES, SCHEMA_VERSION, Budget, TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
-from bench.core.untrusted.typed_values import hints_of, misfit
+from bench.core.untrusted.typed_values import fits, hints_of, misfit
+from bench.results.quantities import QUANTITIES
+from bench.results.quantities.quantity import Quantity
 from bench.results.trial_files import RECORD
 
 MOST_BYTES = 16 * 2**20  # a record of 255 classes has 0.1 MiB
@@ -56,7 +58,7 @@ def read_checked(path: Path) -> TrialRecord:
     version = values.get("schema_version", 1)
     if type(version) is int and version > SCHEMA_VERSION:  # its fields may have other types
         raise BenchError(f"written by a newer segbench (schema {version}). Update segbench to see it.")
-    if problem := misfit_of(values):
+    if problem := misfit_of(values) or _unknown_status(values):
         raise ValueError(problem)
     record = TrialRecord.from_dict(values)
     check_config(record.config)
@@ -65,7 +67,8 @@ def read_checked(path: Path) -> TrialRecord:
 
 def misfit_of(values: Mapping[str, Any]) -> str | None:
     """Describe the first value, of a record or of parts of one, that its field can't hold; None if all fit."""
-    return misfit(values, hints_of(TrialRecord)) or _misfit_inside(values) or _out_of_range(values)
+    found = misfit(values, hints_of(TrialRecord)) or _misfit_inside(values) or _out_of_range(values)
+    return found or next(filter(None, (_misfit_of_quantity(row, values) for row in QUANTITIES.values())), None)
 
 
 def _misfit_inside(values: Mapping[str, Any]) -> str | None:
@@ -77,6 +80,22 @@ def _out_of_range(values: Mapping[str, Any]) -> str | None:
     numbers = ("repeat", "wall_seconds", "schema_version", "protocol_version")
     wrong = (name for name in numbers if not 0 <= (values.get(name) or 0) < math.inf)
     return next((f"'{name}' is {values[name]}, but it must be 0 or more" for name in wrong), None)
+
+
+def _misfit_of_quantity(row: Quantity, values: Mapping[str, Any]) -> str | None:
+    """Describe a measured number that is none or below 0; NaN is what a training that diverged has measured."""
+    value = values.get(row.part, {}).get(row.name) if row.part else None
+    if not fits(value, float | None):
+        return f"'{row.part}.{row.name}' is {value!r:.60}, but it must be a number or null"
+    if value is not None and value < 0:
+        return f"'{row.part}.{row.name}' is {value!r:.60}, but it must be 0 or more"
+    return None
+
+
+def _unknown_status(values: Mapping[str, Any]) -> str | None:
+    status = values.get("status", "ok")  # one that is missing is named with all else that is
+    known = (*FINAL_STATUSES, *RETRIED_STATUSES)
+    return None if status in known else f"'status' is {status!r:.60}, but it must be one of {', '.join(known)}"
 
 
 def check_config(config: Mapping[str, Any]) -> None:

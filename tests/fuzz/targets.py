@@ -31,8 +31,9 @@ from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.text.exports import exports
 from bench.report.text.tables import failure_table, markdown
+from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import image_means
-from bench.results.dataframe import drop_duplicates, trials_frame
+from bench.results.dataframe import trials_frame
 from bench.results.find import find_run
 from bench.results.gate import baseline, judge
 from bench.results.gate.limits import read_limits

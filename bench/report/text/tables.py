@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.table import Table
@@ -15,15 +15,21 @@ from bench.report.table_model import Group, Row
 from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten
 
+NOT_READ, IN_PART = "Not in the tables", "Read in part"  # heads of lines about what a report lacks
+NOT_OK = "Trials that are not ok"
 _LABEL_WIDTH = 10  # fewest columns of a terminal for the label
 _MOST_FAILURES = 10  # rows in a terminal
 _FAILURE = ("arch", "backbone", "dataset", "seed", "status", "reason")
 
 
 def markdown(
-    groups: Sequence[Group], failures: pd.DataFrame, problems: Sequence[str], date: str, more: Sequence[str] = ()
+    groups: Sequence[Group],
+    failures: pd.DataFrame,
+    problems: Mapping[str, Sequence[str]],
+    date: str,
+    more: Sequence[str] = (),
 ) -> str:
-    """Write LEADERBOARD.md: a GitHub table per group, `more` lines, then the failures and what could not be read."""
+    """Write LEADERBOARD.md: a GitHub table per group, `more` lines, the trials that are not ok, what wasn't read."""
     lines = [
         "# segbench leaderboard",
         "",
@@ -39,11 +45,11 @@ def markdown(
         lines += [*(f"- {markdown_cell(note)}" for note in group.notes), ""]
     lines += more
     if len(failures):
-        lines += ["## Failures", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
+        lines += [f"## {NOT_OK}", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
         lines += [f"| {' | '.join(map(markdown_cell, cells))} |" for cells in _failures(failures)]
         lines.append("")
-    if problems:
-        lines += ["## Not in the tables", "", *(f"- {markdown_cell(p)}" for p in problems), ""]
+    for title, some in problems.items():
+        lines += [f"## {title}", "", *(f"- {markdown_cell(p)}" for p in some), ""] if some else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -58,7 +64,7 @@ def _failures(failures: pd.DataFrame) -> list[tuple[str, ...]]:
 def failure_table(failures: pd.DataFrame) -> Table:
     """Make a table of the trials that are not ok for `rich.print`."""
     more = len(failures) - _MOST_FAILURES
-    table = plain_table("Failures", [f"and {more} more, named in the report"] * (more > 0))
+    table = plain_table(NOT_OK, [f"and {more} more, named in the report"] * (more > 0))
     for heading in ("trial", "seed", "status", "reason"):
         table.add_column(heading, justify="right" if heading == "seed" else "left", overflow="fold")
     for cells in _failures(failures[:_MOST_FAILURES]):

@@ -77,6 +77,13 @@ class Configuration:
         return len(self.trials) - len(self.ok)
 
     @property
+    def not_ok(self) -> str:
+        """The trials that are not ok as a text, such as `1 failed, 2 interrupted`; empty if all are ok."""
+        interrupted = int((self.trials["status"] == "interrupted").sum())
+        counts = {"failed": self.failed - interrupted, "interrupted": interrupted}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+    @property
     def others_share(self) -> float:
         """The share of the CPU that other processes took while its speeds were measured; NaN if not recorded."""
         return self.spread(SHARE).mean

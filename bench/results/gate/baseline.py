@@ -25,8 +25,8 @@ from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
+from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.clean_text import clean
-from bench.results.dataframe import drop_duplicates
 from bench.results.loading import StoredTrial, load
 from bench.results.quantities import METRICS
 from bench.results.record_reader import check_config
@@ -107,7 +107,7 @@ def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
             f"{subjects[-1].label}: {len(by_software[old])} trials on {old} left out, since others ran on {newest}."
             for old in older
         ]
-    return subjects, [*loaded.problems, *left_out]
+    return subjects, [*loaded.problems, *loaded.parts, *left_out]
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
