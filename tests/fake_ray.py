@@ -10,6 +10,8 @@ class Ref:
         self.ready = True
         try:
             self.value = pickle.loads(pickle.dumps(call()))
+        except FakeRay.exceptions.RayError as error:
+            self.value = error
         except Exception as error:  # noqa: BLE001 - as Ray does
             self.value = FakeRay.exceptions.RayError(f"{type(error).__name__}: {error}")
 
@@ -46,6 +48,8 @@ class Actor:
 
 class FakeRay(ModuleType):
     exceptions = SimpleNamespace(RayError=type("RayError", (Exception,), {}))
+    exceptions.WorkerCrashedError = type("WorkerCrashedError", (exceptions.RayError,), {})
+    exceptions.OutOfMemoryError = type("OutOfMemoryError", (exceptions.RayError,), {})
 
     def __init__(self, monkeypatch, nodes):
         super().__init__("ray")

@@ -29,7 +29,7 @@ DAY = 86400.0
 def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(scheduler, "ROUND_SECONDS", 0.0)
     monkeypatch.setattr(workers, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(workers, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(workers, "ANSWER_SECONDS", 5.0)
 
 
 @pytest.fixture
@@ -240,13 +240,35 @@ def test_a_trial_whose_worker_dies_is_lost_and_one_that_never_began_has_no_secon
     assert never.reason()[0] == LOST and never.seconds() == 0.0
 
 
-def test_rays_memory_monitor_is_out_of_memory(tmp_path, monkeypatch, local_trials):
+def test_a_worker_that_rays_memory_monitor_ends_is_lost_for_that_reason(tmp_path, monkeypatch, local_trials):
     local_trials(lambda folder: None, ends=False)
     FakeRay(monkeypatch, [])
     trial = RemoteTrial(request(tmp_path / "a.running"), "jax", EXECUTOR)
-    trial._worker.dead = "The actor was killed because its node was running low on memory."
+    trial._worker.dead = "1 worker(s) were killed due to the node running low on memory.\nTop 10 memory users: ..."
     assert trial.wait(0.0) or trial.wait(0.0) or trial.wait(0.0)
-    assert trial.reason()[0] == "out_of_memory"
+    assert trial.reason()[0] == LOST and trial.reason()[1].endswith("(Ray ended it because the node was low on memory)")
+
+
+@pytest.mark.parametrize("function", ["describe", "prepare"])
+@pytest.mark.parametrize(("kills", "lines"), [(2, 0), (99, 1)])
+def test_a_node_whose_workers_are_killed_is_asked_again_but_not_for_ever(
+    tmp_path, monkeypatch, local_trials, function, kills, lines
+):
+    local_trials(ok)
+    ray = FakeRay(monkeypatch, [node("a", CPU=2.0), node("b", CPU=2.0)])
+    left = [None] * kills
+
+    def killed(argument):
+        if left:
+            left.pop()
+            raise ray.exceptions.WorkerCrashedError("The worker died.")
+        return getattr(workers, function)(argument)
+
+    ray.answers = {(function, "a"): killed}
+    observer = Lines()
+    (record,) = run([CONFIG], results=tmp_path / "r", workers=Workers([CONFIG]), observer=observer)
+    assert record.status == "ok"
+    assert sum("node a (a) can't be used: The worker died." in line for line in observer.lines) <= lines
 
 
 def test_a_worker_that_cannot_write_what_it_gets_says_so(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from bench.trials.cluster.on_worker import INPUTS, News, Worker
 from bench.trials.local_process import LOST, REFUSED, Handle
 
 STOP_SECONDS = 60.0  # for a trial to end and to send what it has left
-_LOW_MEMORY = "low on memory"  # in Ray's text about a worker that its memory monitor has ended
+_LOW_MEMORY = "low on memory"  # in Ray's text, of many lines, about a worker that its memory monitor has ended
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,7 @@ class RemoteTrial:
         try:
             answer = ray.get(self._answer)
         except ray.exceptions.RayError as error:
-            if _LOW_MEMORY in str(error):
-                self._end("out_of_memory", f"Ray ended the trial because {self._node} was {_LOW_MEMORY}")
-            else:
-                self._end(LOST, f"{self._node} was lost while the trial ran ({cause_of(error)})")
+            self._end(LOST, f"{self._node} was lost while the trial ran ({cause_of(error)})")
             return
         if not self._began:
             if answer:
@@ -155,6 +152,11 @@ def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Path, str]]]
 
 
 def cause_of(error: Exception) -> str:
-    """Write what Ray says of an error in a few words: its last line."""
+    """Write what Ray says of an error in a few words: its last line.
+
+    Memory is a cause like others: what filled the node may be another process than the trial's.
+    """
+    if _LOW_MEMORY in str(error):
+        return f"Ray ended it because the node was {_LOW_MEMORY}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:200] if lines else reason_of(error)

@@ -146,7 +146,11 @@ class Workers:
             if node.answer and time.monotonic() > node.patience:
                 node.patience = math.inf
                 self._tell(f"{node.name} prepares its data.")
-            if node.slots and not node.out and not node.answer and not node.data >= self._requests.keys():
+            if node.out or node.answer:
+                continue
+            if not node.slots:
+                node.answer = self._ask(node, describe, self._backends, gpus=A_TASK if node.gpus else 0)
+            elif not node.data >= self._requests.keys():
                 node.asked, node.patience = tuple(self._requests), time.monotonic() + PATIENCE_SECONDS
                 node.answer = self._ask(node, prepare, list(self._requests.values()))
 
@@ -158,9 +162,7 @@ class Workers:
             node.out = "has no GPU, and others have"
         elif node.gpus and node.gpus < self._each:
             self._take_out(node, f"has {node.gpus} GPUs, and a trial needs {self._each}")
-        elif node.gpus or node.cpus:
-            node.answer = self._ask(node, describe, self._backends, gpus=A_TASK if node.gpus else 0)
-        else:
+        elif not node.gpus and not node.cpus:
             node.out = "has no CPU for Ray"
         return node
 
@@ -170,7 +172,7 @@ class Workers:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         there = NodeAffinitySchedulingStrategy(node.id, soft=False)
-        options = {"num_cpus": 0, "num_gpus": gpus, "max_retries": 1}
+        options = {"num_cpus": 0, "num_gpus": gpus, "max_retries": 0}  # Ray would retry without end where memory is low
         return ray.remote(function).options(**options, scheduling_strategy=there).remote(argument)
 
     def _take(self, node: Node) -> None:
@@ -181,7 +183,10 @@ class Workers:
         try:
             found = ray.get(answer)
         except ray.exceptions.RayError as error:
-            self._take_out(node, f"can't be used: {cause_of(error)}")
+            node.losses += 1
+            killed = isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError))
+            if not killed or node.losses >= MOST_LOSSES:
+                self._take_out(node, f"can't be used: {cause_of(error)}")
             return
         if node.slots:
             self._take_data(node, found)
