@@ -268,7 +268,7 @@ def test_a_node_whose_workers_are_killed_is_asked_again_but_not_for_ever(
     observer = Lines()
     (record,) = run([CONFIG], results=tmp_path / "r", workers=Workers([CONFIG]), observer=observer)
     assert record.status == "ok"
-    assert sum("node a (a) can't be used: The worker died." in line for line in observer.lines) <= lines
+    assert sum("node a (a) can't be used: The worker died" in line for line in observer.lines) <= lines
 
 
 def test_a_worker_that_cannot_write_what_it_gets_says_so(tmp_path, monkeypatch):

@@ -152,11 +152,11 @@ def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Path, str]]]
 
 
 def cause_of(error: Exception) -> str:
-    """Write what Ray says of an error in a few words: its last line.
+    """Write what Ray says of an error in a few words: the first sentence of its last line.
 
     Memory is a cause like others: what filled the node may be another process than the trial's.
     """
     if _LOW_MEMORY in str(error):
         return f"Ray ended it because the node was {_LOW_MEMORY}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else reason_of(error)
+    return lines[-1].partition(". ")[0].rstrip(".")[:200] if lines else reason_of(error)
