@@ -143,6 +143,11 @@ def test_the_report_has_the_table_and_the_plot(results):
     assert {path.name for path in report.files} >= {"1-forms-deployed.svg", "1-forms-deployed.png"}
 
 
+def test_in_a_terminal_the_reasons_stand_below_the_table(results):
+    (board,) = boards(results)
+    assert "unet as torch in int8: PyTorch has no int8" in str(board.terminal_table().caption)
+
+
 def test_a_report_without_measured_forms_has_no_section(tmp_path):
     write_results(tmp_path / "r", [fake_config("unet")])
     write_report([tmp_path / "r"])

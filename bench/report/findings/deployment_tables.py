@@ -119,8 +119,12 @@ class DeploymentBoard:
 
     def terminal_table(self) -> Table:
         """Make a table for `rich.print`."""
-        brief = {*_TEXTS, "note", *(column.name for column in _COLUMNS if column.brief)}
-        table = plain_table(self.title, self.notes)
+        brief = {*_TEXTS, *(column.name for column in _COLUMNS if column.brief)}
+        said = [row for row in self.rows if row.cells["note"]]
+        notes = [
+            f"{row.label} as {row.cells['format']} in {row.cells['precision']}: {row.cells['note']}" for row in said
+        ]
+        table = plain_table(self.title, [*self.notes, *(shorten(note, 300) for note in notes)])
         shown = [name for name in self.columns if name in brief]
         for name in shown:
             heading = Text(self.columns[name][0].replace(" ", "\n"))
