@@ -10,6 +10,7 @@ import pytest
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
+from bench.data.pack import Pack
 
 
 @dataclass
@@ -18,6 +19,9 @@ class FakePack:
 
     images: np.ndarray
     labels: np.ndarray
+    truth = instances = lambda self, index: None
+    original_sizes = [(0, 0)] * 10
+    rows = Pack.rows
 
 
 @pytest.fixture
@@ -77,17 +81,17 @@ def test_no_training_images_is_an_error(pack):
 def test_evaluation_keeps_the_order_and_pads_the_last_batch(pack):
     given = list(batches.evaluation(pack, np.arange(1, 10), 4))
 
-    assert [count for _, _, count in given] == [4, 4, 1]
-    assert {images.shape for images, _, _ in given} == {(4, 2, 3, 3)}
-    assert [images[:count, 0, 0, 0].tolist() for images, _, count in given] == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
-    images, labels, _ = given[-1]
+    assert [len(batch.rows) for batch in given] == [4, 4, 1]
+    assert {batch.images.shape for batch in given} == {(4, 2, 3, 3)}
+    assert [[int(row.image[0, 0, 0]) for row in batch.rows] for batch in given] == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
+    images, labels = given[-1].images, given[-1].labels
     assert (images[1:] == 0).all()
     assert (labels[0] == 9).all()
     assert (labels[1:] == IGNORE_INDEX).all()
 
 
 def test_evaluation_of_whole_batches_pads_nothing(pack):
-    assert [count for _, _, count in batches.evaluation(pack, np.arange(8), 4)] == [4, 4]
+    assert [len(batch.rows) for batch in batches.evaluation(pack, np.arange(8), 4)] == [4, 4]
 
 
 # ---------------------------------------------------------------- parts of images

@@ -17,7 +17,7 @@ TRAIN = np.array([0, 1])
 
 
 def weights(choice, labels=LABELS, classes=4):
-    return class_weights(choice, labels, TRAIN, classes)
+    return class_weights(choice, labels[TRAIN], classes)
 
 
 def test_balanced_by_hand():

@@ -1,6 +1,7 @@
 """Corruptions of images by the published formulas, each against a vector made by hand; moves of labels; the table."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import cv2
@@ -9,6 +10,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.data import batches, geometry
+from bench.data.pack import Pack
 from bench.evaluation.corruptions import blurs, moves, pixel_changes
 from bench.evaluation.corruptions.corrupted_pack import CorruptedPack
 from bench.evaluation.corruptions.corruption_table import CORRUPTIONS, SEVERITIES, SIDE, Condition, conditions
@@ -164,7 +166,7 @@ def fake_pack(size=(16, 16), originals=((16, 16), (32, 16), (10, 30)), resize="s
     rng = np.random.default_rng(1)
     truths = [rng.integers(0, 3, original, dtype=np.uint8) for original in originals]
     images = [rng.integers(0, 256, (*original, 3), dtype=np.uint8) for original in originals]
-    return SimpleNamespace(
+    pack = SimpleNamespace(
         names=tuple(f"image_{i}" for i in range(len(originals))),
         groups=tuple("abc"),
         classes=("a", "b", "c"),
@@ -174,6 +176,14 @@ def fake_pack(size=(16, 16), originals=((16, 16), (32, 16), (10, 30)), resize="s
         truth=lambda index: truths[index],
         instances=lambda index: truths[index].astype(np.uint16) if index else None,
     )
+    pack.rows = partial(Pack.rows, pack)
+    return pack
+
+
+def pixels(pack, order):
+    """Images and labels of rows, each as one array."""
+    images, labels = zip(*((row.image, row.labels) for row in pack.rows(order)), strict=True)
+    return np.stack(images), np.stack(labels)
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
@@ -182,26 +192,28 @@ def test_each_kind_changes_images_equally_for_all_readers_and_labels_only_by_mov
     pack = fake_pack(resize=resize)
     every = np.arange(3)
     severe = CorruptedPack(pack, Condition(kind, 5), resize)
-    images, labels = severe.images[every], severe.labels[every]
+    images, labels = pixels(severe, every)
     assert images.dtype == labels.dtype == np.uint8
     assert images.shape == pack.images.shape and labels.shape == pack.labels.shape
     assert not np.array_equal(images, pack.images)
     one_by_one = CorruptedPack(pack, Condition(kind, 5), resize)  # another process, another batch, another order
     for index in (2, 0, 1):
-        np.testing.assert_array_equal(one_by_one.images[np.array([index])][0], images[index])
-        np.testing.assert_array_equal(one_by_one.labels[np.array([index])][0], labels[index])
+        (image,), (label,) = pixels(one_by_one, np.array([index]))
+        np.testing.assert_array_equal(image, images[index])
+        np.testing.assert_array_equal(label, labels[index])
     assert np.array_equal(labels, pack.labels) != CORRUPTIONS[kind].moves
     assert set(np.unique(labels)) <= {0, 1, 2, 255}
-    truth = severe.truth(1)
+    none, row, _ = severe.rows(every)
+    truth = row.truth()
     assert truth.shape == (32, 16) and np.array_equal(truth, pack.truth(1)) != CORRUPTIONS[kind].moves
-    assert severe.instances(0) is None and severe.instances(1).max() <= 2  # not ignored: 0 is no object
+    assert none.instances() is None and row.instances().max() <= 2  # not ignored: 0 is no object
 
 
 def test_padding_stays_black_and_ignored():
     pack = fake_pack(resize="letterbox")
     for kind in CORRUPTIONS:
         view = CorruptedPack(pack, Condition(kind, 5), "letterbox")
-        image, labels = (rows[np.array([1])][0] for rows in (view.images, view.labels))
+        (image,), (labels,) = pixels(view, np.array([1]))
         assert not image[:, :4].any() and not image[:, 12:].any(), kind  # 32 x 16 in a square
         assert (labels[:, :4] == 255).all()
 
@@ -213,17 +225,19 @@ def test_severer_is_further_from_the_clean_image(kind):
         rng.integers(60, 190, (12, 12, 3), dtype=np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
     )
     pack = SimpleNamespace(names=("x",), groups=("x",), classes=("a",), images=picture[None],
-                           labels=np.zeros((1, SIDE, SIDE), np.uint8), original_sizes=((SIDE, SIDE),))  # fmt: skip
-    changed = [CorruptedPack(pack, Condition(kind, s)).images[np.array([0])][0].astype(float) for s in SEVERITIES]
+                           labels=np.zeros((1, SIDE, SIDE), np.uint8), original_sizes=((SIDE, SIDE),),
+                           truth=lambda index: None, instances=lambda index: None)  # fmt: skip
+    pack.rows = partial(Pack.rows, pack)
+    changed = [pixels(CorruptedPack(pack, Condition(kind, s)), np.array([0]))[0][0].astype(float) for s in SEVERITIES]
     distances = [np.abs(image - picture).mean() for image in changed]
     assert distances == sorted(distances) and distances[0] > 0
 
 
 def test_a_view_is_read_in_batches_as_a_pack_is():
     view = CorruptedPack(fake_pack(), Condition("noise", 1))
-    (images, labels, valid), (last, ignored, one) = batches.evaluation(view, np.arange(3), 2)
-    assert (valid, one) == (2, 1) and images.shape == last.shape == (2, 16, 16, 3)
-    assert (ignored[1] == 255).all() and labels.shape == (2, 16, 16)
+    first, last = batches.evaluation(view, np.arange(3), 2)
+    assert [len(first.rows), len(last.rows)] == [2, 1] and first.images.shape == last.images.shape == (2, 16, 16, 3)
+    assert (last.labels[1] == 255).all() and first.labels.shape == (2, 16, 16)
 
 
 def test_every_kind_has_five_amounts_and_a_source():

@@ -7,6 +7,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.data import geometry
+from bench.data.pack import Pack
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import read_table, write_table
@@ -34,10 +35,13 @@ class FakePack:
     def __post_init__(self):
         self.names = tuple(f"image_{i}" for i in range(len(self.truths)))
         self.groups = self.names
+        self.original_sizes = [truth.shape for truth in self.truths]
         self.labels = np.stack([geometry.resize_labels(t, SIZE, self.resize) for t in self.truths])
 
     def truth(self, index):
         return self.truths[index]
+
+    rows = Pack.rows
 
     def instances(self, index):
         return self.numbers[index] if self.numbers else None

@@ -11,6 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 NOT_EVERYWHERE = {
+    "grain",
     *("tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets", "ray"),
     *("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "openvino", "nncf"),
 }

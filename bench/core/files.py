@@ -208,11 +208,17 @@ def cached(part: str, question: str, make: Callable[[], Any]) -> Any:
     return answer
 
 
+class NoRoom(BenchError):
+    """A disk has too little space left for what shall be written; `reason` says so with sizes, without advice."""
+
+    def __init__(self, reason: str, advice: str = ""):
+        super().__init__(f"{reason} Make room, or give another cache folder in {VARIABLE}. {advice}".rstrip())
+        self.reason = reason
+
+
 def check_space(folder: Path, needed: int, what: str, advice: str = "") -> None:
-    """Raise BenchError, with more advice if there is any, if fewer than `needed` bytes are free where `folder` is."""
+    """Raise NoRoom, with more advice if there is any, if fewer than `needed` bytes are free where `folder` is."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise BenchError(
-            f"{what} needs {needed / 2**30:.1f} GiB in '{folder}', where {free / 2**30:.1f} GiB are free. "
-            f"Make room, or give another cache folder in {VARIABLE}. {advice}".rstrip()
-        )
+        sizes = f"needs {needed / 2**30:.1f} GiB in '{folder}', where {free / 2**30:.1f} GiB are free."
+        raise NoRoom(f"{what} {sizes}", advice)

@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-import signal
 import time
 from pathlib import Path
 
 import psutil
 
 VARIABLE = "SEGBENCH_TRIAL"  # in the environment of a trial and of all that it starts: its folder
-ROUNDS, PAUSE_SECONDS = 50, 0.02  # a process may start others while it is being ended
+ROUNDS, PAUSE_SECONDS = 100, 0.02  # a process may start others while it is being ended
+LAST_ROUNDS = 50  # in which nothing is spared
 
 
 def mark_of(folder: Path) -> dict[str, str]:
@@ -23,21 +23,30 @@ def end_leftovers(folder: Path, group: int | None = None) -> None:
     Args:
         group: its process group; unknown if another runner had started it.
     """
-    if group is not None and hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, signal.SIGKILL)
-    for _ in range(ROUNDS):
-        found = [process for process in psutil.process_iter() if _is_of(process, mark_of(folder))]
+    for left in reversed(range(ROUNDS)):
+        found = [process for process in psutil.process_iter() if _is_of(process, mark_of(folder), group)]
         if not found:
             return
         for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+            if left < LAST_ROUNDS or not _cleans_up(process):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
         time.sleep(PAUSE_SECONDS)
 
 
-def _is_of(process: psutil.Process, mark: dict[str, str]) -> bool:
+def _is_of(process: psutil.Process, mark: dict[str, str], group: int | None) -> bool:
     try:
-        return process.pid != os.getpid() and mark.items() <= process.environ().items()
+        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        in_group = group is not None and hasattr(os, "getpgid") and os.getpgid(process.pid) == group
+        return in_group or mark.items() <= process.environ().items()
     except (psutil.Error, OSError):  # another user's, or it has ended
+        return False
+
+
+def _cleans_up(process: psutil.Process) -> bool:
+    """Tell whether it is the process of Python that frees shared memory once the others are gone, and then ends."""
+    try:
+        return any("multiprocessing.resource_tracker" in part for part in process.cmdline())
+    except (psutil.Error, OSError):
         return False

@@ -53,6 +53,11 @@ def use_utf8() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, _UTF8_MODE: "1"})
 
 
+def usable_cores() -> list[int]:
+    """List the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def environment(backend: str | None) -> dict[str, str]:
     """Make the environment of a process that may import a backend; None leaves the choice to Keras.
 

@@ -514,6 +514,19 @@ class TrialConfig:
         in_key=False,
         meaning="whether unreadable files were left out; the data's fingerprint depends on those that were",
     )
+    pack: str = option(
+        "auto",
+        panel=DATA,
+        choices=("auto", "memory", "disk", "none"),
+        help="Where decoded images are kept: disk, memory (read from there), none (decoded whenever they are needed), "
+        "or auto (disk; none if they don't fit).",
+        axis=False,
+        in_key=False,
+        step_time=True,
+        meaning="where the decoded images were kept, which changes no result: `disk` (in files that all trials share "
+        "and that are mapped into memory), `memory` (those files, read whole), `none` (each image was decoded whenever "
+        "it was needed, by other processes), or `auto` (`disk`; if the disk had no room, the record has `none`)",
+    )
     timeout: float | None = option(
         None,
         kind=SECONDS,

@@ -1,47 +1,18 @@
-"""Make batches from a pack as NumPy arrays, uint8; everything else happens on the device."""
+"""Make batches of images as NumPy arrays, uint8; everything else happens on the device."""
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
-from bench.data.pack import Pack
+from bench.data.loading.images import Images, ImageSet, Row
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
-
-
-class Rows(Protocol):
-    """An array, or something that computes its rows when they are read."""
-
-    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
-
-
-class ImageSet(Protocol):
-    """Images that a model can be scored on: a pack, or a view of one."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    @property
-    def groups(self) -> tuple[str, ...]: ...
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-
-    @property
-    def images(self) -> Rows: ...
-
-    @property
-    def labels(self) -> Rows: ...
-
-    def truth(self, index: int) -> np.ndarray:
-        """Return the labels of one row at native size."""
-
-    def instances(self, index: int) -> np.ndarray | None:
-        """Return the numbered objects of one row at native size; None if they are unknown."""
 
 
 @dataclass(frozen=True)
@@ -72,56 +43,104 @@ class Crop:
         return tuple(rng.integers(0, room + 1).tolist())
 
 
-class TrainingBatches(Iterator[Batch]):
-    """Endless batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
+class Order(Iterator[int]):
+    """Endless row numbers: each of `indexes` once an epoch, reshuffled each epoch. They depend only on the seed."""
 
-    Every batch is full: the images left over from an epoch begin the first batch of the next one, so that each image
-    comes equally often and nothing is compiled twice. The order depends only on the seed, not on the crop.
-    """
+    def __init__(self, indexes: np.ndarray, seed: int):
+        self._indexes, self._waiting = np.asarray(indexes), np.asarray(indexes)[:0]
+        self._shuffled = np.random.default_rng(seed)
 
-    def __init__(self, pack: Pack, indexes: np.ndarray, batch_size: int, *, seed: int, crop: Crop | None = None):
-        if len(indexes) == 0:
-            raise BenchError("There are no training images to make batches of.")
-        self._pack, self._indexes, self._batch_size, self._crop = pack, np.asarray(indexes), batch_size, crop
-        self._waiting = self._indexes[:0]  # shuffled, and not in a batch yet
-        self._order, self._crops = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+    def __next__(self) -> int:
+        return int(self.take(1)[0])
 
-    def __next__(self) -> Batch:
-        while len(self._waiting) < self._batch_size:
-            self._waiting = np.concatenate([self._waiting, self._order.permutation(self._indexes)])
-        batch, self._waiting = np.split(self._waiting, [self._batch_size])
-        if self._crop is None:
-            return self._pack.images[batch], self._pack.labels[batch]
-        return _cropped(self._pack, batch, self._crop, self._crops)
+    def take(self, count: int) -> np.ndarray:
+        """Return the next `count` row numbers, (count,)."""
+        while len(self._waiting) < count:
+            self._waiting = np.concatenate([self._waiting, self._shuffled.permutation(self._indexes)])
+        taken, self._waiting = np.split(self._waiting, [count])
+        return taken
 
     def state(self) -> dict[str, Any]:
-        """Return the place in the order of batches, as values that JSON can hold."""
-        generators = {"order": self._order.bit_generator.state, "crops": self._crops.bit_generator.state}
-        return {**generators, "waiting": self._waiting.tolist()}
+        """Return the place in the order, as values that JSON can hold."""
+        return {"order": self._shuffled.bit_generator.state, "waiting": self._waiting.tolist()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned; the images and the seed must be the same."""
-        self._order.bit_generator.state, self._crops.bit_generator.state = state["order"], state["crops"]
+        """Go on from what `state` returned; the row numbers and the seed must be the same."""
+        self._shuffled.bit_generator.state = state["order"]
         self._waiting = np.array(state["waiting"], self._indexes.dtype)
 
 
-def _cropped(pack: Pack, batch: np.ndarray, crop: Crop, rng: np.random.Generator) -> Batch:
-    parts = [crop.of(pack.images[index], pack.labels[index], rng) for index in batch]
-    images, labels = zip(*parts, strict=True)
-    return np.stack(images), np.stack(labels)
+class TrainingBatches(Iterator[Batch]):
+    """Batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
 
+    Every batch is full: the images left over from an epoch begin the first batch of the next one, so that each image
+    comes equally often and nothing is compiled twice. The order depends only on the seed, not on the crop.
 
-def evaluation(pack: ImageSet, indexes: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yield batches in order, each with its number of valid images.
-
-    The last batch is padded to `batch_size` with black images labelled IGNORE_INDEX.
+    Args:
+        most: the number of batches; None for endless ones, which may be read ahead.
     """
-    indexes = np.asarray(indexes)
-    for start in range(0, len(indexes), batch_size):
-        batch = indexes[start : start + batch_size]
-        images, labels, count = pack.images[batch], pack.labels[batch], len(batch)
-        if count < batch_size:
-            rows = (0, batch_size - count)
-            images = np.pad(images, (rows, (0, 0), (0, 0), (0, 0)))
-            labels = np.pad(labels, (rows, (0, 0), (0, 0)), constant_values=IGNORE_INDEX)
-        yield images, labels, count
+
+    def __init__(
+        self,
+        data: Images,
+        indexes: np.ndarray,
+        batch_size: int,
+        *,
+        seed: int,
+        crop: Crop | None = None,
+        most: int | None = None,
+    ):
+        if len(indexes) == 0:
+            raise BenchError("There are no training images to make batches of.")
+        self._data, self._batch_size, self._crop, self._most = data, batch_size, crop, most
+        self._order, self._crops = Order(indexes, seed), np.random.default_rng((seed, 1))
+        self._rows: Iterator[Row] | None = None  # begun with the first batch, since a checkpoint may come before
+
+    def __next__(self) -> Batch:
+        if self._rows is None:
+            ahead = copy.deepcopy(self._order)  # what reads ahead must not move our place
+            self._rows = self._data.rows(ahead if self._most is None else ahead.take(self._most * self._batch_size))
+        rows = list(islice(self._rows, self._batch_size))
+        if not rows:
+            raise StopIteration
+        self._order.take(self._batch_size)
+        parts = [self._crop.of(row.image, row.labels, self._crops) if self._crop else (row.image, row.labels)
+                 for row in rows]  # fmt: skip
+        images, labels = zip(*parts, strict=True)
+        return np.stack(images), np.stack(labels)
+
+    def state(self) -> dict[str, Any]:
+        """Return the place in the order of batches, as values that JSON can hold."""
+        return {**self._order.state(), "crops": self._crops.bit_generator.state}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; the images and the seed must be the same."""
+        self._order.restore(state)
+        self._crops.bit_generator.state = state["crops"]
+        self._rows = None
+
+
+@dataclass(frozen=True)
+class EvaluationBatch:
+    """Images in order, padded to the batch size with black ones labelled IGNORE_INDEX."""
+
+    images: np.ndarray  # uint8 (B, H, W, 3)
+    labels: np.ndarray  # uint8 (B, H, W)
+    rows: Sequence[Row]  # the images that are no padding
+
+
+def evaluation(
+    data: ImageSet, indexes: np.ndarray, batch_size: int, *, native: bool = False
+) -> Iterator[EvaluationBatch]:
+    """Yield batches in order, of which the last may be padded.
+
+    Args:
+        native: whether labels or objects at native size will be asked for.
+    """
+    found = data.rows(np.asarray(indexes), native=native)
+    while rows := list(islice(found, batch_size)):
+        images, labels = np.stack([row.image for row in rows]), np.stack([row.labels for row in rows])
+        if missing := batch_size - len(rows):
+            images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
+            labels = np.pad(labels, ((0, missing), (0, 0), (0, 0)), constant_values=IGNORE_INDEX)
+        yield EvaluationBatch(images, labels, rows)

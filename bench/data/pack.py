@@ -11,8 +11,9 @@ packs/NAME-HxW-FOLDER/manifest.json  what it was made from, and checksums
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from bench.core.files import UnwritableCache, cache_folder, locked, name_part, p
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
+from bench.data.loading.images import Endless, Images, Row
 from bench.data.packing import runs
 from bench.data.packing.check_sources import check_sources
 from bench.data.packing.checksums import blocks_of_array, difference
@@ -46,31 +48,26 @@ _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
 
 
 @dataclass(frozen=True)
-class Pack:
-    """N samples of a data set at H x W pixels, read from the page cache."""
+class Pack(Images):
+    """N samples of a data set at H x W pixels, read from the page cache or from memory."""
 
     path: Path
-    fingerprint: str  # hash of names, splits and source bytes, whatever the size
-    protocol: int  # the version of how a trial with these pixels runs
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
-    splits: tuple[str, ...]
     images: np.ndarray  # uint8 (N, H, W, 3), memory-mapped
     labels: np.ndarray  # uint8 (N, H, W), memory-mapped
     original_sizes: tuple[tuple[int, int], ...]  # height, width
-    classes: tuple[str, ...]
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]  # what a user should look at before training
     truths: np.ndarray  # uint8, all of truth.runs, memory-mapped
     truth_offsets: tuple[int, ...]  # start of each block of `truths`, and the end of the last
     numbers: np.ndarray  # likewise of instances.runs
     number_offsets: tuple[int, ...]
     checksums: Mapping[str, Sequence[int]]  # of the files, by block
     states: _States  # of the files, from before their checksums were compared
+    packed = True
 
-    def indexes(self, split: str) -> np.ndarray:
-        """Return the row numbers of "train", "val" or "test", int64, ascending."""
-        return np.flatnonzero([s == split for s in self.splits]).astype(np.int64)
+    def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
+        """Yield views of the samples; see `Images.rows`."""
+        for i in order:
+            image, labels, size = self.images[i], self.labels[i], self.original_sizes[i]
+            yield Row(image, labels, size, partial(self.truth, i), partial(self.instances, i))
 
     def truth(self, index: int) -> np.ndarray:
         """Return the labels of one row at native size, uint8 (h, w)."""
@@ -88,6 +85,21 @@ class Pack:
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
+    def in_memory(self) -> "Pack":
+        """Read all of it into memory."""
+        images, labels, truths, numbers = map(np.array, self._arrays)
+        return replace(self, images=images, labels=labels, truths=truths, numbers=numbers)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its files."""
+        return sum(array.nbytes for array in self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        """The contents of DATA_FILES, in that order."""
+        return self.images, self.labels, self.truths, self.numbers
+
     def check_unchanged(self) -> None:
         """Raise BenchError if a byte of the pack has changed since it was opened.
 
@@ -95,7 +107,7 @@ class Pack:
         """
         if _states(self.path) == self.states:
             return
-        for name, array in zip(DATA_FILES, (self.images, self.labels, self.truths, self.numbers), strict=True):
+        for name, array in zip(DATA_FILES, self._arrays, strict=True):
             if found := difference(blocks_of_array(array), self.checksums[name]):
                 raise self._damaged(f"{name}: {found} from their checksums")
 
@@ -133,14 +145,34 @@ def prepare(
 
     Raises:
         BenchError: files are missing or broken (one message lists them all), a split is empty or has no labels, or
-            the disk is too full.
+            the disk is too full (NoRoom).
     """
     source = open_source(spec, data_dir, params)
+    return prepare_source(
+        source,
+        image_size,
+        resize=resize,
+        params=params,
+        skip_corrupt=skip_corrupt,
+        verify_data=verify_data,
+        progress=progress,
+    )
+
+
+def prepare_source(
+    source: Source,
+    image_size: tuple[int, int],
+    *,
+    resize: str,
+    params: Mapping[str, Any] | None,
+    skip_corrupt: bool,
+    verify_data: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Pack:
+    """Do as `prepare` with a data set that is open already, with the parameters that it was opened with."""
     order = Order(source, stamps_of(source), image_size, resize, skip_corrupt)
-    chosen = json.dumps(dict(params), sort_keys=True) if params else ""
-    place = text_hash(f"{source.data_dir or ''}{chosen}")[:8]
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
-    path = cache_folder("packs") / f"{name_part(spec.name)}-{size}-{place}"
+    path = cache_folder("packs") / place_of(source, params, size)
 
     def found() -> tuple[Manifest, _States]:
         states = _states(path)
@@ -165,6 +197,13 @@ def prepare(
             if not path.exists():
                 raise error from None
             raise BenchError(f"{error} The pack there can't be used: {unfit}.") from error
+
+
+def place_of(source: Source, params: Mapping[str, Any] | None, size: str = "") -> str:
+    """Name what the cache keeps of a data set by the data set, the size, its folder and parameters."""
+    chosen = json.dumps(dict(params), sort_keys=True) if params else ""
+    parts = (name_part(source.spec.name), size, text_hash(f"{source.data_dir or ''}{chosen}")[:8])
+    return "-".join(filter(None, parts))
 
 
 def _states(path: Path) -> _States:

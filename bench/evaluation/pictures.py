@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 from bench.core.files import write_file
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
-from bench.data.batches import ImageSet
+from bench.data.loading.images import ImageSet
 from bench.evaluation.scores import image_means
 
 if TYPE_CHECKING:  # it imports keras, and the parent process does not
@@ -165,9 +165,9 @@ def write_worst(predictor: "Predictor", pack: ImageSet, indexes: np.ndarray, cou
 
 def write_strip(predictor: "Predictor", pack: ImageSet, index: int, path: Path, advice: str) -> None:
     """Write one image, its truth and its prediction as PNG; `advice` is for the message if that can't be done."""
-    (image,), (truth,) = (np.asarray(array[np.array([index])]) for array in (pack.images, pack.labels))
-    classes, _ = predictor.classes(image[None])
-    _write_picture(path, Image.fromarray(_strip(image, truth, classes[0])), advice)
+    (row,) = pack.rows(np.array([index]))
+    classes, _ = predictor.classes(np.asarray(row.image)[None])
+    _write_picture(path, Image.fromarray(_strip(row.image, row.labels, classes[0])), advice)
 
 
 def _write_strips(
@@ -176,11 +176,11 @@ def _write_strips(
     """Write `0_0.412_image.png`, ...: named by number, prefix and the image's name."""
     folder.mkdir(exist_ok=True)
     number = 0
-    for images, labels, valid in batches.evaluation(pack, chosen, predictor.batch_size):
-        predicted, _ = predictor.classes(images)
-        for image, truth, classes in zip(images[:valid], labels, predicted, strict=False):
+    for batch in batches.evaluation(pack, chosen, predictor.batch_size):
+        predicted, _ = predictor.classes(batch.images)
+        for row, classes in zip(batch.rows, predicted, strict=False):
             name = "".join(c if c.isalnum() or c in "-_" else "_" for c in pack.names[chosen[number]])
-            strip = Image.fromarray(_strip(image, truth, classes))
+            strip = Image.fromarray(_strip(row.image, row.labels, classes))
             strip.save(folder / f"{number}_{prefixes[number]}{name[:60]}.png")
             number += 1
 

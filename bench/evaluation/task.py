@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches, geometry
-from bench.data.batches import ImageSet
+from bench.data.loading.images import ImageSet, Row
 from bench.evaluation.image_metrics import metrics_for
 from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
@@ -26,7 +26,7 @@ class Task:
 
     Args:
         own: the metrics that the data set's spec names; BenchError if they don't suit the data.
-        native: whether to score at each image's own size instead of the pack's.
+        native: whether to score at each image's own size instead of the size of training.
     """
 
     pack: ImageSet
@@ -51,32 +51,31 @@ class Task:
             foreground: whether the probabilities of class 1 are needed even if no metric needs them.
         """
         needs = {need for metric in metrics for need in metric.needs}
-        foreground = foreground or Need.FOREGROUND in needs
-        names, place = self.pack.classes, 0
-        for images, labels, valid in batches.evaluation(self.pack, indexes, predictor.batch_size):
+        foreground, objects = foreground or Need.FOREGROUND in needs, Need.OBJECTS in needs
+        native = self.native or objects
+        for batch in batches.evaluation(self.pack, indexes, predictor.batch_size, native=native):
             give_way()
-            rows, place = indexes[place : place + valid], place + valid
-            found = self._predicted(predictor, images, labels, rows, foreground=foreground)
-            for index, (truth, classes, probabilities) in zip(rows, found, strict=False):
-                objects = self._objects(predictor, int(index), truth) if Need.OBJECTS in needs else None
-                yield Prediction(truth, classes, names, probabilities, objects)
+            found = self._predicted(predictor, batch, foreground=foreground)
+            for row, (truth, classes, probabilities) in zip(batch.rows, found, strict=True):
+                numbers = self._objects(predictor, row, truth) if objects else None
+                yield Prediction(truth, classes, self.pack.classes, probabilities, numbers)
 
     def _predicted(
-        self, predictor: "Predictor", images: np.ndarray, labels: np.ndarray, rows: np.ndarray, *, foreground: bool
+        self, predictor: "Predictor", batch: batches.EvaluationBatch, *, foreground: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
         if self.native:
-            for index, logits in zip(rows, predictor.logits(images), strict=False):
-                truth = self.pack.truth(index)
+            for row, logits in zip(batch.rows, predictor.logits(batch.images), strict=False):
+                truth = row.truth()
                 yield truth, *predictor.restored_classes(logits, truth.shape, foreground=foreground)
         else:
-            classes, probabilities = predictor.classes(images)
-            for row, truth in enumerate(labels[: len(rows)]):
-                yield truth, classes[row], probabilities[row] if len(probabilities) else probabilities
+            classes, probabilities = predictor.classes(batch.images)
+            for place, row in enumerate(batch.rows):
+                yield row.labels, classes[place], probabilities[place] if len(probabilities) else probabilities
 
-    def _objects(self, predictor: "Predictor", index: int, labels: NDArray[np.uint8]) -> NDArray[Any]:
+    def _objects(self, predictor: "Predictor", row: Row, labels: NDArray[np.uint8]) -> NDArray[Any]:
         """Number the true objects of an image: as the data set does, or else by connected regions."""
-        numbers = self.pack.instances(index)
+        numbers = row.instances()
         if numbers is None:
             return components(labels == 1)
         if not self.native:

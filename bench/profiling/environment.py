@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 
 from bench.core.backends import TABLE
+from bench.core.surroundings import usable_cores
 from bench.profiling.gpu import driver_version, gpu_name
-from bench.profiling.host.share import Share, own_share, usable_cores
+from bench.profiling.host.share import Share, own_share
 from bench.profiling.runtime import Runtime
 
 PACKAGES = (

@@ -11,7 +11,7 @@ from bench.config import catalog
 from bench.config.keras_settings import use_keras_defaults
 from bench.core.trial_config import TrialConfig
 from bench.data import batches
-from bench.data.pack import Pack
+from bench.data.loading.images import Images
 from bench.data.splits import sample, train_subset
 from bench.training import augment
 from bench.training.budget import Meter
@@ -27,7 +27,7 @@ ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the au
 
 
 def choose_indexes(
-    pack: Pack, train_fraction: float, limits: Mapping[str, int | None] | None = None
+    pack: Images, train_fraction: float, limits: Mapping[str, int | None] | None = None
 ) -> dict[str, np.ndarray]:
     """Return the indexes of the pack's images by split, int64; of the training split only the given fraction.
 
@@ -70,7 +70,7 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
 def build_training(
     config: TrialConfig,
     model: keras.Model,
-    pack: Pack,
+    pack: Images,
     indexes: np.ndarray,
     class_weights: Sequence[float] | None = None,
 ) -> Training:
@@ -87,10 +87,16 @@ def build_training(
     )
 
 
-def training_batches(config: TrialConfig, pack: Pack, indexes: np.ndarray, seed: int) -> batches.TrainingBatches:
-    """Return endless batches of the images at `indexes`, or of random crops of them, at the model's input size."""
+def training_batches(
+    config: TrialConfig, pack: Images, indexes: np.ndarray, seed: int, most: int | None = None
+) -> batches.TrainingBatches:
+    """Return batches of the images at `indexes`, or of random crops of them, at the model's input size.
+
+    Args:
+        most: the number of batches; None for endless ones.
+    """
     crop = batches.Crop(config.crop, config.crop_foreground) if config.crop else None
-    return batches.TrainingBatches(pack, indexes, config.batch_size, seed=seed, crop=crop)
+    return batches.TrainingBatches(pack, indexes, config.batch_size, seed=seed, crop=crop, most=most)
 
 
 def build_engine(
@@ -108,9 +114,9 @@ def build_engine(
     return create_engine(model, optimizer, loss=loss, transform=augment.apply, jit=config.jit, devices=devices)
 
 
-def resident_batch(config: TrialConfig, training: Training, pack: Pack, indexes: np.ndarray) -> ResidentBatch:
+def resident_batch(config: TrialConfig, training: Training, pack: Images, indexes: np.ndarray) -> ResidentBatch:
     """Put one training batch on the device."""
-    images, labels = next(training_batches(config, pack, indexes, config.seed))
+    images, labels = next(training_batches(config, pack, indexes, config.seed, most=1))
     draws = augment.draw(config.augment, np.random.default_rng(config.seed), config.batch_size)
     put = training.engine.put
     return put(images), put(labels), put(draws)

@@ -1,11 +1,13 @@
-"""Compute the class weights of a loss from the class frequencies in the training images of a pack."""
+"""Compute the class weights of a loss from the class frequencies in the training images."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from bench.config.loss_text import parse_class_weights
 
 
-def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> tuple[float, ...] | None:
+def class_weights(choice: str, labels: Iterable[np.ndarray], num_classes: int) -> tuple[float, ...] | None:
     """Compute the weight of each class; None for "none". A class without training pixels has the weight 0.
 
     Args:
@@ -13,8 +15,7 @@ def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_clas
             which is 1 on average over pixels; "median-frequency" is the median of the frequencies / frequency, where
             a class's frequency is its share of the pixels in the images that contain it (Eigen and Fergus 2015,
             arXiv:1411.4734); or the weights themselves, such as "[0.3,0.7]".
-        labels: uint8 (N, H, W); pixels whose label is not a class don't count.
-        indexes: the positions of the training images.
+        labels: of the training images, uint8 (H, W) each; pixels whose label is not a class don't count.
         num_classes: the number of classes, background included.
     """
     parsed = parse_class_weights(choice, num_classes)
@@ -22,7 +23,7 @@ def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_clas
         return parsed
     if parsed == "none":
         return None
-    counts = _counts(labels, indexes, num_classes)
+    counts = _counts(labels, num_classes)
     pixels = counts.sum(axis=0)
     seen = pixels > 0
     if parsed == "balanced":
@@ -34,6 +35,6 @@ def class_weights(choice: str, labels: np.ndarray, indexes: np.ndarray, num_clas
     return tuple(np.where(seen, target / np.where(seen, frequencies, 1.0), 0.0).tolist())
 
 
-def _counts(labels: np.ndarray, indexes: np.ndarray, num_classes: int) -> np.ndarray:
+def _counts(labels: Iterable[np.ndarray], num_classes: int) -> np.ndarray:
     """Count the pixels of each class in each image, int64 (images, classes)."""
-    return np.stack([np.bincount(labels[i].ravel(), minlength=256)[:num_classes] for i in indexes])
+    return np.stack([np.bincount(one.ravel(), minlength=256)[:num_classes] for one in labels])

@@ -4,22 +4,19 @@ After an allocator has failed or grown, its process says nothing about another b
 children/batch_size.py.
 """
 
-import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import psutil
 
 from bench.core.child_process import KILLED, ChildEnded, ask
 from bench.core.errors import BenchError, reason_of
 from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.timing import seconds_since
-from bench.profiling.host.cgroups import ROOT, groups, number, table
+from bench.profiling.host.cgroups import free_memory
 from bench.profiling.host.memory_kill import MemoryKill, resident
 
 PROBE_SECONDS = 600.0  # time limit of one batch size
@@ -143,17 +140,3 @@ def _probe(config: TrialConfig) -> Probed:
     if answer["error"] == OUT_OF_MEMORY or config.batch_size > 1:
         raise DoesNotTrain(answer["error"])
     raise BenchError(f"One image doesn't train: {answer['error']}")
-
-
-def free_memory(root: Path = ROOT) -> int:
-    """Return the free memory of this machine or of a control group around this process, whichever is less, in bytes."""
-    return int(min([psutil.virtual_memory().available, *(_left(group) for group in groups("memory", root))]))
-
-
-def _left(group: Path) -> float:
-    """Return the bytes that a control group may still take, infinitely many without a limit."""
-    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-        most, taken = number(group / limit), number(group / used)
-        if most is not None and taken is not None:  # pages of cached files can be dropped
-            return max(0.0, most - taken + table(group / "memory.stat").get("inactive_file", 0.0))
-    return math.inf

@@ -100,11 +100,11 @@ class LocalProcess:
         return True
 
     def stop(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            if self.wait(GRACE_SECONDS):
-                return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        if not self.wait(GRACE_SECONDS):
+            self._process.kill()  # what it has started is ended by `wait`
+            self.wait(GRACE_SECONDS)
 
     def seconds(self) -> float:
         return self._seconds if self._ended else time.monotonic() - self._began

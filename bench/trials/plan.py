@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.config import catalog
 from bench.core.code.import_by_name import read_plugin
 from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, PROTOCOL_VERSION, TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.data import pack
+from bench.data.loading.images import Images
+from bench.data.loading.open_images import open_images
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import several
+from bench.profiling.host.cgroups import free_memory
 from bench.results.analysis.target import check_target
 from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
@@ -93,7 +95,7 @@ def plan(
     Raises:
         BenchError: a plug-in or a weights file changed meanwhile.
     """
-    known_data: dict[tuple[Any, ...], tuple[str, Mapping[str, int], int]] = {}
+    known_data: dict[tuple[Any, ...], _Data] = {}
     trials: dict[str, PlannedTrial] = {}
     resolved = list(configs)
     sources = {_sources(config): config for config in resolved}
@@ -110,10 +112,11 @@ def plan(
         check_model(config)
         data = data_of(config)
         if data not in known_data:
-            known_data[data], warnings = _data(config, partial(preparing, config.dataset))
-            if warnings:
+            known_data[data] = _data(config, partial(preparing, config.dataset))
+            if warnings := known_data[data].warnings:
                 doubting(config.dataset, warnings)
-        fingerprint, images, protocol = known_data[data]
+        fingerprint, images, protocol, kept, _ = known_data[data]
+        config = replace(config, pack=kept)
         key = trial_key(config, fingerprint, images, protocol=protocol)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)
         basis = partial(PlannedTrial, config, key, pooled, fingerprint, protocol=protocol, forced=force)
@@ -147,20 +150,28 @@ def _sources(config: TrialConfig) -> tuple[str | None, ...]:
 def data_of(config: TrialConfig) -> tuple[Any, ...]:
     """Return what decides the pack of a configuration."""
     params = tuple(sorted(config.dataset_params.items()))
-    return config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt
+    return config.dataset, params, config.image_size, config.resize, config.data_dir, config.skip_corrupt, config.pack
 
 
-def _data(
-    config: TrialConfig, progress: Callable[[int, int], None]
-) -> tuple[tuple[str, Mapping[str, int], int], tuple[str, ...]]:
-    """Return the data's fingerprint, number of images by split and protocol, and warnings.
+class _Data(NamedTuple):
+    """What a plan needs to know of a configuration's data."""
 
-    Data that isn't decoded yet is.
-    """
+    fingerprint: str
+    images: Mapping[str, int]  # the number by split
+    protocol: int
+    kept: str  # where the decoded images are: the option `pack`, but "none" if "auto" found no room
+    warnings: tuple[str, ...]
+
+
+def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> _Data:
+    """Prepare the data of a configuration."""
     if config.measure == "speed":
-        return (NO_DATASET, {}, PROTOCOL_VERSION), ()
+        return _Data(NO_DATASET, {}, PROTOCOL_VERSION, config.pack, ())
     prepared = prepare_pack(config, progress)
-    return (prepared.fingerprint, Counter(prepared.splits), prepared.protocol), prepared.warnings
+    kept = config.pack if prepared.packed else "none"
+    if kept == "memory":
+        _check_memory(prepared, config)
+    return _Data(prepared.fingerprint, Counter(prepared.splits), prepared.protocol, kept, prepared.warnings)
 
 
 def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
@@ -171,10 +182,28 @@ def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
         return None
 
 
+def read_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> Images:
+    """Return what `prepare_pack` does, in memory if `--pack` says so; raise BenchError if it doesn't fit there."""
+    prepared = prepare_pack(config, progress)
+    if config.pack != "memory":
+        return prepared
+    _check_memory(prepared, config)
+    return prepared.in_memory()
+
+
+def _check_memory(prepared: Images, config: TrialConfig) -> None:
+    needed, free = prepared.nbytes, free_memory()
+    if needed > free:
+        raise BenchError(
+            f"The pack of '{config.dataset}' has {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB of memory are "
+            "free. Give --pack disk, which reads from the disk what it needs."
+        )
+
+
 def prepare_pack(
     config: TrialConfig, progress: Callable[[int, int], None] | None = None, *, verify_data: bool = False
-) -> pack.Pack:
-    """Return the pack of a configuration's data set; decode the data set if there is none yet.
+) -> Images:
+    """Return the images of a configuration's data set; decode and pack them if they aren't yet and `--pack` says so.
 
     Args:
         progress: called with the number of images done and that of all images.
@@ -185,9 +214,10 @@ def prepare_pack(
     """
     spec = catalog.dataset(config)
     metrics_for(spec.metrics, spec.num_classes)
-    return pack.prepare(
+    return open_images(
         spec,
         config.image_size,
+        kept=config.pack,
         resize=config.resize,
         data_dir=config.data_dir,
         params=config.dataset_params,

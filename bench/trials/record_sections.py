@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.config import catalog
 from bench.core.trial_config import TrialConfig
-from bench.data.pack import Pack
+from bench.data.loading.images import Images
 from bench.data.source import SPLIT_WORDS
 from bench.profiling.clock.stalls import stalled_seconds
 from bench.profiling.energy import train_kwh
@@ -50,7 +50,7 @@ def describe_machine(
     }
 
 
-def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def describe_data(config: TrialConfig, pack: Images, indexes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Make the `dataset` of the record; `indexes` are the images of each split that the trial uses."""
     return {
         "name": config.dataset,
@@ -63,7 +63,7 @@ def describe_data(config: TrialConfig, pack: Pack, indexes: Mapping[str, np.ndar
     }
 
 
-def _samples(pack: Pack, indexes: Mapping[str, np.ndarray]) -> list[str]:
+def _samples(pack: Images, indexes: Mapping[str, np.ndarray]) -> list[str]:
     """Say which splits were scored in part, by --val-limit or --test-limit."""
     whole = {SPLIT_WORDS[split]: (len(indexes[split]), len(pack.indexes(split))) for split in ("val", "test")}
     return [

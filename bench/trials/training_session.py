@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from bench.config import catalog
 from bench.core.errors import BenchError, Diverged
 from bench.core.trial_config import TrialConfig
+from bench.data.batches import evaluation
 from bench.evaluation.batch_norm import reestimate
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
@@ -38,7 +38,7 @@ from bench.training.class_weights import class_weights
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
 from bench.trials.model_speed import first_step, measure_speed, trace_steps, utilisation
-from bench.trials.plan import prepare_pack
+from bench.trials.plan import read_pack
 from bench.trials.progress import Progress, training_state
 from bench.trials.record_sections import describe_data, describe_machine, describe_model, describe_training
 from bench.trials.saved import checkpoints, session_state
@@ -73,7 +73,7 @@ class Session:
         """
         stage = self.progress.stage
         with stage("prepare"):
-            self.pack = prepare_pack(self.config)
+            self.pack = read_pack(self.config)
             if self.pack.fingerprint != fingerprint:
                 raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
             self.indexes = choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
@@ -118,7 +118,8 @@ class Session:
         """Build model and training from the seed."""
         self.source = catalog.source_hash(self.config)
         train, classes = self.indexes["train"], len(self.pack.classes)
-        weights = class_weights(self.config.class_weights, self.pack.labels, train, classes)
+        labels = (row.labels for row in self.pack.rows(train))
+        weights = class_weights(self.config.class_weights, labels, classes)
         self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
         self.model = build_model(self.config, classes)
         if self.config.init_from:
@@ -249,7 +250,7 @@ class Session:
             _set_weights(self.training.engine, self.best)
         self.reestimate(FINAL_STATISTICS_BATCHES)
         predictor, test = self.predictor, self.indexes["test"]
-        if self.source and not np.isfinite(predictor.logits(self.pack.images[test[:1]])).all():
+        if self.source and not self.is_finite(predictor, test[:1]):
             raise Diverged("The logits of a test image are not finite, though the training loss was.")
         point = tune(predictor, self.task, self.indexes["val"]) if len(self.pack.classes) == 2 else None
         result = evaluate(predictor, self.task, test, full=True, point=point)
@@ -258,6 +259,11 @@ class Session:
         write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)
         self.save_weights()
         return result.metrics(), validation
+
+    def is_finite(self, predictor: Predictor, indexes: np.ndarray) -> bool:
+        """Tell whether the logits of these images are finite."""
+        (batch,) = evaluation(self.pack, indexes, len(indexes))
+        return bool(np.isfinite(predictor.logits(batch.images)).all())
 
     def save_weights(self) -> None:
         """Keep the weights that were tested, unless they are not wanted."""
@@ -281,8 +287,8 @@ class Session:
         """Estimate batch norm statistics from the first training batches of seed 0."""
         train, size = self.indexes["train"], self.config.batch_size
         count = max(1, min(statistics_batches, len(train) // size))
-        source = islice(training_batches(self.config, self.pack, train, 0), count)
-        reestimate(self.training.engine, (images for images, _ in source))
+        few = training_batches(self.config, self.pack, train, 0, most=count)
+        reestimate(self.training.engine, (images for images, _ in few))
 
 
 def _weights(engine: Engine) -> list[np.ndarray]:

@@ -37,6 +37,35 @@ class Row:
     reduced: bool  # whether the picture was decoded at a fraction of its size
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """What is trained on and scored of one sample; see Row."""
+
+    image: np.ndarray
+    labels: np.ndarray
+    original_size: Size
+    truth: bytes
+    instances: bytes
+
+
+def read_pixels(source: Source, sample: Sample, size: Size, resize: str, *, native: bool) -> Pixels:
+    """Read of one sample what a trial without a pack needs; raise errors as `read_row` does.
+
+    Args:
+        native: whether labels and objects at original size are wanted; without it they are empty.
+    """
+    decoded = decode(source, sample, size, resize)
+    truth = Runs.of(decoded.labels)
+    checked_counts(source, sample, truth)
+    return Pixels(
+        resize_picture(decoded.picture, size, resize),
+        resize_labels(decoded.labels, size, resize),
+        decoded.picture.size,
+        truth.block() if native else b"",
+        _instances(source, sample, decoded) if native else b"",
+    )
+
+
 def read_row(source: Source, sample: Sample, size: Size, resize: str) -> Row:
     """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are not classes."""
     decoded = decode(source, sample, size, resize)

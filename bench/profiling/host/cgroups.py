@@ -1,7 +1,10 @@
 """Find the control groups (cgroups) that limit this process, of version 1 or 2, as in a container or a batch job."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path("/")  # tests give a folder with a made `proc` and `sys`
 
@@ -54,3 +57,17 @@ def table(path: Path) -> dict[str, float]:
         with suppress(ValueError, IndexError):
             found[words[0].rstrip(":")] = float(words[1])
     return found
+
+
+def free_memory(root: Path = ROOT) -> int:
+    """Return the free memory of this machine or of a control group around this process, whichever is less, in bytes."""
+    return int(min([psutil.virtual_memory().available, *(_left(group) for group in groups("memory", root))]))
+
+
+def _left(group: Path) -> float:
+    """Return the bytes that a control group may still take, infinitely many without a limit."""
+    for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        most, taken = number(group / limit), number(group / used)
+        if most is not None and taken is not None:  # pages of cached files can be dropped
+            return max(0.0, most - taken + table(group / "memory.stat").get("inactive_file", 0.0))
+    return math.inf

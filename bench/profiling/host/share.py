@@ -57,11 +57,6 @@ def own_share() -> Share | None:
     return Share(**{**values, "cores": tuple(values["cores"])})
 
 
-def usable_cores() -> list[int]:
-    """List the numbers of the cores that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
 def parts(cores: Sequence[int], count: int) -> list[tuple[int, ...]]:
     """Divide cores into as many equal parts; what is left over stays free.
 

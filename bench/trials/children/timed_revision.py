@@ -19,7 +19,7 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.timing import seconds_of
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.training.build import build_model, build_training, choose_indexes
-from bench.trials.plan import prepare_pack
+from bench.trials.plan import read_pack
 
 Work = Callable[[int], float]  # takes a number of steps or calls and returns their seconds
 _works: dict[str, Work] = {}  # by kind, for the configuration that was built last
@@ -40,7 +40,7 @@ def _answer(config: dict[str, Any] | None = None, work: str = "", count: int = 0
 
 def _build(config: TrialConfig) -> dict[str, Work]:
     """Make both kinds of work: training steps with loader and augmentation; calls with one image, by their median."""
-    pack = prepare_pack(config)
+    pack = read_pack(config)
     indexes = choose_indexes(pack, config.train_fraction)["train"]
     training = build_training(config, build_model(config, len(pack.classes)), pack, indexes)
     engine = training.engine

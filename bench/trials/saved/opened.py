@@ -8,13 +8,13 @@ import numpy as np
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
-from bench.data.pack import Pack
+from bench.data.loading.images import Images
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.results.loading import StoredTrial
 from bench.training.build import choose_indexes
 from bench.training.engines.engine import InferenceEngine
-from bench.trials.plan import prepare_pack
+from bench.trials.plan import read_pack
 from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.stored_trials import classes_of
 
@@ -23,7 +23,7 @@ from bench.trials.saved.stored_trials import classes_of
 class Opened:
     """A stored trial's model with the data to score it on."""
 
-    pack: Pack
+    pack: Images
     task: Task
     predictor: Predictor
     indexes: dict[str, np.ndarray]  # by split; of the trial's own data the images that it used
@@ -49,7 +49,7 @@ def open_trained(
     spec = catalog.dataset(config)
     if spec.classes:  # checked before anything is downloaded; a folder's classes are only known once it is read
         _check_classes(trial, spec.classes, config.dataset)
-    pack = prepare_pack(config, preparing)
+    pack = read_pack(config, preparing)
     _check_classes(trial, pack.classes, config.dataset)
     task = Task(pack, spec.metrics, native=config.eval_size == "native")
     engine = engine or restore(config, trial, len(pack.classes))

@@ -6,10 +6,11 @@ from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
+from bench.core.surroundings import usable_cores
 from bench.core.trial_config import TrialConfig
 from bench.profiling.environment import cpu_device, expected_device
 from bench.profiling.gpu import UNKNOWN_GPU, VISIBLE, Gpu, gpus
-from bench.profiling.host.share import Share, parts, usable_cores
+from bench.profiling.host.share import Share, parts
 from bench.trials.local_process import Executor, LocalExecutor
 
 ALL = "all"

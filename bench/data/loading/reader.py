@@ -1,0 +1,106 @@
+"""Read samples in other processes: what is sent there, and how such a process begins."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from bench.core.code.import_by_name import import_by_name
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError
+from bench.data.reading.decode import Pixels, read_pixels
+from bench.data.source import Source
+
+Sent = tuple[np.ndarray, tuple[int, ...]]
+"""All bytes of a sample in one array, which goes through shared memory, and numbers that tell its parts.
+
+What goes through a pipe must be small: a process that waits for a half-written message waits for ever if its writer is
+killed, and a writer doesn't end before a full pipe is read.
+"""
+LOOK_SECONDS = 0.2  # how often a worker looks whether its trial is still there
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A function that reads a sample by its row number; it can be pickled if the data set can."""
+
+    source: Source
+    samples: Sequence[Sample]  # by row number
+    size: tuple[int, int]
+    resize: str
+    native: bool  # whether labels and objects at native size are wanted
+
+    def __call__(self, index: int) -> Pixels:
+        """Read a sample; raise BenchError, whose text alone is sent between processes, if that isn't possible."""
+        try:
+            return read_pixels(self.source, self.samples[index], self.size, self.resize, native=self.native)
+        except (BenchError, OSError) as error:
+            raise BenchError(str(error)) from None
+
+    def packed(self) -> "PackedReader":
+        """Pickle it; raise BenchError if the data set doesn't allow that."""
+        try:
+            content = pickle.dumps((self.source, self.samples, self.size, self.resize, self.native))
+        except Exception as error:  # a data set of a plug-in may raise anything
+            raise BenchError(
+                f"The data set '{self.source.spec.name}' can't be sent to the processes that decode it "
+                f"({error}). Give --pack disk."
+            ) from error
+        return PackedReader(self.source.spec.adapter, content)
+
+
+class PackedReader:
+    """A reader on its way to another process, which first imports the adapter: a plug-in's module has no name there."""
+
+    def __init__(self, adapter: str, content: bytes):
+        self._adapter, self._content = adapter, content
+        self._reader: Reader | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_reader": None}
+
+    def __call__(self, index: int) -> Sent:
+        if self._reader is None:
+            import_by_name(self._adapter)
+            self._reader = Reader(*pickle.loads(self._content))
+        found = self._reader(int(index))
+        arrays = (found.image.ravel(), found.labels.ravel())
+        blocks = (np.frombuffer(block, np.uint8) for block in (found.truth, found.instances))
+        numbers = (*found.labels.shape, *found.original_size, len(found.truth))
+        return np.concatenate([*arrays, *blocks]), numbers
+
+
+def received(sent: Sent) -> Pixels:
+    """Return what a `PackedReader` has read in another process."""
+    shared, (height, width, own_height, own_width, truth) = sent
+    every = np.array(shared)  # a copy, so that the shared memory is free again
+    pixels = height * width
+    image, labels, blocks = np.split(every, [3 * pixels, 4 * pixels])
+    return Pixels(
+        image.reshape(height, width, 3),
+        labels.reshape(height, width),
+        (own_height, own_width),
+        blocks[:truth].tobytes(),
+        blocks[truth:].tobytes(),
+    )
+
+
+def begin_worker(parent: int) -> None:
+    """Prepare a process that decodes for the process `parent`: it ends with it, and decodes on one core."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends it
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    cv2.setNumThreads(1)
+
+
+def _end_with(parent: int) -> None:
+    """Look for the parent; the kernel's signal of `end_with_parent` also comes when a thread of the parent ends."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)

@@ -1,0 +1,134 @@
+"""A data set that isn't packed: its samples are decoded whenever they are needed, ahead of their use."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from bench.core.dataset_protocol import Sample
+from bench.core.errors import BenchError, first_few
+from bench.core.files import cache_path, cached, printable
+from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
+from bench.core.surroundings import usable_cores
+from bench.data.label_doubts import thin_splits
+from bench.data.loading.digests import digests
+from bench.data.loading.images import Endless, Images, Row
+from bench.data.loading.loader import Decoded, Places, decoded
+from bench.data.loading.reader import Reader, received
+from bench.data.packing import runs
+from bench.data.packing.manifest import fingerprint, stamps_of
+from bench.data.reading.decode import Pixels, is_reduced
+from bench.data.source import Source
+
+FEW = 64  # samples that are read in threads of this process, since worker processes take seconds to begin
+NATIVE_BYTES = 2**17  # of a sample's labels and objects at native size, as runs: more than most have
+_NOTE = (
+    "the images were decoded on the way (--pack none): labels were not counted and duplicates not looked for "
+    "beforehand, as bench prepare --check does"
+)
+
+
+@dataclass(frozen=True)
+class Stream(Images):
+    """N samples of a data set at H x W pixels, decoded by worker processes."""
+
+    source: Source
+    stamps: Sequence[Any]  # of the samples, when it was opened
+    size: tuple[int, int]  # H, W
+    resize: str
+    _kept: dict[tuple[bytes, bool], Decoded] = field(default_factory=dict, repr=False, compare=False)
+    packed = False
+
+    def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
+        """Yield the samples; see `Images.rows`. BenchError names a file that can't be read."""
+        read = Reader(self.source, self.source.samples, self.size, self.resize, native)
+        if not isinstance(order, np.ndarray):
+            with closing(self._decoded(read, Places(order))) as found:
+                yield from map(_row, map(received, found))
+        elif len(order) <= FEW:
+            with ThreadPoolExecutor(len(usable_cores())) as pool:
+                yield from map(_row, pool.map(read, order.tolist()))
+        else:
+            yield from self._rows_again(read, order)
+
+    def _rows_again(self, read: Reader, order: np.ndarray) -> Iterator[Row]:
+        """Yield the samples of a split, whose workers are kept for the next time."""
+        key = (order.tobytes(), read.native)
+        found = self._kept.pop(key, None) or self._decoded(read, order)
+        whole = False
+        try:
+            yield from map(_row, map(received, islice(found, len(order))))
+            whole = True
+        finally:
+            if whole:
+                self._kept[key] = found
+            else:
+                found.close()
+
+    def _decoded(self, read: Reader, order: np.ndarray | Places) -> Decoded:
+        return decoded(read.packed(), order, self.size[0] * self.size[1] * 4 + NATIVE_BYTES)
+
+    def check_unchanged(self) -> None:
+        """Raise BenchError if a source file has another size or time than when it was opened."""
+        pairs = zip(self.source.samples, self.stamps, stamps_of(self.source), strict=True)
+        if changed := [printable(sample.name) for sample, before, now in pairs if before != now]:
+            raise BenchError(
+                f"Files of '{self.source.spec.name}' changed while it was in use, so what was computed from them is "
+                f"refused: {first_few(changed)}. Run the same command again."
+            )
+
+
+def open_stream(
+    source: Source,
+    size: tuple[int, int],
+    resize: str,
+    place: str,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    anew: bool = False,
+) -> Stream:
+    """Open a data set without decoding it. Its files are hashed once, so that its fingerprint is that of a pack.
+
+    Args:
+        place: the name under which the hashes are kept.
+        progress: called with the number of samples hashed and that of all samples.
+        anew: hash all files again.
+    """
+    stamps, samples = stamps_of(source), source.samples
+    hashes = digests(cache_path("digests") / f"{place}.txt", samples, stamps, progress, anew=anew)
+    found = fingerprint(samples, hashes)
+    question = f"{found} {size} {resize} {source.adapter_hash}"
+    reduced = cached("reduced", question, lambda: any(is_reduced(source, one, size, resize) for one in samples))
+    return Stream(
+        fingerprint=found,
+        protocol=REDUCED_PROTOCOL_VERSION if reduced else PROTOCOL_VERSION,
+        names=_printable(samples, "name"),
+        groups=_printable(samples, "group"),
+        splits=tuple(str(sample.split) for sample in samples),
+        classes=source.spec.classes,
+        notes=(*source.notes, _NOTE),
+        warnings=(*source.warnings, *(thin_splits(samples) if source.spec.is_own else ())),
+        source=source,
+        stamps=stamps,
+        size=size,
+        resize=resize,
+    )
+
+
+def _printable(samples: Sequence[Sample], field: str) -> tuple[str, ...]:
+    return tuple(printable(getattr(sample, field)) for sample in samples)
+
+
+def _row(found: Pixels) -> Row:
+    size = found.original_size
+    return Row(
+        found.image,
+        found.labels,
+        size,
+        lambda: runs.pixels(found.truth, size, np.uint8),
+        lambda: runs.pixels(found.instances, size, np.uint16) if found.instances else None,
+    )
