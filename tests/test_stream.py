@@ -1,4 +1,4 @@
-"""A data set that isn't packed: the same batches, scores, fingerprint and errors as with a pack; where packs are kept."""
+"""A data set that isn't packed: the same batches, scores and fingerprint as with a pack; where packs are kept."""
 
 import os
 import signal
@@ -15,12 +15,11 @@ from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from running import CONFIG, run
 
 from bench.core import leftovers
-from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
 from bench.core.specs import Budget
 from bench.data.batches import Crop, TrainingBatches, evaluation
-from bench.data.loading import digests, loader, stream
+from bench.data.loading import loader, stream
 from bench.data.loading.loader import Places
 from bench.data.loading.open_images import open_images
 from bench.datasets import DATASETS
@@ -91,8 +90,7 @@ def test_a_limited_number_of_batches_ends_and_is_the_beginning_of_the_endless_on
 @pytest.mark.needs("grain", "jax")
 def test_a_trial_without_a_pack_has_the_scores_of_the_packed_one(tmp_path):
     config = replace(CONFIG, backend="jax", budget=Budget(6, "steps"), batch_size=4, class_weights="balanced")
-    found = [run([replace(config, pack=kept)], results=tmp_path / kept)[0] for kept in ("none", "memory")]
-    records = [trial.record for trial in found]
+    records = [run([replace(config, pack=kept)], results=tmp_path / kept)[0] for kept in ("none", "memory")]
     assert [record.status for record in records] == ["ok", "ok"], [record.reason for record in records]
     assert records[0].metrics == records[1].metrics and records[0].validation == records[1].validation
     assert records[0].key == records[1].key
@@ -170,27 +168,22 @@ def test_a_pack_in_memory_is_no_map_and_must_fit(monkeypatch):
 # ---------------------------------------------------------------- hashes
 
 
-def test_hashes_are_kept_as_they_are_made_and_a_torn_line_costs_one_sample(tmp_path, monkeypatch):
-    samples = [Sample(f"s{i}", "train", f"s{i}", token=str(i)) for i in range(6)]
-    stamps = [[sample.name] for sample in samples]
+def test_files_are_hashed_once_and_a_change_without_a_new_size_or_time_is_found(tmp_path, monkeypatch):
+    folder = write_fake_pets(tmp_path / "pets")
     hashed = []
-    digest = digests._digest
-    monkeypatch.setattr(digests, "_digest", lambda sample: hashed.append(sample.name) or digest(sample))
-    path = tmp_path / "kept" / "a.txt"
-
-    def stop(done, total):
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        digests.digests(path, samples, stamps, stop)
-    path.write_bytes(path.read_bytes()[:-10])  # killed in the middle of the third
-    hashed.clear()
-    whole = digests.digests(path, samples, stamps, None)
-    assert sorted(hashed) == ["s2", "s3", "s4", "s5"]
-    hashed.clear()
-    assert digests.digests(path, samples, stamps, None) == whole and not hashed
-    assert digests.digests(path, samples, [*stamps[:5], ["changed"]], None) == whole and hashed == ["s5"]
+    hash_of = stream._hash
+    monkeypatch.setattr(stream, "_hash", lambda sample: hashed.append(sample.name) or hash_of(sample))
+    options = {"kept": "none", "data_dir": folder}
+    first = open_images(SPECS["pets"], SIZE, **options)
+    assert len(hashed) == 12
+    assert open_images(SPECS["pets"], (8, 8), **options).fingerprint == first.fingerprint and len(hashed) == 12
+    changed = folder / "images" / f"{first.names[0]}.jpg"
+    status, content = changed.stat(), bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(BenchError, match=f"Files of 1 samples have other contents.*{first.names[0]}.*touch"):
+        open_images(SPECS["pets"], SIZE, **options, verify_data=True)
 
 
 # ---------------------------------------------------------------- processes

@@ -235,6 +235,7 @@ def _open(path: Path, source: Source, manifest: Manifest, states: _States) -> Pa
         names=tuple(printable(sample.name) for sample in samples),
         groups=tuple(printable(sample.group) for sample in samples),
         splits=tuple(str(sample.split) for sample in samples),
+        size=(shape[1], shape[2]),
         images=np.memmap(path / IMAGES, np.uint8, "r", shape=(*shape, 3)),
         labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),

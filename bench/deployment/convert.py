@@ -50,7 +50,7 @@ def convert(
     check_drift(chosen.title, precision, drift)
     return {
         "input_shape": [None if dynamic_batch else 1, *graph.input_shape[1:]],
-        "dtype": str(source.pack.images.dtype),
+        "dtype": str(source.test.dtype),
         "drift": drift,
         "checked": len(source.test),
         "calibration": len(calibration),
@@ -72,7 +72,7 @@ class _Source:
     def graph(self, *, dynamic_batch: bool) -> keras.Model:
         """Build images (B, H, W, C) in the pack's dtype to logits, the normalisation inside."""
         shape = (None if dynamic_batch else 1, *self.engine.model.input_shape[1:])
-        images = keras.Input(batch_shape=shape, dtype=str(self.pack.images.dtype), name=INPUT)
+        images = keras.Input(batch_shape=shape, dtype=str(self.test.dtype), name=INPUT)
         graph = keras.Model(images, self.engine.model(to_float(images), training=False), name="deployed")
         graph(self.test[:1], training=False)  # Keras exports only a model that has been called
         return graph
@@ -99,8 +99,8 @@ class _Source:
         rows = self._rows[split]
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows)), dtype=int))] if len(rows) else rows
         height, width = self.engine.model.input_shape[1:3]
-        top, left = (self.pack.images.shape[1] - height) // 2, (self.pack.images.shape[2] - width) // 2
-        return np.array(self.pack.images[chosen, top : top + height, left : left + width])
+        top, left = ((side - own) // 2 for side, own in zip(self.pack.size, (height, width), strict=True))
+        return self.pack.pictures(chosen)[:, top : top + height, left : left + width]
 
 
 _LAST: dict[str, _Source] = {}

@@ -16,13 +16,14 @@ from typing import Any
 from bench.core.backends import quickest
 from bench.core.child_process import ChildEnded, ask
 from bench.core.errors import BenchError
+from bench.core.surroundings import usable_cores
 from bench.core.trial_config import TrialConfig
 from bench.deployment.class_maps import MAPS, PICTURES, agreement
 from bench.deployment.export_run import CALIBRATION, CHILD_SECONDS, Exported, Variant, export
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.profiling.environment import cpu_device, versions
 from bench.profiling.gpu import VISIBLE
-from bench.profiling.host.share import Share, usable_cores
+from bench.profiling.host.share import Share
 from bench.profiling.process_memory import MIB
 from bench.results.analysis.bootstrap import bootstrap
 from bench.results.deployed.deployment_rows import KERAS

@@ -81,7 +81,7 @@ def score_keras(trial: str, config: dict[str, Any], into: str) -> dict[str, Any]
     stored, setting = _stored(trial), TrialConfig.from_dict(config)
     opened = open_trained(stored, setting)
     height, width = opened.predictor.engine.model.input_shape[1:3]
-    np.save(Path(into) / PICTURES, opened.pack.images[opened.indexes["test"][:1], :height, :width])
+    np.save(Path(into) / PICTURES, opened.pack.pictures(opened.indexes["test"][:1])[:, :height, :width])
     return _scored(opened, stored, setting, Path(into))
 
 

@@ -53,6 +53,7 @@ class Images(ABC):
     names: tuple[str, ...]
     groups: tuple[str, ...]
     splits: tuple[str, ...]
+    size: tuple[int, int]  # H, W
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]  # what a user should look at before training
@@ -74,6 +75,13 @@ class Images(ABC):
             native: whether `truth` and `instances` will be called: the labels (h, w) and the objects, uint16 (h, w),
                 numbered from 1, or None if they are unknown.
         """
+
+    def pictures(self, indexes: np.ndarray) -> np.ndarray:
+        """Return a few images at once, uint8 (N, H, W, 3)."""
+        found = np.zeros((len(indexes), *self.size, 3), np.uint8)
+        for place, row in enumerate(self.rows(indexes)):
+            found[place] = row.image
+        return found
 
     @property
     def nbytes(self) -> int:

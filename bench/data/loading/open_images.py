@@ -49,7 +49,7 @@ def open_images(
             print(f"{error.reason} So images are decoded whenever they are needed (--pack none).",
                   file=sys.stderr, flush=True)  # fmt: skip
     _check_whole(source, skip_corrupt)
-    return open_stream(source, image_size, resize, place_of(source, params), progress, anew=verify_data)
+    return open_stream(source, image_size, resize, place_of(source, params), verify=verify_data)
 
 
 def _check_whole(source: Source, skip_corrupt: bool) -> None:

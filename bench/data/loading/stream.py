@@ -1,6 +1,7 @@
 """A data set that isn't packed: its samples are decoded whenever they are needed, ahead of their use."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,17 +12,17 @@ import numpy as np
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError, first_few
-from bench.core.files import cache_path, cached, printable
+from bench.core.files import cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.surroundings import usable_cores
+from bench.data.facts.file_facts import look_up
 from bench.data.label_doubts import thin_splits
-from bench.data.loading.digests import digests
 from bench.data.loading.images import Endless, Images, Row
 from bench.data.loading.loader import Decoded, Places, decoded
 from bench.data.loading.reader import Reader, received
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
-from bench.data.reading.decode import Pixels, is_reduced
+from bench.data.reading.decode import Pixels, digest_of, is_reduced
 from bench.data.source import Source
 
 FEW = 64  # samples that are read in threads of this process, since worker processes take seconds to begin
@@ -38,7 +39,6 @@ class Stream(Images):
 
     source: Source
     stamps: Sequence[Any]  # of the samples, when it was opened
-    size: tuple[int, int]  # H, W
     resize: str
     _kept: dict[tuple[bytes, bool], Decoded] = field(default_factory=dict, repr=False, compare=False)
     packed = False
@@ -82,24 +82,17 @@ class Stream(Images):
             )
 
 
-def open_stream(
-    source: Source,
-    size: tuple[int, int],
-    resize: str,
-    place: str,
-    progress: Callable[[int, int], None] | None = None,
-    *,
-    anew: bool = False,
-) -> Stream:
+def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, *, verify: bool = False) -> Stream:
     """Open a data set without decoding it. Its files are hashed once, so that its fingerprint is that of a pack.
 
     Args:
-        place: the name under which the hashes are kept.
-        progress: called with the number of samples hashed and that of all samples.
-        anew: hash all files again.
+        place: names the data set in the cache.
+        verify: hash all files again; raise BenchError if one has changed without a new size or time.
     """
     stamps, samples = stamps_of(source), source.samples
-    hashes = digests(cache_path("digests") / f"{place}.txt", samples, stamps, progress, anew=anew)
+    hashes = _hashes(samples, stamps, place)
+    if verify:
+        _check_hashes(samples, hashes)
     found = fingerprint(samples, hashes)
     question = f"{found} {size} {resize} {source.adapter_hash}"
     reduced = cached("reduced", question, lambda: any(is_reduced(source, one, size, resize) for one in samples))
@@ -117,6 +110,31 @@ def open_stream(
         size=size,
         resize=resize,
     )
+
+
+def _hashes(samples: Sequence[Sample], stamps: Sequence[Any], place: str) -> list[str]:
+    """Hash the files of all samples whose stamps have not been seen yet, in hexadecimal digits."""
+    keys = [json.dumps(stamp) for stamp in stamps]
+    found = look_up("sha256-1", place, samples, keys, lambda sample: bytes.fromhex(_hash(sample)), "hashing files")
+    return [bytes(one or b"").hex() for one in found]
+
+
+def _hash(sample: Sample) -> str:
+    try:
+        return digest_of(sample)
+    except OSError as error:
+        raise BenchError(f"{error.filename or sample.name}: can't be read ({error.strerror or error}).") from error
+
+
+def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
+    with ThreadPoolExecutor(len(usable_cores())) as pool:
+        pairs = zip(samples, pool.map(_hash, samples), hashes, strict=True)
+        changed = [printable(sample.name) for sample, now, before in pairs if now != before]
+    if changed:
+        raise BenchError(
+            f"Files of {len(changed)} samples have other contents than when they were hashed, but the same size and "
+            f"time: {first_few(changed)}. Give them a new time (touch), so that they are hashed again."
+        )
 
 
 def _printable(samples: Sequence[Sample], field: str) -> tuple[str, ...]:
