@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.core.errors import BenchError
+from bench.core.surroundings import usable_cores
 from bench.deployment.deploy import check_threads, cores
-from bench.profiling.host.share import usable_cores
 from bench.report.findings.deployment_choice import choose_forms
 from bench.report.findings.deployment_tables import deployment_boards
 from bench.report.plots.deployment_plot import deployment_plot

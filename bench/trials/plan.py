@@ -154,7 +154,7 @@ def data_of(config: TrialConfig) -> tuple[Any, ...]:
 
 
 class _Data(NamedTuple):
-    """What a plan needs to know of a configuration's data."""
+    """The facts of a configuration's data that a plan needs."""
 
     fingerprint: str
     images: Mapping[str, int]  # the number by split

@@ -1,4 +1,4 @@
-"""What trainings and evaluations read: images that were decoded beforehand (pack.py) or on the way (stream.py)."""
+"""The images that are trained and evaluated on, decoded beforehand (pack.py) or on the way (stream.py)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ class Images(ABC):
     @property
     @abstractmethod
     def packed(self) -> bool:
-        """Whether the images were decoded beforehand."""
+        """Tell whether the images were decoded beforehand."""
 
     @abstractmethod
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:

@@ -39,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Pixels:
-    """What is trained on and scored of one sample; see Row."""
+    """The part of a Row that is trained on and scored."""
 
     image: np.ndarray
     labels: np.ndarray
