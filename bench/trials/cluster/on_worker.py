@@ -14,8 +14,9 @@ from filelock import FileLock, Timeout
 from bench.core.errors import BenchError, reason_of
 from bench.core.files import cache_folder
 from bench.core.leftovers import end_leftovers
+from bench.core.surroundings import usable_cores
 from bench.core.untrusted.plain_files import MIB, remove
-from bench.profiling.host.share import Share, parts, usable_cores
+from bench.profiling.host.share import Share, parts
 from bench.results.store import LEAST_BYTES
 from bench.results.trial_files import REQUEST, RUNNING, read_json, write_json
 from bench.trials.cluster.mail import Chunk, Outbox, Receiver, chunks, parcels
