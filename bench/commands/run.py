@@ -202,7 +202,8 @@ def check_data(configs: Sequence[TrialConfig], *, estimating: bool = False) -> "
                 source, lines = _estimated(spec, data_dir, packed)
                 coming += lines
             else:
-                source = opened(output(), spec, data_dir, config.dataset_params, {one.image_size for one in packed})
+                needed = {one.image_size for one in packed if one.pack in ("disk", "memory")}
+                source = opened(output(), spec, data_dir, config.dataset_params, needed)
             sizes[data] = DataSize(Counter(str(sample.split) for sample in source.samples), len(source.spec.classes))
     return coming, sizes
 
