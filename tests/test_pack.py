@@ -19,6 +19,7 @@ from bench.core.files import VARIABLE
 from bench.core.specs import RESIZES, DatasetSpec
 from bench.data import pack, pack_writer
 from bench.data.geometry import resize_labels
+from bench.data.packing import unfinished as unfinished_rows
 from bench.data.reading import decode
 from bench.data.source import open_source
 from bench.datasets import DATASETS
@@ -477,6 +478,25 @@ def test_an_interrupted_pack_goes_on_where_it_was(pets, cache, monkeypatch, read
     assert packed(cache) == whole
     assert len(reads) == 12 - after
     assert ("of 12 images were packed before" in capfd.readouterr().err) == (after > 0)
+
+
+def test_an_interruption_while_a_pack_is_taken_up_loses_nothing_of_it(pets, cache, monkeypatch, reads, whole):
+    stopped(pets, monkeypatch, 8)
+    crc, looked = unfinished_rows._crc, []
+
+    def until(*parts):
+        looked.append(parts)
+        if len(looked) == 4:
+            raise KeyboardInterrupt
+        return crc(*parts)
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(unfinished_rows, "_crc", until)
+        pack.prepare(PETS, SIZE, data_dir=pets)
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole
+    assert len(reads) == 12 - 8
 
 
 HARM = {

@@ -120,7 +120,7 @@ def _fill(part: Path, order: Order, progress: Progress | None) -> Manifest:
 
     with Unfinished(part, order) as files:
         start = _take_up(files, order, note)
-        files.reserve(len(samples))
+        files.begin(len(samples))
         with closing(_rows(order, start)) as rows:
             for number, row in rows:
                 note(number, row if isinstance(row, str) else files.append(number, row))

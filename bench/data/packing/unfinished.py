@@ -62,7 +62,8 @@ class RowFacts:
 class Unfinished:
     """The folder of a pack that is being written; one of the same order, which a process has left, is taken up.
 
-    On the way out of a `with` block what is reserved and not filled is given back.
+    Call `taken_up`, then `begin`, then `append` for each further row. On the way out of a `with` block what is reserved
+    and not filled is given back.
     """
 
     def __init__(self, folder: Path, order: Order):
@@ -78,9 +79,9 @@ class Unfinished:
             (folder / _JOURNAL).write_bytes(_first_line(order))
         self._files = [self._stack.enter_context((folder / name).open("r+b")) for name in DATA_FILES]
         self._journal = self._stack.enter_context((folder / _JOURNAL).open("r+b"))
+        self._ends = [*(0 for _ in DATA_FILES), len(_first_line(order))]  # of what is taken up, in each file
 
     def __enter__(self) -> Self:
-        self._stack.callback(self._trim)
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -93,20 +94,13 @@ class Unfinished:
     def taken_up(self) -> Generator[tuple[int, RowFacts]]:
         """Yield the number of each sample that is there already, and what is known of it, in order.
 
-        What follows after the last one that was asked for is dropped: close the iterator to drop all that follows.
+        A row is taken once the next one is asked for.
         """
-        self._journal.seek(len(_first_line(self._order)))
-        places = [0] * len(self._files)
-        line_end = self._journal.tell()
-        try:
-            while found := self._next():
-                yield found
-                places = [place + count for place, count in zip(places, found[1].written, strict=True)]
-                line_end = self._journal.tell()
-        finally:
-            for file, place in zip((*self._files, self._journal), (*places, line_end), strict=True):
-                file.seek(place)
-                file.truncate()
+        self._journal.seek(self._ends[-1])
+        while found := self._next():
+            yield found
+            written = (*found[1].written, self._journal.tell() - self._ends[-1])
+            self._ends = [end + count for end, count in zip(self._ends, written, strict=True)]
 
     def _next(self) -> tuple[int, RowFacts] | None:
         """Read the next line and compare the row's bytes with their checksum; None if they aren't whole."""
@@ -119,8 +113,15 @@ class Unfinished:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
-    def reserve(self, rows: int) -> None:
-        """Reserve the space of the images and labels of so many rows: a full disk shows at once."""
+    def begin(self, rows: int) -> None:
+        """Drop what was not taken up, and reserve the space of the images and labels of so many rows.
+
+        A full disk shows at once. Until then nothing is changed, so an interrupted process loses nothing.
+        """
+        for file, end in zip((*self._files, self._journal), self._ends, strict=True):
+            file.seek(end)
+            file.truncate()
+        self._stack.callback(self._trim)
         height, width = self._order.image_size
         for name, count in ((IMAGES, 3), (LABELS, 1)):
             if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
