@@ -13,7 +13,7 @@ from running import CONFIG, OK, FakeTrial, run
 from bench.core.errors import BenchError
 from bench.profiling.environment import expected_device
 from bench.results.trial_files import CHECKPOINTS, LOG, OUTCOME, PROGRESS, REQUEST, WEIGHTS, write_json
-from bench.trials.cluster import on_worker, workers
+from bench.trials.cluster import mail, on_worker, workers
 from bench.trials.cluster.on_node import software_here
 from bench.trials.cluster.on_worker import Worker
 from bench.trials.cluster.remote_trial import RayExecutor, RemoteTrial
@@ -201,6 +201,42 @@ def test_progress_and_checkpoints_come_while_a_trial_runs_with_the_time_of_this_
     trial.stop()
     assert trials[0].stopped and trial.wait(0.0)
     assert (folder / LOG).read_text() == "first line\nlast line\n"
+
+
+def test_the_last_checkpoint_stays_until_another_is_whole(tmp_path, monkeypatch, local_trials):
+    """The worker has removed it, and a larger one is on its way in chunks."""
+    monkeypatch.setattr(mail, "CHUNK_BYTES", 1000)
+
+    def write(folder):
+        (folder / CHECKPOINTS / "2.npz").write_bytes(bytes(2500))
+        (folder / CHECKPOINTS / "1.npz").unlink()
+
+    local_trials(write, ends=False)
+    FakeRay(monkeypatch, [])
+    folder = request(tmp_path / "t.running")
+    (folder / CHECKPOINTS).mkdir()
+    (folder / CHECKPOINTS / "1.npz").write_text("old")
+    trial, seen = RemoteTrial(folder, "jax", EXECUTOR), []
+    while "2.npz" not in seen:
+        trial.wait(0.0)
+        seen = [path.name for path in (folder / CHECKPOINTS).glob("[0-9].npz")]
+        assert seen
+    assert seen == ["2.npz"]
+    trial.stop()
+
+
+def test_a_trial_is_ended_even_if_its_last_files_can_not_be_written(tmp_path, monkeypatch, local_trials):
+    local_trials(lambda folder: (folder / LOG).write_text("log"), ends=False)
+    ray = FakeRay(monkeypatch, [])
+    trial = RemoteTrial(request(tmp_path / "t.running"), "jax", EXECUTOR)
+    assert not trial.wait(0.0)
+
+    def full(self, chunk):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mail.Receiver, "take", full)
+    trial.stop()
+    assert len(ray.killed) == 1 and trial.wait(0.0) and trial.reason()[0] == LOST
 
 
 def test_a_worker_gives_the_trial_a_request_of_its_own_and_the_weights_to_start_from(

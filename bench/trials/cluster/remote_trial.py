@@ -3,13 +3,14 @@
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.core.durable import sync_tree
-from bench.core.errors import reason_of
+from bench.core.errors import BenchError, reason_of
 from bench.core.files import name_part
 from bench.core.untrusted.plain_files import is_folder
 from bench.results.trial_files import CHECKPOINTS, OUTCOME, PROGRESS, RECORD, REQUEST, WEIGHTS, read_json, write_json
@@ -68,7 +69,10 @@ class RemoteTrial:
 
     def stop(self) -> None:
         self._stopping = True
-        if not (self._began and self.wait(STOP_SECONDS)):
+        with suppress(OSError, BenchError):  # its last files can't be written here
+            if self._began and self.wait(STOP_SECONDS):
+                return
+        if self._ending is None:  # else it holds its devices for ever
             self._end(LOST, f"{self._node} did not end the trial")
 
     def reason(self) -> tuple[str, str]:
@@ -102,10 +106,16 @@ class RemoteTrial:
             for chunk in news.files:
                 self._write(chunk)
             if any(chunk.path.startswith(f"{CHECKPOINTS}/") for chunk in news.files):
-                for path in set(Outbox(self._folder).checkpoints()) - set(news.checkpoints):
-                    (self._folder / path).unlink(missing_ok=True)
+                self._drop_old(news.checkpoints)
         if news.ending:
             self._end(*news.ending)
+
+    def _drop_old(self, checkpoints: Sequence[str]) -> None:
+        """Remove the checkpoints that the worker has no more, once one that it has is whole here."""
+        here = set(Outbox(self._folder).checkpoints())
+        if here & set(checkpoints):
+            for path in here - set(checkpoints):
+                (self._folder / path).unlink(missing_ok=True)
 
     def _write(self, chunk: Chunk) -> None:
         if chunk.path == OUTCOME and chunk.is_last:
