@@ -51,10 +51,10 @@ def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
     return {path: known for path, known in facts.items() if known}
 
 
-def _kept(path: Path) -> bytes:
-    """Return the facts of a mask as JSON, `null` for one that can't be read."""
+def _kept(path: Path) -> bytes | None:
+    """Return the facts of a mask as JSON; None for one that can't be read."""
     facts = _facts(path)
-    return json.dumps(facts and asdict(facts)).encode()
+    return json.dumps(asdict(facts)).encode() if facts else None
 
 
 def _from_json(fact: Fact) -> MaskFacts | None:

@@ -25,6 +25,7 @@ Looking at a tile takes 1.2 ms of a core; the look-up among 2,614 tiles takes 0.
 192,556 tiles are 1.8 GB in the cache, and as much of memory while they are grouped, which is done once.
 """
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from bench.core.files import answer_path, file_stamp, recall, remember
-from bench.data.facts.file_facts import Fact, look_up
+from bench.data.facts.file_facts import Fact, look_up, only_sampled
 from bench.datasets.look_alikes import near_pairs
 
 GRID = 3  # cells along each side of a tile
@@ -48,43 +49,47 @@ _CELLS, _LOW = GRID * GRID, 8  # cells of a tile; frequencies along each side of
 _FLAT = 0.5  # a shrunk cell with a smaller standard deviation of its grey values shows nothing
 _NONE = 0  # hash of a cell that is flat
 _FACTS, _GROUPS = "tiles-2", "places-1"  # changed whenever the facts, or the groups made of them, change
+_NOTHING = bytes(_CELLS * (8 + SIDE * SIDE))  # the fact of a tile whose cells are all flat
 _BLOCK = 2**13  # pairs of cells that are correlated at once
 
 
 def overlapping(paths: Sequence[Path]) -> list[str]:
     """Return each tile's group: tiles that show one place, directly or in a chain, share one, named by its first tile.
 
-    The groups are cached until a file's size or time changes. While only a sample of the files is looked at
-    (`sampling`), and the groups aren't known, each tile is a group.
+    The groups are cached until a file's size or time changes, unless the system couldn't read one. While only a sample
+    of the files is looked at (`sampling`), and the groups aren't known, each tile is a group.
     """
     names = [path.name for path in paths]
     stamps = [f"{path.name} {' '.join(map(str, file_stamp(path)))}" for path in paths]
     folder = str(paths[0].parent) if paths else ""
-    answer = answer_path("places", "\n".join([_FACTS, _GROUPS, *stamps]))
+    answer = answer_path("places", "\n".join([_FACTS, _GROUPS, folder, *stamps]))
     labels = recall(answer)
     if labels is None:
         facts = look_up(_FACTS, folder, paths, stamps, tile_fact, "comparing tiles")
-        if any(fact is None for fact in facts):
+        if only_sampled():
             return names
-        labels = Cells.of([fact for fact in facts if fact is not None]).places()
-        remember(answer, labels)
+        labels = Cells.of([_NOTHING if fact is None else fact for fact in facts]).places()
+        if None not in facts:
+            remember(answer, labels)
     first: dict[int, str] = {}
     for label, name in zip(labels, names, strict=True):
         first[label] = min(name, first.get(label, name))
     return [first[label] for label in labels]
 
 
-def tile_fact(path: Path) -> bytes:
+def tile_fact(path: Path) -> bytes | None:
     """Return the hashes, uint64 (9,), and the grey values, uint8 (9, 32, 32), of a tile's cells, row by row.
 
-    A flat cell has the hash 0, and so has every cell of a tile that can't be read.
+    A flat cell has the hash 0, and so has every cell of a tile that is missing or damaged. Return None for one that the
+    system can't read now.
     """
     try:
         with Image.open(path) as picture:
             picture.draft("L", (GRID * SIDE, GRID * SIDE))  # JPEG decodes an eighth of the size five times as fast
             small = np.asarray(picture.convert("L").resize((GRID * SIDE, GRID * SIDE), Image.Resampling.BOX))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # reported when it is read for a pack
-        small = np.zeros((GRID * SIDE, GRID * SIDE), np.uint8)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # told when it is packed
+        known = getattr(error, "errno", None) in (None, errno.ENOENT)  # Pillow's own errors have no number
+        return _NOTHING if known else None
     cells = small.reshape(GRID, SIDE, GRID, SIDE).swapaxes(1, 2).reshape(_CELLS, SIDE, SIDE)
     return cell_hashes(cells).tobytes() + cells.tobytes()
 

@@ -67,6 +67,15 @@ def test_what_was_made_before_an_interruption_is_kept():
     assert len(make.names) <= len(NAMES) - 200 + file_facts._AT_ONCE
 
 
+def test_nothing_is_kept_of_what_can_not_be_read_now():
+    assert facts(lambda name: None if name == "0007" else Maker()(name), NAMES[:20]) == [
+        None if name == "0007" else fact for name, fact in zip(NAMES[:20], EXPECTED, strict=False)
+    ]
+    make = Maker()
+    assert facts(make, NAMES[:20]) == EXPECTED[:20]
+    assert make.names == ["0007"]
+
+
 KILLED = """
 import os, signal, sys
 from bench.data.facts.file_facts import look_up

@@ -1,7 +1,9 @@
 """Tiles of one place at two dates are found by their cells; a hash alone, or a cell that many have, joins none."""
 
+import errno
 import io
 import itertools
+import os
 from collections import Counter
 
 import numpy as np
@@ -46,6 +48,33 @@ def test_a_place_at_another_date_is_one_group_whatever_cells_are_shared(tmp_path
     second = jpeg(tmp_path, "b.jpg", another_date(moved))
     others = [jpeg(tmp_path, f"c{seed}.jpg", another_date(scene(seed, 768, 768), seed)) for seed in (20, 21, 22)]
     assert tiles.overlapping([first, second, *others]) == ["a.jpg", "a.jpg", "c20.jpg", "c21.jpg", "c22.jpg"]
+
+
+def test_a_tile_that_the_system_could_not_read_is_looked_at_again(tmp_path, monkeypatch):
+    ground, opened = scene(11), Image.open
+    paths = [jpeg(tmp_path, "a.jpg", ground[:768, :768]), jpeg(tmp_path, "b.jpg", ground[STEP : STEP + 768, :768])]
+
+    def denied(path):
+        if path.name == "b.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tiles.Image, "open", denied)
+        assert tiles.overlapping(paths) == ["a.jpg", "b.jpg"]
+    assert tiles.overlapping(paths) == ["a.jpg", "a.jpg"]
+
+
+def test_tiles_of_another_folder_with_the_same_names_sizes_and_times_have_places_of_their_own(tmp_path):
+    ground, groups = scene(11), []
+    for name, other in (("one", ground[STEP : STEP + 768, :768]), ("two", scene(12, 768, 768))):
+        (tmp_path / name).mkdir()
+        paths = [jpeg(tmp_path / name, f"{n}.jpg", p) for n, p in (("a", ground[:768, :768]), ("b", other))]
+        for path in paths:
+            path.write_bytes(path.read_bytes().ljust(10**6))
+            os.utime(path, (1, 1))
+        groups.append(tiles.overlapping(paths))
+    assert groups == [["a.jpg", "a.jpg"], ["a.jpg", "b.jpg"]]
 
 
 # ---------------------------------------------------------------- the rule, with correlations that are made

@@ -55,9 +55,12 @@ def only_sampled() -> bool:
 
 
 def look_up(
-    kind: str, place: str, items: Sequence[Item], keys: Sequence[str], make: Callable[[Item], bytes], what: str
+    kind: str, place: str, items: Sequence[Item], keys: Sequence[str], make: Callable[[Item], bytes | None], what: str
 ) -> list[Fact | None]:
-    """Return the fact of each item, from the log or computed now in threads; None for those that `sampling` leaves out.
+    """Return the fact of each item, from the log or computed now in threads; None where there is none.
+
+    That is so for those that `sampling` leaves out, and for those of which `make` returns None: they can't be read now,
+    which may change without a new size or time (a permission, a network disk), so nothing is kept of them.
 
     Several processes may ask at once: one computes, the others wait and read.
 
@@ -75,7 +78,8 @@ def look_up(
         with _lock(path, what) as writable:
             log = FactLog(path)  # another process may have computed them meanwhile
             missing = {d: item for d, item in zip(digests, items, strict=True) if d not in log.places}
-            for made in _made(missing, make, what):
+            for found in _made(missing, make, what):
+                made = {digest: fact for digest, fact in found.items() if fact is not None}
                 if not (writable := writable and log.append(made)):
                     unkept |= made
         log = FactLog(path)
@@ -105,7 +109,9 @@ def _lock(path: Path, what: str) -> Iterator[bool]:
         lock.release()
 
 
-def _made(missing: dict[bytes, Item], make: Callable[[Item], bytes], what: str) -> Iterator[dict[bytes, bytes]]:
+def _made(
+    missing: dict[bytes, Item], make: Callable[[Item], bytes | None], what: str
+) -> Iterator[dict[bytes, bytes | None]]:
     """Yield the facts in pieces as they are made, of all that are missing or of a sample."""
     left, cores = _pending.get(), os.cpu_count() or 1
     order = list(missing) if left is None else _sample(list(missing))

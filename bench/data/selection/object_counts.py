@@ -33,19 +33,19 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
     return {sample.name: int(bytes(fact)) for sample, fact in zip(samples, facts, strict=True) if fact}
 
 
-def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], bytes]:
-    """Return the function that counts a sample, in digits; none for one that can't be read, which is reported later."""
+def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], bytes | None]:
+    """Return the function that counts a sample, in digits; None for one that can't be read, which is reported later."""
     number = getattr(dataset, "instances", None)
     background = spec.classes.index(BACKGROUND) if BACKGROUND in spec.classes else 0
 
-    def count(sample: Sample) -> bytes:
+    def count(sample: Sample) -> bytes | None:
         try:
             if number:
                 found = int(np.count_nonzero(np.bincount(number(sample).ravel())[1:]))
             else:
                 found = foreground_tenths(dataset.read(sample)[1], background)
         except (BenchError, OSError):
-            return b""
+            return None
         return str(found).encode()
 
     return count
