@@ -205,3 +205,20 @@ def test_a_real_kill_for_memory_is_told_from_somebody_s(limited_group, tmp_path,
     words = [sys.executable, "-c", PROCESS, str(limited_group), str(tmp_path), str(megabytes), end]
     run = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=120)
     assert run.stdout.startswith(said), run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("x = 1\ninput_shap", "my_net.py, line 2: NameError: name 'input_shap' is not defined"),
+        ("def f(n):\n    return g(n)\n\ndef g(n):\n    return int(n)\n\nf('a b')", "my_net.py, line 5: ValueError: "),
+        ("import json\n\njson.loads('{')", "my_net.py, line 3: JSONDecodeError: "),
+        ("from bench.core.errors import BenchError\nraise BenchError('For users.')", "For users."),
+    ],
+)
+def test_an_error_in_the_users_code_names_the_file_and_the_line(code, reason):
+    own = "/home/me/my_net.py"
+    with pytest.raises((NameError, ValueError, BenchError)) as caught:
+        exec(compile(code, own, "exec"), {})
+    assert reason_of(caught.value, [own]).startswith(reason)
+    assert "my_net.py" not in reason_of(caught.value, ["/home/me/other.py"])

@@ -1,7 +1,9 @@
 """The exception for users' mistakes, the wording of many things, and status and reason of a failed trial's record."""
 
+import os
 import re
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Collection, Iterable
 from itertools import product
 
 from bench.core.backends import TABLE
@@ -21,6 +23,7 @@ class Diverged(Exception):
 
 
 _KERAS = "Exception encountered when calling"
+_LONGEST = 500  # characters of a reason
 _TERMINAL = re.compile("\x1b\\[[0-9;]*m")  # bold and colours
 
 
@@ -48,13 +51,25 @@ def status_of(error: BaseException) -> str:
     return "diverged" if isinstance(error, Diverged) else "failed"
 
 
-def reason_of(error: BaseException) -> str:
-    """Return the message in one line, after the exception's name unless the message is written for users."""
+def reason_of(error: BaseException, own: Collection[str] = ()) -> str:
+    """Return the message in one line, after the exception's name unless the message is written for users.
+
+    Args:
+        own: paths of the user's code: an error of it begins with the file and the line, such as `my_net.py, line 7: `.
+    """
+    places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    if not places or isinstance(error, BenchError | Diverged):
+        return _message(error)
+    file = os.path.basename(places[-1].filename)
+    return f"{file}, line {places[-1].lineno}: {_message(error)}"[:_LONGEST]
+
+
+def _message(error: BaseException) -> str:
     lines = [line.strip() for line in _TERMINAL.sub("", str(error)).splitlines() if line.strip()] or [""]
     message = lines[0]
     if message.startswith(_KERAS) and len(lines) > 1:  # the first line names the layer, the second the error
         message = f"{message.rstrip('.')}: {lines[1]}"
-    message = message[:500]
+    message = message[:_LONGEST]
     if isinstance(error, BenchError | Diverged):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

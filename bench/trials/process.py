@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.child_process import end_with_parent
-from bench.core.code.planned_code import use_planned_code
+from bench.core.code.planned_code import planned_code, use_planned_code
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, reason_of, status_of
 from bench.core.trial_config import TrialConfig
@@ -67,7 +67,8 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever a trial raises becomes a record with its reason
         restore_output(folder / LOG)
         traceback.print_exc()
-        return {"status": status_of(error), "reason": reason_of(error), "ledger": ledger.close(), **found}
+        reason = reason_of(error, [*map(str, planned_code())])
+        return {"status": status_of(error), "reason": reason, "ledger": ledger.close(), **found}
 
 
 def _check_built(config: TrialConfig, folder: Path, contents: dict[str, str]) -> None:
