@@ -103,6 +103,7 @@ def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     """
     if not configs:
         return
+    _note_changed_code(configs, folder, how)
     if how.dry_run:
         show_plan(configs, folder, how)
         return
@@ -110,6 +111,18 @@ def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
+
+
+def _note_changed_code(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
+    """Say which finished trials run again because their plug-in has changed."""
+    from bench.results.loading import load
+    from bench.results.marker import why_unreadable
+    from bench.trials.forecasts.changed_plugins import changed_plugins
+
+    if any(config.plugin for config in configs) and not why_unreadable(folder):
+        records = [trial.record for trial in load([folder]).trials]
+        for line in changed_plugins(configs, records, how.sizes or {}):
+            warn(line)
 
 
 def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
