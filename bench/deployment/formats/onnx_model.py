@@ -65,7 +65,7 @@ def _quantise(whole: Path, file: Path, images: np.ndarray) -> None:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = whole.with_name("prepared.onnx")
-    quant_pre_process(str(whole), str(prepared))
+    quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)  # it gives up on resizes of DeepLab
     name = onnx.load(str(prepared), load_external_data=False).graph.input[0].name
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -82,7 +82,7 @@ class OpenVinoModel(LoadedModel):
         return shares(_NAMES.get(t["runtimePrecision"], t["runtimePrecision"]) for t in texts if _convolves(t))
 
     def facts(self) -> dict[str, Any]:
-        return {"input": self._model.input().any_name, "output": _name(self._model.output())}
+        return {"input": self._model.input().any_name, "output": _name(self._model.outputs[0])}  # of DeepLab it has two
 
 
 def _convolves(node: dict[str, str]) -> bool:
