@@ -329,6 +329,15 @@ def test_a_plug_in_is_read_and_another_one_of_that_name_has_another_pack(tmp_pat
         assert made.notes == ("made by hand",)
 
 
+@pytest.mark.parametrize("own", ["def decode(self, path): 1 / 0", "scale = 2", "decode = scale = None"])
+def test_an_attribute_of_a_plug_in_that_is_named_as_in_the_protocol_is_its_own(tmp_path, own):
+    (tmp_path / "squares.py").write_text(PLUGIN.replace("VALUE", "3").replace("    notes", f"    {own}\n    notes"))
+    spec = DatasetSpec("squares", f"{tmp_path / 'squares.py'}:load", ("no", "yes"), needs_data_dir=False)
+    assert (pack.prepare(spec, (8, 8)).images == 3).all()
+    source = open_source(spec)
+    assert not decode.is_reduced(source, source.samples[0], (8, 8), "stretch")
+
+
 def interrupt(*args):
     raise KeyboardInterrupt
 

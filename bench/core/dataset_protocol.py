@@ -32,9 +32,10 @@ class Dataset(Protocol):
     A data set that can make its images at any size also has `read_at(sample, (height, width))`; the pack then asks
     for the trial's size, and nothing is resized. One whose images are files has `decode(sample, reduce)`: the labels
     of `read` and a picture at a fraction of its size, see bench/data/reading/picture.py; and `scale(sample, reduce)`,
-    which tells this fraction without decoding. A data set with separate objects has `instances(sample)`: uint16
-    (H, W) at native size, the objects numbered from 1, 0 for none; if a table tells their number, `object_counts()`
-    maps the names to it. A data set whose spec names no classes has `classes`, the names of its label values.
+    which tells this fraction without decoding. Only both together count. A data set with separate objects has
+    `instances(sample)`: uint16 (H, W) at native size, the objects numbered from 1, 0 for none; if a table tells their
+    number, `object_counts()` maps the names to it. A data set whose spec names no classes has `classes`, the names of
+    its label values.
 
     `warnings` are doubts that a user should look at before training, each with what settles it; `settled` names those
     of bench/data/label_doubts.py that the user has settled. `hash_name(sample)` is what `balance` and `empty_fraction`

@@ -7,6 +7,7 @@ are read and checked at their own size, since that is what images are scored at.
 import hashlib
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -92,9 +93,9 @@ def decode(source: Source, sample: Sample, size: Size | None, resize: str = "str
     Args:
         size: None if the picture is only looked at.
     """
-    dataset = source.dataset
-    if own := getattr(dataset, "decode", None):
-        decoded: Decoded = own(sample, partial(reduction, size=size or (1, 1), policy=resize))
+    dataset: Any = source.dataset
+    if _reduces(dataset):
+        decoded: Decoded = dataset.decode(sample, partial(reduction, size=size or (1, 1), policy=resize))
         return decoded
     read_at = getattr(dataset, "read_at", None)
     image, labels = read_at(sample, size) if read_at and size else dataset.read(sample)
@@ -104,8 +105,16 @@ def decode(source: Source, sample: Sample, size: Size | None, resize: str = "str
 
 def is_reduced(source: Source, sample: Sample, size: Size, resize: str) -> bool:
     """Tell whether `decode` would read a picture at a fraction of its size, without decoding it."""
-    scale = getattr(source.dataset, "scale", None)
-    return scale is not None and scale(sample, partial(reduction, size=size, policy=resize)) > 1
+    dataset: Any = source.dataset
+    return _reduces(dataset) and int(dataset.scale(sample, partial(reduction, size=size, policy=resize))) > 1
+
+
+def _reduces(dataset: Any) -> bool:
+    """Tell whether a data set reads pictures at a fraction of their size.
+
+    One of the two methods alone, or a number, is an attribute of a plug-in's own that happens to have that name.
+    """
+    return all(callable(getattr(dataset, name, None)) for name in ("decode", "scale"))
 
 
 def _instances(source: Source, sample: Sample, decoded: Decoded) -> bytes:
