@@ -155,9 +155,12 @@ def test_a_disk_without_room_is_told_before_anything_takes_long(many, calls, mon
     assert len(calls.tiles) <= file_facts._SAMPLE
     for advised in ("--image-size, such as 32", "balance_ships=N", "empty_fraction=F", VARIABLE):
         assert advised in output
-    code, output = dry_run(folder, "--image-size", 256)
+    size = ("--image-size", 256)
+    code, output = dry_run(folder, *size)
     assert code == 0
-    assert "That doesn't fit: give a smaller --image-size, such as 32" in output
+    assert "That doesn't fit: so they are decoded whenever they are needed (--pack none), or give a smaller" in output
+    assert "That doesn't fit: give a smaller --image-size, such as 32" in dry_run(folder, *size, "--pack", "disk")[1]
+    assert "are decoded to 256x256" not in dry_run(folder, *size, "--pack", "none")[1]
 
 
 @needs("airbus")

@@ -31,7 +31,7 @@ def preparations(source: Source, configs: Sequence[TrialConfig], left: Sequence[
     lines = [
         f"{name}: {step.what} comes first: about {duration(step.seconds)} for {step.items:,} files." for step in left
     ]
-    sizes = {(config.image_size, config.resize): config for config in configs}
+    sizes = {(config.image_size, config.resize): config for config in configs if config.pack != "none"}
     new = [config for config in sizes.values() if not is_packed(source.spec, config.image_size)]
     return [*lines, *(_decoding(source, config) for config in new)]
 
@@ -42,7 +42,10 @@ def _decoding(source: Source, config: TrialConfig) -> str:
     time_text = duration(_seconds(source, config) * count)
     room = f"{needed / 2**30:.1f} GiB in '{cache_path('packs')}', where {free / 2**30:.1f} GiB are free"
     line = f"{source.spec.name}: {count:,} images are decoded to {size[0]}x{size[1]}: about {time_text}, {room}."
-    return line if needed <= free else f"{line} That doesn't fit: {advice(source.spec, size, free / needed)}"
+    if needed <= free:
+        return line
+    instead = "so they are decoded whenever they are needed (--pack none), or " if config.pack == "auto" else ""
+    return f"{line} That doesn't fit: {instead}{advice(source.spec, size, free / needed)}"
 
 
 def _seconds(source: Source, config: TrialConfig) -> float:
