@@ -15,7 +15,7 @@ from bench.results.gate.limits import DEFAULTS, read_limits
 from bench.results.quantities import METRICS, PARAMS, QUANTITIES, quantity, shown_in
 from bench.results.quantities.performance import PERFORMANCE, REVISIONS
 from bench.results.quantities.quality import QUALITY
-from bench.results.quantities.quantity import HIGHER, LOWER, SPEED_TABLE, Quantity
+from bench.results.quantities.quantity import HIGHER, LOWER, SPEED_TABLE, Quantity, significant
 
 ROOT = Path(__file__).parents[1]
 PLACES = {value for name, value in vars(quantity).items() if name.isupper() and isinstance(value, str)}
@@ -68,3 +68,21 @@ def test_the_tables_in_the_documents_are_those_of_the_code():
     for name, (document, write) in docs.PARTS.items():
         text = (ROOT / document).read_text(encoding="utf-8")
         assert docs.written(text, name, write()) == text, f"{name} in {document} is stale: run make docs"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1_234_567.0, "1,234,567"),
+        (101.4, "101"),
+        (12.34, "12.3"),
+        (1.234, "1.23"),
+        (0.5, "0.500"),
+        (0.0018652, "0.00187"),  # a small model's millions of parameters
+        (-0.0421, "-0.0421"),
+        (4e-9, "0.000000"),
+        (0.0, "0.00"),
+    ],
+)
+def test_a_small_number_keeps_its_digits(value, text):
+    assert significant(value) == text

@@ -1,5 +1,6 @@
 """The description of a measured number: name, heading, unit, meaning, better direction, and where it is shown."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -27,10 +28,10 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 def significant(value: float) -> str:
-    """Write three significant digits, whole numbers above 100, with thousands separators."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    """Write three significant digits, whole numbers above 100, with thousands separators; at most six decimals."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:.2f}"
+    return f"{value:,.{min(max(0, 2 - math.floor(math.log10(abs(value)))), 6)}f}"
 
 
 def millions(value: float) -> str:
