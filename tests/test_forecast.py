@@ -156,3 +156,12 @@ def test_the_command_probes_nothing_with_dry_run_and_refuses_a_price_below_zero(
     assert not (tmp_path / "r").exists() and not (tmp_path / "cache" / "probes").exists()
     refused = CliRunner().invoke(app, ["plan", *grid, "--dry-run", "--price-per-hour", "-1"])
     assert refused.exit_code == 2
+
+
+def test_the_command_forecasts_a_shard_of_the_grid(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(forecast, "expected_device", lambda: "cpu")
+    grid = ["--arch", "unet", "--dataset", "shapes", "--budget", "10steps", "--seeds", "5", "--dry-run"]
+    shard = ["--results", str(tmp_path / "r"), "--shard", "2/3"]
+    found = CliRunner().invoke(app, ["plan", *grid, *shard])
+    assert "Shard 2 of 3: 2 of the grid's 5 trials." in found.output and "2 to run" in found.output, found.output

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.grid_options import ConfigFile, GroupBy, Results
+from bench.commands.grid_options import ConfigFile, GroupBy, Results, ShardOption
 from bench.commands.grid_run import read_grid
 from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_group_by, with_options
@@ -37,9 +37,12 @@ def plan(
         ),
     ] = None,
     group_by: GroupBy = None,
+    shard: ShardOption = None,
     **given: Any,
 ) -> None:
-    """Say what a grid will take: time, memory, disk, money, and what doesn't fit; give it the options of `bench run`.
+    """Say what a grid will take: time, memory, disk, money, and what doesn't fit.
+
+    Give it the options of `bench run` that say what is trained. Times are those of trials one after the other.
 
     bench plan --arch unet,deeplab --dataset shapes --budget 10m --seeds 5 --price-per-hour 2.50
     """
@@ -51,7 +54,7 @@ def plan(
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
         raise BenchError(f"--price-per-hour is {price_per_hour:g}. Accepted: 0 or more, such as 2.50.")
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
-    grid = read_grid(given, config, results)
+    grid = read_grid(given, config, results, shard)
     check_writable(grid.results)
     coming, sizes = check_data(grid.configs, estimating=True)
     for line in coming:
