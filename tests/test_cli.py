@@ -105,7 +105,7 @@ def fake_runner(monkeypatch, outcome):
     """Replace the runner by one that returns records, or raises; returns what it was called with."""
     calls = []
 
-    def run(configs, *, results, observer, slots, force, rerun_stale):
+    def run(configs, *, results, observer, force, **others):
         calls.append((configs, results, force))
         observer.planned(
             [PlannedTrial(config, "key", "all", "data", f"id{i}", None, "a CPU") for i, config in enumerate(configs)]

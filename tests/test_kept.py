@@ -203,7 +203,7 @@ def test_weights_that_can_not_be_started_from_are_one_line(trained, changes, mes
 def test_a_bad_start_is_said_before_anything_is_written(tmp_path, trained):
     with pytest.raises(BenchError, match="There is no run 'zzz'"):
         trials(trained, [0], init_from="zzz")
-    with pytest.raises(BenchError, match="isn't a results folder"):
+    with pytest.raises(BenchError, match="There is no results folder"):
         trials(tmp_path / "new", [0], init_from="zzz")
     assert not (tmp_path / "new").exists()
 

@@ -122,6 +122,7 @@ KILLED = """
 import os, signal, sys
 from bench import cli
 from bench.datasets import tiles
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
 make, left, end = tiles.tile_fact, [int(sys.argv.pop(1))], getattr(signal, sys.argv.pop(1))
 def killing(path):
     left[0] -= 1

@@ -112,14 +112,3 @@ def test_a_group_of_few_images_or_without_tables_has_no_lists(tmp_path):
     write_trial(tmp_path, *fake_record(fake_config())[:1])
     page = write_report([tmp_path], tmp_path / "out").files[0].read_text()
     assert 'id="images"' not in page and 'id="plots"' in page
-
-
-def test_a_negative_cost_of_a_bad_record_leaves_the_plot(tmp_path):
-    for seed, mib in enumerate((-5.0, 1.0, 2.0)):
-        memory = {"peak_memory_mib": mib, "method": "made up"}
-        write_trial(tmp_path, *fake_record(fake_config(seed=seed), memory=memory))
-    (group,) = groups(load_results(tmp_path))
-    (looks,) = shared_looks([[row.label for row in group.ranked]])
-    (axes,) = draw_trade_off(group, looks, QUANTITIES["peak_memory_mib"]).axes
-    left, right = axes.get_xlim()
-    assert left < -2 / 3 < right

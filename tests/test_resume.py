@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+from bench.core.code import own_code
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.core.trial_config import OPTIONS, TrialConfig
@@ -23,7 +24,6 @@ from bench.training.build import choose_indexes
 from bench.training.checkpoint import Checkpoint
 from bench.training.random_states import random_states, restore_random_states
 from bench.trials.plan import prepare_pack
-from bench.trials.saved import resumption
 from bench.trials.saved.resumption import Checkpoints
 from bench.trials.training_session import Session
 
@@ -188,8 +188,8 @@ def test_a_checkpoint_of_another_version_code_or_configuration_is_not_taken(tmp_
 
 def test_the_code_of_a_checkpoint_is_that_of_every_room_that_trains(monkeypatch):
     hashed = []
-    monkeypatch.setattr(resumption, "file_hash", lambda path: hashed.append("/".join(path.parts[-2:])) or "x")
-    resumption._code.__wrapped__()
+    monkeypatch.setattr(own_code, "file_hash", lambda path: hashed.append("/".join(path.parts[-2:])) or "x")
+    own_code.own_code.__wrapped__()
     assert {"architectures/unet.py", "datasets/shapes.py", "training/loop.py", "engines/jax_engine.py"} <= {*hashed}
 
 

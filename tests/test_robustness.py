@@ -243,7 +243,7 @@ def test_a_damaged_table_is_named_and_the_report_is_made(tmp_path):
     trial = load([results]).trials[0]
     file_of(trial, Condition("blur", 2), IMAGES).with_suffix(".parquet").write_bytes(b"PAR1 no more")
     made = write_report([results], tmp_path / "out")
-    (problem,) = made.problems
+    (problem,) = made.parts
     assert "Robustness of pets" in problem and "no readable per-image table" in problem
     assert "mean IoU by kind" not in (tmp_path / "out" / "index.html").read_text()
 

@@ -155,7 +155,7 @@ def test_a_model_that_throws_in_the_middle_of_timing_is_a_row_and_so_is_a_batch_
     words = ("the probe fell off", "CUDA out of memory. Tried to allocate 80.00 GiB.")
     configs = [TrialConfig("falling_net", NO_DATASET, **{**common, "params": {"words": w}}) for w in words]
     thrown, full = run(configs, results=tmp_path / "r")
-    where = "RuntimeError: Exception encountered when calling Falls.call():"
+    where = "falling_net.py, line 16: RuntimeError: Exception encountered when calling Falls.call():"
     assert (thrown.status, thrown.reason) == ("failed", f"{where} {words[0]}")
     assert thrown.training["phase"] == "train" and thrown.speed == {}
     assert thrown.log_tail

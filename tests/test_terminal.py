@@ -112,6 +112,7 @@ def test_the_command_prints_them(tmp_path, monkeypatch):
         groups=boards,
         failures=load_results(tmp_path)[:0],
         problems=[],
+        parts=[],
         speeds=[],
         fits=[],
         series=all_series(boards),

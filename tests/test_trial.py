@@ -165,7 +165,7 @@ def test_whatever_a_trial_throws_becomes_a_row_and_the_rest_go_on(tmp_path, quic
         for e in ("value", "memory", "nan", "none")
     ]
     value, memory, nan, good = run(configs, results=tmp_path / "r")
-    assert (value.status, value.reason) == ("failed", "ValueError: the weights are on holiday")
+    assert (value.status, value.reason) == ("failed", "bad_net.py, line 10: ValueError: the weights are on holiday")
     assert "the weights are on holiday" in value.log_tail[-1]
     assert memory.status == "out_of_memory"
     assert nan.status == "diverged" and "step 1" in nan.reason

@@ -87,7 +87,7 @@ def _misfit_of_quantity(row: Quantity, values: Mapping[str, Any]) -> str | None:
     value = values.get(row.part, {}).get(row.name) if row.part else None
     if not fits(value, float | None):
         return f"'{row.part}.{row.name}' is {value!r:.60}, but it must be a number or null"
-    if value is not None and value < 0:
+    if value is not None and value < 0 and not row.signed:
         return f"'{row.part}.{row.name}' is {value!r:.60}, but it must be 0 or more"
     return None
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.data import batches
+from bench.data.loading.images import Row
 
 COUNT, SIZE, BATCH = 256, 256, 32
 
@@ -16,6 +17,9 @@ class Rows:
 
     images: np.ndarray
     labels: np.ndarray
+
+    def rows(self, order, *, native=False):
+        return (Row(self.images[i], self.labels[i], (SIZE, SIZE), lambda: None, lambda: None) for i in order)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,8 @@ from bench.datasets import DATASETS
 CARVANA = next(spec for spec in DATASETS if spec.name == "carvana")
 FOLDER = EXCERPTS / "carvana"
 ROUNDS = 3
-REDUCED, WHOLE = 0.65, 1.1  # at most so many times the plain loop's time: where JPEGs can be reduced, and where not
+# At most so many times the plain loop's time: where JPEGs can be reduced, where not, and where writing pixels weighs.
+REDUCED, WHOLE, WRITING = 0.65, 1.1, 1.5
 
 
 def plain(folder, samples, size):
@@ -51,7 +52,7 @@ def milliseconds(work, count):
 
 
 @needs("carvana")
-@pytest.mark.parametrize(("size", "most"), [(128, REDUCED), (512, WHOLE), (1024, WHOLE)])
+@pytest.mark.parametrize(("size", "most"), [(128, REDUCED), (512, WHOLE), (1024, WRITING)])
 def test_packing_beside_a_plain_loop(benchmark, tmp_path, monkeypatch, size, most):
     samples, rounds = open_source(CARVANA, FOLDER).samples, iter(range(100))
 

@@ -138,7 +138,7 @@ def look_at_results() -> None:
     console.print(failure_table(failures))
     boards = groups(frame)
     exports(boards)
-    markdown(boards, failures, loaded.problems, "now", [])
+    markdown(boards, failures, {"Not in the tables": loaded.problems, "Read in part": loaded.parts}, "now", [])
     for board in boards:
         for row in board.ranked:
             image_means(row.configuration)

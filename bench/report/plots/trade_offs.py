@@ -77,7 +77,7 @@ def _draw_points(
         drawn = axes.errorbar(
             across,
             height,
-            xerr=spread and [[min(spread, max(across, 0.0))], [spread]],  # a cost is never below 0
+            xerr=spread and [[min(spread, across)], [spread]],  # a cost is never below 0
             yerr=_half_interval(row, score),
             fmt=look.marker,
             color=look.color,

@@ -109,6 +109,7 @@ BATCHES = (
         "sizes.",
         more="The fit is by least squares, to `memory_points`.",
         better=LOWER,
+        signed=True,
         where=(SPEED_TABLE,),
     ),
     Quantity(
@@ -118,6 +119,7 @@ BATCHES = (
         unit="MiB",
         meaning="The slope b of the line memory = a + b x batch.",
         better=LOWER,
+        signed=True,
         where=(SPEED_TABLE,),
     ),
 )

@@ -82,6 +82,7 @@ class Quantity:
     write: Callable[[float], str] = significant
     where: tuple[str, ...] = ()
     with_sd: bool = False  # the cell shows the standard deviation; otherwise its tooltip does
+    signed: bool = False  # it may be below 0: a coefficient of a fit
     every_seed: bool = False  # a configuration has no mean unless each of its seeds has a value
     optional: bool = False  # left out of a table if no configuration has it
     of_option: str = ""  # it concerns trials in which this option isn't at its default; their tables have it
