@@ -18,7 +18,7 @@ NAMES = [f"{number:04d}" for number in range(500)]
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(file_facts.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(file_facts, "usable_cores", lambda: [0])
     return tmp_path / "cache"
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,12 @@ def test_a_record_of_a_later_version_with_more_fields(tmp_path):
     values = json.loads((folder / RECORD).read_text())
     (folder / RECORD).write_text(json.dumps({**values, "energy": {"joule": 1}}))
     assert read_record(folder).status == "ok"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_results_folder_that_can_not_be_made_is_said_before_any_work():
+    with pytest.raises(BenchError, match=r"'/proc/foo/r' can't be made .*Give another folder with --results"):
+        check_writable(Path("/proc/foo/r"))
 
 
 def test_only_results_folders_are_read_and_written(tmp_path):

@@ -1,6 +1,5 @@
 """Check every sample of a data set: find faults that would stop training, and count the classes and sizes."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
+from bench.core.surroundings import usable_cores
 from bench.data.duplicates import Look, duplicate_warnings, look_at
 from bench.data.label_doubts import Doubts, LabelCounts, label_doubts, thin_splits
 from bench.data.packing.runs import Runs
@@ -58,7 +58,7 @@ def examine(
 ) -> Health:
     """Read the samples as training would, in parallel. Nothing is written, and faults are collected, not raised."""
     health = Health()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow releases the GIL
+    with ThreadPoolExecutor(len(usable_cores())) as pool:  # Pillow releases the GIL
         looks = pool.map(lambda sample: _look(source, sample), samples)
         for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
             if isinstance(found, tuple):

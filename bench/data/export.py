@@ -1,6 +1,5 @@
 """Write masks as PNG files, for tools that can't read run-length text."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from PIL import Image
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
+from bench.core.surroundings import usable_cores
 from bench.data.source import Source
 
 _TWO_CLASSES = np.zeros(256, np.uint8)  # black and white in any viewer; ignored pixels are grey
@@ -65,7 +65,7 @@ def _write_all(
     source: Source, folder: Path, per_object: bool, progress: Callable[[int, int], None]
 ) -> tuple[int, list[str]]:
     written, problems = 0, []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(usable_cores())) as pool:
         made = pool.map(lambda sample: _write(source, sample, folder, per_object), source.samples)
         for done, result in enumerate(made, 1):
             if isinstance(result, int):

@@ -3,7 +3,6 @@
 What an interrupted or killed process has written, the next one takes up.
 """
 
-import os
 import shutil
 import sys
 from array import array
@@ -19,6 +18,7 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
+from bench.core.surroundings import usable_cores
 from bench.core.untrusted.plain_files import remove
 from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
@@ -153,7 +153,7 @@ def _take_up(files: Unfinished, order: Order, note: Callable[[int, RowFacts | st
 
 def _rows(order: Order, start: int) -> Generator[tuple[int, Row | str]]:
     """Read the samples from a number on, in threads (Pillow releases the GIL); yield them in order, or their faults."""
-    cores = os.cpu_count() or 1
+    cores = len(usable_cores())
     waiting: deque[tuple[int, Future[Row | str]]] = deque()
     pool = ThreadPoolExecutor(cores)
     try:

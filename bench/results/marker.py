@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.files import is_part, printable
+from bench.core.files import check_can_write, is_part, printable
 from bench.core.specs import SCHEMA_VERSION
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import check_inside, odd_kind, read_file
@@ -24,6 +24,7 @@ def check_writable(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise BenchError(f"The results folder '{path}' is a file. Give a folder with --results.")
     if not path.exists() or all(map(is_part, path.iterdir())):  # another process may be making it now
+        check_can_write(path, ANOTHER.capitalize())
         return
     if problem := _unmarked(path):
         raise BenchError(

@@ -4,7 +4,6 @@ A command that is interrupted or killed goes on where it was: the facts are in a
 as its file's name, size and time. To say what is to come, `sampling` computes the facts of a few files only.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from bench.core.files import cache_path, text_hash
+from bench.core.surroundings import usable_cores
 from bench.data.facts.fact_log import FactLog, key_of
 from bench.data.facts.long_steps import report
 
@@ -113,7 +113,7 @@ def _made(
     missing: dict[bytes, Item], make: Callable[[Item], bytes | None], what: str
 ) -> Iterator[dict[bytes, bytes | None]]:
     """Yield the facts in pieces as they are made, of all that are missing or of a sample."""
-    left, cores = _pending.get(), os.cpu_count() or 1
+    left, cores = _pending.get(), len(usable_cores())
     order = list(missing) if left is None else _sample(list(missing))
     begun, done = time.monotonic(), 0
     with ThreadPoolExecutor(cores) as pool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench.core.surroundings import usable_cores
 from bench.profiling.host.cgroups import ROOT, groups, number, read, table
 from bench.profiling.sampling import Sampler
 
@@ -50,8 +51,7 @@ class Host:
     """The files of /proc and /sys that say how busy the trial's cores are."""
 
     def __init__(self, root: Path = ROOT, cores: Sequence[int] | None = None, own: Callable[[], float] = cpu_seconds):
-        usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-        self.cores = sorted(usable if cores is None else cores)
+        self.cores = usable_cores() if cores is None else sorted(cores)
         self._root, self._groups, self._own = root, groups("cpu", root), own
         step = max(1, len(self.cores) // MOST_CORES)
         folders = ((core, root / f"sys/devices/system/cpu/cpu{core}") for core in self.cores[::step])

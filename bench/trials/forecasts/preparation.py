@@ -1,6 +1,5 @@
 """Say what comes before the first trial on a data set: steps that take a while once, decoding, and room on the disk."""
 
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from itertools import islice
 
 from bench.core.errors import BenchError
 from bench.core.files import cache_path
+from bench.core.surroundings import usable_cores
 from bench.core.trial_config import TrialConfig
 from bench.data.check import evenly
 from bench.data.facts.file_facts import Pending
@@ -56,7 +56,7 @@ def _seconds(source: Source, config: TrialConfig) -> float:
             read_row(source, some[number], config.image_size, config.resize)
 
     some = evenly(source.samples, _SAMPLE)
-    begun, done, cores = time.monotonic(), 0, os.cpu_count() or 1
+    begun, done, cores = time.monotonic(), 0, len(usable_cores())
     numbers = iter(range(len(some)))
     with ThreadPoolExecutor(cores) as pool:
         while batch := list(islice(numbers, 2 * cores)):
