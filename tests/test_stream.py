@@ -188,7 +188,9 @@ def test_files_are_hashed_once_and_a_change_without_a_new_size_or_time_is_found(
 # ---------------------------------------------------------------- processes
 
 _READS_FOR_EVER = """
-import numpy as np, sys
+import numpy as np, os, sys
+from multiprocessing import shared_memory
+shared_memory._SHM_NAME_PREFIX = os.environ["MEMORY"]  # also in its workers, which import this file
 from bench.data.batches import TrainingBatches
 from bench.data.loading.open_images import open_images
 from bench.datasets import DATASETS
@@ -207,12 +209,13 @@ if __name__ == "__main__":
 def test_workers_and_shared_memory_go_with_a_trial_that_is_killed(tmp_path, number):
     script = tmp_path / "reads.py"
     script.write_text(_READS_FOR_EVER)
-    before = set(os.listdir("/dev/shm"))
+    own = f"t{os.getpid()}_"  # other tests have shared memory too
     command = [sys.executable, str(script)]
-    mark = leftovers.mark_of(tmp_path)
+    marks = leftovers.mark_of(tmp_path) | {"MEMORY": f"/{own}"}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          start_new_session=True, env={**os.environ, **mark}) as process:  # fmt: skip
+                          start_new_session=True, env={**os.environ, **marks}) as process:  # fmt: skip
         assert process.stdout.readline() == b"batch\n"
+        assert _shared_memory(own)
         workers = psutil.Process(process.pid).children(recursive=True)
         assert len(workers) >= 2
         process.send_signal(number)
@@ -222,7 +225,11 @@ def test_workers_and_shared_memory_go_with_a_trial_that_is_killed(tmp_path, numb
         while any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):
             assert time.monotonic() < until
             time.sleep(0.05)
-    assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith(("psm_", "sem."))}
+    assert not _shared_memory(own)
+
+
+def _shared_memory(beginning):
+    return {name for name in os.listdir("/dev/shm") if name.startswith(beginning)}
 
 
 def test_samples_ahead_fit_into_shared_memory(monkeypatch):

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 
 VARIABLE = "SEGBENCH_TRIAL"  # in the environment of a trial and of all that it starts: its folder
-ROUNDS, PAUSE_SECONDS = 100, 0.02  # a process may start others while it is being ended
-LAST_ROUNDS = 50  # in which nothing is spared
+PAUSE_SECONDS = 0.02  # a process may start others while it is being ended, so they are looked for again
+SPARE_SECONDS = 10  # for the process that frees shared memory; it ends by itself, on a busy machine later
+LAST_SECONDS = 2  # in which nothing is spared
 
 
 def mark_of(folder: Path) -> dict[str, str]:
@@ -23,12 +24,13 @@ def end_leftovers(folder: Path, group: int | None = None) -> None:
     Args:
         group: its process group; unknown if another runner had started it.
     """
-    for left in reversed(range(ROUNDS)):
+    start = time.monotonic()
+    while (passed := time.monotonic() - start) < SPARE_SECONDS + LAST_SECONDS:
         found = [process for process in psutil.process_iter() if _is_of(process, mark_of(folder), group)]
         if not found:
             return
         for process in found:
-            if left < LAST_ROUNDS or not _cleans_up(process):
+            if passed > SPARE_SECONDS or not _cleans_up(process):
                 with contextlib.suppress(psutil.Error):
                     process.kill()
         time.sleep(PAUSE_SECONDS)
