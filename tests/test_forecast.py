@@ -68,6 +68,17 @@ def test_the_time_of_a_grid_by_hand(tmp_path):
     assert line == "Money: about 0.40 (0.36 to 0.44) at 3 an hour."  # 480 s are 0.1333 h
 
 
+def test_trials_at_once_take_the_time_of_the_busiest_device_and_on_shares_of_the_cores_up_to_that_of_all(tmp_path):
+    """Three trials of 160 s (145 to 175) on two devices: the third begins after 160 s."""
+    (one,) = forecasts([replace(SMALL, seed=seed) for seed in range(3)], [], [probed(SMALL, folder=tmp_path)])
+    assert ends([one], 2) == pytest.approx([160.0, 160.0, 320.0])
+    assert total([one], 2) == Range(*(pytest.approx(seconds) for seconds in (290.0, 320.0, 350.0)))
+    assert total([one], 2, on_shares=True).high == pytest.approx(525.0)
+    assert total([], 2) == Range(0.0, 0.0, 0.0)
+    texts = lines([one], price_per_hour=3.0, free_mib=1e6, at_once=2, on_shares=True)
+    assert "320 s (290 s to 525 s), 2 trials at once; their times are those with all cores" in texts[1]
+
+
 def test_a_budget_in_seconds_needs_no_rate_and_a_range_spans_what_was_measured(tmp_path):
     timed = replace(SMALL, budget=Budget(600, "seconds"))
     known = [probed(SMALL, folder=tmp_path, rest=rest) for rest in (50.0, 60.0, 90.0)]

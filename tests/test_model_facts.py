@@ -1,5 +1,6 @@
 """The facts of models that a child process finds: sizes, stages, and whether weights and layers fit."""
 
+import h5py
 import pytest
 
 from bench.config import catalog, grid
@@ -103,3 +104,22 @@ def test_what_an_architecture_can_t_have_is_one_line(options, message):
 
 def test_every_architecture_can_be_listed_by_name():
     assert {"unet", "fcn8", "segnet", "pspnet", "deeplab_v3", "deeplab"} <= set(catalog.architectures().names())
+
+
+@pytest.mark.parametrize("content", [b"#!/bin/sh\necho weights\n", b"", b"\x89HDF\r\n\x1a\n", "cut off"])
+def test_a_dry_run_names_a_weights_file_that_is_no_whole_hdf5_file(tmp_path, content, no_child):
+    file = tmp_path / "given.h5"
+    if content == "cut off":
+        with h5py.File(file, "w") as whole:
+            whole["kernel"] = [0.0] * 10_000
+        content = file.read_bytes()[:-5_000]
+    file.write_bytes(content)
+    with pytest.raises(BenchError, match=r"weights file '.*given\.h5' can't be read .*Accepted: none, imagenet or"):
+        preflight.check_weights_files([one(arch="deeplab", weights=str(file))])
+
+
+def test_whole_weights_files_and_the_words_for_none_pass_a_dry_run(tmp_path, no_child):
+    with h5py.File(tmp_path / "given.h5", "w") as whole:
+        whole["kernel"] = [0.0]
+    named = ("none", "imagenet", str(tmp_path / "given.h5"))
+    preflight.check_weights_files([one(arch="deeplab", weights=weights) for weights in named])

@@ -131,8 +131,10 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     from bench.results.marker import check_writable
     from bench.results.trial_files import MARKER
     from bench.trials import estimate
+    from bench.trials.preflight import check_weights_files
 
     check_writable(folder)
+    check_weights_files(configs)
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
     devices = list(dict.fromkeys(slot.device for slot in how.slots))
     again = {"force": how.force, "rerun_stale": how.rerun_stale}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.grid_options import ConfigFile, GroupBy, Results, ShardOption
+from bench.commands.grid_options import ConfigFile, DevicesOption, GroupBy, JobsOption, Results, ShardOption
 from bench.commands.grid_run import read_grid
 from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_group_by, with_options
@@ -38,24 +38,31 @@ def plan(
     ] = None,
     group_by: GroupBy = None,
     shard: ShardOption = None,
+    jobs: JobsOption = None,
+    devices: DevicesOption = None,
     **given: Any,
 ) -> None:
     """Say what a grid will take: time, memory, disk, money, and what doesn't fit.
 
-    Give it the options of `bench run` that say what is trained. Times are those of trials one after the other.
+    Give it the options of `bench run` that say what is trained and how many trials run at once.
 
     bench plan --arch unet,deeplab --dataset shapes --budget 10m --seeds 5 --price-per-hour 2.50
     """
+    from bench.profiling.environment import expected_device
     from bench.results.loading import load
     from bench.results.marker import check_writable
     from bench.results.trial_files import MARKER
     from bench.trials.forecasts import forecast, forecast_text, probes
+    from bench.trials.preflight import check_weights_files
+    from bench.trials.scheduling.slots import local_slots
 
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
         raise BenchError(f"--price-per-hour is {price_per_hour:g}. Accepted: 0 or more, such as 2.50.")
     given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
     grid = read_grid(given, config, results, shard)
+    slots = local_slots(jobs, devices, configs=grid.configs)
     check_writable(grid.results)
+    check_weights_files(grid.configs)
     coming, sizes = check_data(grid.configs, estimating=True)
     for line in coming:
         warn(line)
@@ -65,7 +72,10 @@ def plan(
     found = forecast.forecasts(grid.configs, trials, probes.known(), sizes)
     console = output()
     console.print(forecast_text.table(found))
-    for line in forecast_text.lines(found, price_per_hour=price_per_hour, free_mib=_free_mib(grid.results)):
+    on_shares = len(slots) > 1 and slots[0].device != expected_device()
+    for line in forecast_text.lines(
+        found, price_per_hour=price_per_hour, free_mib=_free_mib(grid.results), at_once=len(slots), on_shares=on_shares
+    ):
         say(console, line)
 
 

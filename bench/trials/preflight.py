@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -36,6 +37,22 @@ def check_model(config: TrialConfig) -> None:
     """Raise BenchError if weights don't fit or `unfreeze_from` is no layer; build nothing if neither is given."""
     if config.unfreeze_from is not None or Path(config.weights).is_file():
         _only(_answers("check", [config]))
+
+
+def check_weights_files(configs: Sequence[TrialConfig]) -> None:
+    """Raise BenchError if a weights file is no HDF5 file or is cut off; whether it fits takes a model to say."""
+    import h5py
+
+    for path in dict.fromkeys(Path(config.weights) for config in configs if not config.plugin):
+        if not path.is_file() or zipfile.is_zipfile(path):  # Keras's own format is a ZIP archive
+            continue
+        try:
+            h5py.File(path, "r").close()
+        except OSError as error:
+            raise BenchError(
+                f"The weights file '{path}' can't be read ({str(error).strip().splitlines()[0]}). Accepted: none, "
+                "imagenet or the path of an HDF5 file of keras.applications (include_top=False)."
+            ) from error
 
 
 def fetch_weights(config: TrialConfig) -> None:

@@ -1,9 +1,9 @@
 """Foretell what a grid takes, from probes and earlier records of this device: time, memory, disk, what doesn't fit."""
 
+import heapq
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -153,11 +153,29 @@ def in_order(found: Sequence[Forecast]) -> list[Forecast]:
     return [one for number in range(most) for one in found if one.runs and one.trials > number]
 
 
-def ends(found: Sequence[Forecast]) -> list[float]:
-    """Return the seconds after which each trial of `in_order` ends; those of trials without a time end at once."""
-    return list(accumulate(one.trial.middle if one.trial else 0.0 for one in in_order(found)))
+def ends(
+    found: Sequence[Forecast], at_once: int = 1, of: Callable[[Range], float] = lambda time: time.middle
+) -> list[float]:
+    """Return the seconds after which the trials of `in_order` have ended, the first first; unknown ones take none.
+
+    Args:
+        at_once: the number of trials that run at the same time, each as fast as alone.
+        of: which of its times a trial takes.
+    """
+    free, ended = [0.0] * at_once, []
+    for one in in_order(found):
+        ended.append(heapq.heappop(free) + (of(one.trial) if one.trial else 0.0))
+        heapq.heappush(free, ended[-1])
+    return sorted(ended)
 
 
-def total(found: Sequence[Forecast]) -> Range:
-    """Return the time of all trials that are left and whose time is known."""
-    return sum((one.trial for one in in_order(found) if one.trial), NO_TIME)
+def total(found: Sequence[Forecast], at_once: int = 1, *, on_shares: bool = False) -> Range:
+    """Return the time until all trials that are left and whose time is known have ended.
+
+    Args:
+        on_shares: whether trials share the cores. Their times were measured with all cores: if a share slows a trial
+            down by as much as it is smaller, it takes as long as one after the other.
+    """
+    times = (lambda time: time.low, lambda time: time.middle, lambda time: time.high)
+    low, middle, high = (max(ends(found, at_once, of), default=0.0) for of in times)
+    return Range(low, middle, max(high, total(found).high) if on_shares else high)

@@ -32,20 +32,28 @@ def table(found: Sequence[Forecast]) -> Table:
     return made
 
 
-def lines(found: Sequence[Forecast], *, price_per_hour: float | None, free_mib: float) -> list[str]:
+def lines(
+    found: Sequence[Forecast],
+    *,
+    price_per_hour: float | None,
+    free_mib: float,
+    at_once: int = 1,
+    on_shares: bool = False,
+) -> list[str]:
     """Write the time, the order, the disk, the money, and what doesn't run.
 
     Args:
         price_per_hour: of the machine, in any currency; None for no line about money.
         free_mib: on the disk of the results folder.
+        at_once, on_shares: as in `total`.
     """
     unknown = sum(one.trials for one in found if one.runs and one.trial is None)
     left, done = sum(one.trials for one in found), sum(one.done for one in found)
-    time = total(found)
+    time = total(found, at_once, on_shares=on_shares)
     texts = [f"Trials: {left} to run, {done} done."]
     if left > unknown and time.middle:
-        texts.append(f"Time: about {between(time)}, one trial after the other.")
-        texts += _order(found)
+        texts.append(f"Time: about {between(time)}, {_how(at_once, on_shares)}.")
+        texts += _order(found, at_once)
     texts += _disk(found, free_mib)
     if price_per_hour is not None and time.middle:
         money = [f"{price_per_hour * seconds / 3600:.2f}" for seconds in (time.middle, time.low, time.high)]
@@ -56,9 +64,16 @@ def lines(found: Sequence[Forecast], *, price_per_hour: float | None, free_mib: 
     return texts
 
 
-def _order(found: Sequence[Forecast]) -> list[str]:
+def _how(at_once: int, on_shares: bool) -> str:
+    if at_once == 1:
+        return "one trial after the other"
+    shares = "; their times are those with all cores, and the longest is as if sharing them gained nothing"
+    return f"{at_once} trials at once{shares if on_shares else ''}"
+
+
+def _order(found: Sequence[Forecast], at_once: int) -> list[str]:
     """Say when the first answers come, in the order that gives them soonest."""
-    when = ends(found)
+    when = ends(found, at_once)
     if not when or any(one.trial is None for one in in_order(found)):
         return []
     configurations = sum(one.runs for one in found)
