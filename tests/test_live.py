@@ -7,7 +7,8 @@ import pytest
 from fake_results import failed_record, fake_config, fake_record
 from rich.console import Console
 
-from bench.commands.live import LiveView, PlainLines, ending, name_of, view
+from bench.commands.live import LiveView, view
+from bench.commands.plain_lines import PlainLines, ending, name_of
 from bench.core.specs import Budget
 from bench.trials.plan import PlannedTrial
 
@@ -105,6 +106,18 @@ def test_a_budget_of_steps_has_no_estimate_before_it_trains(progress):
     live.progressed(trial, {"phase": "train", "fraction": 0.5, "train_seconds": 40.0})
     assert "40 s of training left" in drawn(live)
     assert "about 40 s" in drawn(live)
+
+
+def test_a_long_phase_says_for_how_long_it_has_gone_on_and_each_phase_begins_anew():
+    now = [1000.0]
+    live = LiveView(console(clock=lambda: now[0]))
+    live.planned(TRIALS)
+    live.started(TRIALS[0])
+    for phase, seconds, line in (("build", 2.0, "build\n"), ("build", 10.0, "build for 12 s"), ("train", 30.0, "train, loss"),
+                                 ("evaluate", 1.0, "evaluate, loss"), ("evaluate", 119.0, "evaluate for 2 min, loss")):  # fmt: skip
+        live.progressed(TRIALS[0], {"phase": phase, **({} if phase == "build" else {"loss": 0.5})})
+        now[0] += seconds
+        assert line in "\n".join(text.rstrip() for text in drawn(live).splitlines()) + "\n"
 
 
 def test_a_narrow_terminal_loses_nothing():

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from running import CONFIG, OK, run
 
-from bench.commands.live import PlainLines
+from bench.commands.plain_lines import PlainLines
 from bench.core import leftovers
 from bench.results import trial_output
 from bench.results.loading import load

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from running import CONFIG, OK, FakeExecutor, run
 
-from bench.commands.live import PlainLines
+from bench.commands.plain_lines import PlainLines
 from bench.config import catalog
 from bench.core.backends import BACKENDS
 from bench.profiling.environment import versions

@@ -10,15 +10,16 @@ from rich.progress import Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from bench.commands.shared import bars, number, warn
+from bench.commands.plain_lines import PlainLines, facts, name_of
+from bench.commands.shared import bars
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
-from bench.trials.estimate import duration, stale_note
+from bench.trials.estimate import duration
 from bench.trials.plan import PlannedTrial
 from bench.trials.progress import Observer
-from bench.trials.saved.stored_trials import why_no_weights
 
-FACTS = {"loss": "loss {:.3f}", "val_mean_iou": "validation mean IoU {:.3f}", "images_per_second": "{:.0f} images/s"}
+TRAIN = "train"
+TOLD_AFTER = 5.0  # seconds in one phase after which the live view says for how long it has gone on
 
 
 @contextmanager
@@ -36,99 +37,6 @@ def view(console: Console, at_once: int = 1) -> Iterator[Observer]:
         yield live_view
 
 
-def name_of(config: TrialConfig) -> str:
-    """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
-    repeat = f", repeat {config.repeat}" if config.repeat else ""
-    what = f" on {config.dataset}"
-    if config.measure == "speed":
-        size = "x".join(map(str, config.image_size))
-        what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
-    return f"{config.pair}{what}, seed {config.seed}{repeat}"
-
-
-def ending(record: TrialRecord) -> str:
-    """Write `ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
-    if record.status != "ok":
-        return f"{record.status}: {record.reason}"
-    metrics, speed = record.metrics, record.speed.get("train_images_per_second")
-    parts = [f"ok: mean IoU {number(metrics['mean_iou'], '.3f') or '-'}"] if "mean_iou" in metrics else ["ok"]
-    if speed:
-        parts.append(f"{speed:.0f} images/s")
-    if problem := record.memory.get("search_problem"):
-        parts.append(f"the largest batch was not found ({problem})")
-    return ", ".join([*parts, duration(record.wall_seconds or 0.0)])
-
-
-def _facts(progress: dict[str, Any]) -> list[str]:
-    return [form.format(progress[key]) for key, form in FACTS.items() if isinstance(progress.get(key), int | float)]
-
-
-class PlainLines(Observer):
-    """An observer that prints a line when a trial starts, at validations and when it ends; each is flushed at once."""
-
-    def __init__(self, console: Console):
-        self._console = console
-        self._prepared: str | None = None
-        self._warned: set[str] = set()
-        self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was printed last
-
-    def _say(self, *parts: str | tuple[str, str]) -> None:
-        self._console.print(Text.assemble(*parts), soft_wrap=not self._console.is_terminal)  # one line in a file
-
-    def preparing(self, dataset: str, done: int, total: int) -> None:
-        if self._prepared != dataset:
-            self._prepared = dataset
-            self._say(f"preparing {dataset}: {total} images")
-
-    def doubting(self, dataset: str, warnings: Sequence[str]) -> None:
-        for line in (f"warning: {dataset}: {warning}" for warning in warnings):
-            if line not in self._warned:  # the same at every image size
-                self._warned.add(line)
-                warn(line)
-
-    def planned(self, trials: Sequence[PlannedTrial]) -> None:
-        done = sum(trial.done for trial in trials)
-        note = stale_note(sum(trial.stale for trial in trials))
-        self._say(f"planned trials: {len(trials)}; {done} done{note}, {len(trials) - done} to run")
-
-    def started(self, trial: PlannedTrial) -> None:
-        budget = "" if trial.config.measure == "speed" else f", budget {trial.config.budget}"
-        self._say(f"{name_of(trial.config)}: started{budget}")
-
-    def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
-        fraction = progress.get("fraction", 0.0)
-        score, tenth = progress.get("val_mean_iou"), int(fraction * 10 + 1e-6)
-        if score is None or progress.get("phase") == "validate" or self._shown.get(trial.identity) == tenth:
-            return
-        self._shown[trial.identity] = tenth
-        self._say(f"{name_of(trial.config)}: ", ", ".join([f"{fraction:.0%} of the budget", *_facts(progress)]))
-
-    def noted(self, trial: PlannedTrial, line: str) -> None:
-        self._say(f"{name_of(trial.config)}: {line}")
-
-    def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
-        self._say((name_of(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
-
-    def lost(self, trial: PlannedTrial, reason: str) -> None:
-        self._say(f"{name_of(trial.config)}: runs again, because {reason}")
-
-    def warned(self, line: str) -> None:
-        warn(line)
-
-    def without_weights(self, trial: PlannedTrial) -> None:
-        why = why_no_weights(trial.record) if trial.record else "it ended just now."
-        self._say(f"{name_of(trial.config)}: done, but without saved weights: {why}")
-
-    def elsewhere(self, trial: PlannedTrial) -> None:
-        self._say(f"{name_of(trial.config)}: skipped, because another runner is working on it")
-
-    def waiting(self, trial: PlannedTrial, seconds: float) -> None:
-        what = (
-            f"waiting up to {seconds:g} s for it" if seconds else "recorded now; the next trial to end removes weights"
-        )
-        self._say(f"{name_of(trial.config)}: ended, but another run is still finishing a trial: {what}")
-
-
 class LiveView(PlainLines):
     """An observer that draws a bar of all trials and one of each running trial; each trial that ends leaves a line."""
 
@@ -138,6 +46,7 @@ class LiveView(PlainLines):
         self._bars = bars(console, TextColumn("{task.fields[text]}", markup=False, table_column=Column()))
         self._all = self._bars.add_task("checking the data", total=None, text="")
         self._running: dict[str, TaskID] = {}
+        self._phases: dict[TaskID, str] = {}
         self._waiting: dict[tuple[str, int, str], PlannedTrial] = {}
         self._planned = False
         self._done = self._failed = 0
@@ -158,11 +67,16 @@ class LiveView(PlainLines):
         self._waiting.pop(trial.task, None)
         config = trial.config
         total = None if config.measure == "speed" else 1.0  # a bar without a total only pulses
-        task = self._bars.add_task(name_of(config), total=total, config=config, **_fields(config, {}))
-        self._running[trial.identity] = task
+        fields = {"config": config, "since": self._bars.get_time(), **_fields(config, {})}
+        task = self._bars.add_task(name_of(config), total=total, **fields)
+        self._running[trial.identity], self._phases[task] = task, fields["phase"]
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
-        self._bars.update(self._running[trial.identity], **_fields(trial.config, progress))
+        task = self._running[trial.identity]
+        fields = _fields(trial.config, progress)
+        if fields["phase"] != self._phases[task]:
+            fields["since"], self._phases[task] = self._bars.get_time(), fields["phase"]
+        self._bars.update(task, **fields)
 
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
         if trial.identity in self._running:  # it isn't when Ctrl-C came first
@@ -188,8 +102,15 @@ class LiveView(PlainLines):
             self._count(running)
         lines: list[RenderableType] = [self._bars.make_tasks_table([overall])]
         for task in running:
-            lines += [self._bars.make_tasks_table([task]), Text(f"  {task.fields['facts']}", style="dim")]
+            lines += [self._bars.make_tasks_table([task]), Text(f"  {self._line(task)}", style="dim")]
         return Group(*lines)
+
+    def _line(self, task: Task) -> str:
+        phase, known = task.fields["phase"], list(task.fields["facts"])
+        seconds = self._bars.get_time() - task.fields["since"]
+        if phase != TRAIN and seconds >= TOLD_AFTER:  # training says by itself how far it is
+            phase += f" for {duration(seconds)}"
+        return ", ".join([phase, *known])
 
     def _count(self, running: list[Task]) -> None:
         failed = f", {self._failed} failed" if self._failed else ""
@@ -227,10 +148,10 @@ def _fields(config: TrialConfig, progress: dict[str, Any]) -> dict[str, Any]:
     """Return what the bar of a running trial and the line below it show, and the seconds of training left."""
     fraction, left = progress.get("fraction") or 0.0, _training_left(config, progress)
     text = "" if config.measure == "speed" else f"{fraction:.0%} of {config.budget}"
-    facts = [progress.get("phase", "starting"), *_facts(progress)]
-    if facts[0] == "train" and left is not None:
-        facts.append(f"{duration(left)} of training left")
-    return {"completed": fraction, "text": text, "facts": ", ".join(facts), "left": left}
+    phase, known = progress.get("phase", "starting"), facts(progress)
+    if phase == TRAIN and left is not None:
+        known.append(f"{duration(left)} of training left")
+    return {"completed": fraction, "text": text, "phase": phase, "facts": known, "left": left}
 
 
 def _training_left(config: TrialConfig, progress: dict[str, Any]) -> float | None:

@@ -1,0 +1,110 @@
+"""The output of `bench run` in a file or a pipe: a line for each trial that starts, is validated, or ends."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.commands.shared import number, warn
+from bench.core.specs import TrialRecord
+from bench.core.trial_config import TrialConfig
+from bench.trials.estimate import duration, stale_note
+from bench.trials.plan import PlannedTrial
+from bench.trials.progress import Observer
+from bench.trials.saved.stored_trials import why_no_weights
+
+FACTS = {"loss": "loss {:.3f}", "val_mean_iou": "validation mean IoU {:.3f}", "images_per_second": "{:.0f} images/s"}
+
+
+def name_of(config: TrialConfig) -> str:
+    """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
+    repeat = f", repeat {config.repeat}" if config.repeat else ""
+    what = f" on {config.dataset}"
+    if config.measure == "speed":
+        size = "x".join(map(str, config.image_size))
+        what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
+    return f"{config.pair}{what}, seed {config.seed}{repeat}"
+
+
+def ending(record: TrialRecord) -> str:
+    """Write `ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
+    if record.status != "ok":
+        return f"{record.status}: {record.reason}"
+    metrics, speed = record.metrics, record.speed.get("train_images_per_second")
+    parts = [f"ok: mean IoU {number(metrics['mean_iou'], '.3f') or '-'}"] if "mean_iou" in metrics else ["ok"]
+    if speed:
+        parts.append(f"{speed:.0f} images/s")
+    if problem := record.memory.get("search_problem"):
+        parts.append(f"the largest batch was not found ({problem})")
+    return ", ".join([*parts, duration(record.wall_seconds or 0.0)])
+
+
+def facts(progress: dict[str, Any]) -> list[str]:
+    return [form.format(progress[key]) for key, form in FACTS.items() if isinstance(progress.get(key), int | float)]
+
+
+class PlainLines(Observer):
+    """An observer that prints a line when a trial starts, at validations and when it ends; each is flushed at once."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self._prepared: str | None = None
+        self._warned: set[str] = set()
+        self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was printed last
+
+    def _say(self, *parts: str | tuple[str, str]) -> None:
+        self._console.print(Text.assemble(*parts), soft_wrap=not self._console.is_terminal)  # one line in a file
+
+    def preparing(self, dataset: str, done: int, total: int) -> None:
+        if self._prepared != dataset:
+            self._prepared = dataset
+            self._say(f"preparing {dataset}: {total} images")
+
+    def doubting(self, dataset: str, warnings: Sequence[str]) -> None:
+        for line in (f"warning: {dataset}: {warning}" for warning in warnings):
+            if line not in self._warned:  # the same at every image size
+                self._warned.add(line)
+                warn(line)
+
+    def planned(self, trials: Sequence[PlannedTrial]) -> None:
+        done = sum(trial.done for trial in trials)
+        note = stale_note(sum(trial.stale for trial in trials))
+        self._say(f"planned trials: {len(trials)}; {done} done{note}, {len(trials) - done} to run")
+
+    def started(self, trial: PlannedTrial) -> None:
+        budget = "" if trial.config.measure == "speed" else f", budget {trial.config.budget}"
+        self._say(f"{name_of(trial.config)}: started{budget}")
+
+    def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
+        fraction = progress.get("fraction", 0.0)
+        score, tenth = progress.get("val_mean_iou"), int(fraction * 10 + 1e-6)
+        if score is None or progress.get("phase") == "validate" or self._shown.get(trial.identity) == tenth:
+            return
+        self._shown[trial.identity] = tenth
+        self._say(f"{name_of(trial.config)}: ", ", ".join([f"{fraction:.0%} of the budget", *facts(progress)]))
+
+    def noted(self, trial: PlannedTrial, line: str) -> None:
+        self._say(f"{name_of(trial.config)}: {line}")
+
+    def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
+        self._say((name_of(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
+
+    def lost(self, trial: PlannedTrial, reason: str) -> None:
+        self._say(f"{name_of(trial.config)}: runs again, because {reason}")
+
+    def warned(self, line: str) -> None:
+        warn(line)
+
+    def without_weights(self, trial: PlannedTrial) -> None:
+        why = why_no_weights(trial.record) if trial.record else "it ended just now."
+        self._say(f"{name_of(trial.config)}: done, but without saved weights: {why}")
+
+    def elsewhere(self, trial: PlannedTrial) -> None:
+        self._say(f"{name_of(trial.config)}: skipped, because another runner is working on it")
+
+    def waiting(self, trial: PlannedTrial, seconds: float) -> None:
+        what = (
+            f"waiting up to {seconds:g} s for it" if seconds else "recorded now; the next trial to end removes weights"
+        )
+        self._say(f"{name_of(trial.config)}: ended, but another run is still finishing a trial: {what}")
