@@ -113,8 +113,11 @@ def test_a_long_phase_says_for_how_long_it_has_gone_on_and_each_phase_begins_ane
     live = LiveView(console(clock=lambda: now[0]))
     live.planned(TRIALS)
     live.started(TRIALS[0])
-    for phase, seconds, line in (("build", 2.0, "build\n"), ("build", 10.0, "build for 12 s"), ("train", 30.0, "train, loss"),
-                                 ("evaluate", 1.0, "evaluate, loss"), ("evaluate", 119.0, "evaluate for 2 min, loss")):  # fmt: skip
+    expected = (
+        *(("build", 2.0, "build\n"), ("build", 10.0, "build for 12 s"), ("train", 30.0, "train, loss")),
+        *(("evaluate", 1.0, "evaluate, loss"), ("evaluate", 119.0, "evaluate for 2 min, loss")),
+    )
+    for phase, seconds, line in expected:
         live.progressed(TRIALS[0], {"phase": phase, **({} if phase == "build" else {"loss": 0.5})})
         now[0] += seconds
         assert line in "\n".join(text.rstrip() for text in drawn(live).splitlines()) + "\n"
