@@ -51,7 +51,22 @@ def fake_table(config: TrialConfig, quality: float, images: int = TEST_IMAGES) -
     columns = {"name": [f"image_{i}" for i in range(images)], "group": [f"image_{i}" for i in range(images)]}
     for c in range(len(CLASSES)):
         columns |= {f"tp_{c}": right[:, c], f"fp_{c}": taken[:, c], f"fn_{c}": wrong[:, c]}
+    columns |= _confusion(right, wrong)
     return pd.DataFrame(columns)
+
+
+def _confusion(right: np.ndarray, wrong: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """The columns of the confusion matrices: what class c loses, class c + 1 gets."""
+    names = ("confusion_true", "confusion_predicted", "confusion_pixels")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for hits, misses in zip(right, wrong, strict=True):
+        matrix = np.diag(hits)
+        matrix[range(len(CLASSES)), np.roll(range(len(CLASSES)), -1)] += misses
+        true, predicted = np.nonzero(matrix)
+        values = (true.astype(np.uint8), predicted.astype(np.uint8), matrix[true, predicted].astype(np.int64))
+        for name, some in zip(names, values, strict=True):
+            columns[name].append(some)
+    return columns
 
 
 def table_metrics(table: pd.DataFrame) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`bench audit`: show whether the ranking depends on how the score is defined."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +11,13 @@ from bench.commands.shared import DEFAULT_RESULTS, output, read_results, warn
 from bench.core.errors import BenchError, first_few, first_lines
 
 if TYPE_CHECKING:
+    from bench.core.specs import TrialRecord
     from bench.report.table_model import Group
     from bench.results.analysis.definitions.definition_audit import Audit
 
 _MOST_MISMATCHES = 10  # printed of a results folder
 _MOST_REVERSALS = 8  # printed of a table
+_MOST_CONFUSED, _PAIRS = 8, 3  # configurations of a table, best first, and pairs of classes of each
 _MOST_NAMED = 6  # definitions named per reversed pair
 _COLUMNS = ("table", "configuration", "definition", "score", "interval_low", "interval_high", "rank")
 _CAPTION = (
@@ -47,6 +49,8 @@ def audit(
     found = [(group, audit_group([row.configuration for row in group.ranked], records)) for group in boards]
     for group, audited in found:
         _show(group, audited)
+        for line in confused(group, records):
+            output().print(line, markup=False, highlight=False, soft_wrap=True)
     if out:
         _write(out, found)
     mismatches = [text for _, audited in found for text in audited.mismatches]
@@ -106,6 +110,19 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
         yield f"- {below} is better than {above} according to: {listed}."
     if len(reversals) > _MOST_REVERSALS:
         yield f"- and {len(reversals) - _MOST_REVERSALS} more pairs; --out FILE writes all values."
+
+
+def confused(group: "Group", records: "Mapping[str, TrialRecord]") -> Iterator[str]:
+    """Yield which classes the best configurations confuse most, and for which of them that was not recorded."""
+    from bench.results.clean_text import shorten
+    from bench.results.predicted.confusion import NOT_RECORDED, confusion_of
+
+    rows = group.ranked[:_MOST_CONFUSED]
+    yield f"Confused classes{f' of the best {len(rows)}' if len(rows) < len(group.ranked) else ''}, most wrong pixels:"
+    for row in rows:
+        found = confusion_of(row.configuration, records)
+        told = NOT_RECORDED if found is None else "; ".join(map(str, found.most(_PAIRS))) or "none"
+        yield f"- {shorten(row.label, 60)}: {told}."
 
 
 def _write(path: Path, found: "list[tuple[Group, Audit]]") -> None:

@@ -1,4 +1,4 @@
-"""Count the true positive, false positive and false negative pixels of every image, the basis of all pixel scores.
+"""Count the pixels of every image by label and prediction, the basis of all pixel scores.
 
 In int64: keras.metrics.MeanIoU keeps an int32 matrix that wraps after 2^31 pixels (Keras 3.15.1).
 """
@@ -31,6 +31,22 @@ def confusion_counts(
     Raises:
         BenchError: the shapes differ, or values aren't integers or belong to no class.
     """
+    return counts_of(confusion_matrices(labels, predictions, num_classes, ignore_index))
+
+
+def counts_of(matrices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the true positives, false positives and false negatives of matrices: (N, C, C) to (N, C, 3)."""
+    tp = np.diagonal(matrices, axis1=1, axis2=2)
+    return np.stack([tp, matrices.sum(axis=1) - tp, matrices.sum(axis=2) - tp], axis=-1)
+
+
+def confusion_matrices(
+    labels: ArrayLike, predictions: ArrayLike, num_classes: int, ignore_index: int | None = IGNORE_INDEX
+) -> NDArray[np.int64]:
+    """Count the pixels of every image by label and prediction: int64 (N, label, prediction).
+
+    The arguments and errors are those of `confusion_counts`.
+    """
     true, predicted = _flat_integers(labels, "labels"), _flat_integers(predictions, "predictions")
     _check_shapes(np.shape(labels), np.shape(predictions))
     ignored = true == ignore_index if ignore_index is not None else np.zeros(true.shape, bool)
@@ -40,9 +56,7 @@ def confusion_counts(
     kind = np.min_scalar_type(cells)  # the smallest dtype, because there are many pixels
     cell = true.astype(kind) * kind.type(num_classes) + predicted.astype(kind)
     cell[ignored] = cells  # replaces values that may have overflowed
-    matrix = _histograms(cell, cells + 1)[:, :-1].reshape(-1, num_classes, num_classes)  # (N, label, prediction)
-    tp = np.diagonal(matrix, axis1=1, axis2=2)
-    return np.stack([tp, matrix.sum(axis=1) - tp, matrix.sum(axis=2) - tp], axis=-1)
+    return _histograms(cell, cells + 1)[:, :-1].reshape(-1, num_classes, num_classes)
 
 
 def threshold_counts(

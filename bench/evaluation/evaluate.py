@@ -9,6 +9,7 @@ import numpy as np
 from bench.evaluation.image_metrics import tuned_name
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metric_protocol import ImageMetric, Prediction
+from bench.evaluation.predicted.confusion_cells import cells_of, joined
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.summary import summarise
 from bench.evaluation.task import Task
@@ -46,7 +47,11 @@ def evaluate(
     pack = task.pack
     metrics = [metric for metric in task.metrics if full or metric.history]
     predictions = task.predictions(predictor, indexes, metrics=metrics, foreground=point is not None)
-    rows = [_row(prediction, metrics, point) for prediction in predictions]
+    rows, cells = [], []
+    for prediction in predictions:
+        rows.append(_row(prediction, metrics, point))
+        if full:
+            cells.append(cells_of(prediction.confusion))
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     table = ImageTable(
         names=tuple(pack.names[i] for i in indexes),
@@ -54,6 +59,7 @@ def evaluate(
         counts=columns.pop("counts"),
         threshold_counts=columns.pop("thresholds", None),
         extra=columns,
+        confusion=joined(cells) if full else None,
     )
     return Evaluation(table, pack.classes, point)
 

@@ -2,7 +2,7 @@
 
 There is one row per image. Columns: name, group, then tp_0, fp_0, fn_0, tp_1, ... (int64) for each class index, and for
 binary tasks tp_t05, fp_t05, fn_t05, ..., fn_t95: the counts of class 1 at 19 probability thresholds. Then the
-columns of the other metrics, as results/README.md lists them.
+columns of the other metrics, as results/README.md lists them. Three columns of lists hold the confusion matrices.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ from bench.core.files import write_atomically
 from bench.core.untrusted import safe_parquet
 from bench.evaluation.image_metrics import ARRAYS
 from bench.evaluation.metric_protocol import CLASSES, Array, Arrays
+from bench.evaluation.predicted.confusion_cells import ConfusionCells
+from bench.evaluation.predicted.confusion_columns import LIST_COLUMNS, from_lists, to_lists
 
 LIMITS = safe_parquet.Limits(rows=500_000, columns=10_000, values=100_000_000, size=2 * 2**30, text=4_096)
 _TEXTS = ["name", "group"]
@@ -40,6 +42,7 @@ class ImageTable(NamedTuple):
     counts: NDArray[np.int64]  # (N, C, 3): tp, fp, fn
     threshold_counts: NDArray[np.int64] | None  # (N, 19, 3) of class 1; None unless the task is binary
     extra: Arrays = MappingProxyType({})
+    confusion: ConfusionCells | None = None  # None: not recorded, or not read
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all arrays by name: counts, thresholds if there are any, and those of `extra`."""
@@ -54,6 +57,7 @@ def write_table(
     counts: NDArray[np.int64],
     threshold_counts: NDArray[np.int64] | None = None,
     extra: Arrays = MappingProxyType({}),
+    confusion: ConfusionCells | None = None,
 ) -> None:
     """Write the table as Parquet, atomically; the trial brings its whole folder to the disk at its end.
 
@@ -64,11 +68,14 @@ def write_table(
         counts: int64 (N, C, 3) from `confusion_counts`.
         threshold_counts: int64 (N, 19, 3) from `threshold_counts` at `THRESHOLDS`, for binary tasks.
         extra: see `ImageTable`.
+        confusion: the confusion matrices of the images; None: the table has no such columns.
     """
     columns = {"name": pa.array(names, pa.string()), "group": pa.array(groups, pa.string())}
     arrays = ImageTable(tuple(names), tuple(groups), counts, threshold_counts, extra).arrays()
     for name, values in arrays.items():
         columns |= _to_columns(ARRAYS.get(name, Array(name)), values, counts.shape[1])
+    if confusion is not None:
+        columns |= to_lists(confusion)
     with write_atomically(Path(path), sync=False) as part:
         pq.write_table(pa.table(columns), part, compression="zstd")
 
@@ -87,13 +94,35 @@ def read_table(path: Path | str, *, counts_only: bool = False) -> ImageTable:
         with safe_parquet.opened(path, LIMITS, _TEXTS) as file:
             classes = sum(name.startswith("tp_") and name[3:].isdecimal() for name in file.schema_arrow.names)
             few = [*_TEXTS, *_column_names(ARRAYS["counts"], classes)]
+            if not counts_only:
+                safe_parquet.check_lists(file, LIMITS)
             table = file.read(few if counts_only else None, use_threads=False)
         arrays = _arrays_of(table, classes)
         names, groups = (safe_parquet.texts(table, key, LIMITS.text) for key in _TEXTS)
-        return ImageTable(names, groups, arrays.pop("counts"), arrays.pop("thresholds", None), arrays)
+        cells = None if counts_only else from_lists(table, classes)
+        return ImageTable(names, groups, arrays.pop("counts"), arrays.pop("thresholds", None), arrays, cells)
     except safe_parquet.ERRORS as error:
-        reason = safe_parquet.reason(error)
-        raise BenchError(f"'{path}' is no readable per-image table ({reason}). Run the trial again.") from error
+        raise _unreadable(path, error) from error
+
+
+def read_confusion(path: Path | str, num_classes: int) -> ConfusionCells | None:
+    """Read the confusion matrices of a table alone; None: it was written before there were any.
+
+    Raises:
+        BenchError: as for `read_table`, or a class is none of `num_classes`.
+    """
+    try:
+        with safe_parquet.opened(path, LIMITS, []) as file:
+            safe_parquet.check_lists(file, LIMITS)
+            table = file.read(LIST_COLUMNS, use_threads=False)
+        return from_lists(table, num_classes)
+    except safe_parquet.ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path | str, error: Exception) -> BenchError:
+    reason = safe_parquet.reason(error)
+    return BenchError(f"'{path}' is no readable per-image table ({reason}). Run the trial again.")
 
 
 def _arrays_of(table: pa.Table, classes: int) -> dict[str, NDArray[Any]]:

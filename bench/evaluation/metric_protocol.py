@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
-from bench.evaluation.confusion import confusion_counts
+from bench.evaluation.confusion import confusion_matrices, counts_of
 from bench.evaluation.scores import Counts
 
 CLASSES = "classes"  # an axis with one key per class, "0", "1", ...
@@ -45,7 +45,12 @@ class Prediction:
     @cached_property
     def counts(self) -> Counts:
         """The pixels of each class that are true positive, false positive and false negative: int64 (C, 3)."""
-        return confusion_counts(self.labels[None], self.classes[None], self.num_classes)[0]
+        return counts_of(self.confusion[None])[0]
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """The pixels by label and prediction: int64 (C, C)."""
+        return confusion_matrices(self.labels[None], self.classes[None], self.num_classes)[0]
 
     def with_mask(self, mask: NDArray[np.bool_]) -> "Prediction":
         """Return the same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""

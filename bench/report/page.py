@@ -17,6 +17,7 @@ from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
 from bench.report.findings import corruption_board
 from bench.report.findings.across import Across
+from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
@@ -86,6 +87,7 @@ def page(contents: Contents) -> str:
         ceiling_meaning=MEANING,
         corruption_headings=corruption_board.HEADINGS,
         corruption_meaning=corruption_board.MEANING,
+        most_classes=MOST_CLASSES,
         fits=contents.fits,
         deployed=contents.deployed,
         value_name=value_name,

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
+from bench.report.findings.confusion_maps import MapRoom
 from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
 from bench.report.findings.input_ceiling import ceilings_markdown
@@ -183,9 +184,9 @@ def _sections(
     *,
     public: bool,
 ) -> list[Section]:
-    worst = WorstImages(trials, problems, public=public)
+    worst, maps = WorstImages(trials, problems, public=public), MapRoom(trials)
     return [
-        section_of(number, group, look, trials, folder, problems, public, worst)
+        section_of(number, group, look, trials, folder, problems, public, worst, maps)
         for number, (group, look) in enumerate(zip(boards, looks, strict=False), start=1)
     ]
 

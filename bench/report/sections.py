@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.report.constraints import Choice, choose
+from bench.report.findings.confusion_maps import ConfusionMaps, MapRoom
 from bench.report.findings.corruption_board import CorruptionBoard, corruption_board
 from bench.report.findings.input_ceiling import Ceiling, input_ceiling
 from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
@@ -40,6 +41,7 @@ class Section:
     latencies: Latencies  # its plot is the last one of `plots`
     ceiling: Ceiling | None
     robustness: CorruptionBoard | None
+    confusion: ConfusionMaps
     contrasts: list[Contrast]
     samples: list[tuple[str, list[Sample]]]
     worst: list[Worst]
@@ -55,6 +57,7 @@ def section_of(
     problems: list[str],
     public: bool,
     worst: WorstImages,
+    maps: MapRoom,
 ) -> Section:
     """Make the section of the group with that number; plots go to `plots`, unreadable files are added to `problems`."""
     curves, images = curves_frame(group, trials), group_images(group)
@@ -72,6 +75,7 @@ def section_of(
         calls,
         input_ceiling(group),
         corruption_board(group, trials, problems, public=public),
+        maps.of(group),
         contrasts,
         samples,
         *worst.of(group),

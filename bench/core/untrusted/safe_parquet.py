@@ -14,6 +14,9 @@ ERRORS = (OSError, KeyError, ValueError, MemoryError, OverflowError, pa.ArrowExc
 """What reading a damaged or hostile file raises."""
 
 
+LIST = ".list.element"  # what Parquet's path of a column of lists ends with
+
+
 @dataclass(frozen=True)
 class Limits:
     """The largest table that is read; a few hundred bytes can stand for millions of rows."""
@@ -48,6 +51,15 @@ def opened(path: Path | str, limits: Limits, texts: list[str]) -> Iterator[pq.Pa
 def _check(what: str, count: int, most: int) -> None:
     if count > most:
         raise ValueError(f"it has {count:,} {what}, and more than {most:,} are never read")
+
+
+def check_lists(file: pq.ParquetFile, limits: Limits) -> None:
+    """Raise ValueError if the columns of lists have too many values, which the number of rows doesn't tell."""
+    found = file.metadata
+    for number in range(found.num_row_groups):
+        group = found.row_group(number)
+        columns = (group.column(place) for place in range(group.num_columns))
+        _check("values in lists", sum(c.num_values for c in columns if c.path_in_schema.endswith(LIST)), limits.values)
 
 
 def texts(table: pa.Table, name: str, longest: int) -> tuple[str, ...]:

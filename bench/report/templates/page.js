@@ -288,6 +288,43 @@ function showTimes(section, goal) {
   }
 }
 
+// A heat map of confused classes: it tells the count of the cell under the pointer, or of the one that the arrow keys reach.
+class HeatMap {
+  constructor(table) {
+    this.names = Array.from(table.tHead.querySelectorAll("th"), (heading) => heading.textContent);
+    this.rows = Array.from(table.tBodies[0].rows, (row) => Array.from(row.querySelectorAll("td")));
+    this.told = table.closest("details").querySelector(".cell-text");
+    this.rows[0][0].tabIndex = 0;
+    for (const name of ["mouseover", "focusin"]) table.addEventListener(name, (event) => this.tell(event.target));
+    table.addEventListener("keydown", (event) => this.move(event));
+  }
+
+  place(cell) {
+    const row = this.rows.findIndex((cells) => cells.includes(cell));
+    return [row, row < 0 ? -1 : this.rows[row].indexOf(cell)];
+  }
+
+  tell(cell) {
+    const [row, column] = this.place(cell);
+    if (row < 0) return;
+    const [actual, guess] = [this.names[row], this.names[column]];
+    const what = row === column ? `${actual} recognised` : `${actual} taken for ${guess}`;
+    this.told.textContent = `${what}: ${cell.title ? `${cell.title} of ${actual}` : "no pixel"}`;
+  }
+
+  move(event) {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const [row, column] = this.place(event.target);
+    const next = step && row >= 0 && this.rows[row + step[0]]?.[column + step[1]];
+    if (!next) return;
+    event.preventDefault();
+    event.target.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  }
+}
+
+for (const table of document.querySelectorAll("table.confusion")) new HeatMap(table);
 for (const box of document.querySelectorAll(".goal")) {
   box.addEventListener("input", () => { if (box.value) showTimes(box.closest(".target"), box.valueAsNumber); });
 }

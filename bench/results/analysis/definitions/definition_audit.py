@@ -19,15 +19,15 @@ from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.summary import summarise
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap, significant_pairs
 from bench.results.analysis.configurations import Configuration
-from bench.results.analysis.definitions.metric_definitions import definitions
+from bench.results.analysis.definitions.metric_definitions import definitions, pair_as_one
 from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
-from bench.results.clean_text import clean, shorten
+from bench.results.clean_text import clean
 from bench.results.dataframe import finite
+from bench.results.predicted.confusion import class_names, shown_name
 from bench.results.quantities.quantity import LOWER, Better, Definition
 from bench.results.trial_files import IMAGES
 
 _CLOSE = 1e-6
-_NAME_LENGTH = 40  # characters of a class's name
 _MOST_DRAWN = 200  # configurations with intervals, best first; each takes up to a second
 
 
@@ -106,13 +106,15 @@ def audit(members: Sequence[Configuration], records: Mapping[str, TrialRecord]) 
     rows: list[_Row] = []
     unused, mismatches = [], []
     of_images: dict[frozenset[Any], list[int]] = {}  # places of the configurations
+    pair: tuple[int, int] | None = None  # of classes: the one that the best configuration confuses most
     for place, member in enumerate(members):
         tables, without, differing = _tables(member, records)
         unused += without
         mismatches += differing
+        pair = pair or _most_confused(tables)
         images = frozenset((table.names, table.groups, table.counts.shape) for table, *_ in tables)
         of_images.setdefault(images, []).append(place)
-        rows.append(_scored(tables, is_drawn=place < _MOST_DRAWN) if len(images) == 1 else {})
+        rows.append(_scored(tables, pair, is_drawn=place < _MOST_DRAWN) if len(images) == 1 else {})
     most = max((key for key in of_images if len(key) == 1), key=lambda key: len(of_images[key]), default=None)
     for place in (place for key, places in of_images.items() if key and key != most for place in places):
         rows[place] = {}
@@ -140,7 +142,7 @@ def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[
     tables, unused, mismatches = [], [], []
     for folder, seed in zip(member.ok["folder"], member.ok["seed"], strict=True):
         record, name = records[folder], _folder_name(folder)
-        classes = _classes(record)
+        classes = class_names(record)
         try:
             table = read_table(Path(folder) / IMAGES)
         except BenchError:
@@ -153,7 +155,7 @@ def _tables(member: Configuration, records: Mapping[str, TrialRecord]) -> tuple[
         if math.isnan(seed):
             unused.append(f"{name}: no seed in the record, so its table is not used")
             continue
-        tables.append((table, seed, tuple(map(_shown, classes))))
+        tables.append((table, seed, tuple(map(shown_name, classes))))
     return tables, unused, mismatches
 
 
@@ -161,23 +163,21 @@ def _folder_name(folder: str) -> str:
     return clean(Path(folder).name)
 
 
-def _shown(name: str) -> str:
-    return shorten(clean(name), _NAME_LENGTH)
+def _most_confused(tables: Sequence[_Table]) -> tuple[int, int] | None:
+    """Return the two of three or more classes with the most pixels taken for the other one; None if that is unknown."""
+    cells = [(table.confusion, table.counts.shape[1]) for table, *_ in tables if table.confusion is not None]
+    if not cells or cells[0][1] < 3:
+        return None
+    total = np.sum([some.total(classes) for some, classes in cells], axis=0)
+    wrong = np.triu(total + total.T, 1)
+    one, other = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return (int(one), int(other)) if wrong.any() else None
 
 
-def _classes(record: TrialRecord) -> tuple[str, ...]:
-    """Return the class names from the record's data set, or from its metrics if that has none."""
-    for values, name in ((record.dataset, "classes"), (record.metrics, "iou")):
-        found = values.get(name) if isinstance(values, dict) else None
-        if isinstance(found, list | dict) and found:
-            return tuple(map(str, found))
-    return ()
-
-
-def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
+def _scored(tables: Sequence[_Table], pair: tuple[int, int] | None, *, is_drawn: bool) -> _Row:
     """Score the tables under the definitions that all of them allow, with one bootstrap of joined (images, K)."""
     seeds = [seed for _, seed, _ in tables]
-    found = [_values(table, classes) for table, _, classes in tables]
+    found = [_values(table, classes, pair) for table, _, classes in tables]
     kept = [one for one, _ in found[0] if all(one.name in {other.name for other, _ in some} for some in found[1:])]
     names = [one.name for one in kept]
     values = [[array for one, array in some if one.name in names] for some in found]
@@ -196,9 +196,11 @@ def _scored(tables: Sequence[_Table], *, is_drawn: bool) -> _Row:
     return {(one.name, one.better): of for one, of in zip(kept, each, strict=True) if np.isfinite(of.mean)}
 
 
-def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition, NDArray[Any]]]:
+def _values(
+    table: ImageTable, classes: Sequence[str], pair: tuple[int, int] | None
+) -> list[tuple[Definition, NDArray[Any]]]:
     found = []
-    for definition in definitions(classes):
+    for definition in [*definitions(classes), *([pair_as_one(classes, pair)] if pair else [])]:
         try:
             found.append((definition, definition.score.values(table)))
         except KeyError:
@@ -208,10 +210,12 @@ def _values(table: ImageTable, classes: Sequence[str]) -> list[tuple[Definition,
 
 def _mismatches(record: TrialRecord, table: ImageTable, classes: Sequence[str]) -> Iterator[str]:
     """Yield the record's values that differ from the table's; a value that the record doesn't have is ignored."""
+    if table.confusion is not None and not np.array_equal(table.confusion.counts(len(classes)), table.counts):
+        yield "the confusion matrices of its table don't add up to the table's counts"
     recorded = _numbers(record.metrics)
     for name, found in _numbers(summarise(table, classes, {})).items():
         if name in recorded and not abs(recorded[name] - found) <= _CLOSE:
-            yield f"{_shown(name)} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
+            yield f"{shown_name(name)} is {recorded[name]:.6f} in the record and {found:.6f} by its table"
 
 
 def _numbers(metrics: Any) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The definitions of the score that a per-image table allows; nothing is predicted again.
 
-Each score is computed from sums over the images, so that images can be bootstrapped. Counts per class allow uniting
-classes, but don't say which class was mistaken for which: the border's pixels can be added to the pet or to the
-background, and its class can be left out of a mean, but its pixels can't be ignored afterwards.
+Each score is computed from sums over the images, so that images can be bootstrapped. Counts per class allow adding the
+border's pixels to the pet or to the background and leaving its class out of a mean, but its pixels can't be ignored
+afterwards. Any two classes can be united where the table also says which class was taken for which.
 """
 
 from collections.abc import Iterator, Sequence
@@ -144,6 +144,21 @@ def _one(table: ImageTable, place: int) -> NDArray[np.int64]:
 def _rest(table: ImageTable, place: int) -> NDArray[np.int64]:
     """Return the counts (N, 2, 3) of the class at `place`, then of all other classes as one."""
     return _one(table, place)[:, ::-1]
+
+
+def pair_as_one(classes: Sequence[str], pair: tuple[int, int]) -> Definition:
+    """Define the mean IoU with two classes as one; KeyError if a table doesn't say which class was taken for which."""
+
+    def counts(table: ImageTable) -> NDArray[np.int64]:
+        if table.confusion is None:
+            raise KeyError("confusion matrices")
+        between = table.confusion.of_pair(*pair)  # right once both are one class, so neither FP nor FN
+        one = table.counts[:, list(pair)].sum(axis=1) + np.stack([between, -between, -between], axis=-1)
+        return np.concatenate([np.delete(table.counts, pair, axis=1), one[:, None]], axis=1)
+
+    one, other = (classes[place] for place in sorted(pair))
+    name = f"mean IoU of the split, {one} and {other}, confused most by the best, as one"
+    return Definition(name, of_split(scores.macro(scores.iou), counts))
 
 
 def _against_rest(name: str, counts: Counts) -> Iterator[Definition]:
