@@ -102,6 +102,29 @@ def test_sorting_and_filtering(page, tmp_path):
     assert left == 2 and count == "2 of 7 rows"
 
 
+def test_a_heat_map_tells_the_counts_of_the_cell_that_arrow_keys_or_the_pointer_reach(page, tmp_path):
+    first, right, edge, back, stops, pointed = told(
+        page,
+        tmp_path,
+        """
+        const map = document.querySelector("table.confusion");
+        const text = () => map.closest("details").querySelector(".cell-text").textContent;
+        const go = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        map.querySelector("td[tabindex='0']").focus(); told.push(text());
+        go("ArrowRight"); told.push(text());
+        go("ArrowUp"); told.push(text());
+        go("ArrowLeft"); go("ArrowDown"); told.push(text());
+        told.push(map.querySelectorAll("td[tabindex='0']").length);
+        map.tBodies[0].rows[2].cells[3].dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
+        told.push(text());""",
+    )
+    assert re.fullmatch(r"pet recognised: [\d,]+ pixels, \d\d\.\d\d% of pet", first)
+    assert re.fullmatch(r"pet taken for background: [\d,]+ pixels, \d\.\d\d% of pet", right)
+    assert edge == right and back == "background taken for pet: no pixel"
+    assert stops == 1
+    assert pointed.startswith("border recognised: ")
+
+
 def test_limits_leave_what_keeps_them(page, tmp_path):
     before, after, latencies, number, address, command, nothing, reset = told(
         page,

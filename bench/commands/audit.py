@@ -36,6 +36,8 @@ def audit(
 ) -> None:
     """Compute every definition of the score that the per-image tables allow, and show where the ranking depends on it.
 
+    Also show which classes the best configurations confuse most.
+
     Exit code 1: a record and its table differ, or a table can't be used (unreadable, other classes or images, no seed).
     """
     from bench.report.leaderboard import groups

@@ -1,1 +1,1 @@
-"""What a model predicted: which class it took for which, and the class maps that are kept."""
+"""The predictions of a model: which class it took for which, and the class maps that are kept."""

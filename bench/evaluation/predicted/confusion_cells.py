@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class ConfusionCells(NamedTuple):
-    """Which class was taken for which, image by image.
+    """The classes that were taken for others, image by image.
 
     The cells of image i are those from `starts[i]` to `starts[i + 1]`; an image without a counted pixel has none.
     """

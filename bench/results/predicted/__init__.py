@@ -1,1 +1,1 @@
-"""What stored trials predicted: which class was taken for which, and their kept class maps."""
+"""The predictions of stored trials: which class was taken for which, and their kept class maps."""

@@ -1,4 +1,4 @@
-"""Which class was taken for which by a configuration: the confusion matrices of its trials' tables, summed."""
+"""The confusion matrix of a configuration: the sum of those in its trials' tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
