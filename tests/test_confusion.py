@@ -17,7 +17,7 @@ from bench.evaluation.predicted.confusion_cells import cells_of, joined
 from bench.report.findings import confusion_maps
 from bench.report.render import write_report
 from bench.results.analysis.definitions.metric_definitions import pair_as_one
-from bench.results.predicted.confusion import Confusion
+from bench.results.predicted.confused_classes import Confusion
 from bench.results.trial_files import IMAGES
 
 # Two images of 3 x 3 pixels, three classes, 255 doesn't count. By hand:

@@ -117,7 +117,7 @@ def told(group: "Group", audited: "Audit") -> Iterator[str]:
 def confused(group: "Group", records: "Mapping[str, TrialRecord]") -> Iterator[str]:
     """Yield which classes the best configurations confuse most, and for which of them that was not recorded."""
     from bench.results.clean_text import shorten
-    from bench.results.predicted.confusion import NOT_RECORDED, confusion_of
+    from bench.results.predicted.confused_classes import NOT_RECORDED, confusion_of
 
     rows = group.ranked[:_MOST_CONFUSED]
     yield f"Confused classes{f' of the best {len(rows)}' if len(rows) < len(group.ranked) else ''}, most wrong pixels:"

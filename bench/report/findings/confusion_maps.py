@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.report.table_model import Cell, Group
 from bench.results.loading import StoredTrial
-from bench.results.predicted.confusion import Confusion, confusion_of, shown_name
+from bench.results.predicted.confused_classes import Confusion, confusion_of, shown_name
 
 MOST_MAPS, MOST_ON_PAGE = 8, 48  # of a group, best first, and of a page: 20 KB each at most
 MOST_CLASSES = 12  # rows of a map; the classes with the fewest wrong pixels are one

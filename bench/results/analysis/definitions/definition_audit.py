@@ -23,7 +23,7 @@ from bench.results.analysis.definitions.metric_definitions import definitions, p
 from bench.results.analysis.uncertainty import NO_TABLE, OTHER_IMAGES, by_seed
 from bench.results.clean_text import clean
 from bench.results.dataframe import finite
-from bench.results.predicted.confusion import class_names, shown_name
+from bench.results.predicted.confused_classes import class_names, shown_name
 from bench.results.quantities.quantity import LOWER, Better, Definition
 from bench.results.trial_files import IMAGES
 
