@@ -104,9 +104,11 @@ def test_where_images_are_kept_is_not_in_the_key():
 
 def test_places_are_those_of_the_order_wherever_a_worker_begins():
     given = [int(i) for i in islice(TrainingBatches(None, np.arange(5), 2, seed=4)._order, 20)]
-    places = Places(TrainingBatches(None, np.arange(5), 2, seed=4)._order)
-    assert [places[i] for i in range(1, 20, 2)] == given[1::2]
-    assert [places[i] for i in (7, 3, 19)] == [given[i] for i in (7, 3, 19)]
+    for together in (1, 4):
+        places = Places(TrainingBatches(None, np.arange(5), 2, seed=4)._order, together)
+        groups = [given[i : i + together] for i in range(0, 20, together)]
+        assert [places[i].tolist() for i in range(1, len(groups), 2)] == groups[1::2]
+        assert [places[i].tolist() for i in (3, 1, 4)] == [groups[i] for i in (3, 1, 4)]
 
 
 # ---------------------------------------------------------------- what can't be read
@@ -235,3 +237,12 @@ def _shared_memory(beginning):
 def test_samples_ahead_fit_into_shared_memory(monkeypatch):
     monkeypatch.setattr(loader.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2**20}))
     assert loader._room() <= max(2**19, loader.AHEAD_BYTES if not loader._SHARED_MEMORY.is_dir() else 0)
+
+
+@pytest.mark.parametrize("bytes_of_one", [2**17, 2**20, 2**22, 2**25])
+@pytest.mark.parametrize("room", [0, 1, 3, 20, 10**6])
+def test_what_a_worker_sends_and_keeps_ready_fits_but_is_at_least_one_sample(room, bytes_of_one):
+    together, ahead = loader._counts(room, bytes_of_one)
+    assert together >= 1 and ahead >= 1
+    assert together == 1 or together * bytes_of_one <= loader.TOGETHER_BYTES
+    assert together * ahead <= max(1, min(room, loader.AHEAD))

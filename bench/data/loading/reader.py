@@ -5,8 +5,9 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -18,8 +19,8 @@ from bench.core.errors import BenchError
 from bench.data.reading.decode import Pixels, read_pixels
 from bench.data.source import Source
 
-Sent = tuple[np.ndarray, tuple[int, ...]]
-"""All bytes of a sample in one array, which goes through shared memory, and numbers that tell its parts.
+Sent = tuple[np.ndarray, bytes]
+"""All bytes of some samples in one array, which goes through shared memory, and numbers that tell their parts.
 
 What goes through a pipe must be small: a process that waits for a half-written message waits for ever if its writer is
 killed, and a writer doesn't end before a full pipe is read.
@@ -66,30 +67,32 @@ class PackedReader:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_reader": None}
 
-    def __call__(self, index: int) -> Sent:
+    def __call__(self, indexes: np.ndarray) -> Sent:
         if self._reader is None:
             import_by_name(self._adapter)
             self._reader = Reader(*pickle.loads(self._content))
-        found = self._reader(int(index))
-        arrays = (found.image.ravel(), found.labels.ravel())
-        blocks = (np.frombuffer(block, np.uint8) for block in (found.truth, found.instances))
-        numbers = (*found.labels.shape, *found.original_size, len(found.truth))
-        return np.concatenate([*arrays, *blocks]), numbers
+        found = [self._reader(index) for index in indexes.tolist()]
+        numbers = [(*one.original_size, len(one.truth), len(one.instances)) for one in found]
+        return np.concatenate([part for one in found for part in _parts(one)]), np.array(numbers, np.int64).tobytes()
 
 
-def received(sent: Sent) -> Pixels:
-    """Return what a `PackedReader` has read in another process."""
-    shared, (height, width, own_height, own_width, truth) = sent
+def _parts(one: Pixels) -> tuple[np.ndarray, ...]:
+    blocks = (np.frombuffer(block, np.uint8) for block in (one.truth, one.instances))
+    return one.image.ravel(), one.labels.ravel(), *blocks
+
+
+def received(sent: Sent, size: tuple[int, int]) -> Iterator[Pixels]:
+    """Yield what a `PackedReader` has read in another process, at an image size."""
+    shared, numbers = sent
     every = np.array(shared)  # a copy, so that the shared memory is free again
-    pixels = height * width
-    image, labels, blocks = np.split(every, [3 * pixels, 4 * pixels])
-    return Pixels(
-        image.reshape(height, width, 3),
-        labels.reshape(height, width),
-        (own_height, own_width),
-        blocks[:truth].tobytes(),
-        blocks[truth:].tobytes(),
-    )
+    pixels, end = size[0] * size[1], 0
+    for height, width, *blocks in np.frombuffer(numbers, np.int64).reshape(-1, 4).tolist():
+        ends = np.cumsum([end, 3 * pixels, pixels, *blocks]).tolist()
+        image, labels, truth, instances = (every[a:b] for a, b in pairwise(ends))
+        end = ends[-1]
+        yield Pixels(
+            image.reshape(*size, 3), labels.reshape(size), (height, width), truth.tobytes(), instances.tobytes()
+        )
 
 
 def begin_worker(parent: int) -> None:

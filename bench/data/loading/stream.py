@@ -1,11 +1,11 @@
 """A data set that isn't packed: its samples are decoded whenever they are needed, ahead of their use."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
 from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
-from bench.data.loading.loader import Decoded, Places, decoded
-from bench.data.loading.reader import Reader, received
+from bench.data.loading.loader import Decoded, decoded
+from bench.data.loading.reader import Reader, Sent, received
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
@@ -47,8 +47,8 @@ class Stream(Images):
         """Yield the samples; see `Images.rows`. BenchError names a file that can't be read."""
         read = Reader(self.source, self.source.samples, self.size, self.resize, native)
         if not isinstance(order, np.ndarray):
-            with closing(self._decoded(read, Places(order))) as found:
-                yield from map(_row, map(received, found))
+            with closing(self._decoded(read, order)) as found:
+                yield from self._rows_of(found)
         elif len(order) <= FEW:
             with ThreadPoolExecutor(len(usable_cores())) as pool:
                 yield from map(_row, pool.map(read, order.tolist()))
@@ -61,7 +61,7 @@ class Stream(Images):
         found = self._kept.pop(key, None) or self._decoded(read, order)
         whole = False
         try:
-            yield from map(_row, map(received, islice(found, len(order))))
+            yield from self._rows_of(islice(found, found.messages))
             whole = True
         finally:
             if whole:
@@ -69,7 +69,10 @@ class Stream(Images):
             else:
                 found.close()
 
-    def _decoded(self, read: Reader, order: np.ndarray | Places) -> Decoded:
+    def _rows_of(self, found: Iterable[Sent]) -> Iterator[Row]:
+        return map(_row, chain.from_iterable(received(sent, self.size) for sent in found))
+
+    def _decoded(self, read: Reader, order: np.ndarray | Endless) -> Decoded:
         return decoded(read.packed(), order, self.size[0] * self.size[1] * 4 + NATIVE_BYTES)
 
     def check_unchanged(self) -> None:
