@@ -67,10 +67,22 @@ def read_grid(
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
+    configs = _sized(configs)
     if part:
         whole, configs = configs, part.of(configs)
         warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
     return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
+
+
+def _sized(configs: list[TrialConfig]) -> list[TrialConfig]:
+    """Choose the image sizes of configurations that have a limit of cost instead."""
+    from bench.config.equal_cost import limit_of
+    from bench.trials.image_sizes.within_limit import sized
+
+    if not any(map(limit_of, configs)):
+        return configs
+    with output().status("counting the operations of models"):
+        return sized(configs, warn)
 
 
 def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> None:

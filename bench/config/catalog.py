@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.architectures.sizes import check_image_size
-from bench.config import checks, plugin_specs
+from bench.config import checks, equal_cost, plugin_specs
 from bench.config.devices import check_devices
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
@@ -194,7 +194,9 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
     checks.fine_tuning(config, arch, backbone)
     params = checks.params(config.params, arch)
     config = checks.crop(config)
-    check_image_size(arch, config.input_size, backbone, params)
+    equal_cost.check(config)
+    if not equal_cost.limit_of(config):  # the size is sought: see bench/trials/image_sizes/within_limit.py
+        check_image_size(arch, config.input_size, backbone, params)
     return replace(
         config,
         arch=arch.name,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bench.config import catalog
+from bench.config import catalog, equal_cost
 from bench.config.given import BY_NAME, PARAMETERS, Given, GridFile, axis, known, parameters
 from bench.core.errors import BenchError
 from bench.core.options import LOOPS, Option
@@ -30,6 +30,8 @@ AXES = tuple(
 SINGLE = tuple(option for option in OPTIONS.values() if not option.axis)
 DEPENDENT = {needed: [o.field for o in AXES if o.needs == needed] for needed in {o.needs for o in AXES if o.needs}}
 """The options that need another one, by that one; trials in which it is not set drop them."""
+ALTERNATIVES = (("seed", "seeds"), ("image_size", *equal_cost.LIMITS))
+"""Options of which at most one can be given; on the command line it replaces the others of a file."""
 
 Axis = list[tuple[str, Any]]  # (field, value); the value of a field of parameters is (key, value)
 
@@ -52,7 +54,7 @@ def configs(given: Given, file: GridFile | None = None, left_out: list[str] | No
 def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Merge the given values into a table; --seed also replaces `seeds`, and --param only the parameters it names."""
     merged = {**table, **given}
-    for name, other in (("seed", "seeds"), ("seeds", "seed")):
+    for name, other in itertools.chain.from_iterable(map(itertools.permutations, ALTERNATIVES)):
         if name in given and other not in given:
             merged.pop(other, None)
     for name in PARAMETERS:
@@ -69,7 +71,7 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
 
     BenchError for a name, value or combination that can't be run.
     """
-    given = _drop_unused(known(given))
+    given = equal_cost.at_native_size(_drop_unused(known(given)))
     fixed = {o.field: o.read(given[o.name]) for o in SINGLE if given.get(o.name) is not None}
     if "plugin" in fixed:
         catalog.add_plugin(fixed["plugin"])

@@ -39,6 +39,7 @@ MOST_DEVICES = 64  # of one trial, on one machine
 LARGEST_RATE = 1000.0  # of learning, decay and factors of them; more is taken for a typing error, as below
 MOST_REPEATS = 10_000
 LONGEST_SECONDS = 10 * 365 * 86_400.0
+MOST_GFLOPS = 1e6  # of one image
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -155,6 +156,22 @@ class TrialConfig:
         step_time=True,
         unit="pixels",
         meaning="height x width of the images, such as `128x128`",
+    )
+    same_gflops: float | None = option(
+        None,
+        kind=NUMBER,
+        panel=DATA,
+        help="In the place of --image-size, a limit of GFLOPs: each architecture gets the largest square size that it "
+        "takes within it. Scores are those at native size.",
+        accepts=lambda value: value is None or 0 < value <= MOST_GFLOPS,
+        accepted=f"GFLOPs of a forward pass of one image, above 0 and up to {MOST_GFLOPS:,.0f}, such as 5",
+        default_text="-",
+        axis=False,
+        in_key=False,
+        costs=False,
+        unit="GFLOP",
+        meaning="the limit of operations of a forward pass of one image within which `image_size` is the largest "
+        "square that the architecture takes; empty: the size was given. The size is in the key, the limit isn't",
     )
     resize: str = option(
         "stretch",

@@ -15,10 +15,11 @@ from bench import __version__
 from bench.core.errors import first_few
 from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
-from bench.report.findings import corruption_board
+from bench.report.findings import corruption_board, equal_cost_board
 from bench.report.findings.across import Across
 from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
+from bench.report.findings.equal_cost_board import EqualCost
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
@@ -50,6 +51,7 @@ class Contents:
     """The contents of the page."""
 
     sections: list[Section]
+    equal_cost: list[EqualCost]
     across: list[tuple[Across, Plot]]
     series: list[tuple[Series, Plot]]
     speeds: list[tuple[SpeedBoard, Latencies]]
@@ -80,6 +82,8 @@ def page(contents: Contents) -> str:
     script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(
         sections=sections,
+        equal_cost=contents.equal_cost,
+        equal_cost_meaning=equal_cost_board.MEANING,
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,

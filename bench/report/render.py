@@ -15,6 +15,7 @@ from bench.report.findings.across import Across, all_across
 from bench.report.findings.confusion_maps import MapRoom
 from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
+from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
@@ -102,10 +103,12 @@ def write_report(
     calls = _speed_latencies(speeds, folder, parts)
     deployed = _deployed(trials, folder)
     problems += _unfinished(loaded)
+    equal = equal_costs(boards)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
     robust = [section.robustness for section in sections if section.robustness]
     further = [
+        *(line for board in equal for line in board.markdown()),
         *(line for board in robust for line in board.markdown()),
         *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
         *across_markdown([one for one, _ in across]),
@@ -116,6 +119,7 @@ def write_report(
     ]
     contents = Contents(
         sections,
+        equal,
         across,
         series,
         [*zip(speeds, calls, strict=True)],

@@ -78,13 +78,17 @@ def _keras_home() -> Path:
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
 
 
-def summaries(configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
+def summaries(configs: Sequence[TrialConfig], *, own_classes: bool = False) -> list[dict[str, Any]]:
     """Return each model's `params`, `trainable_params` and, if they can be counted, `gflops` per image (forward pass).
+
+    Args:
+        own_classes: give each model the classes of its data set, not as many as all others.
 
     A model that can't be built has the reason under `error` instead.
     """
     lacks = [_lack(catalog.architecture(config)) for config in configs]
-    answers = iter(_answers("summary", [config for config, lack in zip(configs, lacks, strict=True) if not lack]))
+    there = [config for config, lack in zip(configs, lacks, strict=True) if not lack]
+    answers = iter(_answers("summary", there, own_classes=own_classes))
     return [{"error": lack} if lack else next(answers) for lack in lacks]
 
 
@@ -125,23 +129,26 @@ def _only(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return answer
 
 
-def _answers(kind: str, configs: Sequence[TrialConfig]) -> list[dict[str, Any]]:
+def _answers(kind: str, configs: Sequence[TrialConfig], *, own_classes: bool = False) -> list[dict[str, Any]]:
     """Return one answer per configuration, from the cache or from one child process per backend."""
-    kept = [_kept(kind, config) for config in configs]
+    kept = [_kept(kind, config, own_classes=own_classes) for config in configs]
     answers: dict[Path, dict[str, Any]] = {path: recall(path) for path in kept}
     missing = {path: config for path, config in zip(kept, configs, strict=True) if answers[path] is None}
     by_backend = sorted(missing.items(), key=lambda item: _backend(item[1]))
     for _, group in groupby(by_backend, key=lambda item: _backend(item[1])):
         paths, some = zip(*group, strict=True)
-        answers |= zip(paths, _ask(kind, some), strict=True)
+        answers |= zip(paths, _ask(kind, some, own_classes=own_classes), strict=True)
     for path in missing:
         if "unexpected" not in answers[path]:  # such as too little memory, which may be free the next time
             remember(path, answers[path])
     return [answers[path] for path in kept]
 
 
-def _ask(kind: str, configs: Sequence[TrialConfig], **values: str) -> list[dict[str, Any]]:
-    requests = [{"config": config.to_dict(), "num_classes": NUM_CLASSES, **values} for config in configs]
+def _ask(
+    kind: str, configs: Sequence[TrialConfig], *, own_classes: bool = False, **values: str
+) -> list[dict[str, Any]]:
+    counts = [_classes(config, own=own_classes) for config in configs]
+    requests = [{"config": c.to_dict(), "num_classes": n, **values} for c, n in zip(configs, counts, strict=True)]
     try:
         return ask(f"bench.trials.children.model:{kind}", requests, _backend(configs[0]), CHILD_SECONDS)
     except ChildEnded as ended:
@@ -153,13 +160,19 @@ def _backend(config: TrialConfig) -> str:
     return quickest(catalog.architecture(config).backends) or config.backend
 
 
-def _kept(kind: str, config: TrialConfig) -> Path:
+def _classes(config: TrialConfig, *, own: bool) -> int:
+    return catalog.dataset(config).num_classes if own else NUM_CLASSES
+
+
+def _kept(kind: str, config: TrialConfig, *, own_classes: bool) -> Path:
     """Return the path of the answer in the cache."""
     values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params")}
     values["image_size"] = list(config.input_size)
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and plugin_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from
+    if (classes := _classes(config, own=own_classes)) != NUM_CLASSES:
+        values["classes"] = classes
     return answer_path("models", json.dumps(values, sort_keys=True))
 
 

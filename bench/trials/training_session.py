@@ -40,7 +40,13 @@ from bench.training.engines.engine import Engine, to_numpy
 from bench.trials.model_speed import first_step, measure_speed, trace_steps, utilisation
 from bench.trials.plan import read_pack
 from bench.trials.progress import Progress, training_state
-from bench.trials.record_sections import describe_data, describe_machine, describe_model, describe_training
+from bench.trials.record_sections import (
+    describe_data,
+    describe_machine,
+    describe_model,
+    describe_training,
+    share_of_limit,
+)
 from bench.trials.saved import checkpoints, session_state
 from bench.trials.saved.resumption import Checkpoints
 
@@ -94,6 +100,7 @@ class Session:
             metrics, validation = self.test()
         with stage("profile"), turns.alone():
             model = describe_model(self.model, self.folder)
+            model |= share_of_limit(model["gflops"], self.config.same_gflops)
             with self.instruments.noise.phase(cpu_noise.PROFILE):
                 speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
             memory = self.instruments.memory.summary()

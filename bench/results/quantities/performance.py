@@ -157,6 +157,17 @@ PERFORMANCE = (
         tolerance=Tolerance(0.0, exact=True, optional=True),
     ),
     Quantity(
+        name="limit_share",
+        part="model",
+        heading="share of the limit",
+        meaning="The operations divided by the limit within which the image size was chosen (--same-gflops).",
+        better=None,
+        write=decimals(3),
+        where=(LEADERBOARD,),
+        detail=True,
+        optional=True,
+    ),
+    Quantity(
         name="activations",
         part="model",
         heading="activations",

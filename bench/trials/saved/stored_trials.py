@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.config import catalog, checks
+from bench.config import catalog, checks, equal_cost
 from bench.core.backends import DEFAULT_BACKEND
 from bench.core.errors import BenchError
 from bench.core.specs import FOLDER, TrialRecord
@@ -63,8 +63,9 @@ def trained_config(trial: StoredTrial, *, plugin: Path | None = None, backend: s
         backend: used instead of the trial's own; weights can be loaded on every backend.
     """
     config = TrialConfig.from_dict(trial.record.config)
-    # The weights will be loaded from a file, so `weights`, `init_from` and `jit` no longer matter.
+    # The weights will be loaded from a file, so `weights`, `init_from` and `jit` no longer matter; the size is known.
     config = replace(config, weights="none", init_from=None, plugin=named_plugin(config, plugin))
+    config = equal_cost.without_limit(config)
     config = replace(config, backend=backend or config.backend, jit="auto")
     checks.backend(config, catalog.architecture(config))
     checks.ranges(config)

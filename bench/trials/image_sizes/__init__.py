@@ -1,0 +1,1 @@
+"""Image sizes that are chosen within a limit of cost."""
