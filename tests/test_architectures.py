@@ -20,6 +20,7 @@ import pytest
 from architecture_contract import NUM_CLASSES, Case
 
 from bench.architectures import BACKBONES, SPECS_FILE, read_specs
+from bench.architectures.pooling import LinearResize
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog
 from bench.core.backends import BACKENDS
@@ -462,7 +463,7 @@ def _takes_shifts_out(layer: keras.Layer) -> bool:
 
 _PASSING = (
     *(keras.layers.Add, keras.layers.Concatenate, keras.layers.GlobalAveragePooling2D),
-    *(keras.layers.Dropout, keras.layers.Resizing, keras.layers.UpSampling2D),
+    *(keras.layers.Dropout, keras.layers.Resizing, keras.layers.UpSampling2D, LinearResize),
 )
 
 

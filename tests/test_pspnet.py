@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from bench.architectures.pspnet import LinearResize, average_matrix, bilinear_matrix, build_pspnet
+from bench.architectures.pooling import LinearResize, average_matrix, bilinear_matrix
+from bench.architectures.pspnet import build_pspnet
 from bench.core.errors import BenchError
 from bench.training import augment
 from bench.training.engines import create_engine

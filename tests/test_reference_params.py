@@ -5,6 +5,7 @@ many more (or fewer) parameters we have for each reason; the sum must be the who
 """
 
 import importlib.util
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -81,6 +82,46 @@ def nested_nodes(features: tuple[int, ...]) -> int:
     return count
 
 
+SMP_MOBILENET = {4: 24, 8: 32, 16: 96, 32: 1280}  # channels of segmentation_models.pytorch's features by stride
+
+
+def fpn(model: keras.Model, encoder: str) -> Reasons:
+    reasons = {"biases of the encoder": biases(model, "backbone_")}
+    if encoder == "mobilenet_v2":
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["other features"] = kernels(model, {f"lateral{stride}": n for stride, n in SMP_MOBILENET.items()})
+    return reasons
+
+
+def upernet(model: keras.Model, encoder: str) -> Reasons:
+    channels = {"resnet50": (256, 512, 1024, 2048), "mobilenet_v2": tuple(SMP_MOBILENET.values())}[encoder]
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "no layer norms on the encoder's features": -2 * sum(channels),
+    }
+    if encoder == "mobilenet_v2":
+        theirs = {f"lateral{stride}_conv": n for stride, n in SMP_MOBILENET.items() if stride < 32}
+        theirs |= {f"pool{side}_conv": 1280 for side in (1, 2, 3, 6)} | {"pooled_conv": 1280 + 4 * 256}
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["other features"] = kernels(model, theirs)
+    return reasons
+
+
+def linknet(model: keras.Model, encoder: str) -> Reasons:
+    """Theirs has five blocks with 4x4 transposed convolutions, the last one without features to add."""
+    channels = {"resnet50": (2048, 1024, 512, 256, 64, 32), "mobilenet_v2": (1280, 96, 32, 24, 16, 32)}[encoder]
+    theirs = 32 * CLASSES + CLASSES
+    for before, after in itertools.pairwise(channels):
+        quarter = before // 4
+        transposed = 16 * quarter * quarter + quarter  # it has a bias
+        theirs += before * quarter + transposed + quarter * after + 2 * (2 * quarter + after)  # and batch norms
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "the paper's decoder": size(model, "decoder", "final", "logits") - theirs,
+    }
+    return {**reasons, "no top": -MOBILENET_TOP} if encoder == "mobilenet_v2" else reasons
+
+
 def pspnet(model: keras.Model, encoder: str) -> Reasons:
     """Their encoder ends at stride 8 without dilation, but its deeper layers are kept (and counted)."""
     channels = {"resnet50": 512, "mobilenet_v2": 32}[encoder]
@@ -154,6 +195,9 @@ def outside_head(model: keras.Model, encoder: str) -> Reasons:
 REASONS: dict[tuple[str, str], Callable[[keras.Model, str], Reasons]] = {
     ("unet", "segmentation_models_pytorch"): unet,
     ("unet_plus_plus", "segmentation_models_pytorch"): unet_plus_plus,
+    ("fpn", "segmentation_models_pytorch"): fpn,
+    ("linknet", "segmentation_models_pytorch"): linknet,
+    ("upernet", "segmentation_models_pytorch"): upernet,
     ("pspnet", "segmentation_models_pytorch"): pspnet,
     ("deeplab_v3", "segmentation_models_pytorch"): deeplab_v3,
     ("deeplab_v3", "torchvision"): deeplab_v3,
