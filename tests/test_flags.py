@@ -40,9 +40,38 @@ def test_a_busy_machine_tells_nothing_of_the_input(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("pack", "gpu", "share", "told"),
+    [
+        ("none", None, 0.01, True),
+        ("none", None, 0.5, False),
+        ("disk", None, 0.01, False),
+        ("none", "H200", 0.01, False),
+    ],
+)
+def test_a_slow_training_that_does_not_wait_is_laid_to_decoding_only_on_a_cpu_and_without_a_pack(
+    tmp_path, pack, gpu, share, told
+):
+    for seed in (0, 1):
+        record, table = fake_record(fake_config(seed=seed))
+        changed = {
+            "config": {**record.config, "pack": pack},
+            "environment": {**record.environment, "gpu": gpu},
+            "speed": {**record.speed, "harness_efficiency": 0.63},
+            "training": {**record.training, "input_wait_share": share},
+        }
+        write_trial(tmp_path, replace(record, **changed), table, samples=0)
+    assert ("takes the cores that the steps compute on" in raised(tmp_path)["input-bound"]) == told
+
+
+@pytest.mark.parametrize(
     ("parts", "flag", "evidence"),
     [
         ({"speed": {"harness_efficiency": 0.8}}, "input-bound", "0.8"),
+        (
+            {"speed": {"harness_efficiency": 0.8}, "training": {"input_wait_share": 0.42}},
+            "input-bound",
+            "; training waited for images in 42% of its time",
+        ),
         ({"memory": {"search_problem": "OSError: boom"}}, "search failed", "OSError: boom"),
         ({"speed": {"train_images_per_second_iqr": 20.0}}, "noisy", "% of the median training speed"),
         ({"environment": {"jit_compile": False, "gpu": "NVIDIA H200"}}, "not compiled", "2 of 2 trials ran tensorflow"),

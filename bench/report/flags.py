@@ -16,6 +16,7 @@ from bench.results.quantities import EFFICIENCY_LIMIT, TARGET_SECONDS
 NOISY = 0.1  # the training speed's interquartile range divided by its median
 SCALED = 0.9  # of the frequency by design, below which work was measured on a slowed CPU
 STOPPED = 0.05  # of the periods of a limit on the time of cores, in which it stopped the trial
+WAITING = 0.1  # of the training time, below which a slower training has another reason than waiting
 RISING = 0.01  # a rise of the validation mean IoU over the last fifth of the budget: more training would help
 HARMLESS = ("", "idle", "application clocks setting", "display clock setting")  # reasons for a GPU's clocks
 _CODE = ("commit", "driver", "python")  # compared besides the versions of packages
@@ -68,7 +69,7 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
         yield Flag("no interval", no_interval)
     efficiency = member.spread("harness_efficiency").mean
     if efficiency < EFFICIENCY_LIMIT and not member.others_share > BUSY:
-        yield Flag("input-bound", f"harness efficiency {efficiency:.2f}")
+        yield Flag("input-bound", f"harness efficiency {efficiency:.2f}{_wait(member)}")
     noise = member.spread("train_images_per_second_iqr").mean / (member.spread("train_images_per_second").mean or 1)
     if noise > NOISY:
         yield Flag("noisy", f"interquartile range {noise:.0%} of the median training speed")
@@ -87,6 +88,17 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
         yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)
+
+
+def _wait(member: Configuration) -> str:
+    """Say for how long training waited for its input, and where the rest went if it is known."""
+    waits = _numbers(member.ok, "input_wait_share")
+    if not waits:
+        return ""
+    share = sum(waits) / len(waits)
+    here = {*_texts(member.ok, "pack")} == {"none"} and not any(_texts(member.ok, "gpu"))
+    shared = "; decoding takes the cores that the steps compute on" if here and share < WAITING else ""
+    return f"; training waited for images in {share:.0%} of its time{shared}"
 
 
 def _cpu_flags(member: Configuration) -> Iterator[Flag]:

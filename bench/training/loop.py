@@ -58,6 +58,8 @@ class Training:
     block_rates: list[float] = field(default_factory=list)  # images per second of each block
     blocks: list[tuple[int, float]] = field(default_factory=list)  # steps and seconds of each block
     losses: list[float] = field(default_factory=list)  # mean loss of each block
+    waits: list[float] = field(default_factory=list)  # seconds in which each block of this process read batches
+    waited: float = 0.0  # seconds in which this process has read batches
 
     def run(self) -> None:
         """Train until the budget is used or a milestone ends it; raise Diverged if the loss is not finite."""
@@ -107,7 +109,9 @@ class Training:
         """Run `count` training steps, loading included, wait for them, and return their losses."""
         losses = []
         for i in range(count):
+            start = time.perf_counter()
             images, labels, draws = self.load()
+            self.waited += seconds_since(start)
             lr = rate(self.schedule, self.lr, self.meter.fraction_after(i))
             losses.append(self.engine.train_step(images, labels, draws, lr))
         self.engine.wait(losses)
@@ -118,14 +122,24 @@ class Training:
         images, labels = next(self.batches)
         return images, labels, augment.draw(self.preset, self.rng, len(images))
 
+    def input_wait_share(self) -> float | None:
+        """Return the share of the training time in which the host read batches; None if that is not known.
+
+        It is that of the blocks since this process began, but for the first one, in which worker processes start.
+        """
+        waits = self.waits[1:]
+        seconds = sum(seconds for _, seconds in self.blocks[-len(waits) :]) if waits else 0.0
+        return sum(waits) / seconds if seconds else None
+
     def current_lr(self) -> float:
         """Return the learning rate at the current fraction of the budget."""
         return rate(self.schedule, self.lr, self.meter.fraction)
 
     def _block(self, count: int) -> None:
-        start = time.perf_counter()
+        start, waited = time.perf_counter(), self.waited
         losses = self.steps(count)
         seconds = seconds_since(start)
+        self.waits.append(self.waited - waited)
         self.note(seconds, count * self.meter.batch_size)
         self.meter.steps += count
         self.meter.seconds += seconds

@@ -81,13 +81,14 @@ def describe_training(
     reached: bool = False,
 ) -> dict[str, Any]:
     """Make the `training` of the record; `reached` says whether it ended because it reached its target."""
-    state = training_state(training)
+    state, waited = training_state(training), training.input_wait_share()
     return {
         **{name: state[name] for name in ("steps", "images", "epochs", "train_seconds")},
         "first_loss": training.losses[0],
         "final_loss": training.losses[-1],
         "validations": len(validations),
         "slow_block_seconds": round(slow_block_seconds(training.blocks), 3),
+        **({} if waited is None else {"input_wait_share": round(waited, 4)}),
         **stalls(),
         **convergence([values["mean_iou"] for values in validations]),
         **({"target_seconds": state["train_seconds"]} if reached else {}),
