@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -86,6 +88,40 @@ def test_rows_are_read_as_they_were_stored_and_replaced_by_newer_ones_of_the_sam
         ("litert", 1, 0.7),
         ("onnx", 2, 0.7),
     ]
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from bench.results.deployed.deployment_rows import Deployment, store_deployments
+folder, name = Path(sys.argv[1]), sys.argv[2]
+print("ready", flush=True)
+sys.stdin.readline()
+for threads in range(1, 26):
+    row = Deployment(run="a", format=name, precision="float32", threads=threads, device="", finished="")
+    store_deployments(folder, [row])
+"""
+
+
+def test_processes_that_add_rows_at_once_lose_none(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    adding = [
+        subprocess.Popen([sys.executable, "-c", ADDING, str(tmp_path), name], **pipes) for name in ("onnx", "litert")
+    ]
+    for process in adding:
+        assert process.stdout.readline() == "ready\n"
+    for process in adding:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=120)[0] for process in adding] == ["", ""]
+    found = {(row.format, row.threads) for row in read_deployments(tmp_path)}
+    assert found == {(name, threads) for name in ("onnx", "litert") for threads in range(1, 26)}
+
+
+def test_a_folder_that_takes_no_rows_is_one_line(tmp_path):
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(BenchError, match=r"deployments.json' can't be written \("):
+        store_deployments(tmp_path / "a file", [row("a")])
 
 
 @pytest.mark.parametrize(

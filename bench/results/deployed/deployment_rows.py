@@ -5,11 +5,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from bench.core.errors import BenchError
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.core.untrusted.typed_values import hints_of, misfit
 from bench.results.trial_files import DEPLOYMENTS, MOST_BYTES, write_json
 
+LOCK = f".{DEPLOYMENTS}.lock"  # held while the file is read and written
 KERAS = "keras"  # the format of the rows of the trial itself
 
 
@@ -82,7 +86,17 @@ def _is_whole(row: Mapping[str, Any]) -> bool:
 
 
 def store_deployments(folder: Path, rows: Iterable[Deployment]) -> Path:
-    """Add rows to a trial's file, in the place of those of the same form; return its path."""
-    merged = {row.key: row for row in (*read_deployments(folder), *rows)}
-    write_json(folder / DEPLOYMENTS, [asdict(row) for row in merged.values()])
+    """Add rows to a trial's file, in the place of those of the same form; return its path.
+
+    Several processes may add rows to one file at once: each waits for the others, and none is lost.
+
+    Raises:
+        BenchError: the file can't be written.
+    """
+    try:
+        with FileLock(folder / LOCK):
+            merged = {row.key: row for row in (*read_deployments(folder), *rows)}
+            write_json(folder / DEPLOYMENTS, [asdict(row) for row in merged.values()])
+    except OSError as error:
+        raise BenchError(f"'{folder / DEPLOYMENTS}' can't be written ({error.strerror or error}).") from error
     return folder / DEPLOYMENTS
