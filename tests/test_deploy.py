@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,12 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.core.errors import BenchError
 from bench.core.surroundings import usable_cores
-from bench.deployment.deploy import check_threads, cores
+from bench.deployment.deploy import _Bench
+from bench.deployment.processes import check_threads, cores
+from bench.deployment.variants import read_views
+from bench.evaluation.averaging.mean_predictor import MeanPredictor, mirrored_views
+from bench.evaluation.averaging.probabilities import over_flips
+from bench.evaluation.predictor import Predictor
 from bench.report.findings.deployment_choice import choose_forms
 from bench.report.findings.deployment_tables import deployment_boards
 from bench.report.plots.deployment_plot import deployment_plot
@@ -101,6 +107,51 @@ for threads in range(1, 26):
     row = Deployment(run="a", format=name, precision="float32", threads=threads, device="", finished="")
     store_deployments(folder, [row])
 """
+
+
+def test_a_form_with_views_of_each_image_is_a_row_of_its_own(results):
+    (trial, _) = load([results]).trials
+    store_deployments(trial.folder, [row(trial.folder.name, "keras", iou=0.95, ms=80.0, tta="flips")])
+    (board,) = boards(results)
+    assert [r.cells["format"] for r in board.rows if r.label == board.labels[0]] == [
+        *("keras", "keras, flips", "onnx", "onnx", "torch"),
+    ]
+    assert choose_forms(board, "any", {}).advice.startswith(f"Take {board.labels[0]} as keras, flips in float32")
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (fake_config("unet", image_size=(32, 32), params={"filters": [4, 8]}), ""),
+        (fake_config("unet", image_size=(16, 16)), "--tta scales needs a smaller size than 16x16"),
+        (fake_config("unet", image_size=(128, 128), crop=(32, 32)), "A model of crops is timed on one tile"),
+    ],
+)
+def test_scales_that_a_model_does_not_take_are_an_empty_row_with_the_reason(config, reason, tmp_path):
+    bench = _Bench(None, config, [1], ["flips", "scales"], tmp_path, print)
+    assert bench._no_views("flips") == ""
+    assert bench._no_views("scales").startswith(reason) and bool(bench._no_views("scales")) == bool(reason)
+
+
+def test_views_are_read_with_commas_and_others_are_one_line():
+    assert read_views(None) == [] and read_views("scales,flips") == ["scales", "flips"]
+    with pytest.raises(BenchError, match=r"Unknown --tta 'flip'\. Did you mean 'flips'"):
+        read_views("flip")
+
+
+def test_flips_of_a_file_are_those_of_keras():
+    class Sloped:
+        model = SimpleNamespace(input_shape=(None, 4, 6, 3), output_shape=(None, 4, 6, 2))
+
+        def logits(self, images):
+            left = images[..., :2].astype(np.float32) / 64
+            return left * np.arange(6, dtype=np.float32)[:, None]
+
+    images = np.random.default_rng(0).integers(0, 255, (2, 4, 6, 3), np.uint8)
+    views = mirrored_views(Predictor(Sloped(), (4, 6), batch_size=2))
+    ours = over_flips(Sloped().logits, images)
+    np.testing.assert_allclose(ours, MeanPredictor(views).logits(images), rtol=1e-6)
+    np.testing.assert_allclose(ours, over_flips(Sloped().logits, images[:, :, ::-1])[:, :, ::-1], rtol=1e-6)
 
 
 def test_processes_that_add_rows_at_once_lose_none(tmp_path):

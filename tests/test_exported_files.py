@@ -176,10 +176,15 @@ def test_a_corrupt_file_is_one_line(exported, trial, tmp_path):
 def test_deployed_forms_are_scored_timed_and_compared_with_the_trial(trial):
     variants = [Variant(FORMATS["onnx"], kind) for kind in ("float32", "int8")]
     variants.append(Variant(FORMATS["saved_model"], "int8"))
-    rows = list(deploy(trial, trained_config(trial), variants, [1], calibration=5))
+    rows = list(deploy(trial, trained_config(trial), variants, [1], views=["flips", "scales"], calibration=5))
     store_deployments(trial.folder, map(deployment, rows))
-    keras, whole, small, lacking = rows
-    for row in (keras, whole, small):
+    by_views = {view: [row for row in rows if row["tta"] == view] for view in ("", "flips", "scales")}
+    keras, whole, small, lacking = by_views[""]
+    mirrored, whole_mirrored, small_mirrored = by_views["flips"]
+    (scaled,) = by_views["scales"]
+    assert mirrored["metrics"]["mean_iou"] == pytest.approx(whole_mirrored["metrics"]["mean_iou"], abs=1e-3)
+    assert mirrored["agreement"] < 1
+    for row in (keras, whole, small, mirrored, whole_mirrored, small_mirrored, scaled):
         assert row["latency_ms_p50"] > 0 and row["load_seconds"] > 0 and row["process_peak_mib"] > 0
         assert row["drift_low"] <= row["drift"] <= row["drift_high"]
         assert set(row["metrics"]["iou"]) == set(trial.record.dataset["classes"])
@@ -188,7 +193,8 @@ def test_deployed_forms_are_scored_timed_and_compared_with_the_trial(trial):
     assert small["computes"].startswith("int8") and small["size_mib"] > 0
     assert lacking["empty"] and "metrics" not in lacking
     (board,) = deployment_boards([trial])
-    assert len(board.rows) == 4
+    assert len(board.rows) == 8
+    assert [row.cells["format"] for row in board.rows[:3]] == ["keras", "keras, flips", "keras, scales"]
 
 
 @pytest.mark.slow

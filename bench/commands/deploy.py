@@ -21,6 +21,14 @@ def deploy(
     ] = "all",
     precisions: Annotated[str, typer.Option("--precision", help="float32, float16, int8; or all.")] = "float32,int8",
     threads: Annotated[str, typer.Option(help="Numbers of threads, each on as many cores.")] = "1",
+    tta: Annotated[
+        str | None,
+        typer.Option(
+            help="Also the mean of probabilities over views of each image: flips (with its mirror image; Keras and "
+            "files), scales (three sizes; Keras only), or both with a comma.",
+            show_default=False,
+        ),
+    ] = None,
     calibration_images: CalibrationImages = 100,
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
@@ -31,14 +39,14 @@ def deploy(
 
     Exit code 1: a variant that exists couldn't be made or measured.
     """
-    from bench.deployment.deploy import check_threads
     from bench.deployment.deploy import deploy as measure
-    from bench.deployment.variants import read_variants
+    from bench.deployment.processes import check_threads
+    from bench.deployment.variants import read_variants, read_views
     from bench.report.findings.deployment_tables import deployment_boards
     from bench.results.deployed.deployment_rows import deployment, store_deployments
 
     variants, left_out = read_variants(formats, precisions)
-    counts = _threads(threads)
+    counts, views = _threads(threads), read_views(tta)
     check_threads(counts)
     chosen = [trained(run, results, plugin, None) for run in dict.fromkeys(runs)]
     for line in left_out:
@@ -51,6 +59,7 @@ def deploy(
                 config,
                 variants,
                 counts,
+                views=views,
                 calibration=calibration_images,
                 doing=lambda what, pair=config.pair: status.update(f"{pair}: {what}"),  # type: ignore[misc]
             ):

@@ -52,7 +52,7 @@ class Exported:
     def flag(self) -> str:
         """A warning about the numbers of a variant that was written."""
         drift = self.facts["check"]["drift"] if self.facts else 0.0
-        return "large drift: look at its scores with bench deploy" if drift > LARGE_DRIFT else ""
+        return "large drift of logits: look at its scores with bench deploy" if drift > LARGE_DRIFT else ""
 
 
 def export(

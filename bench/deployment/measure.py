@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.deployment.formats import FORMATS
+from bench.evaluation.averaging.probabilities import over_flips
 from bench.profiling.clock.timing import latency, rate, seconds_of, seconds_since
 from bench.profiling.host.cpu_noise import Host, Tally
 from bench.profiling.process_memory import ProcessMemory
@@ -18,11 +19,12 @@ from bench.profiling.process_memory import ProcessMemory
 Call = Callable[[], Any]
 
 
-def measure_file(form: str, file: str, threads: int, images: str) -> dict[str, Any]:
+def measure_file(form: str, file: str, threads: int, images: str, tta: str = "") -> dict[str, Any]:
     """Load a file and time it.
 
     Args:
         images: the path of an array of images, (N, H, W, C) in the graph's dtype.
+        tta: "flips": time the mean over an image and its mirror image.
     """
     image = np.load(images)[:1]
     opened = []
@@ -30,7 +32,7 @@ def measure_file(form: str, file: str, threads: int, images: str) -> dict[str, A
     def load() -> Call:
         loaded = FORMATS[form].open(Path(file), threads)
         opened.append(loaded)
-        return lambda: loaded.logits(image)
+        return (lambda: over_flips(loaded.logits, image)) if tta else (lambda: loaded.logits(image))
 
     found = timed(load)
     return {**found, "computes": opened[0].computes}

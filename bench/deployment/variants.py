@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.config.checks import require_choice
+from bench.config.view_sizes import TTA
 from bench.core.errors import BenchError
 from bench.deployment.export_run import Variant
 from bench.deployment.format import PRECISIONS
@@ -26,6 +27,11 @@ def read_variants(formats: str, precisions: str) -> tuple[list[Variant], list[st
         left_out = [f"Left out: {reason}" for reason in missing.values()]
     kinds = _names("--precision", precisions, PRECISIONS)
     return [Variant(form, kind) for form in chosen if form.name not in missing for kind in kinds], left_out
+
+
+def read_views(text: str | None) -> list[str]:
+    """Return the kinds of test-time augmentation of a text with commas; raise BenchError for an unknown one."""
+    return _names("--tta", text, TTA) if text else []
 
 
 def _names(option: str, text: str, accepted: Sequence[str]) -> list[str]:

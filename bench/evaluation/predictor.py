@@ -16,6 +16,7 @@ from keras import ops
 
 from bench.data import geometry
 from bench.data.reading.picture import Picture
+from bench.evaluation.averaging.probabilities import softmax
 from bench.training.engines.engine import InferenceEngine
 
 OVERLAP = 0.25  # of a tile's side at least, because convolutions have less context near the border
@@ -138,12 +139,6 @@ def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, 
 def sigmoid(values: np.ndarray) -> np.ndarray:
     """Compute 1 / (1 + exp(-x)), float32, without overflow."""
     return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Compute probabilities over the last axis, float32."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _starts(side: int, tile: int) -> list[int]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data import geometry
-from bench.evaluation.predictor import Predictor, decide, softmax
+from bench.evaluation.averaging.probabilities import logarithms, softmax
+from bench.evaluation.predictor import Predictor, decide
 
-_LEAST = np.float32(1e-12)  # a probability whose logarithm is taken
 _CALLS = 5  # timed calls of each predictor, in turn
 
 
@@ -57,7 +57,7 @@ class MeanPredictor(Predictor):
         total = self.views[0].probabilities(images)
         for view in self.views[1:]:
             total = total + view.probabilities(images)
-        return np.log(np.maximum(total / np.float32(len(self.views)), _LEAST))
+        return logarithms(total / np.float32(len(self.views)))
 
 
 def mirrored_views(predictor: Predictor) -> list[View]:

@@ -28,7 +28,7 @@ class FormChoice:
         if not self.kept:
             return f"None of {self.measured} forms is within the limits."
         best = self.kept[0]
-        form = f"{best.label} as {best.deployment.format} in {best.deployment.precision}"
+        form = f"{best.label} as {best.deployment.form} in {best.deployment.precision}"
         return f"Take {form}: {len(self.kept)} of {self.measured} forms are within the limits."
 
 

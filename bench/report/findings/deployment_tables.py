@@ -73,7 +73,11 @@ _COLUMNS = (
 _TIMES = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "images_per_second", "load_seconds", "first_call_ms")
 _TEXTS = {
     "arch": ("architecture", "The trained model."),
-    "format": ("format", "The form in which it was measured; keras is the trial itself."),
+    "format": (
+        "format",
+        "The form in which it was measured; keras is the trial itself. With flips or scales: the mean of the "
+        "probabilities over the image and its mirror image, or over three sizes; its time is that of all views.",
+    ),
     "precision": ("precision", "The precision that was asked for."),
     "computes": ("computed in", "The precision that the runtime used, as it says itself."),
 }
@@ -222,7 +226,7 @@ def _row(label: str, row: Deployment) -> DeploymentRow:
     for name, value in (per_class if isinstance(per_class, dict) else {}).items():
         values[f"iou {name}"] = _number(value)
         cells[f"iou {name}"] = f"{values[f'iou {name}']:.3f}" if math.isfinite(values[f"iou {name}"]) else MISSING
-    cells |= {"arch": label, "format": row.format, "precision": row.precision, "computes": row.computes or MISSING}
+    cells |= {"arch": label, "format": row.form, "precision": row.precision, "computes": row.computes or MISSING}
     cells["note"] = (f"failed: {row.failed}" if row.failed else row.empty) or row.flag
     titles = {"arch": row.run, "mean_iou": f"{row.images:,} test images"}
     if row.others_share is not None:

@@ -27,6 +27,7 @@ class Deployment:
     threads: int
     device: str  # with the cores that it had
     finished: str
+    tta: str = ""  # the views of each image that were averaged: flips, scales; empty: the image as it is
     computes: str = ""  # the precision that the runtime used, as it says
     metrics: dict[str, Any] = field(default_factory=dict)  # of the test split, as in a record
     images: int = 0  # of the test split
@@ -51,9 +52,14 @@ class Deployment:
     versions: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> tuple[str, str, str, int]:
         """The form, of which a trial has one row."""
-        return self.format, self.precision, self.threads
+        return self.format, self.precision, self.tta, self.threads
+
+    @property
+    def form(self) -> str:
+        """The format, with the views that were averaged."""
+        return f"{self.format}, {self.tta}" if self.tta else self.format
 
     @property
     def mean_iou(self) -> float | None:
