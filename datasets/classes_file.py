@@ -22,6 +22,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
+from bench.data.reading.contents import here
 from bench.datasets.mask_survey import NAN as NAN_VALUE
 
 FILE = "classes.json"
@@ -108,7 +109,7 @@ def read_classes(path: Path) -> ClassesFile:
 
 def _parsed(path: Path) -> Any:
     try:
-        text = read_file(path, _MOST_BYTES, links=True).decode("utf-8-sig")
+        text = read_file(here(path), _MOST_BYTES, links=True).decode("utf-8-sig")
         return safe_json.loads(text, pairs=_without_doubles)
     except json.JSONDecodeError as error:
         raise BenchError(f"{path}, {_place_of(error)}. Correct that line.") from error

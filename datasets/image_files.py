@@ -16,7 +16,9 @@ from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.untrusted.plain_files import require_file
+from bench.data.reading.contents import content
 from bench.data.reading.picture import Picture, Reduce, whole
+from bench.data.remote.failures import Unreachable
 
 # What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
@@ -124,12 +126,12 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
     """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
     _require_file(path)
     try:
-        with Image.open(path) as picture:
+        with content(path) as file, Image.open(file) as picture:
             _refuse_pages(path, picture)
             _keep_as_stored(picture)
             picture.info[BITS] = _bits(picture)
             return look(picture)
-    except DataFault:
+    except (DataFault, Unreachable):
         raise
     except Image.DecompressionBombError as error:
         raise DataFault(f"{path}: it is too large ({error}) Cut it into tiles, its mask too.", "size") from error
@@ -201,7 +203,7 @@ def file_head(picture: Image.Image, size: int) -> bytes:
 def _bands(path: Path) -> str:
     """Describe a sound TIFF file that Pillow can't read, such as one of five bands; an empty text for any other."""
     try:
-        with tifffile.TiffFile(path) as file:
+        with content(path) as opened, tifffile.TiffFile(opened) as file:
             page = file.pages[0]
             return f"{page.samplesperpixel} bands of {page.dtype}"  # type: ignore[union-attr]
     except Exception:  # noqa: BLE001 - a damaged file may raise anything, and is reported as damaged

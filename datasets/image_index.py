@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.data.reading.contents import here
 from bench.datasets.pairing import SUFFIXES, is_junk, walk
 from bench.datasets.split_names import split_in, split_of
 
@@ -109,7 +110,7 @@ def heads(folder: Path, suffix: str, most: int | None = None, *, anywhere: bool 
     """Yield the annotation files of a folder, at most so many, each with the beginning of its text."""
     for path in itertools.islice(files_near(folder, suffix, anywhere=anywhere), most):
         try:
-            with path.open("rb") as file:
+            with here(path).open("rb") as file:
                 yield path, file.read(_HEAD).decode("utf-8-sig", "replace").lstrip()
         except OSError:
             continue
@@ -118,7 +119,7 @@ def heads(folder: Path, suffix: str, most: int | None = None, *, anywhere: bool 
 def read_json(path: Path) -> Any:
     """Read a JSON file; raise BenchError in one line if it is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(here(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise BenchError(f"{path}: can't be read as JSON ({error}).") from error
 

@@ -18,6 +18,7 @@ from PIL import Image
 from bench.core.dataset_protocol import DataFault
 from bench.core.files import file_stamp
 from bench.data.facts.file_facts import Fact, look_up
+from bench.data.reading.contents import threads_for
 from bench.datasets.image_files import BITS, file_head, open_image
 
 Kind = Literal["values", "palette", "colours"]
@@ -46,7 +47,8 @@ def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
     files = list(dict.fromkeys(paths))
     keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, file_stamp(path)))}" for path in files]
     place = os.path.commonpath([path.parent for path in files]) if files else ""
-    found = look_up(_KIND, place, files, keys, _kept, "looking at masks")
+    threads = threads_for(files[0] if files else None)
+    found = look_up(_KIND, place, files, keys, _kept, "looking at masks", threads)
     facts = {path: _from_json(fact) for path, fact in zip(files, found, strict=True) if fact is not None}
     return {path: known for path, known in facts.items() if known}
 

@@ -4,17 +4,22 @@ Viewers and labelling tools turn photographs upright, most decoders don't. Label
 shape tell by their size; where the image is square or upside down, nothing tells.
 """
 
+import os
+import struct
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
+from bench.core.files import file_stamp
+from bench.data.facts.file_facts import Fact, look_up
+from bench.data.reading.contents import threads_for
 from bench.datasets.image_files import Head, read_head
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_survey import MaskFacts
 
+_KIND, _HEAD = "heads-1", struct.Struct("<QQB")  # the facts of images: height, width and orientation
 APPLY, IGNORE = CHOICES = ("apply", "ignore")
 
 
@@ -38,8 +43,7 @@ def turned(contents: Contents, facts: Mapping[Path, MaskFacts], exif: str = "") 
         raise BenchError(f"The parameter exif is '{exif}'. Accepted: {', '.join(CHOICES)}.")
     if exif == IGNORE:
         return Turned()
-    with ThreadPoolExecutor() as pool:
-        heads = list(pool.map(_head, (item.image for item in contents.items)))
+    heads = _heads([item.image for item in contents.items])
     rotated = [(item, head) for item, head in zip(contents.items, heads, strict=True) if head and head.orientation != 1]
     if exif == APPLY:
         return Turned(frozenset(item.name for item, _ in rotated))
@@ -66,6 +70,24 @@ def _warning(items: Sequence[Item]) -> tuple[str, ...]:
         "the labels were drawn on the turned image: it isn't applied. Look at a contact sheet of `bench show-dataset`, "
         f"and settle it by --dataset-param exif={APPLY} or exif={IGNORE}.",
     )
+
+
+def _heads(paths: Sequence[Path]) -> list[Head | None]:
+    """Read the headers of all images, once: at an address each is a file to fetch."""
+    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, file_stamp(path)))}" for path in paths]
+    place = os.path.commonpath([path.parent for path in paths]) if paths else ""
+    threads = threads_for(paths[0] if paths else None)
+    found = look_up(_KIND, place, paths, keys, _packed, "looking at images", threads)
+    return [Head((fact[0], fact[1]), fact[2]) if fact else None for fact in map(_unpacked, found)]
+
+
+def _packed(path: Path) -> bytes | None:
+    head = _head(path)
+    return _HEAD.pack(*head.size, head.orientation) if head else None
+
+
+def _unpacked(fact: Fact | None) -> tuple[int, ...]:
+    return _HEAD.unpack(fact) if fact is not None else ()
 
 
 def _head(path: Path) -> Head | None:

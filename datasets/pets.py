@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.core.errors import first_few
+from bench.data.reading.contents import here
 from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets.base import (
     DataFault,
@@ -103,5 +104,5 @@ def _notes(named: Sequence[str], present: set[str], pictures: set[str]) -> tuple
 
 
 def _names(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = here(path).read_text(encoding="utf-8-sig").splitlines()
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]

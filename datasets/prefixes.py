@@ -10,6 +10,7 @@ from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
 from bench.core.specs import FOLDER, DatasetSpec, Param
 from bench.core.untrusted.plain_files import require_plain
+from bench.data.remote.address import last_part, place_of
 
 _EXIF = Param("exif", "str", "", "apply or ignore the images' EXIF orientation; empty: by the labels' sizes")
 _LAYOUT = Param("layout", "str", "", "the folder's layout, see docs/data.md; empty: the one that it looks like")
@@ -81,9 +82,9 @@ class Prefix:
             raise BenchError(f"'{name}' names nothing. Write {self.form}.")
         if fault := self.fault(given, data_dir):
             raise BenchError(f"'{name}': {fault}")
-        if self.is_path(given) and (data_dir is None or Path(data_dir).name != given):
-            data_dir = Path(given).expanduser().resolve()
-            if not (given := data_dir.name):
+        if self.is_path(given) and (data_dir is None or last_part(str(data_dir)) != given):
+            data_dir = place_of(given)
+            if not (given := last_part(data_dir)):
                 raise BenchError(f"'{name}' is a whole disk. Write {self.form} with the folder of the data.")
         return self._spec(given), data_dir
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.core.errors import BenchError
+from bench.data.reading.contents import here
 
 _LARGEST_FIELD = 2**30  # characters; csv's own limit of 131,072 is too small for a ragged mask of a large image
 
@@ -50,7 +51,7 @@ def read_header(path: Path) -> list[str]:
 def _reader(path: Path) -> Iterator[Any]:
     try:
         csv.field_size_limit(_LARGEST_FIELD)
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with here(path).open(newline="", encoding="utf-8-sig") as file:
             yield csv.reader(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BenchError(f"{path}: the table can't be read ({error}).") from error

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.data.reading.contents import here
 from bench.datasets.layout import Item
 from bench.datasets.pairing import SUFFIXES
 
@@ -113,7 +114,7 @@ def _lists(folder: Path) -> dict[str, Path]:
 def read_lines(file: Path) -> list[str]:
     """Read the lines of a text in UTF-8; raise BenchError if the file can't be read."""
     try:
-        return file.read_text(encoding="utf-8-sig").splitlines()
+        return here(file).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise BenchError(f"{file}: can't be read ({error}). Save it as UTF-8.") from error
     except OSError as error:

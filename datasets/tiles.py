@@ -38,6 +38,8 @@ from scipy.sparse.csgraph import connected_components
 
 from bench.core.files import answer_path, file_stamp, recall, remember
 from bench.data.facts.file_facts import Fact, look_up, only_sampled
+from bench.data.reading.contents import content, threads_for
+from bench.data.remote.failures import Unreachable
 from bench.datasets.look_alikes import near_pairs
 
 GRID = 3  # cells along each side of a tile
@@ -65,7 +67,9 @@ def overlapping(paths: Sequence[Path]) -> list[str]:
     answer = answer_path("places", "\n".join([_FACTS, _GROUPS, folder, *stamps]))
     labels = recall(answer)
     if labels is None:
-        facts = look_up(_FACTS, folder, paths, stamps, tile_fact, "comparing tiles")
+        facts = look_up(
+            _FACTS, folder, paths, stamps, tile_fact, "comparing tiles", threads_for(paths[0] if paths else None)
+        )
         if only_sampled():
             return names
         labels = Cells.of([_NOTHING if fact is None else fact for fact in facts]).places()
@@ -84,9 +88,11 @@ def tile_fact(path: Path) -> bytes | None:
     system can't read now.
     """
     try:
-        with Image.open(path) as picture:
+        with content(path) as file, Image.open(file) as picture:
             picture.draft("L", (GRID * SIDE, GRID * SIDE))  # JPEG decodes an eighth of the size five times as fast
             small = np.asarray(picture.convert("L").resize((GRID * SIDE, GRID * SIDE), Image.Resampling.BOX))
+    except Unreachable:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # told when it is packed
         known = getattr(error, "errno", None) in (None, errno.ENOENT)  # Pillow's own errors have no number
         return _NOTHING if known else None

@@ -454,7 +454,7 @@ def stopped(pets, monkeypatch, after, error=KeyboardInterrupt):
 
     with monkeypatch.context() as broken:
         broken.setattr(pack_writer, "read_row", until)
-        broken.setattr(pack_writer, "usable_cores", lambda: [0])
+        broken.setattr(pack_writer, "threads_for", lambda folder: 1)
         with pytest.raises(error):
             pack.prepare(PETS, SIZE, data_dir=pets)
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, output, say, trained, warn
+from bench.commands.shared import DEFAULT_RESULTS, MovedData, ResultsOfRun, RunsPlugin, output, say, trained, warn
 from bench.core.errors import BenchError
 from bench.results.clean_text import clean
 
@@ -29,9 +29,7 @@ def ensemble(
             help="Also write the results to this JSON file, and a table per image beside it.", show_default=False
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
-    ] = None,
+    data_dir: MovedData = None,
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
     backend: Annotated[

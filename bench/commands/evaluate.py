@@ -1,7 +1,6 @@
 """`bench evaluate`: score the saved weights of a run again."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from rich.text import Text
 from bench.commands.shared import (
     DEFAULT_RESULTS,
     Augmentation,
+    MovedData,
     OtherBackend,
     ResultsOfRun,
     RunsPlugin,
@@ -32,9 +32,7 @@ def evaluate(
     dataset: Annotated[
         str | None, typer.Option(help="Another data set with the same classes. Default: the run's.", show_default=False)
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
-    ] = None,
+    data_dir: MovedData = None,
     split: Annotated[
         str,
         typer.Option(help="The split to score: test, val or train. Of the run's own data, the images that it used."),

@@ -43,7 +43,11 @@ def prepare(
         typer.Argument(help="A data set, such as pets, folder:PATH, tfds:NAME or hf:OWNER/NAME.", show_default=False),
     ],
     data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder. Default: it is downloaded.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The data set's folder or address Default: it is downloaded.",
+            show_default=False,
+        ),
     ] = None,
     image_size: Annotated[
         str, typer.Option(help="Image sizes in pixels, separated by commas: 128, or height x width as 128x192.")
@@ -75,6 +79,7 @@ def prepare(
 ) -> None:
     """Download a data set, check its files and decode it once for all trials of that image size."""
     from bench.config import catalog
+    from bench.data.remote.mirror import listed_anew
     from bench.data.source import opened_once
 
     if plugin:
@@ -93,11 +98,13 @@ def prepare(
         _propose(console, spec, folder, params)
         return
     if check:
-        raise typer.Exit(_check(console, spec, folder, params, skip_corrupt))
+        with listed_anew():
+            fails = _check(console, spec, folder, params, skip_corrupt)
+        raise typer.Exit(fails)
     if export_masks:
         _export(console, spec, folder, params, export_masks, per_ship, skip_corrupt)
         return
-    with opened_once():
+    with opened_once(), listed_anew():
         _pack(console, spec, folder, params, image_size, resize, skip_corrupt, verify_data)
 
 
@@ -105,11 +112,14 @@ def _propose(console: Console, spec: "DatasetSpec", folder: Path | str | None, p
     """Write the proposal of a classes.json and print it."""
     from bench.core.specs import FOLDER
     from bench.core.untrusted.plain_files import require_plain
+    from bench.data.remote.address import is_address
     from bench.datasets.classes_proposal import proposal, write_proposal
 
     if not spec.name.startswith(FOLDER) or folder is None:
         by_hand = " Write the file by hand, and give it by --dataset-param classes=PATH." if spec.source else ""
         raise BenchError(f"--write-classes is for a folder of your own, folder:PATH, not for {spec.name}.{by_hand}")
+    if is_address(folder):
+        raise BenchError(f"--write-classes writes into a folder, not to '{folder}'. Copy a few masks here for it.")
     require_plain(Path(folder))
     file, text = proposal(Path(folder), params.get("layout", ""))
     console.print(text, markup=False, highlight=False, soft_wrap=True)

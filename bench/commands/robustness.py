@@ -1,13 +1,13 @@
 """`bench robustness`: score the saved weights of runs on corrupted test images."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.shared import (
     DEFAULT_RESULTS,
+    MovedData,
     OtherBackend,
     ResultsOfRun,
     RunsPlugin,
@@ -41,9 +41,7 @@ def robustness(
             help="The most test images, a fixed sample. Default: all that the run was tested on.", show_default=False
         ),
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
-    ] = None,
+    data_dir: MovedData = None,
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
     backend: OtherBackend = None,
@@ -80,7 +78,7 @@ def _levels(text: str | None) -> list[int] | None:
     return None if names is None else [int(name) for name in names]
 
 
-def _with_data(config: "TrialConfig", data_dir: Path | None) -> "TrialConfig":
+def _with_data(config: "TrialConfig", data_dir: str | None) -> "TrialConfig":
     from bench.trials.saved.stored_trials import on_data, paths_of_record
 
     config = on_data(config, data_dir=data_dir)

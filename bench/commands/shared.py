@@ -48,6 +48,9 @@ RunsPlugin = Annotated[
     Path | None,
     typer.Option(help="The plug-in's file, if the run has one: code runs only if you name it.", show_default=False),
 ]
+MovedData = Annotated[
+    str | None, typer.Option(help="The data set's folder or address, if the data have moved.", show_default=False)
+]
 Augmentation = Annotated[
     str | None,
     typer.Option(

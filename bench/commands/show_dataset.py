@@ -29,7 +29,7 @@ def show_dataset(
         str | None,
         typer.Argument(help="A data set, such as pets, folder:PATH, tfds:NAME or hf:OWNER/NAME.", show_default=False),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="The data set's folder.", show_default=False)] = None,
+    data_dir: Annotated[str | None, typer.Option(help="The data set's folder or address", show_default=False)] = None,
     dataset_param: Annotated[
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.grid_run import How, start
-from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, output, warn
+from bench.commands.shared import DEFAULT_RESULTS, MovedData, ResultsOfRun, RunsPlugin, output, warn
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 
@@ -35,9 +35,7 @@ def verify(
     out: Annotated[
         Path | None, typer.Option(help=f"The folder for the new run. Default: RESULTS/{FOLDER}.", show_default=False)
     ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
-    ] = None,
+    data_dir: MovedData = None,
     plugin: RunsPlugin = None,
     force: Annotated[bool, typer.Option("--force", help="Run it again even if this seed was verified before.")] = False,
 ) -> None:
@@ -81,7 +79,7 @@ def verify(
 
 
 def again(
-    trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: Path | None, plugin: Path | None
+    trial: "StoredTrial", seeds: Sequence[int], *, seed: int | None, data_dir: str | None, plugin: Path | None
 ) -> "TrialConfig":
     """Return the trial's configuration with the given seed, or with the first that is not among `seeds`."""
     from bench.config import catalog

@@ -23,6 +23,7 @@ from bench.core.option_kinds import shown
 from bench.core.registry import Registry
 from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
+from bench.data.remote.address import is_address, place_of
 from bench.plugin import architecture_from, dataset_from
 
 
@@ -101,6 +102,8 @@ def find_dataset(name: str, data_dir: Path | str | None = None) -> tuple[Dataset
         return NO_DATA, None
     if prefix := prefix_of(name):
         return prefix.find(name, data_dir)
+    if name not in datasets() and is_address(name):
+        raise BenchError(f"Unknown data set '{name}'. To read the images there, write {FOLDER_PREFIX.text}{name}.")
     if name not in datasets() and os.path.isdir(os.path.expanduser(name)):
         raise BenchError(
             f"Unknown data set '{shown(name)}'. To read the images of that folder, write {FOLDER_PREFIX.text}{name}."
@@ -208,7 +211,7 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
         class_weights=canonical_class_weights(config.class_weights, data.num_classes),
         weights=checks.weights(config.weights, backbone),
         plugin=_used_plugin(config.plugin, arch, data),
-        data_dir=str(Path(data_dir).expanduser().resolve()) if data_dir else None,
+        data_dir=place_of(data_dir) if data_dir else None,
     )
 
 

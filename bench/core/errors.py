@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import product
 
 from bench.core.backends import TABLE
+from bench.core.untrusted.masking import said
 
 FEW = 3  # things that a message names
 
@@ -16,6 +17,9 @@ class BenchError(ValueError):
 
     The message says what was given, what is accepted and what to do. The command line prints it and exits with code 2.
     """
+
+    def __init__(self, message: str = ""):
+        super().__init__(said(message))
 
 
 class Diverged(Exception):
@@ -65,7 +69,7 @@ def reason_of(error: BaseException, own: Collection[str] = ()) -> str:
 
 
 def _message(error: BaseException) -> str:
-    lines = [line.strip() for line in _TERMINAL.sub("", str(error)).splitlines() if line.strip()] or [""]
+    lines = [line.strip() for line in _TERMINAL.sub("", said(str(error))).splitlines() if line.strip()] or [""]
     message = lines[0]
     if message.startswith(_KERAS) and len(lines) > 1:  # the first line names the layer, the second the error
         message = f"{message.rstrip('.')}: {lines[1]}"

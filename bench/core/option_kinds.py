@@ -119,6 +119,7 @@ def _budget(value: Any) -> Budget:
 
 TEXT = Kind(_text, "a name")
 PATH = Kind(_path, "a path", Path | None, "path")
+PLACE = Kind(_path, "a path or an address", word="path")  # a Path would write https:// as https:/
 FLAG = Kind(_flag, "true or false, without quotes", bool | None)
 NUMBER = Kind(_number, "a number", word="number", is_number=True)
 WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)

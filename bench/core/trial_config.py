@@ -14,6 +14,7 @@ from bench.core.option_kinds import (
     NUMBER,
     PARAMETERS,
     PATH,
+    PLACE,
     SECONDS,
     SECONDS_OR_NEVER,
     SIZE,
@@ -512,10 +513,10 @@ class TrialConfig:
     )
     data_dir: str | None = option(
         None,
-        kind=PATH,
+        kind=PLACE,
         panel=DATA,
-        help="The data set's folder.",
-        accepted="a folder's path",
+        help="The data set's folder, or its https://, s3:// or other address (docs/data.md).",
+        accepted="a folder's path or an address",
         default_text="it is downloaded",
         axis=False,
         in_key=False,

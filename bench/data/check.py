@@ -11,11 +11,12 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
-from bench.core.surroundings import usable_cores
 from bench.data.duplicates import Look, duplicate_warnings, look_at
 from bench.data.label_doubts import Doubts, LabelCounts, label_doubts, thin_splits
 from bench.data.packing.runs import Runs
+from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import checked_counts, decode
+from bench.data.remote.failures import Unreachable
 from bench.data.source import Source
 
 Item = TypeVar("Item")
@@ -58,7 +59,7 @@ def examine(
 ) -> Health:
     """Read the samples as training would, in parallel. Nothing is written, and faults are collected, not raised."""
     health = Health()
-    with ThreadPoolExecutor(len(usable_cores())) as pool:  # Pillow releases the GIL
+    with ThreadPoolExecutor(threads_for(source.data_dir)) as pool:  # Pillow releases the GIL
         looks = pool.map(lambda sample: _look(source, sample), samples)
         for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
             if isinstance(found, tuple):
@@ -87,6 +88,8 @@ def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray, 
     try:
         decoded = decode(source, sample, None)
         counts = checked_counts(source, sample, Runs.of(decoded.labels))
+    except Unreachable:
+        raise
     except (BenchError, OSError) as error:
         return error
     return decoded.picture.size, counts, look_at(decoded.picture.pixels)

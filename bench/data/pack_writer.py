@@ -18,7 +18,6 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
-from bench.core.surroundings import usable_cores
 from bench.core.untrusted.plain_files import remove
 from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
@@ -35,11 +34,13 @@ from bench.data.packing.manifest import (
 )
 from bench.data.packing.room import check_room
 from bench.data.packing.unfinished import RowFacts, Unfinished, allocated
+from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import Row, read_row
+from bench.data.remote.failures import Unreachable
 from bench.data.source import SPLITS, Source
 
 _MOST_LINES = 50  # most problems that a message lists
-_AHEAD = 2  # samples for each core that are decoded before they are written
+_AHEAD = 2  # samples for each thread that are decoded before they are written
 
 Progress = Callable[[int, int], None]
 
@@ -56,6 +57,8 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
         remove(path)
         part.rename(path)
+    except Unreachable:  # what was read stays, as when the process is interrupted
+        raise
     except (BenchError, OSError):
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -153,13 +156,13 @@ def _take_up(files: Unfinished, order: Order, note: Callable[[int, RowFacts | st
 
 def _rows(order: Order, start: int) -> Generator[tuple[int, Row | str]]:
     """Read the samples from a number on, in threads (Pillow releases the GIL); yield them in order, or their faults."""
-    cores = len(usable_cores())
+    threads = threads_for(order.source.data_dir)
     waiting: deque[tuple[int, Future[Row | str]]] = deque()
-    pool = ThreadPoolExecutor(cores)
+    pool = ThreadPoolExecutor(threads)
     try:
         for number in range(start, len(order.source.samples)):
             waiting.append((number, pool.submit(_read, order, number)))
-            if len(waiting) > _AHEAD * cores:
+            if len(waiting) > _AHEAD * threads:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for number, future in waiting:
@@ -169,9 +172,11 @@ def _rows(order: Order, start: int) -> Generator[tuple[int, Row | str]]:
 
 
 def _read(order: Order, number: int) -> Row | str:
-    """Read a sample, or return why it can't be read."""
+    """Read a sample, or return why it can't be read; raise Unreachable if no other could be, either."""
     try:
         return read_row(order.source, order.source.samples[number], order.image_size, order.resize)
+    except Unreachable:
+        raise
     except (BenchError, OSError) as error:
         return str(error)
 

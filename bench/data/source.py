@@ -16,9 +16,12 @@ from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import file_hash
 from bench.core.specs import DatasetSpec
+from bench.core.untrusted.masking import said
 from bench.core.untrusted.plain_files import require_plain
 from bench.data.download import fetch
 from bench.data.facts.file_facts import only_sampled
+from bench.data.remote.address import is_address, place_of
+from bench.data.remote.mirror import address_of, mirror_of, note_of
 from bench.data.selection.choose import read_params, select
 
 BUILT_IN = "bench.datasets"  # the package of the adapters that share code
@@ -78,7 +81,7 @@ def open_source(
     Raises:
         BenchError: the folder is missing, a split is empty or unknown, or names are not unique.
     """
-    folder = Path(data_dir).expanduser().resolve() if data_dir is not None else None
+    folder = _folder(spec, data_dir) if data_dir is not None else None
     known, key = _opened.get(), repr((spec, folder, sorted((params or {}).items())))
     if known is None:
         return _open(spec, folder, params or {})
@@ -86,6 +89,19 @@ def open_source(
     if not only_sampled():
         known[key] = found
     return found
+
+
+def _folder(spec: DatasetSpec, data_dir: Path | str) -> Path:
+    """Return the folder of a data set's files, or the one that stands for an address."""
+    place = place_of(data_dir)
+    if not is_address(place):
+        return Path(place)
+    if spec.source or not spec.adapter.startswith(f"{BUILT_IN}."):
+        raise BenchError(
+            f"'{spec.name}' can't be read from '{place}': it opens its files itself. Copy them to a folder here, and "
+            "give that."
+        )
+    return mirror_of(place)
 
 
 def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> Source:
@@ -102,8 +118,9 @@ def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> 
         adapter_hash = _code_hash(spec, adapter)
         chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
         _check(spec, chosen.samples, folder, params)
-    notes = (*dataset.notes, *chosen.notes)
-    warnings = (*getattr(dataset, "warnings", ()), *chosen.warnings)
+    remote = (note_of(folder),) if folder and address_of(folder) else ()
+    notes = tuple(map(said, (*remote, *dataset.notes, *chosen.notes)))
+    warnings = tuple(map(said, (*getattr(dataset, "warnings", ()), *chosen.warnings)))
     return Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
 
 

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from bench.core.errors import BenchError
+from bench.data.reading.contents import here
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bitmap, Form, Line, Polygon, alternating, box, ellipse, rotated
 from bench.datasets.image_index import MOST_FILES, chosen_files, files_near, heads, points_of
@@ -51,7 +52,7 @@ def read(folder: Path) -> Contents:
 
 def _parse(path: Path) -> ElementTree.Element:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = here(path).read_text(encoding="utf-8-sig")
         if "<!DOCTYPE" in text:
             raise BenchError(f"{path}: it has a document type (<!DOCTYPE), which CVAT doesn't write. Remove it.")
         root = ElementTree.fromstring(text)

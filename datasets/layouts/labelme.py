@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from bench.core.errors import BenchError, first_few
+from bench.data.reading.contents import here
 from bench.datasets.annotated import Annotated, Shape, class_table, contents
 from bench.datasets.drawing import Bitmap, Form, Line, Point, Polygon, box, ellipse
 from bench.datasets.image_files import DECODE_ERRORS
@@ -70,7 +71,7 @@ def _names(folder: Path, files: dict[Path, dict[str, Any]]) -> list[str]:
     if not (folder / _LABELS).exists():
         return sorted(used)
     try:
-        lines = (folder / _LABELS).read_text(encoding="utf-8-sig").splitlines()
+        lines = here(folder / _LABELS).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BenchError(f"{folder / _LABELS}: can't be read ({error}).") from error
     names = [line.strip() for line in lines if line.strip()]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
+from bench.data.reading.contents import here
 from bench.datasets.layout import Contents, Layout, Masks
 from bench.datasets.mask_meaning import Meaning
 from bench.datasets.matching import Files, match
@@ -74,7 +75,7 @@ def _cases(folder: Path) -> Files:
 def _meaning(table: Path) -> Meaning:
     """Read the labels of version 1, whose keys are values, or of version 2, whose keys are names."""
     try:
-        given = json.loads(table.read_text(encoding="utf-8-sig"))["labels"]
+        given = json.loads(here(table).read_text(encoding="utf-8-sig"))["labels"]
         named = {value: int(key) for key, value in given.items()} if "0" in given else dict(given)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(f'{table}: "labels" can\'t be read ({error}). {_ACCEPTED}') from error

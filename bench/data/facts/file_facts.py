@@ -22,7 +22,7 @@ from bench.data.facts.long_steps import report
 
 Item = TypeVar("Item")
 Fact = bytes | memoryview
-_AT_ONCE = 32  # items for each core between two writes: what a kill loses
+_AT_ONCE = 32  # items for each thread between two writes: what a kill loses
 _SAMPLE, _SAMPLE_SECONDS = 128, 4.0  # most items that `sampling` looks at, and the time after which it stops
 
 
@@ -55,7 +55,13 @@ def only_sampled() -> bool:
 
 
 def look_up(
-    kind: str, place: str, items: Sequence[Item], keys: Sequence[str], make: Callable[[Item], bytes | None], what: str
+    kind: str,
+    place: str,
+    items: Sequence[Item],
+    keys: Sequence[str],
+    make: Callable[[Item], bytes | None],
+    what: str,
+    threads: int = 0,
 ) -> list[Fact | None]:
     """Return the fact of each item, from the log or computed now in threads; None where there is none.
 
@@ -70,6 +76,7 @@ def look_up(
         keys: say all that each item's fact depends on, such as the file's name, size and time.
         make: computes a fact; threads gain where it releases Python's lock, as Pillow does.
         what: the step, for the progress, such as "comparing tiles".
+        threads: how many compute; 0: one for each core.
     """
     path = cache_path("facts") / f"{kind}-{text_hash(place)[:12]}.log"
     digests = [key_of(key) for key in keys]
@@ -78,7 +85,7 @@ def look_up(
         with _lock(path, what) as writable:
             log = FactLog(path)  # another process may have computed them meanwhile
             missing = {d: item for d, item in zip(digests, items, strict=True) if d not in log.places}
-            for found in _made(missing, make, what):
+            for found in _made(missing, make, what, threads or len(usable_cores())):
                 made = {digest: fact for digest, fact in found.items() if fact is not None}
                 if not (writable := writable and log.append(made)):
                     unkept |= made
@@ -110,16 +117,16 @@ def _lock(path: Path, what: str) -> Iterator[bool]:
 
 
 def _made(
-    missing: dict[bytes, Item], make: Callable[[Item], bytes | None], what: str
+    missing: dict[bytes, Item], make: Callable[[Item], bytes | None], what: str, threads: int
 ) -> Iterator[dict[bytes, bytes | None]]:
     """Yield the facts in pieces as they are made, of all that are missing or of a sample."""
-    left, cores = _pending.get(), len(usable_cores())
+    left = _pending.get()
     order = list(missing) if left is None else _sample(list(missing))
     begun, done = time.monotonic(), 0
-    with ThreadPoolExecutor(cores) as pool:
-        for begin in range(0, len(order), _AT_ONCE * cores):
+    with ThreadPoolExecutor(threads) as pool:
+        for begin in range(0, len(order), _AT_ONCE * threads):
             report(what, begin, len(missing))
-            some = order[begin : begin + _AT_ONCE * cores]
+            some = order[begin : begin + _AT_ONCE * threads]
             yield dict(zip(some, pool.map(make, map(missing.__getitem__, some)), strict=True))
             done = begin + len(some)
             if left is not None and time.monotonic() - begun > _SAMPLE_SECONDS:

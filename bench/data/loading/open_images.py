@@ -11,6 +11,7 @@ from bench.core.specs import DatasetSpec
 from bench.data.loading.images import Images
 from bench.data.loading.stream import open_stream
 from bench.data.pack import place_of, prepare_source
+from bench.data.remote.mirror import listed_anew
 from bench.data.source import Source, open_source
 
 
@@ -31,7 +32,8 @@ def open_images(
     Args:
         kept: "disk" or "memory": in a pack; "none": nowhere; "auto": in a pack, or nowhere if the disk has no room.
     """
-    source = open_source(spec, data_dir, params)
+    with listed_anew(verify_data):
+        source = open_source(spec, data_dir, params)
     if kept != "none":
         try:
             return prepare_source(

@@ -37,18 +37,21 @@ class Reader:
     size: tuple[int, int]
     resize: str
     native: bool  # whether labels and objects at native size are wanted
+    digests: Sequence[str] = ()  # of the samples, of data at an address, where no other time tells a change
 
     def __call__(self, index: int) -> Pixels:
         """Read a sample; raise BenchError, whose text alone is sent between processes, if that isn't possible."""
         try:
-            return read_pixels(self.source, self.samples[index], self.size, self.resize, native=self.native)
+            digest = self.digests[index] if self.digests else ""
+            sample = self.samples[index]
+            return read_pixels(self.source, sample, self.size, self.resize, native=self.native, digest=digest)
         except (BenchError, OSError) as error:
             raise BenchError(str(error)) from None
 
     def packed(self) -> "PackedReader":
         """Pickle it; raise BenchError if the data set doesn't allow that."""
         try:
-            content = pickle.dumps((self.source, self.samples, self.size, self.resize, self.native))
+            content = pickle.dumps((self.source, self.samples, self.size, self.resize, self.native, self.digests))
         except Exception as error:  # a data set of a plug-in may raise anything
             raise BenchError(
                 f"The data set '{self.source.spec.name}' can't be sent to the processes that decode it "

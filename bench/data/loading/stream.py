@@ -14,7 +14,6 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
-from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
 from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
@@ -22,6 +21,7 @@ from bench.data.loading.loader import Decoded, decoded
 from bench.data.loading.reader import Reader, Sent, received
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
+from bench.data.reading.contents import first_file, is_remote, threads_for
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
 from bench.data.source import Source
 
@@ -40,17 +40,18 @@ class Stream(Images):
     source: Source
     stamps: Sequence[Any]  # of the samples, when it was opened
     resize: str
+    digests: Sequence[str]  # of the samples, in hexadecimal digits
     _kept: dict[tuple[bytes, bool], Decoded] = field(default_factory=dict, repr=False, compare=False)
     packed = False
 
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
         """Yield the samples; see `Images.rows`. BenchError names a file that can't be read."""
-        read = Reader(self.source, self.source.samples, self.size, self.resize, native)
+        read = Reader(self.source, self.source.samples, self.size, self.resize, native, self._checked())
         if not isinstance(order, np.ndarray):
             with closing(self._decoded(read, order)) as found:
                 yield from self._rows_of(found)
         elif len(order) <= FEW:
-            with ThreadPoolExecutor(len(usable_cores())) as pool:
+            with ThreadPoolExecutor(threads_for(self.source.data_dir)) as pool:
                 yield from map(_row, pool.map(read, order.tolist()))
         else:
             yield from self._rows_again(read, order)
@@ -74,6 +75,10 @@ class Stream(Images):
 
     def _decoded(self, read: Reader, order: np.ndarray | Endless) -> Decoded:
         return decoded(read.packed(), order, self.size[0] * self.size[1] * 4 + NATIVE_BYTES)
+
+    def _checked(self) -> Sequence[str]:
+        """Return the digests that are compared whenever a sample is read: of data at an address."""
+        return self.digests if is_remote(self.source.data_dir) else ()
 
     def check_unchanged(self) -> None:
         """Raise BenchError if a source file has another size or time than when it was opened."""
@@ -112,13 +117,15 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
         stamps=stamps,
         size=size,
         resize=resize,
+        digests=hashes,
     )
 
 
 def _hashes(samples: Sequence[Sample], stamps: Sequence[Any], place: str) -> list[str]:
     """Hash the files of all samples whose stamps have not been seen yet, in hexadecimal digits."""
     keys = [json.dumps(stamp) for stamp in stamps]
-    found = look_up("sha256-1", place, samples, keys, lambda sample: bytes.fromhex(_hash(sample)), "hashing files")
+    found = look_up("sha256-1", place, samples, keys, lambda sample: bytes.fromhex(_hash(sample)), "hashing files",
+                    threads_for(first_file(samples)))  # fmt: skip
     return [bytes(one or b"").hex() for one in found]
 
 
@@ -130,7 +137,7 @@ def _hash(sample: Sample) -> str:
 
 
 def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
-    with ThreadPoolExecutor(len(usable_cores())) as pool:
+    with ThreadPoolExecutor(threads_for(first_file(samples))) as pool:
         pairs = zip(samples, pool.map(_hash, samples), hashes, strict=True)
         changed = [printable(sample.name) for sample, now, before in pairs if now != before]
     if changed:

@@ -15,10 +15,13 @@ from bench.core.dataset_protocol import DataFault, Sample
 from bench.core.errors import BenchError
 from bench.core.files import utf8
 from bench.core.specs import IGNORE_INDEX
+from bench.core.untrusted.masking import said
 from bench.data.duplicates import Look, look_at
 from bench.data.geometry import reduction, resize_labels, resize_picture
 from bench.data.packing.runs import Runs
+from bench.data.reading.contents import content, fetched_once
 from bench.data.reading.picture import Decoded, Picture, Size
+from bench.data.remote.asking import changed
 from bench.data.source import Source
 
 
@@ -49,13 +52,17 @@ class Pixels:
     instances: bytes
 
 
-def read_pixels(source: Source, sample: Sample, size: Size, resize: str, *, native: bool) -> Pixels:
+def read_pixels(source: Source, sample: Sample, size: Size, resize: str, *, native: bool, digest: str = "") -> Pixels:
     """Read of one sample what a trial without a pack needs; raise errors as `read_row` does.
 
     Args:
         native: whether labels and objects at original size are wanted; without it they are empty.
+        digest: the hash that the sample must have; empty: it isn't looked at.
     """
-    decoded = decode(source, sample, size, resize)
+    with fetched_once():
+        if digest and digest_of(sample) != digest:
+            raise changed(said(str(_place(sample))), "its content is another one")
+        decoded = decode(source, sample, size, resize)
     truth = Runs.of(decoded.labels)
     checked_counts(source, sample, truth)
     return Pixels(
@@ -69,7 +76,8 @@ def read_pixels(source: Source, sample: Sample, size: Size, resize: str, *, nati
 
 def read_row(source: Source, sample: Sample, size: Size, resize: str) -> Row:
     """Read one sample; raise BenchError or OSError if files are missing or broken, or labels are not classes."""
-    decoded = decode(source, sample, size, resize)
+    with fetched_once():
+        decoded, digest = decode(source, sample, size, resize), digest_of(sample)
     truth = Runs.of(decoded.labels)
     counts = checked_counts(source, sample, truth)
     picture, labels = decoded.picture, resize_labels(decoded.labels, size, resize)
@@ -79,7 +87,7 @@ def read_row(source: Source, sample: Sample, size: Size, resize: str) -> Row:
         picture.size,
         truth.block(),
         _instances(source, sample, decoded),
-        digest_of(sample),
+        digest,
         look_at(picture.pixels),
         bool((labels != IGNORE_INDEX).any()),
         counts,
@@ -132,7 +140,7 @@ def digest_of(sample: Sample) -> str:
     """Hash a sample's token and source files, in hexadecimal digits."""
     hasher = hashlib.sha256(utf8(sample.token))
     for path in sample.files:
-        with path.open("rb") as file:
+        with content(path) as file:
             hasher.update(hashlib.file_digest(file, "sha256").digest())
     return hasher.hexdigest()
 

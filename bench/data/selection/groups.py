@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError, first_few
+from bench.data.reading.contents import here
 
 TABLE = "groups.csv"
 _COLUMNS = ("name", "group")
@@ -73,7 +74,7 @@ def _names(sample: Sample) -> list[str]:
 def _read(table: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
+        with here(table).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
             header = [column.strip().lower() for column in next(rows, [])]
             if any(column not in header for column in _COLUMNS):

@@ -11,6 +11,8 @@ from bench.core.errors import BenchError
 from bench.core.files import file_stamp
 from bench.core.specs import IGNORE_INDEX, DatasetSpec
 from bench.data.facts.file_facts import look_up
+from bench.data.reading.contents import first_file, threads_for
+from bench.data.remote.failures import Unreachable
 
 BACKGROUND = "background"
 COUNTING = "counting objects"  # the step, for the progress; which images are chosen depends on it
@@ -29,7 +31,7 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
         return dict(table())
     keys = [json.dumps([s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]]) for s in samples]
     place = json.dumps([cache_key, spec.classes])
-    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), COUNTING)
+    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), COUNTING, threads_for(first_file(samples)))
     return {sample.name: int(bytes(fact)) for sample, fact in zip(samples, facts, strict=True) if fact}
 
 
@@ -44,6 +46,8 @@ def _counter(dataset: Dataset, spec: DatasetSpec) -> Callable[[Sample], bytes | 
                 found = int(np.count_nonzero(np.bincount(number(sample).ravel())[1:]))
             else:
                 found = foreground_tenths(dataset.read(sample)[1], background)
+        except Unreachable:
+            raise
         except (BenchError, OSError):
             return None
         return str(found).encode()

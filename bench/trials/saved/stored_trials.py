@@ -81,7 +81,7 @@ def changed_code(trial: StoredTrial, config: TrialConfig) -> str | None:
 
 
 def on_data(
-    config: TrialConfig, *, dataset: str | None = None, data_dir: Path | None = None, eval_size: str | None = None
+    config: TrialConfig, *, dataset: str | None = None, data_dir: str | None = None, eval_size: str | None = None
 ) -> TrialConfig:
     """Return the configuration on other data or at another evaluation size; None leaves a value as it is."""
     changes: dict[str, Any] = {"eval_size": eval_size or config.eval_size}
