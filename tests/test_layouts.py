@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import annotation_fixtures  # noqa: F401 - registers its fixtures
+import fsspec
 import numpy as np
 import pytest
 from layout_fixtures import FIXTURES, VOC_CLASSES, Written, layout_of, save, save_text, voc_palette
@@ -17,6 +18,7 @@ from bench.config.grid import expand
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
+from bench.data.reading.decode import digest_of
 from bench.data.source import open_source
 from bench.datasets import folder, layouts, mask_survey
 from bench.datasets.layout import Masks
@@ -74,6 +76,26 @@ def test_a_sound_folder_has_no_warning_and_says_its_layout(here, name):
     assert found.warnings == ()
     assert {sample.split for sample in found.samples} == {"train", "val", "test"}
     assert found.notes[0].startswith(f"read as the layout {layout_of(name)} (")
+
+
+@every_fixture
+def test_an_address_is_read_as_its_folder_is(here, name):
+    params = FIXTURES[name](here).params
+    memory = fsspec.filesystem("memory")
+    for path in here.rglob("*"):
+        if path.is_file():
+            memory.pipe(f"/{name}/data/{path.relative_to(here).as_posix()}", path.read_bytes())
+    spec = catalog.find_dataset(f"folder:{here}")[0]
+    local, remote = (open_source(spec, place, params) for place in (here, f"memory://{name}/data"))
+    assert [_facts(sample) for sample in local.samples] == [_facts(sample) for sample in remote.samples]
+    assert (local.notes, local.warnings) == (remote.notes[1:], remote.warnings)
+    for sample, other in zip(local.samples, remote.samples, strict=True):
+        for one, same in zip(local.dataset.read(sample), remote.dataset.read(other), strict=True):
+            assert (one == same).all()
+
+
+def _facts(sample):
+    return sample.name, sample.split, sample.group, sample.token, digest_of(sample)
 
 
 @every_fixture

@@ -61,7 +61,7 @@ def read_pixels(source: Source, sample: Sample, size: Size, resize: str, *, nati
     """
     with fetched_once():
         if digest and digest_of(sample) != digest:
-            raise changed(said(str(_place(sample))), "its content is another one")
+            raise changed(said(" or ".join(map(str, sample.files))), "its content is another one")
         decoded = decode(source, sample, size, resize)
     truth = Runs.of(decoded.labels)
     checked_counts(source, sample, truth)

@@ -60,8 +60,8 @@ def with_logins(address: str) -> str:
     for hidden, whole in _logins().items():
         address = address.replace(hidden, whole)
     if f"://{HIDDEN}@" in address:
-        form = address.replace(f"{HIDDEN}@", "USER:PASSWORD@")
-        raise BenchError(f"'{address}' was given with credentials, which aren't kept. Give them: --data-dir {form}")
+        raise BenchError(f"'{address}' was given with credentials, which aren't kept. Give it by --data-dir again, "
+                         f"with USER:PASSWORD in place of {HIDDEN}.")  # fmt: skip
     return address
 
 

@@ -125,11 +125,10 @@ def _index(connection: Connection, reason: str) -> Iterator[Entry]:
         raise BenchError(_nothing(connection, reason)) from None
     for number, line in enumerate(text.splitlines(), 1):
         name = line.strip().removeprefix("./")
-        if not name or name == INDEX or f"/{name}".count(f"/{_HIDDEN}"):
-            continue
-        if not all(map(plain, name.split("/"))):
+        if name and not all(map(plain, name.split("/"))):
             raise BenchError(f"{connection.shown(INDEX)}, row {number}: '{line.strip()[:80]}' is no path below it.")
-        yield Entry(name, is_folder=False)
+        if name not in ("", INDEX) and f"/{_HIDDEN}" not in f"/{name}":
+            yield Entry(name, is_folder=False)
 
 
 def _reason(error: Exception) -> str:
