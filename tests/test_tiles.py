@@ -51,7 +51,7 @@ def test_a_place_at_another_date_is_one_group_whatever_cells_are_shared(tmp_path
 
 
 def test_a_tile_that_the_system_could_not_read_is_looked_at_again(tmp_path, monkeypatch):
-    ground, opened = scene(11), Image.open
+    ground, opened = scene(11), tiles.content
     paths = [jpeg(tmp_path, "a.jpg", ground[:768, :768]), jpeg(tmp_path, "b.jpg", ground[STEP : STEP + 768, :768])]
 
     def denied(path):
@@ -60,7 +60,7 @@ def test_a_tile_that_the_system_could_not_read_is_looked_at_again(tmp_path, monk
         return opened(path)
 
     with monkeypatch.context() as broken:
-        broken.setattr(tiles.Image, "open", denied)
+        broken.setattr(tiles, "content", denied)
         assert tiles.overlapping(paths) == ["a.jpg", "b.jpg"]
     assert tiles.overlapping(paths) == ["a.jpg", "a.jpg"]
 
