@@ -132,6 +132,21 @@ def test_only_what_all_have_is_compared_and_the_rest_is_said(tmp_path):
     assert only.conditions == (Condition("blur", 1),) and not only.notes
 
 
+@pytest.mark.parametrize(("scored", "notes"), [(1, 0), (None, 0), (2, 1)])
+def test_a_run_that_was_tested_under_another_protocol_is_said(tmp_path, scored, notes):
+    trial = trial_in(tmp_path / "r")
+    known = {} if scored is None else {"protocol_version": scored}
+    for condition in (CLEAN, Condition("noise", 1)):
+        store(trial, condition, table_of(0.9), {"mean_iou": 0.5, **known})
+    found = robustness([("unet", [trial])])
+    assert len(found.notes) == notes
+    if notes:
+        assert found.notes[0].startswith("unet, seed 0: the run was tested under protocol 1, and its pictures are ")
+    write_report([tmp_path / "r"], tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert ("tested under protocol 1" in page) == bool(notes)
+
+
 def test_results_on_other_numbers_of_images_stay_and_the_usual_number_is_shown(tmp_path):
     one, other = (trial_in(tmp_path / "r", lr=lr) for lr in (0.001, 0.002))
     for trial, numbers in ((one, (6, 12)), (other, (6,))):

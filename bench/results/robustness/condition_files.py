@@ -31,6 +31,7 @@ class StoredCondition:
     condition: Condition
     images: int
     file: Path  # its JSON
+    protocol: object = None  # the version of how its pictures were decoded; None if it isn't known
 
     @property
     def table(self) -> Path:
@@ -106,4 +107,4 @@ def _read(trial: StoredTrial, file: Path) -> StoredCondition | None:
         return None
     there = is_folder(file.parent) and is_file(file.with_suffix(".parquet"))
     fits = there and all(values.get(name) == its for name, its in _stamp(trial, condition).items())
-    return StoredCondition(condition, images, file) if fits else None
+    return StoredCondition(condition, images, file, values.get("protocol_version")) if fits else None

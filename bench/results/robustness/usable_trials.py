@@ -51,6 +51,7 @@ def comparable(
         if CLEAN in mine and len(common & mine.keys()) > 1:
             common = common & mine.keys()
             kept.append(ScoredTrial(label, seed, mine))
+            notes += _other_protocol(f"{label}, seed {seed}", trial, mine[CLEAN])
         else:
             notes.append(f"{label}, seed {seed}: not scored on the same {images} images and corruptions.")
     more = max((len(trial.results) for trial in kept), default=0) - len(common)
@@ -58,6 +59,17 @@ def comparable(
         notes.append(f"{more} more kinds and severities were measured, but not for all of these trials.")
     order = tuple(one for one in conditions() if one in common)
     return Comparable(images, order, tuple(kept), tuple(notes)) if kept else None
+
+
+def _other_protocol(name: str, trial: StoredTrial, clean: StoredCondition) -> list[str]:
+    """Say so if the trial was tested under another protocol than it was scored here."""
+    own = trial.record.protocol_version
+    if clean.protocol in (None, own):
+        return []
+    return [
+        f"{name}: the run was tested under protocol {own}, and its pictures are decoded under {clean.protocol} here, "
+        "so its clean score may differ from that of the leaderboard."
+    ]
 
 
 def _usual_number(found: Iterable[Mapping[int, Results]]) -> int | None:

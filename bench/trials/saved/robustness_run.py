@@ -65,6 +65,7 @@ def _score(trial: StoredTrial, config: TrialConfig, opened: Opened, condition: C
         "mean_iou": mean_iou(table.counts),
         "lost_most": None if worst is None else table.names[worst],
         "eval_size": config.eval_size,
+        "protocol_version": opened.pack.protocol,
         "backend": config.backend,
         "segbench": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
