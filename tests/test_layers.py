@@ -31,7 +31,8 @@ NO_KERAS = (
     *("bench.api", "bench.trials.runner", "bench.trials.estimate", "bench.trials.preflight"),
     *("bench.trials.saved.stored_trials", "bench.trials.children.revisions"),
     *("bench.deployment.export_run", "bench.deployment.variants", "bench.deployment.formats"),
-    *("bench.deployment.deploy", "bench.deployment.measure"),
+    *("bench.deployment.deploy", "bench.deployment.measure", "bench.deployment.others.evaluate_other"),
+    "bench.deployment.others.measure_other",
 )
 """What runs in the planning process, which must not wait for TensorFlow's import nor take the GPU's memory."""
 BACKEND_IS_CHOSEN = {f"bench.trials.saved.{name}_run" for name in ("ensemble", "evaluate", "predict")}

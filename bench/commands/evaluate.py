@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands import evaluate_model as other
 from bench.commands.shared import (
     DEFAULT_RESULTS,
     Augmentation,
@@ -15,7 +16,6 @@ from bench.commands.shared import (
     OtherBackend,
     ResultsOfRun,
     RunsPlugin,
-    SavedRun,
     check_augmentation,
     number,
     output,
@@ -23,12 +23,18 @@ from bench.commands.shared import (
     trained,
     warn,
 )
+from bench.core.errors import BenchError
 from bench.core.specs import flat
 from bench.results.clean_text import clean
 
 
 def evaluate(
-    run: SavedRun,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run with saved weights: its id, the beginning of its id, or its folder's path.", show_default=False
+        ),
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="Another data set with the same classes. Default: the run's.", show_default=False)
     ] = None,
@@ -47,16 +53,63 @@ def evaluate(
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
     backend: OtherBackend = None,
+    model: other.Model = None,
+    preprocess: other.Preprocess = None,
+    scale: other.Scale = None,
+    mean: other.Mean = None,
+    std: other.Std = None,
+    layout: other.Layout = None,
+    channels: other.Channels = None,
+    holds: other.Output = None,
+    output_name: other.OutputName = None,
+    classes: other.Classes = None,
+    image_size: other.ImageSize = None,
+    resize: other.Resize = None,
+    threshold: other.Threshold = None,
+    min_area: other.MinArea = None,
+    dataset_param: other.Params = None,
+    threads: other.Threads = 1,
+    timeout: other.Timeout = "1h",
+    unseen: other.Unseen = False,
 ) -> None:
     """Score the saved weights of a finished run again, on its own or another data set. The record does not change.
 
     bench evaluate unet_pets_s0 --split val
+
+    bench evaluate --model net.onnx --dataset oxford_pets --scale 1/255 --output logits
     """
     from bench.config.checks import require_choice
     from bench.data.source import SPLITS
     from bench.trials.saved.stored_trials import choose_backend, on_data, paths_of_record
 
     require_choice("split", split, SPLITS)
+    terms = {
+        "scale": scale, "mean": mean, "std": std, "layout": layout, "channels": channels, "output": holds,
+        "output_name": output_name, "classes": classes, "image_size": image_size, "resize": resize,
+        "threshold": threshold, "min_area": min_area,
+    }  # fmt: skip
+    if model is not None:
+        _check_alone(run, {"--tta": tta, "--plugin": plugin})
+        other.evaluate_model(
+            model,
+            preprocess,
+            {**terms, "eval_size": eval_size},
+            dataset=dataset,
+            data_dir=data_dir,
+            params=dataset_param,
+            results=results,
+            timeout=timeout,
+            split=split,
+            threads=threads,
+            unseen=unseen,
+            backend=backend,
+        )
+        return
+    if run is None:
+        raise BenchError("Nothing to score. Give a run (`bench list runs` shows the ids), or a file with --model.")
+    given = {"preprocess": preprocess, **terms, "dataset_param": dataset_param, "unseen": unseen or None}
+    if unused := [name for name, value in given.items() if value is not None]:
+        raise BenchError(f"--{unused[0].replace('_', '-')} is for --model; a run's record says it. Leave it out.")
     trial, config = trained(run, results, plugin, backend)
     check_augmentation(tta, config)
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
@@ -79,6 +132,14 @@ def evaluate(
     if tta:
         say(console, _gain(tta, found["tta"]))
     say(console, f"Written: {file}, and beside it the per-image table")
+
+
+def _check_alone(run: str | None, given: Mapping[str, Any]) -> None:
+    """Raise BenchError for what doesn't go with --model."""
+    if run is not None:
+        raise BenchError(f"Both a run ('{run}') and --model were given. Give one of them.")
+    if unused := [name for name, value in given.items() if value is not None]:
+        raise BenchError(f"{unused[0]} is for runs, not for --model. Leave it out.")
 
 
 def _gain(tta: str, found: Mapping[str, Any]) -> str:

@@ -34,14 +34,33 @@ class Order:
     dynamic_batch: bool = False
 
 
+@dataclass(frozen=True)
+class Port:
+    """An input or an output of a graph, as its runtime describes it."""
+
+    name: str
+    shape: tuple[int | None, ...] | None  # None for a side of any length, or for any shape
+    dtype: str  # of NumPy
+    scale: float = 0.0  # of quantised values q: the real ones are scale * (q - zero); 0 if they aren't
+    zero: int = 0
+
+
 class LoadedModel(ABC):
     """A file that its runtime has opened on the CPU."""
 
     computes: str  # the precision in which the runtime computes, as it says itself
 
     @abstractmethod
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
+        """Compute an output for images in the graph's layout and dtype; it is awaited."""
+
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Compute logits, float32 (B, H, W, C), of images (B, H, W, C) in the graph's dtype; they are awaited."""
+        """Compute logits, float32 (B, H, W, C), of images (B, H, W, C) in the graph's dtype: what an export gives."""
+        return self.run(images)
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        """Describe the graph's inputs and outputs, these in the order of `run`."""
+        raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
         """Return what `model.json` says of the file besides: the names of input and output, the opset."""

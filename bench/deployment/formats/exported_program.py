@@ -46,7 +46,7 @@ class ExportedProgram(LoadedModel):
         self._torch = torch
         self._module = torch.export.load(file).module()
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
         with self._torch.inference_mode():
             return self._module(self._torch.from_numpy(np.ascontiguousarray(images))).numpy()
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.deployment.format import Format, LoadedModel, Order, shares
+from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 
+_NUMPY = {"float": "float32", "double": "float64"}
 _QUIET = 3  # errors only
 _CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv", "NhwcFusedConv", "QLinearConv", "ConvInteger"}
 EXAMPLE = '''"""Predict one image with ONNX Runtime: python example.py IMAGE.npy (uint8, resized as model.json says)."""
@@ -93,8 +94,12 @@ class OnnxModel(LoadedModel):
         self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: images})[0]
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
+        return self._session.run(None, {self._input: images})[output]
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        return [_port(one) for one in inputs], [_port(one) for one in outputs]
 
     @property
     def computes(self) -> str:  # type: ignore[override]
@@ -109,6 +114,12 @@ class OnnxModel(LoadedModel):
         return {**names, "opset": next(one.version for one in opsets if one.domain in ("", "ai.onnx"))}
 
 
+def _port(argument: Any) -> Port:
+    kind = argument.type.removeprefix("tensor(").removesuffix(")")
+    sides = tuple(side if isinstance(side, int) else None for side in argument.shape or ())
+    return Port(argument.name, sides or None, _NUMPY.get(kind, kind))
+
+
 def _types(file: Path) -> list[str]:
     import onnx
     import onnxruntime
@@ -120,7 +131,7 @@ def _types(file: Path) -> list[str]:
     with TemporaryDirectory() as folder:
         options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
         onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        graph = onnx.load(options.optimized_model_filepath).graph
+        graph = onnx.load(options.optimized_model_filepath, load_external_data=False).graph
     types = {tensor.name: TensorProto.DataType.Name(tensor.data_type).lower() for tensor in graph.initializer}
     nodes = [node for node in graph.node if node.op_type in _CONVOLUTIONS]
     return ["int8" if "Q" in node.op_type else _named(types.get(node.input[1], "float")) for node in nodes]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.deployment.format import Format, LoadedModel, Order, shares
+from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 
 _LACKS = "conversion rule found for operations:"
 _NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "int8"}
@@ -71,8 +71,11 @@ class OpenVinoModel(LoadedModel):
         options |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
         self._model = openvino.Core().compile_model(file, "CPU", options)
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        return self._model(images)[0]
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
+        return self._model(images)[output]
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        return [_port(one) for one in self._model.inputs], [_port(one) for one in self._model.outputs]
 
     @property
     def computes(self) -> str:  # type: ignore[override]
@@ -83,6 +86,13 @@ class OpenVinoModel(LoadedModel):
 
     def facts(self) -> dict[str, Any]:
         return {"input": self._model.input().any_name, "output": _name(self._model.outputs[0])}  # of DeepLab it has two
+
+
+def _port(port: Any) -> Port:
+    shape = port.get_partial_shape()
+    known = not shape.rank.is_dynamic
+    sides = tuple(None if side.is_dynamic else side.get_length() for side in shape) if known else None
+    return Port(_name(port) or "", sides, np.dtype(port.get_element_type().to_dtype()).name)
 
 
 def _convolves(node: dict[str, str]) -> bool:

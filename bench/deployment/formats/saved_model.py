@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.deployment.format import Format, LoadedModel, Order
+from bench.deployment.format import Format, LoadedModel, Order, Port
 
+ENDPOINT = "serving_default"  # that every tool writes
 EXAMPLE = '''"""Predict one image with TensorFlow: python example.py IMAGE.npy (uint8, resized as model.json says)."""
 import json
 import sys
@@ -41,10 +42,25 @@ class SavedModel(LoadedModel):
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-        self._model = tf.saved_model.load(str(file))
+        self._model = tf.saved_model.load(str(file))  # it must live as long as its signature
+        if ENDPOINT not in self._model.signatures:
+            raise ValueError(f"it has no signature '{ENDPOINT}'")
+        self._call = self._model.signatures[ENDPOINT]
+        self._constant = tf.constant
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
-        return self._model.serve(images).numpy()
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
+        (name,) = self._call.structured_input_signature[1]
+        found = self._call(**{name: self._constant(images)})
+        return found[sorted(found)[output]].numpy()
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        inputs, outputs = self._call.structured_input_signature[1], self._call.structured_outputs
+        return [_port(name, inputs[name]) for name in inputs], [_port(name, outputs[name]) for name in sorted(outputs)]
+
+
+def _port(name: str, spec: Any) -> Port:
+    shape = None if spec.shape.rank is None else tuple(spec.shape.as_list())
+    return Port(name, shape, spec.dtype.name)
 
 
 _ONE_PRECISION = "a SavedModel keeps the precision of its graph; TensorFlow's tool for smaller ones writes LiteRT"

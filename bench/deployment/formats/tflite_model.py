@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.deployment.format import Format, LoadedModel, Order, shares
+from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 
 _CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
 EXAMPLE = '''"""Predict one image with LiteRT: python example.py IMAGE.npy (uint8, resized as model.json says)."""
@@ -65,12 +65,19 @@ class LiteRtModel(LoadedModel):
         self._interpreter = Interpreter(model_path=str(file), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        self._outputs = self._interpreter.get_output_details()
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
+        if tuple(self._input["shape"]) != images.shape and -1 in self._input["shape_signature"]:
+            self._interpreter.resize_tensor_input(self._input["index"], images.shape)
+            self._interpreter.allocate_tensors()
+            self._input = self._interpreter.get_input_details()[0]
         self._interpreter.set_tensor(self._input["index"], images)
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
+        return self._interpreter.get_tensor(self._outputs[output]["index"])
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        return [_port(one) for one in self._interpreter.get_input_details()], [_port(one) for one in self._outputs]
 
     @property
     def computes(self) -> str:  # type: ignore[override]
@@ -80,7 +87,13 @@ class LiteRtModel(LoadedModel):
         return shares(types[node["outputs"][0]] for node in nodes)
 
     def facts(self) -> dict[str, Any]:
-        return {"input": self._input["name"], "output": self._output["name"]}
+        return {"input": self._input["name"], "output": self._outputs[0]["name"]}
+
+
+def _port(details: dict[str, Any]) -> Port:
+    shape = tuple(None if side < 0 else int(side) for side in details["shape_signature"])
+    scale, zero = details["quantization"]
+    return Port(details["name"], shape or None, np.dtype(details["dtype"]).name, float(scale), int(zero))
 
 
 FORMAT = Format(
