@@ -1,4 +1,4 @@
-"""What must be known of a model besides its file: how pictures become its input, and what its output means.
+"""The terms on which a model is used: how pictures become its input, and what its output means.
 
 It comes from a `model.json`, such as `bench export` writes, or from options of the command line, which win.
 """
