@@ -80,7 +80,7 @@ def evaluate_model(
     terms: Mapping[str, Any],
     *,
     dataset: str | None,
-    data_dir: Path | None,
+    data_dir: str | None,
     params: list[str] | None,
     results: Path,
     timeout: str,

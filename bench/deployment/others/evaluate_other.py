@@ -14,6 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.option_kinds import shown
 from bench.core.trial_config import TrialConfig
+from bench.data.remote.address import place_of
 from bench.deployment.class_maps import PICTURES
 from bench.deployment.others.contract import Contract
 from bench.deployment.others.kinds import Kind, find_kind
@@ -98,13 +99,13 @@ def evaluate_other(
         return record, store_other(results, record, into / IMAGES)
 
 
-def data_config(dataset: str, data_dir: Path | None, params: Mapping[str, Any], contract: Contract) -> TrialConfig:
+def data_config(dataset: str, data_dir: str | None, params: Mapping[str, Any], contract: Contract) -> TrialConfig:
     """Return a configuration whose data set is resolved; nothing is trained with it."""
     spec, folder = catalog.find_dataset(dataset, data_dir)
     return TrialConfig(
         arch="",
         dataset=spec.name,
-        data_dir=str(Path(folder).expanduser().resolve()) if folder else None,
+        data_dir=place_of(folder) if folder else None,
         dataset_params=checks.params(params, spec),
         resize=contract.resize,
         eval_size=contract.eval_size,
