@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,10 @@ def test_a_file_of_zeros_or_with_more_at_its_end_is_noticed(ships, name):
         assert content(pack.prepare(AIRBUS, SIZE, data_dir=ships)) == before
 
 
-def test_the_line_counts_the_blocks_that_are_damaged(pets, capfd, monkeypatch):
+@pytest.mark.parametrize("together", [1, 2, 64])
+def test_the_line_counts_the_blocks_that_are_damaged(pets, capfd, monkeypatch, together):
     monkeypatch.setattr(checksums, "BLOCK", 1000)
+    monkeypatch.setattr(checksums, "_PART", together)
     made = pack.prepare(PETS, SIZE, data_dir=pets)
     size = (made.path / LABELS).stat().st_size  # 12 x 24 x 32 = 9,216
     with (made.path / LABELS).open("r+b") as file:
@@ -87,6 +90,17 @@ def test_the_line_counts_the_blocks_that_are_damaged(pets, capfd, monkeypatch):
         file.write(b"\7\7")  # the last byte of the second block and the first of the third
     pack.prepare(PETS, SIZE, data_dir=pets)
     assert f"labels.u8 is damaged (2 of {-(-size // 1000)} blocks" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 4000, 4001])
+@pytest.mark.parametrize("together", [1, 2, 64])
+def test_a_file_has_the_checksums_of_the_array_that_it_maps(tmp_path, monkeypatch, size, together):
+    monkeypatch.setattr(checksums, "BLOCK", 1000)
+    monkeypatch.setattr(checksums, "_PART", together)
+    array = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    (tmp_path / "file").write_bytes(array.tobytes())
+    found = checksums.of_file(tmp_path / "file")
+    assert found == checksums.of_array(array) == [zlib.crc32(array[i : i + 1000]) for i in range(0, size, 1000)]
 
 
 def test_a_disk_that_can_not_be_read_counts_as_damage(pets, capfd, monkeypatch):

@@ -25,9 +25,8 @@ from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, Dataset
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
 from bench.data.loading.images import Endless, Images, Row
-from bench.data.packing import runs
+from bench.data.packing import checksums, runs
 from bench.data.packing.check_sources import check_sources
-from bench.data.packing.checksums import blocks_of_array, difference
 from bench.data.packing.manifest import (
     DATA_FILES,
     IMAGES,
@@ -108,7 +107,7 @@ class Pack(Images):
         if _states(self.path) == self.states:
             return
         for name, array in zip(DATA_FILES, self._arrays, strict=True):
-            if found := difference(blocks_of_array(array), self.checksums[name]):
+            if found := checksums.difference(checksums.of_array(array), self.checksums[name]):
                 raise self._damaged(f"{name}: {found} from their checksums")
 
     def _damaged(self, reason: str) -> BenchError:

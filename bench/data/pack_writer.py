@@ -21,7 +21,7 @@ from bench.core.errors import BenchError, first_lines
 from bench.core.untrusted.plain_files import remove
 from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
-from bench.data.packing.checksums import blocks_of_file, checksums
+from bench.data.packing import checksums
 from bench.data.packing.manifest import (
     DATA_FILES,
     INSTANCES,
@@ -52,7 +52,7 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
     check_room(path.parent, source, size, allocated(part))
     try:
         manifest = {**order.fields, **_fill(part, order, progress)}
-        manifest["checksums"] = {name: checksums(blocks_of_file(part / name)) for name in DATA_FILES}
+        manifest["checksums"] = {name: checksums.of_file(part / name) for name in DATA_FILES}
         write_manifest(part / MANIFEST, manifest)
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
         remove(path)

@@ -2,6 +2,7 @@
 
 The plain loop decodes each JPEG whole, resizes it, decodes and resizes the mask, compresses the mask at its own size,
 hashes both files, and writes all of that. Packing does the same, and checks labels, looks for duplicates, and syncs.
+Each writes new files: what is written over or removed gives warm memory back, which halves the kernel's time to write.
 `-s` prints the milliseconds a picture; the assertion is on processor time, since other programs may run.
 """
 
@@ -25,11 +26,10 @@ from bench.datasets import DATASETS
 CARVANA = next(spec for spec in DATASETS if spec.name == "carvana")
 FOLDER = EXCERPTS / "carvana"
 ROUNDS = 3
-# At most so many times the plain loop's time: where JPEGs can be reduced, where not, and where writing pixels weighs.
-REDUCED, WHOLE, WRITING = 0.65, 1.1, 1.5
+REDUCED, WHOLE = 0.65, 1.1  # at most so many times the plain loop's time: where JPEGs can be reduced, and where not
 
 
-def plain(folder, samples, size):
+def plain(path, samples, size):
     """Read and write the samples as a script without a harness would."""
 
     def one(sample):
@@ -39,7 +39,7 @@ def plain(folder, samples, size):
             truth = zlib.compress(np.asarray(mask).tobytes(), level=1)
         return image, labels, truth, [hashlib.sha256(path.read_bytes()).hexdigest() for path in sample.files]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, (folder / "rows").open("wb") as file:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, path.open("xb") as file:
         for image, labels, truth, _ in pool.map(one, samples):
             file.writelines((image.tobytes(), labels.tobytes(), truth))
 
@@ -52,7 +52,7 @@ def milliseconds(work, count):
 
 
 @needs("carvana")
-@pytest.mark.parametrize(("size", "most"), [(128, REDUCED), (512, WHOLE), (1024, WRITING)])
+@pytest.mark.parametrize(("size", "most"), [(128, REDUCED), (512, WHOLE), (1024, WHOLE)])
 def test_packing_beside_a_plain_loop(benchmark, tmp_path, monkeypatch, size, most):
     samples, rounds = open_source(CARVANA, FOLDER).samples, iter(range(100))
 
@@ -60,13 +60,12 @@ def test_packing_beside_a_plain_loop(benchmark, tmp_path, monkeypatch, size, mos
         monkeypatch.setenv(VARIABLE, str(tmp_path / f"cache{next(rounds)}"))
         return pack.prepare(CARVANA, (size, size), data_dir=FOLDER)
 
-    plain(tmp_path, samples[:8], size)  # the files are in the page cache, and the code is warm
-    times = np.array(
-        [
-            [milliseconds(lambda: plain(tmp_path, samples, size), len(samples)), milliseconds(packing, len(samples))]
-            for _ in range(ROUNDS)
-        ]
-    )
+    def loop():
+        plain(tmp_path / f"rows{next(rounds)}", samples, size)
+
+    loop()  # the files are in the page cache, and the code is warm
+    packing()
+    times = np.array([[milliseconds(loop, len(samples)), milliseconds(packing, len(samples))] for _ in range(ROUNDS)])
     ratios = times[:, 1] / times[:, 0]
     (plain_ms, packing_ms), (wall, processor) = np.median(times, axis=0).round(2), np.median(ratios, axis=0)
     print(

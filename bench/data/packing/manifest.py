@@ -10,7 +10,7 @@ from typing import Any
 from bench.core.dataset_protocol import Sample
 from bench.core.files import file_stamp, text_hash
 from bench.core.untrusted.plain_files import require_file
-from bench.data.packing.checksums import blocks_of_file, difference
+from bench.data.packing import checksums
 from bench.data.source import Source
 
 FORMAT = 5  # version of the pack's format; a pack of another version is written again
@@ -108,10 +108,10 @@ def _read(path: Path) -> Manifest:
     return manifest
 
 
-def _check(file: Path, checksums: Sequence[int]) -> None:
+def _check(file: Path, expected: Sequence[int]) -> None:
     try:
         require_file(file, links=True)
-        found = difference(blocks_of_file(file), checksums)
+        found = checksums.difference(checksums.of_file(file), expected)
     except OSError as error:
         raise Unfit(f"its {file.name} can't be read ({error.strerror})") from error
     if found:

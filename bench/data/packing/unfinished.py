@@ -130,10 +130,10 @@ class Unfinished:
 
     def append(self, number: int, row: Row) -> RowFacts:
         """Write the row of a sample, whose number is larger than those before."""
-        parts = (row.image.tobytes(), row.labels.tobytes(), row.truth, row.instances)
+        parts: list[bytes | memoryview] = [_bytes_of(row.image), _bytes_of(row.labels), row.truth, row.instances]
         facts = RowFacts.of(row, tuple(map(len, parts)))
         line = json.dumps({"row": number, "facts": facts.to_dict(), "crc": _crc(*parts)})
-        for file, part in zip((*self._files, self._journal), (*parts, f"{line}\n".encode()), strict=True):
+        for file, part in zip((*self._files, self._journal), [*parts, f"{line}\n".encode()], strict=True):
             file.write(part)
             file.flush()
         return facts
@@ -158,7 +158,12 @@ def _first_line(order: Order) -> bytes:
     return f"{text_hash(json.dumps(order.fields))}\n".encode()
 
 
-def _crc(*parts: bytes) -> int:
+def _bytes_of(pixels: np.ndarray) -> memoryview:
+    """Return all bytes of an array, without a copy if they lie one after the other."""
+    return np.ascontiguousarray(pixels).reshape(-1).view(np.uint8).data
+
+
+def _crc(*parts: bytes | memoryview) -> int:
     found = 0
     for part in parts:
         found = zlib.crc32(part, found)
