@@ -30,6 +30,7 @@ try:
     from bench.commands.prepare import prepare
     from bench.commands.recommend import recommend
     from bench.commands.report import report
+    from bench.commands.rescore import rescore
     from bench.commands.robustness import robustness
     from bench.commands.run import run
     from bench.commands.show import show
@@ -128,6 +129,7 @@ app.command()(run)
 app.command()(speed)
 app.command()(plan)
 app.command()(evaluate)
+app.command()(rescore)
 app.command()(predict)
 app.command()(ensemble)
 app.command()(robustness)

@@ -1,7 +1,7 @@
 """`bench evaluate`: score the saved weights of a run again."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -12,6 +12,7 @@ from bench.commands import evaluate_model as other
 from bench.commands.shared import (
     DEFAULT_RESULTS,
     Augmentation,
+    KeepPredictions,
     MovedData,
     OtherBackend,
     ResultsOfRun,
@@ -26,6 +27,11 @@ from bench.commands.shared import (
 from bench.core.errors import BenchError
 from bench.core.specs import flat
 from bench.results.clean_text import clean
+from bench.results.trial_files import predictions_of
+
+if TYPE_CHECKING:
+    from bench.core.trial_config import TrialConfig
+    from bench.results.loading import StoredTrial
 
 
 def evaluate(
@@ -50,6 +56,7 @@ def evaluate(
         ),
     ] = None,
     tta: Augmentation = None,
+    keep_predictions: KeepPredictions = False,
     results: ResultsOfRun = DEFAULT_RESULTS,
     plugin: RunsPlugin = None,
     backend: OtherBackend = None,
@@ -115,12 +122,14 @@ def evaluate(
     config = on_data(config, dataset=dataset, data_dir=data_dir, eval_size=eval_size)
     for line in paths_of_record(config, own_data=bool(dataset or data_dir)):
         warn(line)
+    if keep_predictions:
+        _check_room(trial, config, split)
     choose_backend(config.backend)
     from bench.trials.saved.evaluate_run import evaluate_run
 
     console = output()
     with console.status(f"{config.pair} on {config.dataset}"):
-        found, file = evaluate_run(trial, config, split, tta=tta)
+        found, file = evaluate_run(trial, config, split, tta=tta, keep_predictions=keep_predictions)
     record = trial.record
     same_data = found["dataset"]["fingerprint"] == record.dataset["fingerprint"]
     if config.dataset == record.config["dataset"] and not same_data:
@@ -131,7 +140,20 @@ def evaluate(
     console.print(_table(found, record.metrics if same else {}))
     if tta:
         say(console, _gain(tta, found["tta"]))
-    say(console, f"Written: {file}, and beside it the per-image table")
+    kept = f" and the predictions in {predictions_of(file).name}" if keep_predictions else ""
+    say(console, f"Written: {file}, and beside it the per-image table{kept}")
+
+
+def _check_room(trial: "StoredTrial", config: "TrialConfig", split: str) -> None:
+    """Say how much room the predictions take; raise BenchError if there is too little."""
+    from bench.evaluation.predicted.prediction_files import expected_bytes
+    from bench.trials.rescoring.room import pixels_of, require_room, room_line
+
+    data = trial.record.dataset
+    images = int(data.get("images", {}).get(split, 0))
+    line, fits = room_line(expected_bytes(images, pixels_of(config), len(data["classes"])), 1, trial.folder)
+    require_room(line, fits)
+    warn(line)
 
 
 def _check_alone(run: str | None, given: Mapping[str, Any]) -> None:

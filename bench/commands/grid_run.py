@@ -119,6 +119,7 @@ def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     if how.dry_run:
         show_plan(configs, folder, how)
         return
+    _check_keeping(configs, folder, how)
     records = _start_until_decided(configs, folder, how, how.rule) if how.rule else start(configs, folder, how)
     print_tables(records, folder)
     if any(record.status not in ("ok", "skipped") for record in records):
@@ -144,6 +145,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     from bench.results.trial_files import MARKER
     from bench.trials import estimate
     from bench.trials.preflight import check_weights_files
+    from bench.trials.rescoring.room import keeping_lines
 
     check_writable(folder)
     check_weights_files(configs)
@@ -154,6 +156,28 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
+    for line in keeping_lines(estimates, how.sizes or {}, folder)[0]:
+        say(console, line)
+
+
+def _check_keeping(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
+    """Say how much room the predictions take that are to be kept; raise BenchError if there is too little."""
+    from bench.results.loading import load
+    from bench.results.trial_files import MARKER
+    from bench.trials.estimate import estimates
+    from bench.trials.rescoring.room import keeping_lines, require_room
+
+    if not any(config.keep_predictions for config in configs):
+        return
+    trials = load([folder]).trials if (folder / MARKER).is_file() else []
+    devices = list(dict.fromkeys(slot.device for slot in how.slots))
+    again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    found = estimates(configs, trials, sizes=how.sizes, devices=devices, **again)
+    lines, fits = keeping_lines(found, how.sizes or {}, folder)
+    if lines:
+        require_room(lines[-1], fits)
+    for line in lines:
+        warn(line)
 
 
 def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord]":

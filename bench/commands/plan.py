@@ -52,8 +52,10 @@ def plan(
     from bench.results.loading import load
     from bench.results.marker import check_writable
     from bench.results.trial_files import MARKER
+    from bench.trials.estimate import estimates
     from bench.trials.forecasts import forecast, forecast_text, probes
     from bench.trials.preflight import check_weights_files
+    from bench.trials.rescoring.room import keeping_lines
     from bench.trials.scheduling.slots import local_slots
 
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
@@ -72,6 +74,8 @@ def plan(
     found = forecast.forecasts(grid.configs, trials, probes.known(), sizes)
     console = output()
     console.print(forecast_text.table(found))
+    for line in keeping_lines(estimates(grid.configs, trials, sizes=sizes), sizes, grid.results)[0]:
+        say(console, line)
     on_shares = len(slots) > 1 and slots[0].device != expected_device()
     for line in forecast_text.lines(
         found, price_per_hour=price_per_hour, free_mib=_free_mib(grid.results), at_once=len(slots), on_shares=on_shares

@@ -60,6 +60,13 @@ Augmentation = Annotated[
         show_default=False,
     ),
 ]
+KeepPredictions = Annotated[
+    bool,
+    typer.Option(
+        "--keep-predictions",
+        help="Keep the class maps, and for two classes the probabilities: bench rescore and the report use them.",
+    ),
+]
 OtherBackend = Annotated[str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)]
 PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 

@@ -630,6 +630,17 @@ class TrialConfig:
         in_key=False,
         meaning="the trials whose final weights were to be kept",
     )
+    keep_predictions: bool = option(
+        False,
+        kind=FLAG,
+        help="Keep the test split's class maps, and for two classes its probabilities: bench rescore and the report "
+        "use them.",
+        default_text="-",
+        axis=False,
+        in_key=False,
+        costs=False,
+        meaning="whether the predictions for the test split were to be kept",
+    )
 
     @property
     def input_size(self) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Evaluate a model on a split: make the per-image table, from which every metric is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,10 +10,12 @@ from bench.evaluation.image_metrics import tuned_name
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metric_protocol import ImageMetric, Prediction
 from bench.evaluation.predicted.confusion_cells import cells_of, joined
-from bench.evaluation.predictor import Predictor
 from bench.evaluation.summary import summarise
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
+
+if TYPE_CHECKING:  # it names a class that imports keras, and rescoring does not
+    from bench.evaluation.task import Source
 
 
 @dataclass(frozen=True)
@@ -31,24 +33,28 @@ class Evaluation:
 
 
 def evaluate(
-    predictor: Predictor,
+    predictor: "Source",
     task: Task,
     indexes: np.ndarray,
     *,
     full: bool = False,
     point: OperatingPoint | None = None,
+    keep: Callable[[str, Prediction], None] | None = None,
 ) -> Evaluation:
     """Score the images at `indexes`.
 
     Args:
         full: compute all metrics, as for the test; else only those that a validation records, which are cheaper.
         point: with two classes, also score the masks of this threshold and minimum area.
+        keep: called with each image's name and prediction, in order, which has every pixel then.
     """
     pack = task.pack
     metrics = [metric for metric in task.metrics if full or metric.history]
-    predictions = task.predictions(predictor, indexes, metrics=metrics, foreground=point is not None)
+    predictions = task.predictions(predictor, indexes, metrics=metrics, foreground=bool(point or keep))
     rows, cells = [], []
-    for prediction in predictions:
+    for index, prediction in zip(indexes, predictions, strict=True):
+        if keep:
+            keep(pack.names[index], prediction)
         rows.append(_row(prediction, metrics, point))
         if full:
             cells.append(cells_of(prediction.confusion))

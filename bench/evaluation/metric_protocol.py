@@ -1,7 +1,7 @@
 """The definition of a per-image metric; each has a file in bench/evaluation/metrics/ and a row in image_metrics.py."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ class Prediction:
     foreground: NDArray[np.float32]  # (H, W), the probability of class 1 of two; empty if no metric needs it
     # (H, W), the true objects numbered from 1, 0 for none; None if no metric needs them
     objects: NDArray[Any] | None = None
+    image: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))  # that the model got
 
     @property
     def num_classes(self) -> int:

@@ -167,7 +167,7 @@ def write_strip(predictor: "Predictor", pack: ImageSet, index: int, path: Path, 
     """Write one image, its truth and its prediction as PNG; `advice` is for the message if that can't be done."""
     (row,) = pack.rows(np.array([index]))
     classes, _ = predictor.classes(np.asarray(row.image)[None])
-    _write_picture(path, Image.fromarray(_strip(row.image, row.labels, classes[0])), advice)
+    _write_picture(path, Image.fromarray(strip(row.image, row.labels, classes[0])), advice)
 
 
 def _write_strips(
@@ -179,13 +179,19 @@ def _write_strips(
     for batch in batches.evaluation(pack, chosen, predictor.batch_size):
         predicted, _ = predictor.classes(batch.images)
         for row, classes in zip(batch.rows, predicted, strict=False):
-            name = "".join(c if c.isalnum() or c in "-_" else "_" for c in pack.names[chosen[number]])
-            strip = Image.fromarray(_strip(row.image, row.labels, classes))
-            strip.save(folder / f"{number}_{prefixes[number]}{name[:60]}.png")
+            name = file_name(pack.names[chosen[number]])
+            Image.fromarray(strip(row.image, row.labels, classes)).save(
+                folder / f"{number}_{prefixes[number]}{name}.png"
+            )
             number += 1
 
 
-def _strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def file_name(name: str) -> str:
+    """Return an image's name as a part of the names of its pictures' files."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]
+
+
+def strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Put the image, its truth and its prediction side by side: uint8 (H, 3 W + 8, 3)."""
     gap = np.full((image.shape[0], _STRIP_GAP, 3), 255, np.uint8)
     classes = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, classes)  # what does not count, such as padding, is clear

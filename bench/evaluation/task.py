@@ -16,8 +16,11 @@ from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
 from bench.profiling.host.turns import give_way
 
-if TYPE_CHECKING:  # it imports keras, and the parent process does not
+if TYPE_CHECKING:  # one imports keras, and the parent process does not
+    from bench.evaluation.predicted.kept_predictor import KeptPredictor
     from bench.evaluation.predictor import Predictor
+
+    Source = Predictor | KeptPredictor
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Task:
         return metrics_for(self.own, len(self.pack.classes))
 
     def predictions(
-        self, predictor: "Predictor", indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
+        self, predictor: "Source", indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
     ) -> Iterator[Prediction]:
         """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
 
@@ -58,10 +61,10 @@ class Task:
             found = self._predicted(predictor, batch, foreground=foreground)
             for row, (truth, classes, probabilities) in zip(batch.rows, found, strict=True):
                 numbers = self._objects(predictor, row, truth) if objects else None
-                yield Prediction(truth, classes, self.pack.classes, probabilities, numbers)
+                yield Prediction(truth, classes, self.pack.classes, probabilities, numbers, row.image)
 
     def _predicted(
-        self, predictor: "Predictor", batch: batches.EvaluationBatch, *, foreground: bool
+        self, predictor: "Source", batch: batches.EvaluationBatch, *, foreground: bool
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield labels, predicted classes and probabilities of class 1 (or nothing) of each image of a batch."""
         if self.native:
@@ -73,7 +76,7 @@ class Task:
             for place, row in enumerate(batch.rows):
                 yield row.labels, classes[place], probabilities[place] if len(probabilities) else probabilities
 
-    def _objects(self, predictor: "Predictor", row: Row, labels: NDArray[np.uint8]) -> NDArray[Any]:
+    def _objects(self, predictor: "Source", row: Row, labels: NDArray[np.uint8]) -> NDArray[Any]:
         """Number the true objects of an image: as the data set does, or else by connected regions."""
         numbers = row.instances()
         if numbers is None:

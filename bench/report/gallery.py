@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.core.untrusted.plain_files import require_file
+from bench.evaluation.pictures import file_name
 from bench.report.table_model import Group, Row
 from bench.results.analysis.uncertainty import image_means
 from bench.results.clean_text import clean, shorten
@@ -218,7 +219,7 @@ def _pictured(
     files = [{re.sub(r"^\d+_", "", file.stem): file for file in pictures(row, trials, public=public)} for row in pair]
     both = [
         (place, name)
-        for place, name in ((place, picture_name(name)) for place, name in enumerate(images.names))
+        for place, name in ((place, file_name(name)) for place, name in enumerate(images.names))
         if all(name in some for some in files) and np.isfinite(difference[place])
     ]
     shown = []
@@ -227,8 +228,3 @@ def _pictured(
         if all(samples):
             shown.append((_lines(images, pair, [place])[0], tuple(sample for sample in samples if sample)))
     return tuple(shown)
-
-
-def picture_name(name: str) -> str:
-    """Return an image's name as the file name of its sample has it (see bench/evaluation/pictures.py)."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]

@@ -7,6 +7,8 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  timings.parquet             every timing: latency calls, blocks of training steps
                  samples/*.png               image, truth and prediction side by side
                  worst/*.png                 the same for the test images with the lowest mean IoU, which is in the name
+                 predictions/                class maps and probabilities of the test split, if they are kept
+                 rescored.json, .parquet     results of `bench rescore` from them
                  weights.weights.h5          the tested weights, if they are kept (see weight_retention.py)
                  weights.keep                empty: these weights are never removed
                  evaluations/                results of `bench evaluate`
@@ -37,6 +39,8 @@ SAMPLES = "samples"
 WORST = "worst"
 WEIGHTS = "weights.weights.h5"  # Keras asks for this ending
 KEEP = "weights.keep"
+PREDICTIONS = "predictions"
+RESCORED = "rescored"
 EVALUATIONS = "evaluations"
 ROBUSTNESS = "robustness"
 DEPLOYMENTS = "deployments.json"
@@ -51,6 +55,11 @@ IF_KILLED = "if-killed.json"  # the parts that are kept if the system kills the 
 RUNNING, REPLACED, LOCK = ".running", ".replaced", ".lock"  # what follows a trial's identity
 OF_WORK = (REQUEST, CODE, PROGRESS, OUTCOME, IF_KILLED)  # not kept when the trial has ended
 MOST_BYTES = 64 * 2**20  # of a history or a progress file
+
+
+def predictions_of(evaluation: Path) -> Path:
+    """Return the folder of the predictions that belong to a file of `bench evaluate`."""
+    return evaluation.with_name(f"{evaluation.stem}.{PREDICTIONS}")
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:

@@ -23,7 +23,7 @@ from bench.profiling.clock.timing_table import FROZEN, TRAIN
 from bench.profiling.host import cpu_noise, turns
 from bench.profiling.instruments import Instruments
 from bench.results.analysis.target import Target
-from bench.results.trial_files import HISTORY, IMAGES, SAMPLES, WORST
+from bench.results.trial_files import HISTORY, IMAGES, PREDICTIONS, RUNNING, SAMPLES, WORST
 from bench.results.weight_retention import keep
 from bench.training import fine_tune
 from bench.training.build import (
@@ -47,6 +47,7 @@ from bench.trials.record_sections import (
     describe_training,
     share_of_limit,
 )
+from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.saved import checkpoints, session_state
 from bench.trials.saved.resumption import Checkpoints
 
@@ -260,7 +261,11 @@ class Session:
         if self.source and not self.is_finite(predictor, test[:1]):
             raise Diverged("The logits of a test image are not finite, though the training loss was.")
         point = tune(predictor, self.task, self.indexes["val"]) if len(self.pack.classes) == 2 else None
-        result = evaluate(predictor, self.task, test, full=True, point=point)
+        folder = self.folder / PREDICTIONS if self.config.keep_predictions else None
+        told = about(self.folder.name.removesuffix(RUNNING), self.config, self.pack, "test", point)
+        result, problem = evaluate_and_keep(predictor, self.task, test, point, folder, told)
+        if problem:
+            self.note(problem)
         write_table(self.folder / IMAGES, *result.table)
         write_samples(predictor, self.pack, test, self.folder / SAMPLES)
         write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)

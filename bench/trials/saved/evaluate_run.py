@@ -22,8 +22,9 @@ from bench.evaluation.thresholds import OperatingPoint
 from bench.profiling.environment import actual_device
 from bench.results.analysis.same_images import of_tables
 from bench.results.loading import StoredTrial
-from bench.results.trial_files import EVALUATIONS, write_json
+from bench.results.trial_files import EVALUATIONS, predictions_of, write_json
 from bench.training.engines import create_runtime
+from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.saved.augmented import augmented
 from bench.trials.saved.opened import Opened, open_trained
 
@@ -34,6 +35,7 @@ def evaluate_run(
     split: str,
     *,
     tta: str | None = None,
+    keep_predictions: bool = False,
     preparing: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """Score a trial's saved weights; return the results and the path of the JSON file with them in the trial's folder.
@@ -46,6 +48,7 @@ def evaluate_run(
         split: "train", "val" or "test"; of the trial's own data the images that it used.
         tta: "flips" or "scales": average the probabilities over views of each image; the results then have the
             difference that it makes, and its cost.
+        keep_predictions: keep the class maps and probabilities beside the results, in a folder of the same name.
 
     Raises:
         BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
@@ -54,7 +57,12 @@ def evaluate_run(
     opened = open_trained(trial, config, preparing)
     pack, indexes = opened.pack, opened.indexes[split]
     predictor = augmented(opened.predictor, tta, trial, config) if tta else opened.predictor
-    result = evaluate(predictor, opened.task, indexes, full=True, point=tuned_point(trial, config))
+    point, told = tuned_point(trial, config), _told(config, pack.fingerprint, split, tta)
+    path = trial.folder / EVALUATIONS / f"{'_'.join(map(name_part, told))}.json"
+    check_inside(trial.folder, path.parent, "copy the run's folder.")
+    folder = predictions_of(path) if keep_predictions else None
+    manifest = about(trial.folder.name, config, pack, split, point, tta)
+    result, problem = evaluate_and_keep(predictor, opened.task, indexes, point, folder, manifest)
     gain = {"tta": _gain(opened, predictor, result.table, indexes)} if isinstance(predictor, MeanPredictor) else {}
     pack.check_unchanged()
     found = {
@@ -76,7 +84,10 @@ def evaluate_run(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - start, 3),
     }
-    return found, _write(trial, found, result.table, tta)
+    _write(path, found, result.table)
+    if problem:
+        raise BenchError(f"Scored, and {problem}. The scores are in '{path}'. Make room and run the command again.")
+    return found, path
 
 
 def _gain(opened: Opened, averaged: MeanPredictor, table: ImageTable, indexes: np.ndarray) -> dict[str, Any]:
@@ -101,11 +112,12 @@ def tuned_point(trial: StoredTrial, config: TrialConfig) -> OperatingPoint | Non
     return OperatingPoint(tuned["threshold"], tuned["min_area"])
 
 
-def _write(trial: StoredTrial, found: dict[str, Any], table: Any, tta: str | None) -> Path:
-    data = found["dataset"]
-    parts = (data["name"], found["split"], found["eval_size"], data["fingerprint"][:8], *([tta] if tta else []))
-    path = trial.folder / EVALUATIONS / f"{'_'.join(map(name_part, parts))}.json"
-    check_inside(trial.folder, path.parent, "copy the run's folder.")
+def _told(config: TrialConfig, fingerprint: str, split: str, tta: str | None) -> tuple[str, ...]:
+    """Return what the name of the results tells."""
+    return config.dataset, split, config.eval_size, fingerprint[:8], *([tta] if tta else [])
+
+
+def _write(path: Path, found: dict[str, Any], table: ImageTable) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         write_table(path.with_suffix(".parquet"), *table)
@@ -113,4 +125,3 @@ def _write(trial: StoredTrial, found: dict[str, Any], table: Any, tta: str | Non
         write_json(path, found)
     except OSError as error:
         raise BenchError(f"'{path}' can't be written ({error.strerror}).") from error
-    return path
