@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from fake_results import TEST_IMAGES, fake_config, fake_record, fake_results, write_trial
 
-from bench.report.gallery import group_contrasts, group_images, picture_name
+from bench.evaluation.pictures import file_name
+from bench.report.gallery import group_images, hardest
 from bench.report.leaderboard import groups
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
 from bench.report.plots.figures import HIGHLIGHTED, save, shared_looks
@@ -86,26 +87,18 @@ def test_curves_are_read_from_the_histories(results):
     assert len(curves_frame(group, trials)) == 30
 
 
-def test_images_that_set_two_rows_apart(results):
-    trials = {str(trial.folder): trial for trial in load([results]).trials}
+def test_the_hardest_images_come_first(results):
     (group,) = groups(load_results(results))
     images = group_images(group)
     assert {len(scores) for scores in images.scores.values()} == {TEST_IMAGES}
-    problems: list[str] = []
-    hardest, pair = group_contrasts(group, images, trials, problems, public=False)
-    means = [np.mean(line.scores) for line in hardest.lines]
+    found = hardest(group, images)
+    means = [np.mean(line.scores) for line in found.lines]
     assert means == sorted(means) and len(means) == 5
-    assert pair.labels == ("unet:mobilenet_v2", "unet")
-    differences = [one - other for one, other in (line.scores for line in pair.lines)]
-    assert differences[:5] == sorted(differences[:5], reverse=True) and differences[5:] == sorted(differences[5:])
-    assert {line.name for line, _ in pair.pictures} == {"image_0", "image_1"}  # those that have pictures
-    assert [len(samples) for _, samples in pair.pictures] == [2, 2] and not problems
-    assert not group_contrasts(group, images, trials, problems, public=True)[1].pictures  # of unknown licence
 
 
 def test_a_picture_is_found_by_its_name():
-    assert picture_name("Abyssinian 1/ä.jpg") == "Abyssinian_1_ä_jpg"
-    assert len(picture_name("x" * 99)) == 60
+    assert file_name("Abyssinian 1/ä.jpg") == "Abyssinian_1_ä_jpg"
+    assert len(file_name("x" * 99)) == 60
 
 
 def test_a_group_of_few_images_or_without_tables_has_no_lists(tmp_path):

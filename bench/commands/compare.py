@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.shared import DEFAULT_RESULTS, output, read_results, warn
+from bench.commands.shared import DEFAULT_RESULTS, output, read_results, say, warn
 from bench.core.errors import BenchError, first_few
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def compare(
 ) -> None:
     """Show how much better and faster the second one is, with confidence intervals, and in which settings they differ.
 
+    Of two configurations, also name the images on which one is right and the other wrong, with the mean IoU of both.
+
     bench compare unet deeplab:resnet50 --results results
 
     bench compare last-week/results results
@@ -44,6 +46,8 @@ def compare(
     else:
         comparisons = _of_labels(one, other, results, rank_by)
     _show(comparisons)
+    if len(comparisons) == 1:
+        _show_images(comparisons[0])
 
 
 def _is_results(path: Path) -> bool:
@@ -152,6 +156,27 @@ def _training(row: "Row | SpeedRow") -> list[str]:
 
     model = ("arch", "backbone", "builder_params", "weights")
     return [str(row.configuration.values[name]) for name in SAME if name not in model]
+
+
+def _show_images(comparison: "Comparison") -> None:
+    """Name the images on which one is right and the other wrong: those that the report shows, too."""
+    from bench.report.findings.pair_board import LISTED
+    from bench.results.clean_text import clean, shorten
+    from bench.results.predicted.disagreements import between
+
+    if not comparison.has_scores:
+        return
+    found = between(*comparison.members, LISTED)
+    if found is None:
+        say(output(), "Images that set them apart: unknown, since their per-image tables are of different images.")
+        return
+    for title, some in zip(
+        ("Images where the first is right and the second wrong", "Where the second is right and the first wrong"),
+        found,
+        strict=True,
+    ):
+        named = (f"{shorten(clean(one.name), 60)} ({one.one:.3f}, {one.other:.3f})" for one in some)
+        say(output(), f"{title}: {'; '.join(named) or 'no image'}.")
 
 
 def _show(comparisons: "Sequence[Comparison]") -> None:

@@ -1,10 +1,10 @@
-"""The images on the page: samples, the worst images, and those on which the best rows differ most."""
+"""The images on the page: samples, the worst images, and those that are hardest for all."""
 
 import base64
 import io
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.core.untrusted.plain_files import require_file
-from bench.evaluation.pictures import file_name
 from bench.report.table_model import Group, Row
 from bench.results.analysis.uncertainty import image_means
 from bench.results.clean_text import clean, shorten
@@ -28,9 +27,7 @@ WORST_IMAGES = 2  # worst images of a trial
 _MOST_BYTES = 4_000_000  # bytes of all worst images on the page
 MOST_ROWS = 8  # rows whose images are compared, best first
 _LARGEST_SAMPLE = 64 * 2**20  # bytes
-_PAIRS = 3  # pairs of the best row and one of the next rows
 _IMAGES = 5  # images in a list
-_PICTURED = 2  # samples of each row of a pair
 
 
 @dataclass(frozen=True)
@@ -120,22 +117,32 @@ def read_sample(
     file: Path, problems: list[str], *, size: tuple[int, int] = _MAX_SIZE, quality: int = 82
 ) -> Sample | None:
     """Read a sample and make it small enough; None, and a line in `problems`, if it can't be read."""
+    image = open_picture(file, problems)
+    return encoded(image, file.stem, size=size, quality=quality) if image else None
+
+
+def open_picture(file: Path, problems: list[str]) -> Image.Image | None:
+    """Open a picture of a trial; None, and a line in `problems`, if it can't be read."""
     try:
         require_file(file, _LARGEST_SAMPLE)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=["PNG"]) as opened:
-                image = opened.convert("RGB")
+            with Image.open(file, formats=["PNG", "WEBP"]) as opened:
+                return opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         problems.append(
             f"{clean(file.parent.parent.name)}: the sample {clean(file.name)} can't be read ({clean(str(error))})."
         )
         return None
+
+
+def encoded(image: Image.Image, name: str, *, size: tuple[int, int], quality: int) -> Sample:
+    """Make a picture small enough and encode it for the page."""
     image.thumbnail(size)
     out = io.BytesIO()
     image.save(out, "WEBP", quality=quality)
     uri = f"data:image/webp;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
-    return Sample(shorten(clean(file.stem)), uri, *image.size)
+    return Sample(shorten(clean(name)), uri, *image.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +162,11 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """A list of images for the page, with samples of some of them."""
+class Hardest:
+    """The images that are hardest for all of a group's best rows."""
 
-    title: str
     labels: tuple[str, ...]  # the rows' labels, in the order of each line's scores
     lines: tuple[Line, ...]
-    pictures: tuple[tuple[Line, tuple[Sample, ...]], ...] = ()
 
 
 def group_images(group: Group) -> Images:
@@ -175,56 +180,20 @@ def group_images(group: Group) -> Images:
     return Images(names, scores)
 
 
-def group_contrasts(
-    group: Group, images: Images, trials: Mapping[str, StoredTrial], problems: list[str], *, public: bool
-) -> list[Contrast]:
-    """List the images that are hardest for all, and those on which the best row and the next ones differ most."""
+def hardest(group: Group, images: Images) -> Hardest | None:
+    """List the images that are hardest for all; None if there are few images, or no tables."""
     rows = [row for row in group.ranked[:MOST_ROWS] if row.label in images.scores]
     if not rows or len(images.names) < 2 * _IMAGES:
-        return []
-    all_scores = np.stack([images.scores[row.label] for row in rows])
-    hardest = _lines(images, rows, _lowest(np.nanmean(all_scores, axis=0) if len(rows) > 1 else all_scores[0]))
-    found = [Contrast("Hardest for all", tuple(row.label for row in rows), hardest)]
-    for other in rows[1 : 1 + _PAIRS]:
-        pair = (rows[0], other)
-        difference = images.scores[rows[0].label] - images.scores[other.label]
-        places = [*_lowest(-difference), *_lowest(difference)]
-        title = f"{shorten(rows[0].label, 60)} against {shorten(other.label, 60)}"
-        shown = _pictured(images, pair, difference, trials, problems, public)
-        found.append(Contrast(title, (rows[0].label, other.label), _lines(images, pair, places), shown))
-    return found
+        return None
+    scores = np.stack([images.scores[row.label] for row in rows])
+    places = _lowest(np.nanmean(scores, axis=0) if len(rows) > 1 else scores[0])
+    lines = (
+        Line(shorten(clean(images.names[place])), tuple(float(images.scores[row.label][place]) for row in rows))
+        for place in places
+    )
+    return Hardest(tuple(row.label for row in rows), tuple(lines))
 
 
 def _lowest(values: NDArray[np.float64]) -> list[int]:
     order = np.argsort(values, kind="stable")  # NaN comes last
     return [int(place) for place in order[:_IMAGES] if np.isfinite(values[place])]
-
-
-def _lines(images: Images, rows: Sequence[Row], places: Sequence[int]) -> tuple[Line, ...]:
-    return tuple(
-        Line(shorten(clean(images.names[place])), tuple(float(images.scores[row.label][place]) for row in rows))
-        for place in places
-    )
-
-
-def _pictured(
-    images: Images,
-    pair: tuple[Row, Row],
-    difference: NDArray[np.float64],
-    trials: Mapping[str, StoredTrial],
-    problems: list[str],
-    public: bool,
-) -> tuple[tuple[Line, tuple[Sample, ...]], ...]:
-    """Return samples of the images with the largest difference, among those that both rows stored."""
-    files = [{re.sub(r"^\d+_", "", file.stem): file for file in pictures(row, trials, public=public)} for row in pair]
-    both = [
-        (place, name)
-        for place, name in ((place, file_name(name)) for place, name in enumerate(images.names))
-        if all(name in some for some in files) and np.isfinite(difference[place])
-    ]
-    shown = []
-    for place, name in sorted(both, key=lambda found: -abs(difference[found[0]]))[:_PICTURED]:
-        samples = [read_sample(some[name], problems) for some in files]
-        if all(samples):
-            shown.append((_lines(images, pair, [place])[0], tuple(sample for sample in samples if sample)))
-    return tuple(shown)

@@ -17,6 +17,7 @@ from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
 from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.findings.input_ceiling import ceilings_markdown
+from bench.report.findings.pair_board import PairRoom
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
@@ -189,8 +190,9 @@ def _sections(
     public: bool,
 ) -> list[Section]:
     worst, maps = WorstImages(trials, problems, public=public), MapRoom(trials)
+    pairs = PairRoom(trials, problems, public=public)
     return [
-        section_of(number, group, look, trials, folder, problems, public, worst, maps)
+        section_of(number, group, look, trials, folder, problems, public, worst, maps, pairs)
         for number, (group, look) in enumerate(zip(boards, looks, strict=False), start=1)
     ]
 

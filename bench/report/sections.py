@@ -10,7 +10,8 @@ from bench.report.constraints import Choice, choose
 from bench.report.findings.confusion_maps import ConfusionMaps, MapRoom
 from bench.report.findings.corruption_board import CorruptionBoard, corruption_board
 from bench.report.findings.input_ceiling import Ceiling, input_ceiling
-from bench.report.gallery import Contrast, Sample, Worst, WorstImages, group_contrasts, group_images, group_samples
+from bench.report.findings.pair_board import Pair, PairRoom
+from bench.report.gallery import Hardest, Sample, Worst, WorstImages, group_images, group_samples, hardest
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
 from bench.report.plots.figures import Looks, Plot
 from bench.report.plots.latency import Latencies, latencies
@@ -42,7 +43,8 @@ class Section:
     ceiling: Ceiling | None
     robustness: CorruptionBoard | None
     confusion: ConfusionMaps
-    contrasts: list[Contrast]
+    hardest: Hardest | None
+    pairs: list[Pair]
     samples: list[tuple[str, list[Sample]]]
     worst: list[Worst]
     worst_missed: int  # trials for whose worst images the page has no room
@@ -58,13 +60,13 @@ def section_of(
     public: bool,
     worst: WorstImages,
     maps: MapRoom,
+    pairs: PairRoom,
 ) -> Section:
     """Make the section of the group with that number; plots go to `plots`, unreadable files are added to `problems`."""
     curves, images = curves_frame(group, trials), group_images(group)
     name = f"{number}-{file_part(group.fields['data set'])}"
     drawn = group_plots(group, looks, curves, images.scores, plots, name)
     calls = latencies([(row.label, row.configuration) for row in group.ranked], looks, plots, name, problems)
-    contrasts = group_contrasts(group, images, trials, problems, public=public)
     samples = group_samples(group, trials, problems, public=public)
     return Section(
         f"group-{number}",
@@ -76,7 +78,8 @@ def section_of(
         input_ceiling(group),
         corruption_board(group, trials, problems, public=public),
         maps.of(group),
-        contrasts,
+        hardest(group, images),
+        pairs.of(group, images),
         samples,
         *worst.of(group),
     )

@@ -324,6 +324,34 @@ class HeatMap {
   }
 }
 
+// The pairs of a table's rows: two lists choose the pair that is shown. Without this script all pairs can be opened.
+class Pairs {
+  constructor(element) {
+    this.pairs = new Map(Array.from(element.querySelectorAll("details"), (details) => [details.dataset.pair, details]));
+    this.told = element.querySelector(".chooser span");
+    this.lists = element.querySelectorAll("select");
+    const labels = new Map();
+    for (const [name, details] of this.pairs) {
+      details.dataset.labels.split("\n").forEach((label, side) => labels.set(name.split("-")[side], label));
+    }
+    for (const list of this.lists) {
+      for (const [place, label] of [...labels].sort(([a], [b]) => a - b)) list.append(new Option(label, place));
+      list.addEventListener("change", () => this.show());
+    }
+    this.lists[1].selectedIndex = 1;
+    element.querySelector(".chooser").hidden = false;
+    this.show();
+  }
+
+  show() {
+    const chosen = Array.from(this.lists, (list) => list.value).sort((a, b) => a - b).join("-");
+    for (const [name, details] of this.pairs) details.hidden = !(details.open = name === chosen);
+    const same = this.lists[0].value === this.lists[1].value;
+    this.told.textContent = this.pairs.has(chosen) ? "" : same ? "Choose two different rows." : "This pair isn't on the page: bench compare names its images.";
+  }
+}
+
+for (const element of document.querySelectorAll(".pairs")) new Pairs(element);
 for (const table of document.querySelectorAll("table.confusion")) new HeatMap(table);
 for (const box of document.querySelectorAll(".goal")) {
   box.addEventListener("input", () => { if (box.value) showTimes(box.closest(".target"), box.valueAsNumber); });

@@ -56,6 +56,7 @@ class Comparison:
     speeds: dict[str, Shift | str]  # second / first by samples, or why there is none
     busy: str  # why the intervals of speeds are wider; empty if they are not
     differences: tuple[Difference, ...]  # the likeliest cause of another score first
+    members: tuple[Configuration, Configuration]  # the first and the second
 
     @property
     def has_scores(self) -> bool:
@@ -82,7 +83,7 @@ def compare(label: str, one: Configuration, other: Configuration, metric: Metric
     ratios = {row.name: quiet_ratio(row, ratio, shares) for row, ratio in found.items() if ratio}
     speeds = speed_shifts(one, other)
     busy, different = busy_note(shares), tuple(differences(one, other))
-    return Comparison(label, metric, scores, change, reason, ratios, speeds, busy, different)
+    return Comparison(label, metric, scores, change, reason, ratios, speeds, busy, different, (one, other))
 
 
 def _ratio(one: Configuration, other: Configuration, name: str) -> Interval | None:
