@@ -1,11 +1,10 @@
 """`bench rescore`: compute every metric from kept predictions, without the model."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.shared import DEFAULT_RESULTS, ResultsOfRun, RunsPlugin, number, output, say, warn
+from bench.commands.shared import DEFAULT_RESULTS, MovedData, ResultsOfRun, RunsPlugin, number, output, say, warn
 from bench.core.errors import BenchError, first_few, first_lines
 from bench.results.clean_text import clean
 
@@ -23,9 +22,7 @@ def rescore(
         ),
     ],
     results: ResultsOfRun = DEFAULT_RESULTS,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="The data set's folder, if the data have moved.", show_default=False)
-    ] = None,
+    data_dir: MovedData = None,
     plugin: RunsPlugin = None,
     threshold: Annotated[
         float | None,

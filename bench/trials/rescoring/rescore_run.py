@@ -86,7 +86,7 @@ def rescore(
     config: TrialConfig,
     scored: Scored,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | None = None,
     threshold: float | None = None,
     min_area: int | None = None,
 ) -> Rescored:
