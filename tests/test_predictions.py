@@ -311,7 +311,7 @@ def test_a_dry_run_says_how_much_room_predictions_take(tmp_path, data):
 
 
 def test_too_little_room_is_said_before_anything_runs(tmp_path, data, monkeypatch):
-    monkeypatch.setattr("bench.trials.rescoring.room.free_bytes", lambda folder: 1000)
+    monkeypatch.setattr("bench.trials.rescoring.keeping_room.free_bytes", lambda folder: 1000)
     arguments = ["run", "--arch", "unet", "--dataset", "pets-binary", "--data-dir", str(data), "--image-size", "32"]
     arguments += ["--budget", "5steps", "--results", str(tmp_path / "r"), "--keep-predictions"]
     answer = CliRunner().invoke(app, arguments)

@@ -147,7 +147,7 @@ def evaluate(
 def _check_room(trial: "StoredTrial", config: "TrialConfig", split: str) -> None:
     """Say how much room the predictions take; raise BenchError if there is too little."""
     from bench.evaluation.predicted.prediction_files import expected_bytes
-    from bench.trials.rescoring.room import pixels_of, require_room, room_line
+    from bench.trials.rescoring.keeping_room import pixels_of, require_room, room_line
 
     data = trial.record.dataset
     images = int(data.get("images", {}).get(split, 0))

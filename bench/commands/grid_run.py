@@ -145,7 +145,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     from bench.results.trial_files import MARKER
     from bench.trials import estimate
     from bench.trials.preflight import check_weights_files
-    from bench.trials.rescoring.room import keeping_lines
+    from bench.trials.rescoring.keeping_room import keeping_lines
 
     check_writable(folder)
     check_weights_files(configs)
@@ -165,7 +165,7 @@ def _check_keeping(configs: Sequence[TrialConfig], folder: Path, how: How) -> No
     from bench.results.loading import load
     from bench.results.trial_files import MARKER
     from bench.trials.estimate import estimates
-    from bench.trials.rescoring.room import keeping_lines, require_room
+    from bench.trials.rescoring.keeping_room import keeping_lines, require_room
 
     if not any(config.keep_predictions for config in configs):
         return

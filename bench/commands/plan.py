@@ -55,7 +55,7 @@ def plan(
     from bench.trials.estimate import estimates
     from bench.trials.forecasts import forecast, forecast_text, probes
     from bench.trials.preflight import check_weights_files
-    from bench.trials.rescoring.room import keeping_lines
+    from bench.trials.rescoring.keeping_room import keeping_lines
     from bench.trials.scheduling.slots import local_slots
 
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
