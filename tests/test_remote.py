@@ -1,8 +1,12 @@
 """Data sets at an address: the same as on disk, whole or not at all, and without credentials in anything written."""
 
+import ast
 import json
 import os
+import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from faulty_server import serving
 from running import CONFIG, run
 
+import bench.datasets
 from bench.config import catalog
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError, reason_of
@@ -274,6 +279,7 @@ def test_a_data_set_is_named_by_the_last_part_of_its_address(address, name):
         ("htps://host/x", r"the protocol htps is unknown. Did you mean https"),
         ("https://host/x?token=secret", r"an address with [?] names no folder"),
         ("https://host/" + "long/" * 60, "too long"),
+        ("zip::data/pets.zip", "depends on the working folder. Give the whole path: zip::/"),
     ],
 )
 def test_an_address_that_can_not_be_used_is_one_line(address, said):
@@ -291,6 +297,28 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setattr(fsspec.core, "url_to_fs", lacking)
     with pytest.raises(BenchError, match=r"'s3://bucket/pets' needs the package s3fs .*: pip install s3fs$"):
         open_source(SPECS["pets"], "s3://bucket/pets")
+
+
+def test_an_archive_on_this_machine_is_read_as_its_folder(tmp_path):
+    folder = write_fake_pets(tmp_path / "pets")
+    archive = shutil.make_archive(str(tmp_path / "archive"), "zip", folder)
+    one, other = (
+        open_images(SPECS["pets"], SIZE, kept="disk", data_dir=place) for place in (folder, f"zip::{archive}")
+    )
+    assert one.fingerprint == other.fingerprint and (one.images == other.images).all()
+
+
+def test_adapters_open_files_only_by_what_knows_addresses():
+    root = Path(bench.datasets.__file__).parent
+    own = {"hf_export.py", "tfds_export.py", "library_export.py", "library_folders.py"}  # of libraries, always on disk
+    for file in (path for path in root.rglob("*.py") if path.name not in own):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            opened = ast.unparse(node)
+            name = opened.partition("(")[0] if not isinstance(node.func, ast.Attribute) else node.func.attr
+            if name in ("open", "read_text", "read_bytes", "read_file", "TiffFile", "imread"):
+                assert re.search(r"here\(|open_image\(|BytesIO\(|\(file|\(opened\)", opened), f"{file.name}: {opened}"
 
 
 def test_data_sets_that_open_their_files_themselves_say_so():

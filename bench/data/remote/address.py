@@ -77,6 +77,11 @@ def _check(address: str) -> None:
         guess = f" Did you mean {near[0]}://?" if near else ""
         raise BenchError(f"'{address}': the protocol {unknown[0]} is unknown.{guess} Accepted are a folder's path and "
                          "the protocols of fsspec, such as https://, s3://, gs:// and zip://.")  # fmt: skip
+    chained, _, last = address.rpartition("::")
+    if chained and "://" not in last and not os.path.isabs(last):
+        raise BenchError(
+            f"'{address}' depends on the working folder. Give the whole path: {chained}::{Path(last).resolve()}"
+        )
     web = {"http", "https"} & set(protocols(address))
     if web and (mark := re.search(r"[?#]", address)):
         raise BenchError(f"'{address[: mark.start()]}': an address with {mark[0]} names no folder, since files can't "
@@ -84,8 +89,10 @@ def _check(address: str) -> None:
 
 
 def _known() -> Any:
-    from fsspec import available_protocols  # seldom needed
-
+    try:
+        from fsspec import available_protocols  # seldom needed
+    except ImportError as error:
+        raise BenchError(f"Data at an address need the package fsspec ({error}): pip install fsspec") from error
     return available_protocols()
 
 

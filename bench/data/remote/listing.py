@@ -31,6 +31,7 @@ def list_address(connection: Connection, tree: Path) -> int:
     Raises:
         BenchError: the address has no files, or doesn't tell which; or a size isn't known.
     """
+    connection.system.invalidate_cache()  # of an earlier listing
     unknown: list[str] = []
     names = set[str]()
     for entry in _files(connection):
