@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from bench.data.remote import asking, listing
 from bench.data.remote.address import LOGINS, is_address, last_part, place_of
 from bench.data.remote.failures import Unreachable
 from bench.data.remote.mirror import listed_anew, mirror_of
+from bench.data.remote.patience import threads
 from bench.data.source import open_source
 from bench.datasets import DATASETS
 
@@ -160,6 +162,26 @@ def test_a_server_that_is_gone_ends_the_step_at_once_and_keeps_what_was_packed(t
         made = open_images(SPECS["pets"], SIZE, kept="disk", data_dir=address)
         assert len(made.names) == len(source.samples)
         assert server.asked.total() < 3 * len(source.samples)
+
+
+def test_many_requests_that_fail_together_are_told_once_and_given_up_together(pets, monkeypatch, capfd):
+    monkeypatch.setattr(asking, "PAUSES", (0.01, 4.0, 60.0))
+    tree = mirror_of(pets.address)
+    pets.always |= {f"images/{name}": 503 for name in os.listdir(pets.folder / "images")}
+
+    def read(path):
+        with content(path) as file:
+            return file.read()
+
+    with pytest.raises(KeyboardInterrupt), threads(8) as pool:
+        waiting = [pool.submit(read, path) for path in (tree / "images").iterdir()]
+        while "asked again in 4 s" not in (told := capfd.readouterr().err):
+            time.sleep(0.05)
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+    failed = [str(future.exception()) for future in waiting if not future.cancelled()]
+    assert failed and not any("asked 4 times" in text for text in failed)
+    assert (told + capfd.readouterr().err).count("asked again in 4 s") == 1
 
 
 def test_a_missing_picture_is_missing_without_another_try(pets):

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from bench.data.packing.runs import Runs
 from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import checked_counts, decode
 from bench.data.remote.failures import Unreachable
+from bench.data.remote.patience import threads
 from bench.data.source import Source
 
 Item = TypeVar("Item")
@@ -59,7 +59,7 @@ def examine(
 ) -> Health:
     """Read the samples as training would, in parallel. Nothing is written, and faults are collected, not raised."""
     health = Health()
-    with ThreadPoolExecutor(threads_for(source.data_dir)) as pool:  # Pillow releases the GIL
+    with threads(threads_for(source.data_dir)) as pool:  # Pillow releases the GIL
         looks = pool.map(lambda sample: _look(source, sample), samples)
         for done, (sample, found) in enumerate(zip(samples, looks, strict=True), 1):
             if isinstance(found, tuple):

@@ -8,7 +8,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from bench.data.packing.unfinished import RowFacts, Unfinished, allocated
 from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import Row, read_row
 from bench.data.remote.failures import Unreachable
+from bench.data.remote.patience import threads
 from bench.data.source import SPLITS, Source
 
 _MOST_LINES = 50  # most problems that a message lists
@@ -156,19 +157,16 @@ def _take_up(files: Unfinished, order: Order, note: Callable[[int, RowFacts | st
 
 def _rows(order: Order, start: int) -> Generator[tuple[int, Row | str]]:
     """Read the samples from a number on, in threads (Pillow releases the GIL); yield them in order, or their faults."""
-    threads = threads_for(order.source.data_dir)
+    count = threads_for(order.source.data_dir)
     waiting: deque[tuple[int, Future[Row | str]]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
+    with threads(count) as pool:
         for number in range(start, len(order.source.samples)):
             waiting.append((number, pool.submit(_read, order, number)))
-            if len(waiting) > _AHEAD * threads:
+            if len(waiting) > _AHEAD * count:
                 first, future = waiting.popleft()
                 yield first, future.result()
         for number, future in waiting:
             yield number, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _read(order: Order, number: int) -> Row | str:

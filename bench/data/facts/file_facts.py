@@ -6,7 +6,6 @@ as its file's name, size and time. To say what is to come, `sampling` computes t
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bench.core.files import cache_path, text_hash
 from bench.core.surroundings import usable_cores
 from bench.data.facts.fact_log import FactLog, key_of
 from bench.data.facts.long_steps import report
+from bench.data.remote.patience import threads as pool_of
 
 Item = TypeVar("Item")
 Fact = bytes | memoryview
@@ -123,7 +123,7 @@ def _made(
     left = _pending.get()
     order = list(missing) if left is None else _sample(list(missing))
     begun, done = time.monotonic(), 0
-    with ThreadPoolExecutor(threads) as pool:
+    with pool_of(threads) as pool:
         for begin in range(0, len(order), _AT_ONCE * threads):
             report(what, begin, len(missing))
             some = order[begin : begin + _AT_ONCE * threads]

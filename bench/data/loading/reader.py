@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,6 +19,7 @@ from bench.core.errors import BenchError
 from bench.data.reading.contents import is_remote
 from bench.data.reading.decode import Pixels, read_pixels
 from bench.data.remote.asking import AT_ONCE
+from bench.data.remote.patience import threads
 from bench.data.source import Source
 
 Sent = tuple[np.ndarray, bytes]
@@ -55,7 +55,7 @@ class Reader:
         """Read several samples, those at an address in threads: most of their time is waiting."""
         if not is_remote(self.source.data_dir):
             return [self(index) for index in indexes]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with threads(AT_ONCE) as pool:
             return list(pool.map(self, indexes))
 
     def packed(self) -> "PackedReader":

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -23,6 +22,7 @@ from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
 from bench.data.reading.contents import first_file, is_remote, threads_for
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
+from bench.data.remote.patience import threads
 from bench.data.source import Source
 
 FEW = 64  # samples that are read in threads of this process, since worker processes take seconds to begin
@@ -51,7 +51,7 @@ class Stream(Images):
             with closing(self._decoded(read, order)) as found:
                 yield from self._rows_of(found)
         elif len(order) <= FEW:
-            with ThreadPoolExecutor(threads_for(self.source.data_dir)) as pool:
+            with threads(threads_for(self.source.data_dir)) as pool:
                 yield from map(_row, pool.map(read, order.tolist()))
         else:
             yield from self._rows_again(read, order)
@@ -137,7 +137,7 @@ def _hash(sample: Sample) -> str:
 
 
 def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
-    with ThreadPoolExecutor(threads_for(first_file(samples))) as pool:
+    with threads(threads_for(first_file(samples))) as pool:
         pairs = zip(samples, pool.map(_hash, samples), hashes, strict=True)
         changed = [printable(sample.name) for sample, now, before in pairs if now != before]
     if changed:

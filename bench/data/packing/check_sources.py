@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import first_few
@@ -10,6 +9,7 @@ from bench.core.files import printable
 from bench.data.packing.manifest import Manifest, Unfit, kept
 from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import digest_of
+from bench.data.remote.patience import threads
 from bench.data.source import Source
 
 _MOST_NAMED = 10
@@ -23,7 +23,7 @@ def check_sources(source: Source, manifest: Manifest, progress: Callable[[int, i
     """
     samples = kept(source, manifest)
     changed = []
-    with ThreadPoolExecutor(threads_for(source.data_dir)) as pool:
+    with threads(threads_for(source.data_dir)) as pool:
         digests = zip(samples, pool.map(_digest, samples), manifest["digests"], strict=True)
         for done, (sample, now, before) in enumerate(digests, 1):
             if now != before:

@@ -6,6 +6,7 @@ A failed attempt is repeated after growing pauses. A file that didn't come whole
 import contextlib
 import errno
 import functools
+import math
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from bench.core.errors import BenchError
 from bench.core.untrusted.masking import said
 from bench.data.remote.address import protocols, with_logins
 from bench.data.remote.failures import Cut, Failure, Unreachable
+from bench.data.remote.patience import wait
 
 Answer = TypeVar("Answer")
 AT_ONCE = 16  # requests: most of each is waiting
@@ -31,6 +33,7 @@ _VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5", "Content-MD5", "
              "mtime", "LastModified", "last_modified", "Last-Modified", "modified", "updated", "timeModified",
              "created")  # fmt: skip
 _WEB = ("http", "https")
+_CONNECTING = Lock()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Connection:
     system: Any  # of fsspec
     root: str  # what the address is called there
     _failed: int = 0  # files in a row
+    _told: float = -math.inf  # when a pause was last told
     _one: Any = field(default_factory=Lock)  # of what only one thread may use
 
     @property
@@ -133,10 +137,17 @@ class Connection:
                 return answer
             if failure.is_final or pause is None:
                 break
-            if pause >= _TOLD:
-                print(f"{self.shown(name)}: {failure.text}; asked again in {pause:g} s.", file=sys.stderr, flush=True)
-            time.sleep(pause)
+            self._tell(name, failure, pause)
+            if not wait(pause):
+                raise Unreachable(f"{self.shown(name)}: {failure.text}.")
         raise self._error(name, failure)
+
+    def _tell(self, name: str, failure: Failure, pause: float) -> None:
+        """Say that a long pause comes; once where many requests fail together."""
+        now = time.monotonic()
+        if pause >= _TOLD and now - self._told >= pause:
+            self._told = now
+            print(f"{self.shown(name)}: {failure.text}; asked again in {pause:g} s.", file=sys.stderr, flush=True)
 
     def _error(self, name: str, failure: Failure) -> Exception:
         where = self.shown(name)
@@ -184,7 +195,8 @@ def connect(address: str) -> Connection:
     Raises:
         BenchError: a package or the credentials are missing, or the address can't be used.
     """
-    return _connect(address, os.getpid())
+    with _CONNECTING:  # or each thread would have a connection of its own
+        return _connect(address, os.getpid())
 
 
 @functools.lru_cache

@@ -7,7 +7,6 @@ had to be asked for, as by HTTP, isn't asked for twice.
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from bench.core.files import UnwritableCache
 from bench.data.facts.long_steps import report
 from bench.data.remote.asking import AT_ONCE, Connection, Entry, plain
 from bench.data.remote.failures import Unreachable
+from bench.data.remote.patience import threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,12 +83,9 @@ def write_stub(path: Path, size: int, version: str) -> None:
 
 
 def at_once(work: Callable[[Item], Result], items: list[Item]) -> Iterator[Result]:
-    """Apply a function to all items in threads; what has not begun when somebody interrupts doesn't begin."""
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
+    """Apply a function to all items in threads."""
+    with threads(AT_ONCE) as pool:
         yield from pool.map(work, items)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _files(connection: Connection) -> Iterator[Entry]:
