@@ -8,6 +8,7 @@ import pytest
 from bench.core.specs import Budget, DatasetSpec
 from bench.data.batches import TrainingBatches
 from bench.data.loading.open_images import open_images
+from bench.profiling.clock.timing import lasting_rate
 from bench.training.budget import Meter
 from bench.training.loop import Training
 
@@ -82,3 +83,17 @@ def test_the_share_is_unknown_until_a_second_block(training):
     assert waits.input_wait_share() is None  # the first block, in which workers start
     waits.waits, waits.blocks = [9.0, 1.0], [(5, 100.0), (1, 10.0), (5, 4.0)]  # the first was before a resumption
     assert waits.input_wait_share() == 0.25
+
+
+def test_the_rate_of_a_loader_is_that_of_its_workers_and_not_of_what_is_ready():
+    now, ready = [0.0], 12
+
+    def call():
+        """Take a batch of 2 of 4 that are sent at once, which takes 1 s, unless they are ready."""
+        nonlocal ready
+        now[0] += 0.001 if ready >= 2 else 1.0
+        ready += 2 if ready < 2 else -2
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "perf_counter", lambda: now[0])
+        assert lasting_rate(call, 2, ready=14) == pytest.approx(4.0, rel=0.25)

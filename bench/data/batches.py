@@ -109,6 +109,11 @@ class TrainingBatches(Iterator[Batch]):
         images, labels = zip(*parts, strict=True)
         return np.stack(images), np.stack(labels)
 
+    @property
+    def ready(self) -> int:
+        """The most images that may be decoded before anybody asks for them."""
+        return self._data.ready
+
     def state(self) -> dict[str, Any]:
         """Return the place in the order of batches, as values that JSON can hold."""
         return {**self._order.state(), "crops": self._crops.bit_generator.state}

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
-from bench.profiling.clock.timing import latency, paired_ratio, rate, rate_summary, seconds_of
+from bench.profiling.clock.timing import lasting_rate, latency, paired_ratio, rate, rate_summary, seconds_of
 from bench.profiling.clock.timing_table import (
     BARE,
     BESIDE,
@@ -49,7 +49,10 @@ def measure_speed(
         The `speed` of a record: images per second, milliseconds and ratios.
     """
     size, timings = training.meter.batch_size, instruments.timings
-    loader = rate(training.load, size, note=timings.noting(LOADER, size))
+    ready, note = training.batches.ready, timings.noting(LOADER, size)
+    loader = (
+        lasting_rate(training.load, size, ready=ready, note=note) if ready else rate(training.load, size, note=note)
+    )
     harness, joint_rates = _harness(training, batch, instruments)
     if alone:
         timings.set_apart(TRAIN, BESIDE)

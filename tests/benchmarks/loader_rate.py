@@ -18,12 +18,10 @@ import psutil
 
 from bench.core.surroundings import usable_cores
 from bench.data.batches import Order
-from bench.data.loading.loader import AHEAD
+from bench.data.loading.loader import READY
 from bench.data.loading.open_images import open_images
 from bench.data.reading.decode import read_pixels
 from bench.datasets import DATASETS
-
-READY = 3 * AHEAD  # samples for each worker that may be ready, in its queue and on their way
 
 
 def opened(dataset: str, folder: str, size: int):

@@ -67,6 +67,11 @@ class Images(ABC):
     def packed(self) -> bool:
         """Tell whether the images were decoded beforehand."""
 
+    @property
+    def ready(self) -> int:
+        """The most images of an endless order that may be decoded before anybody asks for them."""
+        return 0
+
     @abstractmethod
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
         """Yield the samples with these row numbers, in that order.

@@ -18,6 +18,7 @@ from bench.data.loading.images import Endless
 from bench.data.loading.reader import PackedReader, Sent, begin_worker
 
 AHEAD = 32  # samples that each worker keeps ready, if memory allows
+READY = 3 * AHEAD  # samples of each worker that may be ready at most: in its queue, on their way and in its hands
 AHEAD_BYTES = 2**30  # of all workers together
 TOGETHER = 16  # samples that a worker sends at once: a message costs 0.7 ms, a third of a small picture
 TOGETHER_BYTES = 2**23

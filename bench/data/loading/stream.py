@@ -13,10 +13,11 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
+from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
 from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
-from bench.data.loading.loader import Decoded, decoded
+from bench.data.loading.loader import READY, Decoded, decoded
 from bench.data.loading.reader import Reader, Sent, received
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
@@ -43,6 +44,11 @@ class Stream(Images):
     digests: Sequence[str]  # of the samples, in hexadecimal digits
     _kept: dict[tuple[bytes, bool], Decoded] = field(default_factory=dict, repr=False, compare=False)
     packed = False
+
+    @property
+    def ready(self) -> int:
+        """The most images of an endless order that may be decoded before anybody asks for them."""
+        return READY * len(usable_cores())
 
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
         """Yield the samples; see `Images.rows`. BenchError names a file that can't be read."""

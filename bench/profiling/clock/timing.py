@@ -14,6 +14,7 @@ from bench.profiling.clock.timing_table import Note, ignore
 
 SECONDS = 5.0  # the longest time of one measurement
 ENOUGH_SECONDS = 1 / 3  # the least time of a measurement with short calls
+LASTING_SECONDS = 1.0  # the same of calls that others work for
 MAX_CALLS = 100  # in a measurement of latency
 ENOUGH_GAIN = 1.05  # a larger batch is tried if one is that much faster than the one before
 LARGEST_BATCH = 1024  # in the sweep
@@ -134,6 +135,26 @@ def rate(call: Callable[[], Any], images: int, *, warm_up: int = 1, note: Note =
         total += times[-1]
     note(times)
     return images / median(times)
+
+
+def lasting_rate(call: Callable[[], Any], images: int, *, ready: int, note: Note = ignore) -> float:
+    """Measure the images/s of a call that takes what other processes make, so that theirs count and no queue's.
+
+    What is ready is taken first, for 5 seconds at most. The mean counts, since most calls may find all that they need
+    and the next one nothing.
+
+    Args:
+        ready: the most images that may be ready.
+    """
+    spent = 0.0
+    for _ in range(-(-ready // images)):
+        if (spent := spent + seconds_of(call)) > SECONDS:
+            break
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < SECONDS and (len(times) < MAX_CALLS or sum(times) < LASTING_SECONDS)):
+        times.append(seconds_of(call))
+    note(times)
+    return images * len(times) / sum(times)
 
 
 def steady(
