@@ -42,7 +42,9 @@ def convert(graph: Any, file: Path, order: Order) -> None:
         import nncf
 
         data = nncf.Dataset(list(order.calibration[:, None]))
-        model = nncf.quantize(model, data, subset_size=len(order.calibration))
+        # nncf gives all inputs of a concatenation one range, in which small features, as DeepLab's, are lost
+        apart = nncf.IgnoredScope(types=["Concat"], validate=False)
+        model = nncf.quantize(model, data, subset_size=len(order.calibration), ignored_scope=apart)
     openvino.save_model(model, file, compress_to_fp16=order.precision == "float16")
     del model  # it holds the file of weights
     for part in (whole, whole.with_suffix(".bin")):
