@@ -8,17 +8,17 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
-import tifffile
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.untrusted.plain_files import require_file
-from bench.data.reading.contents import content
+from bench.data.reading.contents import beginning, content
 from bench.data.reading.picture import Picture, Reduce, whole
 from bench.data.remote.failures import Unreachable
+from bench.datasets.image_depth import BITS, bands_of, bits_of, depth_of
 
 # What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
@@ -27,10 +27,6 @@ for _library in ("PIL", "tifffile"):  # damaged files are reported once, by our 
 warnings.filterwarnings(
     "ignore", category=Image.DecompressionBombWarning
 )  # twice as many pixels are an error of Pillow
-_DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers", "I;16B": "16-bit integers"}
-_TIFF_BITS = 258  # the tag BitsPerSample
-BITS = "bits"  # the key of an open image's `info` for the bits of a channel in its file
-_PNG_BITS = 24  # the byte of a PNG file that gives its bit depth
 _SCALES = (8, 4, 2, 1)  # fractions of a JPEG's size that libjpeg decodes at
 _UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
 
@@ -50,7 +46,8 @@ class Head:
 
 def read_head(path: Path) -> Head:
     """Read the size and EXIF orientation from an image's header; raise DataFault as `read_rgb` does."""
-    return open_image(path, _head)
+    head: Head = _of_header(path, _head)
+    return head
 
 
 def _head(picture: Image.Image, turn: bool = True) -> Head:
@@ -79,7 +76,7 @@ def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> P
     """
 
     def decode(picture: Image.Image) -> Picture:
-        if depth := _depth(picture):
+        if depth := depth_of(picture):
             raise DataFault(f"{path}: the image has {depth}; images of 8 bits are read. Save it as 8-bit RGB.", "depth")
         head, scale = _head(picture, turn), _scale(picture, turn, reduce)
         if scale > 1:
@@ -93,7 +90,7 @@ def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> P
 
 def read_scale(path: Path, *, turn: bool = False, reduce: Reduce) -> int:
     """Tell from an image's header at which fraction of its size `read_picture` would decode it: 1, 2, 4 or 8."""
-    return int(open_image(path, lambda picture: _scale(picture, turn, reduce)))
+    return int(_of_header(path, lambda picture: _scale(picture, turn, reduce)))
 
 
 def _scale(picture: Image.Image, turn: bool, reduce: Reduce) -> int:
@@ -110,7 +107,20 @@ def _scale(picture: Image.Image, turn: bool, reduce: Reduce) -> int:
 
 def read_size(path: Path) -> tuple[int, int]:
     """Read the height and width from an image's header; raise DataFault as `read_rgb` does."""
-    return open_image(path, lambda picture: (picture.height, picture.width))
+    size: tuple[int, int] = _of_header(path, lambda picture: (picture.height, picture.width))
+    return size
+
+
+def _of_header(path: Path, look: Callable[[Image.Image], Any]) -> Any:
+    """Do as `open_image`, where `look` reads no pixels: at an address the beginning of the file is mostly enough."""
+    try:
+        if start := beginning(path):
+            return _looked(path, start, look)
+    except Unreachable:
+        raise
+    except Exception:  # noqa: BLE001 - half a file may raise anything; the whole one then tells what is wrong
+        pass
+    return open_image(path, look)
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -126,20 +136,25 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
     """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
     _require_file(path)
     try:
-        with content(path) as file, Image.open(file) as picture:
-            _refuse_pages(path, picture)
-            _keep_as_stored(picture)
-            picture.info[BITS] = _bits(picture)
-            return look(picture)
+        with content(path) as file:
+            return _looked(path, file, look)
     except (DataFault, Unreachable):
         raise
     except Image.DecompressionBombError as error:
         raise DataFault(f"{path}: it is too large ({error}) Cut it into tiles, its mask too.", "size") from error
     except DECODE_ERRORS as error:
-        if bands := _bands(path):
+        if bands := bands_of(path):
             raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
                             "depth") from error  # fmt: skip
         raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
+
+
+def _looked(path: Path, file: IO[bytes], look: Callable[[Image.Image], Any]) -> Any:
+    with Image.open(file) as picture:
+        _refuse_pages(path, picture)
+        _keep_as_stored(picture)
+        picture.info[BITS] = bits_of(picture)
+        return look(picture)
 
 
 def _require_file(path: Path) -> None:
@@ -171,40 +186,3 @@ def _keep_as_stored(picture: Image.Image) -> None:
         picture._size = picture.size[::-1]
     picture.load()
     exif[ExifTags.Base.Orientation] = orientation
-
-
-def _depth(picture: Image.Image) -> str:
-    """Say how an image's values exceed 8 bits; an empty text if they don't. Pillow itself would clip or shift them."""
-    if picture.mode in _DEEP_MODES:
-        return _DEEP_MODES[picture.mode]
-    bits = picture.info[BITS]
-    return f"{bits} bits in each channel" if bits > 8 else ""
-
-
-def _bits(picture: Image.Image) -> int:
-    """Return the bits of a channel in an open image's file: of PNG and TIFF, which have others than 8."""
-    if picture.format == "PNG":
-        return file_head(picture, _PNG_BITS + 1)[_PNG_BITS]
-    if picture.format == "TIFF":
-        return int(max(picture.tag_v2.get(_TIFF_BITS, (8,))))  # type: ignore[attr-defined]
-    return 8
-
-
-def file_head(picture: Image.Image, size: int) -> bytes:
-    """Return the first bytes of an open image's file, before its pixels are decoded."""
-    file: BinaryIO = picture.fp  # type: ignore[attr-defined]
-    place = file.tell()
-    file.seek(0)
-    content = file.read(size)
-    file.seek(place)
-    return content
-
-
-def _bands(path: Path) -> str:
-    """Describe a sound TIFF file that Pillow can't read, such as one of five bands; an empty text for any other."""
-    try:
-        with content(path) as opened, tifffile.TiffFile(opened) as file:
-            page = file.pages[0]
-            return f"{page.samplesperpixel} bands of {page.dtype}"  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 - a damaged file may raise anything, and is reported as damaged
-        return ""

@@ -19,7 +19,8 @@ from bench.core.dataset_protocol import DataFault
 from bench.core.files import file_stamp
 from bench.data.facts.file_facts import Fact, look_up
 from bench.data.reading.contents import threads_for
-from bench.datasets.image_files import BITS, file_head, open_image
+from bench.datasets.image_depth import BITS, file_head
+from bench.datasets.image_files import open_image
 
 Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing

@@ -9,10 +9,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
 from faulty_server import serving
+from layout_fixtures import save
+from PIL import ExifTags, Image
 from running import CONFIG, run
 
 import bench.datasets
@@ -24,14 +27,16 @@ from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
 from bench.data.facts.long_steps import listening
 from bench.data.loading.open_images import open_images
+from bench.data.reading import contents
 from bench.data.reading.contents import content, here
-from bench.data.remote import asking, listing
+from bench.data.remote import asking, connecting, listing
 from bench.data.remote.address import LOGINS, is_address, last_part, place_of
 from bench.data.remote.failures import Unreachable
 from bench.data.remote.mirror import listed_anew, mirror_of
 from bench.data.remote.patience import threads
 from bench.data.source import open_source
 from bench.datasets import DATASETS
+from bench.datasets.image_files import read_head, read_size
 
 pytest.importorskip("aiohttp", reason="HTTP needs it: pip install aiohttp")
 SPECS = {spec.name: spec for spec in DATASETS}
@@ -44,7 +49,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setenv(LOGINS, "{}")
     monkeypatch.setattr(asking, "PAUSES", (0.01, 0.02, 0.03))
-    asking._connect.cache_clear()
+    connecting._connect.cache_clear()
     return tmp_path / "cache"
 
 
@@ -111,6 +116,32 @@ def test_what_was_packed_or_hashed_is_not_fetched_again(pets):
     assert set(fetched.values()) == {1}
 
 
+def test_masks_that_were_looked_at_are_not_fetched_again_to_hash_them(tmp_path):
+    for number in range(12):
+        save(np.full((20, 30, 3), 9 * number, np.uint8), tmp_path / "data" / "images" / f"{number}.png")
+        save(np.full((20, 30), number % 2, np.uint8), tmp_path / "data" / "masks" / f"{number}.png")
+    with serving(tmp_path / "data") as server:
+        spec, place = catalog.find_dataset(f"folder:{server.address}")
+        open_images(spec, SIZE, kept="none", data_dir=place)
+        counts = {part: {server.asked[f"GET {part}/{n}.png"] for n in range(12)} for part in ("images", "masks")}
+    assert counts["masks"] == {1} and max(counts["images"]) <= 3  # two headers and the hash
+
+
+@pytest.mark.parametrize("size", [16, 2**16])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_the_header_of_a_picture_is_the_same_however_much_of_it_was_fetched(tmp_path, monkeypatch, size, suffix):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = tmp_path / "data" / f"a.{suffix}"
+    file.parent.mkdir()
+    Image.effect_noise((70, 40), 90).convert("RGB").save(file, exif=exif)
+    fsspec.filesystem("memory").pipe(f"/heads-{suffix}/a.{suffix}", file.read_bytes())
+    monkeypatch.setattr(contents, "HEAD_BYTES", size)
+    stub = mirror_of(f"memory://heads-{suffix}") / file.name
+    assert read_head(stub) == read_head(file) and read_head(file).orientation == 6
+    assert read_size(stub) == read_size(file)
+
+
 # ---------------------------------------------------------------- faults of the connection
 
 
@@ -140,8 +171,8 @@ def test_a_picture_that_never_comes_whole_is_one_unreadable_row_with_its_address
 
 def test_a_server_that_hangs_is_left_after_the_timeout_and_asked_again(pets, monkeypatch):
     path = picture(pets)
-    monkeypatch.setattr(asking, "SILENT_SECONDS", 0.3)
-    asking._connect.cache_clear()
+    monkeypatch.setattr(connecting, "SILENT_SECONDS", 0.3)
+    connecting._connect.cache_clear()
     pets.faults["images/beagle_2.jpg"] = ["hang"]
     with content(path) as file:
         assert file.read() == (pets.folder / "images/beagle_2.jpg").read_bytes()

@@ -21,7 +21,7 @@ from bench.data.loading.loader import READY, Decoded, decoded
 from bench.data.loading.reader import Reader, Sent, received
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
-from bench.data.reading.contents import first_file, is_remote, threads_for
+from bench.data.reading.contents import fetched_once, first_file, is_remote, threads_for
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
 from bench.data.remote.patience import threads
 from bench.data.source import Source
@@ -142,9 +142,14 @@ def _hash(sample: Sample) -> str:
         raise BenchError(f"{error.filename or sample.name}: can't be read ({error.strerror or error}).") from error
 
 
+def _hash_anew(sample: Sample) -> str:
+    with fetched_once():
+        return _hash(sample)
+
+
 def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
     with threads(threads_for(first_file(samples))) as pool:
-        pairs = zip(samples, pool.map(_hash, samples), hashes, strict=True)
+        pairs = zip(samples, pool.map(_hash_anew, samples), hashes, strict=True)
         changed = [printable(sample.name) for sample, now, before in pairs if now != before]
     if changed:
         raise BenchError(

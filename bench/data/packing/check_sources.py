@@ -7,7 +7,7 @@ from bench.core.dataset_protocol import Sample
 from bench.core.errors import first_few
 from bench.core.files import printable
 from bench.data.packing.manifest import Manifest, Unfit, kept
-from bench.data.reading.contents import threads_for
+from bench.data.reading.contents import fetched_once, threads_for
 from bench.data.reading.decode import digest_of
 from bench.data.remote.patience import threads
 from bench.data.source import Source
@@ -39,6 +39,7 @@ def check_sources(source: Source, manifest: Manifest, progress: Callable[[int, i
 def _digest(sample: Sample) -> str:
     """Hash a sample's files; an empty text if one can't be read, which reading them again explains."""
     try:
-        return digest_of(sample)
+        with fetched_once():
+            return digest_of(sample)
     except OSError:
         return ""

@@ -5,6 +5,7 @@ are fetched once. Local files are opened where they are.
 """
 
 import errno
+import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,12 @@ from pathlib import Path
 from bench.core.dataset_protocol import Sample
 from bench.core.files import UnwritableCache, file_stamp, write_atomically
 from bench.core.surroundings import usable_cores
-from bench.data.remote.asking import AT_ONCE, connect
+from bench.data.remote.asking import AT_ONCE
+from bench.data.remote.connecting import connect
 from bench.data.remote.mirror import address_of, whole_copy
 
+HEAD_BYTES = 2**16  # of a picture, in which its size and orientation mostly stand
+_hashes: dict[Path, tuple[tuple[int, int], bytes]] = {}  # of fetched files, with the stamps that these had
 _fetched: ContextVar[dict[Path, bytes] | None] = ContextVar("fetched", default=None)
 
 
@@ -46,7 +50,30 @@ def content(path: Path) -> io.BytesIO | io.BufferedReader:
         return path.open("rb")
     if known is not None:
         known[path] = found
+    else:
+        _hashes[path] = file_stamp(path), hashlib.sha256(found).digest()
     return io.BytesIO(found)
+
+
+def beginning(path: Path) -> io.BytesIO | None:
+    """Fetch the beginning of a file at an address, or what its server gives instead; None for any other file."""
+    found, known = address_of(path), _fetched.get()
+    if found is None or (known is not None and path in known):
+        return None
+    return io.BytesIO(connect(found[0]).begin(found[1], HEAD_BYTES))
+
+
+def content_hash(path: Path) -> bytes:
+    """Return the SHA-256 of a file's content; errors as above.
+
+    Of a file at an address that this process has read before, it is that of what came then. Inside `fetched_once` it
+    is that of what is read there.
+    """
+    before = _hashes.get(path) if _fetched.get() is None else None
+    if before and before[0] == file_stamp(path):
+        return before[1]
+    with content(path) as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def here(path: Path) -> Path:

@@ -19,7 +19,7 @@ from bench.core.untrusted.masking import said
 from bench.data.duplicates import Look, look_at
 from bench.data.geometry import reduction, resize_labels, resize_picture
 from bench.data.packing.runs import Runs
-from bench.data.reading.contents import content, fetched_once
+from bench.data.reading.contents import content_hash, fetched_once
 from bench.data.reading.picture import Decoded, Picture, Size
 from bench.data.remote.asking import changed
 from bench.data.source import Source
@@ -140,8 +140,7 @@ def digest_of(sample: Sample) -> str:
     """Hash a sample's token and source files, in hexadecimal digits."""
     hasher = hashlib.sha256(utf8(sample.token))
     for path in sample.files:
-        with content(path) as file:
-            hasher.update(hashlib.file_digest(file, "sha256").digest())
+        hasher.update(content_hash(path))
     return hasher.hexdigest()
 
 

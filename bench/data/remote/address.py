@@ -15,6 +15,7 @@ from bench.core.errors import BenchError
 from bench.core.untrusted.masking import HIDDEN, masked
 
 LOGINS = "SEGBENCH_LOGINS"  # the variable with them, as JSON: masked beginning of an address -> the whole one
+WEB = ("http", "https")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+(?:::|://)", re.IGNORECASE)  # two letters at least: C:// is a disk
 _LOGIN = re.compile(r"[a-z][a-z0-9+.-]+://[^/\s]*@[^/\s:]+(?::\d+)?", re.IGNORECASE)
 _LOCAL = re.compile(r"(?:file|local)://(?=/)", re.IGNORECASE)
@@ -82,7 +83,7 @@ def _check(address: str) -> None:
         raise BenchError(
             f"'{address}' depends on the working folder. Give the whole path: {chained}::{Path(last).resolve()}"
         )
-    web = {"http", "https"} & set(protocols(address))
+    web = set(WEB) & set(protocols(address))
     if web and (mark := re.search(r"[?#]", address)):
         raise BenchError(f"'{address[: mark.start()]}': an address with {mark[0]} names no folder, since files can't "
                          "be named below it. Give the folder's address alone.")  # fmt: skip

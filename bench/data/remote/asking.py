@@ -5,9 +5,7 @@ A failed attempt is repeated after growing pauses. A file that didn't come whole
 
 import contextlib
 import errno
-import functools
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,31 +17,16 @@ from urllib.parse import quote, unquote
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.untrusted.masking import said
-from bench.data.remote.address import protocols, with_logins
+from bench.data.remote.address import WEB, protocols
+from bench.data.remote.entry import Entry, plain, version_of
 from bench.data.remote.failures import Cut, Failure, Unreachable
 from bench.data.remote.patience import wait
 
 Answer = TypeVar("Answer")
 AT_ONCE = 16  # requests: most of each is waiting
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a failed attempt is repeated
-CONNECT_SECONDS, SILENT_SECONDS = 15.0, 30.0  # after which a server of HTTP counts as not answering
 MOST_FAILED = 20  # files in a row that can't be read, after which none is tried any more
 _TOLD = 4.0  # seconds; longer pauses are told
-_VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5", "Content-MD5", "CRC", "sha", "oid", "generation",
-             "mtime", "LastModified", "last_modified", "Last-Modified", "modified", "updated", "timeModified",
-             "created")  # fmt: skip
-_WEB = ("http", "https")
-_CONNECTING = Lock()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file or folder, as a listing tells it."""
-
-    name: str  # its path below the address, with "/"
-    is_folder: bool
-    size: int | None = None  # bytes; None: not told
-    version: str = ""  # changes with the content, as far as the protocol tells
 
 
 @dataclass
@@ -60,7 +43,7 @@ class Connection:
     @property
     def is_web(self) -> bool:
         """Tell whether folders are pages with links, which tell no sizes."""
-        return protocols(self.address)[:1] in [[name] for name in _WEB]
+        return protocols(self.address)[:1] in [[name] for name in WEB]
 
     def shown(self, name: str) -> str:
         """Name a file or folder in messages."""
@@ -76,7 +59,7 @@ class Connection:
     def look(self, name: str) -> Entry:
         """Tell a file's size and version; errors as in `read`."""
         info = self._ask(name, lambda: self.system.info(self._place(name)))
-        return Entry(name, info.get("type") == "directory", info.get("size"), _version(info))
+        return Entry(name, info.get("type") == "directory", info.get("size"), version_of(info))
 
     def read(self, name: str, size: int | None = None) -> bytes:
         """Read a whole file.
@@ -99,6 +82,11 @@ class Connection:
 
         return self._ask(name, whole)
 
+    def begin(self, name: str, size: int) -> bytes:
+        """Read the beginning of a file, or all of it if its server gives no part; errors as in `read`."""
+        found: bytes = self._ask(name, lambda: self.system.cat_file(self._place(name), start=0, end=size))
+        return found
+
     def _check_unchanged(self, name: str, size: int) -> None:
         now = self.system.info(self._place(name)).get("size")
         if now is not None and now != size:
@@ -120,7 +108,7 @@ class Connection:
             name = unquote(name)
         if not plain(name) or full.rstrip("/") == place.rstrip("/"):
             return None
-        return Entry(f"{folder}/{name}".lstrip("/"), is_folder, info.get("size"), _version(info))
+        return Entry(f"{folder}/{name}".lstrip("/"), is_folder, info.get("size"), version_of(info))
 
     def _ask(self, name: str, question: Callable[[], Answer]) -> Answer:
         """Ask until there is an answer, or for the last time; raise errors as `read` does."""
@@ -177,60 +165,3 @@ def changed(where: str, how: str) -> DataFault:
     """Return the fault of a file that isn't what was listed or hashed before."""
     return DataFault(f"{where}: it has changed since it was listed ({how}). List the address again by bench prepare, "
                      "then give the same command.", "unreadable")  # fmt: skip
-
-
-def plain(name: str) -> bool:
-    """Tell whether a name can be that of a file in a folder, and leads nowhere else."""
-    return name not in ("", ".", "..") and not any(mark in name for mark in "/\\\0") and len(os.fsencode(name)) < 256
-
-
-def _version(info: dict[str, Any]) -> str:
-    """Return what tells the versions of a file apart: the first of the fields that any protocol has for that."""
-    return next((f"{name} {info[name]}" for name in _VERSIONS if info.get(name)), "")
-
-
-def connect(address: str) -> Connection:
-    """Connect to an address without credentials, once in a process.
-
-    Raises:
-        BenchError: a package or the credentials are missing, or the address can't be used.
-    """
-    with _CONNECTING:  # or each thread would have a connection of its own
-        return _connect(address, os.getpid())
-
-
-@functools.lru_cache
-def _connect(address: str, process: int) -> Connection:
-    import fsspec
-
-    options = {name: _web_options() for name in _WEB if name in protocols(address)}
-    whole = with_logins(address)
-    try:
-        system, root = fsspec.core.url_to_fs(whole, **options)
-    except ImportError as error:
-        raise BenchError(f"'{address}' needs the package {_package(address, error)} ({error}): "
-                         f"pip install {_package(address, error)}") from None  # fmt: skip
-    except Exception as error:  # noqa: BLE001 - each protocol's package has exceptions of its own
-        raise BenchError(f"'{address}' can't be opened ({Failure.of(error).text}).") from None
-    return Connection(address, system, root.rstrip("/") or root)
-
-
-def _web_options() -> dict[str, Any]:
-    """Return options of HTTP: compressed bodies would have another length than their files."""
-    try:
-        from aiohttp import ClientTimeout
-    except ImportError:
-        return {}
-    timeout = ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
-    return {"client_kwargs": {"timeout": timeout, "headers": {"Accept-Encoding": "identity"}, "trust_env": True}}
-
-
-def _package(address: str, error: ImportError) -> str:
-    """Name the package that an address lacks."""
-    cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
-    if set(protocols(address)) & set(_WEB):
-        return "aiohttp"
-    return _PACKAGES.get(cause.name or "", (cause.name or protocols(address)[0]).partition(".")[0])
-
-
-_PACKAGES = {"google": "gcsfs", "azure": "adlfs", "smbclient": "smbprotocol", "webdav4": "webdav4[fsspec]"}

@@ -13,7 +13,8 @@ from typing import TypeVar
 from bench.core.errors import BenchError
 from bench.core.files import UnwritableCache
 from bench.data.facts.long_steps import report
-from bench.data.remote.asking import AT_ONCE, Connection, Entry, plain
+from bench.data.remote.asking import AT_ONCE, Connection
+from bench.data.remote.entry import Entry, plain
 from bench.data.remote.failures import Unreachable
 from bench.data.remote.patience import threads
 

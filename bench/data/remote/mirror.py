@@ -24,7 +24,8 @@ from bench.core.files import cache_path, locked, write_atomically
 from bench.core.untrusted.masking import stands_for
 from bench.core.untrusted.plain_files import remove
 from bench.data.remote.address import last_part
-from bench.data.remote.asking import connect, plain
+from bench.data.remote.connecting import connect
+from bench.data.remote.entry import plain
 from bench.data.remote.listing import list_address
 
 _FILES, _LISTING, _WHOLE = "files", "listing.json", "whole"
