@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.untrusted.plain_files import require_file
@@ -146,7 +146,8 @@ def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
         if bands := bands_of(path):
             raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
                             "depth") from error  # fmt: skip
-        raise DataFault(f"{path}: can't be decoded ({error}).", "unreadable") from error
+        what = "it is no image" if isinstance(error, UnidentifiedImageError) else error
+        raise DataFault(f"{path}: can't be decoded ({what}).", "unreadable") from error
 
 
 def _looked(path: Path, file: IO[bytes], look: Callable[[Image.Image], Any]) -> Any:

@@ -36,7 +36,7 @@ from bench.data.remote.mirror import listed_anew, mirror_of
 from bench.data.remote.patience import threads
 from bench.data.source import open_source
 from bench.datasets import DATASETS
-from bench.datasets.image_files import read_head, read_size
+from bench.datasets.image_files import open_image, read_head, read_size
 
 pytest.importorskip("aiohttp", reason="HTTP needs it: pip install aiohttp")
 SPECS = {spec.name: spec for spec in DATASETS}
@@ -213,6 +213,17 @@ def test_many_requests_that_fail_together_are_told_once_and_given_up_together(pe
     failed = [str(future.exception()) for future in waiting if not future.cancelled()]
     assert failed and not any("asked 4 times" in text for text in failed)
     assert (told + capfd.readouterr().err).count("asked again in 4 s") == 1
+
+
+def test_a_file_that_is_no_image_is_said_as_on_disk(pets):
+    file = pets.folder / "images/beagle_2.jpg"
+    file.write_bytes(b"no image")
+    said = []
+    for path in (picture(pets), file):
+        with pytest.raises(DataFault) as caught:
+            open_image(path, np.array)
+        said.append(str(caught.value).replace(pets.address, str(pets.folder)))
+    assert said == [f"{file}: can't be decoded (it is no image)."] * 2
 
 
 def test_a_missing_picture_is_missing_without_another_try(pets):
