@@ -42,7 +42,7 @@ from bench.data.packing.manifest import (
 )
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
-_States = tuple[tuple[int, ...], ...]  # of the data files: inode, size, mtime and ctime in ns
+States = tuple[tuple[int, ...], ...]  # of the data files: inode, size, mtime and ctime in ns
 _LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
 
 
@@ -59,7 +59,7 @@ class Pack(Images):
     numbers: np.ndarray  # likewise of instances.runs
     number_offsets: tuple[int, ...]
     checksums: Mapping[str, Sequence[int]]  # of the files, by block
-    states: _States  # of the files, from before their checksums were compared
+    states: States  # of the files, from before their checksums were compared
     packed = True
 
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
@@ -104,7 +104,7 @@ class Pack(Images):
 
         Only if a file was written to or replaced meanwhile, what was read is compared with the checksums again.
         """
-        if _states(self.path) == self.states:
+        if states_of(self.path) == self.states:
             return
         for name, array in zip(DATA_FILES, self._arrays, strict=True):
             if found := checksums.difference(checksums.of_array(array), self.checksums[name]):
@@ -173,8 +173,8 @@ def prepare_source(
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / place_of(source, params, size)
 
-    def found() -> tuple[Manifest, _States]:
-        states = _states(path)
+    def found() -> tuple[Manifest, States]:
+        states = states_of(path)
         manifest = find(path, order)
         if verify_data:
             check_sources(source, manifest, progress)
@@ -187,7 +187,7 @@ def prepare_source(
             except Unfit as unfit:
                 if path.exists():
                     print(f"The pack '{path}' is made again: {unfit}.", file=sys.stderr, flush=True)
-                made = pack_writer.write(path, order, progress), _states(path)
+                made = pack_writer.write(path, order, progress), states_of(path)
             return _open(path, source, *made)
     except UnwritableCache as error:  # a read-only cache still serves the packs that it has
         try:
@@ -205,7 +205,7 @@ def place_of(source: Source, params: Mapping[str, Any] | None, size: str = "") -
     return "-".join(filter(None, parts))
 
 
-def _states(path: Path) -> _States:
+def states_of(path: Path) -> States:
     """Describe the files so that a write is noticed, also one after which somebody sets the old time again."""
     found = []
     for name in DATA_FILES:
@@ -217,9 +217,8 @@ def _states(path: Path) -> _States:
     return tuple(found)
 
 
-def _open(path: Path, source: Source, manifest: Manifest, states: _States) -> Pack:
+def _open(path: Path, source: Source, manifest: Manifest, states: States) -> Pack:
     skipped, samples = manifest["skipped"], kept(source, manifest)
-    shape = (len(samples), *manifest["image_size"])
     counts = LabelCounts(np.array(manifest["label_pixels"]), np.array(manifest["label_images"]))
     doubts = label_doubts(source.spec.classes, counts, source.settled)
     errors = doubts.errors or _lost_labels(manifest)
@@ -227,26 +226,41 @@ def _open(path: Path, source: Source, manifest: Manifest, states: _States) -> Pa
         raise BenchError(f"Training can't begin with '{source.spec.name}': {' '.join(errors)}")
     left_out = (f"{len(skipped)} corrupt samples left out: {', '.join(map(printable, skipped))}",) if skipped else ()
     thin = thin_splits(samples) if source.spec.is_own else ()
-    return Pack(
-        path=path,
+    return map_pack(
+        path,
+        states,
         fingerprint=manifest["fingerprint"],
         protocol=REDUCED_PROTOCOL_VERSION if manifest["reduced"] else PROTOCOL_VERSION,
         names=tuple(printable(sample.name) for sample in samples),
         groups=tuple(printable(sample.group) for sample in samples),
         splits=tuple(str(sample.split) for sample in samples),
-        size=(shape[1], shape[2]),
-        images=np.memmap(path / IMAGES, np.uint8, "r", shape=(*shape, 3)),
-        labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
+        size=tuple(manifest["image_size"]),
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
         notes=(*source.notes, *left_out),
         warnings=(*source.warnings, *doubts.warnings, *thin, *manifest["duplicates"]),
-        truths=_mapped(path / TRUTH),
         truth_offsets=tuple(manifest["truth_offsets"]),
-        numbers=_mapped(path / INSTANCES),
         number_offsets=tuple(manifest["instance_offsets"]),
         checksums=manifest["checksums"],
+    )
+
+
+def map_pack(path: Path, states: States, **facts: Any) -> Pack:
+    """Map the files of a pack that is as it was written.
+
+    Args:
+        states: of the files, from before their checksums were compared.
+        facts: the fields of a `Pack` that tell what is in the files.
+    """
+    shape = (len(facts["names"]), *facts["size"])
+    return Pack(
+        path=path,
+        images=np.memmap(path / IMAGES, np.uint8, "r", shape=(*shape, 3)),
+        labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
+        truths=_mapped(path / TRUTH),
+        numbers=_mapped(path / INSTANCES),
         states=states,
+        **facts,
     )
 
 

@@ -14,6 +14,7 @@ from bench.core.specs import FINAL_STATUSES, NO_DATASET, PROTOCOL_VERSION, Trial
 from bench.core.trial_config import TrialConfig
 from bench.data.loading.images import Images
 from bench.data.loading.open_images import open_images
+from bench.data.opened.planned import keep_opened, reopened
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import several
 from bench.profiling.host.cgroups import free_memory
@@ -42,6 +43,7 @@ class PlannedTrial:
     contents: Mapping[str, str] = field(default_factory=dict)  # hashes of weights and code that the trial must find
     code: Mapping[str, str] = field(default_factory=dict)  # the plug-in's files, as they are now
     placed: bool = True  # whether it runs on that type of device and no other
+    opened: str = ""  # the file by which its process opens the data without their source files; empty: there is none
 
     @property
     def task(self) -> tuple[str, int, str]:
@@ -115,11 +117,11 @@ def plan(
             known_data[data] = _data(config, partial(preparing, config.dataset))
             if warnings := known_data[data].warnings:
                 doubting(config.dataset, warnings)
-        fingerprint, images, protocol, kept, _ = known_data[data]
+        fingerprint, images, protocol, kept, _, opened = known_data[data]
         config = replace(config, pack=kept)
         key = trial_key(config, fingerprint, images, protocol=protocol)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)
-        basis = partial(PlannedTrial, config, key, pooled, fingerprint, protocol=protocol, forced=force)
+        basis = partial(PlannedTrial, config, key, pooled, fingerprint, protocol=protocol, forced=force, opened=opened)
         found = [
             basis(identity, _found(results, identity), device)
             for device in (several(name, config.devices_per_trial) for name in types)
@@ -161,17 +163,19 @@ class _Data(NamedTuple):
     protocol: int
     kept: str  # where the decoded images are: the option `pack`, but "none" if "auto" found no room
     warnings: tuple[str, ...]
+    opened: str  # as in PlannedTrial
 
 
 def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> _Data:
     """Prepare the data of a configuration."""
     if config.measure == "speed":
-        return _Data(NO_DATASET, {}, PROTOCOL_VERSION, config.pack, ())
+        return _Data(NO_DATASET, {}, PROTOCOL_VERSION, config.pack, (), "")
     prepared = prepare_pack(config, progress)
     kept = config.pack if prepared.packed else "none"
     if kept == "memory":
         _check_memory(prepared, config)
-    return _Data(prepared.fingerprint, Counter(prepared.splits), prepared.protocol, kept, prepared.warnings)
+    images, opened = Counter(prepared.splits), keep_opened(prepared)
+    return _Data(prepared.fingerprint, images, prepared.protocol, kept, prepared.warnings, opened)
 
 
 def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
@@ -182,9 +186,24 @@ def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
         return None
 
 
+def read_planned(config: TrialConfig, fingerprint: str, opened: str) -> Images:
+    """Return the images that a trial was planned with, by the file in which the plan has kept what it knows of them.
+
+    Raises:
+        BenchError: as `read_pack`, or the data has changed since.
+    """
+    prepared = reopened(opened, fingerprint) or prepare_pack(config)
+    if prepared.fingerprint != fingerprint:
+        raise BenchError(f"The data of {config.dataset} changed after the run was planned. Run it again.")
+    return _placed(prepared, config)
+
+
 def read_pack(config: TrialConfig, progress: Callable[[int, int], None] | None = None) -> Images:
     """Return what `prepare_pack` does, in memory if `--pack` says so; raise BenchError if it doesn't fit there."""
-    prepared = prepare_pack(config, progress)
+    return _placed(prepare_pack(config, progress), config)
+
+
+def _placed(prepared: Images, config: TrialConfig) -> Images:
     if config.pack != "memory":
         return prepared
     _check_memory(prepared, config)

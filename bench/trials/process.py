@@ -60,6 +60,7 @@ def _outcome(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             make_devices(config.backend, config.devices_per_trial)
             kind = _session(config)  # imports keras, which takes time and may fail
         session = kind(config, folder, ledger)
+        session.opened = str(request.get("opened", ""))
         session.on_built = partial(_check_built, config, folder, request["contents"])
         found = session.found
         with on_devices(config.backend, config.devices_per_trial):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.config import catalog
-from bench.core.errors import BenchError, Diverged
+from bench.core.errors import Diverged
 from bench.core.trial_config import TrialConfig
 from bench.data.batches import evaluation
 from bench.evaluation.batch_norm import reestimate
@@ -38,7 +38,7 @@ from bench.training.class_weights import class_weights
 from bench.training.engines import create_runtime
 from bench.training.engines.engine import Engine, to_numpy
 from bench.trials.model_speed import first_step, measure_speed, trace_steps, utilisation
-from bench.trials.plan import read_pack
+from bench.trials.plan import read_planned
 from bench.trials.progress import Progress, training_state
 from bench.trials.record_sections import (
     describe_data,
@@ -63,6 +63,7 @@ class Session:
         self.progress = Progress(folder, ledger)
         turns.waits_in(self.progress.waiting)
         self.instruments = Instruments(create_runtime(config.backend), config.devices_per_trial)
+        self.opened = ""  # the file by which the data is opened, see PlannedTrial
         self.on_built: Callable[[], None] = lambda: None  # called when the model has been built
         self.found: dict[str, Any] = {}  # parts of the record that are kept even if the rest fails: none
         self.validations: list[dict[str, float]] = []
@@ -80,9 +81,7 @@ class Session:
         """
         stage = self.progress.stage
         with stage("prepare"):
-            self.pack = read_pack(self.config)
-            if self.pack.fingerprint != fingerprint:
-                raise BenchError(f"The data of {self.config.dataset} changed after the run was planned. Run it again.")
+            self.pack = read_planned(self.config, fingerprint, self.opened)
             self.indexes = choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
             own = catalog.dataset(self.config).metrics
             self.task = Task(self.pack, own, native=self.config.eval_size == "native")

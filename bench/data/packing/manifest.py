@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ FORMAT = 5  # version of the pack's format; a pack of another version is written
 MANIFEST, IMAGES, LABELS = "manifest.json", "images.u8", "labels.u8"
 TRUTH, INSTANCES = "truth.runs", "instances.runs"
 DATA_FILES = (IMAGES, LABELS, TRUTH, INSTANCES)
+
+_LONGEST_LINE = 200  # bytes of the first line
 
 Manifest = dict[str, Any]
 
@@ -88,9 +90,21 @@ def find(pack: Path, order: Order) -> Manifest:
     samples, digests = kept(order.source, manifest), manifest["digests"]
     if len(samples) != len(digests) or manifest["fingerprint"] != fingerprint(samples, digests):
         raise Unfit("its fingerprint is another one")
-    for name in DATA_FILES:
-        _check(pack / name, manifest["checksums"][name])
+    check_files(pack, manifest["checksums"])
     return manifest
+
+
+def first_line(pack: Path) -> bytes:
+    """Return the first line of a pack's manifest, which has the hash of all others; raise OSError as reading does."""
+    require_file(pack / MANIFEST, links=True)
+    with (pack / MANIFEST).open("rb") as file:
+        return file.readline(_LONGEST_LINE)
+
+
+def check_files(pack: Path, checksums: Mapping[str, Sequence[int]]) -> None:
+    """Raise Unfit if a byte of a pack's data isn't as it was written."""
+    for name in DATA_FILES:
+        _check(pack / name, checksums[name])
 
 
 def _read(path: Path) -> Manifest:

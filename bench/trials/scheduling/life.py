@@ -218,6 +218,7 @@ def _request(trial: PlannedTrial) -> dict[str, Any]:
         "fingerprint": trial.fingerprint,
         "protocol_version": trial.protocol,
         "contents": dict(trial.contents),
+        "opened": trial.opened,
         "device": trial.device,
         "runner": os.getpid(),
         "time": time.time(),
