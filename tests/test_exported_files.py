@@ -18,10 +18,14 @@ from bench.deployment.deploy import deploy
 from bench.deployment.export_run import Variant, export
 from bench.deployment.format import LIMITS, PRECISIONS
 from bench.deployment.formats import FORMATS
-from bench.deployment.model_json import EXAMPLE
+from bench.deployment.model_json import EXAMPLE, MANIFEST
+from bench.deployment.others.contract import contract_of
+from bench.deployment.others.evaluate_other import data_config, evaluate_other
+from bench.evaluation.image_table import read_table
 from bench.report.findings.deployment_tables import deployment_boards
 from bench.results.deployed.deployment_rows import deployment, store_deployments
 from bench.results.loading import load
+from bench.results.trial_files import IMAGES
 from bench.trials.plan import prepare_pack
 from bench.trials.saved.stored_trials import trained_config
 
@@ -157,6 +161,22 @@ def test_a_layer_that_a_format_lacks_is_named_and_the_other_formats_are_written(
         assert "Erfinv" in one.failed
     assert saved.folder and not saved.failed
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["saved_model-float32"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx-float32", "litert-float32", "saved_model-float32", "openvino-float32"])
+def test_a_file_of_ones_own_has_the_score_of_its_run_as_a_model_from_elsewhere(name, exported, trial, tmp_path):
+    one = exported[name]
+    contract, said = contract_of(one.folder / MANIFEST, {})
+    config = data_config(trial.record.config["dataset"], None, {}, contract)
+    results = trial.folder.parents[1]
+    model = one.folder / one.facts["file"]
+    record, path = evaluate_other(model, contract, said, config, results, timeout=600.0)
+    most = 1e-2 if "openvino" in name else 1e-4  # it computes in bfloat16 here
+    for metric in ("mean_iou", "pixel_accuracy"):
+        assert record.metrics[metric] == pytest.approx(trial.record.metrics[metric], abs=most)
+    assert record.dataset["fingerprint"] == trial.record.dataset["fingerprint"] and "trained it" in record.unseen
+    assert read_table(path.with_suffix(".parquet")).names == read_table(trial.folder / IMAGES).names
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
 from bench.report.findings.equal_cost_board import EqualCost
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
+from bench.report.findings.other_models_board import OtherModelsBoard
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
@@ -57,6 +58,7 @@ class Contents:
     speeds: list[tuple[SpeedBoard, Latencies]]
     fits: list[FitBoard]
     deployed: list[tuple[DeploymentBoard, Plot | None]]
+    other_models: list[OtherModelsBoard]
     frame: pd.DataFrame  # all trials
     failures: pd.DataFrame  # those of them that are not ok
     trials: dict[str, StoredTrial]  # by folder
@@ -94,6 +96,7 @@ def page(contents: Contents) -> str:
         most_classes=MOST_CLASSES,
         fits=contents.fits,
         deployed=contents.deployed,
+        other_models=contents.other_models,
         value_name=value_name,
         needs_text=needs_text,
         crossing_text=crossing_text,

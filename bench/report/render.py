@@ -17,6 +17,7 @@ from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
 from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.findings.input_ceiling import ceilings_markdown
+from bench.report.findings.other_models_board import other_models_boards
 from bench.report.findings.pair_board import PairRoom
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
@@ -39,6 +40,7 @@ from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
 from bench.results.dataframe import trials_frame
+from bench.results.deployed.other_models import read_others
 from bench.results.loading import Loaded, StoredTrial, load
 from bench.results.marker import check_writable
 from bench.results.quantities import MEAN_IOU
@@ -103,6 +105,9 @@ def write_report(
     ]
     calls = _speed_latencies(speeds, folder, parts)
     deployed = _deployed(trials, folder)
+    others, unread = read_others(paths)
+    problems += map(clean, unread)
+    other_models = other_models_boards(others, boards, parts)
     problems += _unfinished(loaded)
     equal = equal_costs(boards)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -117,6 +122,7 @@ def write_report(
         *(line for board in speeds for line in board.markdown()),
         *(line for board in fits for line in board.markdown()),
         *(line for board, _ in deployed for line in board.markdown()),
+        *(line for board in other_models for line in board.markdown()),
     ]
     contents = Contents(
         sections,
@@ -126,6 +132,7 @@ def write_report(
         [*zip(speeds, calls, strict=True)],
         fits,
         deployed,
+        other_models,
         frame,
         failures,
         by_folder,

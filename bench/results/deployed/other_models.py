@@ -62,7 +62,9 @@ class OtherModel:
     @property
     def evaluation_size(self) -> str:
         """The size at which it was scored, as the column of trials has it."""
-        return "native" if self.eval_size == "native" else "x".join(map(str, self.image_size))
+        resize = self.contract.get("resize", "stretch")
+        size = "x".join(map(str, self.image_size))
+        return "native" if self.eval_size == "native" else size if resize == "stretch" else f"{size} {resize}"
 
 
 _NAMES = {one.name for one in fields(OtherModel)}
