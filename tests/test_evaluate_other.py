@@ -143,6 +143,7 @@ def test_native_size_thresholds_and_tiles_give_the_known_answer(data, tmp_path):
         assert "threshold" not in terms or record.metrics["tuned"]["threshold"] == 0.4
 
 
+@pytest.mark.slow
 @onnx_needed
 def test_a_smaller_output_is_resized_and_loses_at_borders_only(data, tmp_path):
     half = red_net(tmp_path / "net.onnx", tail=[("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]})])
@@ -170,6 +171,7 @@ def test_a_process_that_takes_too_much_memory_is_ended(data, tmp_path, monkeypat
         evaluate(red_net(tmp_path / "net.onnx"), data, tmp_path / "r", **SCALED)
 
 
+@pytest.mark.slow
 @onnx_needed
 def test_corrupt_custom_and_reaching_files_are_one_line(data, tmp_path):
     from onnx import TensorProto, helper, load, save
@@ -211,6 +213,7 @@ def test_the_command_says_what_it_took_and_warns(data, tmp_path):
     assert refused.exit_code == 2 and "nothing says of which range" in refused.output
 
 
+@pytest.mark.slow
 @pytest.mark.needs("jax")
 def test_a_keras_file_is_opened_on_a_backend_and_a_lambda_is_refused(data, tmp_path):
     script = (
