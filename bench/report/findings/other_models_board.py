@@ -43,7 +43,7 @@ class OtherModelsBoard:
 
     @property
     def notes(self) -> list[str]:
-        """What the numbers are."""
+        """Sentences below the table that say what its numbers are."""
         compared = (
             f"Difference from {self.leader}, the best-ranked run here, on the same images, with the paired interval "
             "over these. Of several seeds it is the mean.",
