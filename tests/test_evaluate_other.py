@@ -25,7 +25,6 @@ from bench.results.deployed.other_models import NOT_TRAINED_HERE, other_model, r
 from bench.results.loading import load
 from bench.results.trial_files import IMAGES
 
-onnx_needed = pytest.mark.needs("onnx", "onnxruntime", "jax")
 SIDE = 16
 SCALED = {"scale": 1 / 255, "output": "logits"}
 ONE_CHANNEL = {"weights": ((4, 0, 0),), "bias": (-2,)}  # above 0 where red is above 0.5
@@ -92,7 +91,7 @@ def evaluate(model, data, results, *, said=None, **terms):
     return evaluate_other(model, contract, said or {}, config, results, **{"timeout": 300.0, **options})
 
 
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_a_graph_with_a_known_answer_has_its_score_time_and_hash(data, tmp_path):
     model = red_net(tmp_path / "net.onnx")
     record, path = evaluate(model, data, tmp_path / "r", **SCALED)
@@ -134,7 +133,7 @@ def test_every_way_of_input_and_output_gives_the_known_answer(net, terms, data, 
 
 
 @pytest.mark.slow
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_native_size_thresholds_and_tiles_give_the_known_answer(data, tmp_path):
     halves = {"image_size": (SIDE, SIDE), "tile": (SIDE // 2, SIDE // 2)}
     for side, terms in ((SIDE, {"eval_size": "native", "threshold": 0.4}), (SIDE // 2, halves)):
@@ -144,14 +143,14 @@ def test_native_size_thresholds_and_tiles_give_the_known_answer(data, tmp_path):
 
 
 @pytest.mark.slow
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_a_smaller_output_is_resized_and_loses_at_borders_only(data, tmp_path):
     half = red_net(tmp_path / "net.onnx", tail=[("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]})])
     record, _ = evaluate(half, data, tmp_path / "r", **SCALED)
     assert record.output["shape"] == [1, 2, SIDE // 2, SIDE // 2] and 0.7 < record.metrics["mean_iou"] < 1
 
 
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_what_fails_stores_nothing(data, tmp_path):
     model = red_net(tmp_path / "net.onnx", weights=((1, 0, 0),) * 3, bias=(0, 0, 0))
     for terms, reason in (
@@ -164,7 +163,7 @@ def test_what_fails_stores_nothing(data, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_a_process_that_takes_too_much_memory_is_ended(data, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.deployment.others.evaluate_other.free_memory", lambda: 2**20)
     with pytest.raises(BenchError, match=r"it held .* GiB, and 0\.0 GiB are its limit\. Nothing was stored"):
@@ -172,7 +171,7 @@ def test_a_process_that_takes_too_much_memory_is_ended(data, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_corrupt_custom_and_reaching_files_are_one_line(data, tmp_path):
     from onnx import TensorProto, helper, load, save
 
@@ -201,7 +200,7 @@ def test_corrupt_custom_and_reaching_files_are_one_line(data, tmp_path):
         assert "\n" not in str(error.value)
 
 
-@onnx_needed
+@pytest.mark.needs("onnx", "onnxruntime", "jax")
 def test_the_command_says_what_it_took_and_warns(data, tmp_path):
     model = red_net(tmp_path / "net.onnx")
     line = ["evaluate", "--model", str(model), "--dataset", f"folder:{data}", "--results", str(tmp_path / "r")]
