@@ -293,7 +293,7 @@ def test_the_size_is_near_what_is_written(tmp_path, data):
     folder = stored(tmp_path, data)
     files = [path for path in (folder / PREDICTIONS).rglob("*") if path.is_file()]
     written, images = sum(path.stat().st_size for path in files), len(list((folder / PREDICTIONS / "small").iterdir()))
-    assert written < expected_bytes(images, SIZE[0] * SIZE[1], 2) < 10 * written
+    assert written < expected_bytes(images, SIZE[0] * SIZE[1], SIZE[0] * SIZE[1], 2) < 10 * written
 
 
 def test_keeping_predictions_is_no_other_configuration():

@@ -146,12 +146,11 @@ def evaluate(
 
 def _check_room(trial: "StoredTrial", config: "TrialConfig", split: str) -> None:
     """Say how much room the predictions take; raise BenchError if there is too little."""
-    from bench.evaluation.predicted.prediction_files import expected_bytes
-    from bench.trials.rescoring.keeping_room import pixels_of, require_room, room_line
+    from bench.trials.rescoring.keeping_room import needed_bytes, require_room, room_line
 
     data = trial.record.dataset
     images = int(data.get("images", {}).get(split, 0))
-    line, fits = room_line(expected_bytes(images, pixels_of(config), len(data["classes"])), 1, trial.folder)
+    line, fits = room_line(needed_bytes(config, images, len(data["classes"])), 1, trial.folder)
     require_room(line, fits)
     warn(line)
 

@@ -91,7 +91,7 @@ def again(
     data = str(data_dir) if data_dir else config.data_dir
     code = named_plugin(config, plugin)
     return catalog.resolve_config(
-        replace(config, seed=chosen, repeat=0, keep_weights="none", data_dir=data, plugin=code)
+        replace(config, seed=chosen, repeat=0, keep_weights="none", keep_predictions=False, data_dir=data, plugin=code)
     )
 
 
@@ -162,7 +162,7 @@ def _show(found: "Sequence[Verdict]", known: "Configuration", new: "Configuratio
     for heading in ("differs in", "", "before", "now"):
         causes.add_column(heading)
     for one in differences(known, new):
-        if one.name not in ("seed", "keep_weights", "data_dir"):
+        if one.name not in ("seed", "keep_weights", "keep_predictions", "data_dir"):
             causes.add_row(*(Text(part) for part in (one.kind, one.name.replace("_", " "), one.one, one.other)))
     console.print(causes if causes.row_count else "No recorded setting differs.")
     console.print(

@@ -32,15 +32,27 @@ from bench.evaluation.predicted.quantised import GREATEST_ERROR, STEPS, quantise
 MANIFEST, CLASS_MAPS, FOREGROUND, SMALL = "manifest.json", "classes", "foreground", "small"
 FORMAT = 1
 _SIDE = 160  # pixels of the longer side of each part of a small picture
-_CLASS_BYTES, _FOREGROUND_BYTES, _SMALL_BYTES = 0.08, 0.75, 0.35  # of a pixel: of a little trained model, thus large
+# Bytes of a pixel, of a little trained model and thus large: what a map at native size shows beyond the model's own
+# size is smooth, and takes less.
+_CLASS_BYTES, _CLASS_BYTES_BEYOND = 0.1, 0.02
+_FOREGROUND_BYTES, _FOREGROUND_BYTES_BEYOND = 0.75, 0.15
+_SMALL_BYTES = 0.35
 _FILE_BYTES = 2_048  # of each file besides: its head, and half a block of the disk
 
 
-def expected_bytes(images: int, pixels: int, num_classes: int) -> int:
-    """Estimate the size of the predictions of so many images of so many pixels each."""
+def expected_bytes(images: int, model_pixels: int, scored_pixels: int, num_classes: int) -> int:
+    """Estimate the size of the predictions of so many images.
+
+    Args:
+        model_pixels: of an image as the model gets it.
+        scored_pixels: of an image at the evaluation size.
+    """
     two = num_classes == 2
-    maps = pixels * (_CLASS_BYTES + two * _FOREGROUND_BYTES)
-    return round(images * (maps + min(pixels, _SIDE**2) * _SMALL_BYTES + (2 + two) * _FILE_BYTES))
+    beyond = max(0, scored_pixels - model_pixels)
+    maps = (scored_pixels - beyond) * _CLASS_BYTES + beyond * _CLASS_BYTES_BEYOND
+    if two:
+        maps += (scored_pixels - beyond) * _FOREGROUND_BYTES + beyond * _FOREGROUND_BYTES_BEYOND
+    return round(images * (maps + min(scored_pixels, _SIDE**2) * _SMALL_BYTES + (2 + two) * _FILE_BYTES))
 
 
 class PredictionWriter:

@@ -38,7 +38,7 @@ def keeping_lines(estimates: Sequence[Estimate], sizes: Sizes, folder: Path) -> 
     if not known:
         return [*lines, *(["Predictions: their size is unknown until the data are here."] if left else [])], True
     needed = sum(
-        expected_bytes(one.evaluation.test, pixels_of(one.config), sizes[data_name(one.config)].classes)
+        needed_bytes(one.config, one.evaluation.test, sizes[data_name(one.config)].classes)
         for one in known
         if one.evaluation
     )
@@ -61,10 +61,16 @@ def require_room(line: str, fits: bool) -> None:
         raise BenchError(f"{line} Make room, give a smaller --test-limit, or leave out --keep-predictions.")
 
 
-def pixels_of(config: TrialConfig) -> int:
-    """Return the pixels at which an image is scored: at native size the mean of a few test images."""
+def needed_bytes(config: TrialConfig, images: int, num_classes: int) -> int:
+    """Estimate the size of the predictions of so many images."""
+    pixels = config.image_size[0] * config.image_size[1]
+    return expected_bytes(images, pixels, _native_pixels(config) or pixels, num_classes)
+
+
+def _native_pixels(config: TrialConfig) -> int:
+    """Return the mean number of pixels of a few test images, if images are scored at their own size; otherwise 0."""
     if config.eval_size != "native":
-        return config.image_size[0] * config.image_size[1]
+        return 0
     spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
     source = open_source(spec, data_dir, config.dataset_params)
     few = evenly(source.of_split("test"), _SAMPLE)
