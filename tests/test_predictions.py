@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import catalog
 from bench.core.errors import BenchError
+from bench.core.trial_config import TrialConfig
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import read_table, write_table
 from bench.evaluation.metric_protocol import Prediction
@@ -28,9 +30,11 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.loading import load
 from bench.results.trial_files import IMAGES, PREDICTIONS, RECORD, RESCORED
+from bench.trials.estimate import Estimate
 from bench.trials.identity import trial_key
 from bench.trials.plan import read_pack
 from bench.trials.rescoring.keeping import about, evaluate_and_keep
+from bench.trials.rescoring.keeping_room import keeping_lines
 from bench.trials.rescoring.rescore_run import kept_scores
 
 SIZE = (32, 48)
@@ -308,6 +312,17 @@ def test_a_dry_run_says_how_much_room_predictions_take(tmp_path, data):
     assert answer.exit_code == 0, answer.output
     assert "Predictions of 2 trials: about 0." in " ".join(answer.output.split())
     assert "Predictions" not in CliRunner().invoke(app, arguments).output
+
+
+def test_finished_trials_without_predictions_are_counted(tmp_path, data):
+    _, without = stored(tmp_path, data, seed=0), stored(tmp_path, data, seed=1)
+    shutil.rmtree(without / PREDICTIONS)
+    trials = load([tmp_path]).trials
+    done = [Estimate(TrialConfig.from_dict(t.record.config), "ok", True, None, None, None, False, None) for t in trials]
+    wanted = [replace(one, config=replace(one.config, keep_predictions=True)) for one in done]
+    (line,), fits = keeping_lines(wanted, trials, {}, tmp_path)
+    assert fits and line.startswith("Finished trials without predictions, which are not run again: 1. bench evaluate")
+    assert keeping_lines(done, trials, {}, tmp_path) == ([], True)
 
 
 def test_too_little_room_is_said_before_anything_runs(tmp_path, data, monkeypatch):

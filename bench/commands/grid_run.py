@@ -156,7 +156,7 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     console = output()
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
-    for line in keeping_lines(estimates, how.sizes or {}, folder)[0]:
+    for line in keeping_lines(estimates, trials, how.sizes or {}, folder)[0]:
         say(console, line)
 
 
@@ -173,7 +173,7 @@ def _check_keeping(configs: Sequence[TrialConfig], folder: Path, how: How) -> No
     devices = list(dict.fromkeys(slot.device for slot in how.slots))
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
     found = estimates(configs, trials, sizes=how.sizes, devices=devices, **again)
-    lines, fits = keeping_lines(found, how.sizes or {}, folder)
+    lines, fits = keeping_lines(found, trials, how.sizes or {}, folder)
     if lines:
         require_room(lines[-1], fits)
     for line in lines:

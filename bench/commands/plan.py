@@ -74,7 +74,7 @@ def plan(
     found = forecast.forecasts(grid.configs, trials, probes.known(), sizes)
     console = output()
     console.print(forecast_text.table(found))
-    for line in keeping_lines(estimates(grid.configs, trials, sizes=sizes), sizes, grid.results)[0]:
+    for line in keeping_lines(estimates(grid.configs, trials, sizes=sizes), trials, sizes, grid.results)[0]:
         say(console, line)
     on_shares = len(slots) > 1 and slots[0].device != expected_device()
     for line in forecast_text.lines(
