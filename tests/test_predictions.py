@@ -35,7 +35,7 @@ from bench.trials.identity import trial_key
 from bench.trials.plan import read_pack
 from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.rescoring.keeping_room import keeping_lines
-from bench.trials.rescoring.rescore_run import kept_scores
+from bench.trials.rescoring.kept_scores import kept_scores
 
 SIZE = (32, 48)
 

@@ -58,7 +58,8 @@ def place(tmp_path_factory, quick_backend):
     (place / "norm_net.py").write_text(PLUGIN)
     common = {"batch_size": 4, "backend": quick_backend, "data_dir": str(data), "image_size": (32, 32)}
     common |= {"plugin": str(place / "norm_net.py"), "budget": Budget(20, "steps")}
-    (first,) = run([TrialConfig("norm_net", "pets-binary", keep_weights="all", **common)], results=place / "r")
+    kept = {**common, "keep_predictions": True}
+    (first,) = run([TrialConfig("norm_net", "pets-binary", keep_weights="all", **kept)], results=place / "r")
     (trial,) = load([place / "r"]).trials
     start = TrialConfig("norm_net", "pets", init_from=trial.folder.name, keep_weights="none", **common)
     (second,) = run([start], results=place / "r")
@@ -111,7 +112,8 @@ def found(place, trials, record_before, quick_backend):
         "test": ["evaluate", binary, *results],
         "val": ["evaluate", str(trials["pets-binary"].folder), "--split", "val", *results],
         "others": ["evaluate", binary, "--data-dir", str(place / "others"), *results],
-        "native": ["evaluate", binary, "--eval-size", "native", *results],
+        "native": ["evaluate", binary, "--eval-size", "native", "--keep-predictions", *results],
+        "rescored": ["rescore", binary, *results],
         "three classes": ["evaluate", binary, "--dataset", "pets", *results],
         "no weights": ["evaluate", "norm-net_pets_", *results],
         "split": ["evaluate", binary, "--split", "tset", *results],
@@ -213,6 +215,20 @@ def test_other_splits_data_and_sizes_have_files_of_their_own(found, trials):
     assert table.counts[..., [0, 2]].sum() == 4 * 40 * 50  # every pixel of the pictures' own size has a class
     assert "tuned" not in native["metrics"]  # areas were tuned at another size
     assert summarise(table, ["background", "pet"], {}) == native["metrics"]
+
+
+def test_kept_predictions_give_the_scores_again_to_the_last_bit(found, trials, record_before):
+    """Both those of the trial itself and those of an evaluation, from the backend's own numbers."""
+    assert found["rescored"]["code"] == 0, found["rescored"]
+    folder = trials["pets-binary"].folder
+    (native,) = (folder / "evaluations").glob("*.rescored.json")
+    for file, table in ((folder / "rescored.json", "images.parquet"), (native, native.name.split(".")[0] + ".parquet")):
+        made = json.loads(file.read_text())
+        assert made["differing"] == {} and made["added"] == [] and made["table_differs"] == [] and made["equal"]
+        before, after = read_table(file.with_name(table)).arrays(), read_table(file.with_suffix(".parquet")).arrays()
+        assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before)
+    assert json.loads((folder / "rescored.json").read_text())["metrics"] == trials["pets-binary"].record.metrics
+    assert "Predictions: about" in found["native"]["err"] and (folder / RECORD).read_bytes() == record_before
 
 
 def test_views_have_a_file_of_their_own_with_gain_and_cost(found, trials):

@@ -45,7 +45,8 @@ def rescore(
     """
     from bench.core.trial_config import TrialConfig
     from bench.results.find import find_run
-    from bench.trials.rescoring.rescore_run import kept_scores, rescore
+    from bench.trials.rescoring.kept_scores import kept_scores
+    from bench.trials.rescoring.rescore_run import rescore
     from bench.trials.saved.stored_trials import named_plugin
 
     differ = False

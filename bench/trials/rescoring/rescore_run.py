@@ -1,7 +1,7 @@
 """Compute every metric again from kept predictions, without the model, and compare it with the stored scores."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,32 +15,20 @@ from bench.core.durable import sync_file
 from bench.core.errors import BenchError
 from bench.core.specs import flat
 from bench.core.trial_config import TrialConfig
-from bench.core.untrusted.plain_files import is_folder
 from bench.data.loading.images import Images
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import ImageTable, read_table, write_table
 from bench.evaluation.predicted.kept_predictor import Kept, KeptPredictor, read_kept
-from bench.evaluation.predicted.prediction_files import table_hash
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.loading import StoredTrial
-from bench.results.trial_files import EVALUATIONS, IMAGES, PREDICTIONS, RESCORED, predictions_of, read_json, write_json
+from bench.results.trial_files import write_json
 from bench.trials.plan import read_pack
+from bench.trials.rescoring.kept_scores import Scored, check_of
 from bench.trials.saved.stored_trials import on_data
 
 _TUNED = "tuned"
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The stored scores that belong to a folder of predictions."""
-
-    predictions: Path
-    table: Path
-    split: str
-    metrics: Mapping[str, Any]
-    rescored: Path  # the JSON file that rescoring writes
 
 
 @dataclass(frozen=True)
@@ -53,32 +41,6 @@ class Rescored:
     added: tuple[str, ...]  # that the stored scores don't have
     differing: tuple[tuple[str, Any, Any], ...]  # name, stored, computed now
     table_differs: tuple[str, ...]  # arrays of the per-image table
-
-
-def kept_scores(trial: StoredTrial) -> list[Scored]:
-    """List a trial's predictions with their scores: those of its own test, then those of `bench evaluate`.
-
-    Raises:
-        BenchError: none were kept.
-    """
-    folder = trial.folder
-    found = []
-    if is_folder(folder / PREDICTIONS):
-        own = Scored(folder / PREDICTIONS, folder / IMAGES, "test", trial.record.metrics, folder / f"{RESCORED}.json")
-        found.append(own)
-    for file in sorted((folder / EVALUATIONS).glob("*.json")) if is_folder(folder / EVALUATIONS) else []:
-        if is_folder(predictions_of(file)):
-            said = read_json(file)
-            split, metrics = str(said.get("split")), said.get("metrics")
-            known = metrics if isinstance(metrics, dict) else {}
-            name = file.with_name(f"{file.stem}.{RESCORED}.json")
-            found.append(Scored(predictions_of(file), file.with_suffix(".parquet"), split, known, name))
-    if not found:
-        raise BenchError(
-            f"The run '{folder.name}' has no kept predictions. Keep them: bench evaluate {folder.name} "
-            "--keep-predictions, or bench run with that option."
-        )
-    return found
 
 
 def rescore(
@@ -101,7 +63,7 @@ def rescore(
     """
     start = time.monotonic()
     kept, table = read_kept(scored.predictions), read_table(scored.table)
-    _check_of(kept, scored, table)
+    check_of(kept, scored, table)
     point = _point(kept, threshold, min_area)
     about = kept.about
     config = on_data(config, dataset=about["dataset"], data_dir=data_dir, eval_size=about["eval_size"])
@@ -116,25 +78,6 @@ def rescore(
     made = _compared(scored, table, result.table, result.metrics(), as_stored=as_stored)
     _write(made, result.table, _provenance(trial, kept, point, start))
     return made
-
-
-def _check_of(kept: Kept, scored: Scored, table: ImageTable) -> None:
-    """Raise BenchError unless the predictions are those of the scores."""
-    folder, split = kept.folder, kept.about["split"]
-    if split != scored.split:
-        raise BenchError(
-            f"The predictions '{folder}' are of the {split} split, and the scores of the {scored.split} split."
-        )
-    if kept.names != table.names:
-        raise BenchError(
-            f"The predictions '{folder}' are of {len(kept.names)} other images than the {len(table.names)} of "
-            f"'{scored.table.name}', so of another split or another sample of it."
-        )
-    if kept.about["table"] != table_hash(table):
-        raise BenchError(
-            f"The predictions '{folder}' are of other weights than the scores in '{scored.table.name}': of the run "
-            f"'{kept.about['run']}' when it had other scores. Keep them again: bench evaluate RUN --keep-predictions."
-        )
 
 
 def _point(kept: Kept, threshold: float | None, min_area: int | None) -> OperatingPoint | None:
