@@ -119,6 +119,17 @@ def test_a_form_with_views_of_each_image_is_a_row_of_its_own(results):
     assert choose_forms(board, "any", {}).advice.startswith(f"Take {board.labels[0]} as keras, flips in float32")
 
 
+def test_of_forms_with_the_same_score_to_three_decimals_the_fastest_is_taken(tmp_path):
+    write_results(tmp_path, [fake_config("unet")])
+    (trial,) = load([tmp_path]).trials
+    forms = (("keras", 0.70120, 40.0), ("onnx", 0.70123, 20.0), ("litert", 0.70062, 8.0), ("openvino", 0.69940, 4.0))
+    store_deployments(trial.folder, [row(trial.folder.name, name, iou=iou, ms=ms) for name, iou, ms in forms])
+    (board,) = boards(tmp_path)
+    choice = choose_forms(board, "any", {})
+    assert [r.deployment.format for r in choice.kept] == ["litert", "onnx", "keras", "openvino"]
+    assert choice.advice.startswith("Take unet as litert in float32")
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
