@@ -391,6 +391,17 @@ def test_data_sets_that_open_their_files_themselves_say_so():
         open_source(spec, "https://host/x")
 
 
+@pytest.mark.parametrize("option", [["--data-dir", "htps://host/a"], ["folder:htps://host/a"]])
+def test_the_command_line_leaves_an_address_as_it_is(option):
+    from typer.testing import CliRunner
+
+    from bench.cli import app
+
+    name = [] if option[0].startswith("folder:") else ["pets"]
+    result = CliRunner().invoke(app, ["show-dataset", *name, *option])
+    assert "'htps://host/a': the protocol htps is unknown" in " ".join(result.output.split())
+
+
 # ---------------------------------------------------------------- credentials
 
 
@@ -412,6 +423,13 @@ def test_credentials_are_used_and_kept_out_of_configuration_notes_and_cache(pets
     written = json.dumps(config.to_dict()) + repr(source.notes) + " ".join(map(str, cache.rglob("*")))
     texts = [path.read_bytes() for path in cache.rglob("*") if path.is_file()]
     assert "me:pass" not in written and not any(b"me:pass" in text for text in texts)
+
+
+def test_credentials_for_http_may_be_in_the_file_netrc(pets, tmp_path, monkeypatch):
+    pets.login = "me:pass"
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password pass\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert len(open_source(SPECS["pets"], pets.address).samples) == 12
 
 
 def test_a_recorded_address_without_its_credentials_says_what_to_give(monkeypatch, pets):

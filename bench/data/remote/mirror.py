@@ -3,6 +3,7 @@
 remote/ADDRESS.lock            held while the address is listed
 remote/ADDRESS/files/NAME      the stubs; NAME is the last part of the address
 remote/ADDRESS/files.part/NAME  those of a listing that isn't complete
+remote/ADDRESS/files.old       those of the listing before, while they are replaced
 remote/ADDRESS/listing.json    when it was listed, and the number of files
 remote/ADDRESS/whole/          whole files that were fetched: tables, lists and annotations
 
@@ -116,8 +117,12 @@ def _list(address: str, place: Path, tree: Path) -> None:
         (part / tree.name).mkdir(parents=True, exist_ok=True)
         count = list_address(connect(address), part / tree.name)
         remove(place / _LISTING)
-        remove(tree.parent)
+        old = place / f"{_FILES}.old"
+        remove(old)
+        if tree.parent.exists():  # a trial may be reading there: it is gone for a moment only
+            tree.parent.rename(old)
         part.rename(tree.parent)
         with write_atomically(place / _LISTING) as file:
             listed = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
             file.write_text(json.dumps({"address": address, "listed": listed, "files": count}), encoding="utf-8")
+        remove(old)
