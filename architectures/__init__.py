@@ -60,6 +60,55 @@ BACKBONES = (
         strides=(4, 8, 16, 32),
         output_strides=(32,),
     ),
+    BackboneSpec(
+        name="convnext_small",
+        paper="Liu, Mao, Wu, Feichtenhofer, Darrell, Xie 2022, arXiv:2201.03545",
+        weights_file="convnext_small_notop.h5",
+        strides=(4, 8, 16, 32),
+        output_strides=(32,),
+    ),
+    BackboneSpec(
+        name="mobilenet_v3_small",
+        paper="Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam 2019, arXiv:1905.02244",
+        weights_file="weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+    ),
+    BackboneSpec(
+        name="mobilenet_v3_large",
+        paper="Howard, Sandler, Chu, Chen, Chen, Tan, Wang, Zhu, Pang, Vasudevan, Le, Adam 2019, arXiv:1905.02244",
+        weights_file="weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        aliases=("mobilenet_v3",),
+    ),
+    BackboneSpec(
+        name="efficientnet_b0",
+        paper="Tan, Le 2019, arXiv:1905.11946",
+        weights_file="efficientnetb0_notop.h5",
+        aliases=("efficientnetb0",),
+    ),
+    BackboneSpec(
+        name="efficientnet_b4",
+        paper="Tan, Le 2019, arXiv:1905.11946",
+        weights_file="efficientnetb4_notop.h5",
+        aliases=("efficientnetb4",),
+    ),
+    BackboneSpec(
+        name="efficientnet_v2_s",
+        paper="Tan, Le 2021, arXiv:2104.00298",
+        weights_file="efficientnetv2-s_notop.h5",
+        aliases=("efficientnetv2_s", "efficientnetv2s"),
+    ),
+    BackboneSpec(
+        name="densenet121",
+        paper="Huang, Liu, van der Maaten, Weinberger 2017, arXiv:1608.06993",
+        weights_file="densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        output_strides=(32,),
+        aliases=("densenet_121",),
+    ),
+    BackboneSpec(
+        name="xception",
+        paper="Chollet 2017, arXiv:1610.02357",
+        weights_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        output_strides=(32,),
+    ),
 )
 
 

@@ -5,32 +5,19 @@ the strided layer keeps its dilation and loses its stride, and the layers behind
 "a trous" algorithm, Chen 2017, arXiv:1706.05587, section 3.1). At the grid points that the strided network computes,
 the dilated one has the same values.
 
-| backbone | stride 2 | 4 | 8 | 16 | 32 |
-| --- | --- | --- | --- | --- | --- |
-| vgg16 | 128 | 256 | 512 | 512 | 512 |
-| mobilenet | 64 | 128 | 256 | 512 | 1024 |
-| mobilenet_v2 | 96 | 144 | 192 | 576 | 320 |
-| resnet50, resnet101 | 64 | 256 | 512 | 1024 | 2048 |
-| efficientnet_v2_b0 | 16 | 32 | 48 | 112 | 192 |
-| convnext_tiny | | 96 | 192 | 384 | 768 |
+The networks and their taps are in networks.py.
 
-The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's taps are
-the expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
-tutorial; its last 1x1 convolution to 1280 channels belongs to the classifier and is left out, as is EfficientNetV2's;
-VGG16's deepest features are those behind its last pooling. ConvNeXt begins at stride 4 and ends in a layer norm.
+Departures when dilated: MobileNets and EfficientNets pad evenly where the strided network pads on the right and below
+only, which moves the grid points by one pixel; the squeeze-and-excitation of EfficientNets and MobileNetV3 averages
+over the finer grid, which changes the values slightly; VGG16's last pooling isn't dilated at output stride 8 (Keras has
+no dilated pooling), so it pools nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't
+overlap; nor are DenseNet and Xception.
 
-Departures when dilated: MobileNets and EfficientNetV2 pad evenly where the strided network pads on the right and below
-only, which moves the grid points by one pixel; EfficientNetV2's squeeze-and-excitation averages over the finer grid,
-which changes the values slightly; VGG16's last pooling isn't dilated at output stride 8 (Keras has no dilated pooling),
-so it pools nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't overlap.
-
-To add a backbone, add its entry to `_NETWORKS` and its spec to __init__.py.
+To add a backbone, add its entry to `NETWORKS` in networks.py and its spec to __init__.py.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -38,66 +25,13 @@ from typing import Any
 import keras
 
 from bench.architectures import BACKBONES
+from bench.architectures.networks import NETWORKS, Network
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 
 PREFIX = "backbone_"  # prefix of a backbone's layer names in a model
 
 
-@dataclass(frozen=True)
-class _Network:
-    """A network of keras.applications: its builder, the input scale of its weights, and its tap at each stride."""
-
-    build: Callable[..., keras.Model]
-    mode: str  # mode of keras.applications.imagenet_utils.preprocess_input: "tf", "caffe" or "torch"
-    taps: Mapping[int, str]  # a layer's name (its output), "before LAYER" (its input), or "output" (the network's)
-
-
-_RESNET_TAPS = {2: "conv1_relu", 4: "conv2_block3_out", 8: "conv3_block4_out"}
-_NETWORKS = {
-    "vgg16": _Network(
-        keras.applications.VGG16,
-        "caffe",
-        {2: "block2_conv2", 4: "block3_conv3", 8: "block4_conv3", 16: "block5_conv3", 32: "block5_pool"},
-    ),
-    "mobilenet": _Network(
-        keras.applications.MobileNet,
-        "tf",
-        {2: "conv_pw_1_relu", 4: "conv_pw_3_relu", 8: "conv_pw_5_relu", 16: "conv_pw_11_relu", 32: "conv_pw_13_relu"},
-    ),
-    "mobilenet_v2": _Network(
-        keras.applications.MobileNetV2,
-        "tf",
-        {
-            2: "block_1_expand_relu",
-            4: "block_3_expand_relu",
-            8: "block_6_expand_relu",
-            16: "block_13_expand_relu",
-            32: "block_16_project_BN",
-        },
-    ),
-    "resnet50": _Network(
-        keras.applications.ResNet50, "caffe", {**_RESNET_TAPS, 16: "conv4_block6_out", 32: "conv5_block3_out"}
-    ),
-    "resnet101": _Network(
-        keras.applications.ResNet101, "caffe", {**_RESNET_TAPS, 16: "conv4_block23_out", 32: "conv5_block3_out"}
-    ),
-    "efficientnet_v2_b0": _Network(
-        partial(keras.applications.EfficientNetV2B0, include_preprocessing=False),
-        "torch",
-        {2: "block1a_project_activation", 4: "block2b_add", 8: "block3b_add", 16: "block5e_add", 32: "block6h_add"},
-    ),
-    "convnext_tiny": _Network(
-        partial(keras.applications.ConvNeXtTiny, include_preprocessing=False),
-        "torch",
-        {
-            4: "before convnext_tiny_downsampling_block_0",
-            8: "before convnext_tiny_downsampling_block_1",
-            16: "before convnext_tiny_downsampling_block_2",
-            32: "output",
-        },
-    ),
-}
 _OUTPUT_STRIDES = {spec.name: spec.output_strides for spec in BACKBONES}
 
 
@@ -141,16 +75,18 @@ def feature_stages(
         inputs, backbone, weights, output_stride: see `feature_pyramid`.
         taps: {stride: layer of the keras.applications network}; None for the taps of the table above.
     """
-    if backbone not in _NETWORKS:
-        raise BenchError(unknown_name_message("backbone", str(backbone), list(_NETWORKS), list(_NETWORKS)))
-    network = _NETWORKS[backbone]
+    if backbone not in NETWORKS:
+        raise BenchError(unknown_name_message("backbone", str(backbone), list(NETWORKS), list(NETWORKS)))
+    network = NETWORKS[backbone]
     accepted = _OUTPUT_STRIDES[backbone]
     if output_stride not in accepted:
         strides = ", ".join(map(str, accepted))
         raise BenchError(f"The backbone {backbone} can't have the output stride {output_stride}. Accepted: {strides}.")
     original = _load(backbone, network, weights)
+    if network.begins:
+        original = keras.Model(original.get_layer(network.begins).input, original.output)
     images = normalize(inputs, network.mode)
-    configs = _dilated_configs(original, network.taps, output_stride)
+    configs = _dilated_configs(original, network, output_stride)
     clone = keras.models.clone_model(
         original,
         input_tensors=inputs,
@@ -163,7 +99,7 @@ def feature_stages(
 
 
 def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
-    """Return the tensor that a tap (see `_Network`) names in the clone."""
+    """Return the tensor that a tap (see `Network`) names in the clone."""
     if tap == "output":
         return model.output
     if tap.startswith("before "):
@@ -175,10 +111,12 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Normalize images in [0, 1] as keras.applications' `preprocess_input` does for [0, 255]; float32.
 
     "tf" scales to [-1, 1]; "caffe" makes BGR in [0, 255] minus ImageNet's mean; "torch" subtracts ImageNet's mean and
-    divides by its standard deviation.
+    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1.
     """
     if mode == "tf":
         return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
+    if mode == "efficientnet_v2":
+        return keras.layers.Rescaling(255.0 / 128.0, -1.0, dtype="float32", name="normalize")(images)
     if mode == "torch":
         mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
@@ -188,13 +126,16 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     return keras.layers.Rescaling(255.0, [-m for m in bgr_mean], dtype="float32", name="normalize")(bgr)
 
 
-def _dilated_configs(model: keras.Model, taps: Mapping[int, str], output_stride: int) -> dict[str, dict[str, Any]]:
+def _dilated_configs(model: keras.Model, network: Network, output_stride: int) -> dict[str, dict[str, Any]]:
     """Map layer names to configurations with prefixed names, in which no layer goes beyond `output_stride`."""
     configs = {}
-    remaining = dict(taps)
+    remaining = dict(network.taps)
     stride, dilation = min(remaining), 1
     for layer in model.layers:  # in topological order
-        config = _config(layer)
+        config = _config(layer) | network.edits.get(layer.name, {})
+        if f"before {layer.name}" == remaining.get(stride):
+            del remaining[stride]
+            stride = min(remaining, default=stride)
         if stride > output_stride:
             if config.get("strides", (1, 1)) != (1, 1):
                 dilation = stride // output_stride
@@ -228,7 +169,7 @@ def _dilated(config: Mapping[str, object], rate: int) -> dict[str, tuple[int, in
     return {"dilation_rate": (rate, rate)} if has_kernel else {}
 
 
-def _load(backbone: str, network: _Network, weights: str | PathLike[str] | None) -> keras.Model:
+def _load(backbone: str, network: Network, weights: str | PathLike[str] | None) -> keras.Model:
     """Build the keras.applications network with its weights; raise BenchError in one line if they can't be used."""
     advice = "Give the path of a keras.applications weights file (include_top=False), or train without: weights none."
     # keras.applications accepts 224 px without a warning; the clone takes any size.

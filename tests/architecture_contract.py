@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from bench.architectures import backbones, read_specs
+from bench.architectures import backbones, networks, read_specs
 from bench.config.catalog import load_builder
 from bench.core.specs import ArchitectureSpec
 
@@ -36,7 +36,7 @@ def tiny_network(*, include_top: bool, input_shape: tuple[int, int, int], weight
     return keras.Model(inputs, x, name="tiny")
 
 
-backbones._NETWORKS["tiny"] = backbones._Network(
+networks.NETWORKS["tiny"] = networks.Network(
     tiny_network, "torch", {stride: f"relu{stride}_1" for stride in (2, 4, 8, 16, 32)}
 )
 backbones._OUTPUT_STRIDES["tiny"] = (32, 16, 8)

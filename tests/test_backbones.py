@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from bench.architectures import BACKBONES, backbones
+from bench.architectures import BACKBONES
 from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages, normalize
+from bench.architectures.networks import NETWORKS
 from bench.core.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,7 +24,15 @@ MODULES = {
     "resnet50": APPLICATIONS.resnet50,
     "resnet101": APPLICATIONS.resnet,
     "efficientnet_v2_b0": APPLICATIONS.efficientnet_v2,
+    "efficientnet_v2_s": APPLICATIONS.efficientnet_v2,
+    "efficientnet_b0": APPLICATIONS.efficientnet,
+    "efficientnet_b4": APPLICATIONS.efficientnet,
     "convnext_tiny": APPLICATIONS.convnext,
+    "convnext_small": APPLICATIONS.convnext,
+    "mobilenet_v3_small": APPLICATIONS.mobilenet_v3,
+    "mobilenet_v3_large": APPLICATIONS.mobilenet_v3,
+    "densenet121": APPLICATIONS.densenet,
+    "xception": APPLICATIONS.xception,
 }
 BUILDERS = {
     "vgg16": APPLICATIONS.VGG16,
@@ -31,9 +40,19 @@ BUILDERS = {
     "mobilenet_v2": APPLICATIONS.MobileNetV2,
     "resnet50": APPLICATIONS.ResNet50,
     "resnet101": APPLICATIONS.ResNet101,
-    "efficientnet_v2_b0": APPLICATIONS.EfficientNetV2B0,  # with their own preprocessing inside,
-    "convnext_tiny": APPLICATIONS.ConvNeXtTiny,  # which our normalisation replaces
+    "densenet121": APPLICATIONS.DenseNet121,
+    "xception": APPLICATIONS.Xception,
+    "efficientnet_v2_b0": APPLICATIONS.EfficientNetV2B0,  # from here on with their own preprocessing inside,
+    "efficientnet_v2_s": APPLICATIONS.EfficientNetV2S,  # which our normalisation replaces
+    "efficientnet_b0": APPLICATIONS.EfficientNetB0,
+    "efficientnet_b4": APPLICATIONS.EfficientNetB4,
+    "convnext_tiny": APPLICATIONS.ConvNeXtTiny,
+    "convnext_small": APPLICATIONS.ConvNeXtSmall,
+    "mobilenet_v3_small": APPLICATIONS.MobileNetV3Small,
+    "mobilenet_v3_large": APPLICATIONS.MobileNetV3Large,
 }
+# They average over the whole map, which is finer when dilated.
+SQUEEZING = {name for name in BUILDERS if name.startswith(("efficientnet", "mobilenet_v3"))}
 # Where the strided network's grid starts: these pad right and below only.
 LOST_PIXEL = {"mobilenet": 1, "mobilenet_v2": 1}
 QUICK = ("mobilenet_v2", "resnet50")
@@ -62,7 +81,11 @@ def _store(name, path):
             layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
             layer.moving_mean.assign(rng.normal(0, 0.1, layer.moving_mean.shape))
             layer.moving_variance.assign(rng.uniform(0.5, 1.0, layer.moving_variance.shape))
-        if name == "convnext_tiny" and layer.name.endswith("layer_scale"):
+        if isinstance(layer, keras.layers.Normalization):  # as the file of ImageNet weights has it
+            layer.adapt_mean.assign([0.485, 0.456, 0.406])
+            layer.adapt_variance.assign(np.square([0.229, 0.224, 0.225]))
+            layer.finalize_state()
+        if name.startswith("convnext") and layer.name.endswith("layer_scale"):
             layer.gamma.assign(np.full(layer.gamma.shape, 0.5))  # from 1e-6, at which blocks change nothing
     model.save_weights(path)
     return path, model
@@ -85,10 +108,14 @@ def _numpy(tensor):
 @pytest.mark.parametrize("name", BUILDERS)
 def test_normalize_is_the_preprocess_input_of_keras_applications(name):
     inputs = keras.Input((64, 96, 3))
-    mode = backbones._NETWORKS[name].mode
+    mode = NETWORKS[name].mode
     model = keras.Model(inputs, normalize(inputs, mode))
     images = _images()
-    if mode == "torch":  # done by a layer of the network
+    if name == "efficientnet_v2_s":
+        wanted = 255.0 * images / 128.0 - 1.0  # a Rescaling in the network
+    elif name.startswith("mobilenet_v3"):
+        wanted = 255.0 * images / 127.5 - 1.0
+    elif name != "densenet121" and mode == "torch":  # done by a layer of the network
         wanted = keras.applications.imagenet_utils.preprocess_input(255.0 * images, mode="torch")
     else:
         wanted = MODULES[name].preprocess_input(255.0 * images)
@@ -97,9 +124,11 @@ def test_normalize_is_the_preprocess_input_of_keras_applications(name):
 
 @every_backbone
 def test_features_at_stride_32_are_those_of_keras_applications(name, stored):
+    if NETWORKS[name].edits:
+        pytest.skip("its first convolutions are padded here")
     path, original = stored(name)
     found = _pyramid_model(name, path)(_images())
-    taps = backbones._NETWORKS[name].taps
+    taps = NETWORKS[name].taps
     wanted = keras.Model(original.input, [_tapped(original, tap) for tap in taps.values()])(
         MODULES[name].preprocess_input(255.0 * _images())
     )
@@ -120,6 +149,26 @@ def _tapped(model, tap):
     return layer.input if is_input else layer.output
 
 
+@pytest.mark.slow
+def test_padded_xception_has_the_strided_sizes_and_the_original_values_inside():
+    """Before its first pooling a padded map is the original one with a border."""
+    keras.utils.set_random_seed(0)
+    original = keras.applications.Xception(weights=None, include_top=False, input_shape=(96, 128, 3))
+    inputs = keras.Input((96, 128, 3))
+    pyramid = feature_pyramid(inputs, "xception")
+    model = keras.Model(inputs, pyramid)
+    for layer in [layer for layer in original.layers if layer.name.startswith("block1_")]:
+        for weight, ours in zip(layer.weights, model.get_layer(PREFIX + layer.name).weights, strict=True):
+            ours.assign(weight)
+    found = model(_images(height=96, width=128))
+    assert [tuple(x.shape[1:3]) for x in found.values()] == [(96 // s, 128 // s) for s in (2, 4, 8, 16, 32)]
+    wanted = keras.Model(original.input, original.get_layer("block1_conv2_act").output)(
+        keras.applications.xception.preprocess_input(255.0 * _images(height=96, width=128))
+    )
+    inside = _numpy(found[2])[:, 1:-2, 1:-2]
+    np.testing.assert_allclose(inside, _numpy(wanted), atol=1e-4 * np.abs(inside).max())
+
+
 @every_dilated_backbone
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_dilation_keeps_the_weights(name, output_stride, stored):
@@ -138,7 +187,7 @@ def test_dilation_keeps_the_weights(name, output_stride, stored):
 @every_dilated_backbone
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_dilated_features_are_the_strided_ones_on_their_grid(name, output_stride, stored):
-    if name == "efficientnet_v2_b0":
+    if name in SQUEEZING:
         pytest.skip("squeeze-and-excitation takes its mean over the finer grid")
     # VGG16's last pooling isn't dilated: at output stride 8 the stage in front of it is compared
     deepest = 16 if (name, output_stride) == ("vgg16", 8) else 32
@@ -164,7 +213,7 @@ def test_the_weights_file_of_the_spec_is_the_one_that_keras_fetches(name, monkey
 
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
     with pytest.raises(Fetched) as caught:
-        backbones._NETWORKS[name].build(weights="imagenet", include_top=False, input_shape=(224, 224, 3))
+        NETWORKS[name].build(weights="imagenet", include_top=False, input_shape=(224, 224, 3))
     assert str(caught.value) == next(b for b in BACKBONES if b.name == name).weights_file
 
 
@@ -218,7 +267,7 @@ def test_weights_that_cannot_be_downloaded_say_how_to_go_on(monkeypatch):
             "URL fetch failure on https://example.org: None -- no route"
         )  # what keras.utils.get_file raises
 
-    network = backbones._NETWORKS["resnet50"]
-    monkeypatch.setitem(backbones._NETWORKS, "resnet50", type(network)(offline, network.mode, network.taps))
+    network = NETWORKS["resnet50"]
+    monkeypatch.setitem(NETWORKS, "resnet50", type(network)(offline, network.mode, network.taps))
     with pytest.raises(BenchError, match=r"ImageNet weights of resnet50 .*no route.* Give the path"):
         feature_pyramid(keras.Input((64, 64, 3)), "resnet50", weights="imagenet")
