@@ -27,6 +27,7 @@ Xception's first two convolutions are padded, so that its maps have the image's 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -38,7 +39,7 @@ class Network:
     build: Callable[..., keras.Model]
     mode: str  # of `normalize`: keras.applications.imagenet_utils.preprocess_input's, or "efficientnet_v2"
     taps: Mapping[int, str]  # a layer's name (its output), "before LAYER" (its input), or "output" (the network's)
-    edits: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # of layers' configurations
+    edits: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # of layers' configurations
     begins: str = ""  # the layer behind the network's own preprocessing, which `normalize` replaces
 
 
