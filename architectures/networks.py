@@ -154,3 +154,22 @@ NETWORKS = {
         edits={"block1_conv1": {"padding": "same"}, "block1_conv2": {"padding": "same"}},
     ),
 }
+
+
+def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
+    """Normalize images in [0, 1] as keras.applications' `preprocess_input` does for [0, 255]; float32.
+
+    "tf" scales to [-1, 1]; "caffe" makes BGR in [0, 255] minus ImageNet's mean; "torch" subtracts ImageNet's mean and
+    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1.
+    """
+    if mode == "tf":
+        return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
+    if mode == "efficientnet_v2":
+        return keras.layers.Rescaling(255.0 / 128.0, -1.0, dtype="float32", name="normalize")(images)
+    if mode == "torch":
+        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+        return keras.layers.Rescaling([1 / d for d in deviation], offset, dtype="float32", name="normalize")(images)
+    bgr_mean = [103.939, 116.779, 123.68]
+    bgr = keras.ops.flip(images, axis=-1)
+    return keras.layers.Rescaling(255.0, [-m for m in bgr_mean], dtype="float32", name="normalize")(bgr)

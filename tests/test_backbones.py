@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench.architectures import BACKBONES
-from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages, normalize
-from bench.architectures.networks import NETWORKS
+from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages
+from bench.architectures.networks import NETWORKS, normalize
 from bench.core.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(

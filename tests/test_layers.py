@@ -166,7 +166,7 @@ def test_only_the_table_and_the_engines_name_backends():
     naming = {name for name in naming if not name.startswith("bench.deployment.formats")}  # each names its converter
     assert {name for name in naming if not name.startswith("bench.training.engines")} == {
         "bench.core.backends",
-        "bench.architectures.backbones",  # "torch": a way of scaling images that keras.applications has
+        "bench.architectures.networks",  # "torch": a way of scaling images that keras.applications has
         "bench.architectures.outside",  # a fault of keras-cv's resizes on TensorFlow
         "bench.architectures.kerascv",  # needs TensorFlow
     }
