@@ -14,7 +14,7 @@ from scipy import ndimage
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
-from bench.datasets import airbus, tiles
+from bench.datasets import airbus, places, tiles
 
 TABLE = "train_ship_segmentations_v2.csv"
 
@@ -136,7 +136,7 @@ def test_flat_tiles_and_broken_ones_are_alike_but_no_group(tmp_path):
 def test_a_pattern_in_many_tiles_groups_none(tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(scene(5, 768, 768)).save(buffer, "JPEG")
-    paths = [tmp_path / f"{i:02d}.jpg" for i in range(tiles.MOST_TILES + 1)]
+    paths = [tmp_path / f"{i:02d}.jpg" for i in range(places.MOST_TILES + 1)]
     for path in paths:
         path.write_bytes(buffer.getvalue())
     assert tiles.overlapping(paths) == [path.name for path in paths]

@@ -12,9 +12,9 @@ from PIL import Image
 from test_airbus import scene
 
 from bench.core.files import VARIABLE
-from bench.datasets import tiles
+from bench.datasets import places, tiles
 from bench.datasets.look_alikes import count_ones, near_pairs
-from bench.datasets.tiles import Cells
+from bench.datasets.places import Cells
 
 STEP = 256  # pixels of a tile's cell
 
@@ -87,10 +87,14 @@ def texture(seed: int) -> np.ndarray:
     return (smooth - smooth.mean()) / smooth.std()
 
 
-def like(cell: np.ndarray, correlation: float, seed: int) -> np.ndarray:
-    """A cell that correlates with another one by so much, through fine noise, which the hash doesn't see."""
-    noise = np.random.default_rng(seed).normal(size=cell.shape)
-    noise -= noise.mean()
+def like(cell: np.ndarray, correlation: float, seed: int, points: int = 16) -> np.ndarray:
+    """A cell that correlates with another one by so much, through noise of so many points along each side.
+
+    The hash hardly sees noise of 16 points, and of 32 not at all; the slopes see that of 32 most.
+    """
+    rough = np.random.default_rng(seed).normal(size=(points, points)).astype(np.float32)
+    noise = np.asarray(Image.fromarray(rough).resize(cell.shape, Image.BICUBIC), float)
+    noise = noise - noise.mean()
     noise -= (noise * cell).mean() * cell
     return correlation * cell + np.sqrt(1 - correlation**2) * noise / noise.std()
 
@@ -114,10 +118,12 @@ A, B = texture(1), texture(2)
 @pytest.mark.parametrize(
     "other, expected",
     [
-        pytest.param({8: like(A, 0.95, 1)}, True, id="one cell above 0.9"),
-        pytest.param({8: like(A, 0.86, 1)}, False, id="one cell between"),
-        pytest.param({7: like(A, 0.86, 1), 8: like(B, 0.86, 2)}, True, id="two cells shifted alike"),
-        pytest.param({8: like(A, 0.86, 1), 4: like(B, 0.86, 2)}, False, id="two cells shifted otherwise"),
+        pytest.param({8: like(A, 0.97, 4)}, True, id="one cell above 0.9"),
+        pytest.param({8: like(A, 0.88, 4)}, False, id="one cell between"),
+        pytest.param({7: like(A, 0.88, 4), 8: like(B, 0.88, 4)}, True, id="two cells shifted alike"),
+        pytest.param({8: like(A, 0.88, 4), 4: like(B, 0.88, 4)}, False, id="two cells shifted otherwise"),
+        pytest.param({8: like(A, 0.95, 1, 32)}, False, id="one cell with other slopes"),
+        pytest.param({7: like(A, 0.88, 4, 32), 8: like(B, 0.88, 4, 32)}, False, id="two cells with other slopes"),
         pytest.param({7: like(A, 0.7, 1), 8: like(B, 0.7, 2)}, False, id="two cells below 0.8"),
         pytest.param({8: texture(3)}, False, id="another place"),
         pytest.param({}, False, id="flat"),
@@ -130,18 +136,29 @@ def test_one_cell_must_be_certain_and_two_must_be_shifted_alike(other, expected)
 
 def test_an_equal_hash_alone_joins_nothing():
     """Cells of little but noise: they have a hash in common and no place."""
-    noisy = [fact({4: like(A, 0.7, seed)}) for seed in range(60)]
+    noisy = [fact({4: like(A, 0.7, seed, 32)}) for seed in range(60)]
     hashes = Counter(one[:72] for one in noisy)
     (common, count), *_ = hashes.most_common()
-    assert 2 <= count <= tiles.MOST_TILES
+    assert 2 <= count <= places.MOST_TILES
     assert not joined(*[one for one in noisy if one[:72] == common][:2])
     assert len(set(Cells.of(noisy).places())) == len(noisy)
 
 
 def test_a_cell_that_many_tiles_have_is_no_place():
-    crowd = [fact({4: like(A, 0.97, seed)}) for seed in range(tiles.MOST_DATES * tiles.MOST_TILES + 2)]
+    crowd = [fact({4: like(A, 0.99, seed)}) for seed in range(places.MOST_DATES * places.MOST_TILES + 2)]
     assert len(set(Cells.of(crowd).places())) == len(crowd)
     assert len(set(Cells.of(crowd[:-2]).places())) == 1
+
+
+def test_tiles_of_one_slope_and_other_ground_make_no_chain_and_a_place_among_them_is_found(monkeypatch):
+    cells = [like(A, 0.97, seed, 32) for seed in range(12)]  # correlate above 0.9: the fine ground hardly counts
+    facts = [fact({4: cell}) for cell in cells]
+    assert len(set(Cells.of(facts).places())) == len(facts)
+    labels = Cells.of([*facts, fact({0: 0.8 * cells[7]})]).places()
+    assert labels[7] == labels[-1] and len(set(labels)) == len(facts)
+    for name, (values, _) in (("CERTAIN", places.CERTAIN), ("LIKELY", places.LIKELY)):  # values alone make one group
+        monkeypatch.setattr(places, name, (values, -1.0))
+    assert len(set(Cells.of(facts).places())) == 1
 
 
 def test_no_tiles_and_only_flat_ones_have_no_places():
