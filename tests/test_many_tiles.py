@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from bench import cli
 from bench.core.files import VARIABLE
 from bench.data.facts import file_facts
+from bench.data.packing.room import needed_bytes
 from bench.datasets import airbus, tiles
 from bench.datasets.rle_table import read_table
 
@@ -162,6 +163,15 @@ def test_a_disk_without_room_is_told_before_anything_takes_long(many, calls, mon
     assert "That doesn't fit: so they are decoded whenever they are needed (--pack none), or give a smaller" in output
     assert "That doesn't fit: give a smaller --image-size, such as 32" in dry_run(folder, *size, "--pack", "disk")[1]
     assert "are decoded to 256x256" not in dry_run(folder, *size, "--pack", "none")[1]
+
+
+def test_the_check_for_room_counts_what_the_cache_keeps_of_the_files(many, calls, monkeypatch):
+    folder, count = many
+    usage, needed = namedtuple("usage", "total used free"), needed_bytes(count, (16, 16))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(2**40, 2**40, needed + 2**20))
+    code, output = bench("prepare", "airbus", "--data-dir", folder, "--image-size", 16)
+    assert code == 2 and "that are kept of their files, needs" in output and "balance_ships=N" in output
+    assert len(calls.tiles) <= file_facts._SAMPLE
 
 
 @needs("airbus")

@@ -20,6 +20,7 @@ from bench.core.specs import RESIZES, DatasetSpec
 from bench.data import pack, pack_writer
 from bench.data.geometry import resize_labels
 from bench.data.packing import unfinished as unfinished_rows
+from bench.data.packing.manifest import DATA_FILES
 from bench.data.reading import decode
 from bench.data.source import open_source
 from bench.datasets import DATASETS
@@ -241,7 +242,7 @@ def test_one_error_lists_all_that_is_corrupt_or_missing(pets, cache):
     assert message.startswith("3 of the 12 samples of 'pets' can't be read.")
     assert "--skip-corrupt" in message
     assert [name in message for name in ("Abyssinian_1.jpg", "beagle_4.png", "beagle_12.png")] == [True] * 3
-    assert list(cache.glob("packs/*/")) == []
+    assert not list(cache.glob("packs/*/manifest.json"))
 
 
 def test_skip_corrupt_leaves_them_out_and_says_so(pets, reads):
@@ -542,12 +543,48 @@ def test_whatever_a_killed_process_has_left_the_pack_is_the_same(pets, cache, mo
     assert 4 <= len(reads) <= 12
 
 
-def test_what_was_packed_of_other_files_is_not_taken_up(pets, monkeypatch, reads):
-    stopped(pets, monkeypatch, 8)
+def test_of_what_was_packed_only_rows_before_a_changed_file_are_taken_up(pets, monkeypatch, reads):
+    place = [sample.name for sample in open_source(PETS, pets).samples].index("beagle_4")
+    stopped(pets, monkeypatch, 11)
     reads.clear()
     os.utime(pets / "images" / "beagle_4.jpg", (1, 1))
     pack.prepare(PETS, SIZE, data_dir=pets)
-    assert len(reads) == 12
+    assert len(reads) == 12 - place
+
+
+@pytest.mark.parametrize("after", [1, 7, 11])
+def test_what_was_packed_before_a_disk_was_full_stays(pets, cache, monkeypatch, reads, capfd, whole, after):
+    append = unfinished_rows.Unfinished.append
+
+    def full(files, number, row):
+        if number < after:
+            return append(files, number, row)
+        files._files[0].write(row.image.tobytes()[:100])  # half a row
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(unfinished_rows.Unfinished, "append", full)
+        with pytest.raises(BenchError, match="No space left on device"):
+            pack.prepare(PETS, SIZE, data_dir=pets)
+    assert f"What was packed stays in '{unfinished(cache)}'" in capfd.readouterr().err
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole
+    assert len(reads) == 12 - after
+
+
+def test_a_disk_that_is_full_for_the_manifest_loses_no_row(pets, cache, monkeypatch, reads, whole):
+    def full(path, manifest):
+        path.write_bytes(b"{")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pack_writer, "write_manifest", full)
+        with pytest.raises(BenchError, match="No space left on device"):
+            pack.prepare(PETS, SIZE, data_dir=pets)
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    assert packed(cache) == whole and not reads
 
 
 def test_a_sample_that_was_broken_is_looked_at_again(pets, cache, monkeypatch, reads, whole):
@@ -569,8 +606,18 @@ def test_a_sample_that_was_broken_is_looked_at_again(pets, cache, monkeypatch, r
     assert len(reads) >= 12 - place
 
 
-def test_a_failed_pack_leaves_nothing(pets, cache, monkeypatch):
-    (pets / "images" / "beagle_4.jpg").write_bytes(b"no image")
+def test_a_file_that_is_mended_after_a_failed_pack_costs_no_row_before_it(pets, cache, reads, whole):
+    image = pets / "images" / "beagle_4.jpg"
+    place, content = [sample.name for sample in open_source(PETS, pets).samples].index("beagle_4"), image.read_bytes()
+    image.write_bytes(b"no image")
     with pytest.raises(BenchError, match="can't be read"):
         pack.prepare(PETS, SIZE, data_dir=pets)
+    with pytest.raises(BenchError, match="can't be read"):  # nor is a row lost by asking twice
+        pack.prepare(PETS, SIZE, data_dir=pets)
+    image.write_bytes(content)
+    reads.clear()
+    pack.prepare(PETS, SIZE, data_dir=pets)
+    found = packed(cache)
+    assert all(found[name] == whole[name] for name in DATA_FILES)
+    assert 12 - place <= len(reads) <= 13 - place  # the mended one was looked at first
     assert not list((cache / "packs").glob("*.part"))

@@ -172,7 +172,7 @@ def _check_room(source: "Source", sizes: Collection[tuple[int, int]], left: "Seq
         return  # nothing takes long before the writer looks itself; or how many images are chosen isn't known yet
     for size in sizes:
         if not is_packed(source.spec, size):
-            check_room(cache_path("packs"), source, size)
+            check_room(cache_path("packs"), source, size, facts=sum(step.size for step in left))
 
 
 _LINE_SECONDS = 30.0  # between two lines of progress, without a terminal

@@ -18,7 +18,7 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.durable import sync_tree
 from bench.core.errors import BenchError, first_lines
-from bench.core.untrusted.plain_files import remove
+from bench.core.untrusted.plain_files import MIB, remove
 from bench.data.duplicates import Look, duplicate_warnings
 from bench.data.label_doubts import LabelCounts
 from bench.data.packing import checksums
@@ -33,7 +33,7 @@ from bench.data.packing.manifest import (
     write_manifest,
 )
 from bench.data.packing.room import check_room
-from bench.data.packing.unfinished import RowFacts, Unfinished, allocated
+from bench.data.packing.unfinished import RowFacts, Unfinished, allocated, forget_journal, has_rows
 from bench.data.reading.contents import threads_for
 from bench.data.reading.decode import Row, read_row
 from bench.data.remote.failures import Unreachable
@@ -56,14 +56,24 @@ def write(path: Path, order: Order, progress: Progress | None) -> Manifest:
         manifest["checksums"] = {name: checksums.of_file(part / name) for name in DATA_FILES}
         write_manifest(part / MANIFEST, manifest)
         sync_tree(part)  # or a power cut would leave a pack of the right size with zeros in it
+        forget_journal(part)  # which an error before this still needs
         remove(path)
         part.rename(path)
     except Unreachable:  # what was read stays, as when the process is interrupted
         raise
     except (BenchError, OSError):
-        shutil.rmtree(part, ignore_errors=True)
+        _keep_rows(part)
         raise
     return manifest
+
+
+def _keep_rows(part: Path) -> None:
+    """Leave what was packed before an error, such as that of a full disk or of a picture that is mended later."""
+    if not has_rows(part):
+        shutil.rmtree(part, ignore_errors=True)
+        return
+    print(f"What was packed stays in '{part}' ({allocated(part) / MIB:,.1f} MiB); the same command goes on with it.",
+          file=sys.stderr, flush=True)  # fmt: skip
 
 
 @dataclass

@@ -33,6 +33,7 @@ class Pending:
     what: str  # such as "comparing tiles"
     items: int  # left to do
     seconds: float  # for all of them, estimated
+    size: int = 0  # bytes of their facts in the cache, estimated
 
 
 _pending: ContextVar[list[Pending] | None] = ContextVar("pending", default=None)
@@ -122,19 +123,20 @@ def _made(
     """Yield the facts in pieces as they are made, of all that are missing or of a sample."""
     left = _pending.get()
     order = list(missing) if left is None else _sample(list(missing))
-    begun, done = time.monotonic(), 0
+    begun, done, size = time.monotonic(), 0, 0
     with pool_of(threads) as pool:
         for begin in range(0, len(order), _AT_ONCE * threads):
             report(what, begin, len(missing))
             some = order[begin : begin + _AT_ONCE * threads]
-            yield dict(zip(some, pool.map(make, map(missing.__getitem__, some)), strict=True))
-            done = begin + len(some)
+            facts = dict(zip(some, pool.map(make, map(missing.__getitem__, some)), strict=True))
+            yield facts
+            done, size = begin + len(some), size + sum(len(fact) for fact in facts.values() if fact)
             if left is not None and time.monotonic() - begun > _SAMPLE_SECONDS:
                 break
     report(what, done, len(missing))
     if left is not None and done < len(missing):
-        rest = len(missing) - done
-        left.append(Pending(what, rest, (time.monotonic() - begun) / done * rest))
+        rest, seconds = len(missing) - done, time.monotonic() - begun
+        left.append(Pending(what, rest, seconds / done * rest, round(size / done * rest)))
 
 
 def _sample(order: list[bytes]) -> list[bytes]:

@@ -15,6 +15,7 @@ from bench.core.files import cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
+from bench.data.facts.long_steps import report
 from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
 from bench.data.loading.loader import READY, Decoded, decoded
@@ -148,9 +149,12 @@ def _hash_anew(sample: Sample) -> str:
 
 
 def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
+    changed = []
     with threads(threads_for(first_file(samples))) as pool:
-        pairs = zip(samples, pool.map(_hash_anew, samples), hashes, strict=True)
-        changed = [printable(sample.name) for sample, now, before in pairs if now != before]
+        for done, (sample, now) in enumerate(zip(samples, pool.map(_hash_anew, samples), strict=True)):
+            report("hashing files anew", done, len(samples))
+            if now != hashes[done]:
+                changed.append(printable(sample.name))
     if changed:
         raise BenchError(
             f"Files of {len(changed)} samples have other contents than when they were hashed, but the same size and "

@@ -26,17 +26,20 @@ def _there(folder: Path) -> Path:
     return next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
 
 
-def check_room(folder: Path, source: Source, size: tuple[int, int], written: int = 0) -> None:
+def check_room(folder: Path, source: Source, size: tuple[int, int], written: int = 0, facts: int = 0) -> None:
     """Raise BenchError, which names the options that help, if the disk has too little room for a pack.
 
     Args:
         folder: that of the packs.
         written: the bytes of it that are there already.
+        facts: the bytes that the cache will keep of the files before it is packed.
     """
-    needed = needed_bytes(len(source.samples), size) - written
+    room, needed = free_bytes(folder) - facts, needed_bytes(len(source.samples), size) - written
     what = f"The pack of the {len(source.samples):,} images of '{source.spec.name}' at {size[0]}x{size[1]}"
-    help = advice(source.spec, size, free_bytes(folder) / max(1, needed))
-    check_space(_there(folder), needed, what, f"Or {help}")
+    if facts:
+        what += f", with {facts / 2**30:.1f} GiB that are kept of their files,"
+    help = advice(source.spec, size, max(0, room) / max(1, needed))
+    check_space(_there(folder), needed + facts, what, f"Or {help}")
 
 
 def advice(spec: DatasetSpec, size: tuple[int, int], fits: float) -> str:

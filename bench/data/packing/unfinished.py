@@ -1,6 +1,6 @@
 """A pack that is being written: one row after the other, with a journal by which a later process goes on.
 
-journal.jsonl  a line that identifies the order, and one for each row, with the checksum of its bytes
+journal.jsonl  a line that identifies the order, and one for each row, with its sample's stamp and its bytes' checksum
 
 A row counts if its line and all of its bytes are there, so it doesn't matter when the process before was killed.
 """
@@ -109,9 +109,14 @@ class Unfinished:
             facts = RowFacts.from_dict(line["facts"])
             if line["crc"] != _crc(*(file.read(count) for file, count in zip(self._files, facts.written, strict=True))):
                 return None
-            return int(line["row"]), facts
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            number = int(line["row"])
+            return (number, facts) if line["stamp"] == self._stamp(number) else None
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
+
+    def _stamp(self, number: int) -> str:
+        """Hash all by which a change of a sample is noticed."""
+        return text_hash(json.dumps(self._order.stamps[number]))[:16]
 
     def begin(self, rows: int) -> None:
         """Drop what was not taken up, and reserve the space of the images and labels of so many rows.
@@ -132,16 +137,15 @@ class Unfinished:
         """Write the row of a sample, whose number is larger than those before."""
         parts: list[bytes | memoryview] = [_bytes_of(row.image), _bytes_of(row.labels), row.truth, row.instances]
         facts = RowFacts.of(row, tuple(map(len, parts)))
-        line = json.dumps({"row": number, "facts": facts.to_dict(), "crc": _crc(*parts)})
+        line = json.dumps({"row": number, "stamp": self._stamp(number), "facts": facts.to_dict(), "crc": _crc(*parts)})
         for file, part in zip((*self._files, self._journal), [*parts, f"{line}\n".encode()], strict=True):
             file.write(part)
             file.flush()
         return facts
 
     def finish(self) -> None:
-        """Give back what wasn't filled, and remove the journal."""
+        """Give back what wasn't filled."""
         self._trim()
-        (self._folder / _JOURNAL).unlink()
 
     def _trim(self) -> None:
         for file in self._files:
@@ -154,8 +158,20 @@ def allocated(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.iterdir()) if is_folder(folder) else 0
 
 
+def has_rows(folder: Path) -> bool:
+    """Tell whether a process has left rows in a folder, by which a later one goes on."""
+    return all(is_file(folder / name) and (folder / name).stat().st_size for name in (_JOURNAL, IMAGES))
+
+
+def forget_journal(folder: Path) -> None:
+    """Remove the journal of a folder that is a whole pack now."""
+    (folder / _JOURNAL).unlink()
+
+
 def _first_line(order: Order) -> bytes:
-    return f"{text_hash(json.dumps(order.fields))}\n".encode()
+    """Identify what is the same for all rows; each row has its sample's stamp."""
+    fields = {name: value for name, value in order.fields.items() if name != "stamps"}
+    return f"{text_hash(json.dumps(fields))}\n".encode()
 
 
 def _bytes_of(pixels: np.ndarray) -> memoryview:

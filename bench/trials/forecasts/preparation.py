@@ -17,6 +17,7 @@ from bench.data.reading.decode import read_row
 from bench.data.source import Source
 from bench.trials.estimate import duration
 
+_TOLD = 2**26  # bytes of a step's facts from which on they are told
 _SAMPLE, _SAMPLE_SECONDS = 32, 4.0  # most images that are decoded to estimate the time of all, and the time for it
 
 
@@ -29,7 +30,9 @@ def preparations(source: Source, configs: Sequence[TrialConfig], left: Sequence[
     """
     name = source.spec.name
     lines = [
-        f"{name}: {step.what} comes first: about {duration(step.seconds)} for {step.items:,} files." for step in left
+        f"{name}: {step.what} comes first: about {duration(step.seconds)} for {step.items:,} files"
+        f"{f', {step.size / 2**30:.1f} GiB in the cache' if step.size >= _TOLD else ''}."
+        for step in left
     ]
     sizes = {(config.image_size, config.resize): config for config in configs if config.pack != "none"}
     new = [config for config in sizes.values() if not is_packed(source.spec, config.image_size)]
