@@ -23,6 +23,7 @@ from bench.report.findings.other_models_board import MAY_HAVE_SEEN
 from bench.report.render import write_report
 from bench.results.deployed.other_models import NOT_TRAINED_HERE, other_model, read_others, store_other
 from bench.results.loading import load
+from bench.results.merging import merge
 from bench.results.trial_files import IMAGES
 
 SIDE = 16
@@ -314,3 +315,29 @@ def test_a_table_that_is_gone_leaves_the_score(results):
     write_report([results])
     text = (results / "report" / "LEADERBOARD.md").read_text(encoding="utf-8")
     assert "theirs.onnx" in text and "no readable per-image table" in text
+
+
+def test_a_merge_writes_nowhere_else_and_follows_no_link(results, tmp_path):
+    ((record, table),) = read_others([results])[0]
+    odd = store_other(results, replace(record, sha256="../../../up", model="../x"), table)
+    assert odd.resolve().is_relative_to((results / "others").resolve())
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    table.unlink()
+    table.symlink_to(secret)
+    merged = merge([results], tmp_path / "merged")
+    assert any("it has no file" in problem for problem in merged.problems)
+    assert all(path.read_bytes() != b"secret" for path in (tmp_path / "merged").rglob("*.parquet"))
+
+
+def test_a_merge_brings_them_and_keeps_the_latest(results, tmp_path):
+    out = tmp_path / "merged"
+    assert not merge([results], out).problems
+    ((record, table),) = read_others([out])[0]
+    assert record.model == "theirs.onnx" and read_table(table).names
+    store_other(results, replace(record, finished="2020-01-01T00:00:00+00:00"), table)
+    merge([results], out)
+    assert read_others([out])[0][0][0].finished == record.finished
+    store_other(results, replace(record, finished="2030-01-01T00:00:00+00:00"), table)
+    merge([results], out)
+    assert read_others([out])[0][0][0].finished.startswith("2030")

@@ -11,9 +11,10 @@ from filelock import Timeout
 from bench.core.durable import replace_folder, sync_tree
 from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES
-from bench.core.untrusted.plain_files import odd_names
+from bench.core.untrusted.plain_files import is_file, odd_names
 from bench.results.analysis.same_trial import conflict, identity_of
 from bench.results.clean_text import clean
+from bench.results.deployed.other_models import read_others, store_other
 from bench.results.loading import StoredTrial, load
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import LOCK, REPLACED, RUNNING
@@ -37,7 +38,8 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
 
     Trials with equal key, device and repeat are duplicates. One of `out` that need not run again always stays; among
     others an ok one is kept first, otherwise one that need not run again, otherwise that of `out`, then the latest.
-    Nothing in `paths` is changed, and no trial that runs in `out`.
+    Nothing in `paths` is changed, and no trial that runs in `out`. Records of models that were not trained here come
+    along.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -58,7 +60,24 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
             merged.kept += 1
         else:
             _copy(chosen, results, merged)
+    _copy_others([path for path in paths if not _same(path, out)], out, merged)
     return merged
+
+
+def _copy_others(paths: Sequence[Path], out: Path, merged: Merged) -> None:
+    """Copy the records of models that weren't trained here, of the same evaluation the latest."""
+    there = {table.parts[-2:]: record.finished for record, table in read_others([out])[0]}
+    found, problems = read_others(paths)
+    merged.problems += map(clean, problems)
+    for record, table in found:
+        if there.get(table.parts[-2:], "") >= record.finished:
+            continue
+        try:
+            if not is_file(table):  # a link could lead to any file
+                raise BenchError(f"{table.parent.name}: not merged, because it has no file '{table.name}'.")
+            store_other(out, record, table)
+        except BenchError as error:
+            merged.problems.append(clean(str(error)))
 
 
 def _rank(trial: StoredTrial, *, mine: bool) -> tuple[bool, bool, bool, bool, str]:

@@ -81,7 +81,7 @@ def store_other(results: Path, record: OtherModel, table: Path) -> Path:
     folder.create()
     data = record.dataset
     parts = (data["name"], record.split, record.evaluation_size, data["fingerprint"][:8])
-    place = results / FOLDER / f"{name_part(record.model)}-{record.sha256[:8]}"
+    place = results / FOLDER / f"{name_part(record.model)}-{name_part(record.sha256[:8])}"
     path = place / f"{'_'.join(map(name_part, parts))}.json"
     check_inside(results, path, ANOTHER)
     try:
