@@ -92,6 +92,8 @@ def _check(contract: Contract) -> None:
             raise BenchError(f"The image size is {'x'.join(map(str, size))}. Accepted: sides of 1 pixel or more.")
     if contract.threshold is not None and not 0 < contract.threshold < 1:
         raise BenchError(f"--threshold is {contract.threshold:g}. Accepted: a number between 0 and 1.")
+    if contract.min_area and contract.threshold is None:
+        raise BenchError("--min-area needs --threshold, which makes the masks whose small objects are dropped.")
     if contract.min_area < 0:
         raise BenchError(f"--min-area is {contract.min_area}. Accepted: 0 or more pixels.")
     if contract.eval_size == "native" and contract.resize == "crop":
