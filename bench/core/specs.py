@@ -62,6 +62,14 @@ SELECTION = (
     ),
     Param("empty_fraction", "float", 1.0, "share of the images without foreground to keep"),
     Param("sample_splits", "str", "all", "the splits that balance and empty_fraction thin", ("all", "train")),
+    Param("bands", "str", "", "the bands of an image that a model gets, counted from 1, in this order, such as 3,2,1"),
+    Param(
+        "scale_values",
+        "str",
+        "",
+        "the values that become 0 and 1: range (of 8 or 16 bits), percentiles (of the training split, by band), or "
+        "pairs such as 0:4095; empty: range for 8 bits, percentiles for others",
+    ),
 )
 """The parameters of every data set; bench/data/selection/choose.py applies them."""
 

@@ -1,4 +1,4 @@
-"""Make batches of images as NumPy arrays, uint8; everything else happens on the device."""
+"""Make batches of images as NumPy arrays, uint8 or uint16; everything else happens on the device."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data.loading.images import Images, ImageSet, Row
 
-Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, 3), labels (B, H, W)
+Batch = tuple[np.ndarray, np.ndarray]  # images (B, H, W, C), labels (B, H, W)
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Crop:
     foreground: float = 0.0  # probability that the crop is centred on the foreground
 
     def of(self, image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Return views of the crop of an image (H, W, 3) and its labels (H, W); only this part is read from disk."""
+        """Return views of the crop of an image (H, W, C) and its labels (H, W); only this part is read from disk."""
         top, left = self._corner(labels, rng)
         part = np.s_[top : top + self.size[0], left : left + self.size[1]]
         return image[part], labels[part]
@@ -71,7 +71,7 @@ class Order(Iterator[int]):
 
 
 class TrainingBatches(Iterator[Batch]):
-    """Batches of images (B, H, W, 3) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
+    """Batches of images (B, H, W, C) and labels (B, H, W), reshuffled each epoch; cropped if `crop`.
 
     Every batch is full: the images left over from an epoch begin the first batch of the next one, so that each image
     comes equally often and nothing is compiled twice. The order depends only on the seed, not on the crop.
@@ -129,7 +129,7 @@ class TrainingBatches(Iterator[Batch]):
 class EvaluationBatch:
     """Images in order, padded to the batch size with black ones labelled IGNORE_INDEX."""
 
-    images: np.ndarray  # uint8 (B, H, W, 3)
+    images: np.ndarray  # uint8 or uint16 (B, H, W, C)
     labels: np.ndarray  # uint8 (B, H, W)
     rows: Sequence[Row]  # the images that are no padding
 

@@ -10,7 +10,7 @@ import numpy as np
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
-from bench.data.duplicates import Look, duplicate_warnings, look_at
+from bench.data.duplicates import Look, duplicate_warnings, look_at_picture
 from bench.data.label_doubts import Doubts, LabelCounts, label_doubts, thin_splits
 from bench.data.packing.runs import Runs
 from bench.data.reading.contents import threads_for
@@ -92,7 +92,7 @@ def _look(source: Source, sample: Sample) -> tuple[tuple[int, int], np.ndarray, 
         raise
     except (BenchError, OSError) as error:
         return error
-    return decoded.picture.size, counts, look_at(decoded.picture.pixels)
+    return decoded.picture.size, counts, look_at_picture(decoded.picture)
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:

@@ -27,6 +27,8 @@ from PIL import Image
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import first_few
+from bench.data.reading.picture import Picture
+from bench.data.reading.visible import stretched
 from bench.data.source import SPLIT_WORDS, SPLITS
 
 NEAR = 12  # most bits of 256 that differ between pictures that look the same
@@ -54,6 +56,16 @@ def look_at(image: Image.Image) -> Look:
     small = averaged.convert("L").resize((_SHRUNK, _SHRUNK), Image.Resampling.LANCZOS)
     flat = np.asarray(small).std() < _FLAT
     return Look(pixels, None if flat else np.packbits(imagehash.phash(small, hash_size=_SIDE).hash).tobytes())
+
+
+def look_at_picture(picture: Picture) -> Look:
+    """Hash a picture of any bands: 8-bit RGB as `look_at` does, others by all values, and by the mean of the bands."""
+    if isinstance(picture.pixels, Image.Image):
+        return look_at(picture.pixels)
+    pixels = picture.pixels
+    seen = look_at(Image.fromarray(stretched(pixels)).convert("RGB"))
+    exact = hashlib.sha256(f"{pixels.dtype} {pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes())
+    return Look(exact.digest(), seen.bits)
 
 
 def duplicate_warnings(samples: Sequence[Sample], looks: Sequence[Look]) -> list[str]:

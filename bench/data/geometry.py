@@ -27,12 +27,15 @@ def reduction(original: Size, size: Size, policy: str = "stretch") -> int:
 
 
 def resize_image(image: np.ndarray, size: Size, policy: str = "stretch") -> np.ndarray:
-    """Resize an image, uint8 (H, W, 3) to (*size, 3), by bilinear interpolation, antialiased when shrinking."""
+    """Resize an image, (H, W, C) to (*size, C), by bilinear interpolation, antialiased when shrinking."""
     return image if image.shape[:2] == tuple(size) else resize_picture(Picture.of(image), size, policy)
 
 
 def resize_picture(picture: Picture, size: Size, policy: str = "stretch") -> np.ndarray:
-    """Do the same as `resize_image` for a picture, whatever fraction of its size it was decoded at."""
+    """Do the same as `resize_image` for a picture, whatever fraction of its size it was decoded at.
+
+    Values other than 8-bit RGB become what `Picture.values` says, after they were resized.
+    """
     return _resize(picture, size, policy, Image.Resampling.BILINEAR, fill=0)
 
 
@@ -74,12 +77,28 @@ def _resize(picture: Picture, size: Size, policy: str, method: Image.Resampling,
     (top, left), (height, width) = inner_box(original, size, policy)
     box = _box(original, size) if policy == "crop" else (0.0, 0.0, float(original[1]), float(original[0]))
     part = (box[0] / scale, box[1] / scale, box[2] / scale, box[3] / scale)  # of the pixels that were decoded
-    inner = np.asarray(picture.pixels.resize((width, height), method, part))
+    if isinstance(picture.pixels, Image.Image):
+        inner = np.asarray(picture.pixels.resize((width, height), method, part))
+        inner = picture.values.packed(inner) if picture.values.low else inner
+    else:
+        inner = picture.values.packed(_resized_bands(picture, (width, height), method, part))
     if (height, width) == tuple(size):
         return inner
     padded = np.full((*size, *inner.shape[2:]), fill, inner.dtype)
     padded[top : top + height, left : left + width] = inner
     return padded
+
+
+def _resized_bands(
+    picture: Picture, size: tuple[int, int], method: Image.Resampling, part: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Resize each band by itself: bytes as Pillow does a grey picture, deeper values as float32."""
+    pixels = picture.filled()
+    if size == pixels.shape[1::-1] and part == (0.0, 0.0, *map(float, size)):
+        return pixels
+    pixels = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)
+    bands = (Image.fromarray(np.ascontiguousarray(pixels[..., band])) for band in range(picture.bands))
+    return np.stack([np.asarray(band.resize(size, method, part)) for band in bands], axis=-1)
 
 
 def inner_box(original: Size, size: Size, policy: str) -> tuple[Size, Size]:

@@ -2,7 +2,7 @@
 
 packs/NAME-HxW-FOLDER.lock       held while a pack is checked or written; -RESIZE follows HxW unless it is "stretch"
 packs/NAME-HxW-FOLDER/manifest.json  what it was made from, and checksums
-                      images.u8  (N, H, W, 3)
+                      images.u8  (N, H, W, C), uint8, or uint16 with the lowest byte first
                       labels.u8  (N, H, W)
                       truth.runs  labels at native size, one block of runs per sample
                       instances.runs  numbered objects at native size, likewise; empty if the data set has none
@@ -40,6 +40,8 @@ from bench.data.packing.manifest import (
     kept,
     stamps_of,
 )
+from bench.data.reading.find_values import with_values
+from bench.data.reading.values import Values
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
 
 States = tuple[tuple[int, ...], ...]  # of the data files: inode, size, mtime and ctime in ns
@@ -51,7 +53,7 @@ class Pack(Images):
     """N samples of a data set at H x W pixels, read from the page cache or from memory."""
 
     path: Path
-    images: np.ndarray  # uint8 (N, H, W, 3), memory-mapped
+    images: np.ndarray  # uint8 or uint16 (N, H, W, C), memory-mapped
     labels: np.ndarray  # uint8 (N, H, W), memory-mapped
     original_sizes: tuple[tuple[int, int], ...]  # height, width
     truths: np.ndarray  # uint8, all of truth.runs, memory-mapped
@@ -169,7 +171,9 @@ def prepare_source(
     progress: Callable[[int, int], None] | None,
 ) -> Pack:
     """Do as `prepare` with a data set that is open already, with the parameters that it was opened with."""
-    order = Order(source, stamps_of(source), image_size, resize, skip_corrupt)
+    stamps = stamps_of(source)
+    source = with_values(source, stamps)
+    order = Order(source, stamps, image_size, resize, skip_corrupt)
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / place_of(source, params, size)
 
@@ -237,7 +241,8 @@ def _open(path: Path, source: Source, manifest: Manifest, states: States) -> Pac
         size=tuple(manifest["image_size"]),
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
-        notes=(*source.notes, *left_out),
+        values=source.values or Values(),
+        notes=(*source.notes, *_missing(manifest), *left_out),
         warnings=(*source.warnings, *doubts.warnings, *thin, *manifest["duplicates"]),
         truth_offsets=tuple(manifest["truth_offsets"]),
         number_offsets=tuple(manifest["instance_offsets"]),
@@ -252,10 +257,10 @@ def map_pack(path: Path, states: States, **facts: Any) -> Pack:
         states: of the files, from before their checksums were compared.
         facts: the fields of a `Pack` that tell what is in the files.
     """
-    shape = (len(facts["names"]), *facts["size"])
+    shape, values = (len(facts["names"]), *facts["size"]), facts["values"]
     return Pack(
         path=path,
-        images=np.memmap(path / IMAGES, np.uint8, "r", shape=(*shape, 3)),
+        images=np.memmap(path / IMAGES, values.dtype, "r", shape=(*shape, values.bands)),
         labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
         truths=_mapped(path / TRUTH),
         numbers=_mapped(path / INSTANCES),
@@ -267,6 +272,12 @@ def map_pack(path: Path, states: States, **facts: Any) -> Pack:
 def _mapped(path: Path) -> np.ndarray:
     """Map a file of any size; an empty one can't be mapped."""
     return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+
+
+def _missing(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """Say how many pixels are ignored since a band has no value there."""
+    pixels, images = manifest.get("missing", (0, 0))
+    return (f"{pixels:,} pixels of {images} images have no value (nodata or NaN) and are ignored",) if pixels else ()
 
 
 def _lost_labels(manifest: dict[str, Any]) -> list[str]:

@@ -88,6 +88,7 @@ class _Contents:
     counts: LabelCounts = field(default_factory=LabelCounts)
     labelled: set[str] = field(default_factory=set)
     reduced: int = 0
+    missing: tuple[int, int] = (0, 0)  # pixels in which a band has no value, and images with any
 
     def add(self, sample: Sample, facts: RowFacts) -> None:
         """Add the next row."""
@@ -102,6 +103,7 @@ class _Contents:
         self.counts.add(str(sample.split), counts)
         self.labelled |= {str(sample.split)} if facts.labelled else set()
         self.reduced += facts.reduced
+        self.missing = self.missing[0] + facts.missing, self.missing[1] + (facts.missing > 0)
 
     def fields(self) -> Manifest:
         """Return the fields of the manifest that follow from the rows."""
@@ -109,6 +111,7 @@ class _Contents:
             "fingerprint": fingerprint(self.samples, self.digests),
             "digests": self.digests,
             "reduced": self.reduced,
+            "missing": list(self.missing),
             "original_sizes": self.sizes,
             "truth_offsets": self.ends[TRUTH].tolist(),
             "instance_offsets": self.ends[INSTANCES].tolist(),

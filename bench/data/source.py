@@ -20,6 +20,7 @@ from bench.core.untrusted.masking import said
 from bench.core.untrusted.plain_files import require_plain
 from bench.data.download import fetch
 from bench.data.facts.file_facts import only_sampled
+from bench.data.reading.values import Values, parse_bands
 from bench.data.remote.address import is_address, place_of
 from bench.data.remote.mirror import address_of, mirror_of, note_of
 from bench.data.selection.choose import read_params, select
@@ -40,6 +41,9 @@ class Source:
     adapter_hash: str  # hash of the code that reads the data, since changed code may read other pixels
     notes: tuple[str, ...]  # facts for readers of the results
     warnings: tuple[str, ...]  # what a user should look at before training
+    bands: tuple[int, ...] = ()  # the indexes of the chosen bands; empty: those that the data set gives
+    scale_values: str = ""  # the rule by which values are scaled, as it was given
+    values: Values | None = None  # what becomes of the pictures' values; None: they are read as they are stored
 
     @property
     def settled(self) -> frozenset[str]:
@@ -116,12 +120,16 @@ def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> 
         if not spec.classes:
             spec = replace(spec, classes=tuple(dataset.classes))
         adapter_hash = _code_hash(spec, adapter)
+        bands = parse_bands(selection.bands)
+        if bands and hasattr(dataset, "choose_bands"):
+            dataset = dataset.choose_bands(bands)
         chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
         _check(spec, chosen.samples, folder, params)
     remote = (note_of(folder),) if folder and address_of(folder) else ()
     notes = tuple(map(said, (*remote, *dataset.notes, *chosen.notes)))
     warnings = tuple(map(said, (*getattr(dataset, "warnings", ()), *chosen.warnings)))
-    return Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
+    made = Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
+    return replace(made, bands=bands, scale_values=selection.scale_values)
 
 
 @contextmanager

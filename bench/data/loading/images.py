@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from bench.data.reading.values import Values
 
 
 class Endless(Iterator[int], Protocol):
@@ -20,7 +22,7 @@ class Endless(Iterator[int], Protocol):
 class Row:
     """One sample at the image size."""
 
-    image: np.ndarray  # uint8 (H, W, 3)
+    image: np.ndarray  # uint8 or uint16 (H, W, C)
     labels: np.ndarray  # uint8 (H, W)
     original_size: tuple[int, int]  # h, w
     truth: Callable[[], np.ndarray]  # gives the labels at native size, uint8 (h, w)
@@ -57,6 +59,7 @@ class Images(ABC):
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]  # what a user should look at before training
+    values: Values = field(default=Values(), kw_only=True)  # the images' bands, and what was made of their values
 
     def indexes(self, split: str) -> np.ndarray:
         """Return the row numbers of "train", "val" or "test", int64, ascending."""
@@ -82,8 +85,8 @@ class Images(ABC):
         """
 
     def pictures(self, indexes: np.ndarray) -> np.ndarray:
-        """Return a few images at once, uint8 (N, H, W, 3)."""
-        found = np.zeros((len(indexes), *self.size, 3), np.uint8)
+        """Return a few images at once, uint8 or uint16 (N, H, W, C)."""
+        found = np.zeros((len(indexes), *self.size, self.values.bands), self.values.dtype)
         for place, row in enumerate(self.rows(indexes)):
             found[place] = row.image
         return found

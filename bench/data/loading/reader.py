@@ -85,13 +85,16 @@ class PackedReader:
             import_by_name(self._adapter)
             self._reader = Reader(*pickle.loads(self._content))
         found = self._reader.together(indexes.tolist())
-        numbers = [(*one.original_size, len(one.truth), len(one.instances)) for one in found]
+        numbers = [
+            (*one.image.shape[2:], one.image.itemsize, *one.original_size, len(one.truth), len(one.instances))
+            for one in found
+        ]
         return np.concatenate([part for one in found for part in _parts(one)]), np.array(numbers, np.int64).tobytes()
 
 
 def _parts(one: Pixels) -> tuple[np.ndarray, ...]:
     blocks = (np.frombuffer(block, np.uint8) for block in (one.truth, one.instances))
-    return one.image.ravel(), one.labels.ravel(), *blocks
+    return np.ascontiguousarray(one.image).reshape(-1).view(np.uint8), one.labels.ravel(), *blocks
 
 
 def received(sent: Sent, size: tuple[int, int]) -> Iterator[Pixels]:
@@ -99,13 +102,12 @@ def received(sent: Sent, size: tuple[int, int]) -> Iterator[Pixels]:
     shared, numbers = sent
     every = np.array(shared)  # a copy, so that the shared memory is free again
     pixels, end = size[0] * size[1], 0
-    for height, width, *blocks in np.frombuffer(numbers, np.int64).reshape(-1, 4).tolist():
-        ends = np.cumsum([end, 3 * pixels, pixels, *blocks]).tolist()
+    for bands, depth, height, width, *blocks in np.frombuffer(numbers, np.int64).reshape(-1, 6).tolist():
+        ends = np.cumsum([end, bands * depth * pixels, pixels, *blocks]).tolist()
         image, labels, truth, instances = (every[a:b] for a, b in pairwise(ends))
         end = ends[-1]
-        yield Pixels(
-            image.reshape(*size, 3), labels.reshape(size), (height, width), truth.tobytes(), instances.tobytes()
-        )
+        image = image.view(f"<u{depth}").reshape(*size, bands)
+        yield Pixels(image, labels.reshape(size), (height, width), truth.tobytes(), instances.tobytes())
 
 
 def begin_worker(parent: int) -> None:

@@ -24,6 +24,8 @@ from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
 from bench.data.reading.contents import fetched_once, first_file, is_remote, threads_for
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
+from bench.data.reading.find_values import with_values
+from bench.data.reading.values import Values
 from bench.data.remote.patience import threads
 from bench.data.source import Source
 
@@ -81,7 +83,9 @@ class Stream(Images):
         return map(_row, chain.from_iterable(received(sent, self.size) for sent in found))
 
     def _decoded(self, read: Reader, order: np.ndarray | Endless) -> Decoded:
-        return decoded(read.packed(), order, self.size[0] * self.size[1] * 4 + NATIVE_BYTES)
+        return decoded(
+            read.packed(), order, self.size[0] * self.size[1] * (self.values.bytes_of_pixel + 1) + NATIVE_BYTES
+        )
 
     def _checked(self) -> Sequence[str]:
         """Return the digests that are compared whenever a sample is read: of data at an address."""
@@ -105,6 +109,7 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
         verify: hash all files again; raise BenchError if one has changed without a new size or time.
     """
     stamps, samples = stamps_of(source), source.samples
+    source = with_values(source, stamps)
     hashes = _hashes(samples, stamps, place)
     if verify:
         _check_hashes(samples, hashes)
@@ -120,6 +125,7 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
         classes=source.spec.classes,
         notes=(*source.notes, _NOTE),
         warnings=(*source.warnings, *(thin_splits(samples) if source.spec.is_own else ())),
+        values=source.values or Values(),
         source=source,
         stamps=stamps,
         size=size,

@@ -40,8 +40,8 @@ def _of_part(path: Path, begin: int) -> list[int]:
 
 
 def of_array(array: np.ndarray) -> list[int]:
-    """Compute those of the file whose memory map is a contiguous uint8 array of any shape."""
-    flat = array.reshape(-1).data
+    """Compute those of the file whose memory map is a contiguous array of any shape."""
+    flat = array.reshape(-1).view(np.uint8).data
     return [zlib.crc32(flat[begin : begin + BLOCK]) for begin in range(0, len(flat), BLOCK)]
 
 

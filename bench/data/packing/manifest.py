@@ -40,12 +40,14 @@ class Order:
     @property
     def fields(self) -> dict[str, Any]:
         """The fields of the manifest that are known before the pack is written."""
+        values = self.source.values
         return {
             "format": FORMAT,
             "dataset": self.source.spec.name,
             "adapter_hash": self.source.adapter_hash,
             "image_size": list(self.image_size),
             "aspect": self.resize,
+            "values": None if values is None or values.is_plain else values.to_dict(),
             "stamps": self.stamps,
         }
 
@@ -56,6 +58,7 @@ _REASONS = {
     "adapter_hash": "the code that reads the data has changed",
     "image_size": "it has another image size",
     "aspect": "its images were resized in another way",
+    "values": "its images have other bands or were scaled in another way",
     "stamps": "source files have changed",
 }
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from bench.core.files import cache_path, check_space, name_part
 from bench.core.specs import DatasetSpec
+from bench.data.reading.values import Values
 from bench.data.source import Source
 
 _TRUTH_BYTES = 4_096  # of a sample's labels at native size, to estimate the space
 _STEP = 32  # pixels; smaller image sizes are proposed in such steps
 
 
-def needed_bytes(count: int, size: tuple[int, int]) -> int:
+def needed_bytes(count: int, size: tuple[int, int], bytes_of_pixel: int = Values().bytes_of_pixel) -> int:
     """Estimate the bytes of a pack of so many images of a height and width."""
-    return count * (size[0] * size[1] * 4 + _TRUTH_BYTES)
+    return count * (size[0] * size[1] * (bytes_of_pixel + 1) + _TRUTH_BYTES)
 
 
 def free_bytes(folder: Path) -> int:
@@ -34,7 +35,8 @@ def check_room(folder: Path, source: Source, size: tuple[int, int], written: int
         written: the bytes of it that are there already.
         facts: the bytes that the cache will keep of the files before it is packed.
     """
-    room, needed = free_bytes(folder) - facts, needed_bytes(len(source.samples), size) - written
+    of_pixel = (source.values or Values()).bytes_of_pixel
+    room, needed = free_bytes(folder) - facts, needed_bytes(len(source.samples), size, of_pixel) - written
     what = f"The pack of the {len(source.samples):,} images of '{source.spec.name}' at {size[0]}x{size[1]}"
     if facts:
         what += f", with {facts / 2**30:.1f} GiB that are kept of their files,"

@@ -21,6 +21,7 @@ from bench.core.untrusted.plain_files import is_file, is_folder, remove
 from bench.data.duplicates import Look
 from bench.data.packing.manifest import DATA_FILES, IMAGES, LABELS, Order
 from bench.data.reading.decode import Row
+from bench.data.reading.values import Values
 
 _JOURNAL = "journal.jsonl"
 
@@ -35,13 +36,15 @@ class RowFacts:
     look: Look
     labelled: bool  # whether any pixel is not ignored at the pack's size
     reduced: bool  # whether the picture was decoded at a fraction of its size
+    missing: int  # pixels in which a band has no value
     counts: dict[int, int]  # pixels with each label at original size
 
     @classmethod
     def of(cls, row: Row, written: tuple[int, ...]) -> Self:
         """Take what is known of a row that has so many bytes in each file."""
         counts = {int(label): int(row.counts[label]) for label in np.flatnonzero(row.counts)}
-        return cls(row.digest, row.original_size, written, row.look, row.labelled, row.reduced, counts)
+        return cls(row.digest, row.original_size, written, row.look, row.labelled, row.reduced,
+                   row.missing, counts)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that JSON can hold."""
@@ -128,7 +131,8 @@ class Unfinished:
             file.truncate()
         self._stack.callback(self._trim)
         height, width = self._order.image_size
-        for name, count in ((IMAGES, 3), (LABELS, 1)):
+        values = self._order.source.values or Values()
+        for name, count in ((IMAGES, values.bytes_of_pixel), (LABELS, 1)):
             if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
                 file = self._files[DATA_FILES.index(name)]
                 os.posix_fallocate(file.fileno(), 0, rows * height * width * count)

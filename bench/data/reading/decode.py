@@ -5,7 +5,7 @@ are read and checked at their own size, since that is what images are scored at.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,11 +16,12 @@ from bench.core.errors import BenchError
 from bench.core.files import utf8
 from bench.core.specs import IGNORE_INDEX
 from bench.core.untrusted.masking import said
-from bench.data.duplicates import Look, look_at
+from bench.data.duplicates import Look, look_at_picture
 from bench.data.geometry import reduction, resize_labels, resize_picture
 from bench.data.packing.runs import Runs
 from bench.data.reading.contents import content_hash, fetched_once
 from bench.data.reading.picture import Decoded, Picture, Size
+from bench.data.reading.values import KINDS, MOST_BANDS
 from bench.data.remote.asking import changed
 from bench.data.source import Source
 
@@ -29,7 +30,7 @@ from bench.data.source import Source
 class Row:
     """One sample at the pack's size."""
 
-    image: np.ndarray  # uint8 (H, W, 3)
+    image: np.ndarray  # uint8 or uint16 (H, W, C)
     labels: np.ndarray  # uint8 (H, W)
     original_size: Size
     truth: bytes  # labels, uint8, original size, as a block of runs
@@ -39,6 +40,7 @@ class Row:
     labelled: bool  # whether any pixel is not ignored at the pack's size
     counts: np.ndarray  # pixels with each label at original size, int64 (256,)
     reduced: bool  # whether the picture was decoded at a fraction of its size
+    missing: int  # pixels in which a band has no value
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,35 @@ def read_row(source: Source, sample: Sample, size: Size, resize: str) -> Row:
         truth.block(),
         _instances(source, sample, decoded),
         digest,
-        look_at(picture.pixels),
+        look_at_picture(picture),
         bool((labels != IGNORE_INDEX).any()),
         counts,
         picture.scale > 1,
+        0 if picture.missing is None else int(np.count_nonzero(picture.missing)),
     )
 
 
 def decode(source: Source, sample: Sample, size: Size | None, resize: str = "stretch") -> Decoded:
     """Read a sample's picture, large enough to be resized to a size, and its labels at their own size.
 
+    Labels are ignored where a chosen band has no value: where a file says nodata, and at NaN.
+
     Args:
         size: None if the picture is only looked at.
     """
-    dataset: Any = source.dataset
+    found = _decode(source.dataset, sample, size, resize)
+    picture = found.picture
+    if not hasattr(source.dataset, "choose_bands"):  # one that has it was told when it was opened
+        picture = picture.choose(source.bands, _image_of(sample))
+    _check_bands(source, sample, picture)
+    values = source.values or picture.values
+    if picture is found.picture and picture.missing is None and values is picture.values:
+        return found
+    labels = found.labels if picture.missing is None else np.where(picture.missing, IGNORE_INDEX, found.labels)
+    return replace(found, picture=replace(picture, values=values), labels=labels.astype(np.uint8, copy=False))
+
+
+def _decode(dataset: Any, sample: Sample, size: Size | None, resize: str) -> Decoded:
     if _reduces(dataset):
         decoded: Decoded = dataset.decode(sample, partial(reduction, size=size or (1, 1), policy=resize))
         return decoded
@@ -109,6 +126,18 @@ def decode(source: Source, sample: Sample, size: Size | None, resize: str = "str
     image, labels = read_at(sample, size) if read_at and size else dataset.read(sample)
     _check_types(sample, image, labels)
     return Decoded(Picture.of(image), labels)
+
+
+def _check_bands(source: Source, sample: Sample, picture: Picture) -> None:
+    """Raise DataFault if a picture has other bands or another depth than those before it."""
+    wanted = source.values
+    if wanted is None or (picture.bands, picture.kind) == (wanted.bands, wanted.kind):
+        return
+    raise DataFault(
+        f"{_image_of(sample)}: the image has {picture.bands} bands of {picture.kind}, the first training image "
+        f"{wanted.bands} of {wanted.kind}. Save all alike, or give the bands that all have, such as --bands 1.",
+        "depth",
+    )
 
 
 def is_reduced(source: Source, sample: Sample, size: Size, resize: str) -> bool:
@@ -160,10 +189,17 @@ def checked_counts(source: Source, sample: Sample, labels: Runs) -> np.ndarray:
 def _check_types(sample: Sample, image: np.ndarray, labels: np.ndarray) -> None:
     """Raise DataFault unless image and labels have the types and sizes of the protocol."""
     place = _place(sample)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataFault(f"{place}: the image is {image.dtype} {image.shape}, not uint8 (H, W, 3).", "size")
+    if image.dtype.name not in KINDS or image.ndim != 3 or not 1 <= image.shape[2] <= MOST_BANDS:
+        raise DataFault(
+            f"{place}: the image is {image.dtype} {image.shape}, not {', '.join(KINDS)} (H, W, 1 to {MOST_BANDS}).",
+            "size",
+        )
     if labels.dtype != np.uint8 or labels.shape != image.shape[:2]:
         raise DataFault(f"{place}: the labels are {labels.dtype} {labels.shape}, not uint8 {image.shape[:2]}.", "size")
+
+
+def _image_of(sample: Sample) -> object:
+    return sample.files[0] if sample.files else sample.name
 
 
 def _place(sample: Sample) -> object:

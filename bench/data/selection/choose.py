@@ -15,9 +15,12 @@ from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import share
 from bench.core.specs import FOLDER, SELECTION, DatasetSpec
+from bench.data.reading.values import parse_bands, parse_scale
 from bench.data.selection import groups
 from bench.data.selection.object_counts import count_objects
 from bench.data.splits import cut_validation, divide
+
+_OF_PIXELS = ("bands", "scale_values")  # parameters that choose no images
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Selection:
     balance: int = 0
     empty_fraction: float = 1.0
     sample_splits: str = "all"
+    bands: str = ""
+    scale_values: str = ""
 
     def __post_init__(self) -> None:
         """Raise BenchError for a value out of range."""
@@ -40,6 +45,8 @@ class Selection:
             raise BenchError(
                 f"The parameter empty_fraction is {self.empty_fraction}. Accepted: a share from 0 to 1, such as 0.2."
             )
+        parse_bands(self.bands)
+        parse_scale(self.scale_values)
         for param in SELECTION:
             if param.choices and getattr(self, param.name) not in param.choices:
                 given, accepted = getattr(self, param.name), ", ".join(param.choices)
@@ -52,7 +59,8 @@ class Selection:
 
     def __str__(self) -> str:
         """Name the values that differ from the default."""
-        return ", ".join(f"{p.name} {asdict(self)[p.name]}" for p in SELECTION if asdict(self)[p.name] != p.default)
+        named = [p for p in SELECTION if p.name not in _OF_PIXELS]
+        return ", ".join(f"{p.name} {asdict(self)[p.name]}" for p in named if asdict(self)[p.name] != p.default)
 
 
 @dataclass(frozen=True)
