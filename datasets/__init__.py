@@ -82,4 +82,12 @@ DATASETS = (
         licence="none needed: made by code",
         needs_data_dir=False,
     ),
+    DatasetSpec(
+        name="bands",
+        adapter="bench.datasets.bands:load",
+        classes=("background", "bright", "dark"),
+        summary="Scenes of six bands in 12 bits, whose classes show in band 5 alone: 200 train, 40 val, 60 test.",
+        licence="none needed: made by code",
+        needs_data_dir=False,
+    ),
 )

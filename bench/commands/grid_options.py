@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.shared import DEFAULT_RESULTS, GROUP_BY_HELP, VERIFY_DATA_HELP
+from bench.commands.shared import BANDS_HELP, DEFAULT_RESULTS, GROUP_BY_HELP, SCALE_VALUES_HELP, VERIFY_DATA_HELP
 from bench.core.options import DATA, REPETITION, RUN
 
 ConfigFile = Annotated[
@@ -27,6 +27,8 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Show the planned trials and their estimated time; run none.", rich_help_panel=RUN),
 ]
 GroupBy = Annotated[str | None, typer.Option(help=GROUP_BY_HELP, rich_help_panel=DATA, show_default=False)]
+Bands = Annotated[str | None, typer.Option(help=BANDS_HELP, rich_help_panel=DATA, show_default=False)]
+ScaleValues = Annotated[str | None, typer.Option(help=SCALE_VALUES_HELP, rich_help_panel=DATA, show_default=False)]
 VerifyData = Annotated[bool, typer.Option("--verify-data", help=VERIFY_DATA_HELP, rich_help_panel=DATA)]
 Force = Annotated[bool, typer.Option("--force", help="Run finished trials again.", rich_help_panel=RUN)]
 RerunStale = Annotated[

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.grid_options import ConfigFile, DevicesOption, GroupBy, JobsOption, Results, ShardOption
+from bench.commands.grid_options import (
+    Bands,
+    ConfigFile,
+    DevicesOption,
+    GroupBy,
+    JobsOption,
+    Results,
+    ScaleValues,
+    ShardOption,
+)
 from bench.commands.grid_run import read_grid
 from bench.commands.run import check_data
-from bench.commands.shared import output, say, warn, with_group_by, with_options
+from bench.commands.shared import output, say, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.options import RUN
 from bench.core.trial_config import TrialConfig
@@ -37,6 +46,8 @@ def plan(
         ),
     ] = None,
     group_by: GroupBy = None,
+    bands: Bands = None,
+    scale_values: ScaleValues = None,
     shard: ShardOption = None,
     jobs: JobsOption = None,
     devices: DevicesOption = None,
@@ -60,7 +71,7 @@ def plan(
 
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
         raise BenchError(f"--price-per-hour is {price_per_hour:g}. Accepted: 0 or more, such as 2.50.")
-    given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
+    given["dataset_param"] = with_short_params(given["dataset_param"], group_by, bands, scale_values)
     grid = read_grid(given, config, results, shard)
     slots = local_slots(jobs, devices, configs=grid.configs)
     check_writable(grid.results)

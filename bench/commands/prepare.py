@@ -11,13 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.commands.shared import (
+    BANDS_HELP,
     GROUP_BY_HELP,
+    SCALE_VALUES_HELP,
     VERIFY_DATA_HELP,
     counting,
     dataset_params,
     opened,
     output,
-    with_group_by,
+    with_short_params,
 )
 from bench.core.errors import BenchError, first_few, first_lines
 from bench.core.trial_config import DEFAULTS, OPTIONS
@@ -31,7 +33,7 @@ _KINDS = {
     "missing": "missing or unmatched files",
     "size": "masks of another size than their image",
     "values": "label values without a class",
-    "depth": "images of more than 8 bits or four bands",
+    "depth": "images of other bands, another depth or an unknown one",
     "unreadable": "unreadable files",
 }
 _EXAMPLES = 10  # messages printed per kind
@@ -57,6 +59,8 @@ def prepare(
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
     group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
+    bands: Annotated[str | None, typer.Option(help=BANDS_HELP, show_default=False)] = None,
+    scale_values: Annotated[str | None, typer.Option(help=SCALE_VALUES_HELP, show_default=False)] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave out images that can't be read.")] = False,
     verify_data: Annotated[bool, typer.Option("--verify-data", help=VERIFY_DATA_HELP)] = False,
     check: Annotated[
@@ -92,7 +96,7 @@ def prepare(
     if per_ship and not export_masks:
         raise BenchError("--per-ship needs --export-masks FOLDER, where the PNG files are written.")
     spec, folder = catalog.find_dataset(dataset, data_dir)
-    params = dataset_params(spec, with_group_by(dataset_param, group_by))
+    params = dataset_params(spec, with_short_params(dataset_param, group_by, bands, scale_values))
     console = output()
     if write_classes:
         _propose(console, spec, folder, params)
@@ -188,9 +192,10 @@ def _check(
     """Print the health report; return exit code 1 if training would fail."""
     from bench.commands.show_dataset import print_balance, print_head, print_notes, print_warning
     from bench.data.check import examine, find_doubts
+    from bench.data.reading.find_values import with_values
     from bench.data.source import SPLITS
 
-    source = opened(console, spec, folder, params)
+    source = with_values(opened(console, spec, folder, params))
     with counting(console, f"reading {spec.name}") as progress:
         health = examine(source, source.samples, progress)
     print_head(console, source)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.grid_options import (
+    Bands,
     ConfigFile,
     DevicesOption,
     DryRun,
@@ -18,13 +19,14 @@ from bench.commands.grid_options import (
     RayAddress,
     RerunStale,
     Results,
+    ScaleValues,
     ShardOption,
     Top,
     UntilDecided,
     VerifyData,
 )
 from bench.commands.grid_run import How, finish, read_grid
-from bench.commands.shared import counting, opened, output, warn, with_group_by, with_options
+from bench.commands.shared import counting, opened, output, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
 from bench.core.trial_config import TrialConfig
@@ -56,6 +58,8 @@ def run(
     max_seeds: MaxSeeds = None,
     top: Top = None,
     group_by: GroupBy = None,
+    bands: Bands = None,
+    scale_values: ScaleValues = None,
     verify_data: VerifyData = False,
     **given: Any,
 ) -> None:
@@ -69,7 +73,7 @@ def run(
     from bench.trials.scheduling.slots import local_slots
 
     _check_executor(executor, {"--ray-address": ray_address, "--each-device": each_device}, jobs or devices)
-    given["dataset_param"] = with_group_by(given["dataset_param"], group_by)
+    given["dataset_param"] = with_short_params(given["dataset_param"], group_by, bands, scale_values)
     rule = _rule(until_decided, max_seeds, top, shard)
     grid = read_grid(given, config, results, shard, seeds=FEWEST if rule else 1)
     if rule:

@@ -33,6 +33,15 @@ GROUP_BY_HELP = (
     "A regular expression on an image's name, such as 'car_(\\w+)_': images with the same first group, or the same "
     "match, stay in one split. Short for --dataset-param group_by=."
 )
+BANDS_HELP = (
+    "The bands of an image that a model gets, counted from 1, in this order, such as 3,2,1. Default: all, but RGB of a "
+    "photograph. Short for --dataset-param bands=."
+)
+BANDS_OF_NO_DATA_HELP = "The bands of an image, such as 1,2,3,4 for four. Default: three."
+SCALE_VALUES_HELP = (
+    "The values that become 0 and 1: range (of 8 or 16 bits), percentiles (of the training split, by band), or pairs "
+    "such as 0:4095. Default: range for 8 bits, else percentiles. Short for --dataset-param scale_values=."
+)
 VERIFY_DATA_HELP = (
     "Read the source files again and compare them with those that were decoded: nothing else notices a change after "
     "which a file has its old size and time."
@@ -100,11 +109,28 @@ def _parameter(option: Option) -> inspect.Parameter:
     return inspect.Parameter(option.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
 
 
-def with_group_by(given: Sequence[str] | None, group_by: str | None) -> list[str]:
-    """Return the texts of --dataset-param and one for --group-by, quoted, since an expression may have commas."""
+def with_short_params(
+    given: Sequence[str] | None, group_by: str | None, bands: str | None, scale_values: str | None
+) -> list[str]:
+    """Return the texts of --dataset-param and those of the options that are short for one, quoted for their commas."""
     if group_by is not None and not group_by.strip():
         raise BenchError("--group-by is empty. Give a regular expression such as 'car_(\\w+)_', or leave it out.")
-    return [*(given or ()), *([] if group_by is None else [f"group_by={json.dumps(group_by, ensure_ascii=False)}"])]
+    if bands is not None and not bands.strip():
+        raise BenchError("--bands is empty. Give numbers counted from 1, such as 3,2,1, or leave it out.")
+    plain = {"bands": bands and "".join(bands.split()), "scale_values": scale_values and scale_values.strip()}
+    short = {"group_by": group_by, **plain}
+    texts = [f"{name}={json.dumps(text, ensure_ascii=False)}" for name, text in short.items() if text is not None]
+    return [*(given or ()), *texts]
+
+
+def bands_of_no_data(bands: str) -> dict[str, Any]:
+    """Read --bands where there are no images, and only the number of bands counts."""
+    from bench.data.reading.values import parse_bands
+
+    text = "".join(bands.split())
+    if not parse_bands(text):
+        raise BenchError("--bands is empty. Give numbers counted from 1, such as 1,2,3,4 for four, or leave it out.")
+    return {"bands": text}
 
 
 def dataset_params(spec: "DatasetSpec", given: Sequence[str] | None) -> dict[str, Any]:

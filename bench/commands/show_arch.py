@@ -1,6 +1,7 @@
 """`bench show-arch`: show an architecture's stages, backbones and parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import output, say
+from bench.commands.shared import BANDS_OF_NO_DATA_HELP, bands_of_no_data, output, say
 from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
@@ -28,6 +29,7 @@ def show_arch(
     image_size: Annotated[
         str, typer.Option(help="The image size in pixels: 128, or height x width as 128x192.")
     ] = "256",
+    bands: Annotated[str | None, typer.Option(help=BANDS_OF_NO_DATA_HELP, show_default=False)] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Write Keras's drawing of the architecture to this PNG file.", show_default=False),
@@ -44,13 +46,15 @@ def show_arch(
     from bench.trials import preflight
 
     spec, config = _resolved(name, backbone, param, image_size, plugin)
+    config = replace(config, dataset_params=bands_of_no_data(bands)) if bands is not None else config
     if plot is not None:
         preflight.plot(config, plot)
     console = output()
     with Console(stderr=True).status("building the model"):
         facts = preflight.diagram(config)
     height, width = config.image_size
-    console.print(Text(f"{config.pair} at {height} x {width}, {preflight.NUM_CLASSES} classes"), style="bold")
+    of_bands = "" if config.bands == 3 else f", {config.bands} band{'s' * (config.bands > 1)}"
+    console.print(Text(f"{config.pair} at {height} x {width}{of_bands}, {preflight.NUM_CLASSES} classes"), style="bold")
     console.print(Text(". ".join(text for text in (spec.summary, spec.paper) if text)))
     console.print(stages_table(facts["stages"]))
     console.print(

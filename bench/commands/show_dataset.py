@@ -9,7 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.commands.shared import GROUP_BY_HELP, counting, dataset_params, opened, output, say, warn, with_group_by
+from bench.commands.shared import (
+    BANDS_HELP,
+    GROUP_BY_HELP,
+    SCALE_VALUES_HELP,
+    counting,
+    dataset_params,
+    opened,
+    output,
+    say,
+    warn,
+    with_short_params,
+)
 from bench.core.errors import BenchError, first_few
 from bench.core.option_kinds import text_of
 from bench.core.specs import IGNORE_INDEX
@@ -34,6 +45,8 @@ def show_dataset(
         list[str] | None, typer.Option(help="A data set's parameter: key=value. Repeatable.", show_default=False)
     ] = None,
     group_by: Annotated[str | None, typer.Option(help=GROUP_BY_HELP, show_default=False)] = None,
+    bands: Annotated[str | None, typer.Option(help=BANDS_HELP, show_default=False)] = None,
+    scale_values: Annotated[str | None, typer.Option(help=SCALE_VALUES_HELP, show_default=False)] = None,
     images: Annotated[int, typer.Option(help="How many images to read for class balance and sizes; 0: all.")] = 200,
     contact_sheet: Annotated[
         Path | None,
@@ -47,6 +60,7 @@ def show_dataset(
     """
     from bench.config import catalog
     from bench.data.check import evenly, examine
+    from bench.data.reading.find_values import with_values
 
     if plugin:
         catalog.add_plugin(plugin)
@@ -59,7 +73,8 @@ def show_dataset(
         raise BenchError(f"--contact-sheet is '{contact_sheet}'. Accepted: a file that ends in .png.")
     spec, folder = catalog.find_dataset(name, data_dir)
     console = output()
-    source = opened(console, spec, folder, dataset_params(spec, with_group_by(dataset_param, group_by)))
+    params = dataset_params(spec, with_short_params(dataset_param, group_by, bands, scale_values))
+    source = with_values(opened(console, spec, folder, params))
     print_head(console, source)
     samples = evenly(source.samples, images) if images else source.samples
     with counting(console, f"reading {spec.name}") as progress:
@@ -138,14 +153,18 @@ def _print_params(console: Console, spec: "DatasetSpec") -> None:
 def _write_sheet(source: "Source", file: Path) -> None:
     """Draw twelve images, evenly spaced, with objects in different colours; images of several classes come first."""
     from bench.data.check import evenly
+    from bench.data.geometry import resize_picture
+    from bench.data.reading.decode import decode
     from bench.evaluation.pictures import contact_sheet
 
     read = []
     for sample in evenly(source.samples, _CANDIDATES * ON_A_SHEET):
         try:
-            image, labels = source.dataset.read(sample)
+            decoded = decode(source, sample, None)
         except (BenchError, OSError):
             continue  # `examine` has counted it
+        labels = decoded.labels
+        image = resize_picture(decoded.picture, decoded.picture.size)
         read.append((labels.min() == labels.max(), sample, image, labels))
     if not read:
         raise BenchError(f"None of the images of '{source.spec.name}' that were tried can be read.")

@@ -1,5 +1,6 @@
 """`bench speed`: measure architectures without training them and without data."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from bench.commands.grid_options import (
     ShardOption,
 )
 from bench.commands.grid_run import How, finish, read_grid
-from bench.commands.shared import with_options
+from bench.commands.shared import BANDS_OF_NO_DATA_HELP, bands_of_no_data, with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
 
@@ -49,6 +50,7 @@ def speed(
     shard: ShardOption = None,
     jobs: JobsOption = None,
     devices: DevicesOption = None,
+    bands: Annotated[str | None, typer.Option(help=BANDS_OF_NO_DATA_HELP, show_default=False)] = None,
     **given: Any,
 ) -> None:
     """Measure training and inference speed, latency and memory, without data; all architectures take minutes.
@@ -60,7 +62,10 @@ def speed(
     slots = local_slots(jobs, devices)
     search = _search(find_batch_size, largest_batch)
     grid = read_grid({**given, **search, "measure": "speed"}, config, results, shard)
-    finish(grid.configs, grid.results, How(slots, dry_run, force, rerun_stale))
+    configs = grid.configs
+    if bands is not None:
+        configs = [replace(each, dataset_params=bands_of_no_data(bands)) for each in configs]
+    finish(configs, grid.results, How(slots, dry_run, force, rerun_stale))
 
 
 def _search(wanted: bool, largest: int | None) -> dict[str, int]:

@@ -31,7 +31,9 @@ def speed_only_defaults(config: TrialConfig) -> TrialConfig:
     """
     if config.measure == "speed":
         unused = [name for name, option in OPTIONS.items() if not option.of_speed and name != "dataset"]
-        return replace(config, dataset=NO_DATASET, **{name: getattr(DEFAULTS, name) for name in unused})
+        bands = {name: value for name, value in config.dataset_params.items() if name == "bands"}
+        defaults = {name: getattr(DEFAULTS, name) for name in unused}
+        return replace(config, **{**defaults, "dataset": NO_DATASET, "dataset_params": bands})
     if config.dataset == NO_DATASET:
         raise BenchError("Training needs a data set. Name one with --dataset, or measure speed only: bench speed.")
     if config.find_batch_size:

@@ -72,6 +72,7 @@ SELECTION = (
     ),
 )
 """The parameters of every data set; bench/data/selection/choose.py applies them."""
+OF_PIXELS = ("bands", "scale_values")  # those that choose no images, so that the data's fingerprint doesn't tell them
 
 
 @dataclass(frozen=True)

@@ -643,6 +643,12 @@ class TrialConfig:
     )
 
     @property
+    def bands(self) -> int:
+        """The bands of an image that the parameter `bands` chooses; 3 without it, though the data may have others."""
+        chosen = str(self.dataset_params.get("bands", ""))
+        return len(chosen.split(",")) if chosen else 3
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the images that the model takes."""
         return self.crop or self.image_size

@@ -12,6 +12,7 @@ from bench.core.files import write_file
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
 from bench.data.loading.images import ImageSet
+from bench.data.reading.visible import visible
 from bench.evaluation.scores import image_means
 
 if TYPE_CHECKING:  # it imports keras, and the parent process does not
@@ -41,8 +42,8 @@ _ADVICE = "Give another folder with --out."
 
 
 def overlay(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Draw classes over a grey image: uint8 (H, W, 3) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
-    grey = np.repeat(image.mean(axis=-1, keepdims=True), 3, axis=-1)
+    """Draw classes over a grey image of any bands: (H, W, C) and (H, W) to uint8 (H, W, 3); class 0 stays clear."""
+    grey = np.repeat(visible(image).mean(axis=-1, keepdims=True), 3, axis=-1)
     colours = PALETTE[np.minimum(labels, 254) % len(PALETTE)]
     opacity = np.where((labels == 0) | (labels == IGNORE_INDEX), 0.0, OPACITY)[..., None]
     return (grey * (1 - opacity) + colours * opacity).astype(np.uint8)
@@ -56,7 +57,7 @@ def write_mask(path: Path, classes: np.ndarray) -> None:
 
 
 def write_overlay(path: Path, image: np.ndarray, classes: np.ndarray) -> None:
-    """Write the classes (H, W) in colour over the grey image, uint8 (H, W, 3), as PNG."""
+    """Write the classes (H, W) in colour over the grey image, (H, W, C), as PNG."""
     _write_picture(path, Image.fromarray(overlay(image, classes)))
 
 
@@ -87,7 +88,7 @@ def contact_sheet(images: Iterable[tuple[str, np.ndarray, np.ndarray]], classes:
     """Draw a sheet of images, each beside its labels, in rows.
 
     Args:
-        images: text to write below, image uint8 (H, W, 3), labels or numbered objects (H, W), of any size.
+        images: text to write below, image uint8 or uint16 (H, W, C), labels or numbered objects (H, W), of any size.
         classes: the names for a legend of those that are on the sheet; none for numbered objects.
     """
     images = list(images)
@@ -136,7 +137,7 @@ def _shown(labels: np.ndarray) -> np.ndarray:
 
 
 def _pair(text: str, image: np.ndarray, labels: np.ndarray) -> Image.Image:
-    parts = image, overlay(image, _shown(labels))
+    parts = visible(image), overlay(image, _shown(labels))
     halves = [ImageOps.contain(Image.fromarray(part), (SHEET_SIDE, SHEET_SIDE)) for part in parts]
     pair = Image.new("RGB", (2 * SHEET_SIDE, halves[0].height + _TEXT_HEIGHT), "white")
     for place, half in enumerate(halves):
@@ -195,4 +196,4 @@ def strip(image: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> np.ndarr
     """Put the image, its truth and its prediction side by side: uint8 (H, 3 W + 8, 3)."""
     gap = np.full((image.shape[0], _STRIP_GAP, 3), 255, np.uint8)
     classes = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, classes)  # what does not count, such as padding, is clear
-    return np.concatenate([image, gap, overlay(image, truth), gap, overlay(image, classes)], axis=1)
+    return np.concatenate([visible(image), gap, overlay(image, truth), gap, overlay(image, classes)], axis=1)

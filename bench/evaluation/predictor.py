@@ -26,7 +26,7 @@ class Predictor:
     """A predictor that applies an engine's model to images of any size, `batch_size` at a time, the compiled shape.
 
     Args:
-        engine: its model takes (B, h, w, 3), where h and w are those of `image_size` or smaller.
+        engine: its model takes (B, h, w, bands), where h and w are those of `image_size` or smaller.
         image_size: height and width in pixels to which images are resized.
         batch_size: images or tiles in one call of the model.
         resize: the policy, see bench/data/geometry.py; "crop" can't be undone to an image's own size.
@@ -37,7 +37,7 @@ class Predictor:
     ):
         self.engine, self.resize, self.batch_size = engine, resize, batch_size
         self.image_size = (image_size[0], image_size[1])
-        self._tile = tuple(engine.model.input_shape[1:3])
+        self._tile, self.bands = tuple(engine.model.input_shape[1:3]), int(engine.model.input_shape[3])
         starts = [_starts(side, tile) for side, tile in zip(self.image_size, self._tile, strict=True)]
         self._places = list(product(*starts))
 
@@ -50,7 +50,7 @@ class Predictor:
         """Predict the classes and, for two classes, the probability of class 1, at the evaluation size.
 
         Args:
-            images: uint8 (N, *image_size, 3).
+            images: uint8 or uint16 (N, *image_size, bands).
 
         Returns:
             uint8 (N, *image_size), and float32 of the same shape; for more than two classes the second is empty.
@@ -62,7 +62,7 @@ class Predictor:
         return decide(self.logits(images))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Compute the logits at the evaluation size: uint8 (N, *image_size, 3) to float32 (N, *image_size, C).
+        """Compute the logits at the evaluation size: (N, *image_size, bands) to float32 (N, *image_size, C).
 
         Where tiles overlap, their logits are averaged with weights that fall towards each tile's border.
         """

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from keras import ops
+from keras.backend import standardize_dtype
 from numpy.typing import NDArray
 
 from bench.core.errors import BenchError
@@ -73,12 +74,12 @@ def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor
     """Augment a batch by its draws.
 
     Args:
-        images: uint8 (B, H, W, 3).
+        images: uint8 or uint16 (B, H, W, C).
         labels: uint8 (B, H, W).
         draws: float32 (B, 0), (B, 4) or (B, 8), from `draw`.
 
     Returns:
-        Images float32 (B, H, W, 3) in [0, 1], and labels int32 (B, H, W) that have only values of the given labels.
+        Images float32 (B, H, W, C) in [0, 1], and labels int32 (B, H, W) that have only values of the given labels.
         Pixels from outside the image are reflected at its border.
     """
     if draws.shape[1] == 0:
@@ -88,8 +89,17 @@ def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Convert images uint8 (..., 3) to float32 in [0, 1], the input of the models."""
-    return ops.cast(images, "float32") * (1 / 255)
+    """Convert images uint8 or uint16 (..., C) to float32 in [0, 1], the input of the models."""
+    return ops.cast(images, "float32") * _unit(images)
+
+
+def _unit(images: Tensor) -> float:
+    """Return the number by which values become those in [0, 1]."""
+    return 1 / 255 if _is_bytes(images) else 1 / 65535
+
+
+def _is_bytes(images: Tensor) -> bool:
+    return bool(standardize_dtype(images.dtype) == "uint8")
 
 
 def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,15 +121,15 @@ def _sources(shape: tuple[int, ...], draws: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _bilinear(images: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Interpolate images uint8 (B, H, W, 3) bilinearly at the given positions, to float32 (B, H, W, 3) in [0, 1]."""
+    """Interpolate images, uint8 or uint16, bilinearly at the given positions: (B, H, W, C) to float32 in [0, 1]."""
     top, left = ops.floor(y), ops.floor(x)
     down, right = (y - top)[..., None], (x - left)[..., None]
     rows = [_reflect(top + i, images.shape[1]) for i in (0, 1)]
     columns = [_reflect(left + i, images.shape[2]) for i in (0, 1)]
-    flat = ops.reshape(images, (-1, images.shape[3]))
+    flat = ops.reshape(images if _is_bytes(images) else ops.cast(images, "float32"), (-1, images.shape[3]))
     taps = [[ops.cast(ops.take(flat, _index(r, c), axis=0), "float32") for c in columns] for r in rows]
     above, below = (one + (other - one) * right for one, other in taps)
-    return (above + (below - above) * down) * (1 / 255)
+    return (above + (below - above) * down) * _unit(images)
 
 
 def _nearest(labels: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -145,10 +155,11 @@ def _index(rows: Tensor, columns: Tensor) -> Tensor:
 def _colour(images: Tensor, draws: Tensor) -> Tensor:
     """Change saturation, contrast and brightness, and clip to [0, 1]; zero draws leave every bit as it is.
 
-    Contrast and brightness give (images - 0.5) * (1 + contrast) + 0.5 + brightness.
+    Saturation changes where there are three bands. Contrast and brightness change all bands alike: they give
+    (images - 0.5) * (1 + contrast) + 0.5 + brightness.
     """
     brightness, contrast = (ops.reshape(draws[:, i], (-1, 1, 1, 1)) for i in (2, 3))
-    if draws.shape[1] > 4:
+    if draws.shape[1] > 4 and images.shape[-1] == 3:
         grey = ops.mean(images, axis=-1, keepdims=True)
         images = images + ops.reshape(draws[:, 7], (-1, 1, 1, 1)) * (images - grey)
     return ops.clip(images * (1 + contrast) + (brightness - 0.5 * contrast), 0.0, 1.0)

@@ -44,8 +44,11 @@ def choose_indexes(
     return indexes
 
 
-def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
+def build_model(config: TrialConfig, num_classes: int, bands: int | None = None) -> keras.Model:
     """Build the model, after setting the seed and the precision for this process.
+
+    Args:
+        bands: of the images; None: as many as the configuration chooses, or three.
 
     Raises:
         BenchError: the builder has made something else (see `check_built`).
@@ -57,7 +60,7 @@ def build_model(config: TrialConfig, num_classes: int) -> keras.Model:
     builder = catalog.load_builder(catalog.architecture(config))
     with shared_draws() if config.initial_weights == "shared" else nullcontext():
         model = builder(
-            (*config.input_size, 3),
+            (*config.input_size, bands or config.bands),
             num_classes,
             backbone=config.backbone,
             weights=None if config.weights == "none" else config.weights,

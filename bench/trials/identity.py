@@ -9,7 +9,7 @@ from typing import Any
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.files import file_hash, name_part
-from bench.core.specs import PROTOCOL_VERSION
+from bench.core.specs import OF_PIXELS, PROTOCOL_VERSION
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.results.trial_files import WEIGHTS
 
@@ -44,6 +44,7 @@ def trial_key(
         *config.dataset_params
     }:
         identity["dataset_params"] = {k: v for k, v in config.dataset_params.items() if k not in paths}
+    identity |= {name: value for name, value in config.dataset_params.items() if name in OF_PIXELS}
     if config.weights != "none":
         identity["weights"] = config.weights
     identity |= contents(config)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from keras.backend import standardize_dtype
 
 from bench.core.trial_config import TrialConfig
 from bench.profiling import peaks, trace
@@ -120,13 +121,13 @@ def measure_inference(engine: InferenceEngine, batch: ResidentBatch, instruments
     return {
         "inference_images_per_second": throughput,
         "inference_batch_size": size,
-        **measure_latency(engine, images.shape[1:], instruments.timings.noting(LATENCY, 1)),
+        **measure_latency(engine, images, instruments.timings.noting(LATENCY, 1)),
     }
 
 
-def measure_latency(engine: InferenceEngine, shape: tuple[int, ...], note: Note = ignore) -> dict[str, float]:
-    """Measure the milliseconds to predict one image of that shape that is already on the device."""
-    one = engine.put(np.zeros((1, *shape), np.uint8))
+def measure_latency(engine: InferenceEngine, images: Any, note: Note = ignore) -> dict[str, float]:
+    """Measure the milliseconds to predict one image, of the shape and type of these, that is already on the device."""
+    one = engine.put(np.zeros((1, *images.shape[1:]), standardize_dtype(images.dtype)))
     return latency(lambda: engine.wait(engine.predict(one)), note=note)
 
 

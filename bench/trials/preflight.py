@@ -167,7 +167,7 @@ def _classes(config: TrialConfig, *, own: bool) -> int:
 def _kept(kind: str, config: TrialConfig, *, own_classes: bool) -> Path:
     """Return the path of the answer in the cache."""
     values: dict[str, Any] = {name: config.to_dict()[name] for name in ("arch", "backbone", "params")}
-    values["image_size"] = list(config.input_size)
+    values["image_size"], values["bands"] = list(config.input_size), config.bands
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and plugin_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from

@@ -59,6 +59,7 @@ def describe_data(config: TrialConfig, pack: Images, indexes: Mapping[str, np.nd
         "images": {split: len(some) for split, some in indexes.items()},
         "split_images": {split: len(pack.indexes(split)) for split in indexes},
         "notes": [*pack.notes, *pack.warnings, *_samples(pack, indexes)],
+        **({} if pack.values.is_plain else {"values": pack.values.to_dict()}),
         "may_show_pictures": catalog.dataset(config).may_show_pictures,
     }
 

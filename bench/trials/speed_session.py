@@ -184,6 +184,6 @@ def build(config: TrialConfig) -> tuple[Engine, ResidentBatch]:
 def random_batch(engine: Engine, config: TrialConfig, size: int) -> ResidentBatch:
     """Make random pixels, labels and augmentation parameters on the device; equal for equal seeds."""
     rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
-    images = rng.integers(0, 256, (size, *config.input_size, 3), np.uint8)
+    images = rng.integers(0, 256, (size, *config.input_size, config.bands), np.uint8)
     labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)
     return engine.put(images), engine.put(labels), engine.put(augment.draw(config.augment, rng, size))

@@ -128,7 +128,7 @@ class Session:
         labels = (row.labels for row in self.pack.rows(train))
         weights = class_weights(self.config.class_weights, labels, classes)
         self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
-        self.model = build_model(self.config, classes)
+        self.model = build_model(self.config, classes, self.pack.values.bands)
         if self.config.init_from:
             self.weights |= checkpoints.initialise(self.config, self.model, self.pack.classes)
         if self.config.freeze_encoder:

@@ -116,9 +116,17 @@ class Values:
     @classmethod
     def from_dict(cls, found: Any) -> Self:
         """Take what `to_dict` returned; without it, what packs and records had before there was a choice."""
-        if not isinstance(found, dict):
+        if found is None:
             return cls()
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+        try:
+            read: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+            made = cls(**read)
+            good = 1 <= made.bands <= MOST_BANDS and made.kind in KINDS
+        except (TypeError, AttributeError):
+            good = False
+        if not good:
+            raise BenchError(f"The values of the images are described as {str(found)[:80]}, which can't be read.")
+        return made
 
 
 def _rounded(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

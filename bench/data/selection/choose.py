@@ -14,13 +14,11 @@ from typing import Any
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError, first_few
 from bench.core.files import share
-from bench.core.specs import FOLDER, SELECTION, DatasetSpec
+from bench.core.specs import FOLDER, OF_PIXELS, SELECTION, DatasetSpec
 from bench.data.reading.values import parse_bands, parse_scale
 from bench.data.selection import groups
 from bench.data.selection.object_counts import count_objects
 from bench.data.splits import cut_validation, divide
-
-_OF_PIXELS = ("bands", "scale_values")  # parameters that choose no images
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Selection:
 
     def __str__(self) -> str:
         """Name the values that differ from the default."""
-        named = [p for p in SELECTION if p.name not in _OF_PIXELS]
+        named = [p for p in SELECTION if p.name not in OF_PIXELS]
         return ", ".join(f"{p.name} {asdict(self)[p.name]}" for p in named if asdict(self)[p.name] != p.default)
 
 

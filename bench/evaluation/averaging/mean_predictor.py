@@ -70,7 +70,7 @@ def milliseconds_per_image(predictors: Mapping[str, Predictor]) -> dict[str, flo
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for call in range(1 + _CALLS):  # the first one compiles
         for name, predictor in predictors.items():
-            images = np.zeros((predictor.batch_size, *predictor.image_size, 3), np.uint8)
+            images = np.zeros((predictor.batch_size, *predictor.image_size, predictor.bands), np.uint8)
             start = time.perf_counter()
             predictor.classes(images)
             if call:

@@ -63,7 +63,9 @@ def build(config: dict[str, Any], num_classes: int) -> keras.Model:
     builder = catalog.load_builder(catalog.architecture(trial))
     weights = None if trial.weights == "none" else trial.weights
     keras.backend.clear_session()
-    return builder((*trial.input_size, 3), num_classes, backbone=trial.backbone, weights=weights, **trial.params)
+    return builder(
+        (*trial.input_size, trial.bands), num_classes, backbone=trial.backbone, weights=weights, **trial.params
+    )
 
 
 def _leave_out_values() -> None:

@@ -42,10 +42,10 @@ def _build(config: TrialConfig) -> dict[str, Work]:
     """Make both kinds of work: training steps with loader and augmentation; calls with one image, by their median."""
     pack = read_pack(config)
     indexes = choose_indexes(pack, config.train_fraction)["train"]
-    training = build_training(config, build_model(config, len(pack.classes)), pack, indexes)
+    training = build_training(config, build_model(config, len(pack.classes), pack.values.bands), pack, indexes)
     engine = training.engine
     training.steps(1)  # compiles
-    one = engine.put(np.zeros((1, *config.input_size, 3), np.uint8))
+    one = engine.put(np.zeros((1, *config.input_size, pack.values.bands), pack.values.dtype))
     return {
         STEP_TIME: lambda count: seconds_of(lambda: training.steps(count)),
         LATENCY: lambda count: (

@@ -9,8 +9,10 @@ import keras
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
+from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import is_file
+from bench.data.reading.values import Values
 from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
@@ -44,7 +46,7 @@ def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine
     Raises:
         BenchError: there are no weights, or they don't fit the model as it is built today.
     """
-    model = build_model(config, num_classes)
+    model = build_model(config, num_classes, values_of(trial.record).bands)
     _load(model, trial.folder)
     alone = replace(config, devices_per_trial=1)
     return build_engine(alone, model, keras.optimizers.SGD(config.lr))  # it has no state, and nothing is trained
@@ -58,18 +60,29 @@ def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) 
     Returns:
         For the record: `init_from` (the other trial's identity) and `new_head` (whether the head is random).
     """
-    folder = Path(str(config.init_from))
-    theirs = list(read_record(folder).dataset["classes"])
+    folder, bands = Path(str(config.init_from)), int(model.input_shape[-1])
+    record = read_record(folder)
+    theirs, had = list(record.dataset["classes"]), values_of(record).bands
+    if had != bands:
+        raise BenchError(
+            f"--init-from: '{folder.name}' was trained on images of {had} bands, and these have {bands}. Weights only "
+            "fit as many: choose them with --bands, or start without --init-from."
+        )
     if theirs == list(classes):
         _load(model, folder)
         return {"init_from": folder.name, "new_head": False}
-    source = build_model(config, len(theirs))
+    source = build_model(config, len(theirs), bands)
     _load(source, folder)
-    other = source if len(theirs) != len(classes) else build_model(config, len(classes) + 1)
+    other = source if len(theirs) != len(classes) else build_model(config, len(classes) + 1, bands)
     for mine, its, shape in zip(model.variables, source.variables, other.variables, strict=True):
         if mine.shape == shape.shape:
             mine.assign(its)
     return {"init_from": folder.name, "new_head": True}
+
+
+def values_of(record: TrialRecord) -> Values:
+    """Return the bands of the images that a trial was trained on, and what was made of their values."""
+    return Values.from_dict(record.dataset.get("values"))
 
 
 def _load(model: keras.Model, folder: Path) -> None:
