@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from bench.architectures import BACKBONES
 from bench.architectures.networks import NETWORKS, Network, normalize
@@ -94,7 +95,10 @@ def feature_stages(
         call_function=lambda layer, *args, **kwargs: layer(*(images if a is inputs else a for a in args), **kwargs),
     )
     for variable, value in zip(clone.weights, original.weights, strict=True):
-        variable.assign(value)
+        if variable.shape == value.shape:
+            variable.assign(value)
+        elif weights is not None:  # the first kernel, of other bands; without weights it stays random
+            variable.assign(adapted(keras.ops.convert_to_numpy(value), inputs.shape[-1]))
     return {stride: _tapped(clone, tap) for stride, tap in (taps or network.taps).items()}
 
 
@@ -105,6 +109,17 @@ def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
     if tap.startswith("before "):
         return model.get_layer(PREFIX + tap.removeprefix("before ")).input
     return model.get_layer(PREFIX + tap).output
+
+
+def adapted(kernel: np.ndarray, bands: int) -> np.ndarray:
+    """Adapt a first convolution's kernel (h, w, 3, filters) to other bands: (h, w, bands, filters).
+
+    One band gets the sum of the three; of more, band i gets the kernel of i mod 3, times 3 / bands, so that features
+    keep their size. As timm's `adapt_input_conv` and segmentation_models.pytorch's `patch_first_conv` do.
+    """
+    if bands == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return kernel[:, :, np.arange(bands) % 3] * np.float32(3 / bands)
 
 
 def _dilated_configs(model: keras.Model, network: Network, output_stride: int) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,8 @@ from bench import __version__
 from bench.core.backends import TABLE
 from bench.core.files import file_hash
 from bench.core.trial_config import TrialConfig
+from bench.data.reading.values import LIMITS as LIMITS_OF_VALUES
+from bench.data.reading.values import Values
 from bench.deployment.format import LIMITS, Format
 from bench.results.loading import StoredTrial
 
@@ -38,8 +40,7 @@ def manifest(
             "shape": made["input_shape"],
             "dtype": made["dtype"],
             "layout": "NHWC",
-            "channels": "RGB",
-            "range": [0, 255],
+            **_pixels(Values.from_dict(record.dataset.get("values"))),
             "normalisation": "inside the graph",
         },
         "output": {"name": made.get("output"), "dtype": "float32", "layout": "NHWC", "values": "logits"},
@@ -60,6 +61,13 @@ def manifest(
         "source": _source(trial),
         "versions": _versions(form),
     }
+
+
+def _pixels(values: Values) -> dict[str, Any]:
+    """Describe the bands of the input, and how stored values become those of the input."""
+    if values.is_plain:
+        return {"channels": "RGB", "range": [0, 255]}
+    return {"channels": values.bands, "range": [0, int(LIMITS_OF_VALUES[values.dtype.name])], "values": values.to_dict()}
 
 
 def _files(folder: Path) -> list[Path]:

@@ -47,8 +47,8 @@ def parse_bands(text: str) -> tuple[int, ...]:
     bands = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= 5]
     if len(bands) < len(parts) or min(bands) < 1 or len(bands) > MOST_BANDS or len(set(bands)) < len(bands):
         raise BenchError(
-            f"The bands are '{text[:80]}'. Accepted: up to {MOST_BANDS} different numbers, counted from 1, in the order "
-            "that a model gets them, such as 3,2,1."
+            f"The bands are '{text[:80]}'. Accepted: up to {MOST_BANDS} different numbers, counted from 1, in the "
+            "order that a model gets them, such as 3,2,1."
         )
     return tuple(band - 1 for band in bands)
 

@@ -19,7 +19,7 @@ from bench.evaluation.submission import submission
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.loading import StoredTrial
 from bench.trials.saved.augmented import augmented
-from bench.trials.saved.checkpoints import restore
+from bench.trials.saved.checkpoints import restore, values_of
 from bench.trials.saved.prediction_images import InputImage
 from bench.trials.saved.stored_trials import classes_of
 
@@ -51,6 +51,11 @@ def predict(
         tta: "flips" or "scales": average the probabilities over views of each image.
         done: called after each image, with the reason if it could not be read; the others are written nevertheless.
     """
+    if not values_of(trial.record).is_plain:
+        raise BenchError(
+            f"'{trial.folder.name}' was trained on images of other bands than 8-bit RGB, which bench predict can't read "
+            "from files. Score it on a data set: bench evaluate."
+        )
     classes = list(classes_of(trial))
     engine = restore(config, trial, len(classes))
     predictor = Predictor(
