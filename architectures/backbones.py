@@ -13,6 +13,8 @@ over the finer grid, which changes the values slightly; VGG16's last pooling isn
 no dilated pooling), so it pools nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't
 overlap; nor are DenseNet and Xception.
 
+Images of other than three bands: the first convolution is adapted, see `adapted`.
+
 To add a backbone, add its entry to `NETWORKS` in networks.py and its spec to __init__.py.
 """
 
@@ -98,7 +100,9 @@ def feature_stages(
         if variable.shape == value.shape:
             variable.assign(value)
         elif weights is not None:  # the first kernel, of other bands; without weights it stays random
-            variable.assign(adapted(keras.ops.convert_to_numpy(value), inputs.shape[-1]))
+            kernel = keras.ops.convert_to_numpy(value)
+            kernel = kernel[:, :, ::-1] if network.mode == "caffe" else kernel  # of B, G, R
+            variable.assign(adapted(kernel, inputs.shape[-1]))
     return {stride: _tapped(clone, tap) for stride, tap in (taps or network.taps).items()}
 
 

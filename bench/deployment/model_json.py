@@ -67,7 +67,11 @@ def _pixels(values: Values) -> dict[str, Any]:
     """Describe the bands of the input, and how stored values become those of the input."""
     if values.is_plain:
         return {"channels": "RGB", "range": [0, 255]}
-    return {"channels": values.bands, "range": [0, int(LIMITS_OF_VALUES[values.dtype.name])], "values": values.to_dict()}
+    return {
+        "channels": values.bands,
+        "range": [0, int(LIMITS_OF_VALUES[values.dtype.name])],
+        "values": values.to_dict(),
+    }
 
 
 def _files(folder: Path) -> list[Path]:

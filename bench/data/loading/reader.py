@@ -86,7 +86,7 @@ class PackedReader:
             self._reader = Reader(*pickle.loads(self._content))
         found = self._reader.together(indexes.tolist())
         numbers = [
-            (*one.image.shape[2:], one.image.itemsize, *one.original_size, len(one.truth), len(one.instances))
+            (one.image.shape[2], one.image.itemsize, *one.original_size, len(one.truth), len(one.instances))
             for one in found
         ]
         return np.concatenate([part for one in found for part in _parts(one)]), np.array(numbers, np.int64).tobytes()
