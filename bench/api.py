@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from bench.core.dataset_protocol import Dataset, Sample
+    from bench.core.dataset_protocol import Sample
+    from bench.data.source import Source
 
 __all__ = [
     "BenchError",
@@ -89,10 +90,14 @@ def list_datasets() -> list[str]:
 
 
 class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
-    """The images of a split at native size, read when indexed: image uint8 (H, W, 3), labels uint8 (H, W)."""
+    """The images of a split at native size, read when indexed: image (H, W, C), labels uint8 (H, W).
 
-    def __init__(self, dataset: "Dataset", samples: "Sequence[Sample]"):
-        self._dataset, self.samples = dataset, samples
+    An image has the values that are stored: uint8, uint16 or float32. It is uint8 (H, W, 3) unless the data has other
+    bands.
+    """
+
+    def __init__(self, source: "Source", samples: "Sequence[Sample]"):
+        self._source, self.samples = source, samples
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -103,8 +108,10 @@ class Split(Sequence["tuple[np.ndarray, np.ndarray]"]):
     def __getitem__(self, index: slice) -> "Split": ...
     def __getitem__(self, index: int | slice) -> "tuple[np.ndarray, np.ndarray] | Split":
         if isinstance(index, slice):
-            return Split(self._dataset, self.samples[index])
-        return self._dataset.read(self.samples[index])
+            return Split(self._source, self.samples[index])
+        from bench.data.reading.decode import decode
+
+        return decode(self._source, self.samples[index], None).arrays()
 
 
 def load_dataset(
@@ -134,7 +141,7 @@ def load_dataset(
     checks.require_choice("split", split, SPLITS)
     spec, data_dir = catalog.find_dataset(name, data_dir)
     source = open_source(spec, data_dir, checks.params({**(dataset_params or {}), **params}, spec))
-    return Split(source.dataset, source.of_split(split)[:limit])
+    return Split(source, source.of_split(split)[:limit])
 
 
 def run(

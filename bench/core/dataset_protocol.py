@@ -46,8 +46,9 @@ class Dataset(Protocol):
     notes: tuple[str, ...]  # facts for readers of the results, such as missing files
 
     def read(self, sample: Sample) -> tuple[Any, Any]:
-        """Read image uint8 (H, W, 3) and labels uint8 (H, W) at native size.
+        """Read an image and its labels, uint8 (H, W), at native size.
 
-        Labels are class indices or IGNORE_INDEX. A sample that can't be used raises DataFault.
+        Images are uint8, uint16 or float32 (H, W, C) of 1 to 32 bands, all alike; NaN is no value. Labels are class
+        indices or IGNORE_INDEX. A sample that can't be used raises DataFault.
         """
         ...

@@ -53,8 +53,8 @@ def predict(
     """
     if not values_of(trial.record).is_plain:
         raise BenchError(
-            f"'{trial.folder.name}' was trained on images of other bands than 8-bit RGB, which bench predict can't read "
-            "from files. Score it on a data set: bench evaluate."
+            f"'{trial.folder.name}' was trained on images of other bands than 8-bit RGB, and bench predict reads no "
+            "others. Score it on a data set: bench evaluate."
         )
     classes = list(classes_of(trial))
     engine = restore(config, trial, len(classes))
