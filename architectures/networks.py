@@ -160,16 +160,26 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Normalize images in [0, 1] as keras.applications' `preprocess_input` does for [0, 255]; float32.
 
     "tf" scales to [-1, 1]; "caffe" makes BGR in [0, 255] minus ImageNet's mean; "torch" subtracts ImageNet's mean and
-    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1.
+    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1. Of other than three bands, band i
+    is normalized as i mod 3 of R, G, B, and one band by the means.
     """
     if mode == "tf":
         return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
     if mode == "efficientnet_v2":
         return keras.layers.Rescaling(255.0 / 128.0, -1.0, dtype="float32", name="normalize")(images)
+    bands = images.shape[-1]
     if mode == "torch":
-        mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        mean, deviation = _of_bands((0.485, 0.456, 0.406), bands), _of_bands((0.229, 0.224, 0.225), bands)
         offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
         return keras.layers.Rescaling([1 / d for d in deviation], offset, dtype="float32", name="normalize")(images)
     bgr_mean = [103.939, 116.779, 123.68]
+    if bands != 3:  # `feature_stages` turns the kernels to R, G, B
+        offset = [-m for m in _of_bands(tuple(bgr_mean[::-1]), bands)]
+        return keras.layers.Rescaling(255.0, offset, dtype="float32", name="normalize")(images)
     bgr = keras.ops.flip(images, axis=-1)
     return keras.layers.Rescaling(255.0, [-m for m in bgr_mean], dtype="float32", name="normalize")(bgr)
+
+
+def _of_bands(values: tuple[float, ...], bands: int) -> list[float]:
+    """Repeat ImageNet's values of three bands as the kernels are repeated; one band gets their mean."""
+    return [sum(values) / 3] if bands == 1 else [values[band % 3] for band in range(bands)]

@@ -18,9 +18,10 @@ from bench.core.files import UnwritableCache, locked
 from bench.data.opened.table_file import keep, recall
 from bench.data.pack import Pack, map_pack, states_of
 from bench.data.packing.manifest import Unfit, check_files, first_line
+from bench.data.reading.values import Values
 
 FILE = "opened.arrow"
-_KIND = "pack-1"  # changed whenever the facts or the columns change
+_KIND = "pack-2"  # changed whenever the facts or the columns change
 _OF_FILES = {"path", "states", "images", "labels", "truths", "numbers"}  # fields that aren't kept
 _COLUMNS = {"names", "groups", "splits", "original_sizes", "truth_offsets", "number_offsets"}
 _FACTS = [field.name for field in fields(Pack) if field.name not in _OF_FILES | _COLUMNS]
@@ -30,6 +31,7 @@ def keep_pack(pack: Pack) -> str:
     """Keep what is known of a pack beside it; return the path of the file, empty if that isn't possible."""
     try:
         facts = {name: getattr(pack, name) for name in _FACTS} | {"manifest": first_line(pack.path).decode()}
+        facts["values"] = pack.values.to_dict()
     except (OSError, UnicodeDecodeError):
         return ""
     heights, widths = zip(*pack.original_sizes, strict=True)
@@ -67,7 +69,8 @@ def reopen_pack(path: Path, fingerprint: str) -> Pack | None:
 
 def _facts(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return what JSON has kept, with tuples where it has made them lists."""
-    return {name: tuple(kept[name]) if isinstance(kept[name], list) else kept[name] for name in _FACTS}
+    facts = {name: tuple(kept[name]) if isinstance(kept[name], list) else kept[name] for name in _FACTS}
+    return {**facts, "values": Values.from_dict(kept["values"])}
 
 
 def _columns(kept: pa.Table) -> dict[str, Any]:
