@@ -160,8 +160,8 @@ def normalize(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """Normalize images in [0, 1] as keras.applications' `preprocess_input` does for [0, 255]; float32.
 
     "tf" scales to [-1, 1]; "caffe" makes BGR in [0, 255] minus ImageNet's mean; "torch" subtracts ImageNet's mean and
-    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1. Of other than three bands, band i
-    is normalized as i mod 3 of R, G, B, and one band by the means.
+    divides by its standard deviation; "efficientnet_v2" divides by 128 and subtracts 1. Of other than three bands, band
+    i is normalized as i mod 3 of R, G, B, and one band by the means.
     """
     if mode == "tf":
         return keras.layers.Rescaling(2.0, -1.0, dtype="float32", name="normalize")(images)
