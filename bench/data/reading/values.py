@@ -1,4 +1,4 @@
-"""How the stored values of a picture become those of a pack: 8 bits as they are, all else as 16 bits of a range.
+"""Turn the stored values of a picture into those of a pack: 8 bits as they are, all else as 16 bits of a range.
 
 A model gets values in [0, 1]: those of 8 bits divided by 255, those of 16 bits by 65535. The parameter `scale_values`
 says which stored values become 0 and 1; what lies beyond is clipped. Without it pictures of 8 bits keep their range,
