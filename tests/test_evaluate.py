@@ -13,7 +13,8 @@ from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import read_table, write_table
 from bench.evaluation.metric_protocol import MIN_AREAS, Prediction
 from bench.evaluation.metrics.objects import AIRBUS_F2, airbus_f2, drop_small
-from bench.evaluation.predictor import Predictor, decide
+from bench.evaluation.native.host import decide
+from bench.evaluation.predictor import Predictor
 from bench.evaluation.summary import summarise
 from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint, best, tune

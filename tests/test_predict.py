@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench.data.reading.picture import Picture
-from bench.evaluation.predictor import Predictor, decide, softmax
+from bench.evaluation.native.host import decide
+from bench.evaluation.predictor import Predictor, softmax
 from bench.training.engines.engine import InferenceEngine
 
 

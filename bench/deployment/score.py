@@ -15,7 +15,8 @@ from bench.deployment.measure import Call, timed
 from bench.evaluation.averaging.mean_predictor import MeanPredictor
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import write_table
-from bench.evaluation.predictor import Predictor, decide
+from bench.evaluation.native.host import decide
+from bench.evaluation.predictor import Predictor
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
 from bench.results.trial_files import IMAGES
@@ -55,6 +56,7 @@ class _KeepsMaps(Predictor):
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.maps: list[np.ndarray] = []
+        self.restorer = None  # the host has every pixel's class
 
     def classes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found = super().classes(images)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_metrics import tuned_name
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metric_protocol import ImageMetric, Prediction
@@ -50,7 +51,12 @@ def evaluate(
     """
     pack = task.pack
     metrics = [metric for metric in task.metrics if full or metric.history]
-    predictions = task.predictions(predictor, indexes, metrics=metrics, foreground=bool(point or keep))
+    needed = {
+        "foreground": bool(point or keep),
+        "maps": bool(point or keep or full),
+        "probabilities": bool(keep or (point and point.threshold not in THRESHOLDS)),
+    }
+    predictions = task.predictions(predictor, indexes, metrics=metrics, **needed)
     rows, cells = [], []
     for index, prediction in zip(indexes, predictions, strict=True):
         if keep:
@@ -76,7 +82,7 @@ def _row(prediction: Prediction, metrics: Sequence[ImageMetric], point: Operatin
     for metric in metrics:
         row |= metric.per_image(prediction)
     if point:
-        decided = prediction.with_mask(point.mask(np.where(prediction.counted, prediction.foreground, 0)))
+        decided = prediction.with_mask(point.without_small(prediction.above(point.threshold)))
         for metric in (metric for metric in metrics if metric.tuned):
             values = metric.per_image(decided)
             row |= {tuned_name(name): values[name] for name in metric.tuned}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core.specs import IGNORE_INDEX
-from bench.evaluation.confusion import confusion_matrices, counts_of
+from bench.evaluation.confusion import THRESHOLDS, confusion_matrices, counts_of, level_counts, levels
 from bench.evaluation.scores import Counts
 
 CLASSES = "classes"  # an axis with one key per class, "0", "1", ...
@@ -26,12 +26,15 @@ class Prediction:
     """A model's prediction for one image, and the truth; all at the evaluation size."""
 
     labels: NDArray[np.uint8]  # (H, W)
-    classes: NDArray[np.uint8]  # (H, W), the predicted ones
+    classes: NDArray[np.uint8]  # (H, W), the predicted ones; may be empty if counts are all that metrics need
     names: Sequence[str]  # of the classes, in the order of their values
     foreground: NDArray[np.float32]  # (H, W), the probability of class 1 of two; empty if no metric needs it
     # (H, W), the true objects numbered from 1, 0 for none; None if no metric needs them
     objects: NDArray[Any] | None = None
     image: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))  # that the model got
+    known_passed: NDArray[np.unsignedinteger] | None = None  # what a device has found already: see `passed`,
+    known_counts: Counts | None = None  # `counts`
+    known_threshold_counts: Counts | None = None  # and `threshold_counts`
 
     @property
     def num_classes(self) -> int:
@@ -46,6 +49,8 @@ class Prediction:
     @cached_property
     def counts(self) -> Counts:
         """The pixels of each class that are true positive, false positive and false negative: int64 (C, 3)."""
+        if self.known_counts is not None:
+            return self.known_counts
         return counts_of(self.confusion[None])[0]
 
     @cached_property
@@ -53,9 +58,27 @@ class Prediction:
         """The pixels by label and prediction: int64 (C, C)."""
         return confusion_matrices(self.labels[None], self.classes[None], self.num_classes)[0]
 
+    @cached_property
+    def passed(self) -> NDArray[np.unsignedinteger]:
+        """The number of THRESHOLDS that the probability of class 1 of two exceeds, (H, W)."""
+        return levels(self.foreground) if self.known_passed is None else self.known_passed
+
+    @cached_property
+    def threshold_counts(self) -> Counts:
+        """The same of class 1 of two at each of THRESHOLDS: int64 (19, 3)."""
+        if self.known_threshold_counts is not None:
+            return self.known_threshold_counts
+        return level_counts(self.labels[None], self.passed[None])[0]
+
+    def above(self, threshold: float) -> NDArray[np.bool_]:
+        """Find where the probability of class 1 exceeds a threshold and the label isn't ignored, (H, W)."""
+        if threshold not in THRESHOLDS:
+            return (self.foreground > np.float32(threshold)) & self.counted
+        return (self.passed > THRESHOLDS.index(threshold)) & self.counted
+
     def with_mask(self, mask: NDArray[np.bool_]) -> "Prediction":
         """Return the same image with another prediction: class 1 where the mask (H, W) is true, else class 0."""
-        return replace(self, classes=mask.astype(np.uint8))
+        return replace(self, classes=mask.astype(np.uint8), known_counts=None)
 
 
 @dataclass(frozen=True)
@@ -80,7 +103,7 @@ class Need(StrEnum):
     """The things that a metric may need from the data set or the model; it is computed if all of them are there."""
 
     TWO_CLASSES = "two classes"
-    FOREGROUND = "probabilities of class 1"
+    LEVELS = "the thresholds that the probability of class 1 exceeds"
     OBJECTS = "numbered objects"
     NAMED = "a data set that names it"  # in its spec's `metrics`
 
@@ -94,6 +117,7 @@ class ImageMetric:
     per_image: Callable[[Prediction], Mapping[str, Any]]  # an image's value of each array
     summary: Callable[[Arrays, Sequence[str]], dict[str, Any]]  # arrays, class names -> values of a record's metrics
     needs: tuple[Need, ...] = ()
+    counts_suffice: bool = False  # it looks only at a prediction's `counts` and `threshold_counts`, at no pixel
     history: tuple[str, ...] = ()  # values that each validation records; (): it is computed in the test only
     tuned: tuple[str, ...] = ()  # arrays that the table also has at the tuned threshold
     tuned_summary: Callable[[Arrays, Sequence[str]], dict[str, Any]] | None = None  # the summary of these arrays

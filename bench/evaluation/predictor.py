@@ -17,6 +17,8 @@ from keras import ops
 from bench.data import geometry
 from bench.data.reading.picture import Picture
 from bench.evaluation.averaging.probabilities import softmax
+from bench.evaluation.native.choice import restorer_for
+from bench.evaluation.native.host import decide
 from bench.training.engines.engine import InferenceEngine
 
 OVERLAP = 0.25  # of a tile's side at least, because convolutions have less context near the border
@@ -40,6 +42,7 @@ class Predictor:
         self._tile, self.bands = tuple(engine.model.input_shape[1:3]), int(engine.model.input_shape[3])
         starts = [_starts(side, tile) for side, tile in zip(self.image_size, self._tile, strict=True)]
         self._places = list(product(*starts))
+        self.restorer = restorer_for(engine, engine.model.output_shape[-1], resize)
 
     @property
     def tiled(self) -> bool:
@@ -120,25 +123,6 @@ class Predictor:
             batch = images[start : start + self.batch_size]
             missing = self.batch_size - len(batch)
             yield np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch
-
-
-def decide(logits: np.ndarray, *, foreground: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes, uint8 (...), and the probability of class 1 if there are two classes, else an empty array.
-
-    Args:
-        logits: float32 (..., C), or (..., 1): the logit of class 1 minus that of class 0.
-        foreground: False: the probability is not needed, and the array is empty.
-    """
-    nothing = np.zeros(0, np.float32)
-    if logits.shape[-1] > 2:
-        return np.argmax(logits, axis=-1).astype(np.uint8), nothing
-    margin = logits[..., 0] if logits.shape[-1] == 1 else logits[..., 1] - logits[..., 0]
-    return (margin > 0).astype(np.uint8), sigmoid(margin) if foreground else nothing
-
-
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    """Compute 1 / (1 + exp(-x)), float32, without overflow."""
-    return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * values))
 
 
 def _starts(side: int, tile: int) -> list[int]:

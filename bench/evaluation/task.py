@@ -14,6 +14,7 @@ from bench.data.loading.images import ImageSet, Row
 from bench.evaluation.image_metrics import metrics_for
 from bench.evaluation.metric_protocol import ImageMetric, Need, Prediction
 from bench.evaluation.metrics.objects import components
+from bench.evaluation.native.outcome import NO_MAP, Restorer, Wanted
 from bench.profiling.host.turns import give_way
 
 if TYPE_CHECKING:  # one imports keras, and the parent process does not
@@ -45,23 +46,48 @@ class Task:
         return metrics_for(self.own, len(self.pack.classes))
 
     def predictions(
-        self, predictor: "Source", indexes: np.ndarray, *, metrics: Sequence[ImageMetric], foreground: bool = False
+        self,
+        predictor: "Source",
+        indexes: np.ndarray,
+        *,
+        metrics: Sequence[ImageMetric],
+        foreground: bool = False,
+        maps: bool = False,
+        probabilities: bool = False,
     ) -> Iterator[Prediction]:
         """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
 
         Args:
             metrics: the metrics to compute; the predictions have what these need.
-            foreground: whether the probabilities of class 1 are needed even if no metric needs them.
+            foreground: whether the probabilities of class 1, or the thresholds that they pass, are needed even if no
+                metric needs them.
+            maps: whether each pixel's class is needed even if no metric needs it.
+            probabilities: whether the thresholds that they pass don't suffice.
         """
         needs = {need for metric in metrics for need in metric.needs}
-        foreground, objects = foreground or Need.FOREGROUND in needs, Need.OBJECTS in needs
+        foreground, objects = foreground or Need.LEVELS in needs, Need.OBJECTS in needs
         native = self.native or objects
+        wanted = Wanted(foreground, maps or not all(metric.counts_suffice for metric in metrics))
+        restorer = getattr(predictor, "restorer", None) if self.native and not probabilities else None
         for batch in batches.evaluation(self.pack, indexes, predictor.batch_size, native=native):
             give_way()
+            if restorer:
+                yield from self._restored(predictor, restorer, batch, wanted, objects=objects)
+                continue
             found = self._predicted(predictor, batch, foreground=foreground)
-            for row, (truth, classes, probabilities) in zip(batch.rows, found, strict=True):
+            for row, (truth, classes, shares) in zip(batch.rows, found, strict=True):
                 numbers = self._objects(predictor, row, truth) if objects else None
-                yield Prediction(truth, classes, self.pack.classes, probabilities, numbers, row.image)
+                yield Prediction(truth, classes, self.pack.classes, shares, numbers, row.image)
+
+    def _restored(
+        self, predictor: "Source", restorer: Restorer, batch: batches.EvaluationBatch, wanted: Wanted, *, objects: bool
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of a batch at native size, which a device has compared with the labels."""
+        logits, truths = np.asarray(predictor.logits(batch.images)), (row.truth() for row in batch.rows)
+        found = restorer.outcomes(logits, truths, wanted)
+        for row, (truth, (classes, passed, *counts)) in zip(batch.rows, found, strict=True):
+            numbers = self._objects(predictor, row, truth) if objects else None
+            yield Prediction(truth, classes, self.pack.classes, NO_MAP, numbers, row.image, passed, *counts)
 
     def _predicted(
         self, predictor: "Source", batch: batches.EvaluationBatch, *, foreground: bool

@@ -32,7 +32,10 @@ class OperatingPoint:
 
     def mask(self, foreground: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Decide where class 1 is, from its probability (H, W)."""
-        mask = foreground > np.float32(self.threshold)
+        return self.without_small(foreground > np.float32(self.threshold))
+
+    def without_small(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Drop the objects of a mask (H, W) that are too small."""
         return drop_small(mask, self._least(mask.shape))
 
     def classes(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

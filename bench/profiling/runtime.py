@@ -43,6 +43,10 @@ class Runtime(ABC):
         """Return the function as the backend usually runs it: compiled by XLA, as a graph, or as it is."""
 
     @abstractmethod
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of NumPy arrays without gradients, compiled by XLA where the backend has it."""
+
+    @abstractmethod
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:
         """Trace the work inside into the folder, for TensorBoard."""
 

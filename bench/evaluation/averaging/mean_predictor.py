@@ -8,7 +8,8 @@ import numpy as np
 
 from bench.data import geometry
 from bench.evaluation.averaging.probabilities import logarithms, softmax
-from bench.evaluation.predictor import Predictor, decide
+from bench.evaluation.native.host import decide
+from bench.evaluation.predictor import Predictor
 
 _CALLS = 5  # timed calls of each predictor, in turn
 

@@ -42,6 +42,7 @@ CARVANA_DICE = ImageMetric(
     per_image=lambda prediction: {"carvana_dice": carvana_dice(prediction.counts)},
     summary=_summary,
     needs=(Need.TWO_CLASSES, Need.NAMED),
+    counts_suffice=True,
     history=("carvana_dice",),
     tuned_summary=_tuned_summary,
     tuning=Tuning(counts_by_threshold, lambda counts: _dice_or_1(counts).mean(axis=0)[:, None]),

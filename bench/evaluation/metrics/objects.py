@@ -202,8 +202,8 @@ def _per_image(prediction: Prediction) -> dict[str, Any]:
 
 def _f2_by_threshold(prediction: Prediction) -> Scores:
     """Score an image at each threshold and minimum area: (19, len(MIN_AREAS))."""
-    true, foreground = _true_objects(prediction), np.where(prediction.counted, prediction.foreground, 0)
-    return np.array([_f2_by_area(true, foreground > np.float32(threshold)) for threshold in THRESHOLDS])
+    true = _true_objects(prediction)
+    return np.array([_f2_by_area(true, prediction.above(threshold)) for threshold in THRESHOLDS])
 
 
 def _f2_by_area(true: NDArray[Any], mask: NDArray[np.bool_]) -> list[float]:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from bench.evaluation import scores
-from bench.evaluation.confusion import THRESHOLDS, threshold_counts
+from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.metric_protocol import CLASSES, KINDS, Array, Arrays, ImageMetric, Need, Prediction, Tuning
 from bench.evaluation.scores import Counts, Scores
 
 
 def counts_by_threshold(prediction: Prediction) -> Counts:
     """Count class 1 of an image at each of THRESHOLDS: int64 (19, 3)."""
-    return threshold_counts(prediction.labels[None], prediction.foreground[None])[0]
+    return prediction.threshold_counts
 
 
 def _summary(arrays: Arrays, names: Sequence[str]) -> dict[str, Any]:
@@ -41,6 +41,7 @@ PIXELS = ImageMetric(
     arrays=(Array("counts", (CLASSES, KINDS), prefix=""),),
     per_image=lambda prediction: {"counts": prediction.counts},
     summary=_summary,
+    counts_suffice=True,
     history=("mean_iou", "dice", "f2", "pixel_accuracy"),
     tuned=("counts",),
     tuned_summary=_tuned_summary,
@@ -54,5 +55,6 @@ PIXELS_BY_THRESHOLD = ImageMetric(
     arrays=(Array("thresholds", (THRESHOLD_KEYS, KINDS), prefix=""),),
     per_image=lambda prediction: {"thresholds": counts_by_threshold(prediction)},
     summary=lambda arrays, names: {},
-    needs=(Need.TWO_CLASSES, Need.FOREGROUND),
+    needs=(Need.TWO_CLASSES, Need.LEVELS),
+    counts_suffice=True,
 )

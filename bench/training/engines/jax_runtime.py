@@ -44,6 +44,9 @@ class JaxRuntime(Runtime):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(function)
 
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return jax.jit(function)
+
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:
         return jax.profiler.trace(str(folder))
 

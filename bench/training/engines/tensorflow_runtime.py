@@ -38,6 +38,9 @@ class TensorFlowRuntime(Runtime):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return tf.function(function)
 
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return tf.function(function, jit_compile=True)  # without XLA each step would be an array in memory
+
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:
         return tf.profiler.experimental.Profile(str(folder))
 

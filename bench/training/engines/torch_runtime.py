@@ -41,6 +41,9 @@ class TorchRuntime(Runtime):
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function  # eager, as Keras runs it
 
+    def fused(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return torch.no_grad()(function)
+
     def profiler(self, folder: Path) -> AbstractContextManager[Any]:
         handler = profiler.tensorboard_trace_handler(str(folder))
         return profiler.profile(activities=list(profiler.supported_activities()), on_trace_ready=handler)
