@@ -173,8 +173,8 @@ def test_an_owner_s_data_set_is_read_from_the_folder_of_its_name(hf):
 @HF
 def test_the_name_of_a_folder_finds_it_again(hf):
     spec, folder = catalog.find_dataset(f"hf:{hf / 'alone'}")
-    assert (spec.name, folder) == ("hf:alone", hf / "alone")
-    assert catalog.find_dataset(spec.name, folder) == (spec, folder)
+    assert (spec.name, folder) == ("hf:alone", str(hf / "alone"))
+    assert catalog.find_dataset(spec.name, folder) == (spec, str(folder))
 
 
 @HF

@@ -52,7 +52,7 @@ def test_doctor_says_which_outside_packages_are_there(monkeypatch):
 
 
 def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, monkeypatch):
-    monkeypatch.setattr(preflight, "_answers", lambda kind, configs: [{"params": 1} for _ in configs])
+    monkeypatch.setattr(preflight, "_answers", lambda kind, configs, **_: [{"params": 1} for _ in configs])
     wanted = [grid.TrialConfig(name, "", image_size=(64, 64)) for name in ("unet", "kerascv_segformer")]
     facts = preflight.summaries(wanted)
     assert facts == [{"params": 1}, {"error": pip_line(OUTSIDE[1])}]

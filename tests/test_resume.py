@@ -58,9 +58,9 @@ class Net(keras.layers.Layer):
         return self.dropout(x * self.scale, training=training)
 
 
-def small_net(config, num_classes):
+def small_net(config, num_classes, bands=3):
     keras.utils.set_random_seed(config.seed)
-    inputs = keras.Input((*config.input_size, 3))
+    inputs = keras.Input((*config.input_size, bands))
     x = keras.layers.Conv2D(4, 3, padding="same", name="backbone_conv1")(inputs)
     x = keras.layers.BatchNormalization(name="backbone_norm")(x)
     x = keras.layers.ReLU()(keras.layers.Conv2D(4, 3, padding="same", name="backbone_conv2")(x))
