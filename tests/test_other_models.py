@@ -1,5 +1,6 @@
 """Models that segbench didn't train: their terms, inputs and outputs, and what is refused; no backend is needed."""
 
+import io
 import json
 import os
 import zipfile
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.core.errors import BenchError
 from bench.deployment.format import Port
-from bench.deployment.others.checks import keras_archive
+from bench.deployment.others.checks import keras_archive, saved_model_graph
 from bench.deployment.others.contract import Contract, contract_of
 from bench.deployment.others.kinds import KINDS, find_kind
 from bench.deployment.others.model_files import files_of, hash_of, inside
@@ -404,3 +405,42 @@ def test_every_kind_has_a_title_and_says_what_opens_it():
     assert set(KINDS) == {"onnx", "litert", "openvino", "saved_model", "keras"}
     for kind in KINDS.values():
         assert kind.title and (not kind.needs or kind.extra)
+
+
+@pytest.mark.parametrize("hidden", ["top", "function", "restore"])
+@pytest.mark.parametrize("kind", ["WriteFile", "SnapshotDatasetV2", "CSVDataset", "LMDBReader", "DebugIdentityV3"])
+def test_a_saved_model_that_reads_or_writes_files_is_refused_wherever_the_operation_hides(tmp_path, kind, hidden):
+    pytest.importorskip("tensorflow")
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    graph = model.meta_graphs.add()
+    if hidden == "top":
+        graph.graph_def.node.add(name="odd", op=kind)
+    else:
+        function = graph.graph_def.library.function.add()
+        function.signature.name = "inner"
+        function.node_def.add(name="odd", op=kind)
+        graph.graph_def.node.add(name="call", op="StatefulPartitionedCall").attr["f"].func.name = "inner"
+        graph.saver_def.restore_op_name = "call" if hidden == "restore" else ""
+    (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+    with pytest.raises(BenchError, match=f"has the operation {kind}, which does more than compute"):
+        saved_model_graph.check(tmp_path)
+
+
+@pytest.mark.parametrize("odd", ["loop", "datatype"])
+def test_weights_that_lie_in_themselves_or_are_no_numbers_end_the_check(odd):
+    h5py = pytest.importorskip("h5py")
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        group = file.create_group("layers")
+        group["layers" if odd == "loop" else "kind"] = group if odd == "loop" else np.dtype("f4")
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w") as archive:
+        archive.writestr("model.weights.h5", buffer.getvalue())
+    with zipfile.ZipFile(archived) as archive:
+        if odd == "loop":
+            keras_archive._check_weights(archive, "m.keras")
+        else:
+            with pytest.raises(BenchError, match="'kind' are no numbers"):
+                keras_archive._check_weights(archive, "m.keras")

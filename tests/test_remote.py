@@ -25,6 +25,7 @@ from bench.core.errors import BenchError, reason_of
 from bench.core.files import VARIABLE, file_stamp
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
+from bench.core.untrusted.masking import masked
 from bench.data.facts.long_steps import listening
 from bench.data.loading.open_images import open_images
 from bench.data.reading import contents
@@ -426,6 +427,22 @@ def test_credentials_are_used_and_kept_out_of_configuration_notes_and_cache(pets
     written = json.dumps(config.to_dict()) + repr(source.notes) + " ".join(map(str, cache.rglob("*")))
     texts = [path.read_bytes() for path in cache.rglob("*") if path.is_file()]
     assert "me:pass" not in written and not any(b"me:pass" in text for text in texts)
+
+
+def test_what_one_login_sees_is_not_read_with_another(pets):
+    pets.login = "me:pass"
+    names = [sample.name for sample in open_source(SPECS["pets"], place_of(with_login(pets, "pass"))).samples]
+    asked = sum(pets.asked.values())
+    assert open_source(SPECS["pets"], place_of(with_login(pets, "pass"))).samples[0].name == names[0]
+    assert sum(pets.asked.values()) == asked
+    pets.login = "me:other"
+    open_source(SPECS["pets"], place_of(with_login(pets, "other")))
+    assert sum(pets.asked.values()) > asked
+
+
+@pytest.mark.parametrize("address", ["github://alice:cats@main/data", "git://folder:path@ref/data"])
+def test_a_repository_is_no_credential(address):
+    assert masked(address) == address
 
 
 def test_credentials_for_http_may_be_in_the_file_netrc(pets, tmp_path, monkeypatch):

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 _CREDENTIALS = re.compile(
-    r"""(?<=://)(?:[^/\s]*@|[^/\s:]+:(?!:|\d+(?![^/\s'"]))\S*@)"""
-)  # of https://user:password@host
+    r"""(?<!github://)(?<!git://)(?<=://)(?:[^/\s]*@|[^/\s:]+:(?!:|\d+(?![^/\s'"]))\S*@)"""
+)  # of https://user:password@host; what github:// and git:// have there is the repository
 HIDDEN = "***"
 _addresses: dict[str, str] = {}  # folder of the cache -> the address that it stands for
 

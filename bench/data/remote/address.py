@@ -62,8 +62,14 @@ def with_logins(address: str) -> str:
         address = address.replace(hidden, whole)
     if f"://{HIDDEN}@" in address:
         raise BenchError(f"'{address}' was given with credentials, which aren't kept. Give it by --data-dir again, "
-                         f"with USER:PASSWORD in place of {HIDDEN}.")  # fmt: skip
+                         f"with USER:PASSWORD in place of {HIDDEN}; write / as %2F and @ as %40 in them.")  # fmt: skip
     return address
+
+
+def known_login(address: str) -> str | None:
+    """Return the beginnings with credentials that an address needs; None if it needs none or they aren't known."""
+    found = [whole for hidden, whole in _logins().items() if hidden in address]
+    return " ".join(sorted(found)) or None
 
 
 def protocols(address: str) -> list[str]:

@@ -21,15 +21,14 @@ def connect(address: str) -> Connection:
         BenchError: a package or the credentials are missing, or the address can't be used.
     """
     with _CONNECTING:  # or each thread would have a connection of its own
-        return _connect(address, os.getpid())
+        return _connect(address, with_logins(address), os.getpid())
 
 
 @functools.lru_cache
-def _connect(address: str, process: int) -> Connection:
+def _connect(address: str, whole: str, process: int) -> Connection:
     import fsspec
 
     options = {name: _web_options() for name in WEB if name in protocols(address)}
-    whole = with_logins(address)
     try:
         system, root = fsspec.core.url_to_fs(whole, **options)
     except ImportError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5", "Content-MD5", "CRC", "sha", "oid", "generation",
-             "mtime", "LastModified", "last_modified", "Last-Modified", "modified", "updated", "timeModified",
+             "mtime", "LastModified", "last_modified", "Last-Modified", "modified", "updated", "timeModified", "modify",
              "created")  # fmt: skip
 
 

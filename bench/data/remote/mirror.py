@@ -24,6 +24,7 @@ from bench.core.errors import BenchError
 from bench.core.files import cache_path, locked, write_atomically
 from bench.core.untrusted.masking import stands_for
 from bench.core.untrusted.plain_files import remove
+from bench.data.remote import logins
 from bench.data.remote.address import last_part
 from bench.data.remote.connecting import connect
 from bench.data.remote.entry import plain
@@ -59,7 +60,8 @@ def mirror_of(address: str) -> Path:
     stands_for(place / f"{_FILES}.part" / tree.name, address)
     stands_for(tree, address)
     known = _anew.get()
-    if not _listing(place) or (known is not None and address not in known):
+    others = not logins.is_same((_listing(place) or {}).get("login"), address)
+    if others or not _listing(place) or (known is not None and address not in known):
         _list(address, place, tree)
     if known is not None:
         known.add(address)
@@ -112,8 +114,12 @@ def _list(address: str, place: Path, tree: Path) -> None:
     part = place / f"{_FILES}.part"
     place.parent.mkdir(parents=True, exist_ok=True)
     with locked(place):
-        if _anew.get() is None and _listing(place):
+        listing = _listing(place) or {}
+        if _anew.get() is None and listing and logins.is_same(listing.get("login"), address):
             return  # another process has listed it meanwhile
+        if listing and not logins.is_same(listing.get("login"), address):  # somebody else may see other files
+            remove(part)
+            remove(place / _WHOLE)
         (part / tree.name).mkdir(parents=True, exist_ok=True)
         count = list_address(connect(address), part / tree.name)
         remove(place / _LISTING)
@@ -123,6 +129,7 @@ def _list(address: str, place: Path, tree: Path) -> None:
             tree.parent.rename(old)
         part.rename(tree.parent)
         with write_atomically(place / _LISTING) as file:
+            about = {"address": address, "files": count, "login": logins.digest(address)}
             listed = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            file.write_text(json.dumps({"address": address, "listed": listed, "files": count}), encoding="utf-8")
+            file.write_text(json.dumps(about | {"listed": listed}), encoding="utf-8")
         remove(old)

@@ -100,7 +100,7 @@ def _check_weights(archive: zipfile.ZipFile, name: str) -> None:
     import h5py
 
     with h5py.File(io.BytesIO(archive.read(_WEIGHTS)), "r") as file:
-        waiting = [file]
+        waiting, seen = [file], set[int]()
         while waiting:
             group = waiting.pop()
             for key in group:
@@ -109,6 +109,10 @@ def _check_weights(archive: zipfile.ZipFile, name: str) -> None:
                     raise BenchError(f"'{name}' isn't opened: its weights '{shown(key)}' are a link to others.")
                 item = group[key]
                 if isinstance(item, h5py.Group):
-                    waiting.append(item)
+                    address = h5py.h5o.get_info(item.id).addr
+                    waiting += [] if address in seen else [item]  # a group can lie in itself
+                    seen.add(address)
+                elif not isinstance(item, h5py.Dataset):
+                    raise BenchError(f"'{name}' isn't opened: its weights '{shown(key)}' are no numbers.")
                 elif item.external or item.is_virtual:
                     raise BenchError(f"'{name}' isn't opened: its weights '{shown(key)}' lie in another file.")

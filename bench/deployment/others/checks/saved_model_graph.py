@@ -1,9 +1,10 @@
 """SavedModels: no operation that calls Python, reads or writes files, in what loading and predicting run.
 
-A SavedModel is a program of TensorFlow. Its functions for saving and restoring variables do write and read files; they
-are never called, so only what the other functions reach is looked at.
+A SavedModel is a program of TensorFlow. Its nodes for saving and restoring variables do write and read files: the
+operations that TensorFlow's own saver needs are accepted there, and nowhere else.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,12 @@ from bench.core.errors import BenchError, reason_of
 from bench.core.option_kinds import shown
 
 FILE = "saved_model.pb"
+_REFUSED_FAMILIES = re.compile(r"Dataset|Iterator|Reader|Summary|Debug|Sql|Csv|Lmdb|TextFile|Remap|Rpc|PyFunc|File")
 _REFUSED = {
-    *("PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "DeleteDirectory"),
-    *("Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints", "Restore", "RestoreV2", "RestoreSlice", "PrintV2"),
-    *("WholeFileReader", "WholeFileReaderV2", "TextLineDataset", "TFRecordDataset", "TFRecordDatasetV2"),
-    *("FixedLengthRecordDataset", "FixedLengthRecordDatasetV2", "SaveDataset", "LoadDataset", "LoadLibrary"),
-    *("InitializeTableFromTextFile", "InitializeTableFromTextFileV2", "WriteSummary", "CreateSummaryFileWriter"),
-    *("RpcCall", "RpcClient", "DebugIdentity"),
+    *("DeleteDirectory", "Save", "SaveV2", "SaveSlices", "MergeV2Checkpoints", "Restore", "RestoreV2", "RestoreSlice"),
+    *("PrintV2", "LoadLibrary", "GenerateVocabRemapping"),
 }
+_SAVING = {"SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename"}  # what TensorFlow's own saver needs
 
 
 def check(folder: Path) -> None:
@@ -32,7 +31,7 @@ def check(folder: Path) -> None:
         (graph,) = found.meta_graphs
     except Exception as error:  # of protobuf, or of a model with several graphs
         raise BenchError(f"'{shown(folder.name)}' is no whole SavedModel: {reason_of(error)}") from error
-    if odd := sorted(_reached(graph) & _REFUSED):
+    if odd := sorted(kind for kind in _reached(graph) if kind in _REFUSED or _REFUSED_FAMILIES.search(kind)):
         raise BenchError(
             f"'{shown(folder.name)}' isn't opened: its graph has the operation {odd[0]}, which does more than compute. "
             "Export the model without it, or as ONNX."
@@ -40,14 +39,21 @@ def check(folder: Path) -> None:
 
 
 def _reached(graph: Any) -> set[str]:
-    """Return the types of the operations that loading and predicting can reach."""
-    functions = {one.signature.name: one for one in graph.graph_def.library.function}
+    """Return the types of the operations that the graph can reach, without what its saver alone may do."""
     saver = {graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name}
     saver = {name.partition(":")[0] for name in saver}
-    top = [node for node in graph.graph_def.node if node.name not in saver]
-    kinds, waiting = set[str](), {*graph.object_graph_def.concrete_functions}
-    waiting |= _called(top, functions, kinds)
-    seen = set[str]()
+    nodes = graph.graph_def.node
+    taken = {name.lstrip("^").partition(":")[0] for node in nodes for name in node.input}
+    alone = [node for node in nodes if node.name in saver - taken]
+    computing = _kinds(graph, [node for node in nodes if node not in alone], graph.object_graph_def.concrete_functions)
+    return computing | (_kinds(graph, alone, ()) - _SAVING)
+
+
+def _kinds(graph: Any, top: Iterable[Any], called: Iterable[str]) -> set[str]:
+    """Return the types of nodes, and of those in the functions that they call or that are `called`."""
+    functions = {one.signature.name: one for one in graph.graph_def.library.function}
+    kinds, seen = set[str](), set[str]()
+    waiting = {*called} | _called(top, functions, kinds)
     while waiting:
         name = waiting.pop()
         seen.add(name)
