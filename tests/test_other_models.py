@@ -407,10 +407,10 @@ def test_every_kind_has_a_title_and_says_what_opens_it():
         assert kind.title and (not kind.needs or kind.extra)
 
 
+@pytest.mark.needs("tensorflow")
 @pytest.mark.parametrize("hidden", ["top", "function", "restore"])
 @pytest.mark.parametrize("kind", ["WriteFile", "SnapshotDatasetV2", "CSVDataset", "LMDBReader", "DebugIdentityV3"])
 def test_a_saved_model_that_reads_or_writes_files_is_refused_wherever_the_operation_hides(tmp_path, kind, hidden):
-    pytest.importorskip("tensorflow")
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
