@@ -55,7 +55,8 @@ class Task:
         maps: bool = False,
         probabilities: bool = False,
     ) -> Iterator[Prediction]:
-        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory.
+        """Predict the images at `indexes`, in order; at native size one image at a time is held in memory; on a GPU a
+        group of one size.
 
         Args:
             metrics: the metrics to compute; the predictions have what these need.

@@ -14,7 +14,7 @@ MOST_CLASSES = 32  # the compiled function has a few sums for each of them
 def restorer_for(engine: InferenceEngine, num_classes: int, resize: str) -> DeviceRestorer | None:
     """Choose the device if it is a GPU and a model runs on it, and else None, the host.
 
-    On a CPU OpenCV is quicker: 6 to 20 times in one run with TensorFlow, more with JAX and PyTorch
+    On a CPU OpenCV is quicker: 4 to 21 times in one run with TensorFlow, more with JAX and PyTorch
     (tests/benchmarks/native_rate.py).
     """
     backend = keras.backend.backend()
