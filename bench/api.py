@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog, checks
+from bench.config.backbone_weights import resolve_weights
 from bench.core.errors import BenchError
 from bench.core.specs import Budget, TrialRecord
 from bench.core.trial_config import TrialConfig
@@ -69,7 +70,7 @@ def build_model(
     chosen = checks.backbone(backbone, spec, catalog.backbones())
     checked = checks.params(params, spec)
     check_image_size(spec, input_shape[:2], chosen, checked)
-    path = checks.weights(weights or "none", chosen)
+    path = resolve_weights(weights or "none", chosen)
     build = catalog.load_builder(spec)
     return build(input_shape, num_classes, backbone=chosen, weights=None if path == "none" else path, **checked)
 

@@ -223,7 +223,7 @@ def test_tables_of_trials_stand_beside_a_grid_or_alone(tmp_path):
                 ("data-dir = 3", "--data-dir is '3'. Accepted: a folder's path"),
                 ("results = 5", "--results is '5'. Accepted: a folder's path"),
                 ("plugin = 5", "--plugin is '5'. Accepted: the path of a Python file"),
-                ("weights = 5", "--weights is '5'. Accepted: a name"),
+                ("weights = 5", "--weights is '5'. Accepted: none, imagenet"),
                 ('[[trials]]\nresults = "there"', "is for the whole run. Put it above the first [[trials]]"),
             )
         ),

@@ -44,8 +44,9 @@ def test_the_second_time_nothing_is_built(small, no_child):
 
 
 def test_what_is_asked_for_nothing_is_built(no_child):
-    preflight.check_model(one(backbone="mobilenet_v2", freeze_encoder=0.5))
-    preflight.check_model(one(backbone="mobilenet_v2", weights="imagenet"))
+    preflight.check_models(
+        [one(backbone="mobilenet_v2", freeze_encoder=0.5), one(backbone="mobilenet_v2", weights="imagenet")]
+    )
 
 
 def test_a_drawing_without_pydot_or_graphviz_is_one_line(monkeypatch, tmp_path, no_child):

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.architectures.sizes import check_image_size
 from bench.config import checks, equal_cost, plugin_specs
+from bench.config.backbone_weights import resolve_weights, weights_for
 from bench.config.devices import check_devices
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
@@ -209,10 +210,15 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
         params=params,
         loss=canonical_loss(config.loss),
         class_weights=canonical_class_weights(config.class_weights, data.num_classes),
-        weights=checks.weights(config.weights, backbone),
+        weights=_weights(config.weights, arch.name, backbone),
         plugin=_used_plugin(config.plugin, arch, data),
         data_dir=place_of(data_dir) if data_dir else None,
     )
+
+
+def _weights(given: str, arch: str, backbone: str | None) -> str:
+    names = {name for spec in architectures() for name in spec.backbones}
+    return resolve_weights(weights_for(given, arch, backbone, backbones(), names), backbone)
 
 
 def _used_plugin(plugin: str | None, arch: ArchitectureSpec, dataset: DatasetSpec) -> str | None:

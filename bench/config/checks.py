@@ -1,6 +1,5 @@
 """Check one trial's configuration before anything is started; each mistake raises BenchError with one line."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from bench.core.option_kinds import shown
 from bench.core.registry import Registry, unknown_name_message
 from bench.core.specs import NO_DATASET, ArchitectureSpec, BackboneSpec, DatasetSpec, Param
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIONS, TrialConfig
-from bench.core.untrusted.plain_files import odd_kind
 
 
 def require_choice(kind: str, given: str, accepted: tuple[str, ...]) -> None:
@@ -104,17 +102,6 @@ def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[Back
         accepted = list(spec.backbones)
         raise BenchError(unknown_name_message(f"backbone for {spec.name}", name, accepted, accepted))
     return name
-
-
-def weights(given: str, backbone: str | None) -> str:
-    """Return "none", "imagenet" or the absolute path of a file that exists; "none" for models without a backbone."""
-    if given not in ("none", "imagenet") and (kind := odd_kind(os.path.realpath(os.path.expanduser(given)))):
-        raise BenchError(f"The weights file '{shown(given)}' is {kind}. Accepted: none, imagenet or a file's path.")
-    if given not in ("none", "imagenet") and not os.path.isfile(os.path.expanduser(given)):  # False for any text
-        raise BenchError(f"There is no weights file '{shown(given)}'. Accepted: none, imagenet or the path of a file.")
-    if given == "none" or backbone is None:
-        return "none"
-    return given if given == "imagenet" else str(Path(given).expanduser().resolve())
 
 
 def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | None) -> None:

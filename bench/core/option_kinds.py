@@ -6,7 +6,7 @@ A reader raises ValueError, TypeError or OverflowError for a value that it can't
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,20 @@ def _class_weights(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else _text(value)
 
 
+def _weights(value: Any) -> str:
+    """Read none, imagenet or a path; write a table of these by backbone as a JSON object."""
+    if not isinstance(value, Mapping):
+        return _text(value)
+    if not value:
+        raise TypeError(value)
+    for name, entry in value.items():
+        if not isinstance(entry, str) or not entry:
+            raise BenchError(
+                f"The --weights of the backbone '{name}' are '{entry}'. Accepted: none, imagenet or the path of a file."
+            )
+    return json.dumps(dict(value))
+
+
 def _seconds(value: Any) -> float:
     """Read a wall time: a number of seconds, or a text such as `90s`, `10m`, `2h`."""
     try:
@@ -137,6 +151,7 @@ BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amo
 TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
+WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone")
 PARAMETERS = Kind(_text, "key=value", list[str] | None, "key=value")
 
 

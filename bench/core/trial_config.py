@@ -20,6 +20,7 @@ from bench.core.option_kinds import (
     SIZE,
     SIZE_OR_NONE,
     TARGET,
+    WEIGHTS,
     WHOLE,
 )
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, TRAINING, Option, option, table
@@ -117,11 +118,15 @@ class TrialConfig:
     )
     weights: str = option(
         "none",
+        kind=WEIGHTS,
         panel=TRAINING,
-        help="The backbone's initial weights: none (random), imagenet, or a file's path.",
+        help="The backbone's initial weights: none (random), imagenet, or a file's path; or of each backbone its own: "
+        "vgg16=PATH,resnet50=imagenet.",
+        accepted="none, imagenet, the path of a file, or one of these for each backbone: vgg16=PATH,resnet50=imagenet; "
+        'in a TOML file weights.vgg16 = "PATH"',
         by_content=True,
         meaning="the backbone's initial weights: `none` (random), `imagenet`, or a file, which is in the key by its "
-        "content",
+        "content. Given as a table by backbone, it is the entry of the trial's own",
     )
     init_from: str | None = option(
         None,

@@ -23,7 +23,7 @@ from bench.results.software import is_stale
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import keep
 from bench.trials.identity import check_contents, contents, trial_identity, trial_key
-from bench.trials.preflight import check_model, fetch_weights
+from bench.trials.preflight import check_models, fetch_weights
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ def plan(
     for config in resolved:
         check_target(config)
         fetch_weights(config)
-        check_model(config)
+    check_models(resolved)
+    for config in resolved:
         data = data_of(config)
         if data not in known_data:
             known_data[data] = _data(config, partial(preparing, config.dataset))

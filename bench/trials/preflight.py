@@ -33,10 +33,11 @@ _UNEXPECTED = "The model can't be built: "
 _BUILDERS = ("keras", "keras-cv", "keras-hub")
 
 
-def check_model(config: TrialConfig) -> None:
-    """Raise BenchError if weights don't fit or `unfreeze_from` is no layer; build nothing if neither is given."""
-    if config.unfreeze_from is not None or Path(config.weights).is_file():
-        _only(_answers("check", [config]))
+def check_models(configs: Sequence[TrialConfig]) -> None:
+    """Raise BenchError if weights don't fit or `unfreeze_from` is no layer; build nothing where neither is given."""
+    chosen = [config for config in configs if config.unfreeze_from is not None or Path(config.weights).is_file()]
+    for answer in _answers("check", chosen):
+        _only([answer])
 
 
 def check_weights_files(configs: Sequence[TrialConfig]) -> None:
