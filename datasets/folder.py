@@ -24,6 +24,7 @@ from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets import layouts
 from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_classes
+from bench.datasets.files.readers import check_same_extent
 from bench.datasets.image_files import read_picture, read_scale
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
@@ -46,9 +47,14 @@ class Folder:
     items: dict[str, Item]
     labels: Drawn | Meaning
     turned: Turned
+    bands: tuple[int, ...] = ()  # the indexes of the chosen bands; empty: all of a file's but alpha
+
+    def choose_bands(self, bands: tuple[int, ...]) -> "Folder":
+        """Return the data set with some bands of its files, in that order; alpha counts as one."""
+        return replace(self, bands=bands)
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Read an image, uint8 (H, W, 3), and its labels, uint8 (H, W); DataFault names the file."""
+        """Read an image, (H, W, C), and its labels, uint8 (H, W); DataFault names the file."""
         return self.decode(sample).arrays()
 
     def scale(self, sample: Sample, reduce: Reduce) -> int:
@@ -59,11 +65,13 @@ class Folder:
         """Read a picture, reduced if it may be, and its labels."""
         if len(sample.files) > 1 and not sample.files[0].exists() and sample.files[1].exists():
             raise DataFault(f"{sample.files[1]}: a mask without an image, {sample.files[0]} is missing.", "missing")
-        picture = read_picture(sample.files[0], turn=sample.name in self.turned.names, reduce=reduce)
+        turn = sample.name in self.turned.names
+        picture = read_picture(sample.files[0], turn=turn, reduce=reduce, bands=self.bands)
         if isinstance(self.labels, Drawn):
             return Decoded(picture, _draw(self.labels, self.items[sample.name], picture.size))
         labels = self.labels.read(sample.files[1])
         check_size(picture.size, labels, sample.files[1])
+        check_same_extent(*sample.files)
         return Decoded(picture, labels)
 
 

@@ -1,12 +1,8 @@
-"""Tell the bits and bands of an image file, of which 8-bit RGB and grey are read."""
+"""Tell the bits of an image that Pillow has opened."""
 
-from pathlib import Path
 from typing import BinaryIO
 
-import tifffile
 from PIL import Image
-
-from bench.data.reading.contents import content
 
 _DEEP_MODES = {"I": "32-bit integers", "F": "floats", "I;16": "16-bit integers", "I;16B": "16-bit integers"}
 _TIFF_BITS = 258  # the tag BitsPerSample
@@ -39,13 +35,3 @@ def file_head(picture: Image.Image, size: int) -> bytes:
     content = file.read(size)
     file.seek(place)
     return content
-
-
-def bands_of(path: Path) -> str:
-    """Describe a sound TIFF file that Pillow can't read, such as one of five bands; an empty text for any other."""
-    try:
-        with content(path) as opened, tifffile.TiffFile(opened) as file:
-            page = file.pages[0]
-            return f"{page.samplesperpixel} bands of {page.dtype}"  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 - a damaged file may raise anything, and is reported as damaged
-        return ""

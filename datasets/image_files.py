@@ -1,32 +1,36 @@
-"""Read image files: what a file's header says of it, its pixels as 8-bit RGB, and its raw values.
+"""Read image files: what a file's header says of it, its pixels, and its raw values.
 
-Nothing is clipped. A picture of more than 8 bits, of floats or of more than four bands is refused by name.
+Nothing is clipped: files/ reads what Pillow would, and in other formats values of more than 8 bits are refused.
 """
 
-import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
-from bench.core.untrusted.plain_files import require_file
-from bench.data.reading.contents import beginning, content
 from bench.data.reading.picture import Picture, Reduce, whole
-from bench.data.remote.failures import Unreachable
-from bench.datasets.image_depth import BITS, bands_of, bits_of, depth_of
+from bench.datasets.files.opening import DECODE_ERRORS, opened, opened_head
+from bench.datasets.files.readers import ALPHA, open_picture, read_stored, stored_head, without_value
+from bench.datasets.files.stored import TURNS
+from bench.datasets.image_depth import BITS, bits_of, depth_of
 
-# What Pillow raises for files that are truncated, damaged or not images at all; a warning where warnings are errors.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning)
-for _library in ("PIL", "tifffile"):  # damaged files are reported once, by our own message
-    logging.getLogger(_library).setLevel(logging.CRITICAL)
-warnings.filterwarnings(
-    "ignore", category=Image.DecompressionBombWarning
-)  # twice as many pixels are an error of Pillow
+__all__ = [
+    "DECODE_ERRORS",
+    "Head",
+    "open_image",
+    "read_head",
+    "read_labels",
+    "read_picture",
+    "read_rgb",
+    "read_scale",
+    "read_size",
+]
+
 _SCALES = (8, 4, 2, 1)  # fractions of a JPEG's size that libjpeg decodes at
 _UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
 
@@ -45,8 +49,13 @@ class Head:
 
 
 def read_head(path: Path) -> Head:
-    """Read the size and EXIF orientation from an image's header; raise DataFault as `read_rgb` does."""
-    head: Head = _of_header(path, _head)
+    """Read the size and EXIF orientation from an image's header; raise DataFault as `read_picture` does."""
+
+    def look(file: IO[bytes]) -> Head:
+        found = stored_head(path, file)
+        return Head(*found) if found else _looked(file, _head)
+
+    head: Head = opened_head(path, look)
     return head
 
 
@@ -60,37 +69,63 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def read_rgb(path: Path, *, turn: bool = False) -> np.ndarray:
-    """Decode an image to uint8 (H, W, 3), as `read_picture` does at its own size."""
-    return read_picture(path, turn=turn).array()
+    """Decode an image to uint8 (H, W, 3), as `read_picture` does at its own size; raise DataFault if it isn't RGB."""
+    picture = read_picture(path, turn=turn)
+    if not isinstance(picture.pixels, Image.Image):
+        bands = f"{picture.bands} band{'s' * (picture.bands > 1)} of {picture.kind}"
+        raise DataFault(f"{path}: the image has {bands}; 8-bit RGB is read here.", "depth")
+    return picture.array()
 
 
-def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole) -> Picture:
+def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole, bands: tuple[int, ...] = ()) -> Picture:
     """Decode an image by its content, not its name.
 
-    An alpha channel is dropped, not blended. TensorFlow's decoder does the same. An animated GIF gives its first
-    frame. A broken or missing file, and one whose values don't fit in 8 bits, raises DataFault.
+    An alpha channel is dropped, not blended, unless its band is asked for. TensorFlow's decoder does the same. An
+    animated GIF gives its first frame. A broken or missing file, or one of values that no pack takes, raises
+    DataFault.
 
     Args:
         turn: apply the EXIF orientation. By default it is not, since labels are mostly drawn on the stored pixels.
         reduce: tells how many times smaller than its size, once it is turned, a JPEG may be decoded.
+        bands: the indexes of the wanted bands, in order; empty: all but alpha.
     """
 
-    def decode(picture: Image.Image) -> Picture:
-        if depth := depth_of(picture):
-            raise DataFault(f"{path}: the image has {depth}; images of 8 bits are read. Save it as 8-bit RGB.", "depth")
-        head, scale = _head(picture, turn), _scale(picture, turn, reduce)
-        if scale > 1:
-            picture.draft(None, (picture.width // scale, picture.height // scale))
-        upright = ImageOps.exif_transpose(picture) if turn else picture
-        upright.load()
-        return Picture(upright if upright.mode == "RGB" else upright.convert("RGB"), head.turned_size, scale)
+    def decode(file: IO[bytes]) -> Picture:
+        if stored := read_stored(path, file, bands, turn):
+            return stored.picture(path, bands, turn)
+        return _looked(file, lambda picture: _photograph(path, picture, file, turn, reduce, bands))
 
-    return open_image(path, decode)
+    picture: Picture = opened(path, decode)
+    return picture
+
+
+def _photograph(
+    path: Path, picture: Image.Image, file: IO[bytes], turn: bool, reduce: Reduce, bands: tuple[int, ...]
+) -> Picture:
+    if depth := depth_of(picture):
+        where = "values of more than 8 bits are read from PNG, TIFF and NumPy files. Save it as one of these."
+        raise DataFault(f"{path}: the image has {depth}; {where}", "depth")
+    head, scale = _head(picture, turn), _scale(picture, turn, reduce)
+    if scale > 1:
+        picture.draft(None, (picture.width // scale, picture.height // scale))
+    upright = ImageOps.exif_transpose(picture) if turn else picture
+    upright.load()
+    mode = "RGBA" if bands and max(bands) >= ALPHA and upright.has_transparency_data else "RGB"
+    pixels = upright if upright.mode == mode else upright.convert(mode)
+    missing = without_value(picture, file)
+    if missing is not None and head.orientation in TURNS:
+        missing = np.ascontiguousarray(TURNS[head.orientation](missing))
+    found = Picture(pixels if mode == "RGB" else np.array(pixels), head.turned_size, scale, missing)
+    return found.choose(bands, path)
 
 
 def read_scale(path: Path, *, turn: bool = False, reduce: Reduce) -> int:
     """Tell from an image's header at which fraction of its size `read_picture` would decode it: 1, 2, 4 or 8."""
-    return int(_of_header(path, lambda picture: _scale(picture, turn, reduce)))
+
+    def look(file: IO[bytes]) -> int:
+        return 1 if stored_head(path, file) else _looked(file, lambda picture: _scale(picture, turn, reduce))
+
+    return int(opened_head(path, look))
 
 
 def _scale(picture: Image.Image, turn: bool, reduce: Reduce) -> int:
@@ -106,21 +141,8 @@ def _scale(picture: Image.Image, turn: bool, reduce: Reduce) -> int:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Read the height and width from an image's header; raise DataFault as `read_rgb` does."""
-    size: tuple[int, int] = _of_header(path, lambda picture: (picture.height, picture.width))
-    return size
-
-
-def _of_header(path: Path, look: Callable[[Image.Image], Any]) -> Any:
-    """Do as `open_image`, where `look` reads no pixels: at an address the beginning of the file is mostly enough."""
-    try:
-        if start := beginning(path):
-            return _looked(path, start, look)
-    except Unreachable:
-        raise
-    except Exception:  # noqa: BLE001 - half a file may raise anything; the whole one then tells what is wrong
-        pass
-    return open_image(path, look)
+    """Read the height and width from an image's header; raise DataFault as `read_picture` does."""
+    return read_head(path).size
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -134,46 +156,16 @@ def read_labels(path: Path) -> np.ndarray:
 
 def open_image(path: Path, look: Callable[[Image.Image], Any]) -> Any:
     """Open an image and return the result of `look`; raise DataFault if it is missing or can't be decoded."""
-    _require_file(path)
-    try:
-        with content(path) as file:
-            return _looked(path, file, look)
-    except (DataFault, Unreachable):
-        raise
-    except Image.DecompressionBombError as error:
-        raise DataFault(f"{path}: it is too large ({error}) Cut it into tiles, its mask too.", "size") from error
-    except DECODE_ERRORS as error:
-        if bands := bands_of(path):
-            raise DataFault(f"{path}: the image has {bands}; images of one to four bands of 8 bits are read.",
-                            "depth") from error  # fmt: skip
-        what = "it is no image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataFault(f"{path}: can't be decoded ({what}).", "unreadable") from error
+    return opened(path, lambda file: _looked(file, look, partial(open_picture, path)))
 
 
-def _looked(path: Path, file: IO[bytes], look: Callable[[Image.Image], Any]) -> Any:
-    with Image.open(file) as picture:
-        _refuse_pages(path, picture)
+def _looked(
+    file: IO[bytes], look: Callable[[Image.Image], Any], opener: Callable[[IO[bytes]], Image.Image] = Image.open
+) -> Any:
+    with opener(file) as picture:
         _keep_as_stored(picture)
         picture.info[BITS] = bits_of(picture)
         return look(picture)
-
-
-def _require_file(path: Path) -> None:
-    """Raise DataFault unless there is a file: whoever opens a FIFO waits for ever."""
-    try:
-        require_file(path, links=True)
-    except FileNotFoundError as error:
-        raise DataFault(f"{path}: missing.", "missing") from error
-    except OSError as error:
-        raise DataFault(f"{path}: can't be read ({error.strerror}).", "unreadable") from error
-
-
-def _refuse_pages(path: Path, picture: Image.Image) -> None:
-    """Raise DataFault for a TIFF file of several pages, of which Pillow would silently give the first."""
-    pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
-    if pages > 1:
-        raise DataFault(f"{path}: the file has {pages} pages; images of one page are read. Save each page as a file.",
-                        "depth")  # fmt: skip
 
 
 def _keep_as_stored(picture: Image.Image) -> None:

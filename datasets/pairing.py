@@ -14,7 +14,10 @@ from pathlib import Path, PurePath
 
 from bench.core.errors import BenchError, first_few
 
-_SUFFIXES = ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .tif .tiff .webp .gif .ppm .pgm .pbm .pnm .tga .jp2 .avif"
+_SUFFIXES = (
+    ".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .tif .tiff .gtif .gtiff .btf .tf8 .webp .gif .ppm .pgm .pbm .pnm .tga "
+    ".jp2 .avif"
+)
 SUFFIXES = frozenset(_SUFFIXES.split())
 _WORDS = r"images?|imgs?|rgb|sat|photo|masks?|labels?|lbl|seg|segmentations?|gt|groundtruth|annotations?|targets?|L|P"
 _END = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)

@@ -33,32 +33,22 @@ DEEP = {
     "integers.tif": GREY.astype(np.int32),
     "colour.tif": COLOUR.astype(np.uint16) * 257,
     "bands.tif": np.repeat(GREY[..., None], 13, axis=2),
-    "pages.tif": np.stack([COLOUR, COLOUR]),
 }
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_a_picture_that_would_be_clipped_or_cut_is_refused_by_name(tmp_path, name):
+def test_a_picture_that_would_be_clipped_or_cut_is_not_taken_for_rgb(tmp_path, name):
     path = tmp_path / name
     if name.endswith(".png"):
         Image.fromarray(DEEP[name]).save(path)
     else:
-        photometric = "rgb" if name in ("colour.tif", "pages.tif") else "minisblack"
+        photometric = "rgb" if name == "colour.tif" else "minisblack"
         tifffile.imwrite(path, DEEP[name], photometric=photometric, planarconfig="contig" if "bands" in name else None)
-    with pytest.raises(DataFault, match=r"has (16|32|floats|13 bands|2 pages)") as error:
+    with pytest.raises(DataFault, match=r"has \d+ bands? of (uint8|uint16|float32)") as error:
         read_rgb(path)
     assert error.value.kind == "depth"
     assert path.name in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_16_bits_of_colour_in_a_png_are_seen_although_pillow_shifts_them(tmp_path):
-    import cv2
-
-    path = tmp_path / "deep.png"
-    cv2.imwrite(str(path), COLOUR.astype(np.uint16) * 257)
-    with pytest.raises(DataFault, match="16 bits in each channel"):
-        read_rgb(path)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK"])

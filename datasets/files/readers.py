@@ -1,0 +1,133 @@
+"""Choose the reader of an image file: Pillow's for photographs, by which they are read as ever, or one for other files.
+
+A photograph has 8 bits and the bands red, green and blue; grey is three equal bands, and alpha is the fourth if it is
+asked for.
+"""
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from bench.core.dataset_protocol import DataFault
+from bench.datasets.files.deep_png import read_deep_png
+from bench.datasets.files.geo_tags import Extent, check_extents
+from bench.datasets.files.numpy_file import numpy_size, read_numpy
+from bench.datasets.files.opening import FileKind, kind_of_file, opened_head, opened_tiff
+from bench.datasets.files.stored import Stored
+from bench.datasets.files.tiff_file import (
+    geo_extent,
+    is_photograph,
+    main_pages,
+    no_values,
+    orientation_of,
+    read_tiff,
+    size_of,
+)
+
+ALPHA = 3  # the index of a photograph's band that is its alpha channel
+_TIFF_SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".btf", ".tf8")
+_NODATA = 42113  # the tag GDAL_NODATA
+
+
+def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: bool = False) -> Stored | None:
+    """Read the values of a file that is no photograph; None for one, and for what only Pillow can tell.
+
+    Args:
+        bands: the indexes of the wanted bands; empty: all but alpha.
+        turn: whether the orientation is wanted.
+    """
+    kind = kind_of_file(file)
+    if kind == "deep png":
+        return read_deep_png(file, turn)
+    if kind == "numpy":
+        return read_numpy(path, file)
+    if kind == "tiff" and not _is_photograph(file, bands):
+        with opened_tiff(file) as tiff:
+            return read_tiff(path, tiff)
+    return None
+
+
+def _is_photograph(file: IO[bytes], bands: tuple[int, ...]) -> bool:
+    try:
+        with opened_tiff(file) as tiff:
+            as_stored = bool(bands) and max(bands) >= ALPHA and main_pages(tiff)[0].samplesperpixel > ALPHA
+            return is_photograph(tiff) and not as_stored
+    except ValueError:  # damaged: Pillow tells how
+        return True
+
+
+def stored_head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int] | None:
+    """Read a file's height and width, as stored, and its EXIF orientation; None where Pillow has to."""
+    kind = kind_of_file(file)
+    if kind == "numpy":
+        return numpy_size(path, file), 1
+    if kind != "tiff":
+        return None
+    try:
+        with opened_tiff(file) as tiff:
+            page = main_pages(tiff)[0]
+            return size_of(page), orientation_of(page)
+    except ValueError:
+        return None
+
+
+def open_picture(path: Path, file: IO[bytes]) -> Image.Image:
+    """Open a file by Pillow; what it can't read as it is becomes a picture of no format."""
+    kind = kind_of_file(file)
+    if kind == "numpy":
+        return read_numpy(path, file).mask(path)
+    try:
+        picture = Image.open(file)
+    except UnidentifiedImageError:
+        if kind != "tiff":
+            raise
+        picture = None
+    if picture is None or _is_cut(picture, kind):
+        file.seek(0)
+        stored = read_stored(path, file)
+        return stored.mask(path) if stored else Image.open(file)
+    return picture
+
+
+def _is_cut(picture: Image.Image, kind: FileKind) -> bool:
+    """Tell whether Pillow would give the upper bits of values alone, or one page of several."""
+    return (kind == "deep png" and not picture.mode.startswith("I")) or (kind == "tiff" and _frames(picture) > 1)
+
+
+def _frames(picture: Image.Image) -> int:
+    return int(getattr(picture, "n_frames", 1))
+
+
+def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:
+    """Tell where a photograph, which Pillow has read from a file, has no value, bool (H, W); None: nowhere known."""
+    tags = getattr(picture, "tag_v2", {})
+    if picture.format != "TIFF" or (_NODATA not in tags and _frames(picture) == 1):
+        return None
+    file.seek(0)
+    with opened_tiff(file) as tiff:
+        return no_values(tiff, np.asarray(picture))
+
+
+def check_same_extent(image: Path, mask: Path) -> None:
+    """Raise DataFault if an image and its mask are GeoTIFF files of other parts of the map."""
+    if not all(path.suffix.lower() in _TIFF_SUFFIXES for path in (image, mask)):
+        return
+    of_image, of_mask = (_extent(path) for path in (image, mask))
+    if of_image and of_mask:
+        check_extents(mask, of_mask, of_image)
+
+
+def _extent(path: Path) -> Extent | None:
+    def look(file: IO[bytes]) -> Extent | None:
+        if kind_of_file(file) != "tiff":
+            return None
+        with opened_tiff(file) as tiff:
+            return geo_extent(tiff)
+
+    try:
+        found: Extent | None = opened_head(path, look)
+    except DataFault:  # Pillow reads some files that tifffile doesn't
+        return None
+    return found

@@ -1,0 +1,149 @@
+"""Read TIFF files to the bit: any depth, byte order, compression, tiles and strips, planes or pixels, one page or many.
+
+Pages of one band each are the bands of an image. Reduced copies and masks of a page (its sub-file type) are no pages of
+their own. A band counts as an alpha channel only if the tag ExtraSamples says so.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import TiffImagePlugin
+
+from bench.core.dataset_protocol import DataFault
+from bench.datasets.files.geo_tags import Extent, extent_of, nodata_of
+from bench.datasets.files.stored import Stored, check_area
+
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes; + is BigTIFF
+_ORIENTATION = 274
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands that are colours
+_ALPHA = (1, 2)  # of ExtraSamples: associated and not
+_PALETTE, _WHOLE = 3, (1, 4)  # photometric interpretation; sample formats
+GEO = "pip install 'segbench[geo]'"
+
+Page = Any  # tifffile.TiffPage, whose tags have types of their own
+
+
+def read_tiff(path: Path, tiff: tifffile.TiffFile) -> Stored:
+    """Read a file's values; raise DataFault for what is no image, and anything for a damaged file."""
+    pages = main_pages(tiff)
+    check_pages(path, pages)
+    first = pages[0]
+    for page in pages:
+        _check_stored(path, tiff, page)
+    values = np.concatenate([_values(page) for page in pages], axis=2) if len(pages) > 1 else _values(first)
+    alpha = _alpha(first) if len(pages) == 1 else ()
+    return Stored(values, alpha, nodata_of(first.tags), _valid(tiff, first), orientation_of(first))
+
+
+def main_pages(tiff: tifffile.TiffFile) -> list[Page]:
+    """Return the pages of a file without reduced copies and masks."""
+    pages = _all_pages(tiff)
+    return [page for page in pages if not (page.is_reduced or page.is_mask)] or pages[:1]
+
+
+def _all_pages(tiff: tifffile.TiffFile) -> list[Page]:
+    return list(tiff.pages)
+
+
+def check_pages(path: Path, pages: Sequence[Page]) -> None:
+    """Raise DataFault unless pages are one image, or bands of one."""
+    first = pages[0]
+    if first.dtype is None:
+        raise DataFault(f"{path}: values of {first.bitspersample} bits in this format are not read.", "depth")
+    if len(pages) == 1:
+        return
+    if first.samplesperpixel > 1:
+        raise DataFault(
+            f"{path}: the file has {len(pages)} pages of {first.samplesperpixel} bands; pages are read as bands if "
+            "each has one. Save each page as a file.",
+            "depth",
+        )
+    for number, page in enumerate(pages[1:], 2):
+        if (page.shaped, page.dtype) != (first.shaped, first.dtype):
+            shown = [f"{page.imagelength}x{page.imagewidth} pixels of {page.dtype}" for page in (page, first)]
+            raise DataFault(f"{path}: page {number} has {shown[0]}, page 1 {shown[1]}; bands must be alike.", "depth")
+
+
+def is_photograph(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether a file is what Pillow reads as 8-bit RGB: one page of grey, colours or a colour table, and alpha."""
+    pages = main_pages(tiff)
+    page = pages[0]
+    colours = _COLOURS.get(page.photometric)
+    if len(pages) > 1 or colours is None or page.bitspersample > 8 or page.sampleformat not in _WHOLE:
+        return False
+    extra = page.samplesperpixel - colours
+    known = page.compression in TiffImagePlugin.COMPRESSION_INFO
+    return known and (extra == 0 or (extra == 1 and len(_alpha(page)) == 1))
+
+
+def size_of(page: Page) -> tuple[int, int]:
+    """Return the height and width of a page, as stored."""
+    return page.imagelength, page.imagewidth
+
+
+def orientation_of(page: Page) -> int:
+    """Return the EXIF orientation of a page; 1 for one that is senseless or isn't there."""
+    tag = page.tags.get(_ORIENTATION)
+    return tag.value if tag is not None and tag.value in range(1, 9) else 1
+
+
+def no_values(tiff: tifffile.TiffFile, image: np.ndarray) -> np.ndarray | None:
+    """Tell where a photograph, uint8 (H, W) or (H, W, C), has no value, bool (H, W); None: its file doesn't say."""
+    page = main_pages(tiff)[0]
+    nodata, valid = nodata_of(page.tags), _valid(tiff, page)
+    found = None if valid is None else ~valid
+    if nodata is not None and nodata in range(256) and page.photometric != _PALETTE:
+        colours = image[..., None] if image.ndim == 2 else image[..., :3]
+        none = (colours == int(nodata)).all(axis=-1)
+        found = none if found is None else found | none
+    return found
+
+
+def geo_extent(tiff: tifffile.TiffFile) -> Extent | None:
+    """Return where a file's pixels lie on the map; None if it doesn't say."""
+    page = main_pages(tiff)[0]
+    return extent_of(page.tags, size_of(page))
+
+
+def _values(page: Page) -> np.ndarray:
+    """Read a page's values, (H, W, C)."""
+    planes = page.asarray(squeeze=False, maxworkers=1)  # (planes, depth, H, W, bands of a pixel)
+    if planes.ndim != 5:
+        raise ValueError("it has no pixels")
+    return planes[0, 0] if planes.shape[0] == 1 else np.moveaxis(planes[:, 0, :, :, 0], 0, -1)
+
+
+def _alpha(page: Page) -> tuple[int, ...]:
+    """Return the indexes of the bands that ExtraSamples calls alpha."""
+    extra = tuple(map(int, page.extrasamples))
+    first = page.samplesperpixel - len(extra)
+    return tuple(first + i for i, kind in enumerate(extra) if kind in _ALPHA)
+
+
+def _valid(tiff: tifffile.TiffFile, first: Page) -> np.ndarray | None:
+    """Read the mask of a file, in which 0 is no value; None if it has none of the image's size."""
+    found = [
+        page for page in _all_pages(tiff) if page.is_mask and not page.is_reduced and size_of(page) == size_of(first)
+    ]
+    return _values(found[0])[..., 0] != 0 if found else None
+
+
+def _check_stored(path: Path, tiff: tifffile.TiffFile, page: Page) -> None:
+    """Raise DataFault if a page is too large, its data are cut off, or nothing here can decompress them."""
+    check_area(path, page.imagelength * page.imagewidth)
+    if page.imagedepth > 1:
+        raise DataFault(f"{path}: a page has {page.imagedepth} layers; images of one are read.", "depth")
+    ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False) if count]
+    if max(ends, default=0) > (there := tiff.filehandle.size):
+        raise DataFault(f"{path}: it is cut off: {there} of {max(ends)} bytes are there.", "unreadable")
+    if page.compression in tifffile.TIFF.DECOMPRESSORS and page.predictor in tifffile.TIFF.UNPREDICTORS:
+        return
+    name = f"compression {getattr(page.compression, 'name', page.compression)}"
+    name += f" with predictor {getattr(page.predictor, 'name', page.predictor)}" if page.predictor != 1 else ""
+    if importlib.util.find_spec("imagecodecs") is None:
+        raise DataFault(f"{path}: its {name} needs imagecodecs: {GEO}", "unreadable")
+    raise DataFault(f"{path}: its {name} is not read. Save it with LZW, deflate or none.", "unreadable")
