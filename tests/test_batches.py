@@ -10,7 +10,7 @@ import pytest
 from bench.core.errors import BenchError
 from bench.core.specs import IGNORE_INDEX
 from bench.data import batches
-from bench.data.pack import Pack
+from bench.data.packing.packed import Pack
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.data import batches, geometry
-from bench.data.pack import Pack
+from bench.data.packing.packed import Pack
 from bench.evaluation.corruptions import blurs, moves, pixel_changes
 from bench.evaluation.corruptions.corrupted_pack import CorruptedPack
 from bench.evaluation.corruptions.corruption_table import CORRUPTIONS, SEVERITIES, SIDE, Condition, conditions

@@ -7,7 +7,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.data import geometry
-from bench.data.pack import Pack
+from bench.data.packing.packed import Pack
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import read_table, write_table

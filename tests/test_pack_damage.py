@@ -18,6 +18,7 @@ from bench.core.files import VARIABLE, UnwritableCache
 from bench.data import pack
 from bench.data.packing import checksums, manifest
 from bench.data.packing.manifest import DATA_FILES, IMAGES, LABELS, MANIFEST
+from bench.data.packing.packed import Pack
 from bench.datasets import DATASETS
 
 PETS, BINARY, AIRBUS = (next(s for s in DATASETS if s.name == name) for name in ("pets", "pets-binary", "airbus"))
@@ -39,7 +40,7 @@ def pets(tmp_path) -> Path:
     return write_fake_pets(tmp_path / "pets")
 
 
-def content(made: pack.Pack) -> list[bytes]:
+def content(made: Pack) -> list[bytes]:
     return [(made.path / name).read_bytes() for name in DATA_FILES]
 
 

@@ -1,6 +1,5 @@
 """`bench run`: train and measure a grid of trials."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,7 +207,7 @@ def check_data(configs: Sequence[TrialConfig], *, estimating: bool = False) -> "
             else:
                 needed = {one.image_size for one in packed if one.pack in ("disk", "memory")}
                 source = opened(output(), spec, data_dir, config.dataset_params, needed)
-            sizes[data] = DataSize(Counter(str(sample.split) for sample in source.samples), len(source.spec.classes))
+            sizes[data] = DataSize(source.counts, len(source.spec.classes))
     return coming, sizes
 
 

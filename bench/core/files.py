@@ -8,8 +8,9 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,24 @@ def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_stamps: ContextVar[Mapping[str, tuple[int, int]] | None] = ContextVar("stamps", default=None)
+
+
+@contextmanager
+def stamps_known(stamps: Mapping[str, tuple[int, int]]) -> Iterator[None]:
+    """Have `file_stamp` take stamps by path from what was seen a moment ago, so that the disk isn't asked again."""
+    token = _stamps.set(stamps)
+    try:
+        yield
+    finally:
+        _stamps.reset(token)
+
+
 def file_stamp(path: Path) -> tuple[int, int]:
     """Return a file's size in bytes and its time in ns, by which a change is noticed; (-1, -1) if it is missing."""
+    known = _stamps.get()
+    if known and (found := known.get(os.fspath(path))):
+        return found
     try:
         status = os.stat(path)
     except OSError:

@@ -9,11 +9,9 @@ packs/NAME-HxW-FOLDER/manifest.json  what it was made from, and checksums
 """
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,99 +22,13 @@ from bench.core.files import UnwritableCache, cache_folder, locked, name_part, p
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, DatasetSpec
 from bench.data import pack_writer
 from bench.data.label_doubts import LabelCounts, label_doubts, thin_splits
-from bench.data.loading.images import Endless, Images, Row
-from bench.data.packing import checksums, runs
+from bench.data.opened.planned_pack import FILE, keep_pack, reopen_pack
 from bench.data.packing.check_sources import check_sources
-from bench.data.packing.manifest import (
-    DATA_FILES,
-    IMAGES,
-    INSTANCES,
-    LABELS,
-    TRUTH,
-    Manifest,
-    Order,
-    Unfit,
-    find,
-    kept,
-    stamps_of,
-)
+from bench.data.packing.manifest import Manifest, Order, Unfit, find, kept, stamps_of
+from bench.data.packing.packed import Pack, States, map_pack, states_of
 from bench.data.reading.find_values import with_values
 from bench.data.reading.values import Values
 from bench.data.source import SPLIT_WORDS, SPLITS, Source, open_source
-
-States = tuple[tuple[int, ...], ...]  # of the data files: inode, size, mtime and ctime in ns
-_LONGEST_NAME = 80  # characters of a data set's name in the name of its pack
-
-
-@dataclass(frozen=True)
-class Pack(Images):
-    """N samples of a data set at H x W pixels, read from the page cache or from memory."""
-
-    path: Path
-    images: np.ndarray  # uint8 or uint16 (N, H, W, C), memory-mapped
-    labels: np.ndarray  # uint8 (N, H, W), memory-mapped
-    original_sizes: tuple[tuple[int, int], ...]  # height, width
-    truths: np.ndarray  # uint8, all of truth.runs, memory-mapped
-    truth_offsets: tuple[int, ...]  # start of each block of `truths`, and the end of the last
-    numbers: np.ndarray  # likewise of instances.runs
-    number_offsets: tuple[int, ...]
-    checksums: Mapping[str, Sequence[int]]  # of the files, by block
-    states: States  # of the files, from before their checksums were compared
-    packed = True
-
-    def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
-        """Yield views of the samples; see `Images.rows`."""
-        for i in order:
-            image, labels, size = self.images[i], self.labels[i], self.original_sizes[i]
-            yield Row(image, labels, size, partial(self.truth, i), partial(self.instances, i))
-
-    def truth(self, index: int) -> np.ndarray:
-        """Return the labels of one row at native size, uint8 (h, w)."""
-        begin, end = self.truth_offsets[index : index + 2]
-        return self._pixels(self.truths[begin:end], index, np.uint8)
-
-    def instances(self, index: int) -> np.ndarray | None:
-        """Return the objects of one row at native size, uint16 (h, w), numbered from 1; None if they are unknown."""
-        begin, end = self.number_offsets[index : index + 2]
-        return self._pixels(self.numbers[begin:end], index, np.uint16) if begin < end else None
-
-    def _pixels(self, block: np.ndarray, index: int, dtype: type[np.uint8] | type[np.uint16]) -> np.ndarray:
-        try:
-            return runs.pixels(block.data, self.original_sizes[index], dtype)
-        except ValueError as error:
-            raise self._damaged(str(error)) from error
-
-    def in_memory(self) -> "Pack":
-        """Read all of it into memory."""
-        images, labels, truths, numbers = map(np.array, self._arrays)
-        return replace(self, images=images, labels=labels, truths=truths, numbers=numbers)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its files."""
-        return sum(array.nbytes for array in self._arrays)
-
-    @property
-    def _arrays(self) -> tuple[np.ndarray, ...]:
-        """The contents of DATA_FILES, in that order."""
-        return self.images, self.labels, self.truths, self.numbers
-
-    def check_unchanged(self) -> None:
-        """Raise BenchError if a byte of the pack has changed since it was opened.
-
-        Only if a file was written to or replaced meanwhile, what was read is compared with the checksums again.
-        """
-        if states_of(self.path) == self.states:
-            return
-        for name, array in zip(DATA_FILES, self._arrays, strict=True):
-            if found := checksums.difference(checksums.of_array(array), self.checksums[name]):
-                raise self._damaged(f"{name}: {found} from their checksums")
-
-    def _damaged(self, reason: str) -> BenchError:
-        return BenchError(
-            f"The pack '{self.path}' was damaged while it was in use ({reason}), so what was computed from it is "
-            "refused. The same command makes the pack again."
-        )
 
 
 def prepare(
@@ -171,11 +83,22 @@ def prepare_source(
     progress: Callable[[int, int], None] | None,
 ) -> Pack:
     """Do as `prepare` with a data set that is open already, with the parameters that it was opened with."""
-    stamps = stamps_of(source)
-    source = with_values(source, stamps)
-    order = Order(source, stamps, image_size, resize, skip_corrupt)
     size = f"{image_size[0]}x{image_size[1]}" + (f"-{resize}" if resize != "stretch" else "")
     path = cache_folder("packs") / place_of(source, params, size)
+    made_from = f"{source.state} {skip_corrupt}" if source.state else ""
+    if made_from and not verify_data and (known := reopen_pack(path / FILE, made_from=made_from)):
+        return known
+    stamps = stamps_of(source)
+    source = with_values(source, stamps)
+    made = _found_or_made(path, Order(source, stamps, image_size, resize, skip_corrupt), verify_data, progress)
+    made = replace(made, made_from=made_from)
+    if made_from:
+        keep_pack(made)
+    return made
+
+
+def _found_or_made(path: Path, order: Order, verify_data: bool, progress: Callable[[int, int], None] | None) -> Pack:
+    source = order.source
 
     def found() -> tuple[Manifest, States]:
         states = states_of(path)
@@ -209,18 +132,6 @@ def place_of(source: Source, params: Mapping[str, Any] | None, size: str = "") -
     return "-".join(filter(None, parts))
 
 
-def states_of(path: Path) -> States:
-    """Describe the files so that a write is noticed, also one after which somebody sets the old time again."""
-    found = []
-    for name in DATA_FILES:
-        try:
-            status = os.stat(path / name)
-        except OSError:
-            return ()
-        found.append((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
-    return tuple(found)
-
-
 def _open(path: Path, source: Source, manifest: Manifest, states: States) -> Pack:
     skipped, samples = manifest["skipped"], kept(source, manifest)
     counts = LabelCounts(np.array(manifest["label_pixels"]), np.array(manifest["label_images"]))
@@ -248,30 +159,6 @@ def _open(path: Path, source: Source, manifest: Manifest, states: States) -> Pac
         number_offsets=tuple(manifest["instance_offsets"]),
         checksums=manifest["checksums"],
     )
-
-
-def map_pack(path: Path, states: States, **facts: Any) -> Pack:
-    """Map the files of a pack that is as it was written.
-
-    Args:
-        states: of the files, from before their checksums were compared.
-        facts: the fields of a `Pack` that tell what is in the files.
-    """
-    shape, values = (len(facts["names"]), *facts["size"]), facts["values"]
-    return Pack(
-        path=path,
-        images=np.memmap(path / IMAGES, values.dtype, "r", shape=(*shape, values.bands)),
-        labels=np.memmap(path / LABELS, np.uint8, "r", shape=shape),
-        truths=_mapped(path / TRUTH),
-        numbers=_mapped(path / INSTANCES),
-        states=states,
-        **facts,
-    )
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """Map a file of any size; an empty one can't be mapped."""
-    return np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
 
 
 def _missing(manifest: dict[str, Any]) -> tuple[str, ...]:

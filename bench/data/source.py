@@ -1,31 +1,32 @@
 """Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
 import gc
-import hashlib
-import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.core.code.import_by_name import import_by_name, plugin_hash
+from bench.core.code.import_by_name import import_by_name
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError, first_few
-from bench.core.files import file_hash
+from bench.core.files import stamps_known
 from bench.core.specs import DatasetSpec
 from bench.core.untrusted.masking import said
-from bench.core.untrusted.plain_files import require_plain
 from bench.data.download import fetch
-from bench.data.facts.file_facts import only_sampled
+from bench.data.facts.file_facts import noting_gaps, only_sampled
+from bench.data.opened.folder_state import look_at
+from bench.data.opened.kept_samples import KeptSamples, Opening, keep_opening, recall_opening
+from bench.data.opened.late_dataset import LateDataset
+from bench.data.opened.question import BUILT_IN, code_hash, question_of
 from bench.data.reading.values import Values, parse_bands
 from bench.data.remote.address import is_address, place_of
 from bench.data.remote.mirror import address_of, mirror_of, note_of
 from bench.data.selection.choose import read_params, select
 
-BUILT_IN = "bench.datasets"  # the package of the adapters that share code
 SPLITS = ("train", "val", "test")
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}  # for messages
 
@@ -36,7 +37,7 @@ class Source:
 
     spec: DatasetSpec
     dataset: Dataset
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
     data_dir: Path | None
     adapter_hash: str  # hash of the code that reads the data, since changed code may read other pixels
     notes: tuple[str, ...]  # facts for readers of the results
@@ -44,11 +45,20 @@ class Source:
     bands: tuple[int, ...] = ()  # the indexes of the chosen bands; empty: those that the data set gives
     scale_values: str = ""  # the rule by which values are scaled, as it was given
     values: Values | None = None  # what becomes of the pictures' values; None: they are read as they are stored
+    state: str = ""  # of the code, the parameters and every file of the folder; empty: it isn't known
+    stamps: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)  # of the folder's files, as it was
 
     @property
     def settled(self) -> frozenset[str]:
         """The names of the warnings of bench/data/label_doubts.py that the user has settled."""
         return frozenset(getattr(self.dataset, "settled", ()))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of samples of each split."""
+        if isinstance(self.samples, KeptSamples):
+            return self.samples.by_split
+        return Counter(str(sample.split) for sample in self.samples)
 
     def of_split(self, split: str) -> list[Sample]:
         """Return the samples of "train", "val" or "test", in order."""
@@ -109,26 +119,67 @@ def _folder(spec: DatasetSpec, data_dir: Path | str) -> Path:
 
 
 def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> Source:
-    if folder is not None:
-        require_plain(folder)
-    elif spec.needs_data_dir:
+    if folder is None and spec.needs_data_dir:
         folder = fetch(spec)
+    if folder is None:
+        return _opened_anew(spec, None, params)
+    seen = look_at(folder)
+    question = question_of(spec, folder, params, seen)
+    if question and (kept := recall_opening(*question, folder)):
+        return replace(_reopened(spec, folder, params, kept), state=question.state, stamps=seen.stamps)
+    with stamps_known(seen.stamps), noting_gaps() as gaps:
+        source = replace(_opened_anew(spec, folder, params), stamps=seen.stamps)
+    if question and not gaps and keep_opening(*question, folder, source.samples, _facts(source)):
+        return replace(source, state=question.state)
+    return source
+
+
+def _opened_anew(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> Source:
     own, selection = read_params(spec, params)
-    adapter = import_by_name(spec.adapter)
+    adapter, bands = import_by_name(spec.adapter), parse_bands(selection.bands)
     with _without_collection():
-        dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
+        dataset = _dataset(spec, folder, own, bands)
         if not spec.classes:
             spec = replace(spec, classes=tuple(dataset.classes))
-        adapter_hash = _code_hash(spec, adapter)
-        bands = parse_bands(selection.bands)
-        if bands and hasattr(dataset, "choose_bands"):
-            dataset = dataset.choose_bands(bands)
+        adapter_hash = code_hash(spec, adapter)
         chosen = select(spec, dataset, folder, selection, f"{adapter_hash} {sorted(own.items())}")
         _check(spec, chosen.samples, folder, params)
     remote = (note_of(folder),) if folder and address_of(folder) else ()
     notes = tuple(map(said, (*remote, *dataset.notes, *chosen.notes)))
     warnings = tuple(map(said, (*getattr(dataset, "warnings", ()), *chosen.warnings)))
     made = Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
+    return replace(made, bands=bands, scale_values=selection.scale_values)
+
+
+def _dataset(spec: DatasetSpec, folder: Path | None, own: Mapping[str, Any], bands: tuple[int, ...]) -> Any:
+    """Call the adapter."""
+    with _without_collection():
+        adapter = import_by_name(spec.adapter)
+        dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
+        return dataset.choose_bands(bands) if bands and hasattr(dataset, "choose_bands") else dataset
+
+
+def _facts(source: Source) -> dict[str, Any]:
+    """Return what is kept of an opening beside its samples."""
+    texts = {name: list(getattr(source, name)) for name in ("notes", "warnings")}
+    known = {"classes": list(source.spec.classes), "settled": sorted(source.settled)}
+    return {**texts, **known, "adapter_hash": source.adapter_hash}
+
+
+def _reopened(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], kept: Opening) -> Source:
+    """Make a source of what is kept; its adapter is called when a sample is read."""
+    own, selection = read_params(spec, params)
+    facts, bands = kept.facts, parse_bands(selection.bands)
+    known = {"settled": frozenset(facts["settled"])}
+    made = Source(
+        replace(spec, classes=tuple(facts["classes"])),
+        LateDataset(partial(_dataset, spec, folder, own, bands), kept.samples, known, spec.name),
+        kept.samples,
+        folder,
+        facts["adapter_hash"],
+        notes=tuple(facts["notes"]),
+        warnings=tuple(facts["warnings"]),
+    )
     return replace(made, bands=bands, scale_values=selection.scale_values)
 
 
@@ -142,16 +193,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def _code_hash(spec: DatasetSpec, adapter: Callable[..., Dataset]) -> str:
-    """Hash the code that reads the data: a plug-in with its imports, a built-in adapter with all that it may use."""
-    file = Path(inspect.getfile(adapter))
-    if spec.adapter.startswith(f"{file}:"):
-        return plugin_hash(file)[:16]
-    built_in = adapter.__module__.startswith(f"{BUILT_IN}.")
-    files = sorted(file.parent.rglob("*.py")) if built_in else [file]
-    return hashlib.sha256("".join(map(file_hash, files)).encode()).hexdigest()[:16]
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:

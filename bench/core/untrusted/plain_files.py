@@ -119,39 +119,49 @@ def check_inside(root: Path, path: Path, advice: str) -> None:
 
 
 def require_plain(folder: Path) -> None:
-    """Raise BenchError if a data set's folder is a FIFO or the like, or has one below it: its reader may wait for ever.
+    """Raise BenchError as `walk` does, if a data set's folder is a FIFO or the like, or has one below it."""
+    for _ in walk(folder):
+        pass
+
+
+def walk(folder: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield a data set's folder and all paths below it, each with the state of what it leads to; None if that's gone.
 
     Links are followed, as the readers do, but each folder is looked into once.
+
+    Raises:
+        BenchError: one is a FIFO or the like: its reader may wait for ever.
     """
-    kind = _reached_kind(folder)
-    for path, what in [(folder, kind)] if kind else _waiting(folder):
-        raise BenchError(f"'{path}' is {what}, and a data set has files and folders only. Take it out.")
-
-
-def _reached_kind(path: Path | str) -> str:
-    """Return `odd_kind` of what a path leads to."""
-    try:
-        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "")
-    except (OSError, ValueError):
-        return ""
-
-
-def _waiting(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the FIFOs, sockets and devices below a folder, each with its kind."""
     left, seen = [os.fspath(folder)], set()
     while left:
         place = left.pop()
+        state = _state(place)
+        _refuse_odd(place, state)
+        if state is None or (state.st_dev, state.st_ino) in seen:
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        yield place, state
         try:
-            state = os.stat(place)
-            if (state.st_dev, state.st_ino) in seen:
-                continue
-            seen.add((state.st_dev, state.st_ino))
             with os.scandir(place) as found:
-                entries = list(found)
+                names = [entry.path for entry in found]
         except OSError:  # the data set's own reader says what is wrong
             continue
-        for entry in entries:
-            if entry.is_dir():
-                left.append(entry.path)
-            elif not entry.is_file() and (kind := _reached_kind(entry.path)):
-                yield entry.path, kind
+        for path in names:
+            state = _state(path)
+            if state is not None and stat.S_ISDIR(state.st_mode):
+                left.append(path)
+            else:
+                _refuse_odd(path, state)
+                yield path, state
+
+
+def _state(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _refuse_odd(path: str, state: os.stat_result | None) -> None:
+    if state is not None and (kind := _KINDS.get(stat.S_IFMT(state.st_mode))):
+        raise BenchError(f"'{path}' is {kind}, and a data set has files and folders only. Take it out.")

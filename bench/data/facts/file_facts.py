@@ -50,6 +50,20 @@ def sampling() -> Iterator[list[Pending]]:
         _pending.reset(token)
 
 
+_gaps: ContextVar[list[str] | None] = ContextVar("gaps", default=None)
+
+
+@contextmanager
+def noting_gaps() -> Iterator[list[str]]:
+    """Note the steps that leave facts out inside the context: what follows from theirs may be another thing later."""
+    found: list[str] = []
+    token = _gaps.set(found)
+    try:
+        yield found
+    finally:
+        _gaps.reset(token)
+
+
 def only_sampled() -> bool:
     """Tell whether `sampling` has left out any fact."""
     return bool(_pending.get())
@@ -91,7 +105,10 @@ def look_up(
                 if not (writable := writable and log.append(made)):
                     unkept |= made
         log = FactLog(path)
-    return [unkept[digest] if digest in unkept else log.get(digest) for digest in digests]
+    facts = [unkept[digest] if digest in unkept else log.get(digest) for digest in digests]
+    if None in facts and (gaps := _gaps.get()) is not None:
+        gaps.append(what)
+    return facts
 
 
 @contextmanager

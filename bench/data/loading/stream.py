@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -109,7 +109,7 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
         verify: hash all files again; raise BenchError if one has changed without a new size or time.
     """
     stamps, samples = stamps_of(source), source.samples
-    source = with_values(source, stamps)
+    source = replace(with_values(source, stamps), stamps={})  # so that the disk is asked whether files have changed
     hashes = _hashes(samples, stamps, place)
     if verify:
         _check_hashes(samples, hashes)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.data.loading.images import Images
 from bench.data.opened.planned_pack import keep_pack, reopen_pack
-from bench.data.pack import Pack
+from bench.data.packing.packed import Pack
 
 
 def keep_opened(images: Images) -> str:
@@ -14,4 +14,4 @@ def keep_opened(images: Images) -> str:
 
 def reopened(path: str, fingerprint: str) -> Images | None:
     """Open the images that `keep_opened` has kept; None if they must be opened anew."""
-    return reopen_pack(Path(path), fingerprint) if path else None
+    return reopen_pack(Path(path), fingerprint=fingerprint) if path else None

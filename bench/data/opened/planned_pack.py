@@ -1,8 +1,8 @@
-"""Keep what a plan knows of a pack in a file of its folder: a trial opens the pack by it, and no source file.
+"""Keep what is known of a pack in a file of its folder: a trial opens the pack by it, and no source file.
 
-So the data set is listed and parsed once a run. The file names the manifest that it belongs to, by the hash in the
-manifest's first line; a pack that was made again has another one. The bytes of the pack are compared with their
-checksums as always.
+So the data set is listed and parsed once a run, and in a later command only if one of its files has changed. The file
+names the manifest that it belongs to, by the hash in the manifest's first line; a pack that was made again has another
+one. The bytes of the pack are compared with their checksums as always.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ import pyarrow as pa
 
 from bench.core.files import UnwritableCache, locked
 from bench.data.opened.table_file import keep, recall
-from bench.data.pack import Pack, map_pack, states_of
 from bench.data.packing.manifest import Unfit, check_files, first_line
+from bench.data.packing.packed import Pack, map_pack, states_of
 from bench.data.reading.values import Values
 
 FILE = "opened.arrow"
-_KIND = "pack-2"  # changed whenever the facts or the columns change
+_KIND = "pack-3"  # changed whenever the facts or the columns change
 _OF_FILES = {"path", "states", "images", "labels", "truths", "numbers"}  # fields that aren't kept
 _COLUMNS = {"names", "groups", "splits", "original_sizes", "truth_offsets", "number_offsets"}
 _FACTS = [field.name for field in fields(Pack) if field.name not in _OF_FILES | _COLUMNS]
@@ -47,14 +47,17 @@ def keep_pack(pack: Pack) -> str:
     return str(pack.path / FILE) if keep(pack.path / FILE, _KIND, facts, pa.table(columns)) else ""
 
 
-def reopen_pack(path: Path, fingerprint: str) -> Pack | None:
-    """Open the pack that a plan has kept in a file.
+def reopen_pack(path: Path, **wanted: str) -> Pack | None:
+    """Open the pack that is kept in a file.
+
+    Args:
+        wanted: what its fields must be: `fingerprint`, or the state of the data that it is `made_from`.
 
     Returns:
-        None if there is none of that fingerprint, or if it isn't as it was: then the data set must be opened.
+        None if there is no such pack, or if it isn't as it was: then the data set's files must be looked at.
     """
     kept = recall(path, _KIND)
-    if kept is None or kept.facts["fingerprint"] != fingerprint:
+    if kept is None or any(kept.facts[name] != value for name, value in wanted.items()):
         return None
     try:
         with locked(path.parent):

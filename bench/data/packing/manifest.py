@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.dataset_protocol import Sample
-from bench.core.files import file_stamp, text_hash
+from bench.core.files import file_stamp, stamps_known, text_hash
 from bench.core.untrusted.plain_files import require_file
 from bench.data.packing import checksums
 from bench.data.source import Source
@@ -65,7 +65,12 @@ _REASONS = {
 
 def stamps_of(source: Source) -> list[Any]:
     """Describe every sample without reading it: name, split, group, token, and its files with size and mtime."""
-    return [[s.name, s.split, s.group, s.token, [[str(p), *file_stamp(p)] for p in s.files]] for s in source.samples]
+    with stamps_known(source.stamps):
+        return [_stamp(sample) for sample in source.samples]
+
+
+def _stamp(s: Sample) -> list[Any]:
+    return [s.name, s.split, s.group, s.token, [[str(p), *file_stamp(p)] for p in s.files]]
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

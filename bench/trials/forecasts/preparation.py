@@ -1,5 +1,6 @@
 """Say what comes before the first trial on a data set: steps that take a while once, decoding, and room on the disk."""
 
+import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 
 from bench.core.errors import BenchError
-from bench.core.files import cache_path
+from bench.core.files import cache_path, cached
 from bench.core.surroundings import usable_cores
 from bench.core.trial_config import TrialConfig
 from bench.data.check import evenly
@@ -52,6 +53,15 @@ def _decoding(source: Source, config: TrialConfig) -> str:
 
 
 def _seconds(source: Source, config: TrialConfig) -> float:
+    """Return the seconds for each image, which are measured once on a machine for each state of the data."""
+    if not source.state:
+        return _measured(source, config)
+    where = f"{platform.node()} {len(usable_cores())}"
+    asked = f"{source.state} {config.image_size} {config.resize} {where}"
+    return float(cached("decoding", asked, lambda: _measured(source, config)))
+
+
+def _measured(source: Source, config: TrialConfig) -> float:
     """Measure the seconds for each image, as a pack's writer reads them, from a few."""
 
     def read(number: int) -> None:
