@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -19,6 +19,9 @@ _SUFFIXES = (
     ".jp2 .avif"
 )
 SUFFIXES = frozenset(_SUFFIXES.split())
+NUMPY = frozenset(
+    {".npy", ".npz"}
+)  # files that count where a folder has no others: beside pictures they are something else
 _WORDS = r"images?|imgs?|rgb|sat|photo|masks?|labels?|lbl|seg|segmentations?|gt|groundtruth|annotations?|targets?|L|P"
 _END = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 _BEGINNING = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
@@ -35,7 +38,7 @@ class Pair:
     mask: Path | None
 
 
-def image_files(folder: Path, *, suffixes: Collection[str] = SUFFIXES) -> dict[str, Path]:
+def image_files(folder: Path) -> dict[str, Path]:
     """Map the name of each image in a folder and its sub-folders to its file, in the order of the names.
 
     Raises:
@@ -43,8 +46,10 @@ def image_files(folder: Path, *, suffixes: Collection[str] = SUFFIXES) -> dict[s
     """
     files: dict[str, Path] = {}
     others = Counter[str]()
-    for path in walk(folder):
-        if path.suffix.lower() not in suffixes:
+    paths = walk(folder)
+    read = SUFFIXES if any(path.suffix.lower() in SUFFIXES for path in paths) else NUMPY
+    for path in paths:
+        if path.suffix.lower() not in read:
             others[path.suffix or path.name] += 1
             continue
         name = name_of(path.relative_to(folder))
@@ -53,13 +58,15 @@ def image_files(folder: Path, *, suffixes: Collection[str] = SUFFIXES) -> dict[s
         files[name] = path
     if not files and others:
         found = first_few(f"{count} {suffix}" for suffix, count in others.most_common())
-        raise BenchError(f"'{folder}' has no image that is read, but {found}. Read are: {_SUFFIXES}.")
+        raise BenchError(
+            f"'{folder}' has no image that is read, but {found}. Read are: {_SUFFIXES} {' '.join(sorted(NUMPY))}."
+        )
     return files
 
 
 def has_images(folder: Path) -> bool:
     """Return whether there is any image file in a folder or its sub-folders."""
-    return any(path.suffix.lower() in SUFFIXES for path in walk(folder))
+    return any(path.suffix.lower() in SUFFIXES | NUMPY for path in walk(folder))
 
 
 def walk(folder: Path) -> list[Path]:

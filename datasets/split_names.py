@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.core.errors import BenchError
 from bench.data.reading.contents import here
 from bench.datasets.layout import Item
-from bench.datasets.pairing import SUFFIXES
+from bench.datasets.pairing import NUMPY, SUFFIXES
 
 SPLITS = ("train", "val", "test")
 _NAMES = {
@@ -149,10 +149,10 @@ class Names:
 
 def _without_suffix(name: str) -> str:
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot + suffix.lower() in SUFFIXES else name
+    return stem if dot + suffix.lower() in SUFFIXES | NUMPY else name
 
 
-_PATH = re.compile(rf"\S+?(?:{'|'.join(map(re.escape, sorted(SUFFIXES)))})(?=[\s,;])", re.IGNORECASE)
+_PATH = re.compile(rf"\S+?(?:{'|'.join(map(re.escape, sorted(SUFFIXES | NUMPY)))})(?=[\s,;])", re.IGNORECASE)
 
 
 def read_list(file: Path, names: Names) -> list[tuple[int, str]]:

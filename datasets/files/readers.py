@@ -28,7 +28,6 @@ from bench.datasets.files.tiff_file import (
 
 ALPHA = 3  # the index of a photograph's band that is its alpha channel
 _TIFF_SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".btf", ".tf8")
-_NODATA = 42113  # the tag GDAL_NODATA
 
 
 def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: bool = False) -> Stored | None:
@@ -84,26 +83,32 @@ def open_picture(path: Path, file: IO[bytes]) -> Image.Image:
         if kind != "tiff":
             raise
         picture = None
-    if picture is None or _is_cut(picture, kind):
+    if picture is None or _is_cut(picture, kind, file):
         file.seek(0)
         stored = read_stored(path, file)
         return stored.mask(path) if stored else Image.open(file)
     return picture
 
 
-def _is_cut(picture: Image.Image, kind: FileKind) -> bool:
+def _is_cut(picture: Image.Image, kind: FileKind, file: IO[bytes]) -> bool:
     """Tell whether Pillow would give the upper bits of values alone, or one page of several."""
-    return (kind == "deep png" and not picture.mode.startswith("I")) or (kind == "tiff" and _frames(picture) > 1)
+    if kind == "deep png":
+        return not picture.mode.startswith("I")
+    return kind == "tiff" and _pages(file) > 1
 
 
-def _frames(picture: Image.Image) -> int:
-    return int(getattr(picture, "n_frames", 1))
+def _pages(file: IO[bytes]) -> int:
+    file.seek(0)
+    try:
+        with opened_tiff(file) as tiff:
+            return len(main_pages(tiff))
+    except ValueError:  # damaged: Pillow tells how
+        return 1
 
 
 def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:
     """Tell where a photograph, which Pillow has read from a file, has no value, bool (H, W); None: nowhere known."""
-    tags = getattr(picture, "tag_v2", {})
-    if picture.format != "TIFF" or (_NODATA not in tags and _frames(picture) == 1):
+    if picture.format != "TIFF":
         return None
     file.seek(0)
     with opened_tiff(file) as tiff:

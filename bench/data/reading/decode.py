@@ -133,9 +133,10 @@ def _check_bands(source: Source, sample: Sample, picture: Picture) -> None:
     wanted = source.values
     if wanted is None or (picture.bands, picture.kind) == (wanted.bands, wanted.kind):
         return
+    found = f"{picture.bands} band{'s' * (picture.bands > 1)} of {picture.kind}"
     raise DataFault(
-        f"{_image_of(sample)}: the image has {picture.bands} bands of {picture.kind}, the first training image "
-        f"{wanted.bands} of {wanted.kind}. Save all alike, or give the bands that all have, such as --bands 1.",
+        f"{_image_of(sample)}: the image has {found}, the first training image {wanted.bands} of {wanted.kind}. Save "
+        "all alike, or give the bands that all have, such as --bands 1.",
         "depth",
     )
 
