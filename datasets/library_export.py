@@ -25,7 +25,7 @@ from bench.datasets.library_features import Feature, image_and_mask
 from bench.datasets.pairing import SUFFIXES
 from bench.datasets.split_names import split_of
 
-FORMAT = 1  # changed whenever the exported files change
+FORMAT = 2  # changed whenever the exported files change
 _NAMES = ("file_name", "filename", "file", "image_name", "image_id", "name", "id")  # features that may name a sample
 _INDEX = "index.json"
 _MOST = 400  # characters of a library's own message
@@ -171,7 +171,8 @@ def _encoded(value: Any) -> tuple[bytes, str]:
     if array.dtype == np.uint8 and array.shape[2:] in ((), (3,), (4,)):
         Image.fromarray(array).save(buffer, "PNG")
         return buffer.getvalue(), ".png"
-    tifffile.imwrite(buffer, array)
+    layout = "contig" if array.ndim == 3 else None
+    tifffile.imwrite(buffer, array, photometric="minisblack", planarconfig=layout, metadata=None)
     return buffer.getvalue(), ".tif"
 
 
@@ -185,8 +186,10 @@ def _suffix(content: bytes) -> str:
 
 
 def _smallest(array: np.ndarray) -> np.ndarray:
-    """Return an array without a last axis of one, as 8 or 16 bits if its whole numbers fit."""
+    """Return an array without a last axis of one; longer whole numbers become 8 or 16 bits if they fit."""
     array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if array.dtype in (np.uint8, np.uint16):
+        return array
     if array.dtype.kind not in "iub":
         return array.astype(np.float32)
     fits = [

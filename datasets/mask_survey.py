@@ -26,7 +26,7 @@ Kind = Literal["values", "palette", "colours"]
 NAN = float("nan")  # one object, so that a dictionary finds it, although it equals nothing
 _NO_COLOUR = "#000000"  # of an index that a damaged file's colour table lacks
 MOST = 512  # distinct values or colours that are kept of a mask: enough for any classes
-_KIND = "masks-2"  # changed whenever the facts change
+_KIND = "masks-3"  # changed whenever the facts change
 _WEBP_HEAD = 4096  # bytes, in which a lossless WebP file names its kind
 
 

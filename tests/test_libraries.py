@@ -19,6 +19,7 @@ from bench.core.files import VARIABLE
 from bench.core.trial_config import TrialConfig
 from bench.data import pack
 from bench.data.source import Source, open_source
+from bench.datasets.image_files import read_picture
 from bench.datasets.library_export import _clean, _encoded
 from bench.datasets.library_features import Feature, image_and_mask
 from bench.datasets.prefixes import PREFIXES
@@ -300,6 +301,20 @@ def test_arrays_keep_their_values(array, suffix, tmp_path):
     (tmp_path / f"x{found}").write_bytes(content)
     assert found == suffix
     assert (np.array(Image.open(tmp_path / f"x{found}")).ravel() == array.ravel()).all()
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3, 4, 13])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+def test_arrays_of_any_bands_are_read_as_they_are(bands, kind, tmp_path):
+    array = np.random.default_rng(0).integers(0, 200, (7, 9, bands)).astype(kind)
+    content, suffix = _encoded(array)
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(content)
+    grey, rgba = kind == "uint8" and bands == 1, kind == "uint8" and bands == 4
+    chosen = (0,) if grey else (0, 1, 2, 3) if rgba else ()  # of photographs, grey is three bands and alpha is left out
+    found = read_picture(path, bands=chosen).array()
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
 
 
 def test_the_list_of_data_sets_shows_the_prefixes():
