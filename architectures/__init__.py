@@ -109,6 +109,16 @@ BACKBONES = (
         weights_file="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
         output_strides=(32,),
     ),
+    *(
+        BackboneSpec(
+            name=name,
+            paper="Xie, Wang, Yu, Anandkumar, Alvarez, Luo 2021, arXiv:2105.15203",
+            strides=(4, 8, 16, 32),
+            output_strides=(32,),
+            aliases=(name.replace("_", ""),),
+        )
+        for name in ("mit_b0", "mit_b1", "mit_b2")
+    ),
 )
 
 

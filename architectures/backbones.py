@@ -1,17 +1,15 @@
-"""The pretrained networks of keras.applications as feature pyramids {stride: tensor}.
+"""The networks of networks.py, most of them of keras.applications, as feature pyramids {stride: tensor}.
 
 The network is cloned from edited layer configurations to replace strides by dilations, so that its weights stay valid:
 the strided layer keeps its dilation and loses its stride, and the layers behind it are dilated by the lost stride (the
 "a trous" algorithm, Chen 2017, arXiv:1706.05587, section 3.1). At the grid points that the strided network computes,
 the dilated one has the same values.
 
-The networks and their taps are in networks.py.
-
 Departures when dilated: MobileNets and EfficientNets pad evenly where the strided network pads on the right and below
 only, which moves the grid points by one pixel; the squeeze-and-excitation of EfficientNets and MobileNetV3 averages
 over the finer grid, which changes the values slightly; VGG16's last pooling isn't dilated at output stride 8 (Keras has
 no dilated pooling), so it pools nearer neighbours there. ConvNeXt isn't dilated: its strides are patches that don't
-overlap; nor are DenseNet and Xception.
+overlap; nor are DenseNet, Xception and MiT.
 
 Images of other than three bands: the first convolution is adapted, see `adapted`.
 
@@ -50,8 +48,7 @@ def feature_pyramid(
     Args:
         inputs: the tensor from `keras.Input`; the result includes the normalisation that the weights need.
         backbone: a name of `BACKBONES`.
-        weights: None (random), "imagenet" (downloaded) or the path of a weights file made by the keras.applications
-            network with include_top=False.
+        weights: None (random), "imagenet" (downloaded; not of MiT) or the path of the network's weights file.
         output_stride: 32, 16 or 8, the stride of the deepest features; the backbone's spec lists the possible ones.
 
     Returns:
@@ -76,7 +73,7 @@ def feature_stages(
 
     Args:
         inputs, backbone, weights, output_stride: see `feature_pyramid`.
-        taps: {stride: layer of the keras.applications network}; None for the taps of the table above.
+        taps: {stride: layer of the network}; None for the taps of the table above.
     """
     if backbone not in NETWORKS:
         raise BenchError(unknown_name_message("backbone", str(backbone), list(NETWORKS), list(NETWORKS)))
@@ -170,8 +167,11 @@ def _dilated(config: Mapping[str, object], rate: int) -> dict[str, tuple[int, in
 
 
 def _load(backbone: str, network: Network, weights: str | PathLike[str] | None) -> keras.Model:
-    """Build the keras.applications network with its weights; raise BenchError in one line if they can't be used."""
-    advice = "Give the path of a keras.applications weights file (include_top=False), or train without: weights none."
+    """Build the network with its weights; raise BenchError in one line if they can't be used."""
+    advice = (
+        "Give the path of a weights file of this network (of keras.applications: include_top=False), or train without: "
+        "weights none."
+    )
     # keras.applications accepts 224 px without a warning; the clone takes any size.
     options = {"include_top": False, "input_shape": (224, 224, 3)}
     if weights == "imagenet":

@@ -1,4 +1,6 @@
-"""The networks of keras.applications that are backbones: how each is built, and where its features are taken.
+"""The networks that are backbones: how each is built, and where its features are taken.
+
+They are those of keras.applications, and the Mix Transformers of mit.py.
 
 | backbone | stride 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- |
@@ -15,13 +17,16 @@
 | convnext_tiny, convnext_small | | 96 | 192 | 384 | 768 |
 | densenet121 | 64 | 256 | 512 | 1024 | 1024 |
 | xception | 64 | 128 | 256 | 728 | 2048 |
+| mit_b0 | | 32 | 64 | 160 | 256 |
+| mit_b1, mit_b2 | | 64 | 128 | 320 | 512 |
 
-The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's taps are
-the expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
+The taps are the last features at a stride, in front of the layer that halves it. Exceptions: MobileNetV2's taps are the
+expanded features in front of each strided convolution and the last bottleneck, as in TensorFlow's segmentation
 tutorial; its last 1x1 convolution to 1280 channels belongs to the classifier and is left out, as are those of the
 EfficientNets; VGG16's deepest features are those behind its last pooling. ConvNeXt begins at stride 4 and ends in a
-layer norm. MobileNetV3's last 1x1 convolution comes before its pooling and is kept, as in torchvision's LR-ASPP.
-Xception's first two convolutions are padded, so that its maps have the image's size divided by the stride.
+layer norm; so do all stages of MiT. MobileNetV3's last 1x1 convolution comes before its pooling and is kept, as in
+torchvision's LR-ASPP. Xception's first two convolutions are padded, so that its maps have the image's size divided by
+the stride.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,12 +36,14 @@ from typing import Any
 
 import keras
 
+from bench.architectures import mit
+
 
 @dataclass(frozen=True)
 class Network:
-    """A network of keras.applications: its builder, the input scale of its weights, and its tap at each stride."""
+    """A network: its builder, the input scale of its weights, and its tap at each stride."""
 
-    build: Callable[..., keras.Model]
+    build: Callable[..., keras.Model]  # called as those of keras.applications
     mode: str  # of `normalize`: keras.applications.imagenet_utils.preprocess_input's, or "efficientnet_v2"
     taps: Mapping[int, str]  # a layer's name (its output), "before LAYER" (its input), or "output" (the network's)
     edits: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # of layers' configurations
@@ -153,6 +160,7 @@ NETWORKS = {
         },
         edits={"block1_conv1": {"padding": "same"}, "block1_conv2": {"padding": "same"}},
     ),
+    **{size: Network(partial(mit.mix_transformer, size), "torch", mit.TAPS) for size in mit.SIZES},
 }
 
 

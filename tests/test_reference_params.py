@@ -204,6 +204,7 @@ REASONS: dict[tuple[str, str], Callable[[keras.Model, str], Reasons]] = {
     ("deeplab", "segmentation_models_pytorch"): deeplab,
     ("deeplab", "keras-hub"): keras_hub_deeplab,
     ("fcn32", "torchvision"): fcn,
+    ("segformer", "segmentation_models_pytorch"): lambda model, encoder: {},
     ("lraspp", "torchvision"): lambda model, encoder: {},
     ("kerashub_segformer", "segmentation_models_pytorch"): lambda model, encoder: {},
     ("kerashub_deeplab_v3", "keras-hub"): outside_head,
@@ -221,7 +222,7 @@ def reasons(entry: dict, model: keras.Model) -> Reasons:
 
 def _case(entry: dict) -> object:
     """The small encoders in every run, the large ones in the full matrix."""
-    quick = entry["ours"].endswith((":mobilenet_v2", ":mobilenet_v3_large", "segformer"))
+    quick = entry["ours"].endswith((":mobilenet_v2", ":mobilenet_v3_large", ":mit_b0", "segformer"))
     name = f"{entry['ours']}-{entry['origin'].split()[0]}{'-auxiliary' if 'aux_loss=True' in entry['call'] else ''}"
     return pytest.param(entry, id=name, marks=[] if quick else [pytest.mark.slow])
 
