@@ -54,7 +54,7 @@ def mix_transformer(
 ) -> keras.Model:
     """Build a MiT of `SIZES` like a network of keras.applications: normalised images -> features of stride 32."""
     if include_top or weights is not None:
-        raise BenchError(f"there are none of {size}")
+        raise BenchError("Keras has none")
     return mix_transformer_of(*SIZES[size], input_shape=input_shape, name=size)
 
 

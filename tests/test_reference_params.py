@@ -107,6 +107,22 @@ def upernet(model: keras.Model, encoder: str) -> Reasons:
     return reasons
 
 
+def pan(model: keras.Model, encoder: str) -> Reasons:
+    decoder = ("pyramid", "features", "image", "decoder")
+    convolutions = [x for x in model.layers if x.name.startswith(decoder) and isinstance(x, keras.layers.Conv2D)]
+    reasons = {
+        "biases of the encoder": biases(model, "backbone_"),
+        "no biases in the decoder": -sum(x.filters for x in convolutions),
+        "1x1 head, theirs 3x3": -8 * 32 * CLASSES,
+    }
+    if encoder == "mobilenet_v2":
+        theirs = {f"decoder{stride}_fine_conv": n for stride, n in SMP_MOBILENET.items() if stride < 32}
+        theirs |= {"features_conv": 1280, "image_conv": 1280, "pyramid7_down_conv": 1280}
+        reasons["no top"] = -MOBILENET_TOP
+        reasons["other features"] = kernels(model, theirs)
+    return reasons
+
+
 def linknet(model: keras.Model, encoder: str) -> Reasons:
     """Theirs has five blocks with 4x4 transposed convolutions, the last one without features to add."""
     channels = {"resnet50": (2048, 1024, 512, 256, 64, 32), "mobilenet_v2": (1280, 96, 32, 24, 16, 32)}[encoder]
@@ -204,6 +220,7 @@ REASONS: dict[tuple[str, str], Callable[[keras.Model, str], Reasons]] = {
     ("deeplab", "segmentation_models_pytorch"): deeplab,
     ("deeplab", "keras-hub"): keras_hub_deeplab,
     ("fcn32", "torchvision"): fcn,
+    ("pan", "segmentation_models_pytorch"): pan,
     ("segformer", "segmentation_models_pytorch"): lambda model, encoder: {},
     ("lraspp", "torchvision"): lambda model, encoder: {},
     ("kerashub_segformer", "segmentation_models_pytorch"): lambda model, encoder: {},
