@@ -98,7 +98,7 @@ def test_views_come_back_to_a_pictures_own_size():
 
 def test_every_predictor_is_timed():
     plain = of_shares([[0.9, 0.2]])
-    found = milliseconds_per_image({"one": plain, "both": MeanPredictor(mirrored_views(plain))})
+    found = milliseconds_per_image({"one": plain, "both": MeanPredictor(mirrored_views(plain))}, np.dtype("uint8"))
     assert set(found) == {"one", "both"} and min(found.values()) > 0
 
 

@@ -8,6 +8,8 @@ aspect ratio:
     crop        scaled to cover and centred; the parts beyond the border are cut off
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from PIL import Image
@@ -16,6 +18,7 @@ from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 from bench.core.specs import IGNORE_INDEX, RESIZES
 from bench.data.reading.picture import Picture, Size
+from bench.data.reading.values import Values
 
 _LEAST = 128  # pixels along a side of a reduced image: twice what duplicates.py looks at
 
@@ -27,8 +30,14 @@ def reduction(original: Size, size: Size, policy: str = "stretch") -> int:
 
 
 def resize_image(image: np.ndarray, size: Size, policy: str = "stretch") -> np.ndarray:
-    """Resize an image, (H, W, C) to (*size, C), by bilinear interpolation, antialiased when shrinking."""
-    return image if image.shape[:2] == tuple(size) else resize_picture(Picture.of(image), size, policy)
+    """Resize an image of a pack, uint8 or uint16 (H, W, C) to (*size, C), by bilinear interpolation.
+
+    It is antialiased when shrinking.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    as_it_is = Values(image.shape[2], image.dtype.name)
+    return resize_picture(replace(Picture.of(image), values=as_it_is), size, policy)
 
 
 def resize_picture(picture: Picture, size: Size, policy: str = "stretch") -> np.ndarray:

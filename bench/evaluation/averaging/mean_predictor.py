@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class View:
         return f"{height}x{width}{' mirrored' if self.mirrored else ''}"
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Predict uint8 (N, H, W, 3), of any size, and return float32 (N, H, W, C), mirrored and resized back."""
+        """Predict a pack's images (N, H, W, bands), of any size, and return float32 (N, H, W, C) of that size."""
         size, own = images.shape[1:3], self.predictor.image_size
         shown = images[:, :, ::-1] if self.mirrored else images
         if size != own:
@@ -54,7 +55,7 @@ class MeanPredictor(Predictor):
         return decide(self.logits(images))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Compute logits whose softmax is the mean: uint8 (N, *image_size, 3) to float32 (N, *image_size, C)."""
+        """Compute logits whose softmax is the mean: (N, *image_size, bands) to float32 (N, *image_size, C)."""
         total = self.views[0].probabilities(images)
         for view in self.views[1:]:
             total = total + view.probabilities(images)
@@ -66,12 +67,16 @@ def mirrored_views(predictor: Predictor) -> list[View]:
     return [View(predictor), View(predictor, mirrored=True)]
 
 
-def milliseconds_per_image(predictors: Mapping[str, Predictor]) -> dict[str, float]:
-    """Time predictors in turn on a full batch of black images, input and result on the host; median of five calls."""
+def milliseconds_per_image(predictors: Mapping[str, Predictor], dtype: np.dtype[Any]) -> dict[str, float]:
+    """Time predictors in turn on a full batch of black images, input and result on the host; median of five calls.
+
+    Args:
+        dtype: of a pack's images, uint8 or uint16.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in predictors}
     for call in range(1 + _CALLS):  # the first one compiles
         for name, predictor in predictors.items():
-            images = np.zeros((predictor.batch_size, *predictor.image_size, predictor.bands), np.uint8)
+            images = np.zeros((predictor.batch_size, *predictor.image_size, predictor.bands), dtype)
             start = time.perf_counter()
             predictor.classes(images)
             if call:

@@ -23,6 +23,7 @@ from PIL import Image
 from bench.core.durable import replace_folder, sync_tree
 from bench.core.files import MARK
 from bench.data import geometry
+from bench.data.reading.visible import visible
 from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metric_protocol import Prediction
@@ -148,7 +149,7 @@ def _png(values: np.ndarray, palette: bytes | None = None) -> bytes:
 
 def _small(prediction: Prediction, resize: str) -> bytes:
     """Encode image, truth and prediction side by side as lossy WebP."""
-    image = prediction.image
+    image = visible(prediction.image)
     if image.shape[:2] != prediction.labels.shape:  # scored at native size
         image = geometry.restore(image.astype(np.float32), prediction.labels.shape, resize).clip(0, 255)
     height, width = prediction.labels.shape

@@ -24,9 +24,9 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.loading import StoredTrial
 from bench.results.trial_files import write_json
-from bench.trials.plan import read_pack
 from bench.trials.rescoring.kept_scores import Scored, check_of
 from bench.trials.saved.stored_trials import on_data
+from bench.trials.trained_input.trained_values import read_as_trained
 
 _TUNED = "tuned"
 
@@ -67,7 +67,7 @@ def rescore(
     point = _point(kept, threshold, min_area)
     about = kept.about
     config = on_data(config, dataset=about["dataset"], data_dir=data_dir, eval_size=about["eval_size"])
-    pack = read_pack(config)
+    pack = read_as_trained(trial, config)
     indexes = _indexes(kept, pack)
     predictor = KeptPredictor(
         kept, len(pack.classes), batch_size=config.batch_size, image_size=(config.image_size[0], config.image_size[1])

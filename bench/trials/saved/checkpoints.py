@@ -9,16 +9,15 @@ import keras
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
-from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.core.untrusted.plain_files import is_file
-from bench.data.reading.values import Values
 from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
 from bench.results.trial_files import WEIGHTS
 from bench.training.build import build_engine, build_model
 from bench.training.engines.engine import Engine
+from bench.trials.trained_input.trained_values import values_of
 
 
 def save(model: keras.Model, folder: Path) -> dict[str, Any]:
@@ -78,11 +77,6 @@ def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) 
         if mine.shape == shape.shape:
             mine.assign(its)
     return {"init_from": folder.name, "new_head": True}
-
-
-def values_of(record: TrialRecord) -> Values:
-    """Return the bands of the images that a trial was trained on, and what was made of their values."""
-    return Values.from_dict(record.dataset.get("values"))
 
 
 def _load(model: keras.Model, folder: Path) -> None:

@@ -62,7 +62,7 @@ def score_ensemble(members: Sequence[tuple[StoredTrial, TrialConfig]], split: st
     scored = {name: evaluate(one, task, indexes, full=name == ENSEMBLE) for name, one in predictors.items()}
     opened[0].pack.check_unchanged()
     scores = dict(zip(scored, of_tables([one.table for one in scored.values()]), strict=True))
-    costs = milliseconds_per_image(predictors)
+    costs = milliseconds_per_image(predictors, opened[0].pack.values.dtype)
     params = {name: one.predictor.engine.model.count_params() for name, one in zip(names, opened, strict=True)}
     params[ENSEMBLE] = sum(params.values())
     best = max(names, key=lambda name: scores[name].mean)

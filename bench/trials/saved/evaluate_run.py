@@ -94,7 +94,7 @@ def _gain(opened: Opened, averaged: MeanPredictor, table: ImageTable, indexes: n
     """Return what averaging over views gains in mean IoU on the same images, and what it costs."""
     plain = evaluate(opened.predictor, opened.task, indexes).table
     mine, its = of_tables([table, plain])
-    costs = milliseconds_per_image({"with": averaged, "without": opened.predictor})
+    costs = milliseconds_per_image({"with": averaged, "without": opened.predictor}, opened.pack.values.dtype)
     return {
         "views": [str(view) for view in averaged.views],
         "mean_iou_without": its.mean,

@@ -1,7 +1,7 @@
 """Open what scores a stored trial's weights: the data, the model, and the images of each split."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,15 +9,14 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 from bench.data.loading.images import Images
-from bench.data.reading.values import Values
 from bench.evaluation.predictor import Predictor
 from bench.evaluation.task import Task
 from bench.results.loading import StoredTrial
 from bench.training.build import choose_indexes
 from bench.training.engines.engine import InferenceEngine
-from bench.trials.plan import read_pack
-from bench.trials.saved.checkpoints import restore, values_of
+from bench.trials.saved.checkpoints import restore
 from bench.trials.saved.stored_trials import classes_of
+from bench.trials.trained_input.trained_values import read_as_trained
 
 
 @dataclass(frozen=True)
@@ -45,33 +44,19 @@ def open_trained(
         engine: predicts in the place of the trial's weights.
 
     Raises:
-        BenchError: the classes differ from the trial's, the data can't be read, or the weights don't fit.
+        BenchError: the classes or the bands differ from the trial's, the data can't be read, or the weights don't fit.
     """
     spec = catalog.dataset(config)
     if spec.classes:  # checked before anything is downloaded; a folder's classes are only known once it is read
         _check_classes(trial, spec.classes, config.dataset)
-    pack = read_pack(config, preparing)
+    pack = read_as_trained(trial, config, preparing)
     _check_classes(trial, pack.classes, config.dataset)
-    check_bands(trial, pack.values, config.dataset)
     task = Task(pack, spec.metrics, native=config.eval_size == "native")
     engine = engine or restore(config, trial, len(pack.classes))
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
     chosen = choose_indexes(pack, config.train_fraction, config.limits) if own else choose_indexes(pack, 1.0)
     return Opened(pack, task, predictor, chosen, own)
-
-
-def check_bands(trial: StoredTrial, found: Values, dataset: str) -> None:
-    """Raise BenchError unless images have the bands and depth that a trial was trained on, scaled by the same numbers.
-
-    Names of chosen bands may differ: other files may hold the same bands in another order.
-    """
-    trained = values_of(trial.record)
-    if replace(found, chosen=(), rule="") != replace(trained, chosen=(), rule=""):
-        raise BenchError(
-            f"'{trial.folder.name}' was trained on other images than '{dataset}' has: {trained.describe()}, and here "
-            f"{found.describe()}. Give data of the same bands and depth, and the trial's own range."
-        )
 
 
 def _check_classes(trial: StoredTrial, classes: Sequence[str], dataset: str) -> None:

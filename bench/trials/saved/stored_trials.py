@@ -17,6 +17,7 @@ from bench.core.trial_config import TrialConfig
 from bench.results.find import find_run
 from bench.results.loading import StoredTrial
 from bench.results.record_reader import read_record
+from bench.trials.trained_input.trained_values import values_of
 
 
 def find_trained(run: str, results: Path) -> StoredTrial:
@@ -132,6 +133,7 @@ def _of_ensemble(trial: StoredTrial) -> dict[str, str]:
         "classes": ", ".join(classes_of(trial)),
         "data (fingerprint)": str(data.get("fingerprint")),
         "split (images)": images,
+        "bands and range of values": values_of(trial.record).describe(),
         "image size": "x".join(map(str, config.image_size)),
         "resize policy": config.resize,
         "evaluation size": config.eval_size,
