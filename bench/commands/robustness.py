@@ -61,8 +61,10 @@ def robustness(
     for run in runs:
         trial, config = trained(run, results, plugin, backend)
         found[trial.folder] = trial, _with_data(config, data_dir)
-    failed = [trial for trial, config in found.values() if not _score(trial, config, wanted, test_limit)]
-    _show([trial for trial, _ in found.values() if trial not in failed], wanted)
+    fit = {folder: _defined(trial, wanted, named=kinds is not None) for folder, (trial, _) in found.items()}
+    failed = [trial for trial, config in found.values() if not _score(trial, config, fit[trial.folder], test_limit)]
+    scored = [trial for trial, _ in found.values() if trial not in failed]
+    _show(scored, [one for one in wanted if all(one in fit[trial.folder] for trial in scored)])
     if failed:
         raise typer.Exit(1)
 
@@ -85,6 +87,20 @@ def _with_data(config: "TrialConfig", data_dir: str | None) -> "TrialConfig":
     for line in paths_of_record(config, own_data=data_dir is not None):
         warn(line)
     return config
+
+
+def _defined(trial: "StoredTrial", wanted: "Sequence[Condition]", *, named: bool) -> "list[Condition]":
+    """Return the conditions that are defined for a run's images; warn of those that aren't."""
+    from bench.core.errors import first_few
+    from bench.trials.saved.robustness_plan import defined_for
+
+    found = defined_for(trial, wanted)
+    if left := list(dict.fromkeys(one.kind for one in wanted if one not in found)):
+        what = f"{trial.folder.name}: {first_few(left)} is defined for 8-bit RGB alone, and its images are others"
+        if named:
+            raise BenchError(f"{what}. Leave it out of --kinds.")
+        warn(f"{what}, so it is left out.")
+    return found
 
 
 def _score(trial: "StoredTrial", config: "TrialConfig", wanted: "Sequence[Condition]", test_limit: int | None) -> bool:

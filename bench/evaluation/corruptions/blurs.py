@@ -1,7 +1,7 @@
 """Blurs by the formulas of ImageNet-C (Hendrycks and Dietterich 2019, arXiv:1903.12261).
 
 Their lengths are in pixels of images with a side of 224 pixels; `scale` is the side of the image at hand as a multiple
-of that. Images are uint8 (H, W, 3), and so are results.
+of that. Images are a pack's, and so are results.
 """
 
 import math
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.evaluation.corruptions.pixel_changes import Picture, as_picture
+from bench.evaluation.corruptions.pixel_changes import Picture, as_picture, bands_of, unit
 
 _DISK_SIDE = 8  # pixels from the centre of a disk's grid to its edge, unless the disk is larger
 _ANGLES = (-45.0, 45.0)  # degrees of motion
@@ -19,19 +19,19 @@ _ANGLES = (-45.0, 45.0)  # degrees of motion
 def gaussian_blur(image: Picture, deviation: float, rng: np.random.Generator, scale: float) -> Picture:
     """Blur by a Gaussian with that standard deviation in pixels, cut off at four of them."""
     side = 2 * round(4 * deviation * scale) + 1
-    blurred = cv2.GaussianBlur(image / 255, (side, side), deviation * scale, borderType=cv2.BORDER_REPLICATE)
-    return as_picture(blurred)
+    blurred = cv2.GaussianBlur(unit(image), (side, side), deviation * scale, borderType=cv2.BORDER_REPLICATE)
+    return as_picture(bands_of(blurred), image)
 
 
 def defocus_blur(image: Picture, shape: tuple[float, float], rng: np.random.Generator, scale: float) -> Picture:
     """Blur by a disk: its radius, and the standard deviation of the Gaussian that smooths its edge, in pixels."""
-    return as_picture(cv2.filter2D(image / 255, -1, disk(*shape, scale)))
+    return as_picture(bands_of(cv2.filter2D(unit(image), -1, disk(*shape, scale))), image)
 
 
 def motion_blur(image: Picture, shape: tuple[float, float], rng: np.random.Generator, scale: float) -> Picture:
     """Blur along a random direction, as ImageMagick does: radius and standard deviation in pixels."""
     kernel = line(shape[0] * scale, shape[1] * scale, rng.uniform(*_ANGLES))
-    return as_picture(cv2.filter2D(image / 255, -1, kernel, borderType=cv2.BORDER_REPLICATE))
+    return as_picture(bands_of(cv2.filter2D(unit(image), -1, kernel, borderType=cv2.BORDER_REPLICATE)), image)
 
 
 def disk(radius: float, edge: float, scale: float) -> NDArray[np.float64]:

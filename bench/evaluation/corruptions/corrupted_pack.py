@@ -49,7 +49,7 @@ class CorruptedPack:
             instances,
         )
 
-    def _image(self, row: Row, name: str) -> NDArray[np.uint8]:
+    def _image(self, row: Row, name: str) -> NDArray[Any]:
         image = np.array(row.image)
         part = self._inner(row, image.shape[:2])
         inner = np.ascontiguousarray(image[part])

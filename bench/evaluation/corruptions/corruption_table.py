@@ -29,6 +29,7 @@ class Corruption:
     meaning: str  # of the amounts
     source: str
     moves: bool = False  # the function makes a Move
+    of_rgb: bool = False  # it is defined for 8-bit RGB alone
 
 
 _IMAGENET_C = "Hendrycks and Dietterich 2019, arXiv:1903.12261"
@@ -62,7 +63,7 @@ CORRUPTIONS: dict[str, Corruption] = {
             "brightness", pixel_changes.brightness, (0.1, 0.2, 0.3, 0.4, 0.5), "added to HSV's value", _IMAGENET_C
         ),
         Corruption("contrast", pixel_changes.contrast, (0.4, 0.3, 0.2, 0.1, 0.05), "share that is left", _IMAGENET_C),
-        Corruption("jpeg", pixel_changes.jpeg, (25, 18, 15, 10, 7), "JPEG quality", _IMAGENET_C),
+        Corruption("jpeg", pixel_changes.jpeg, (25, 18, 15, 10, 7), "JPEG quality", _IMAGENET_C, of_rgb=True),
         Corruption(
             "pixelation", pixel_changes.pixelation, (0.6, 0.5, 0.4, 0.3, 0.25), "share of the resolution", _IMAGENET_C
         ),

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.evaluation.corruptions.pixel_changes import Picture
+from bench.evaluation.corruptions.pixel_changes import Picture, bands_of
 
 Size = tuple[int, int]  # height, width in pixels
 
@@ -25,8 +25,12 @@ class Move:
     factor: float = 1.0
 
     def image(self, image: Picture, original: Size) -> Picture:
-        """Move an image (H, W, 3) of a photograph whose own size is `original`; bilinear, mirrored at the border."""
-        return self._warp(image, original, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101, 0).astype(np.uint8)
+        """Move an image (H, W, C) of a photograph whose own size is `original`; bilinear, mirrored at the border."""
+        parts = (
+            [image] if image.shape[-1] == 3 else np.split(image, image.shape[-1], axis=-1)
+        )  # OpenCV rounds 2 otherwise
+        moved = [self._warp(part, original, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101, 0) for part in parts]
+        return np.concatenate([bands_of(part) for part in moved], axis=-1)
 
     def labels(self, labels: NDArray[Any], original: Size, outside: int) -> NDArray[Any]:
         """Move labels or numbered objects (H, W) likewise; `outside` is the value of what comes from outside."""

@@ -4,14 +4,24 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from bench.core.child_process import ask
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
-from bench.evaluation.corruptions.corruption_table import Condition
+from bench.evaluation.corruptions.corruption_table import CORRUPTIONS, Condition
 from bench.results.loading import StoredTrial
 from bench.results.robustness.condition_files import is_stored
+from bench.trials.trained_input.trained_values import values_of
 
 _SCORER = "bench.trials.saved.robustness_run:score_conditions"
+
+
+def defined_for(trial: StoredTrial, conditions: Sequence[Condition]) -> list[Condition]:
+    """Return the conditions that are defined for the images that a trial was trained on."""
+    values = values_of(trial.record)
+    is_rgb = (values.bands, values.dtype) == (3, np.uint8)
+    return [one for one in conditions if is_rgb or not (one.severity and CORRUPTIONS[one.kind].of_rgb)]
 
 
 def score_corrupted(

@@ -44,11 +44,6 @@ def score_conditions(run: str, config: dict[str, Any], conditions: list[tuple[st
             f"{opened.pack.fingerprint[:8]}, in the record {str(trial.record.dataset.get('fingerprint'))[:8]}), so its "
             "test images may have been training images. Give the data as they were, with --data-dir."
         )
-    if not opened.pack.values.is_plain:
-        raise BenchError(
-            f"bench robustness corrupts images of 8-bit RGB, for which its corruptions are defined; those of "
-            f"{known.dataset} are others: {opened.pack.values.describe()}."
-        )
     images = len(opened.indexes["test"])
     for condition in (Condition(*one) for one in conditions):
         if not is_stored(trial, condition, images):
