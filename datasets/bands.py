@@ -9,14 +9,12 @@ can't find a field, and one that gets band 5 can: it is a test that all bands ar
 An image depends only on its name and size; as in `shapes`, only operations with exact rounding are used.
 """
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bench.datasets import shapes
-from bench.datasets.base import Sample
+from bench.datasets.drawn import Drawn, drawn
 
 COUNTS = {"train": 200, "val": 40, "test": 60}
 NATIVE_SIZE = (96, 96)  # height, width in pixels of the images from `read`
@@ -28,27 +26,9 @@ _STEP = (500.0, 900.0)  # by which a field differs from it
 _NOISE = 400.0  # the range of each pixel's noise in band 5
 
 
-@dataclass(frozen=True)
-class Bands:
-    """The data set; its images are drawn when they are read."""
-
-    samples: tuple[Sample, ...]
-    notes: tuple[str, ...] = ()
-
-    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a sample: image uint16 (96, 96, 6), labels uint8 (96, 96)."""
-        return self.read_at(sample, NATIVE_SIZE)
-
-    def read_at(self, sample: Sample, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a sample's scene at any height and width: image uint16 (H, W, 6), labels uint8 (H, W)."""
-        seed = hashlib.sha256(f"{_VERSION}/{sample.name}".encode()).digest()
-        return draw(np.random.default_rng(int.from_bytes(seed[:16], "big")), size)
-
-
-def load(data_dir: Path | None) -> Bands:
+def load(data_dir: Path | None) -> Drawn:
     """Load the data set; `data_dir` is not needed and ignored."""
-    names = [(f"{split}_{i:03d}", split) for split, count in COUNTS.items() for i in range(count)]
-    return Bands(tuple(Sample(name, split, name, token=f"{_VERSION}/{name}") for name, split in names))
+    return drawn(_VERSION, COUNTS, NATIVE_SIZE, draw)
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,15 +10,13 @@ An image depends only on its name and size. Only uniform draws and operations wi
 square root, comparison) are used, so that it is the same on every machine: no sin, exp or normal draws.
 """
 
-import hashlib
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bench.datasets.base import Sample
+from bench.datasets.drawn import Drawn, drawn
 
 COUNTS = {"train": 400, "val": 40, "test": 100}
 NATIVE_SIZE = (160, 160)  # height, width in pixels of the images from `read`
@@ -28,27 +26,9 @@ _GREYISH = 30.0  # largest difference between the channels of a ground or stroke
 _STRONG = 90.0  # smallest difference between the channels of an object colour
 
 
-@dataclass(frozen=True)
-class Shapes:
-    """The data set; its images are drawn when they are read."""
-
-    samples: tuple[Sample, ...]
-    notes: tuple[str, ...] = ()
-
-    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a sample: image uint8 (160, 160, 3), labels uint8 (160, 160)."""
-        return self.read_at(sample, NATIVE_SIZE)
-
-    def read_at(self, sample: Sample, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Draw a sample's scene at any height and width: image uint8 (H, W, 3), labels uint8 (H, W)."""
-        seed = hashlib.sha256(f"{_VERSION}/{sample.name}".encode()).digest()
-        return draw(np.random.default_rng(int.from_bytes(seed[:16], "big")), size)
-
-
-def load(data_dir: Path | None) -> Shapes:
+def load(data_dir: Path | None) -> Drawn:
     """Load the data set; `data_dir` is not needed and ignored."""
-    names = [(f"{split}_{i:03d}", split) for split, count in COUNTS.items() for i in range(count)]
-    return Shapes(tuple(Sample(name, split, name, token=f"{_VERSION}/{name}") for name, split in names))
+    return drawn(_VERSION, COUNTS, NATIVE_SIZE, draw)
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

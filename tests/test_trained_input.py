@@ -157,6 +157,6 @@ def test_a_band_that_a_file_lacks_is_named(tmp_path):
 def test_pixels_without_a_value_are_shown_as_the_least_one(tmp_path, monkeypatch):
     image = np.ones((2, 2, 1), np.float32)
     image[0, 0] = np.nan
-    monkeypatch.setattr(picture_reader, "read_picture", lambda path, reduce: Picture.of(image))
+    monkeypatch.setattr(picture_reader, "read_picture", lambda path, reduce, bands: Picture.of(image))
     reader = reader_of(bands=1, kind="float32", rule="given", low=(-1.0,), high=(1.0,))
     assert reader.visible(tmp_path).tolist() == [[[0] * 3, [255] * 3], [[255] * 3] * 2]

@@ -27,7 +27,9 @@ class Adapted(LoadedModel):
         self._loaded, self.input = loaded, model_input(inputs, contract)
         self._place = chosen_output(outputs, contract)
         self.computes = loaded.computes
-        raw = self._raw(np.full((1, *self.input.size, 3), 127, np.uint8))
+        values = contract.values
+        grey = np.full((1, *self.input.size, values.bands), np.iinfo(values.dtype).max // 2, values.dtype)
+        raw = self._raw(grey)
         self.output = model_output(raw, outputs[self._place], contract, classes, self.input.layout)
         self.doubt = doubt_about(raw, self.output)
         self.shape = tuple(raw.shape)

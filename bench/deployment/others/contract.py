@@ -4,7 +4,7 @@ It comes from a `model.json`, such as `bench export` writes, or from options of 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -14,18 +14,19 @@ from bench.config.checks import require_choice
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
 from bench.core.trial_config import OPTIONS
+from bench.data.reading.values import Values
 from bench.deployment.others.preprocess_json import CHANNELS, LAYOUTS, OUTPUTS, read_json
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The terms on which a model is used. Its input is (scale * picture - mean) / std of pictures in 0 to 255."""
+    """The terms on which a model is used. Its input is (scale * picture - mean) / std of a pack's pictures."""
 
     scale: float | None = None  # None: nothing was said, which only suits inputs that are pictures as they are stored
     mean: tuple[float, ...] = ()  # of one channel or three, in the model's order; empty: 0
     std: tuple[float, ...] = ()  # empty: 1
     channels: str = "RGB"
-    layout: str = ""  # of the input; empty: recognised by the 3 channels
+    layout: str = ""  # of the input; empty: recognised by the number of channels
     output: str = ""  # what the output holds; empty: recognised if it holds whole numbers
     output_name: str = ""  # of a graph with several outputs
     classes: tuple[str, ...] = ()  # the data set's class of each of the model's; empty: the same ones in the same order
@@ -36,6 +37,7 @@ class Contract:
     threshold: float | None = None
     min_area: int = 0
     exported: bool = False  # by segbench, so that the first output holds the logits
+    values: Values = field(default=Values())  # the bands of the pictures, and the range of their values
 
     @property
     def says_values(self) -> bool:
@@ -57,7 +59,7 @@ class Contract:
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
-        return cls(**plain)
+        return cls(**{**plain, "values": Values.from_dict(values.get("values"))})
 
 
 def contract_of(preprocess: Path | None, given: Mapping[str, Any]) -> tuple[Contract, dict[str, Any]]:

@@ -24,9 +24,9 @@ class ModelInput:
     contract: Contract
 
     def of(self, pictures: np.ndarray) -> np.ndarray:
-        """Return the graph's input for pictures as they are stored, uint8 (B, H, W, 3)."""
+        """Return the graph's input for pictures of a pack, (B, H, W, C)."""
         images = pictures[..., ::-1] if self.contract.channels == "BGR" else pictures
-        if self.contract.scaled or self.port.dtype != "uint8" or self.port.scale:
+        if self.contract.scaled or self.port.dtype != pictures.dtype.name or self.port.scale:
             images = self._scaled(images)
         images = images.transpose(0, 3, 1, 2) if self.layout == "NCHW" else images
         return np.ascontiguousarray(images)
@@ -52,22 +52,23 @@ def model_input(ports: Sequence[Port], contract: Contract) -> ModelInput:
         names = ", ".join(shown(port.name) for port in ports)
         raise BenchError(f"The model has {len(ports)} inputs ({names}). Accepted: one, of pictures.")
     (port,) = ports
-    shape = port.shape or (None,) * 4
+    shape, bands = port.shape or (None,) * 4, contract.values.bands
     if len(shape) != 4 or shape[0] not in (None, 1):
         raise BenchError(
             f"The model takes {shape_text(shape)}. Accepted: one picture at a time, or any number of them, as "
-            "1 x height x width x 3 or 1 x 3 x height x width."
+            f"1 x height x width x {bands} or 1 x {bands} x height x width."
         )
-    layout = _layout(shape, contract.layout)
+    layout = _layout(shape, contract.layout, bands)
     _check_values(port, contract)
     return ModelInput(layout, _size(shape, layout, contract), port, contract)
 
 
-def _layout(shape: Sequence[int | None], said: str) -> str:
-    could = [layout for layout in _AXES if shape[_AXES[layout][2]] in (None, 3)]
-    sure = [layout for layout in could if shape[_AXES[layout][2]] == 3]
+def _layout(shape: Sequence[int | None], said: str, bands: int) -> str:
+    could = [layout for layout in _AXES if shape[_AXES[layout][2]] in (None, bands)]
+    sure = [layout for layout in could if shape[_AXES[layout][2]] == bands]
     if not could:
-        raise BenchError(f"The model takes {shape_text(shape)}, which has no axis of 3 channels. Pictures are RGB.")
+        what = 'Pictures are RGB, unless a model.json has other "values".' if bands == 3 else "Its model.json has them."
+        raise BenchError(f"The model takes {shape_text(shape)}, which has no axis of {bands} channels. {what}")
     if said and said not in could:
         raise BenchError(f"The model takes {shape_text(shape)}, which is {could[0]}, but --layout is {said}.")
     if not said and len(sure) != 1:
@@ -78,18 +79,17 @@ def _layout(shape: Sequence[int | None], said: str) -> str:
 
 
 def _check_values(port: Port, contract: Contract) -> None:
-    if port.dtype in ("uint8", "int8") and (port.scale or port.dtype == "uint8"):
+    stored = contract.values.dtype.name
+    if port.dtype in (stored, "uint8", "int8") and (port.scale or port.dtype == stored):
         if contract.scaled and not port.scale:
             raise BenchError(
-                "The model takes uint8, pictures as they are stored, so --scale, --mean and --std don't apply. "
+                f"The model takes {stored}, pictures as they are stored, so --scale, --mean and --std don't apply. "
                 "Leave them out."
             )
         if port.scale and not contract.says_values:
             raise BenchError(_unsaid(f"{port.dtype} that stand for real numbers"))
     elif port.dtype not in _FLOATS:
-        raise BenchError(
-            f"The model takes {port.dtype}. Accepted: {', '.join((*_FLOATS, 'uint8'))}, or quantised int8."
-        )
+        raise BenchError(f"The model takes {port.dtype}. Accepted: {', '.join((*_FLOATS, stored))}, or quantised int8.")
     elif not contract.says_values:
         raise BenchError(_unsaid(port.dtype))
 

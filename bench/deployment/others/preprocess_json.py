@@ -12,6 +12,7 @@ from bench.core.specs import RESIZES
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 from bench.core.untrusted.typed_values import fits
+from bench.data.reading.values import Values
 
 LAYOUTS, CHANNELS, OUTPUTS = ("NHWC", "NCHW"), ("RGB", "BGR"), ("logits", "probabilities", "classes")
 _MOST_BYTES = 2**20
@@ -62,7 +63,11 @@ def read_json(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     found: dict[str, Any] = {"exported": bool(said.get("format") and said.get("source"))}
     if _at(said, "input.normalisation") == "inside the graph":
         found["scale"] = 1.0
+    if (values := _at(said, "input.values")) is not None:
+        found["values"] = Values.from_dict(values)
     for key in _KEYS:
+        if key.field == "channels" and "values" in found:
+            continue  # it says how many bands there are
         if (value := _at(said, key.place)) is None:
             continue
         if not fits(value, key.type):

@@ -24,7 +24,7 @@ from bench.evaluation.task import Task
 from bench.evaluation.thresholds import OperatingPoint
 from bench.results.trial_files import IMAGES
 from bench.training.build import choose_indexes
-from bench.trials.plan import read_pack
+from bench.trials.trained_input.trained_values import read_by
 
 
 def score(
@@ -43,13 +43,13 @@ def score(
     if spec.classes:  # before anything is decoded; a folder's classes are only known once it is read
         Adapted(loaded, terms, spec.classes)
     size = terms.image_size or model_input(loaded.ports()[0], terms).size
-    pack = read_pack(replace(setting, image_size=size))
+    pack = read_by(terms.values, replace(setting, image_size=size), said="The model takes other images")
     model = Adapted(loaded, terms, pack.classes)
     rows = choose_indexes(pack, 1.0)[split]
     if not len(rows):
         raise BenchError(f"'{setting.dataset}' has no images in its {split} split. Give another with --split.")
     task = Task(pack, spec.metrics, native=terms.eval_size == "native")
-    engine = FileEngine(model, [1, *model.input.size, 3], len(pack.classes))
+    engine = FileEngine(model, [1, *model.input.size, terms.values.bands], len(pack.classes))
     predictor = Predictor(engine, size, batch_size=1, resize=terms.resize)
     result = evaluate(predictor, task, rows, full=True, point=_point(terms, pack.classes, model))
     pack.check_unchanged()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.errors import BenchError
+from bench.datasets.pairing import SUFFIXES
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")  # of the images in a folder
+_ARRAYS = frozenset({".npy", ".npz"})  # NumPy files, which count in a folder without pictures
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,11 @@ def find_images(arguments: Iterable[str]) -> list[InputImage]:
 def _expand(argument: str) -> list[Path]:
     path = Path(argument).expanduser()
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not found:
-            raise BenchError(f"The folder '{argument}' has no images ({', '.join(SUFFIXES)}).")
-        return found
+        there = sorted(path.iterdir())
+        for suffixes in (SUFFIXES, _ARRAYS):
+            if found := [file for file in there if file.suffix.lower() in suffixes]:
+                return found
+        raise BenchError(f"The folder '{argument}' has no images ({', '.join(sorted(SUFFIXES | _ARRAYS))}).")
     if path.exists() or not glob.has_magic(argument):
         return [path]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))

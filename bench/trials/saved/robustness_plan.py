@@ -20,7 +20,7 @@ _SCORER = "bench.trials.saved.robustness_run:score_conditions"
 def defined_for(trial: StoredTrial, conditions: Sequence[Condition]) -> list[Condition]:
     """Return the conditions that are defined for the images that a trial was trained on."""
     values = values_of(trial.record)
-    is_rgb = (values.bands, values.dtype) == (3, np.uint8)
+    is_rgb = values.bands == 3 and values.dtype == np.uint8
     return [one for one in conditions if is_rgb or not (one.severity and CORRUPTIONS[one.kind].of_rgb)]
 
 

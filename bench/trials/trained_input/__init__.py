@@ -1,1 +1,1 @@
-"""What a stored trial's model gets: the bands and the range of values that it was trained on, whatever the data."""
+"""The input of a stored trial's model: the bands and the range of values that it was trained on, whatever the data."""

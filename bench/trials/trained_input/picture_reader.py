@@ -50,12 +50,12 @@ class PictureReader:
         return visible(self.values.packed(picture.filled()))
 
     def _read(self, path: Path, reduce: Reduce) -> Picture:
-        picture = read_picture(path, reduce=reduce).choose(self.values.chosen, path)
+        picture = read_picture(path, reduce=reduce, bands=self.values.chosen)
         found, wanted = (picture.bands, picture.kind), (self.values.bands, self.values.kind)
         if found != wanted:
             raise DataFault(
                 f"{path}: the image has {found[0]} bands of {found[1]}, and the run was trained on {wanted[0]} of "
-                f"{wanted[1]}: {self.values.describe()}. Give images of the same bands and depth.",
+                f"{wanted[1]}. Give images of the same bands and depth.",
                 "depth",
             )
         return replace(picture, values=self.values)

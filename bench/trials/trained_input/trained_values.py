@@ -38,35 +38,40 @@ def read_as_trained(
     Raises:
         BenchError: the data can't be read, or have other bands or another depth.
     """
-    trained = values_of(trial.record)
+    said = f"'{trial.folder.name}' was trained on other images"
+    return read_by(values_of(trial.record), config, preparing, own=_is_own(trial, config), said=said)
+
+
+def read_by(
+    wanted: Values,
+    config: TrialConfig,
+    preparing: Callable[[int, int], None] | None = None,
+    *,
+    own: bool = False,
+    said: str,
+) -> Images:
+    """Read a configuration's data with given bands, scaled by given numbers.
+
+    Args:
+        own: whether the numbers were found on these data, so that a pack of them needn't be made again.
+        said: the beginning of a message if the data have other bands or another depth.
+    """
     with opened_once():
-        if not _is_own(trial, config):
-            config = _scaled_as(trained, config)
-            if (stored := _stored_as(config)) is not None:
-                check_values(trial, stored, config.dataset, scaled=False)
+        if not own:
+            config = _scaled_as(wanted, config)
+            if (stored := _stored_as(config)) is not None and _differ(_unscaled(stored), _unscaled(wanted)):
+                here = f"the images have {stored.bands} bands of {stored.kind}"
+                raise BenchError(_other_images(said, wanted, config.dataset, here))
         pack = read_pack(config, preparing)
-        if _differ(pack.values, trained) and not _differ(_unscaled(pack.values), _unscaled(trained)):
-            pack = read_pack(_scaled_as(trained, config), preparing)  # its own data, in which files have changed
-    check_values(trial, pack.values, config.dataset)
+        if _differ(pack.values, wanted) and not _differ(_unscaled(pack.values), _unscaled(wanted)):
+            pack = read_pack(_scaled_as(wanted, config), preparing)  # its own data, in which files have changed
+    if _differ(pack.values, wanted):
+        raise BenchError(_other_images(said, wanted, config.dataset, pack.values.describe()))
     return pack
 
 
-def check_values(trial: StoredTrial, found: Values, dataset: str, *, scaled: bool = True) -> None:
-    """Raise BenchError unless images have the bands and depth that a trial was trained on, scaled by the same numbers.
-
-    Names of chosen bands may differ: other files may hold the same bands in another order.
-
-    Args:
-        scaled: whether the numbers count.
-    """
-    trained = values_of(trial.record)
-    same = (lambda values: values) if scaled else _unscaled
-    if _differ(same(found), same(trained)):
-        here = found.describe() if scaled else f"the images have {found.bands} bands of {found.kind}"
-        raise BenchError(
-            f"'{trial.folder.name}' was trained on other images than '{dataset}' has: {trained.describe()}, and here "
-            f"{here}. Give data of the same bands and depth."
-        )
+def _other_images(said: str, wanted: Values, dataset: str, here: str) -> str:
+    return f"{said} than '{dataset}' has: {wanted.describe()}, and here {here}. Give data of the same bands and depth."
 
 
 def _is_own(trial: StoredTrial, config: TrialConfig) -> bool:
@@ -96,4 +101,5 @@ def _unscaled(values: Values) -> Values:
 
 
 def _differ(one: Values, other: Values) -> bool:
+    """Compare without the names of chosen bands: other files may hold the same bands in another order."""
     return replace(one, chosen=(), rule="") != replace(other, chosen=(), rule="")
