@@ -43,7 +43,7 @@ def feature_pyramid(
     weights: str | PathLike[str] | None = None,
     output_stride: int = 32,
 ) -> dict[int, keras.KerasTensor]:
-    """Return the backbone's features by stride, for images (B, H, W, 3) float32 in [0, 1].
+    """Return the backbone's features by stride, for images (B, H, W, C) float32 in [0, 1].
 
     Args:
         inputs: the tensor from `keras.Input`; the result includes the normalisation that the weights need.

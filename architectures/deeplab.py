@@ -82,10 +82,10 @@ def build_deeplab(
     separable: bool = True,
     dropout: float = 0.1,
 ) -> keras.Model:
-    """Build DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build DeepLabV3+: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of output_stride.
+        input_shape: (H, W, C); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is mobilenet_v2.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         output_stride: 16 or 8, stride of the encoder's features (section 3.1).
@@ -141,10 +141,10 @@ def build_deeplab_v3(
     aspp_filters: int = 256,
     dropout: float = 0.1,
 ) -> keras.Model:
-    """Build DeepLabV3: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build DeepLabV3: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of output_stride.
+        input_shape: (H, W, C); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is resnet50.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         output_stride: 16 or 8, stride of the features (section 3.3).

@@ -109,11 +109,11 @@ def _build(
     fc_filters: int,
     dropout: float,
 ) -> keras.Model:
-    """Build an FCN: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build an FCN: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
         finest: 32, 16 or 8, the finest stride that is scored.
-        input_shape: (H, W, 3); multiples of 32.
+        input_shape: (H, W, C); multiples of 32.
         backbone: a name of `BACKBONES`; None is vgg16.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         fc_filters: channels of fc6 and fc7 (VGG16's 4096); with vgg16.

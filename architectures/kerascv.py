@@ -58,10 +58,10 @@ def build_deeplab_v3_plus(
     filters: Sequence[int] = RESNET_FILTERS,
     blocks: Sequence[int] = RESNET_BLOCKS,
 ) -> keras.Model:
-    """Build keras-cv's DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-cv's DeepLabV3+: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of 32.
+        input_shape: (H, W, C); multiples of 32.
         filters, blocks: filters and blocks of the ResNet's four stages (a bottleneck's output has four times as many
             channels).
     """
@@ -105,10 +105,10 @@ def build_segformer(
     depths: Sequence[int] = SEGFORMER_DEPTHS,
     projection_filters: int = 256,
 ) -> keras.Model:
-    """Build keras-cv's SegFormer: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-cv's SegFormer: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3) with H = W, multiples of 32 from 64 on.
+        input_shape: (H, W, C) with H = W, multiples of 32 from 64 on.
         hidden_dims, depths: channels and transformer blocks of the four stages (MiT-B0: table 6 of the paper). The
             channels must be multiples of the stages' 1, 2, 5 and 8 attention heads.
         projection_filters: channels of the decoder (256 for B0 and B1, else 768).

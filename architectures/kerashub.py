@@ -62,10 +62,10 @@ def build_deeplab_v3(
     blocks: Sequence[int] = RESNET_BLOCKS,
     decoder: bool = True,
 ) -> keras.Model:
-    """Build keras-hub's DeepLabV3+: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-hub's DeepLabV3+: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of 32.
+        input_shape: (H, W, C); multiples of 32.
         filters, blocks: filters and blocks of the ResNet's four stages (a bottleneck's output has four times as many
             channels); the first stage has 64 filters.
         decoder: whether features of stride 4 are joined (V3+, as in keras-hub's preset); if not, it is V3.
@@ -114,10 +114,10 @@ def build_segformer(
     depths: Sequence[int] = SEGFORMER_DEPTHS,
     projection_filters: int = 256,
 ) -> keras.Model:
-    """Build keras-hub's SegFormer: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build keras-hub's SegFormer: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3) with H = W, multiples of 32 from 64 on.
+        input_shape: (H, W, C) with H = W, multiples of 32 from 64 on.
         hidden_dims, depths: channels and transformer blocks of the four stages (MiT-B0: table 6 of the paper). The
             channels must be multiples of the stages' 1, 2, 5 and 8 attention heads.
         projection_filters: channels of the decoder (256 for B0 and B1, else 768).

@@ -1,4 +1,8 @@
-"""The parts that the outside reference models (keras-cv, keras-hub) share: packages, and resizes that XLA can train."""
+"""The parts that the outside reference models (keras-cv, keras-hub) share: packages, and resizes that XLA can train.
+
+They take any bands. They begin from random weights: neither they nor their packages' presets, which are of three bands,
+are adapted, so `weights` can't be given.
+"""
 
 import importlib
 import importlib.util

@@ -73,10 +73,10 @@ def build_pspnet(
     dropout: float = 0.1,
     auxiliary: bool = True,
 ) -> keras.Model:
-    """Build PSPNet: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build PSPNet: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of output_stride.
+        input_shape: (H, W, C); multiples of output_stride.
         backbone: a name of `BACKBONES`; None is resnet50.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         output_stride: 8 (section 3.3), 16 or 32, the stride of the pooled features.

@@ -70,10 +70,10 @@ def build_segnet(
     filters: Sequence[int] = _FILTERS,
     convs: Sequence[int] = _CONVS,
 ) -> keras.Model:
-    """Build SegNet: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build SegNet: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of 2 ** len(filters), 32 with a backbone.
+        input_shape: (H, W, C); multiples of 2 ** len(filters), 32 with a backbone.
         backbone: None, or a name of `BACKBONES` as the encoder.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         filters, convs: channels and convolutions of each stage, finest first (VGG16's); without backbone.

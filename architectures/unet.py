@@ -78,10 +78,10 @@ def build_unet(
     dropout: float = 0.0,
     batch_norm: bool = True,
 ) -> keras.Model:
-    """Build U-Net: images (B, H, W, 3) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
+    """Build U-Net: images (B, H, W, C) float32 in [0, 1] -> logits (B, H, W, num_classes) float32.
 
     Args:
-        input_shape: (H, W, 3); multiples of 2 ** depth, or of 32 with a backbone.
+        input_shape: (H, W, C); multiples of 2 ** depth, or of 32 with a backbone.
         backbone: None, or a name of `BACKBONES` as the encoder.
         weights: the backbone's weights: None, "imagenet" or the path of a file.
         filters: channels of each level, finest first (figure 1 of the paper); without backbone.

@@ -53,11 +53,11 @@ def build_model(
     weights: str | None = None,
     **params: Any,
 ) -> "keras.Model":
-    """Build a model that maps images (B, H, W, 3) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
+    """Build a model that maps images (B, H, W, C) float32 in [0, 1] to logits (B, H, W, num_classes) float32.
 
     Args:
         name: the name of an architecture (see `list_architectures()`), or an alias.
-        input_shape: (height, width, 3), in pixels.
+        input_shape: (height, width, bands), in pixels; pretrained weights are adapted to other than three bands.
         num_classes: the number of classes, background included, the ignored label not.
         backbone: the name of a backbone; None is the architecture's default.
         weights: the backbone's weights: None or "none", "imagenet", or the path of a file.

@@ -1,9 +1,11 @@
 """A pretrained first convolution adapted to other bands computes what the three-band network does on repeated input."""
 
+import keras
 import numpy as np
 import pytest
 
-from bench.architectures.backbones import adapted
+from bench.architectures.backbones import adapted, feature_pyramid
+from bench.architectures.networks import NETWORKS
 
 
 @pytest.mark.parametrize("repeats", [2, 3, 10])
@@ -27,3 +29,27 @@ def test_one_band_gives_what_three_equal_bands_do():
 def test_four_bands_get_the_first_kernel_again_and_three_quarters_of_each():
     kernel = np.arange(3, dtype=np.float32).reshape(1, 1, 3, 1)
     assert adapted(kernel, 4).ravel().tolist() == [0.0, 0.75, 1.5, 0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_a_backbone_computes_on_repeated_bands_what_it_does_on_three(name, tmp_path):
+    """With the same pretrained weights; convolutions, normalisation and the order of colours are all repeated."""
+    keras.utils.set_random_seed(0)
+    path = str(tmp_path / "pretrained.weights.h5")
+    network = NETWORKS[name].build(weights=None, include_top=False, input_shape=(64, 64, 3))
+    for variable in network.weights:  # moving statistics of 0 and 1 would hide a wrong order
+        if "moving_mean" in variable.path:
+            variable.assign(np.random.default_rng(0).normal(0, 0.1, variable.shape))
+    network.save_weights(path)
+    image = np.random.default_rng(1).random((1, 64, 64, 3)).astype(np.float32)
+    three, six = (_features(name, path, bands) for bands in (3, 6))
+    expected, found = np.asarray(three(image)), np.asarray(six(np.tile(image, (1, 1, 1, 2))))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    assert np.asarray(_features(name, path, 1)(image[..., :1])).shape == expected.shape
+
+
+def _features(name, path, bands):
+    inputs = keras.Input((64, 64, bands))
+    pyramid = feature_pyramid(inputs, name, weights=path)
+    return keras.Model(inputs, pyramid[min(pyramid)])

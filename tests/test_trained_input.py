@@ -21,6 +21,7 @@ from bench.trials.plan import prepare_pack
 from bench.trials.saved.stored_trials import check_alike
 from bench.trials.trained_input import picture_reader
 from bench.trials.trained_input.picture_reader import PictureReader
+from bench.trials.trained_input.stored_values import stored_values, with_bands_of_data
 from bench.trials.trained_input.trained_values import read_as_trained
 
 CHANGES = {
@@ -160,3 +161,31 @@ def test_pixels_without_a_value_are_shown_as_the_least_one(tmp_path, monkeypatch
     monkeypatch.setattr(picture_reader, "read_picture", lambda path, reduce, bands: Picture.of(image))
     reader = reader_of(bands=1, kind="float32", rule="given", low=(-1.0,), high=(1.0,))
     assert reader.visible(tmp_path).tolist() == [[[0] * 3, [255] * 3], [[255] * 3] * 2]
+
+
+@pytest.mark.parametrize(("change", "bands"), [("same", 6), ("four", 4), ("floats", 6)])
+def test_what_is_built_without_data_has_their_bands(change, bands):
+    assert with_bands_of_data(config_of(change)).bands == bands
+
+
+def test_chosen_bands_and_data_that_are_not_here_are_not_looked_at():
+    chosen, absent = config_of(bands="5,2"), TrialConfig("unet", "pets")
+    assert with_bands_of_data(chosen) is chosen and with_bands_of_data(absent) is absent
+
+
+def test_data_that_cannot_be_opened_are_left_to_the_run_to_report(tmp_path):
+    config = TrialConfig("unet", f"folder:{tmp_path / 'absent'}")
+    assert with_bands_of_data(config) is config
+
+
+@pytest.mark.parametrize(
+    ("params", "bytes_of_pixel"),
+    [({}, 12), ({"bands": "1,2"}, 4), ({"change": "bytes"}, 6), ({"change": "floats"}, 12)],
+)
+def test_the_room_of_a_pack_is_told_by_the_bands_and_the_depth(params, bytes_of_pixel):
+    values = stored_values(config_of(**params))
+    assert values.bytes_of_pixel == bytes_of_pixel
+
+
+def test_bytes_that_are_scaled_take_twice_the_room():
+    assert stored_values(config_of("bytes", scale_values="0:99")).bytes_of_pixel == 12

@@ -26,6 +26,7 @@ from bench.core.errors import BenchError
 from bench.core.files import answer_path, file_hash, recall, remember, text_hash
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import TrialConfig
+from bench.trials.trained_input.stored_values import with_bands_of_data
 
 CHILD_SECONDS = 1800.0
 NUM_CLASSES = 3  # of the models that are built here
@@ -83,10 +84,11 @@ def summaries(configs: Sequence[TrialConfig], *, own_classes: bool = False) -> l
     """Return each model's `params`, `trainable_params` and, if they can be counted, `gflops` per image (forward pass).
 
     Args:
-        own_classes: give each model the classes of its data set, not as many as all others.
+        own_classes: give each model the classes and the bands of its data set, not as many as all others.
 
     A model that can't be built has the reason under `error` instead.
     """
+    configs = [with_bands_of_data(config) for config in configs] if own_classes else configs
     lacks = [_lack(catalog.architecture(config)) for config in configs]
     there = [config for config, lack in zip(configs, lacks, strict=True) if not lack]
     answers = iter(_answers("summary", there, own_classes=own_classes))

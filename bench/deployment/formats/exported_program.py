@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.deployment.format import Format, LoadedModel, Order
 
-EXAMPLE = '''"""Predict one image with PyTorch: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+EXAMPLE = '''"""Predict one image with PyTorch: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
 import sys
 from pathlib import Path

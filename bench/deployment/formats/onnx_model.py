@@ -12,7 +12,7 @@ from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 _NUMPY = {"float": "float32", "double": "float64"}
 _QUIET = 3  # errors only
 _CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv", "NhwcFusedConv", "QLinearConv", "ConvInteger"}
-EXAMPLE = '''"""Predict one image with ONNX Runtime: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+EXAMPLE = '''"""Predict one image with ONNX Runtime: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
 import sys
 from pathlib import Path

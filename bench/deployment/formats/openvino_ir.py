@@ -10,7 +10,7 @@ from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 
 _LACKS = "conversion rule found for operations:"
 _NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "i8": "int8", "u8": "int8"}
-EXAMPLE = '''"""Predict one image with OpenVINO: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+EXAMPLE = '''"""Predict one image with OpenVINO: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
 import sys
 from pathlib import Path

@@ -8,7 +8,7 @@ import numpy as np
 from bench.deployment.format import Format, LoadedModel, Order, Port
 
 ENDPOINT = "serving_default"  # that every tool writes
-EXAMPLE = '''"""Predict one image with TensorFlow: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+EXAMPLE = '''"""Predict one image with TensorFlow: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
 import sys
 from pathlib import Path

@@ -12,7 +12,7 @@ import numpy as np
 from bench.deployment.format import Format, LoadedModel, Order, Port, shares
 
 _CONVOLUTIONS = {"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}
-EXAMPLE = '''"""Predict one image with LiteRT: python example.py IMAGE.npy (uint8, resized as model.json says)."""
+EXAMPLE = '''"""Predict one image with LiteRT: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
 import sys
 from pathlib import Path

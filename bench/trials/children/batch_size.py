@@ -8,6 +8,7 @@ from bench.profiling.instruments import memory_meter, open_gpu
 from bench.training.engines import create_runtime
 from bench.trials.batch_search import OUT_OF_MEMORY
 from bench.trials.speed_session import build
+from bench.trials.trained_input.stored_values import with_bands_of_data
 
 PROCESS = ("process_peak_mib", "process_method")
 STEPS = 3  # the first one compiles, and the optimizer's state exists only after it
@@ -20,7 +21,7 @@ def peak_mib(config: dict[str, Any]) -> dict[str, Any]:
     memory = memory_meter(runtime, open_gpu(runtime))
     try:
         with memory.phase("train"):
-            engine, batch = build(trial)
+            engine, batch = build(with_bands_of_data(trial))
             for _ in range(STEPS):
                 engine.wait(engine.train_step(*batch, 0.0))
     except Exception as error:

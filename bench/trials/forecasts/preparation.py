@@ -15,8 +15,10 @@ from bench.data.check import evenly
 from bench.data.facts.file_facts import Pending
 from bench.data.packing.room import advice, free_bytes, is_packed, needed_bytes
 from bench.data.reading.decode import read_row
+from bench.data.reading.values import Values
 from bench.data.source import Source
 from bench.trials.estimate import duration
+from bench.trials.trained_input.stored_values import values_of_source
 
 _TOLD = 2**26  # bytes of a step's facts from which on they are told
 _SAMPLE, _SAMPLE_SECONDS = 32, 4.0  # most images that are decoded to estimate the time of all, and the time for it
@@ -42,7 +44,8 @@ def preparations(source: Source, configs: Sequence[TrialConfig], left: Sequence[
 
 def _decoding(source: Source, config: TrialConfig) -> str:
     count, size = len(source.samples), config.image_size
-    needed, free = needed_bytes(count, size), free_bytes(cache_path("packs"))
+    of_pixel = (values_of_source(source) or Values()).bytes_of_pixel
+    needed, free = needed_bytes(count, size, of_pixel), free_bytes(cache_path("packs"))
     time_text = duration(_seconds(source, config) * count)
     room = f"{needed / 2**30:.1f} GiB in '{cache_path('packs')}', where {free / 2**30:.1f} GiB are free"
     line = f"{source.spec.name}: {count:,} images are decoded to {size[0]}x{size[1]}: about {time_text}, {room}."

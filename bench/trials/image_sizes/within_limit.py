@@ -14,6 +14,7 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import LARGEST_SIDE, TrialConfig
 from bench.trials import preflight
+from bench.trials.trained_input.stored_values import with_bands_of_data
 
 _FIRST_SIDE = 256  # pixels, at which each model is counted first, as `bench list architectures` does
 
@@ -107,7 +108,8 @@ def sized(configs: Sequence[TrialConfig], tell: Callable[[str], None]) -> list[T
 
 def _model(config: TrialConfig) -> str:
     """Return what decides the cost of a size."""
-    known = config.arch, config.backbone, config.params, config.plugin, catalog.dataset(config).num_classes
+    bands = with_bands_of_data(config).bands
+    known = config.arch, config.backbone, config.params, config.plugin, catalog.dataset(config).num_classes, bands
     return json.dumps([*known, config.same_gflops], sort_keys=True)
 
 

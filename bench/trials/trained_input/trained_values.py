@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data.loading.images import Images
-from bench.data.reading.find_values import with_values
 from bench.data.reading.values import Values
-from bench.data.source import open_source, opened_once
+from bench.data.source import opened_once
 from bench.results.loading import StoredTrial
 from bench.trials.plan import read_pack
-
-_ANY_SCALE = "0:1"  # with which the bands and the depth of images are looked at
+from bench.trials.trained_input.stored_values import stored_values
 
 
 def values_of(record: TrialRecord) -> Values:
@@ -59,7 +56,7 @@ def read_by(
     with opened_once():
         if not own:
             config = _scaled_as(wanted, config)
-            if (stored := _stored_as(config)) is not None and _differ(_unscaled(stored), _unscaled(wanted)):
+            if (stored := stored_values(config)) is not None and _differ(_unscaled(stored), _unscaled(wanted)):
                 here = f"the images have {stored.bands} bands of {stored.kind}"
                 raise BenchError(_other_images(said, wanted, config.dataset, here))
         pack = read_pack(config, preparing)
@@ -88,12 +85,6 @@ def _scaled_as(trained: Values, config: TrialConfig) -> TrialConfig:
     params = dict(config.dataset_params)
     params |= {"bands": params.get("bands") or trained.bands_text(), "scale_values": trained.given()}
     return replace(config, dataset_params={name: value for name, value in params.items() if value != ""})
-
-
-def _stored_as(config: TrialConfig) -> Values | None:
-    """Look at the bands and the depth of a data set's first image; None if the first ones can't be read."""
-    source = open_source(catalog.dataset(config), config.data_dir, config.dataset_params)
-    return with_values(replace(source, scale_values=_ANY_SCALE)).values
 
 
 def _unscaled(values: Values) -> Values:
