@@ -25,7 +25,9 @@ NUMPY = frozenset(
 _WORDS = r"images?|imgs?|rgb|sat|photo|masks?|labels?|lbl|seg|segmentations?|gt|groundtruth|annotations?|targets?|L|P"
 _END = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 _BEGINNING = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
-_SUFFIX = re.compile(rf"(?:{_SUFFIXES.replace(' ', '|').replace('.', '[.]')})$", re.IGNORECASE)  # of a.jpg.png's stem
+_SUFFIX = re.compile(  # of the stem of a.jpg.png or a.ome.tif
+    rf"(?:{_SUFFIXES.replace(' ', '|').replace('.', '[.]')}|[.]ome)$", re.IGNORECASE
+)
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.datasets.image_files import read_head, read_picture, read_scale
+from bench.core.dataset_protocol import DataFault
+from bench.datasets.image_files import open_image, read_head, read_picture, read_scale
 
 LOSSLESS = [None, "lzw", "adobe_deflate", "packbits", "lzma", "zstd", "deflate"]
 KINDS = ["uint8", "uint16", "float32", "int8", "int16", "int32", "uint32", "float16", "float64"]
@@ -123,6 +124,18 @@ def test_a_stack_of_imagej_is_its_bands(tmp_path):
     array = values("uint16", 6)
     tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(array, -1, 0), imagej=True)
     same(tmp_path / "a.tif", array)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("imagej", [False, True])
+def test_pages_that_only_the_description_tells_are_bands(tmp_path, kind, imagej):
+    """ImageJ writes stacks of 4 GB and more with one page."""
+    array = values(kind, 6)
+    options = {"imagej": True} if imagej else {"photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(array, -1, 0), truncate=True, **options)
+    same(tmp_path / "a.tif", array)
+    with pytest.raises(DataFault, match=f"the mask has 6 bands of {kind}"):
+        open_image(tmp_path / "a.tif", np.array)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "float64", "int64", "bool", ">u2", ">f4"])

@@ -283,3 +283,9 @@ def test_chosen_bands_of_a_folder_are_read_by_the_data_set_itself(tmp_path):
     np.testing.assert_array_equal(source.dataset.read(source.samples[0])[0], image(40)[..., [39, 0]])
     with pytest.raises(BenchError, match="has 40 bands; 1 to 32 are read"):
         open_source(found, where, {}).dataset.read(source.samples[0])
+
+
+def test_the_ending_of_ome_is_no_part_of_a_name(tmp_path):
+    place = write(tmp_path / "set", lambda number: image(seed=number), ".ome.tif")
+    assert len(folder.load(place).samples) == 10
+    np.testing.assert_array_equal(folder.load(place).read(folder.load(place).samples[0])[1], mask())

@@ -18,6 +18,7 @@ from bench.datasets.files.opening import FileKind, kind_of_file, opened_head, op
 from bench.datasets.files.stored import Stored
 from bench.datasets.files.tiff_file import (
     geo_extent,
+    has_many_pages,
     is_photograph,
     main_pages,
     no_values,
@@ -94,16 +95,16 @@ def _is_cut(picture: Image.Image, kind: FileKind, file: IO[bytes]) -> bool:
     """Tell whether Pillow would give the upper bits of values alone, or one page of several."""
     if kind == "deep png":
         return not picture.mode.startswith("I")
-    return kind == "tiff" and _pages(file) > 1
+    return kind == "tiff" and _has_many_pages(file)
 
 
-def _pages(file: IO[bytes]) -> int:
+def _has_many_pages(file: IO[bytes]) -> bool:
     file.seek(0)
     try:
         with opened_tiff(file) as tiff:
-            return len(main_pages(tiff))
+            return has_many_pages(tiff)
     except ValueError:  # damaged: Pillow tells how
-        return 1
+        return False
 
 
 def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:

@@ -5,6 +5,7 @@ their own. A band counts as an alpha channel only if the tag ExtraSamples says s
 """
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ def read_tiff(path: Path, tiff: tifffile.TiffFile) -> Stored:
     first = pages[0]
     for page in pages:
         _check_stored(path, tiff, page)
-    values = np.concatenate([_values(page) for page in pages], axis=2) if len(pages) > 1 else _values(first)
+    if _has_hidden_pages(tiff):
+        values = np.moveaxis(tiff.series[0].asarray(maxworkers=1).reshape(-1, *size_of(first)), 0, -1)
+    else:
+        values = np.concatenate([_values(page) for page in pages], axis=2) if len(pages) > 1 else _values(first)
     alpha = _alpha(first) if len(pages) == 1 else ()
     return Stored(values, alpha, nodata_of(first.tags), _valid(tiff, first), orientation_of(first))
 
@@ -47,6 +51,19 @@ def main_pages(tiff: tifffile.TiffFile) -> list[Page]:
 
 def _all_pages(tiff: tifffile.TiffFile) -> list[Page]:
     return list(tiff.pages)
+
+
+def _has_hidden_pages(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether a file has pages of one band behind its only page, as ImageJ writes stacks of 4 GB and more."""
+    first, *others = _all_pages(tiff)
+    if others or first.samplesperpixel > 1 or not (tiff.is_imagej or tiff.is_shaped):
+        return False
+    return math.prod(tiff.series[0].shape) > math.prod(first.shape)
+
+
+def has_many_pages(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether a file has several pages that are no reduced copies and masks."""
+    return len(main_pages(tiff)) > 1 or _has_hidden_pages(tiff)
 
 
 def check_pages(path: Path, pages: Sequence[Page]) -> None:
@@ -70,10 +87,9 @@ def check_pages(path: Path, pages: Sequence[Page]) -> None:
 
 def is_photograph(tiff: tifffile.TiffFile) -> bool:
     """Tell whether a file is what Pillow reads as 8-bit RGB: one page of grey, colours or a colour table, and alpha."""
-    pages = main_pages(tiff)
-    page = pages[0]
+    page = main_pages(tiff)[0]
     colours = _COLOURS.get(page.photometric)
-    if len(pages) > 1 or colours is None or page.bitspersample > 8 or page.sampleformat not in _WHOLE:
+    if has_many_pages(tiff) or colours is None or page.bitspersample > 8 or page.sampleformat not in _WHOLE:
         return False
     extra = page.samplesperpixel - colours
     known = page.compression in TiffImagePlugin.COMPRESSION_INFO
@@ -82,7 +98,7 @@ def is_photograph(tiff: tifffile.TiffFile) -> bool:
 
 def size_of(page: Page) -> tuple[int, int]:
     """Return the height and width of a page, as stored."""
-    return page.imagelength, page.imagewidth
+    return int(page.imagelength), int(page.imagewidth)
 
 
 def orientation_of(page: Page) -> int:
