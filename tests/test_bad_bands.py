@@ -120,16 +120,17 @@ def test_what_is_no_image_is_one_line_with_the_file(tmp_path, case):
             assert str(fault).startswith(f"{path}: ") and "\n" not in str(fault)
 
 
-def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path):
+@pytest.mark.parametrize("code, name", [(5, "LZW"), (50001, "WEBP"), (34887, "LERC")])
+def test_a_missing_package_is_named_with_the_line_that_installs_it(tmp_path, code, name):
     path = tmp_path / "a.tif"
-    path.write_bytes(with_tag(tiff(BANDS), 259, 5))
-    code = (
+    path.write_bytes(with_tag(tiff(BANDS), 259, code))
+    script = (
         "import json, sys; sys.modules['imagecodecs'] = None\n"
         "from pathlib import Path; from bench.datasets.image_files import read_picture\n"
         f"try: read_picture(Path({str(path)!r}))\nexcept Exception as error: print(json.dumps(str(error)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == f"{path}: its compression LZW needs imagecodecs: pip install 'segbench[geo]'"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == f"{path}: its compression {name} needs imagecodecs: pip install 'segbench[geo]'"
     assert done.stderr == ""
 
 

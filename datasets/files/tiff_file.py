@@ -35,12 +35,19 @@ def read_tiff(path: Path, tiff: tifffile.TiffFile) -> Stored:
     first = pages[0]
     for page in pages:
         _check_stored(path, tiff, page)
-    if _has_hidden_pages(tiff):
-        values = np.moveaxis(tiff.series[0].asarray(maxworkers=1).reshape(-1, *size_of(first)), 0, -1)
-    else:
-        values = np.concatenate([_values(page) for page in pages], axis=2) if len(pages) > 1 else _values(first)
+    try:
+        values = _bands(tiff, pages)
+    except ImportError as error:  # a decompressor that tifffile knows and this Python lacks
+        raise _undecoded(path, first) from error
     alpha = _alpha(first) if len(pages) == 1 else ()
     return Stored(values, alpha, nodata_of(first.tags), _valid(tiff, first), orientation_of(first))
+
+
+def _bands(tiff: tifffile.TiffFile, pages: Sequence[Page]) -> np.ndarray:
+    """Read the values of all pages, (H, W, C)."""
+    if _has_hidden_pages(tiff):
+        return np.moveaxis(tiff.series[0].asarray(maxworkers=1).reshape(-1, *size_of(pages[0])), 0, -1)
+    return np.concatenate([_values(page) for page in pages], axis=2) if len(pages) > 1 else _values(pages[0])
 
 
 def main_pages(tiff: tifffile.TiffFile) -> list[Page]:
@@ -156,10 +163,14 @@ def _check_stored(path: Path, tiff: tifffile.TiffFile, page: Page) -> None:
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False) if count]
     if max(ends, default=0) > (there := tiff.filehandle.size):
         raise DataFault(f"{path}: it is cut off: {there} of {max(ends)} bytes are there.", "unreadable")
-    if page.compression in tifffile.TIFF.DECOMPRESSORS and page.predictor in tifffile.TIFF.UNPREDICTORS:
-        return
+    if page.compression not in tifffile.TIFF.DECOMPRESSORS or page.predictor not in tifffile.TIFF.UNPREDICTORS:
+        raise _undecoded(path, page)
+
+
+def _undecoded(path: Path, page: Page) -> DataFault:
+    """Say that nothing here can decompress a page."""
     name = f"compression {getattr(page.compression, 'name', page.compression)}"
     name += f" with predictor {getattr(page.predictor, 'name', page.predictor)}" if page.predictor != 1 else ""
     if importlib.util.find_spec("imagecodecs") is None:
-        raise DataFault(f"{path}: its {name} needs imagecodecs: {GEO}", "unreadable")
-    raise DataFault(f"{path}: its {name} is not read. Save it with LZW, deflate or none.", "unreadable")
+        return DataFault(f"{path}: its {name} needs imagecodecs: {GEO}", "unreadable")
+    return DataFault(f"{path}: its {name} is not read. Save it with LZW, deflate or none.", "unreadable")
