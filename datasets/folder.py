@@ -24,7 +24,7 @@ from bench.data.reading.picture import Decoded, Reduce, whole
 from bench.datasets import layouts
 from bench.datasets.base import check_size
 from bench.datasets.classes_file import FILE, ClassesFile, misplaced, read_classes
-from bench.datasets.files.readers import check_same_extent
+from bench.datasets.files.tiff_facts import alpha_note, check_same_extent
 from bench.datasets.image_files import read_picture, read_scale
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_evidence import Evidence
@@ -47,11 +47,12 @@ class Folder:
     items: dict[str, Item]
     labels: Drawn | Meaning
     turned: Turned
+    alpha: str = ""  # the note that a band is left out as alpha, if it is
     bands: tuple[int, ...] = ()  # the indexes of the chosen bands; empty: all of a file's but alpha
 
     def choose_bands(self, bands: tuple[int, ...]) -> "Folder":
         """Return the data set with some bands of its files, in that order; alpha counts as one."""
-        return replace(self, bands=bands)
+        return replace(self, bands=bands, notes=tuple(note for note in self.notes if note != self.alpha))
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
         """Read an image, (H, W, C), and its labels, uint8 (H, W); DataFault names the file."""
@@ -122,15 +123,17 @@ def of_contents(contents: Contents, given: ClassesFile | None, exif: str, place:
     labels, facts, warnings = _labels(contents, given, place, file)
     upright = turned(contents, facts, exif)
     samples = [_sample(item, labels, upright) for item in contents.items]
+    alpha = alpha_note(contents.items[0].image) if contents.items else ""
     return Folder(
         samples=tuple(samples),
-        notes=(*contents.notes, *_lossy(labels, facts), *upright.notes),
+        notes=tuple(filter(None, (*contents.notes, *_lossy(labels, facts), *upright.notes, alpha))),
         warnings=(*contents.warnings, *warnings, *upright.warnings),
         classes=labels.classes,
         settled=frozenset({"ignored"} if given and given.ignore else ()),
         items={item.name: item for item in contents.items},
         labels=labels,
         turned=upright,
+        alpha=alpha,
     )
 
 

@@ -191,6 +191,8 @@ def test_a_band_that_is_marked_as_alpha_is_taken_if_it_is_asked_for(tmp_path):
     for number in range(10):
         tiff(place / "images" / f"a{number}.tif", image(4, "uint8", number), photometric="rgb", extrasamples=[2])
     whole, rgb = packed(place, bands="1,2,3,4"), packed(place)
+    said = "band 4 is left out, since a0.tif marks it as alpha; --bands 1,2,3,4 takes it as a band"
+    assert said in rgb.notes and said not in whole.notes
     assert (whole.images.shape[-1], rgb.images.shape[-1]) == (4, 3)
     np.testing.assert_array_equal(whole.images[..., :3], rgb.images)
     np.testing.assert_array_equal(whole.images[0, ..., 3], image(4, "uint8", int(whole.names[0][1:]))[..., 3])

@@ -10,14 +10,11 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from bench.core.dataset_protocol import DataFault
 from bench.datasets.files.deep_png import read_deep_png
-from bench.datasets.files.geo_tags import Extent, check_extents
 from bench.datasets.files.numpy_file import numpy_size, read_numpy
-from bench.datasets.files.opening import FileKind, kind_of_file, opened_head, opened_tiff
+from bench.datasets.files.opening import FileKind, kind_of_file, opened_tiff
 from bench.datasets.files.stored import Stored
 from bench.datasets.files.tiff_file import (
-    geo_extent,
     has_many_pages,
     is_photograph,
     main_pages,
@@ -28,7 +25,6 @@ from bench.datasets.files.tiff_file import (
 )
 
 ALPHA = 3  # the index of a photograph's band that is its alpha channel
-_TIFF_SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".btf", ".tf8")
 
 
 def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: bool = False) -> Stored | None:
@@ -114,26 +110,3 @@ def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:
     file.seek(0)
     with opened_tiff(file) as tiff:
         return no_values(tiff, np.asarray(picture))
-
-
-def check_same_extent(image: Path, mask: Path) -> None:
-    """Raise DataFault if an image and its mask are GeoTIFF files of other parts of the map."""
-    if not all(path.suffix.lower() in _TIFF_SUFFIXES for path in (image, mask)):
-        return
-    of_image, of_mask = (_extent(path) for path in (image, mask))
-    if of_image and of_mask:
-        check_extents(mask, of_mask, of_image)
-
-
-def _extent(path: Path) -> Extent | None:
-    def look(file: IO[bytes]) -> Extent | None:
-        if kind_of_file(file) != "tiff":
-            return None
-        with opened_tiff(file) as tiff:
-            return geo_extent(tiff)
-
-    try:
-        found: Extent | None = opened_head(path, look)
-    except DataFault:  # Pillow reads some files that tifffile doesn't
-        return None
-    return found

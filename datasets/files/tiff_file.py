@@ -39,7 +39,7 @@ def read_tiff(path: Path, tiff: tifffile.TiffFile) -> Stored:
         values = _bands(tiff, pages)
     except ImportError as error:  # a decompressor that tifffile knows and this Python lacks
         raise _undecoded(path, first) from error
-    alpha = _alpha(first) if len(pages) == 1 else ()
+    alpha = alpha_of(first) if len(pages) == 1 else ()
     return Stored(values, alpha, nodata_of(first.tags), _valid(tiff, first), orientation_of(first))
 
 
@@ -100,7 +100,7 @@ def is_photograph(tiff: tifffile.TiffFile) -> bool:
         return False
     extra = page.samplesperpixel - colours
     known = page.compression in TiffImagePlugin.COMPRESSION_INFO
-    return known and (extra == 0 or (extra == 1 and len(_alpha(page)) == 1))
+    return known and (extra == 0 or (extra == 1 and len(alpha_of(page)) == 1))
 
 
 def size_of(page: Page) -> tuple[int, int]:
@@ -140,7 +140,7 @@ def _values(page: Page) -> np.ndarray:
     return planes[0, 0] if planes.shape[0] == 1 else np.moveaxis(planes[:, 0, :, :, 0], 0, -1)
 
 
-def _alpha(page: Page) -> tuple[int, ...]:
+def alpha_of(page: Page) -> tuple[int, ...]:
     """Return the indexes of the bands that ExtraSamples calls alpha."""
     extra = tuple(map(int, page.extrasamples))
     first = page.samplesperpixel - len(extra)
