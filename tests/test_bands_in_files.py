@@ -105,6 +105,20 @@ def test_a_tiff_by_opencv_keeps_each_bit(tmp_path, kind, bands):
     same(tmp_path / "a.tif", array, bands=tuple(range(bands)))
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("planarconfig", ["contig", "separate"])
+@pytest.mark.parametrize("compression", [None, "adobe_deflate"])
+@pytest.mark.parametrize("tile", [None, (16, 32)])
+def test_a_photograph_in_a_tiff_keeps_each_bit(tmp_path, byteorder, planarconfig, compression, tile):
+    array = values("uint8", 3)
+    stored = array if planarconfig == "contig" else np.moveaxis(array, -1, 0)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig=planarconfig, byteorder=byteorder,
+                     compression=compression, tile=tile)  # fmt: skip
+    tifffile.imwrite(tmp_path / "b.tif", array[..., 0], byteorder=byteorder, compression=compression, tile=tile)
+    same(tmp_path / "a.tif", array)
+    same(tmp_path / "b.tif", np.repeat(array[..., :1], 3, axis=2))
+
+
 @pytest.mark.parametrize("bands", [2, 7, 32])
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "float32", "float64"])
 def test_pages_of_one_band_are_bands(tmp_path, bands, kind):

@@ -132,6 +132,22 @@ def test_the_value_for_none_in_8_bits_counts_where_all_bands_have_it(tmp_path):
     np.testing.assert_array_equal(read_picture(path, bands=(0, 1, 2)).array(), array)
 
 
+@pytest.mark.parametrize("kind, none", [("int32", -(2**31)), ("uint32", 2**32 - 1), ("int16", -9999)])
+def test_a_whole_number_for_none_may_be_beyond_those_that_are_read(tmp_path, kind, none):
+    array = image(kind=kind)
+    array[0, 0, 2] = none
+    tiff(tmp_path / "a.tif", array, [(NODATA, "s", len(str(none)) + 1, str(none))])
+    found = read_picture(tmp_path / "a.tif")
+    assert found.missing is not None and found.missing.sum() == 1
+    np.testing.assert_array_equal(found.array()[1:], array[1:].astype(np.float32))
+
+
+@pytest.mark.parametrize("text", ["-1.7976931348623157e+308", "1e39"])
+def test_a_number_for_none_beyond_the_type_changes_nothing_without_a_warning(tmp_path, text):
+    tiff(tmp_path / "a.tif", image(kind="float32"), [(NODATA, "s", len(text) + 1, text)])
+    assert read_picture(tmp_path / "a.tif").missing is None
+
+
 @pytest.mark.parametrize("text", ["nan", "-9999", "none", "0.5", "1e400", ""])
 def test_a_value_for_none_that_the_type_has_not_changes_nothing(tmp_path, text):
     tiff(tmp_path / "a.tif", image(), [(NODATA, "s", len(text) + 1, text)])

@@ -6,7 +6,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image
 
-from bench.datasets.files.stored import Stored
+from bench.datasets.files.stored import Stored, damage_as_value_error
 
 PNG = b"\x89PNG\r\n\x1a\n"  # the first bytes
 BITS_AT = 24  # the byte that gives the bits of a channel
@@ -26,7 +26,8 @@ def read_deep_png(file: IO[bytes], turn: bool = False) -> Stored:
         picture.verify()  # OpenCV prints on damage, and half a picture is none
     with Image.open(io.BytesIO(content)) as picture:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1) if turn else 1
-    values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    with damage_as_value_error():
+        values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ValueError("its data are damaged")
     return Stored(*_bands(content[BITS_AT + 1], values), orientation=orientation)

@@ -109,4 +109,4 @@ def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:
         return None
     file.seek(0)
     with opened_tiff(file) as tiff:
-        return no_values(tiff, np.asarray(picture))
+        return no_values(tiff, picture)

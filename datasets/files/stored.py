@@ -46,8 +46,9 @@ class Stored:
         """Return the chosen bands, or all but alpha, of a kind that packs take; raise DataFault for what none does."""
         chosen = bands or tuple(i for i in range(self.values.shape[2]) if i not in self.alpha)
         check_bands(path, self.values.shape[2], chosen)
-        values, missing = self.values[..., list(chosen)], self._missing(chosen)
-        made = np.ascontiguousarray(of_kind(path, values))
+        whole = chosen == tuple(range(self.values.shape[2]))
+        values, missing = self.values if whole else self.values[..., list(chosen)], self._missing(chosen)
+        made = np.ascontiguousarray(of_kind(path, values, missing))
         if turn and self.orientation in TURNS:
             made = np.ascontiguousarray(TURNS[self.orientation](made))
             missing = None if missing is None else np.ascontiguousarray(TURNS[self.orientation](missing))
@@ -100,7 +101,8 @@ def has_none(values: np.ndarray, all_bands: list[int], chosen: tuple[int, ...], 
     """
     if values.dtype.kind in "iu" and not (nodata.is_integer() and _fits(nodata, values.dtype)):
         return np.zeros(values.shape[:2], bool)
-    value = values.dtype.type(nodata)
+    with np.errstate(over="ignore"):  # a number beyond the type is in no pixel
+        value = values.dtype.type(nodata)
     if values.dtype.itemsize == 1:
         return (values[..., all_bands] == value).all(axis=-1)
     return (values[..., list(chosen)] == value).any(axis=-1)
@@ -121,8 +123,12 @@ def check_bands(path: Path, count: int, chosen: tuple[int, ...]) -> None:
         raise DataFault(f"{path}: {missing_band(max(chosen), count)}", "depth")
 
 
-def of_kind(path: Path, values: np.ndarray) -> np.ndarray:
-    """Turn values of any number type into uint8, uint16 or float32 in the machine's byte order."""
+def of_kind(path: Path, values: np.ndarray, missing: np.ndarray | None = None) -> np.ndarray:
+    """Turn values of any number type into uint8, uint16 or float32 in the machine's byte order.
+
+    Args:
+        missing: where there is no value, bool (H, W), so that any number may stand there; None: nowhere.
+    """
     kind, name = values.dtype.kind, values.dtype.newbyteorder("=").name
     if name in KINDS:
         return values.astype(name, copy=False)
@@ -132,7 +138,8 @@ def of_kind(path: Path, values: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # beyond float32: infinite, which counts as no value
             return values.astype(np.float32)
     if kind in "iu":
-        if values.size and (int(values.max()) > _EXACT or int(values.min()) < -_EXACT):
+        seen = values if missing is None else values[~missing]
+        if seen.size and (int(seen.max()) > _EXACT or int(seen.min()) < -_EXACT):
             what = f"values of {name} beyond {_EXACT:,}, which float32 doesn't hold exactly"
             raise DataFault(f"{path}: the image has {what}. Save it as uint16 or float32.", "depth")
         return values.astype(np.float32)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from bench.core.dataset_protocol import DataFault
+from bench.data.reading.values import MOST_BANDS
 from bench.datasets.files.geo_tags import Extent, extent_of, nodata_of
 from bench.datasets.files.stored import Stored, check_area
 
@@ -114,14 +115,14 @@ def orientation_of(page: Page) -> int:
     return tag.value if tag is not None and tag.value in range(1, 9) else 1
 
 
-def no_values(tiff: tifffile.TiffFile, image: np.ndarray) -> np.ndarray | None:
-    """Tell where a photograph, uint8 (H, W) or (H, W, C), has no value, bool (H, W); None: its file doesn't say."""
+def no_values(tiff: tifffile.TiffFile, picture: Image.Image) -> np.ndarray | None:
+    """Tell where a photograph has no value, bool (H, W); None: its file doesn't say."""
     page = main_pages(tiff)[0]
     nodata, valid = nodata_of(page.tags), _valid(tiff, page)
     found = None if valid is None else ~valid
     if nodata is not None and nodata in range(256) and page.photometric != _PALETTE:
-        colours = image[..., None] if image.ndim == 2 else image[..., :3]
-        none = (colours == int(nodata)).all(axis=-1)
+        image = np.asarray(picture)  # (H, W) or (H, W, C)
+        none = image == int(nodata) if image.ndim == 2 else (image[..., :3] == int(nodata)).all(axis=-1)
         found = none if found is None else found | none
     return found
 
@@ -157,7 +158,7 @@ def _valid(tiff: tifffile.TiffFile, first: Page) -> np.ndarray | None:
 
 def _check_stored(path: Path, tiff: tifffile.TiffFile, page: Page) -> None:
     """Raise DataFault if a page is too large, its data are cut off, or nothing here can decompress them."""
-    check_area(path, page.imagelength * page.imagewidth)
+    check_area(path, page.imagelength * page.imagewidth * max(1, page.samplesperpixel // MOST_BANDS))
     if page.imagedepth > 1:
         raise DataFault(f"{path}: a page has {page.imagedepth} layers; images of one are read.", "depth")
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False) if count]
