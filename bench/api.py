@@ -167,14 +167,15 @@ def run(
         BenchError: a configuration or the folder can't be used; no trial has been run then.
     """
     from bench.trials import runner
+    from bench.trials.image_sizes.measured_size import place_of
     from bench.trials.image_sizes.within_limit import sized
     from bench.trials.saved.stored_trials import start_from
     from bench.trials.scheduling.slots import local_slots
 
     configs = [configs] if isinstance(configs, TrialConfig) else configs
-    chosen = sized([catalog.resolve_config(config) for config in configs], print)
-    resolved = [start_from(config, Path(results)) for config in chosen]
+    resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
     slots = local_slots(jobs, devices, configs=resolved)
+    resolved = sized(resolved, print, place_of(Path(results), slots))
     return runner.run(resolved, results=results, slots=slots, force=force, rerun_stale=rerun_stale)
 
 

@@ -90,7 +90,7 @@ def test_a_search_that_can_not_begin_leaves_the_trial_to_measure_the_rest(monkey
     def probe(config):
         raise BenchError("One image doesn't train: ValueError: a batch norm of one")
 
-    monkeypatch.setattr(batch_search, "_probe", probe)
+    monkeypatch.setattr(batch_search, "try_training", probe)
     asked = []
     found = find_batch_size(TrialConfig("unet", NO_DATASET, find_batch_size=8), asked.append)
     assert found.pop("search_seconds") >= 0 and asked == [1]
@@ -103,7 +103,7 @@ def probe(monkeypatch):
 
     def run(function, batch_size=2):
         monkeypatch.setattr(batch_search, "TARGET", f"{CHILD}:{function}")
-        return batch_search._probe(TrialConfig("unet", NO_DATASET, backend="jax", batch_size=batch_size))
+        return batch_search.try_training(TrialConfig("unet", NO_DATASET, backend="jax", batch_size=batch_size))
 
     return run
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from bench import api
 from bench.cli import app
 from bench.config import grid
+from bench.config.equal_cost import share_of_limit
 from bench.config.given import GridFile
 from bench.core.errors import BenchError
 from bench.core.trial_config import LARGEST_SIDE
@@ -23,7 +24,6 @@ from bench.results.dataframe import load_results
 from bench.trials import preflight
 from bench.trials.identity import trial_key
 from bench.trials.image_sizes.within_limit import sized
-from bench.trials.record_sections import share_of_limit
 
 OPTIONS = {"arch": "unet", "dataset": "shapes", "param": ["filters=[4,8]"]}
 
@@ -160,6 +160,7 @@ def test_the_limit_implies_scores_at_native_size_and_leaves_the_key_to_the_size(
         ({"same_gflops": 0}, "--same-gflops is 0. Accepted: GFLOPs of a forward pass"),
         ({"same_gflops": "nan"}, "Accepted: GFLOPs of a forward pass"),
         ({"same_gflops": "five"}, "--same-gflops is 'five'. Accepted: GFLOPs"),
+        ({"same_memory_mib": 900}, "--same-gflops and --same-memory-mib each choose the image size"),
     ],
 )
 def test_what_does_not_go_with_a_limit_is_one_line(options, message):
@@ -173,6 +174,7 @@ def test_what_does_not_go_with_a_limit_is_one_line(options, message):
         ({"image_size": 64}, {"same_gflops": 2}, (2.0, (128, 128))),
         ({"same_gflops": 2}, {"image_size": 64}, (None, (64, 64))),
         ({"same_gflops": 2}, {"same_gflops": 3}, (3.0, (128, 128))),
+        ({"same_memory_mib": 900}, {"same_gflops": 3}, (3.0, (128, 128))),
     ],
 )
 def test_the_command_line_replaces_a_files_size_or_limit(file, given, expected):
@@ -201,8 +203,11 @@ def test_a_dry_run_states_size_and_distance_and_a_shard_is_dealt_after_the_sizes
 
 
 def test_the_record_has_the_share_of_the_limit():
-    assert share_of_limit(4.5, 5.0) == {"limit_share": 0.9}
-    assert share_of_limit(4.5, None) == share_of_limit(None, 5.0) == {}
+    counted = replace(CONFIG, same_gflops=5.0)
+    assert share_of_limit(counted, 4.5) == {"limit_share": 0.9}
+    assert share_of_limit(CONFIG, 4.5) == share_of_limit(counted, None) == {}
+    measured = replace(CONFIG, same_memory_mib=2000.0, sized_memory_mib=1500.0)
+    assert share_of_limit(measured, 4.5) == share_of_limit(measured, None) == {"limit_share": 0.75}
 
 
 @pytest.fixture

@@ -145,10 +145,10 @@ def test_a_probe_that_somebody_kills_says_nothing_about_the_largest_batch(monkey
     monkeypatch.setattr(batch_search, "TARGET", f"{Path(__file__).with_name('child_answers.py')}:be_killed")
     config = TrialConfig("unet", NO_DATASET, backend="jax", batch_size=2)
     with pytest.raises(BenchError, match=r"^The process that tried a batch of 2 was killed by SIGKILL"):
-        batch_search._probe(config)
+        batch_search.try_training(config)
     monkeypatch.setattr(MemoryKill, "evidence", lambda self: "it held 3 of 4 GiB")
     with pytest.raises(batch_search.DoesNotTrain, match=r"^out of memory$"):
-        batch_search._probe(config)
+        batch_search.try_training(config)
 
 
 GROUPS = {1: Path("/sys/fs/cgroup/memory"), 2: Path("/sys/fs/cgroup")}

@@ -67,22 +67,29 @@ def read_grid(
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
-    configs = _sized(configs)
     if part:
         whole, configs = configs, part.of(configs)
         warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
     return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
 
 
-def _sized(configs: list[TrialConfig]) -> list[TrialConfig]:
-    """Choose the image sizes of configurations that have a limit of cost instead."""
+def sized(configs: list[TrialConfig], results: Path, slots: "Sequence[Slot]", *, measure: bool) -> list[TrialConfig]:
+    """Return the configurations, those that have a limit of cost at the image size within it.
+
+    Args:
+        slots: where the trials run.
+        measure: measure memory where what is kept doesn't tell the size; without it such trials are left out.
+    """
     from bench.config.equal_cost import limit_of
-    from bench.trials.image_sizes.within_limit import sized
+    from bench.results.marker import check_writable
+    from bench.trials.image_sizes.measured_size import place_of
+    from bench.trials.image_sizes.within_limit import sized as choose
 
     if not any(map(limit_of, configs)):
         return configs
-    with output().status("counting the operations of models"):
-        return sized(configs, warn)
+    check_writable(results)
+    with output().status("finding image sizes"):
+        return choose(configs, warn, place_of(results, slots, measure=measure))
 
 
 def _check_purpose(config: Path, file: "GridFile", given: Mapping[str, Any]) -> None:

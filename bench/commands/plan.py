@@ -17,7 +17,7 @@ from bench.commands.grid_options import (
     ScaleValues,
     ShardOption,
 )
-from bench.commands.grid_run import read_grid
+from bench.commands.grid_run import read_grid, sized
 from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_options, with_short_params
 from bench.core.errors import BenchError
@@ -75,17 +75,18 @@ def plan(
     grid = read_grid(given, config, results, shard)
     slots = local_slots(jobs, devices, configs=grid.configs)
     check_writable(grid.results)
-    check_weights_files(grid.configs)
-    coming, sizes = check_data(grid.configs, estimating=True)
+    configs = sized(grid.configs, grid.results, slots, measure=False)
+    check_weights_files(configs)
+    coming, sizes = check_data(configs, estimating=True)
     for line in coming:
         warn(line)
     trials = load([grid.results]).trials if (grid.results / MARKER).is_file() else []
     if not dry_run:
-        _probe(grid.configs, trials, sizes)
-    found = forecast.forecasts(grid.configs, trials, probes.known(), sizes)
+        _probe(configs, trials, sizes)
+    found = forecast.forecasts(configs, trials, probes.known(), sizes)
     console = output()
     console.print(forecast_text.table(found))
-    for line in keeping_lines(estimates(grid.configs, trials, sizes=sizes), trials, sizes, grid.results)[0]:
+    for line in keeping_lines(estimates(configs, trials, sizes=sizes), trials, sizes, grid.results)[0]:
         say(console, line)
     on_shares = len(slots) > 1 and slots[0].device != expected_device()
     for line in forecast_text.lines(

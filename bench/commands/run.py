@@ -24,7 +24,7 @@ from bench.commands.grid_options import (
     UntilDecided,
     VerifyData,
 )
-from bench.commands.grid_run import How, finish, read_grid
+from bench.commands.grid_run import How, finish, read_grid, sized
 from bench.commands.shared import counting, opened, output, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
@@ -77,6 +77,7 @@ def run(
     grid = read_grid(given, config, results, shard, seeds=FEWEST if rule else 1)
     if rule:
         rule.check(len({trial.seed for trial in grid.configs}))
+    _check_measured_here(executor, grid.configs)
     workers = _workers(ray_address, grid.configs) if executor == RAY else None
     slots = workers.slots if workers else local_slots(jobs, devices, configs=grid.configs)
     configs = [start_from(trial, grid.results) for trial in grid.configs]
@@ -84,6 +85,9 @@ def run(
         warn(note)
     _note_unused_weights(configs, str(given.get("weights") or grid.file.get("weights", "none")))
     with opened_once():
+        if any(config.same_memory_mib for config in configs) and not dry_run:
+            check_data(configs)  # before memory is measured, which takes minutes
+        configs = sized(configs, grid.results, slots, measure=not dry_run)
         coming, sizes = check_data(configs, estimating=dry_run)
         if dry_run:
             for line in coming:
@@ -104,6 +108,15 @@ def _check_executor(executor: str, of_ray: Mapping[str, object], local: object) 
         raise BenchError(
             f"With --executor {RAY} one trial at a time runs on each GPU of the cluster, or on each node if there is "
             "no GPU. Leave out --jobs and --devices."
+        )
+
+
+def _check_measured_here(executor: str, configs: Sequence[TrialConfig]) -> None:
+    """Raise BenchError if memory is to be measured on this machine, and the trials run on others."""
+    if executor == RAY and any(config.same_memory_mib for config in configs):
+        raise BenchError(
+            f"--same-memory-mib measures memory on this machine, and with --executor {RAY} the trials run on others. "
+            "Find the sizes on one of those by bench run --same-memory-mib, and give them with --image-size."
         )
 
 

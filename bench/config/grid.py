@@ -30,7 +30,7 @@ AXES = tuple(
 SINGLE = tuple(option for option in OPTIONS.values() if not option.axis)
 DEPENDENT = {needed: [o.field for o in AXES if o.needs == needed] for needed in {o.needs for o in AXES if o.needs}}
 """The options that need another one, by that one; trials in which it is not set drop them."""
-ALTERNATIVES = (("seed", "seeds"), ("image_size", *equal_cost.LIMITS))
+ALTERNATIVES = (("seed", "seeds"), ("image_size", *equal_cost.FIELDS))
 """Options of which at most one can be given; on the command line it replaces the others of a file."""
 
 Axis = list[tuple[str, Any]]  # (field, value); the value of a field of parameters is (key, value)
@@ -54,7 +54,7 @@ def configs(given: Given, file: GridFile | None = None, left_out: list[str] | No
 def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Merge the given values into a table; --seed also replaces `seeds`, and --param only the parameters it names."""
     merged = {**table, **given}
-    for name, other in itertools.chain.from_iterable(map(itertools.permutations, ALTERNATIVES)):
+    for name, other in itertools.chain.from_iterable(itertools.permutations(some, 2) for some in ALTERNATIVES):
         if name in given and other not in given:
             merged.pop(other, None)
     for name in PARAMETERS:

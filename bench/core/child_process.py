@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench.core.code.import_by_name import import_by_name
@@ -43,6 +43,7 @@ def ask(
     timeout: float,
     *,
     watch: Callable[[int], str] = lambda number: "",
+    variables: Mapping[str, str] | None = None,
     echo: bool = False,
 ) -> list[dict[str, Any]]:
     """Call a function with each request's values, all in one new process; return its answers in order.
@@ -51,6 +52,7 @@ def ask(
         target: "module:function", which takes a request's values by name and returns a dictionary that JSON can hold.
         timeout: seconds for all requests together.
         watch: called with the process's id while it works; if it returns a text, the process is ended for that reason.
+        variables: of the environment, besides this process's own.
         echo: print what the process printed, on standard error.
 
     Raises:
@@ -65,7 +67,7 @@ def ask(
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        env=environment(backend),
+        env={**environment(backend), **(variables or {})},
     ) as process:
         try:
             answers, printed = _communicate(process, text, timeout, watch)

@@ -42,6 +42,7 @@ LARGEST_RATE = 1000.0  # of learning, decay and factors of them; more is taken f
 MOST_REPEATS = 10_000
 LONGEST_SECONDS = 10 * 365 * 86_400.0
 MOST_GFLOPS = 1e6  # of one image
+MOST_MIB = 2**24  # of memory: 16 TiB
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -177,7 +178,39 @@ class TrialConfig:
         costs=False,
         unit="GFLOP",
         meaning="the limit of operations of a forward pass of one image within which `image_size` is the largest "
-        "square that the architecture takes; empty: the size was given. The size is in the key, the limit isn't",
+        "square that the architecture takes; empty: the size was chosen otherwise. The size is in the key, the limit "
+        "isn't",
+    )
+    same_memory_mib: float | None = option(
+        None,
+        kind=NUMBER,
+        panel=DATA,
+        help="In the place of --image-size, a limit of MiB: each architecture gets the largest square size whose "
+        "training fits in it (memory to fit, of the whole process at this batch size, measured here on a few steps and "
+        "kept in the results folder). Scores are those at native size.",
+        accepts=lambda value: value is None or 0 < value <= MOST_MIB,
+        accepted=f"MiB of memory, above 0 and up to {MOST_MIB:,}, such as 4000",
+        default_text="-",
+        axis=False,
+        in_key=False,
+        costs=False,
+        unit="MiB",
+        meaning="the limit of memory within which `image_size` is the largest square that the architecture takes: "
+        "what the whole process needs to train at this batch size (as `process_peak_mib`, but without evaluation), "
+        "measured on a few steps before the run; empty: the size was chosen otherwise. The size is in the key, the "
+        "limit isn't",
+    )
+    sized_memory_mib: float | None = option(
+        None,
+        kind=NUMBER,
+        internal="It is measured for --same-memory-mib.",
+        axis=False,
+        in_key=False,
+        help="The memory that was measured at the chosen image size.",
+        costs=False,
+        unit="MiB",
+        meaning="the memory that training was measured to need at the image size that `--same-memory-mib` chose; "
+        "empty: the size was chosen otherwise",
     )
     resize: str = option(
         "stretch",

@@ -26,6 +26,7 @@ from bench.results.analysis.sequential import level
 from bench.results.analysis.uncertainty import Measured, measure, most_seeds
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
+from bench.results.sizes.chosen_within import size_notes
 
 ENOUGH_SEEDS = 5  # seeds that a ranking needs
 _MAX_CLASSES = 30
@@ -204,8 +205,8 @@ def seed_notes(rows: Sequence[Row]) -> list[str]:
 
 
 def differences(members: Sequence[Configuration]) -> list[str]:
-    """Write the notes on differences between the trials: code, versions and how memory was measured."""
-    notes = []
+    """Write the notes on differences between the trials: image sizes, code, versions and how memory was measured."""
+    notes = size_notes(members)
     for name, text in _MIXED.items():
         found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
         if len(found) > 1:

@@ -15,7 +15,7 @@ from bench import __version__
 from bench.core.errors import first_few
 from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
-from bench.report.findings import corruption_board, equal_cost_board
+from bench.report.findings import corruption_board
 from bench.report.findings.across import Across
 from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
@@ -85,7 +85,6 @@ def page(contents: Contents) -> str:
     return environment.get_template("page.html.j2").render(
         sections=sections,
         equal_cost=contents.equal_cost,
-        equal_cost_meaning=equal_cost_board.MEANING,
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,

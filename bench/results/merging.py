@@ -16,6 +16,7 @@ from bench.results.analysis.same_trial import conflict, identity_of
 from bench.results.clean_text import clean
 from bench.results.deployed.other_models import read_others, store_other
 from bench.results.loading import StoredTrial, load
+from bench.results.sizes.kept_memory import copy_kept
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import LOCK, REPLACED, RUNNING
 
@@ -39,7 +40,7 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     Trials with equal key, device and repeat are duplicates. One of `out` that need not run again always stays; among
     others an ok one is kept first, otherwise one that need not run again, otherwise that of `out`, then the latest.
     Nothing in `paths` is changed, and no trial that runs in `out`. Records of models that were not trained here come
-    along.
+    along, and what training was measured to need at an image size.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -60,7 +61,9 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
             merged.kept += 1
         else:
             _copy(chosen, results, merged)
-    _copy_others([path for path in paths if not _same(path, out)], out, merged)
+    others = [path for path in paths if not _same(path, out)]
+    _copy_others(others, out, merged)
+    copy_kept(others, out)
     return merged
 
 

@@ -1,6 +1,7 @@
 """Name the files of a results folder, which has a folder per trial, each written completely and then renamed.
 
 results/segbench.json                        the marker: {"schema_version": 1}
+results/memory/*.json                        what training needs at an image size (see sizes/kept_memory.py)
 results/trials/ID/record.json                the record; a folder without `.running` always has one
                  history.jsonl               a line at each evaluation
                  images.parquet              the per-image table of the test split
@@ -31,6 +32,7 @@ from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 
 MARKER = "segbench.json"
+MEMORY = "memory"
 RECORD = "record.json"
 HISTORY = "history.jsonl"
 IMAGES = "images.parquet"

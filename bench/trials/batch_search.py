@@ -6,8 +6,9 @@ children/batch_size.py.
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,12 @@ from bench.core.trial_config import TrialConfig
 from bench.profiling.clock.timing import seconds_since
 from bench.profiling.host.cgroups import free_memory
 from bench.profiling.host.memory_kill import MemoryKill, resident
+from bench.profiling.process_memory import MIB, host_parts
 
 PROBE_SECONDS = 600.0  # time limit of one batch size
 TARGET = "bench.trials.children.batch_size:peak_mib"
 OUT_OF_MEMORY = "out of memory"
+ABOVE = "more memory than the limit"
 HOST_SHARE = 0.9  # of the memory that is free at the start; with more the machine may swap or kill other processes
 
 
@@ -37,6 +40,10 @@ class DoesNotTrain(Exception):
     """A batch size can't be trained; the error's text goes into `largest_batch_limit`."""
 
 
+class AboveLimit(DoesNotTrain):
+    """The process needed more memory than it may, and was ended."""
+
+
 def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dict[str, Any]:
     """Search up to `config.find_batch_size` and return the results for the record's `memory` (see `search`).
 
@@ -50,7 +57,7 @@ def find_batch_size(config: TrialConfig, on_probe: Callable[[int], None]) -> dic
 
     def probe(size: int) -> Probed:
         on_probe(size)
-        return _probe(replace(config, batch_size=size))
+        return try_training(replace(config, batch_size=size))
 
     found = search(probe, config.find_batch_size)
     return {**found, "search_seconds": round(seconds_since(started), 1)}
@@ -112,12 +119,31 @@ def _line(points: Sequence[tuple[int, float]]) -> dict[str, Any]:
     return {**found, "memory_base_mib": round(float(base), 1), "memory_per_image_mib": round(float(per_image), 3)}
 
 
-def _probe(config: TrialConfig) -> Probed:
-    """Train some steps in a new process and return its peaks."""
+def try_training(
+    config: TrialConfig,
+    *,
+    most_mib: float | None = None,
+    variables: Mapping[str, str] | None = None,
+    echo: bool = True,
+) -> Probed:
+    """Train some steps in a new process and return its peaks.
+
+    Args:
+        most_mib: the memory on the host that the process may need, without the pages of files.
+        variables: of the environment, which name the device.
+        echo: print what the process printed, into the trial's log.
+
+    Raises:
+        DoesNotTrain: the device, or else the machine, has too little memory, or the process has failed otherwise.
+        AboveLimit: it needed more than `most_mib`.
+        BenchError: a single image doesn't train, or the process was killed.
+    """
     allowed, memory_kill = HOST_SHARE * free_memory(), MemoryKill()
 
     def watch(number: int) -> str:
         memory_kill.sample(number)
+        if most_mib and _needed_mib(number) > most_mib:
+            return ABOVE
         return OUT_OF_MEMORY if resident(number) > allowed else ""
 
     request = {"config": config.to_dict()}
@@ -125,11 +151,12 @@ def _probe(config: TrialConfig) -> Probed:
         (answer,) = ask(
             *(TARGET, [request], config.backend, PROBE_SECONDS),
             watch=watch,
-            echo=True,  # into the trial's log
+            variables=variables,
+            echo=echo,
         )
     except ChildEnded as ended:
         if ended.code is None:  # ended by `watch` or after its time
-            raise DoesNotTrain(str(ended)) from ended
+            raise (AboveLimit if str(ended) == ABOVE else DoesNotTrain)(str(ended)) from ended
         if ended.code == KILLED:
             if memory_kill.evidence():
                 raise DoesNotTrain(OUT_OF_MEMORY) from ended
@@ -140,3 +167,9 @@ def _probe(config: TrialConfig) -> Probed:
     if answer["error"] == OUT_OF_MEMORY or config.batch_size > 1:
         raise DoesNotTrain(answer["error"])
     raise BenchError(f"One image doesn't train: {answer['error']}")
+
+
+def _needed_mib(number: int) -> float:
+    """Read what a process needs now, as `process_peak_mib` counts it on a CPU; 0 if the system doesn't tell."""
+    parts = host_parts(Path(f"/proc/{number}/status"))
+    return (parts.anonymous + parts.shared) / MIB if parts else 0.0

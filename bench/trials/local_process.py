@@ -53,10 +53,10 @@ class LocalExecutor:
     """
 
     def __init__(self, variables: Mapping[str, str] | None = None, share: Share | None = None):
-        self._variables, self._share = variables or {}, share
+        self.variables, self._share = variables or {}, share
 
     def start(self, folder: Path, backend: str) -> Handle:
-        return LocalProcess(folder, backend, self._variables, self._share)
+        return LocalProcess(folder, backend, self.variables, self._share)
 
 
 class LocalProcess:

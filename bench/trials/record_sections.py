@@ -123,11 +123,6 @@ def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
     }
 
 
-def share_of_limit(gflops: float | None, limit: float | None) -> dict[str, float]:
-    """Return `limit_share`, the operations by the limit within which the image size was chosen; {} without one."""
-    return {"limit_share": round(gflops / limit, 6)} if gflops and limit else {}
-
-
 def _file_mib(model: keras.Model, saved: Path) -> float | None:
     """Measure the weights on disk in MiB, by a temporary copy if they were not kept; None if the disk is full."""
     if saved.is_file():

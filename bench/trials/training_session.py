@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.config import catalog
+from bench.config.equal_cost import share_of_limit
 from bench.core.errors import Diverged
 from bench.core.trial_config import TrialConfig
 from bench.data.batches import evaluation
@@ -45,7 +46,6 @@ from bench.trials.record_sections import (
     describe_machine,
     describe_model,
     describe_training,
-    share_of_limit,
 )
 from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.saved import checkpoints, session_state
@@ -100,7 +100,7 @@ class Session:
             metrics, validation = self.test()
         with stage("profile"), turns.alone():
             model = describe_model(self.model, self.folder)
-            model |= share_of_limit(model["gflops"], self.config.same_gflops)
+            model |= share_of_limit(self.config, model["gflops"])
             with self.instruments.noise.phase(cpu_noise.PROFILE):
                 speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
             memory = self.instruments.memory.summary()

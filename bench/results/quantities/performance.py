@@ -160,7 +160,8 @@ PERFORMANCE = (
         name="limit_share",
         part="model",
         heading="share of the limit",
-        meaning="The operations divided by the limit within which the image size was chosen (--same-gflops).",
+        meaning="The cost divided by the limit within which the image size was chosen: the operations (--same-gflops) "
+        "or the memory that training was measured to need before the run (--same-memory-mib).",
         better=None,
         write=decimals(3),
         where=(LEADERBOARD,),

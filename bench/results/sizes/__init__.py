@@ -1,0 +1,1 @@
+"""Image sizes that were chosen within a limit of cost."""
