@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Any
 
 INTERRUPTED = 130  # what a shell gives for Ctrl-C
+CONTINUING = ("run", "speed", "plan", "prepare", "robustness", "merge")  # commands that go on where they were ended
 
 try:
     import typer
@@ -75,13 +76,20 @@ class _Commands(TyperGroup):
             errors.print(_line(hint))
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            errors.print("Interrupted. The same command continues with what is missing.")
+            errors.print(f"Interrupted. {_after_interruption(str(ctx.invoked_subcommand))}")
             raise typer.Exit(INTERRUPTED) from error
 
 
 def _line(message: str) -> str:
     """Write an error for the terminal; it may quote what somebody else wrote."""
     return f"[red]Error:[/red] {escape(clean(message, keep=chr(10)))}"
+
+
+def _after_interruption(command: str) -> str:
+    """Say what the same command would do."""
+    if command in CONTINUING:
+        return "The same command continues with what is missing."
+    return "What wasn't finished isn't written. The same command begins anew."
 
 
 def _hint(error: Any) -> str | None:

@@ -146,6 +146,16 @@ def test_ctrl_c_gives_130(tmp_path, monkeypatch):
     assert "The same command continues" in result.stderr
 
 
+def test_ctrl_c_of_a_command_that_keeps_nothing_says_that_it_begins_anew(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.commands.evaluate_model.evaluate_model", stop)
+    result = CliRunner().invoke(app, ["evaluate", "--model", "net.onnx", "--dataset", "shapes"])
+    assert result.exit_code == 130
+    assert "begins anew" in result.stderr and "continues" not in result.stderr
+
+
 @pytest.mark.parametrize("place", ["typer", "bench.commands.show", None])
 def test_ctrl_c_outside_a_command_prints_no_traceback(place):
     program = (

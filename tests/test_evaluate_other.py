@@ -21,6 +21,7 @@ from bench.deployment.others.kinds import KINDS
 from bench.evaluation.image_table import read_table
 from bench.report.findings.other_models_board import MAY_HAVE_SEEN
 from bench.report.render import write_report
+from bench.results.deployed import other_models
 from bench.results.deployed.other_models import NOT_TRAINED_HERE, other_model, read_others, store_other
 from bench.results.loading import load
 from bench.results.merging import merge
@@ -100,12 +101,12 @@ def test_a_graph_with_a_known_answer_has_its_score_time_and_hash(data, tmp_path)
     assert record.latency_ms_p50 > 0 and record.process_peak_mib > 0 and record.load_seconds > 0
     assert record.size_mib == pytest.approx(model.stat().st_size / 2**20)
     assert record.unseen == "" and record.input["layout"] == "NCHW"
-    table = read_table(path.with_suffix(".parquet"))
+    table = read_table(path.with_name(json.loads(path.read_text(encoding="utf-8"))["table"]))
     assert len(table.names) == record.dataset["images"] and table.counts.sum() > 0
     again, same = evaluate(model, data, tmp_path / "r", **SCALED, unseen=True)
     assert same == path and again.sha256 == record.sha256 and again.unseen == "the user says so"
     ((stored, where),) = read_others([tmp_path / "r"])[0]
-    assert where == path.with_suffix(".parquet") and stored.unseen == again.unseen
+    assert [where] == [*path.parent.glob("*.parquet")] and stored.unseen == again.unseen
     assert not list((tmp_path / "r").rglob(".*part*"))
 
 
@@ -294,7 +295,8 @@ def test_letterboxed_images_are_another_size():
     "change",
     [
         {"kind": "trial"}, {"metrics": 3}, {"sha256": None}, {"dataset": {}}, {"image_size": "64"},
-        {"latency_ms_p50": "fast"}, {"dataset": {"name": "a", "fingerprint": "b", "images": "c", "classes": []}},
+        {"table": "../images.parquet"}, {"latency_ms_p50": "fast"},
+        {"dataset": {"name": "a", "fingerprint": "b", "images": "c", "classes": []}},
     ],
 )  # fmt: skip
 def test_an_odd_record_is_named_and_the_others_stay(results, change):
@@ -307,6 +309,37 @@ def test_an_odd_record_is_named_and_the_others_stay(results, change):
     assert [record.model for record, _ in found] == ["theirs.onnx"] and len(problems) == 5
     write_report([results])
     assert "bad.json can" in (results / "report" / "LEADERBOARD.md").read_text(encoding="utf-8").replace("\\", "")
+
+
+def test_a_crash_before_the_record_leaves_the_former_one_with_its_own_table(results, monkeypatch):
+    ((record, table),) = read_others([results])[0]
+    names, trial = read_table(table).names, load([results]).trials[1]
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other_models, "write_json", crash)
+        with pytest.raises(KeyboardInterrupt):
+            store_other(results, replace(record, finished="2031"), trial.folder / IMAGES)
+    ((now, same),) = read_others([results])[0]
+    assert (now, same) == (record, table) and read_table(same).names == names
+    store_other(results, replace(record, finished="2031"), trial.folder / IMAGES)
+    ((now, new),) = read_others([results])[0]
+    assert now.finished == "2031" and [*table.parent.glob("*.parquet")] == [new] != [table]
+
+
+def test_a_record_of_an_older_version_has_its_table_under_its_own_name(results):
+    ((record, table),) = read_others([results])[0]
+    (path,) = (results / "others").rglob("*.json")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    table.rename(path.with_suffix(".parquet"))
+    del values["table"]
+    path.write_text(json.dumps(values), encoding="utf-8")
+    ((_, found),) = read_others([results])[0]
+    assert found == path.with_suffix(".parquet") and read_table(found).names
+    store_other(results, record, found)
+    assert not found.exists() and len([*path.parent.glob("*.parquet")]) == 1
 
 
 def test_a_table_that_is_gone_leaves_the_score(results):

@@ -22,7 +22,7 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.confusion import THRESHOLDS
-from bench.evaluation.image_table import read_table, write_table
+from bench.evaluation.image_table import ImageTable, read_table, write_table
 from bench.evaluation.metric_protocol import Prediction
 from bench.evaluation.predicted.prediction_files import MANIFEST, PredictionWriter, expected_bytes
 from bench.evaluation.predicted.quantised import GREATEST_ERROR, quantise, restored
@@ -120,7 +120,7 @@ def test_every_stored_value_comes_back_to_the_last_bit(tmp_path, data, dataset, 
     assert code == 0, said
     metrics = json.loads((folder / RECORD).read_text())["metrics"]
     found = json.loads((folder / f"{RESCORED}.json").read_text())
-    assert found["metrics"] == metrics and found["differing"] == {} and found["added"] == []
+    assert found["metrics"] == metrics and found["differing"] == {} and found["added"] == found["gone"] == []
     assert found["run"] == folder.name and found["predictions"] == PREDICTIONS and len(found["manifest_sha256"]) == 64
     before, after = read_table(folder / IMAGES), read_table(folder / f"{RESCORED}.parquet")
     assert before.names == after.names
@@ -260,7 +260,7 @@ def test_a_full_disk_loses_the_predictions_and_not_the_evaluation(tmp_path, monk
         writer.add("b", prediction())
         writer.finish(None)
     assert writer.problem == "the predictions are not kept, because they can't be written (No space left on device)"
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [f".{PREDICTIONS}.lock"]
 
 
 KILLED = """
@@ -291,6 +291,53 @@ def test_what_a_killed_process_leaves_is_never_taken_for_whole(tmp_path, data):
         writer.add("a", prediction())
         assert not left.exists()
     assert not list(folder.glob(f".*{PREDICTIONS}")) and (folder / PREDICTIONS / MANIFEST).read_bytes() == before
+
+
+def test_of_two_at_once_neither_removes_the_others_work(tmp_path):
+    table = ImageTable(("a",), ("a",), np.ones((1, 3, 3), np.int64), None)
+    folder = tmp_path / PREDICTIONS
+    with PredictionWriter(folder, {"resize": "stretch"}) as one:
+        one.add("a", prediction())
+        with PredictionWriter(folder, {"resize": "stretch"}) as other:
+            other.add("a", prediction())
+            other.finish(table)
+            assert not other.problem
+        one.finish(table)
+        assert not one.problem
+    names = {path.name for path in folder.iterdir()}
+    assert names == {MANIFEST, "classes", "small"} and len([*(folder / "classes").iterdir()]) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {PREDICTIONS, f".{PREDICTIONS}.lock"}
+
+
+def test_a_crash_between_the_two_renames_loses_nothing(tmp_path, data, monkeypatch):
+    folder = stored(tmp_path, data)
+    before = (folder / PREDICTIONS / MANIFEST).read_bytes()
+    rename = Path.rename
+
+    def crash(self, target):
+        if target == folder / PREDICTIONS:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        writer = PredictionWriter(folder / PREDICTIONS, {"resize": "stretch"})
+        writer.add("a", prediction())
+        with pytest.raises(KeyboardInterrupt):
+            writer.finish(ImageTable(("a",), ("a",), np.ones((1, 3, 3), np.int64), None))
+    assert not (folder / PREDICTIONS).exists()
+    assert rescore(folder)[0] == 0
+    assert (folder / PREDICTIONS / MANIFEST).read_bytes() == before
+
+
+def test_a_stored_metric_that_is_no_longer_computed_is_named(tmp_path, data):
+    folder = stored(tmp_path, data)
+    values = json.loads((folder / RECORD).read_text())
+    values["metrics"]["former_score"] = 0.5
+    (folder / RECORD).write_text(json.dumps(values))
+    code, said = rescore(folder)
+    assert code == 0 and "Stored, but not computed now: former_score." in said
+    assert json.loads((folder / f"{RESCORED}.json").read_text())["gone"] == ["former_score"]
 
 
 def test_the_size_is_near_what_is_written(tmp_path, data):

@@ -74,6 +74,8 @@ def _show(run: str, made: "Rescored") -> None:
     if made.added:
         named = first_few((f"{name} {number(_value(made, name), '.4f')}" for name in made.added), _MOST_NAMED)
         say(output(), f"Not stored before: {clean(named)}.")
+    if made.gone:
+        warn(f"Stored, but not computed now: {clean(first_few(made.gone, _MOST_NAMED))}.")
     if "tuned.threshold" in made.added or made.metrics.get("tuned"):
         tuned = made.metrics["tuned"]
         say(

@@ -58,9 +58,9 @@ class LoadedModel(ABC):
         """Compute logits, float32 (B, H, W, C), of images (B, H, W, C) in the graph's dtype: what an export gives."""
         return self.run(images)
 
+    @abstractmethod
     def ports(self) -> tuple[list[Port], list[Port]]:
         """Describe the graph's inputs and outputs, these in the order of `run`."""
-        raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
         """Return what `model.json` says of the file besides: the names of input and output, the opset."""

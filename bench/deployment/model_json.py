@@ -47,6 +47,7 @@ def manifest(
         "classes": list(record.dataset["classes"]),
         "image_size": list(config.image_size),
         "resize": config.resize,
+        "eval_size": config.eval_size,
         "tiles": {"size": [height, width], "overlap": 0.25} if tiled else None,
         "threshold": tuned.get("threshold"),
         "min_area": tuned.get("min_area"),

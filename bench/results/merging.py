@@ -69,11 +69,11 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
 
 def _copy_others(paths: Sequence[Path], out: Path, merged: Merged) -> None:
     """Copy the records of models that weren't trained here, of the same evaluation the latest."""
-    there = {table.parts[-2:]: record.finished for record, table in read_others([out])[0]}
+    there = {record.place: record.finished for record, _ in read_others([out])[0]}
     found, problems = read_others(paths)
     merged.problems += map(clean, problems)
     for record, table in found:
-        if there.get(table.parts[-2:], "") >= record.finished:
+        if there.get(record.place, "") >= record.finished:
             continue
         try:
             if not is_file(table):  # a link could lead to any file

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.deployment.format import Format, LoadedModel, Order
+from bench.deployment.format import Format, LoadedModel, Order, Port
 
 EXAMPLE = '''"""Predict one image with PyTorch: python example.py IMAGE.npy (size and dtype: model.json)."""
 import json
@@ -44,11 +44,23 @@ class ExportedProgram(LoadedModel):
         if threads:
             torch.set_num_threads(threads)
         self._torch = torch
-        self._module = torch.export.load(file).module()
+        self._program = torch.export.load(file)
+        self._module = self._program.module()
 
     def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
         with self._torch.inference_mode():
             return self._module(self._torch.from_numpy(np.ascontiguousarray(images))).numpy()
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        signature, nodes = self._program.graph_signature, {node.name: node for node in self._program.graph.nodes}
+        inputs, outputs = signature.user_inputs, signature.user_outputs
+        return [_port(nodes[name]) for name in inputs], [_port(nodes[name]) for name in outputs]
+
+
+def _port(node: Any) -> Port:
+    value = node.meta["val"]
+    sides = tuple(side if isinstance(side, int) else None for side in value.shape)
+    return Port(node.name, sides, str(value.dtype).removeprefix("torch."))
 
 
 _ONE_PRECISION = "Keras exports PyTorch's programs in float32 only"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.deployment.format import LoadedModel
+from bench.deployment.format import LoadedModel, Port
 from bench.deployment.others.contract import Contract
 from bench.deployment.others.model_input import model_input
 from bench.deployment.others.model_output import chosen_output, doubt_about, model_output
@@ -36,6 +36,10 @@ class Adapted(LoadedModel):
 
     def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
         return self.output.logits(self._raw(images), self.input.size)
+
+    def ports(self) -> tuple[list[Port], list[Port]]:
+        """Describe the file's own inputs and outputs."""
+        return self._loaded.ports()
 
     def _raw(self, pictures: np.ndarray) -> np.ndarray:
         return self._loaded.run(self.input.of(pictures), self._place)

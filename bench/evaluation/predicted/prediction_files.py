@@ -6,6 +6,8 @@ PREDICTIONS/manifest.json     which run, data, split and protocol they are of; e
             small/*.webp      image, truth and prediction side by side, for the report; lossy
 
 The folder takes its name once it is whole and on the disk, so a process that is killed leaves the former one, or none.
+Several processes may keep predictions of the same scores at once: each holds a lock in its unfinished folder, so that
+the others remove only what belongs to none, and the one that ends last stays.
 """
 
 import hashlib
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 from bench.core.durable import replace_folder, sync_tree
@@ -28,6 +31,7 @@ from bench.evaluation.confusion import THRESHOLDS
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.metric_protocol import Prediction
 from bench.evaluation.pictures import PALETTE, file_name, strip
+from bench.evaluation.predicted.folder_locks import LOCK, changing, former, remove_if_nobodys, settle
 from bench.evaluation.predicted.quantised import GREATEST_ERROR, STEPS, quantise
 
 MANIFEST, CLASS_MAPS, FOREGROUND, SMALL = "manifest.json", "classes", "foreground", "small"
@@ -70,12 +74,14 @@ class PredictionWriter:
         self.problem = ""
         self._folder, self._about = folder, dict(about)
         self._part = folder.with_name(f".{secrets.token_hex(4)}{MARK}{folder.name}")
+        self._own = FileLock(self._part / LOCK)
         self._images: list[list[str]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._own.release()
         shutil.rmtree(self._part, ignore_errors=True)
 
     def add(self, name: str, prediction: Prediction) -> None:
@@ -95,8 +101,11 @@ class PredictionWriter:
         try:
             (self._part / MANIFEST).write_text(json.dumps({"format": FORMAT, **self._about, **known}), encoding="utf-8")
             sync_tree(self._part)
-            aside = self._folder.with_name(f".{secrets.token_hex(4)}{MARK}old")
-            replace_folder(self._part, self._folder, aside)
+            with changing(self._folder):
+                self._own.release()
+                (self._part / LOCK).unlink(missing_ok=True)
+                settle(self._folder)
+                replace_folder(self._part, self._folder, former(self._folder))
         except OSError as error:
             self._fail(error)
 
@@ -112,8 +121,12 @@ class PredictionWriter:
 
     def _begin(self, num_classes: int) -> None:
         """Make the folders, and remove what processes that were killed have left beside them."""
-        for part in self._folder.parent.glob(f".*{MARK}{self._folder.name}"):
-            shutil.rmtree(part, ignore_errors=True)
+        with changing(self._folder):
+            settle(self._folder)
+            for part in self._folder.parent.glob(f".*{MARK}{self._folder.name}"):
+                remove_if_nobodys(part)
+            self._part.mkdir(parents=True)
+            self._own.acquire()
         for name in (CLASS_MAPS, SMALL, *([FOREGROUND] if num_classes == 2 else [])):
             (self._part / name).mkdir(parents=True)
 

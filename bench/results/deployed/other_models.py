@@ -1,18 +1,23 @@
 """The records of models that segbench didn't train: `others/MODEL/EVALUATION.json`, each with its per-image table.
 
-results/others/MODEL-HASH/DATA_SPLIT_SIZE_FINGERPRINT.json      one record; a newer one takes its place
-                          DATA_SPLIT_SIZE_FINGERPRINT.parquet   the per-image table
+results/others/MODEL-HASH/DATA_SPLIT_SIZE_FINGERPRINT.json           one record; a newer one takes its place
+                          DATA_SPLIT_SIZE_FINGERPRINT.HASH.parquet   the per-image table, which the record names
+
+The table is written first, under a name of its own, so that a record never stands beside the table of another one.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from bench.core.durable import sync_file
 from bench.core.errors import BenchError
-from bench.core.files import name_part, write_atomically
+from bench.core.files import file_hash, name_part, write_atomically
 from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import check_inside, is_file, is_folder, read_file
 from bench.core.untrusted.typed_values import hints_of, misfit
@@ -58,6 +63,15 @@ class OtherModel:
     first_call_ms: float | None = None
     process_peak_mib: float | None = None
     versions: dict[str, Any] = field(default_factory=dict)
+    table: str = ""  # the name of the per-image table's file; empty in an older record: that of the record
+
+    @property
+    def place(self) -> Path:
+        """The path of its file below `others/`."""
+        data = self.dataset
+        parts = (data["name"], self.split, self.evaluation_size, data["fingerprint"][:8])
+        folder = Path(f"{name_part(self.model)}-{name_part(self.sha256[:8])}")
+        return folder / f"{'_'.join(map(name_part, parts))}.json"
 
     @property
     def evaluation_size(self) -> str:
@@ -77,19 +91,20 @@ def other_model(values: Mapping[str, Any]) -> OtherModel:
 
 def store_other(results: Path, record: OtherModel, table: Path) -> Path:
     """Write a record and its per-image table into a results folder, which is made if need be; return its path."""
-    folder = ResultsFolder(results)
-    folder.create()
-    data = record.dataset
-    parts = (data["name"], record.split, record.evaluation_size, data["fingerprint"][:8])
-    place = results / FOLDER / f"{name_part(record.model)}-{name_part(record.sha256[:8])}"
-    path = place / f"{'_'.join(map(name_part, parts))}.json"
+    ResultsFolder(results).create()
+    path = results / FOLDER / record.place
     check_inside(results, path, ANOTHER)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path.with_suffix(".parquet"), sync=False) as part:
-            shutil.copyfile(table, part)
-        sync_file(path.with_suffix(".parquet"))
-        write_json(path, asdict(record))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.stem}.lock")):
+            own = path.with_name(f"{path.stem}.{file_hash(table)[:12]}.parquet")
+            with write_atomically(own, sync=False) as part:
+                shutil.copyfile(table, part)
+            sync_file(own)
+            write_json(path, asdict(replace(record, table=own.name)))
+            for older in path.parent.glob(f"{path.stem}*.parquet"):
+                if older != own and re.fullmatch(rf"{re.escape(path.stem)}(\.[0-9a-f]{{12}})?\.parquet", older.name):
+                    older.unlink()
     except OSError as error:
         raise BenchError(
             f"'{path}' can't be written ({error.strerror}). Give another folder with --results."
@@ -112,7 +127,7 @@ def read_others(results: Iterable[Path]) -> tuple[list[tuple[OtherModel, Path]],
                 continue
             key = path.parent.name, path.name
             if key not in found or found[key][0].finished < record.finished:
-                found[key] = record, path.with_suffix(".parquet")
+                found[key] = record, path.with_name(record.table or f"{path.stem}.parquet")
     return list(found.values()), problems
 
 
@@ -120,7 +135,7 @@ def _read(path: Path) -> OtherModel:
     values = safe_json.loads(read_file(path, MOST_BYTES))
     if not isinstance(values, dict) or values.get("kind") != NOT_TRAINED_HERE:
         raise ValueError(f"it is no record of a model that was {NOT_TRAINED_HERE}")
-    needed = {one.name for one in fields(OtherModel) if not one.name.startswith(("latency", "process"))}
+    needed = {one.name for one in fields(OtherModel) if not one.name.startswith(("latency", "process", "table"))}
     if lacking := sorted(needed - set(values)):
         raise ValueError(f"it has no '{lacking[0]}'")
     if wrong := misfit(values, hints_of(OtherModel)):
@@ -128,6 +143,8 @@ def _read(path: Path) -> OtherModel:
     data = values["dataset"]
     if not all(isinstance(data.get(name), str) for name in ("name", "fingerprint")):
         raise ValueError("its data set has no name or no fingerprint")
+    if (table := values.get("table", "")) and not re.fullmatch(r"[\w.-]+\.parquet", table):
+        raise ValueError("its table isn't a file beside it")
     if not isinstance(data.get("classes"), list) or not isinstance(data.get("images"), int):
         raise ValueError("its data set has no classes or no number of images")
     return other_model(values)

@@ -8,6 +8,7 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import is_folder
 from bench.evaluation.image_table import ImageTable
+from bench.evaluation.predicted.folder_locks import restore_former
 from bench.evaluation.predicted.kept_predictor import Kept
 from bench.evaluation.predicted.prediction_files import table_hash
 from bench.results.loading import StoredTrial
@@ -33,10 +34,12 @@ def kept_scores(trial: StoredTrial) -> list[Scored]:
     """
     folder = trial.folder
     found = []
+    restore_former(folder / PREDICTIONS)
     if is_folder(folder / PREDICTIONS):
         own = Scored(folder / PREDICTIONS, folder / IMAGES, "test", trial.record.metrics, folder / f"{RESCORED}.json")
         found.append(own)
     for file in sorted((folder / EVALUATIONS).glob("*.json")) if is_folder(folder / EVALUATIONS) else []:
+        restore_former(predictions_of(file))
         if is_folder(predictions_of(file)):
             said = read_json(file)
             split, metrics = str(said.get("split")), said.get("metrics")

@@ -39,6 +39,7 @@ class Rescored:
     metrics: dict[str, Any]
     equal: tuple[str, ...]  # names of metrics with the same value, to the last bit
     added: tuple[str, ...]  # that the stored scores don't have
+    gone: tuple[str, ...]  # that the stored scores have, and this version doesn't compute
     differing: tuple[tuple[str, Any, Any], ...]  # name, stored, computed now
     table_differs: tuple[str, ...]  # arrays of the per-image table
 
@@ -128,6 +129,7 @@ def _compared(
         metrics,
         tuple(name for name in known if name not in different),
         tuple(name for name in after if name not in before),
+        tuple(name for name in before if name not in after and (as_stored or not name.startswith(_TUNED))),
         tuple(differing),
         tuple(_differing_arrays(stored, now, as_stored=as_stored)),
     )
@@ -162,6 +164,7 @@ def _write(made: Rescored, table: ImageTable, provenance: dict[str, Any]) -> Non
         "metrics": made.metrics,
         "equal": list(made.equal),
         "added": list(made.added),
+        "gone": list(made.gone),
         "differing": {name: {"stored": stored, "now": now} for name, stored, now in made.differing},
         "table_differs": list(made.table_differs),
     }
