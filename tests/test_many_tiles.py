@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from bench import cli
 from bench.core.files import VARIABLE
 from bench.data.facts import file_facts
+from bench.data.opened import folder_state, question
 from bench.data.packing.room import needed_bytes
 from bench.datasets import airbus, tiles
 from bench.datasets.rle_table import read_table
@@ -108,14 +109,17 @@ def test_a_dry_run_looks_at_a_few_files_and_says_what_is_to_come(many, calls):
     assert len(calls.tiles) == count
 
 
-def test_a_command_opens_the_data_set_once(many, calls):
+def test_a_command_opens_the_data_set_once_and_a_later_one_not_at_all(many, calls, monkeypatch):
+    monkeypatch.setattr(question, "FEWEST", 0)
+    monkeypatch.setattr(folder_state, "SETTLED_NS", -(10**18))  # the links were made a moment ago
     folder, count = many
     assert prepare(folder, "--image-size", "16,24")[0] == 0
     assert len(calls.tiles) == count
     assert len(calls.tables) <= 2  # once to see what is left to do, and once when that is done
     calls.tables.clear()
     assert prepare(folder, "--image-size", "16,24")[0] == 0
-    assert calls.tables == [TABLE]
+    assert dry_run(folder, "--image-size", 16, *PART)[0] == 0
+    assert calls.tables == []
     assert len(calls.tiles) == count
 
 

@@ -67,14 +67,13 @@ def run(
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
     from bench.data.source import opened_once
-    from bench.results.analysis.sequential import FEWEST
     from bench.trials.saved.stored_trials import new_head, start_from
     from bench.trials.scheduling.slots import local_slots
 
     _check_executor(executor, {"--ray-address": ray_address, "--each-device": each_device}, jobs or devices)
     given["dataset_param"] = with_short_params(given["dataset_param"], group_by, bands, scale_values)
     rule = _rule(until_decided, max_seeds, top, shard)
-    grid = read_grid(given, config, results, shard, seeds=FEWEST if rule else 1)
+    grid = read_grid(given, config, results, shard, seeds=rule.fewest if rule else 1)
     if rule:
         rule.check(len({trial.seed for trial in grid.configs}))
     _check_measured_here(executor, grid.configs)
@@ -134,8 +133,6 @@ def _workers(address: str | None, configs: Sequence[TrialConfig]) -> "Workers | 
 
 def _rule(until_decided: bool, max_seeds: int | None, top: int | None, shard: str | None) -> "Rule | None":
     """Return when seeds are added; None if their number is fixed."""
-    from bench.trials.scheduling.until_decided import Rule
-
     if until_decided and shard:
         raise BenchError("--until-decided compares all configurations, and --shard runs a part of them. Leave out one.")
     given = {"most": max_seeds, "top": top}
@@ -144,6 +141,8 @@ def _rule(until_decided: bool, max_seeds: int | None, top: int | None, shard: st
             if value is not None:
                 raise BenchError(f"{flag} {value} belongs to --until-decided: give that too, or neither.")
         return None
+    from bench.trials.scheduling.until_decided import Rule  # with pandas and SciPy, which take half a second
+
     return Rule(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -89,7 +89,7 @@ def prepare_source(
     if made_from and not verify_data and (known := reopen_pack(path / FILE, made_from=made_from)):
         return known
     stamps = stamps_of(source)
-    source = with_values(source, stamps)
+    source = with_values(source, lambda: stamps)
     made = _found_or_made(path, Order(source, stamps, image_size, resize, skip_corrupt), verify_data, progress)
     made = replace(made, made_from=made_from)
     if made_from:

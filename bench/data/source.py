@@ -1,11 +1,10 @@
 """Open a data set on this machine: call its adapter, group, divide and choose its samples, and check them."""
 
-import gc
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from bench.core.specs import DatasetSpec
 from bench.core.untrusted.masking import said
 from bench.data.download import fetch
 from bench.data.facts.file_facts import noting_gaps, only_sampled
-from bench.data.opened.folder_state import look_at
+from bench.data.opened.adapter import call_adapter, call_again, without_collection
+from bench.data.opened.folder_state import NOT_SEEN, FolderState, look_at
 from bench.data.opened.kept_samples import KeptSamples, Opening, keep_opening, recall_opening
 from bench.data.opened.late_dataset import LateDataset
 from bench.data.opened.question import BUILT_IN, code_hash, question_of
@@ -46,7 +46,7 @@ class Source:
     scale_values: str = ""  # the rule by which values are scaled, as it was given
     values: Values | None = None  # what becomes of the pictures' values; None: they are read as they are stored
     state: str = ""  # of the code, the parameters and every file of the folder; empty: it isn't known
-    stamps: Mapping[str, tuple[int, int]] = field(default_factory=dict, repr=False)  # of the folder's files, as it was
+    seen: FolderState = NOT_SEEN  # the folder as it was when the data set was opened
 
     @property
     def settled(self) -> frozenset[str]:
@@ -126,9 +126,9 @@ def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> 
     seen = look_at(folder)
     question = question_of(spec, folder, params, seen)
     if question and (kept := recall_opening(*question, folder)):
-        return replace(_reopened(spec, folder, params, kept), state=question.state, stamps=seen.stamps)
+        return replace(_reopened(spec, folder, params, kept), state=question.state, seen=seen)
     with stamps_known(seen.stamps), noting_gaps() as gaps:
-        source = replace(_opened_anew(spec, folder, params), stamps=seen.stamps)
+        source = replace(_opened_anew(spec, folder, params), seen=seen)
     if question and not gaps and keep_opening(*question, folder, source.samples, _facts(source)):
         return replace(source, state=question.state)
     return source
@@ -137,8 +137,8 @@ def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> 
 def _opened_anew(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> Source:
     own, selection = read_params(spec, params)
     adapter, bands = import_by_name(spec.adapter), parse_bands(selection.bands)
-    with _without_collection():
-        dataset = _dataset(spec, folder, own, bands)
+    with without_collection():
+        dataset = call_adapter(spec, folder, own, bands)
         if not spec.classes:
             spec = replace(spec, classes=tuple(dataset.classes))
         adapter_hash = code_hash(spec, adapter)
@@ -149,14 +149,6 @@ def _opened_anew(spec: DatasetSpec, folder: Path | None, params: Mapping[str, An
     warnings = tuple(map(said, (*getattr(dataset, "warnings", ()), *chosen.warnings)))
     made = Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
     return replace(made, bands=bands, scale_values=selection.scale_values)
-
-
-def _dataset(spec: DatasetSpec, folder: Path | None, own: Mapping[str, Any], bands: tuple[int, ...]) -> Any:
-    """Call the adapter."""
-    with _without_collection():
-        adapter = import_by_name(spec.adapter)
-        dataset = adapter(folder, **own, **({"source": spec.source} if spec.source else {}))
-        return dataset.choose_bands(bands) if bands and hasattr(dataset, "choose_bands") else dataset
 
 
 def _facts(source: Source) -> dict[str, Any]:
@@ -173,7 +165,7 @@ def _reopened(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], kept: 
     known = {"settled": frozenset(facts["settled"])}
     made = Source(
         replace(spec, classes=tuple(facts["classes"])),
-        LateDataset(partial(_dataset, spec, folder, own, bands), kept.samples, known, spec.name),
+        LateDataset(partial(call_again, spec, folder, own, bands, kept.samples), known),
         kept.samples,
         folder,
         facts["adapter_hash"],
@@ -181,18 +173,6 @@ def _reopened(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], kept: 
         warnings=tuple(facts["warnings"]),
     )
     return replace(made, bands=bands, scale_values=selection.scale_values)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the search for garbage, which would go through a million new objects that are none again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:

@@ -43,11 +43,11 @@ def check_models(configs: Sequence[TrialConfig]) -> None:
 
 def check_weights_files(configs: Sequence[TrialConfig]) -> None:
     """Raise BenchError if a weights file is no HDF5 file or is cut off; whether it fits takes a model to say."""
-    import h5py
-
     for path in dict.fromkeys(Path(config.weights) for config in configs if not config.plugin):
         if not path.is_file() or zipfile.is_zipfile(path):  # Keras's own format is a ZIP archive
             continue
+        import h5py  # only where there is a file: it takes a quarter of a second
+
         try:
             h5py.File(path, "r").close()
         except OSError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.core.dataset_protocol import Sample
 from bench.core.errors import BenchError, first_few
-from bench.core.files import cached, printable
+from bench.core.files import cache_path, cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
@@ -20,6 +20,9 @@ from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
 from bench.data.loading.loader import READY, Decoded, decoded
 from bench.data.loading.reader import Reader, Sent, received
+from bench.data.opened.folder_state import NOT_SEEN, look_at
+from bench.data.opened.kept_digests import Digests, kept_digests
+from bench.data.opened.kept_samples import KeptSamples
 from bench.data.packing import runs
 from bench.data.packing.manifest import fingerprint, stamps_of
 from bench.data.reading.contents import fetched_once, first_file, is_remote, threads_for
@@ -42,7 +45,7 @@ class Stream(Images):
     """N samples of a data set at H x W pixels, decoded by worker processes."""
 
     source: Source
-    stamps: Sequence[Any]  # of the samples, when it was opened
+    stamps: Sequence[Any]  # of the samples, when it was opened; empty: those that its source has seen
     resize: str
     digests: Sequence[str]  # of the samples, in hexadecimal digits
     _kept: dict[tuple[bytes, bool], Decoded] = field(default_factory=dict, repr=False, compare=False)
@@ -55,7 +58,8 @@ class Stream(Images):
 
     def rows(self, order: np.ndarray | Endless, *, native: bool = False) -> Iterator[Row]:
         """Yield the samples; see `Images.rows`. BenchError names a file that can't be read."""
-        read = Reader(self.source, self.source.samples, self.size, self.resize, native, self._checked())
+        source = replace(self.source, seen=NOT_SEEN)  # which is large, and no reader needs it
+        read = Reader(source, source.samples, self.size, self.resize, native, self._checked())
         if not isinstance(order, np.ndarray):
             with closing(self._decoded(read, order)) as found:
                 yield from self._rows_of(found)
@@ -93,7 +97,11 @@ class Stream(Images):
 
     def check_unchanged(self) -> None:
         """Raise BenchError if a source file has another size or time than when it was opened."""
-        pairs = zip(self.source.samples, self.stamps, stamps_of(self.source), strict=True)
+        source, seen = self.source, self.source.seen
+        if source.data_dir and seen.digest and look_at(source.data_dir).digest == seen.digest:
+            return
+        before, now = self.stamps or stamps_of(source), stamps_of(replace(source, seen=NOT_SEEN))
+        pairs = zip(source.samples, before, now, strict=True)
         if changed := [printable(sample.name) for sample, before, now in pairs if before != now]:
             raise BenchError(
                 f"Files of '{self.source.spec.name}' changed while it was in use, so what was computed from them is "
@@ -108,20 +116,20 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
         place: names the data set in the cache.
         verify: hash all files again; raise BenchError if one has changed without a new size or time.
     """
-    stamps, samples = stamps_of(source), source.samples
-    source = replace(with_values(source, stamps), stamps={})  # so that the disk is asked whether files have changed
-    hashes = _hashes(samples, stamps, place)
+    samples, stamps = source.samples, [] if source.state else stamps_of(source)
+    source = with_values(source, lambda: stamps or stamps_of(source))
+    kept = cache_path("opened") / f"{place}.hashes.arrow"
+    found, hashes = kept_digests(kept, source.state, lambda: _digests(samples, stamps or stamps_of(source), place))
     if verify:
         _check_hashes(samples, hashes)
-    found = fingerprint(samples, hashes)
     question = f"{found} {size} {resize} {source.adapter_hash}"
     reduced = cached("reduced", question, lambda: any(is_reduced(source, one, size, resize) for one in samples))
     return Stream(
         fingerprint=found,
         protocol=REDUCED_PROTOCOL_VERSION if reduced else PROTOCOL_VERSION,
-        names=_printable(samples, "name"),
-        groups=_printable(samples, "group"),
-        splits=tuple(str(sample.split) for sample in samples),
+        names=_texts(samples, "name"),
+        groups=_texts(samples, "group"),
+        splits=_texts(samples, "split"),
         classes=source.spec.classes,
         notes=(*source.notes, _NOTE),
         warnings=(*source.warnings, *(thin_splits(samples) if source.spec.is_own else ())),
@@ -134,12 +142,13 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
     )
 
 
-def _hashes(samples: Sequence[Sample], stamps: Sequence[Any], place: str) -> list[str]:
-    """Hash the files of all samples whose stamps have not been seen yet, in hexadecimal digits."""
+def _digests(samples: Sequence[Sample], stamps: Sequence[Any], place: str) -> Digests:
+    """Hash the files of all samples whose stamps have not been seen yet."""
     keys = [json.dumps(stamp) for stamp in stamps]
     found = look_up("sha256-1", place, samples, keys, lambda sample: bytes.fromhex(_hash(sample)), "hashing files",
                     threads_for(first_file(samples)))  # fmt: skip
-    return [bytes(one or b"").hex() for one in found]
+    hashes = [bytes(one or b"").hex() for one in found]
+    return Digests(fingerprint(samples, hashes), hashes)
 
 
 def _hash(sample: Sample) -> str:
@@ -168,8 +177,10 @@ def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
         )
 
 
-def _printable(samples: Sequence[Sample], field: str) -> tuple[str, ...]:
-    return tuple(printable(getattr(sample, field)) for sample in samples)
+def _texts(samples: Sequence[Sample], field: str) -> tuple[str, ...]:
+    if isinstance(samples, KeptSamples):
+        return tuple(samples.texts(field))
+    return tuple(printable(str(getattr(sample, field))) for sample in samples)
 
 
 def _row(found: Pixels) -> Row:

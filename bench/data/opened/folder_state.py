@@ -24,6 +24,9 @@ class FolderState:
     stamps: Mapping[str, tuple[int, int]] = field(repr=False)  # size in bytes and time in ns, by path
 
 
+NOT_SEEN = FolderState("", {})
+
+
 def look_at(folder: Path) -> FolderState:
     """Walk through a data set's folder; raise BenchError as `walk` does."""
     begun, newest, stamps, lines = time.time_ns(), 0, {}, []

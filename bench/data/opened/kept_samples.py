@@ -47,7 +47,11 @@ class KeptSamples(Sequence[Sample]):
     @property
     def by_split(self) -> Counter[str]:
         """The number of samples of each split."""
-        return Counter(self._table.column("split").to_pylist())
+        return Counter(self.texts("split"))
+
+    def texts(self, column: str) -> list[str]:
+        """Return the name, split or group of each sample, all of which are UTF-8."""
+        return list(self._table.column(column).to_pylist())
 
     @cached_property
     def _made(self) -> tuple[Sample, ...]:

@@ -65,7 +65,7 @@ _REASONS = {
 
 def stamps_of(source: Source) -> list[Any]:
     """Describe every sample without reading it: name, split, group, token, and its files with size and mtime."""
-    with stamps_known(source.stamps):
+    with stamps_known(source.seen.stamps):
         return [_stamp(sample) for sample in source.samples]
 
 

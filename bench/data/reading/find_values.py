@@ -1,7 +1,7 @@
 """Find out what becomes of a data set's values: the bands and depth of its first image, and the range to scale from."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -23,11 +23,11 @@ _PIXELS = 4096  # of each, evenly spaced
 _VERSION = 1
 
 
-def with_values(source: Source, stamps: Sequence[Any] | None = None) -> Source:
+def with_values(source: Source, stamps: Callable[[], Sequence[Any]] | None = None) -> Source:
     """Return the source with its `values`, and a note on them unless they are 8-bit RGB.
 
     Args:
-        stamps: those of the samples, in order, under which percentiles are cached; None: they are computed.
+        stamps: gives those of the samples, in order, under which percentiles are cached; None: they are computed.
 
     Raises:
         BenchError: the rule doesn't fit the images.
@@ -74,13 +74,13 @@ def _for_each(pairs: tuple[tuple[float, float], ...], bands: int) -> tuple[tuple
 
 
 def _percentiles(
-    source: Source, plain: Values, stamps: Sequence[Any] | None
+    source: Source, plain: Values, stamps: Callable[[], Sequence[Any]] | None
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the low and the high percentile of each band over pixels of the training split."""
     if stamps is None:
         found = _computed(source, plain)
     else:
-        asked = json.dumps([_VERSION, source.adapter_hash, source.bands, stamps])
+        asked = json.dumps([_VERSION, source.adapter_hash, source.bands, stamps()])
         found = cached("values", text_hash(asked), lambda: _computed(source, plain))
     low, high = found
     return tuple(low), tuple(high)

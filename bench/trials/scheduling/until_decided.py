@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ class Rule:
 
     most: int = 10  # seeds of a configuration
     top: int = 3  # places whose order is asked for
+    fewest: ClassVar[int] = sequential.FEWEST  # seeds of a configuration to begin with
 
     def check(self, first: int) -> None:
         """Raise BenchError if the rule can't be followed from `first` seeds each."""
