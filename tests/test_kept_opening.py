@@ -19,7 +19,7 @@ from bench.core.specs import Param
 from bench.data import pack, source
 from bench.data.loading import stream
 from bench.data.loading.open_images import open_images
-from bench.data.opened import adapter, folder_state, question
+from bench.data.opened import call_adapter, folder_state, question
 from bench.data.opened.kept_samples import KeptSamples, keep_opening, recall_opening
 from bench.data.reading.decode import read_row
 from bench.data.source import open_source
@@ -51,8 +51,8 @@ def kept(tmp_path, monkeypatch):
 @pytest.fixture
 def calls(monkeypatch):
     """The names of the data sets whose adapters were called."""
-    found, call = [], adapter.call_adapter
-    for module in (adapter, source):
+    found, call = [], call_adapter.call_adapter
+    for module in (call_adapter, source):
         monkeypatch.setattr(module, "call_adapter", lambda spec, *more: found.append(spec.name) or call(spec, *more))
     return found
 

@@ -17,7 +17,7 @@ from bench.core.specs import DatasetSpec
 from bench.core.untrusted.masking import said
 from bench.data.download import fetch
 from bench.data.facts.file_facts import noting_gaps, only_sampled
-from bench.data.opened.adapter import call_adapter, call_again, without_collection
+from bench.data.opened.call_adapter import call_adapter, call_again, without_collection
 from bench.data.opened.folder_state import NOT_SEEN, FolderState, look_at
 from bench.data.opened.kept_samples import KeptSamples, Opening, keep_opening, recall_opening
 from bench.data.opened.late_dataset import LateDataset
