@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 
+from bench.core.recipe.augment_text import PRESETS
 from bench.training import augment
 from bench.training.losses import loss_function
 
@@ -59,7 +60,7 @@ def compute() -> dict[str, np.ndarray]:
         found[f"{name} extreme"] = step(labels, 1e4 * logits)[1]
         found[f"{name} ignored"] = np.append(*step(np.full_like(labels, 255), logits))
         found[f"{name} empty"] = step(np.zeros_like(labels), logits)[1]
-    for preset in augment.PRESETS:
+    for preset in PRESETS:
         images, labels, draws = augment_inputs(preset)
         for kind, given in ((preset, draws), (f"{preset} zero", np.zeros_like(draws))):
             moved = map(_numpy, compiled(augment.apply)(images, labels, given))

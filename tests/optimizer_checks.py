@@ -12,6 +12,7 @@ from keras import ops
 
 from bench.core.trial_config import TrialConfig
 from bench.training.augment import to_float
+from bench.training.averages import averaged, take_average
 from bench.training.engines import create_engine
 from bench.training.engines.engine import training_model
 from bench.training.optimizer import create_optimizer, resume
@@ -59,6 +60,40 @@ def resumed():
     return stepped(second, [0.1])
 
 
+def averages(precision="float32"):
+    """The bias after two steps: inside the average, after it, and once the average is taken for good."""
+    made, found = engine(precision, optimizer="sgd", ema=0.5), []
+    stepped(made, [0.1, 0.1])
+    with averaged(made):
+        found.append(bias(made))
+    found.append(bias(made))
+    take_average(made)
+    return [*found, bias(made)]
+
+
+def late_average():
+    """The average of the bias when it trains on with a kernel that starts to, and the kernel's average."""
+    first = engine(optimizer="sgd", ema=0.5)
+    (layer,) = [layer for layer in first.model.layers if layer.weights]
+    kernel, own = layer.kernel, layer.bias
+    stepped(first, [0.1])
+    first.pull()
+    kernel.assign(ops.full(kernel.shape, 3.0))
+    earlier = create_optimizer(TrialConfig("", "", optimizer="sgd", ema=0.5), first.model)
+    earlier.build([own])
+    earlier._model_variables_moving_average[0].assign(ops.full(own.shape, 7.0))
+    second = engine(optimizer="sgd", ema=0.5, model=first.model, resumable=True)
+    second.pull()
+    resume(second.optimizer, earlier)
+    return [float(ops.convert_to_numpy(a).flat[0]) for a in second.optimizer._model_variables_moving_average]
+
+
+def bias(made):
+    """The first value of the bias as the model has it."""
+    made.pull()
+    return float(ops.convert_to_numpy(made.model.trainable_variables[1])[0])
+
+
 print(
     json.dumps(
         {
@@ -67,6 +102,11 @@ print(
             "adam": stepped(engine(), [0.1, 0.1]),
             "adamw": stepped(engine(optimizer="adamw"), [0.1, 0.1]),
             "resumed": resumed(),
+            "clipped": stepped(engine(optimizer="sgd", clip_norm=0.5), [0.1, 0.1]),
+            "clipped_scaled": stepped(engine("mixed_float16", optimizer="sgd", clip_norm=0.5), [0.1, 0.1]),
+            "average": averages(),
+            "average_scaled": averages("mixed_float16"),
+            "late_average": late_average(),
             **{
                 f"decayed_{name}": stepped(engine(optimizer=name, weight_decay=0.1), [0.5, 0.25])
                 for name in ("adam", "adamw", "sgd")

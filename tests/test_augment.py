@@ -7,7 +7,7 @@ from keras import ops
 from scipy import ndimage
 
 from bench.core.errors import BenchError
-from bench.core.specs import AUGMENTS
+from bench.core.recipe.augment_text import PRESETS, canonical_augment, join_parts, parse_augment
 from bench.training import augment
 from tests.conftest import EACH_BACKEND
 
@@ -47,7 +47,7 @@ def test_every_backend_agrees_with_scipy(backend, preset):
     assert differ.mean() < 1e-3  # rounding of the coordinates in float32, next to a half
 
 
-@pytest.mark.parametrize("preset", AUGMENTS)
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("backend", EACH_BACKEND)
 def test_zero_draws_and_no_draws_change_no_bit(backend, preset):
     images, labels, _ = augment_inputs()
@@ -162,6 +162,56 @@ def test_draws_are_reproducible_and_within_the_preset(preset, limits):
 
 def test_none_draws_nothing_and_a_misspelt_preset_says_what_there_is():
     assert augment.draw("none", np.random.default_rng(0), 3).shape == (3, 0)
-    assert tuple(augment.PRESETS) == AUGMENTS
     with pytest.raises(BenchError, match=r"'standart'.*Did you mean 'standard'.*none, light, standard, strong"):
         augment.draw("standart", np.random.default_rng(0), 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("flip+rotate8+brightness0.1", "flip+rotate8+brightness0.1"),
+        ("brightness0.10 + flip0.5+ rotate8.0", "flip+rotate8+brightness0.1"),
+        ("flip+brightness0.1", "light"),
+        ("contrast0.2+rotate8+brightness0.2+flip", "standard"),
+        ("flip0.25", "flip0.25"),
+        ("zoom1.5", "zoom1.5"),
+        ("shift1e-3", "shift0.001"),
+    ],
+)
+def test_an_augmentation_has_one_spelling(text, stored):
+    assert canonical_augment(text) == stored == canonical_augment(stored)
+    assert parse_augment(text) == parse_augment(stored)
+
+
+def test_parts_draw_what_they_say_and_nothing_else():
+    draws = augment.draw("flip+rotate8", np.random.default_rng(1), 2000)
+    assert draws.shape == (2000, 4)
+    assert np.degrees(np.abs(draws[:, 1]).max()) == pytest.approx(8, rel=0.01)
+    assert not draws[:, 2:].any()
+    assert draws[:, 0].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_neighbouring_parts_in_a_list_are_one_augmentation_and_presets_stand_alone():
+    assert join_parts(["flip", "rotate8", "brightness0.1"]) == ["flip+rotate8+brightness0.1"]
+    assert join_parts(["none", "flip", "rotate8", "strong", "zoom2"]) == ["none", "flip+rotate8", "strong", "zoom2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("flip+rotat8", r"'rotat'.*Did you mean 'rotate'"),
+        ("flip+flip", "flip twice"),
+        ("rotate", "rotate takes degrees above 0, up to 180, such as rotate20"),
+        ("rotate-8", "'rotate-8'"),
+        ("zoom0.5", "zoom takes a largest factor above 1, up to 4, such as zoom1.25"),
+        ("flip1.5", "flip takes a probability"),
+        ("rotate1.2.3", "rotate takes degrees"),
+        ("brightnessnan", "'brightnessnan'"),
+        ("light+flip", "'light'"),
+        ("flip+", "Accepted: a preset, or parts"),
+        ("", "Accepted: a preset, or parts"),
+    ],
+)
+def test_what_is_no_augmentation_says_what_is(text, said):
+    with pytest.raises(BenchError, match=said):
+        parse_augment(text)

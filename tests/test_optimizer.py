@@ -42,6 +42,22 @@ def test_sgd_goes_on_with_its_momentum_when_the_backbone_is_unfrozen(found):
     assert found["resumed"] == [pytest.approx([1.0, -0.461], abs=1e-6)]
 
 
+# The gradient's norm is 1. Scaled to 0.5: m = -0.05, -0.095, and b = -0.095, then -0.095 - 0.0855 - 0.05 = -0.2305.
+@pytest.mark.parametrize("name", ["clipped", "clipped_scaled"])
+def test_gradients_are_scaled_down_to_the_norm(found, name):
+    assert found[name] == [pytest.approx([1.0, -0.095], abs=1e-6), pytest.approx([1.0, -0.2305], abs=1e-6)]
+
+
+# The bias is -0.19 and -0.461. The first step's decay is 0, the second's 1 / 10: 0.1 x -0.19 + 0.9 x -0.461 = -0.4339.
+@pytest.mark.parametrize("name", ["average", "average_scaled"])
+def test_the_average_stands_in_for_the_weights_and_gives_them_back(found, name):
+    assert found[name] == pytest.approx([-0.4339, -0.461, -0.4339], abs=1e-6)
+
+
+def test_what_starts_to_train_later_has_its_own_value_as_average(found):
+    assert found["late_average"] == [3.0, 7.0]
+
+
 # The kernel has the gradient 0: it becomes 1 - 0.5 x 0.1 = 0.95, then 0.95 (1 - 0.25 x 0.1) = 0.92625.
 @pytest.mark.parametrize("name", ["decayed_adam", "decayed_adamw", "decayed_sgd", "scaled_decay"])
 def test_weight_decay_is_the_steps_learning_rate_times_it_and_not_of_the_bias(found, name):

@@ -3,8 +3,8 @@
 import pytest
 
 from bench.core.errors import BenchError
-from bench.core.specs import SCHEDULES
-from bench.training.schedule import SHAPES, rate
+from bench.core.recipe.schedule_text import SCHEDULES, canonical_schedule, join_milestones
+from bench.training.schedule import rate
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,6 @@ from bench.training.schedule import SHAPES, rate
 )
 def test_schedule_by_hand(name, expected):
     assert [rate(name, 2.0, f) for f in (0, 0.25, 0.5, 0.75, 1)] == pytest.approx(expected, abs=1e-12)
-
-
-def test_the_protocols_names_are_the_ones_there_are():
-    assert tuple(SHAPES) == SCHEDULES
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -50,3 +46,27 @@ def test_unknown_schedule_says_what_is_near_and_what_exists():
 def test_warmup_outside_the_budget_is_an_error(warmup):
     with pytest.raises(BenchError, match="warm-up"):
         rate("linear", 1.0, 0.5, warmup=warmup)
+
+
+def test_own_milestones_by_hand():
+    shares = (0, 0.49, 0.5, 0.79, 0.8, 1)
+    assert [rate("steps@0.5,0.8", 2.0, share) for share in shares] == [2.0, 2.0, 0.2, 0.2, 0.02, 0.02]
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [("steps@0.50,0.8", "steps@0.5,0.8"), ("steps@.5, 0.75", "steps"), ("cosine", "cosine"), ("steps", "steps")],
+)
+def test_a_schedule_has_one_spelling(text, stored):
+    assert canonical_schedule(text) == stored == canonical_schedule(stored)
+
+
+def test_numbers_in_a_list_belong_to_the_milestones_before_them():
+    assert join_milestones(["linear", "steps@0.5", "0.8", "cosine"]) == ["linear", "steps@0.5,0.8", "cosine"]
+    assert join_milestones(["0.5", "steps"]) == ["0.5", "steps"]
+
+
+@pytest.mark.parametrize("text", ["steps@", "steps@0.8,0.5", "steps@0,0.5", "steps@0.5,1", "steps@nan", "steps@a"])
+def test_milestones_that_are_no_rising_shares_say_what_is_accepted(text):
+    with pytest.raises(BenchError, match=r"rise, such as steps@0\.5,0\.8"):
+        rate(text, 1.0, 0.0)

@@ -21,6 +21,8 @@ from bench.core.code.import_by_name import import_by_name, is_plugin, plugin_has
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
 from bench.core.option_kinds import shown
+from bench.core.recipe.augment_text import canonical_augment
+from bench.core.recipe.schedule_text import canonical_schedule
 from bench.core.registry import Registry
 from bench.core.specs import ArchitectureSpec, BackboneSpec, DatasetSpec
 from bench.core.trial_config import TrialConfig
@@ -196,6 +198,8 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
     check_devices(config)
     backbone = checks.backbone(config.backbone, arch, backbones())
     checks.fine_tuning(config, arch, backbone)
+    if config.measure != "speed":
+        checks.head(config, data.num_classes)
     params = checks.params(config.params, arch)
     config = checks.crop(config)
     equal_cost.check(config)
@@ -209,6 +213,8 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
         backbone=backbone,
         params=params,
         loss=canonical_loss(config.loss),
+        schedule=canonical_schedule(config.schedule),
+        augment=canonical_augment(config.augment),
         class_weights=canonical_class_weights(config.class_weights, data.num_classes),
         weights=_weights(config.weights, arch.name, backbone),
         plugin=_used_plugin(config.plugin, arch, data),

@@ -61,6 +61,15 @@ def ranges(config: TrialConfig) -> None:
         )
 
 
+def head(config: TrialConfig, num_classes: int) -> None:
+    """Raise BenchError for one output with other than two classes; `num_classes` is 0 if it isn't known yet."""
+    if config.head == "sigmoid" and num_classes not in (0, 2):
+        raise BenchError(
+            f"--head sigmoid is for two classes, but {config.dataset} has {num_classes}. Leave it out: softmax has an "
+            "output for each class."
+        )
+
+
 def crop(config: TrialConfig) -> TrialConfig:
     """Return the configuration; a crop of the whole image's size becomes no crop. Raise BenchError if it is larger."""
     if config.crop is not None and not all(1 <= c <= s for c, s in zip(config.crop, config.image_size, strict=True)):

@@ -2,7 +2,7 @@
 
 from bench.core.backends import TABLE
 from bench.core.errors import BenchError
-from bench.core.trial_config import TrialConfig
+from bench.core.trial_config import OPTIONS, TrialConfig
 
 
 def check_devices(config: TrialConfig) -> None:
@@ -20,6 +20,12 @@ def check_devices(config: TrialConfig) -> None:
         raise BenchError(
             f"--devices-per-trial {count} does not run with --jit {config.jit} on {config.backend}. Leave out --jit."
         )
+    for name in TABLE[config.backend].parallel_without:
+        if getattr(config, name) != OPTIONS[name].default:
+            raise BenchError(
+                f"{OPTIONS[name].flag} does not run with --devices-per-trial {count} on {config.backend}, whose "
+                "optimizer sees the gradients of each device alone. Use --backend jax, or one device."
+            )
     if config.batch_size % count:
         raise BenchError(
             f"--batch-size is {config.batch_size}, which {count} devices (--devices-per-trial) can't divide evenly. "

@@ -1,7 +1,7 @@
 """Read the values that a user gives, texts of the command line or values of a TOML file, by the options' names."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def hint_for(name: str) -> str | None:
 
 def axis(name: str, value: Any) -> list[Any]:
     """Read the values of an option from a text with commas, a list or a single value."""
-    values = _several(value)
+    values = _several(value, BY_NAME[name].kind.join)
     if BY_NAME[name].kind is WEIGHTS:
         values = gather_tables(values)
     if not values:
@@ -94,9 +94,9 @@ def axis(name: str, value: Any) -> list[Any]:
     return [BY_NAME[name].read(one, ", or several with commas") for one in values]
 
 
-def _several(value: Any) -> list[Any]:
+def _several(value: Any, join: Callable[[list[str]], list[str]] = list) -> list[Any]:
     if isinstance(value, str):
-        return [text.strip() for text in _COMMA.split(value) if text.strip()]
+        return join([text.strip() for text in _COMMA.split(value) if text.strip()])
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

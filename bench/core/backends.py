@@ -25,6 +25,7 @@ class Backend:
     full_status: str = ""  # how their texts begin, where it has one type for all errors
     parallel: str = ""  # "module:class" of an Engine that divides its batches among devices; empty: it has none
     parallel_but: str = ""  # the value of --jit with which it can't divide them
+    parallel_without: tuple[str, ...] = ()  # options that it can't keep then
     graphs: bool = False  # whether steps that aren't compiled run as graphs, rather than operation by operation
 
 
@@ -39,6 +40,7 @@ TABLE = {
             engine=f"{_ENGINES}.tensorflow_engine:TensorFlowEngine",
             parallel=f"{_ENGINES}.tensorflow_parallel:ParallelTensorFlowEngine",
             parallel_but="on",  # XLA compiles no step that exchanges values between the devices of a strategy
+            parallel_without=("clip_norm", "ema"),
             runtime=f"{_ENGINES}.tensorflow_runtime:TensorFlowRuntime",
             libraries=("tensorflow",),
             start_seconds=12.0,

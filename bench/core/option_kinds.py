@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
+from bench.core.recipe.augment_text import PRESETS, join_parts
+from bench.core.recipe.schedule_text import SCHEDULES, join_milestones
 from bench.core.specs import Budget
 
 
@@ -24,6 +26,7 @@ class Kind:
     annotation: Any = str | None  # the type of the command's parameter
     word: str = "text"  # placeholder of the value in a command's help
     is_number: bool = False  # its column in a DataFrame is numeric
+    join: Callable[[list[str]], list[str]] = lambda texts: texts  # puts together what a list's commas cut apart
 
 
 def _text(value: Any) -> str:
@@ -117,6 +120,16 @@ def _seconds_or_never(value: Any) -> float:
     return 0.0 if value == "never" else _seconds(value)
 
 
+def _share(value: Any) -> float:
+    """Read a share: `0.05`, `5%`."""
+    percent = isinstance(value, str) and value.strip().endswith("%")
+    return float(value.strip()[:-1]) / 100 if percent else _number(value)
+
+
+def _number_or_none(value: Any) -> float | None:
+    return None if value == "none" else _number(value)
+
+
 def _target(value: Any) -> str | None:
     """Read the value that a score is to reach, `mean_iou=0.7`; `none` is none."""
     name, _, number = _text(value).partition("=")
@@ -136,6 +149,8 @@ PATH = Kind(_path, "a path", Path | None, "path")
 PLACE = Kind(_path, "a path or an address", word="path")  # a Path would write https:// as https:/
 FLAG = Kind(_flag, "true or false, without quotes", bool | None)
 NUMBER = Kind(_number, "a number", word="number", is_number=True)
+NUMBER_OR_NONE = Kind(_number_or_none, "a number or none", word="number", is_number=True)
+SHARE = Kind(_share, "a share, such as 5% or 0.05", word="share", is_number=True)
 WHOLE = Kind(_whole, "a whole number", word="int", is_number=True)
 LIMIT = Kind(_limit, "a number of images of 1 or more, such as 500, or all", word="images")
 SECONDS = Kind(_seconds, "a time above 0, such as 90s, 10m or 2h, or seconds", word="time", is_number=True)
@@ -149,6 +164,8 @@ SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", wo
 SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
 BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")
 TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
+SCHEDULE = Kind(_text, f"{', '.join(SCHEDULES)}, or milestones, such as steps@0.5,0.8", join=join_milestones)
+AUGMENT = Kind(_text, f"{', '.join(PRESETS)}, or parts, such as flip+rotate8", join=join_parts)
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
 WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone")

@@ -20,11 +20,9 @@ FOLDER = "folder:"  # prefix of the name of a user's own folder
 IGNORE_INDEX = 255  # label value of pixels that are neither trained on nor scored
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-SCHEDULES = ("linear", "cosine", "constant", "steps")
 RESIZES = ("stretch", "letterbox", "crop")  # how images with another aspect ratio are fitted: see data/geometry.py
 LOSS_TERMS = ("ce", "bce", "dice", "focal", "tversky", "lovasz")  # a loss is a sum of them, such as "0.5*ce+dice"
 CLASS_WEIGHT_RULES = ("none", "balanced", "median-frequency")
-AUGMENTS = ("none", "light", "standard", "strong")
 NO_DATASET = "none"  # the data set of speed-only trials
 FINAL_STATUSES = ("ok", "diverged", "out_of_memory", "skipped")  # not run again
 RETRIED_STATUSES = ("failed", "timed_out", "interrupted")  # run again by the next `bench run`

@@ -6,17 +6,21 @@ from typing import Any
 
 from bench.core.backends import BACKENDS, DEFAULT_BACKEND
 from bench.core.option_kinds import (
+    AUGMENT,
     BUDGET,
     CLASS_WEIGHTS,
     FLAG,
     LAYER,
     LIMIT,
     NUMBER,
+    NUMBER_OR_NONE,
     PARAMETERS,
     PATH,
     PLACE,
+    SCHEDULE,
     SECONDS,
     SECONDS_OR_NEVER,
+    SHARE,
     SIZE,
     SIZE_OR_NONE,
     TARGET,
@@ -24,13 +28,13 @@ from bench.core.option_kinds import (
     WHOLE,
 )
 from bench.core.options import BACKEND, DATA, MODEL, REPETITION, TRAINING, Option, option, table
+from bench.core.recipe.augment_text import PRESETS
+from bench.core.recipe.schedule_text import SCHEDULES
 from bench.core.specs import (
-    AUGMENTS,
     CLASS_WEIGHT_RULES,
     LOSS_TERMS,
     PRECISIONS,
     RESIZES,
-    SCHEDULES,
     Budget,
 )
 
@@ -141,6 +145,17 @@ class TrialConfig:
         costs=False,
         meaning="the finished trial whose weights this one started from (in the record, the path of its folder). If "
         "that trial had other classes, the head started from random weights. In the key by the content of the weights",
+    )
+    head: str = option(
+        "softmax",
+        panel=MODEL,
+        choices=("softmax", "sigmoid"),
+        help="How the last layer tells classes: softmax (an output for each), or sigmoid (one output, for two classes)",
+        of_speed=True,
+        step_time=True,
+        meaning="`softmax`: the model has an output for each class; `sigmoid`: for two classes it has one output, the "
+        "logit of class 1 against class 0, as published binary models have. Losses see it as two logits, of which the "
+        "first is 0, so `ce` is binary cross-entropy",
     )
     initial_weights: str = option(
         "own",
@@ -292,12 +307,51 @@ class TrialConfig:
     )
     schedule: str = option(
         "linear",
+        kind=SCHEDULE,
         panel=TRAINING,
-        choices=SCHEDULES,
-        help="How the learning rate falls",
+        help=f"How the learning rate falls: {', '.join(SCHEDULES)} (times 0.1 at 0.5 and at 0.75 of the budget), or "
+        "own milestones, such as steps@0.5,0.8.",
         costs=False,
         meaning="how the learning rate fell with the share of the budget that was used: `linear`, `cosine`, "
-        "`constant`, `steps`",
+        "`constant`, `steps` (times 0.1 at 0.5 and at 0.75), or `steps@0.5,0.8` (times 0.1 at each of these)",
+    )
+    warmup: float = option(
+        0.0,
+        kind=SHARE,
+        panel=TRAINING,
+        help="Share of the budget in which the learning rate rises from 0, such as 5%; the schedule fills the rest.",
+        accepts=lambda value: 0 <= value < 1,
+        accepted="a share of the budget from 0 to below 100%, such as 5% or 0.05",
+        costs=False,
+        unit="share",
+        meaning="share of the budget in which the learning rate rose linearly from 0; the schedule, with its "
+        "milestones, filled the rest (Goyal 2017)",
+    )
+    clip_norm: float | None = option(
+        None,
+        kind=NUMBER_OR_NONE,
+        panel=TRAINING,
+        help="Scale the gradients of a step down if their norm over all weights is larger than this, such as 1.",
+        accepts=lambda value: value is None or _is_rate(value),
+        accepted=f"a number above 0, up to {LARGEST_RATE:g}, such as 1; or none",
+        of_speed=True,
+        step_time=True,
+        meaning="the largest norm of a step's gradients over all weights, to which longer ones were scaled down "
+        "(Pascanu 2013); empty: they were taken as they are",
+    )
+    ema: float | None = option(
+        None,
+        kind=NUMBER_OR_NONE,
+        panel=TRAINING,
+        help="Validate, test and keep a moving average of the weights with this decay a step, such as 0.999.",
+        accepts=lambda value: value is None or 0 < value < 1,
+        accepted="a decay above 0 and below 1, such as 0.999; or none",
+        of_speed=True,
+        step_time=True,
+        meaning="decay of the exponential moving average of the weights, which was validated, tested and kept in "
+        "place of the weights of the last step; empty: no average. At step t, from 0 on, the decay is at most "
+        "(1 + t) / (10 + t), so that a short training isn't held at its first weights. Batch norm statistics are those "
+        "of the averaged weights",
     )
     loss: str = option(
         "ce",
@@ -335,14 +389,17 @@ class TrialConfig:
     )
     augment: str = option(
         "standard",
+        kind=AUGMENT,
         panel=TRAINING,
-        choices=AUGMENTS,
-        help="Augmentation of the training images, computed in the training step",
+        help=f"Augmentation of the training images: {', '.join(PRESETS)}, or parts, such as "
+        "flip,rotate8,brightness0.1. Neighbouring parts are one augmentation, as with +.",
         of_speed=True,
         step_time=True,
         meaning="augmentation of the training images: `none`; `light`: flips, brightness by 0.1; `standard`: flips, "
         "rotation up to 8 degrees, brightness and contrast by 0.2; `strong`: flips, rotation up to 20 degrees, zoom up "
-        "to 1.25 in or out, shifts up to a tenth of the side, brightness and contrast by 0.3, saturation by 0.5",
+        "to 1.25 in or out, shifts up to a tenth of the side, brightness and contrast by 0.3, saturation by 0.5; or "
+        "parts joined by `+`: `flip` (with a probability of 0.5, or `flip0.3`), `rotate8`, `brightness0.1`, "
+        "`contrast0.2`, `zoom1.25`, `shift0.1`, `saturation0.5`. Strengths are drawn evenly up to the given one",
     )
     budget: Budget = option(  # noqa: RUF009 - makes a field
         Budget(600.0, "seconds"),

@@ -7,7 +7,6 @@ XLA off for the whole model, and ops.image.affine_transform fails under XLA with
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,59 +14,39 @@ from keras import ops
 from keras.backend import standardize_dtype
 from numpy.typing import NDArray
 
-from bench.core.errors import BenchError
-from bench.core.registry import unknown_name_message
+from bench.core.recipe.augment_text import NOTHING, Augmentation, parse_augment
 
 Tensor = Any  # the backend's tensor type
 
 
-@dataclass(frozen=True)
-class Preset:
-    """The strength of an augmentation. Each draw is uniform between minus and plus the value."""
-
-    flip: float = 0.0  # probability of a horizontal flip
-    rotation: float = 0.0  # degrees
-    brightness: float = 0.0  # added to values in [0, 1]
-    contrast: float = 0.0  # relative change of the distance to mid-grey (0.5)
-    zoom: float = 1.0  # largest factor; zooming in and out are equally likely
-    shift: float = 0.0  # fraction of the height and of the width
-    saturation: float = 0.0  # relative change of the distance to the pixel's own grey
-
-    def spans(self) -> list[float]:
-        """Return the largest draws in the order of `draw`'s columns; the last four are left out if all are zero."""
-        first = [1.0, math.radians(self.rotation), self.brightness, self.contrast]
-        more = [math.log(self.zoom), self.shift, self.shift, self.saturation]
-        return [*first, *more] if any(more) else first
-
-
-PRESETS: dict[str, Preset | None] = {
-    "none": None,
-    "light": Preset(flip=0.5, brightness=0.1),
-    "standard": Preset(flip=0.5, rotation=8.0, brightness=0.2, contrast=0.2),
-    "strong": Preset(flip=0.5, rotation=20.0, brightness=0.3, contrast=0.3, zoom=1.25, shift=0.1, saturation=0.5),
-}
-
-
-def draw(preset: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
+def draw(augmentation: str, rng: np.random.Generator, batch_size: int) -> NDArray[np.float32]:
     """Draw the random numbers of a batch, on the host.
+
+    Args:
+        augmentation: its text, see bench/core/recipe/augment_text.py.
 
     Returns:
         float32 (batch_size, 4): flip (0 or 1), rotation (radians), brightness, contrast; or (batch_size, 8): these,
         zoom (logarithm of the factor), shift down and to the right (fractions of the sides), saturation. All zeros
-        change nothing. For "none" the shape is (batch_size, 0), and `apply` only converts the types.
+        change nothing. For no augmentation the shape is (batch_size, 0), and `apply` only converts the types.
 
     Raises:
-        BenchError: the preset is unknown.
+        BenchError: the text is no augmentation.
     """
-    if preset not in PRESETS:
-        raise BenchError(unknown_name_message("augmentation", preset, list(PRESETS), list(PRESETS)))
-    limits = PRESETS[preset]
-    if limits is None:
+    limits = parse_augment(augmentation)
+    if limits == NOTHING:
         return np.zeros((batch_size, 0), np.float32)
-    spans = limits.spans()
+    spans = _spans(limits)
     draws = rng.uniform(-1, 1, (batch_size, len(spans))) * spans
     draws[:, 0] = rng.uniform(size=batch_size) < limits.flip
     return draws.astype(np.float32)
+
+
+def _spans(limits: Augmentation) -> list[float]:
+    """Return the largest draws in the order of `draw`'s columns; the last four are left out if all are zero."""
+    first = [1.0, math.radians(limits.rotation), limits.brightness, limits.contrast]
+    more = [math.log(limits.zoom), limits.shift, limits.shift, limits.saturation]
+    return [*first, *more] if any(more) else first
 
 
 def apply(images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.config import catalog
+from bench.config import catalog, checks
 from bench.config.keras_settings import use_keras_defaults
 from bench.core.trial_config import TrialConfig
 from bench.data import batches
@@ -17,6 +17,7 @@ from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines import create_engine, create_runtime, set_seed
 from bench.training.engines.engine import Engine, training_model
+from bench.training.heads import build_with_head
 from bench.training.initial_weights import shared_draws
 from bench.training.loop import Training
 from bench.training.losses import Loss, loss_function
@@ -51,17 +52,20 @@ def build_model(config: TrialConfig, num_classes: int, bands: int | None = None)
         bands: of the images; None: as many as the configuration chooses, or three.
 
     Raises:
-        BenchError: the builder has made something else (see `check_built`).
+        BenchError: the head doesn't fit the classes, or the builder has made something else (see `check_built`).
     """
+    checks.head(config, num_classes)
     use_keras_defaults()
     set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     create_runtime(config.backend).turn_off_tf32()
     builder = catalog.load_builder(catalog.architecture(config))
     with shared_draws() if config.initial_weights == "shared" else nullcontext():
-        model = builder(
+        model = build_with_head(
+            builder,
             (*config.input_size, bands or config.bands),
             num_classes,
+            config.head,
             backbone=config.backbone,
             weights=None if config.weights == "none" else config.weights,
             **config.params,
@@ -85,7 +89,8 @@ def build_training(
         meter=Meter(config.budget, config.batch_size, len(indexes)),
         lr=config.lr,
         schedule=config.schedule,
-        preset=config.augment,
+        warmup=config.warmup,
+        augmentation=config.augment,
         rng=np.random.default_rng(config.seed),
     )
 

@@ -33,7 +33,7 @@ class Training:
 
     Args:
         batches: endless.
-        preset: the name of the augmentation preset.
+        augmentation: its text.
         switch_at: the fraction of the budget at which `on_switch` is called once, untimed; None for never.
         on_block: called after every block, untimed.
         on_milestone: called at every validation point, untimed, with the mean loss since the last one; returns whether
@@ -46,8 +46,9 @@ class Training:
     meter: Meter
     lr: float
     schedule: str
-    preset: str
+    augmentation: str
     rng: np.random.Generator
+    warmup: float = 0.0  # the fraction of the budget in which the learning rate rises
     switch_at: float | None = None
     on_switch: Callable[[], None] = lambda: None
     on_block: Callable[[], None] = lambda: None
@@ -112,7 +113,7 @@ class Training:
             start = time.perf_counter()
             images, labels, draws = self.load()
             self.waited += seconds_since(start)
-            lr = rate(self.schedule, self.lr, self.meter.fraction_after(i))
+            lr = rate(self.schedule, self.lr, self.meter.fraction_after(i), self.warmup)
             losses.append(self.engine.train_step(images, labels, draws, lr))
         self.engine.wait(losses)
         return [float(loss) for loss in losses]
@@ -120,7 +121,7 @@ class Training:
     def load(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Read the next batch on the host: images, labels and the augmentation's random draws."""
         images, labels = next(self.batches)
-        return images, labels, augment.draw(self.preset, self.rng, len(images))
+        return images, labels, augment.draw(self.augmentation, self.rng, len(images))
 
     def input_wait_share(self) -> float | None:
         """Return the share of the training time in which the host read batches; None if that is not known.
@@ -133,7 +134,7 @@ class Training:
 
     def current_lr(self) -> float:
         """Return the learning rate at the current fraction of the budget."""
-        return rate(self.schedule, self.lr, self.meter.fraction)
+        return rate(self.schedule, self.lr, self.meter.fraction, self.warmup)
 
     def _block(self, count: int) -> None:
         start, waited = time.perf_counter(), self.waited

@@ -18,13 +18,16 @@ def create_optimizer(config: TrialConfig, model: keras.Model, *, resumable: bool
         model: the model whose weights are trained, auxiliary head included.
         resumable: whether the optimizer can resume an earlier one (`resume`).
     """
-    decay = config.weight_decay or None
-    optimizer: keras.optimizers.Optimizer
+    options: dict[str, Any] = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
     if config.optimizer == "sgd":
         kind = ResumedSGD if resumable else keras.optimizers.SGD
-        optimizer = kind(config.lr, momentum=SGD_MOMENTUM, nesterov=True, weight_decay=decay)
+        options |= {"momentum": SGD_MOMENTUM, "nesterov": True}
     else:
-        optimizer = (ResumedAdam if resumable else keras.optimizers.Adam)(config.lr, weight_decay=decay)
+        kind = ResumedAdam if resumable else keras.optimizers.Adam
+    if config.ema is not None:
+        kind = type(f"Averaging{kind.__name__}", (Averaging, kind), {})
+        options |= {"use_ema": True, "ema_momentum": config.ema}
+    optimizer: keras.optimizers.Optimizer = kind(config.lr, **options)
     # Biases and the scales and shifts of norms are not decayed, as in timm's `param_groups_weight_decay`.
     optimizer.exclude_from_weight_decay([variable for variable in model.variables if len(variable.shape) <= 1])
     return optimizer
@@ -83,8 +86,31 @@ def _take_over(
         for state, place in zip(states, places, strict=True):
             if place is not None:
                 state.assign(its[place])
+    if mine.use_ema:
+        for average, variable, place in zip(
+            mine._model_variables_moving_average, mine._trainable_variables, places, strict=True
+        ):
+            average.assign(variable if place is None else earlier._model_variables_moving_average[place])
     mine.iterations.assign(earlier.iterations)
     return frozenset(i for i, place in enumerate(places) if place is None)
+
+
+class Averaging:
+    """The part of an optimizer that keeps an exponential moving average of the weights.
+
+    At step t, counted from 0, the decay is at most t / (9 + t): the average begins with the weights after the first
+    step and forgets them soon. TensorFlow's ExponentialMovingAverage does so with `num_updates`.
+    """
+
+    iterations: Any
+    ema_momentum: float
+    _model_variables_moving_average: list[Any]
+
+    def _update_model_variables_moving_average(self, trainable_variables: list[Any]) -> None:
+        step = ops.cast(self.iterations, "float32")
+        decay = ops.minimum(self.ema_momentum, step / (9 + step))
+        for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            average.assign(average + (1 - decay) * (variable - average))
 
 
 def inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

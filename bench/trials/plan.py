@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.config import catalog
+from bench.config import catalog, checks
 from bench.core.code.import_by_name import read_plugin
 from bench.core.errors import BenchError
 from bench.core.specs import FINAL_STATUSES, NO_DATASET, PROTOCOL_VERSION, TrialRecord
@@ -172,6 +172,7 @@ def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> _Data:
     if config.measure == "speed":
         return _Data(NO_DATASET, {}, PROTOCOL_VERSION, config.pack, (), "")
     prepared = prepare_pack(config, progress)
+    checks.head(config, len(prepared.classes))
     kept = config.pack if prepared.packed else "none"
     if kept == "memory":
         _check_memory(prepared, config)

@@ -25,7 +25,7 @@ from bench.core.code.import_by_name import plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import answer_path, file_hash, recall, remember, text_hash
 from bench.core.specs import ArchitectureSpec
-from bench.core.trial_config import TrialConfig
+from bench.core.trial_config import DEFAULTS, TrialConfig
 from bench.trials.trained_input.stored_values import with_bands_of_data
 
 CHILD_SECONDS = 1800.0
@@ -174,6 +174,8 @@ def _kept(kind: str, config: TrialConfig, *, own_classes: bool) -> Path:
     values |= {"kind": kind, "sources": _sources(), "plugin": config.plugin and plugin_hash(config.plugin)}
     values["weights"] = file_hash(config.weights) if Path(config.weights).is_file() else config.weights
     values["unfreeze_from"] = config.unfreeze_from
+    if config.head != DEFAULTS.head:
+        values["head"] = config.head
     if (classes := _classes(config, own=own_classes)) != NUM_CLASSES:
         values["classes"] = classes
     return answer_path("models", json.dumps(values, sort_keys=True))

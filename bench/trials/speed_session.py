@@ -176,14 +176,19 @@ def _swept(points: Sequence[tuple[int, float]], end: str) -> dict[str, Any]:
 
 def build(config: TrialConfig) -> tuple[Engine, ResidentBatch]:
     """Make an engine with model and optimizer, and a batch on the device, from the seed."""
-    model = build_model(config, catalog.dataset(config).num_classes)
+    model = build_model(config, _classes(config))
     engine = build_engine(config, model, create_optimizer(config, training_model(model)))
     return engine, random_batch(engine, config, config.batch_size)
 
 
 def random_batch(engine: Engine, config: TrialConfig, size: int) -> ResidentBatch:
     """Make random pixels, labels and augmentation parameters on the device; equal for equal seeds."""
-    rng, classes = np.random.default_rng(config.seed), catalog.dataset(config).num_classes
+    rng, classes = np.random.default_rng(config.seed), _classes(config)
     images = rng.integers(0, 256, (size, *config.input_size, config.bands), np.uint8)
     labels = rng.integers(0, classes, (size, *config.input_size), np.uint8)
     return engine.put(images), engine.put(labels), engine.put(augment.draw(config.augment, rng, size))
+
+
+def _classes(config: TrialConfig) -> int:
+    """Return the number of classes of a model whose speed is measured."""
+    return 2 if config.head == "sigmoid" else catalog.dataset(config).num_classes

@@ -27,6 +27,7 @@ from bench.results.analysis.target import Target
 from bench.results.trial_files import HISTORY, IMAGES, PREDICTIONS, RUNNING, SAMPLES, WORST
 from bench.results.weight_retention import keep
 from bench.training import fine_tune
+from bench.training.averages import averaged, take_average
 from bench.training.build import (
     build_model,
     build_training,
@@ -219,7 +220,7 @@ class Session:
         Returns:
             Whether the target was reached, so that training ends.
         """
-        with self.progress.stage("validate", "evaluate"):
+        with self.progress.stage("validate", "evaluate"), averaged(self.training.engine):
             self.reestimate(STATISTICS_BATCHES)
             metrics = evaluate(self.predictor, self.task, self.indexes["val"]).metrics()
             values = {name: metrics[name] for metric in self.task.metrics for name in metric.history}
@@ -255,6 +256,8 @@ class Session:
         if self.best:
             validation = max(self.validations, key=_mean_iou)
             _set_weights(self.training.engine, self.best)
+        else:
+            take_average(self.training.engine)
         self.reestimate(FINAL_STATISTICS_BATCHES)
         predictor, test = self.predictor, self.indexes["test"]
         if self.source and not self.is_finite(predictor, test[:1]):

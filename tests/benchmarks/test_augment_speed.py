@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from bench.core.recipe.augment_text import PRESETS
 from bench.training import augment
 
 SHAPE = (16, 128, 128)
@@ -24,7 +25,7 @@ def compiled(function):
     return function
 
 
-@pytest.mark.parametrize("preset", list(augment.PRESETS))
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_augment_speed(benchmark, preset):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)

@@ -11,6 +11,7 @@ from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 from bench.profiling.flops import costs_if_known
 from bench.training.fine_tune import encoder_layers, first_unfrozen
+from bench.training.heads import build_with_head
 
 
 def check(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
@@ -63,8 +64,9 @@ def build(config: dict[str, Any], num_classes: int) -> keras.Model:
     builder = catalog.load_builder(catalog.architecture(trial))
     weights = None if trial.weights == "none" else trial.weights
     keras.backend.clear_session()
-    return builder(
-        (*trial.input_size, trial.bands), num_classes, backbone=trial.backbone, weights=weights, **trial.params
+    shape = (*trial.input_size, trial.bands)
+    return build_with_head(
+        builder, shape, num_classes, trial.head, backbone=trial.backbone, weights=weights, **trial.params
     )
 
 

@@ -9,7 +9,7 @@ import keras
 
 from bench.core.errors import BenchError
 from bench.core.files import write_atomically
-from bench.core.trial_config import TrialConfig
+from bench.core.trial_config import DEFAULTS, TrialConfig
 from bench.core.untrusted.plain_files import is_file
 from bench.profiling.process_memory import MIB
 from bench.results.loading import StoredTrial
@@ -54,7 +54,7 @@ def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine
 def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) -> dict[str, Any]:
     """Give a new model the weights of the trial that `config.init_from` names.
 
-    If the classes differ, the head keeps its random weights: the variables whose shape depends on how many there are.
+    If the classes or the kind of head differ, the head keeps its random weights: the variables whose shape depends on how many there are.
 
     Returns:
         For the record: `init_from` (the other trial's identity) and `new_head` (whether the head is random).
@@ -67,12 +67,14 @@ def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) 
             f"--init-from: '{folder.name}' was trained on images of {had} bands, and these have {bands}. Weights only "
             "fit as many: choose them with --bands, or start without --init-from."
         )
-    if theirs == list(classes):
+    head = record.config.get("head", DEFAULTS.head)
+    if (theirs, head) == (list(classes), config.head):
         _load(model, folder)
         return {"init_from": folder.name, "new_head": False}
-    source = build_model(config, len(theirs), bands)
+    source = build_model(replace(config, head=head), len(theirs), bands)
     _load(source, folder)
-    other = source if len(theirs) != len(classes) else build_model(config, len(classes) + 1, bands)
+    most = max(len(theirs), len(classes)) + 1  # outputs, which neither model has
+    other = build_model(replace(config, head=DEFAULTS.head), most, bands)
     for mine, its, shape in zip(model.variables, source.variables, other.variables, strict=True):
         if mine.shape == shape.shape:
             mine.assign(its)
