@@ -54,7 +54,8 @@ def restore(config: TrialConfig, trial: StoredTrial, num_classes: int) -> Engine
 def initialise(config: TrialConfig, model: keras.Model, classes: Sequence[str]) -> dict[str, Any]:
     """Give a new model the weights of the trial that `config.init_from` names.
 
-    If the classes or the kind of head differ, the head keeps its random weights: the variables whose shape depends on how many there are.
+    If the classes or the kind of head differ, the head keeps its random weights: the variables whose shape depends on
+    how many outputs there are.
 
     Returns:
         For the record: `init_from` (the other trial's identity) and `new_head` (whether the head is random).
