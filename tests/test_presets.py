@@ -1,7 +1,8 @@
 """The presets: published recipes as `--config` files, and the sizes of their models."""
 
 import math
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import catalog, given, grid, presets
 from bench.core.errors import BenchError
+from bench.training.heads import build_with_head
 
 
 def planned(name, **options):
@@ -23,8 +25,10 @@ def planned(name, **options):
 
 def built(config, num_classes):
     """Build a trial's model with random weights."""
-    build = catalog.load_builder(catalog.architecture(config))
-    return build((*config.image_size, 3), num_classes, backbone=config.backbone, weights=None, **config.params)
+    builder, shape = catalog.load_builder(catalog.architecture(config)), (*config.image_size, 3)
+    return build_with_head(
+        builder, shape, num_classes, config.head, backbone=config.backbone, weights=None, **config.params
+    )
 
 
 def params(config, num_classes):
@@ -41,17 +45,21 @@ def test_every_preset_resolves_and_its_head_says_what_was_published(name):
     assert presets.summary(name).endswith(".")
 
 
-def test_the_carvana_unet_has_the_notebook_s_parameters():
-    (config,) = planned("carvana-unet-128")
-    assert (config.image_size, config.params["upsampling"]) == ((128, 128), "nearest")
-    assert params(config, 1) == (34_540_737, 34_527_041)
-    assert params(config, 2)[0] == 34_540_737 + 64 + 1  # a second 1x1 filter over 64 channels, and its bias
+def test_the_carvana_unet_has_the_notebook_s_parameters_and_both_divisions():
+    configs = planned("carvana-unet-128")
+    assert [c.dataset_params.get("split", "group") for c in configs] == ["random", "group"]
+    (config, _) = configs
+    assert (config.image_size, config.params["upsampling"], config.augment) == ((128, 128), "nearest", "flip+rotate8")
+    assert params(config, 2) == (34_540_737, 34_527_041)
 
 
 def test_the_airbus_unet_is_small_and_trained_at_two_sizes():
     configs = planned("airbus-unet-small")
     assert [c.image_size for c in configs] == [(768, 768), (256, 256)]
-    assert {(c.batch_size, c.loss) for c in configs} == {(5, "dice")}
+    assert {(c.batch_size, c.loss, c.schedule, c.eval_size) for c in configs} == {
+        (5, "dice", "steps@0.5,0.8", "native")
+    }
+    assert [c.dataset_params for c in configs] == [{"balance_ships": 200, "sample_splits": "train"}] * 2
     levels = [3, 16, 32, 64, 128, 256]
     down = sum(9 * a * b + b + 9 * b * b + b for a, b in pairwise(levels))
     # Up: 2x2 transposed convolution, then two 3x3 convolutions, the first over the skip as well.
@@ -65,12 +73,12 @@ def test_the_pets_presets_freeze_imagenet_encoders():
         "unet:mobilenet_v2", "fcn8:mobilenet", "segnet:mobilenet", "pspnet:mobilenet", "deeplab:mobilenet",
     ]  # fmt: skip
     assert {(c.weights, c.freeze_encoder, c.fine_tune_lr_factor) for c in configs} == {("imagenet", 0.5, 0.1)}
-    assert [c.freeze_encoder for c in planned("pets-unet-encoders")] == [1.0, 0.0]
+    assert {c.eval_size for c in configs} == {"native"}  # so that both image sizes stand in one table
 
 
 def test_the_tutorial_s_unet_has_its_parameters():
-    config = planned("pets-unet-encoders")[0]
-    model = built(config, 3)
+    (config,) = planned("carvana-mobilenet-pix2pix")
+    model = built(replace(config, head="softmax"), 3)
     # 3x3 transposed convolutions with batch norm over features and skips of 320, 576, 192 and 144 channels, then 96.
     up = 9 * (320 * 512 + (512 + 576) * 256 + (256 + 192) * 128 + (128 + 144) * 64) + 2 * (512 + 256 + 128 + 64)
     trainable = up + 9 * (64 + 96) * 3 + 3
@@ -80,13 +88,25 @@ def test_the_tutorial_s_unet_has_its_parameters():
     assert model.output_shape == (None, 128, 128, 3)
 
 
-def test_the_six_trials_change_one_thing_at_a_time():
-    configs = planned("unet-six-trials")
-    kernels = [c.params.get("kernel_size", 3) for c in configs]
-    assert sorted({c.lr for c in configs}) == [1e-5, 1e-4, 1e-3, 1e-2]
-    assert (len(configs), {c.batch_size for c in configs}, set(kernels)) == (6, {16, 8}, {3, 5})
-    changes = [(c.lr != 1e-3) + (c.batch_size != 16) + (k != 3) for c, k in zip(configs, kernels, strict=True)]
-    assert sorted(changes) == [0, 1, 1, 1, 1, 1]
+def test_the_two_presets_of_carvana_differ_by_the_encoder_and_the_decoder_alone():
+    (one,), (other,) = planned("carvana-mobilenet-pix2pix"), planned("carvana-resnet50")
+    assert (one.freeze_encoder, one.augment, one.class_weights, one.trace) == (0.5, "flip", "balanced", True)
+    assert replace(one, backbone=other.backbone, params=other.params) == other
+
+
+def test_the_trials_of_the_unet_are_all_16_and_the_first_six_change_one_thing_at_a_time():
+    configs = planned("unet-trials")
+    values = [(c.lr, c.batch_size, c.params.get("kernel_size", 3)) for c in configs]
+    assert sorted(values) == sorted(product([1e-5, 1e-4, 1e-3, 1e-2], [8, 16], [3, 5]))
+    changes = [(lr != 1e-3) + (batch != 16) + (kernel != 3) for lr, batch, kernel in values]
+    assert sorted(changes[:6]) == [0, 1, 1, 1, 1, 1]
+    assert {(c.dataset, str(c.budget)) for c in configs} == {("pets", "10epochs")}
+
+
+@pytest.mark.parametrize(("old", "new"), [("unet-six-trials", "unet-trials"), ("pets-unet-encoders", "carvana-mobil")])
+def test_an_old_name_says_the_new_one(old, new):
+    with pytest.raises(BenchError, match=f"'{old}' is replaced by '{new}"):
+        presets.find(Path(old))
 
 
 def test_the_gpu_s_presets_go_over_every_architecture_the_most_useful_first():

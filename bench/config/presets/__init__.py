@@ -7,6 +7,7 @@ from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 
 _FOLDER = Path(__file__).parent
+_RENAMED = {"unet-six-trials": "unet-trials", "pets-unet-encoders": "carvana-mobilenet-pix2pix"}
 
 
 def names() -> list[str]:
@@ -18,6 +19,8 @@ def find(given: Path) -> Path:
     """Find the file that `--config` names: the user's file, or else the preset of that name; else raise BenchError."""
     if os.path.isfile(given) or given.suffix or len(given.parts) != 1:
         return given
+    if new := _RENAMED.get(str(given)):
+        raise BenchError(f"The preset '{given}' is replaced by '{new}'. Write --config {new}.")
     if str(given) not in names():
         raise BenchError(f"There is no file '{given}'. {unknown_name_message('preset', str(given), names(), names())}")
     return _FOLDER / f"{given}.toml"
