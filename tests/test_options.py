@@ -117,7 +117,7 @@ def test_every_option_is_an_axis_or_takes_one_value():
     assert {o.field for o in (*AXES, *SINGLE)} | set(POOLED) == set(OPTIONS)
     assert {f.name for f in fields(TrialConfig)} == set(OPTIONS)
     assert [o.field for o in AXES][:3] == ["dataset", "dataset_params", "image_size"]  # the outermost loops
-    assert [o.field for o in AXES][-3:] == ["arch", "backbone", "params"]
+    assert [o.field for o in AXES][-4:] == ["arch", "backbone", "params", "head"]
 
 
 def test_the_commands_take_what_concerns_them():
@@ -132,9 +132,7 @@ def test_the_help_shows_panels_and_defaults(monkeypatch):
     shown = CliRunner().invoke(app, ["run", "--help"]).output
     for panel in ("Model (commas make a grid)", "Data (commas", "Training and testing", "Backend (", "The run"):
         assert panel in shown
-    assert re.search(
-        r"--schedule +<text> +How the learning rate falls: linear, cosine, constant, steps. Default: linear", shown
-    )
+    assert re.search(r"--optimizer +<text> +The optimizer: adam, adamw .*Default: adam", shown)
     assert re.search(r"--seeds +<int> +The number of seeds: 0 to N-1. Not together with --seed.", shown)
 
 
@@ -189,7 +187,7 @@ def test_the_reference_in_results_readme_is_written_from_the_table():
 def test_what_is_out_of_range_says_the_option_and_what_is_accepted():
     for name, value, words in (
         ("lr", 0.0, "--lr is 0. Accepted: a number above 0, up to 1000, such as 0.001."),
-        ("schedule", "lineer", "Unknown value of --schedule 'lineer'. Did you mean 'linear'?"),
+        ("resize", "strech", "Unknown value of --resize 'strech'. Did you mean 'stretch'?"),
         ("image_size", (16, 5000), "--image-size is 16x5000. Accepted: pixels"),
     ):
         with pytest.raises(BenchError, match=re.escape(words)):

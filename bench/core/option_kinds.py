@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.recipe.augment_text import PRESETS, join_parts
-from bench.core.recipe.schedule_text import SCHEDULES, join_milestones
+from bench.core.recipe.augment_text import PRESETS, canonical_augment, join_parts
+from bench.core.recipe.schedule_text import SCHEDULES, canonical_schedule, join_milestones
 from bench.core.specs import Budget
 
 
@@ -140,6 +140,14 @@ def _target(value: Any) -> str | None:
     return f"{name.strip()}={float(number):g}"
 
 
+def _schedule(value: Any) -> str:
+    return canonical_schedule(_text(value))
+
+
+def _augment(value: Any) -> str:
+    return canonical_augment(_text(value))
+
+
 def _budget(value: Any) -> Budget:
     return Budget.parse(str(value))
 
@@ -164,8 +172,8 @@ SIZE = Kind(_size, "pixels, such as 128, or height x width, such as 128x192", wo
 SIZE_OR_NONE = Kind(_size_or_none, "none, pixels, such as 256, or height x width, such as 256x384", word="pixels")
 BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amount")
 TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
-SCHEDULE = Kind(_text, f"{', '.join(SCHEDULES)}, or milestones, such as steps@0.5,0.8", join=join_milestones)
-AUGMENT = Kind(_text, f"{', '.join(PRESETS)}, or parts, such as flip+rotate8", join=join_parts)
+SCHEDULE = Kind(_schedule, f"{', '.join(SCHEDULES)}, or milestones, such as steps@0.5,0.8", join=join_milestones)
+AUGMENT = Kind(_augment, f"{', '.join(PRESETS)}, or parts, such as flip+rotate8", join=join_parts)
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
 WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone")
