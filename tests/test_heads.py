@@ -8,8 +8,8 @@ from bench.architectures.unet import build_unet
 from bench.config import grid
 from bench.core.errors import BenchError
 from bench.training.engines.engine import training_model
-from bench.training.heads import build_with_head
 from bench.training.losses import loss_function
+from bench.training.models.heads import build_with_head
 
 SMALL = {"filters": [4, 8]}
 

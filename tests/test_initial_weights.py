@@ -15,7 +15,7 @@ import pytest
 from bench import api
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
-from bench.training.initial_weights import shared_draws
+from bench.training.models.initial_weights import shared_draws
 from tests.architecture_contract import small_cases
 from tests.conftest import installed_backends
 

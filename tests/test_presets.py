@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.config import catalog, given, grid, presets
 from bench.core.errors import BenchError
-from bench.training.heads import build_with_head
+from bench.training.models.heads import build_with_head
 
 
 def planned(name, **options):

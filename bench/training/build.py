@@ -17,11 +17,11 @@ from bench.training import augment
 from bench.training.budget import Meter
 from bench.training.engines import create_engine, create_runtime, set_seed
 from bench.training.engines.engine import Engine, training_model
-from bench.training.heads import build_with_head
-from bench.training.initial_weights import shared_draws
 from bench.training.loop import Training
 from bench.training.losses import Loss, loss_function
-from bench.training.model_checks import check_built
+from bench.training.models.heads import build_with_head
+from bench.training.models.initial_weights import shared_draws
+from bench.training.models.model_checks import check_built
 from bench.training.optimizer import create_optimizer
 
 ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the augmentation's draws

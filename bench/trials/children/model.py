@@ -11,7 +11,7 @@ from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 from bench.profiling.flops import costs_if_known
 from bench.training.fine_tune import encoder_layers, first_unfrozen
-from bench.training.heads import build_with_head
+from bench.training.models.heads import build_with_head
 
 
 def check(config: dict[str, Any], num_classes: int) -> dict[str, Any]:
