@@ -144,7 +144,9 @@ def _aggregate(detail: KerasTensor, semantic: KerasTensor) -> KerasTensor:
     channels = detail.shape[-1]
     fine = layers.Conv2D(channels, 1, use_bias=False, name="fine_conv")(_depthwise(detail, name="fine"))
     coarse = _linear(detail, channels, 3, strides=2, name="coarse")
-    coarse = layers.AveragePooling2D(3, strides=2, padding="same", name="coarse_pool")(coarse)  # (B, H/32, W/32, 128)
+    # With "same" padding, torch would average over other pixels than the other backends do.
+    coarse = layers.ZeroPadding2D(1, name="coarse_pad")(coarse)
+    coarse = layers.AveragePooling2D(3, strides=2, name="coarse_pool")(coarse)  # (B, H/32, W/32, 128)
     at_fine = upsample(_linear(semantic, channels, 3, name="meaning_up"), 4, name="meaning_up")
     at_coarse = layers.Conv2D(channels, 1, use_bias=False, name="meaning_conv")(_depthwise(semantic, name="meaning"))
     fine = layers.Multiply(name="fine_guided")([fine, layers.Activation("sigmoid", name="fine_guide")(at_fine)])

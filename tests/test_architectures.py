@@ -337,18 +337,20 @@ def parity_of(tmp_path_factory):
     @functools.cache
     def ask(backend: str, names: tuple[str, ...]) -> dict[str, dict]:
         cases = [contract.case(name) for name in names]
-        return _parity(tmp_path_factory, backend, cases, [c for c in cases if c.spec.compiles and backend == "jax"])
+        compiled = [c for c in cases if c in FAMILIES and c.spec.compiles and backend == "jax"]
+        return _parity(tmp_path_factory, backend, cases, compiled)
 
     return ask
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("case", FAMILIES, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*SMALL, *CASES], ids=lambda c: c.name)
 def test_backends_agree_for_the_same_weights(case, backend, parity_of, request):
     _skip_unless_other(backend)
     chosen = {item.callspec.params["case"].name for item in request.session.items if _is_of(item, request)}
-    names = [c.name for c in FAMILIES if c.name in chosen and not c.lacks(backend) and not c.lacks(_here())]
+    every = [*SMALL, *CASES]
+    names = [c.name for c in every if c.name in chosen and not c.lacks(backend) and not c.lacks(_here())]
     if case.name not in names:
         pytest.skip(f"{case.name} does not run on both backends")
     found = parity_of(backend, tuple(names))
@@ -360,14 +362,6 @@ def test_backends_agree_for_the_same_weights(case, backend, parity_of, request):
 def _is_of(item: pytest.Item, request: pytest.FixtureRequest) -> bool:
     """Return whether an item is another case of the requesting test."""
     return item.originalname == request.node.originalname and item.path == request.node.path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_backends_agree_for_every_backbone(backend, tmp_path_factory):
-    _skip_unless_other(backend)
-    cases = [c for c in [*SMALL, *CASES] if c not in FAMILIES and not c.lacks(backend) and not c.lacks(_here())]
-    _check_parity(_parity(tmp_path_factory, backend, cases, []), cases)
 
 
 @pytest.mark.slow
