@@ -42,7 +42,7 @@ def report(
         console.print(terminal_table(group))
     for table in (*map(series_table, made.series), *map(across_table, made.across)):
         console.print(table)
-    for board in made.speeds:
+    for board in (*made.pretraining, *made.speeds):
         console.print(board.terminal_table())
     for fits in made.fits:
         console.print(fits.for_terminal(), highlight=False)

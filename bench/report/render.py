@@ -19,6 +19,7 @@ from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.other_models_board import other_models_boards
 from bench.report.findings.pair_board import PairRoom
+from bench.report.findings.pretraining_board import PretrainingBoard, pretraining_boards, pretraining_frame
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
@@ -33,7 +34,7 @@ from bench.report.plots.series_plots import series_plot
 from bench.report.sections import Section, file_part, section_of
 from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.table_model import Group
-from bench.report.text.exports import exports
+from bench.report.text.exports import exports, json_text
 from bench.report.text.fit_tables import FitBoard, fit_boards
 from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, series_markdown
 from bench.results.analysis.same_trial import drop_duplicates
@@ -62,6 +63,7 @@ class Report:
     fits: list[FitBoard]
     series: list[Series]
     across: list[Across]
+    pretraining: list[PretrainingBoard]
 
 
 def write_report(
@@ -110,14 +112,17 @@ def write_report(
     other_models = other_models_boards(others, boards, parts)
     problems += _unfinished(loaded)
     equal = equal_costs(boards)
+    pretraining = pretraining_boards(boards, by_folder)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
+    ranked = [one for one, _ in across]
     robust = [section.robustness for section in sections if section.robustness]
     further = [
         *(line for board in equal for line in board.markdown()),
+        *(line for board in pretraining for line in board.markdown()),
         *(line for board in robust for line in board.markdown()),
         *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
-        *across_markdown([one for one, _ in across]),
+        *across_markdown(ranked),
         *series_markdown(lines),
         *(line for board in speeds for line in board.markdown()),
         *(line for board in fits for line in board.markdown()),
@@ -127,6 +132,7 @@ def write_report(
     contents = Contents(
         sections,
         equal,
+        pretraining,
         across,
         series,
         [*zip(speeds, calls, strict=True)],
@@ -147,13 +153,16 @@ def write_report(
     files = [write_whole(out / name, text.encode()) for name, text in zip(TEXTS, texts, strict=True)]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     tables |= {"robustness.csv": robustness_csv(robust)} if robust else {}
+    tables |= {"pretraining.json": json_text(pretraining_frame(pretraining)).encode()} if pretraining else {}
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     plots += [one.plot for one in calls if one.plot]
     plots += [plot for _, plot in deployed if plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across])
+    return Report(
+        files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], pretraining
+    )
 
 
 def _speed_latencies(speeds: Sequence[SpeedBoard], folder: Path, problems: list[str]) -> list[Latencies]:

@@ -10,6 +10,7 @@ import numpy as np
 from bench.config import catalog
 from bench.config.equal_cost import share_of_limit
 from bench.core.errors import Diverged
+from bench.core.files import file_hash
 from bench.core.trial_config import TrialConfig
 from bench.data.batches import evaluation
 from bench.evaluation.batch_norm import reestimate
@@ -130,6 +131,8 @@ class Session:
         weights = class_weights(self.config.class_weights, labels, classes)
         self.class_weights = dict(zip(self.pack.classes, weights, strict=True)) if weights else {}
         self.model = build_model(self.config, classes, self.pack.values.bands)
+        if Path(self.config.weights).is_file():
+            self.weights["backbone_sha256"] = file_hash(self.config.weights)
         if self.config.init_from:
             self.weights |= checkpoints.initialise(self.config, self.model, self.pack.classes)
         if self.config.freeze_encoder:

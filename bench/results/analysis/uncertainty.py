@@ -28,6 +28,7 @@ OTHER_SCORE = "a per-image table that doesn't give the record's score"
 ONE_GROUP = "no interval from a single test image or a single group of them"
 OTHER_IMAGES = "other test images than most"
 NOT_EVERY_SEED = "a seed without a value"
+NO_COMMON_SEED = "no seed that both have"
 
 
 def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
@@ -76,6 +77,37 @@ def measure(members: Sequence[Configuration], metric: Metric = MEAN_IOU) -> Meas
         return found
     level = sequential.level(most)
     return replace(found, rows=tuple(row if isinstance(row, str) else replace(row, level=level) for row in found.rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """Two configurations over the seeds that both have, and the second less the first, by seed and by image."""
+
+    one: Uncertainty
+    other: Uncertainty
+    change: Uncertainty
+
+
+def paired_by_seed(one: Configuration, other: Configuration, metric: Metric = MEAN_IOU) -> Paired | str:
+    """Estimate the difference of two configurations that share seeds; a text says why that can't be done.
+
+    A seed decides the order of images and the augmentation of both, so their scores are subtracted seed by seed; the
+    draws of images are the same for both, as everywhere.
+    """
+    common = sorted({*one.good_seeds} & {*other.good_seeds})
+    if not common:
+        return NO_COMMON_SEED
+    rows = measure([_of_seeds(member, common) for member in (one, other)], metric).rows
+    if lacking := next((row for row in rows if isinstance(row, str)), None):
+        return lacking
+    first, second = (row for row in rows if isinstance(row, Uncertainty))
+    return Paired(first, second, replace(second, scores=second.scores - first.scores, draws=second.draws - first.draws))
+
+
+def _of_seeds(member: Configuration, seeds: Sequence[float]) -> Configuration:
+    """Return a configuration with the ok trials of some seeds only, in the seeds' order."""
+    chosen = member.ok[member.ok["seed"].isin(seeds)]
+    return replace(member, trials=chosen.sort_values("seed", kind="stable"))
 
 
 def most_seeds(members: Sequence[Configuration]) -> int:

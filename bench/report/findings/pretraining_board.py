@@ -1,0 +1,204 @@
+"""What pretraining is worth: a model from random and from pretrained weights at the same budget, paired by seed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.labels import labels_without, value_text, weights_name
+from bench.report.table_model import Cell, Group, Row
+from bench.report.text.tables import markdown_cell
+from bench.report.text.terminal import plain_table
+from bench.results.analysis.bootstrap import Uncertainty
+from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.uncertainty import Paired, paired_by_seed
+from bench.results.clean_text import clean, shorten
+from bench.results.loading import StoredTrial
+from bench.results.quantities import MISSING
+from bench.results.quantities.quantity import Metric
+
+HEADINGS = ("weights", "from scratch", "pretrained", "difference", "seeds")
+MEANING = (
+    "The same model on the same data with the same settings and budget, from random weights (scratch) and from "
+    "pretrained ones. Scores are means over the seeds that both have. The difference, pretrained less scratch, is "
+    "paired by seed and by test image and has its 95 % interval. It is what pretraining is worth at this budget, and "
+    "a longer one may leave less of it."
+)
+_SCRATCH, _IMAGENET = "none", "imagenet"
+_SAME = tuple(name for name in SAME if name != "weights")
+_DIGITS = 8  # of a file's hash
+
+
+@dataclass(frozen=True, eq=False)
+class Worth:
+    """A pretrained configuration beside the same one from scratch."""
+
+    label: str
+    weights: str  # ImageNet, or a file's name with the first digits of its hash
+    found: Paired | str  # a text says why there is none
+    seeds: int  # that both have
+
+    def verdict(self, metric: Metric) -> str:
+        """Return better, worse, or open where the difference has no interval or 0 is in it."""
+        if isinstance(self.found, str) or self.seeds < 2:
+            return "open"
+        interval = self.found.change.interval
+        bounds = metric.goodness(interval.low), metric.goodness(interval.high)
+        return "better" if min(bounds) > 0 else "worse" if max(bounds) < 0 else "open"
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainingBoard:
+    """The pretrained rows of a group that it also has from scratch, the best first."""
+
+    title: str
+    metric: Metric
+    found: tuple[Worth, ...]
+
+    @property
+    def rows(self) -> list[tuple[str, tuple[Cell, ...]]]:
+        """Return the label and a cell for each of HEADINGS, by row."""
+        return [(one.label, _cells(one, self.metric)) for one in self.found]
+
+    @property
+    def notes(self) -> list[str]:
+        """Count the verdicts, and say why rows have no interval."""
+        count = pd.Series([one.verdict(self.metric) for one in self.found]).value_counts()
+        told = ", ".join(f"{word} in {count.get(word, 0)}" for word in ("better", "worse", "open"))
+        lacking = [f"{one.label}, {one.weights}: {one.found}." for one in self.found if isinstance(one.found, str)]
+        single = any(one.seeds == 1 for one in self.found)
+        return [
+            f"The score ({self.metric.heading}) with pretrained weights, of {len(self.found)} rows: {told}.",
+            *lacking,
+            *(["A row of one seed has no interval; run both with --seeds 3 or more."] if single else []),
+        ]
+
+    def markdown(self) -> list[str]:
+        """Return the lines of a GitHub table under its title."""
+        head = f"| configuration | {' | '.join(HEADINGS)} |"
+        rule = f"| --- | --- |{' ---: |' * (len(HEADINGS) - 1)}"
+        rows = [
+            f"| {' | '.join(map(markdown_cell, (label, *(cell.text for cell in cells))))} |"
+            for label, cells in self.rows
+        ]
+        notes = [f"- {markdown_cell(note)}" for note in self.notes]
+        return [f"## {markdown_cell(self.title)}", "", head, rule, *rows, "", *notes, "", MEANING, ""]
+
+    def terminal_table(self) -> Table:
+        """Make a table for `rich.print`."""
+        table = plain_table(self.title, self.notes)
+        table.add_column("configuration", overflow="fold", min_width=10)
+        for heading in HEADINGS:
+            table.add_column(heading, overflow="fold", justify="left" if heading == "weights" else "right")
+        for label, cells in self.rows:
+            table.add_row(Text(shorten(label, 120)), *(Text(shorten(cell.text, 60)) for cell in cells))
+        return table
+
+
+def pretraining_boards(groups: Iterable[Group], trials: Mapping[str, StoredTrial]) -> list[PretrainingBoard]:
+    """Make the tables of all groups; a group without a row that is there from scratch and pretrained has none.
+
+    Args:
+        trials: by folder; their records have the hashes of weights files.
+    """
+    found = [(group, _pairs(group.ranked, trials)) for group in groups]
+    return [
+        PretrainingBoard(f"{group.title}: what pretraining is worth", group.metric, _worths(group, pairs, trials))
+        for group, pairs in found
+        if pairs
+    ]
+
+
+def pretraining_frame(boards: Sequence[PretrainingBoard]) -> pd.DataFrame:
+    """Make a frame with a row per comparison; numbers are not rounded."""
+    return pd.DataFrame([_record(board, one) for board in boards for one in board.found])
+
+
+def _pairs(ranked: Sequence[Row], trials: Mapping[str, StoredTrial]) -> list[tuple[Configuration, Configuration]]:
+    """Pair each pretrained configuration with the one from scratch that was finished last, best pretrained first."""
+    members = [row.configuration for row in ranked if _may_be_pretrained(row.configuration)]
+    scratch: dict[tuple[str, ...], Configuration] = {}
+    for member in members:
+        if member.values["weights"] == _SCRATCH:
+            known = scratch.setdefault(_key(member, trials), member)
+            if max(known.ok["finished"]) < max(member.ok["finished"]):
+                scratch[_key(member, trials)] = member
+    pretrained = [member for member in members if member.values["weights"] != _SCRATCH]
+    return [(scratch[key], member) for member in pretrained if (key := _key(member, trials)) in scratch]
+
+
+def _may_be_pretrained(member: Configuration) -> bool:
+    """Return whether it has a backbone, and didn't start from another trial."""
+    values = {name: value_text(member.values[name]) for name in ("backbone", "weights", "init_from")}
+    return bool(values["backbone"] and values["weights"] and not values["init_from"])
+
+
+def _key(member: Configuration, trials: Mapping[str, StoredTrial]) -> tuple[str, ...]:
+    """Return what both have in common: their settings, and the hash of a plug-in's code where it is recorded."""
+    return *(value_text(member.values[name]) for name in _SAME), _recorded("source", member, trials)
+
+
+def _recorded(name: str, member: Configuration, trials: Mapping[str, StoredTrial]) -> str:
+    """Return a text from the part `weights` of the records; empty if none has it."""
+    parts = (trials[folder].record.weights for folder in member.ok["folder"])
+    return next((clean(part[name]) for part in parts if isinstance(part, Mapping) and part.get(name)), "")
+
+
+def _worths(
+    group: Group, pairs: Sequence[tuple[Configuration, Configuration]], trials: Mapping[str, StoredTrial]
+) -> tuple[Worth, ...]:
+    scratch = list({id(one): one for one, _ in pairs}.values())
+    label = dict(zip(map(id, scratch), labels_without(scratch, ()), strict=True))
+    found = []
+    for one, other in pairs:
+        paired = paired_by_seed(one, other, group.metric)
+        seeds = len(set(one.good_seeds) & set(other.good_seeds))
+        found.append(Worth(label[id(one)], _weights_text(other, trials), paired, seeds))
+    return tuple(found)
+
+
+def _weights_text(member: Configuration, trials: Mapping[str, StoredTrial]) -> str:
+    if (name := weights_name(member)) == _IMAGENET:
+        return "ImageNet"
+    known = _recorded("backbone_sha256", member, trials)
+    return f"{name} (SHA-256 {known[:_DIGITS]})" if known else name
+
+
+def _cells(one: Worth, metric: Metric) -> tuple[Cell, ...]:
+    weights, seeds = Cell(shorten(one.weights, 60), one.weights, one.weights), Cell(str(one.seeds), float(one.seeds))
+    if isinstance(one.found, str):
+        return weights, *[Cell(MISSING, None, one.found)] * 3, seeds
+    paired = one.found
+    scores = [Cell(metric.write(score.mean), score.mean) for score in (paired.one, paired.other)]
+    return weights, *scores, _change_cell(paired.change, metric), seeds
+
+
+def _change_cell(change: Uncertainty, metric: Metric) -> Cell:
+    text = _signed(change.mean, metric)
+    if len(change.scores) < 2:
+        return Cell(text, change.mean, "one seed: no interval")
+    interval = change.interval
+    bounds = f"[{_signed(interval.low, metric)}, {_signed(interval.high, metric)}]"
+    return Cell(f"{text} {bounds}", change.mean, f"95 % interval over {metric.interval_over}")
+
+
+def _signed(value: float, metric: Metric) -> str:
+    return f"{'-' if value < 0 else '+'}{metric.write(abs(value))}"
+
+
+def _record(board: PretrainingBoard, one: Worth) -> dict[str, Any]:
+    found = {"table": board.title, "configuration": one.label, "weights": one.weights, "metric": board.metric.name}
+    paired = None if isinstance(one.found, str) else one.found
+    interval = paired.change.interval if paired and one.seeds > 1 else None
+    return found | {
+        "seeds": one.seeds,
+        "scratch": paired.one.mean if paired else None,
+        "pretrained": paired.other.mean if paired else None,
+        "difference": paired.change.mean if paired else None,
+        "difference_low": interval.low if interval else None,
+        "difference_high": interval.high if interval else None,
+        "note": one.found if isinstance(one.found, str) else "",
+    }
