@@ -9,7 +9,9 @@ what the other says; the head is a 3x3 convolution to 1024 channels and a 1x1 on
 branch in training (the "booster").
 
 Departures: the auxiliary losses count 0.4, as everywhere in this benchmark, where the paper adds them in full; batch
-norm has Keras's momentum.
+norm has Keras's momentum; the context layer's last convolution has batch norm and ReLU, as in common implementations,
+where figure 4b shows the convolution alone. Depthwise convolutions have no ReLU, as in figure 5; common implementations
+give the expanding ones one.
 
 | stride | detail | semantic |
 | --- | --- | --- |

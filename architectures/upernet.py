@@ -7,7 +7,8 @@ As in the paper: pooling to 1, 2, 3 and 6 bins, a 1x1 convolution each, and a 3x
 features; 1x1 convolutions of the other stages, bilinear on the way down; a 3x3 convolution on each level; the levels at
 stride 4 joined by another. 512 channels, batch norm and ReLU behind each convolution, as in the authors' code.
 
-Departures: the backbones are keras.applications' (the paper's is ResNet-50); no auxiliary head, which the paper hasn't
+Departures: the backbones are keras.applications' (the paper's is ResNet-50); a pooled branch has its 1x1 convolution
+before it is enlarged, as in PSPNet, where the authors' code enlarges first; no auxiliary head, which the paper hasn't
 either. ConvNeXt with this head is what its authors use (Liu 2022, section 3.3).
 
 | stride | features | resnet50 |
