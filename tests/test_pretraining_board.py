@@ -70,7 +70,7 @@ def test_seeds_that_differ_more_than_pretraining_does_hide_it_only_where_they_ar
     paired = paired_by_seed(scratch, imagenet)
     unpaired = paired.other.minus(paired.one)
     assert unpaired.low < 0 < paired.change.interval.low
-    assert [(one.weights, one.verdict(board.metric), one.seeds) for one in board.found] == [
+    assert [(one.weights_text, one.verdict(board.metric), one.seeds) for one in board.found] == [
         ("ImageNet", "better", 3),
         ("mobilenet.h5 (SHA-256 01234567)", "worse", 3),
     ]
@@ -161,7 +161,16 @@ def test_page_markdown_json_and_terminal_have_the_same_numbers(results, tmp_path
     first = json.loads(values)[0]
     interval = board.found[0].found.change.interval
     assert (first["weights"], first["seeds"], first["difference_low"]) == ("ImageNet", 3, pytest.approx(interval.low))
+    assert json.loads(values)[1]["sha256"] == HASH
     assert FILE.rpartition("/")[0] not in page + markdown + values
+
+
+def test_a_long_file_name_leaves_room_for_its_hash(tmp_path):
+    write(tmp_path, 0.7)
+    write(tmp_path, 0.8, weights=f"/data/{'long_' * 30}.h5", recorded={"backbone_sha256": HASH})
+    (board,) = boards(tmp_path)
+    assert f"(SHA-256 {HASH[:8]})" in board.rows[0][1][0].text
+    assert any(f"(SHA-256 {HASH[:8]})" in line for line in board.markdown())
 
 
 def test_a_record_that_somebody_edited_makes_no_traceback(tmp_path):

@@ -29,7 +29,7 @@ MEANING = (
 )
 _SCRATCH, _IMAGENET = "none", "imagenet"
 _SAME = tuple(name for name in SAME if name != "weights")
-_DIGITS = 8  # of a file's hash
+_DIGITS, _NAME = 8, 36  # of a file's hash; characters of its name
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,16 @@ class Worth:
     """A pretrained configuration beside the same one from scratch."""
 
     label: str
-    weights: str  # ImageNet, or a file's name with the first digits of its hash
+    weights: str  # ImageNet, or a file's name
+    sha256: str  # of the file; empty if it is none, or not recorded
     found: Paired | str  # a text says why there is none
     seeds: int  # that both have
+
+    @property
+    def weights_text(self) -> str:
+        """Name the weights, a file with the first digits of its hash."""
+        hashed = f" (SHA-256 {self.sha256[:_DIGITS]})" if self.sha256 else ""
+        return f"{shorten(self.weights, _NAME)}{hashed}"
 
     def verdict(self, metric: Metric) -> str:
         """Return better, worse, or open where the difference has no interval or 0 is in it."""
@@ -68,7 +75,7 @@ class PretrainingBoard:
         """Count the verdicts, and say why rows have no interval."""
         count = pd.Series([one.verdict(self.metric) for one in self.found]).value_counts()
         told = ", ".join(f"{word} in {count.get(word, 0)}" for word in ("better", "worse", "open"))
-        lacking = [f"{one.label}, {one.weights}: {one.found}." for one in self.found if isinstance(one.found, str)]
+        lacking = [f"{one.label}, {one.weights_text}: {one.found}." for one in self.found if isinstance(one.found, str)]
         single = any(one.seeds == 1 for one in self.found)
         return [
             f"The score ({self.metric.heading}) with pretrained weights, of {len(self.found)} rows: {told}.",
@@ -156,19 +163,15 @@ def _worths(
     for one, other in pairs:
         paired = paired_by_seed(one, other, group.metric)
         seeds = len(set(one.good_seeds) & set(other.good_seeds))
-        found.append(Worth(label[id(one)], _weights_text(other, trials), paired, seeds))
+        name, sha256 = weights_name(other), _recorded("backbone_sha256", other, trials)
+        weights = ("ImageNet", "") if name == _IMAGENET else (name, sha256)
+        found.append(Worth(label[id(one)], *weights, paired, seeds))
     return tuple(found)
 
 
-def _weights_text(member: Configuration, trials: Mapping[str, StoredTrial]) -> str:
-    if (name := weights_name(member)) == _IMAGENET:
-        return "ImageNet"
-    known = _recorded("backbone_sha256", member, trials)
-    return f"{name} (SHA-256 {known[:_DIGITS]})" if known else name
-
-
 def _cells(one: Worth, metric: Metric) -> tuple[Cell, ...]:
-    weights, seeds = Cell(shorten(one.weights, 60), one.weights, one.weights), Cell(str(one.seeds), float(one.seeds))
+    title = f"{one.weights}, SHA-256 {one.sha256}" if one.sha256 else one.weights
+    weights, seeds = Cell(one.weights_text, one.weights, title), Cell(str(one.seeds), float(one.seeds))
     if isinstance(one.found, str):
         return weights, *[Cell(MISSING, None, one.found)] * 3, seeds
     paired = one.found
@@ -190,10 +193,11 @@ def _signed(value: float, metric: Metric) -> str:
 
 
 def _record(board: PretrainingBoard, one: Worth) -> dict[str, Any]:
-    found = {"table": board.title, "configuration": one.label, "weights": one.weights, "metric": board.metric.name}
+    found = {"table": board.title, "configuration": one.label, "weights": one.weights, "sha256": one.sha256}
     paired = None if isinstance(one.found, str) else one.found
     interval = paired.change.interval if paired and one.seeds > 1 else None
     return found | {
+        "metric": board.metric.name,
         "seeds": one.seeds,
         "scratch": paired.one.mean if paired else None,
         "pretrained": paired.other.mean if paired else None,
