@@ -40,9 +40,10 @@ def report(
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))
-    for table in (*map(series_table, made.series), *map(across_table, made.across)):
+    worths = [board.terminal_table() for board in made.pretraining]
+    for table in (*map(series_table, made.series), *map(across_table, made.across), *worths):
         console.print(table)
-    for board in (*made.pretraining, *made.speeds):
+    for board in made.speeds:
         console.print(board.terminal_table())
     for fits in made.fits:
         console.print(fits.for_terminal(), highlight=False)
