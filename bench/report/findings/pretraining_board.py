@@ -1,4 +1,4 @@
-"""What pretraining is worth: a model from random and from pretrained weights at the same budget, paired by seed."""
+"""Tabulate what pretraining is worth: a model from random and pretrained weights, same budget, paired by seed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
