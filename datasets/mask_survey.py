@@ -16,9 +16,8 @@ import numpy as np
 from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
-from bench.core.files import file_stamp
 from bench.data.facts.file_facts import Fact, look_up
-from bench.data.reading.contents import threads_for
+from bench.data.reading.contents import stamps_for, threads_for
 from bench.datasets.image_depth import BITS, file_head
 from bench.datasets.image_files import open_image
 
@@ -46,9 +45,10 @@ class MaskFacts:
 def survey(paths: Sequence[Path]) -> dict[Path, MaskFacts]:
     """Return the facts of each mask by its file; one that can't be read has none, and is reported when it is read."""
     files = list(dict.fromkeys(paths))
-    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, file_stamp(path)))}" for path in files]
+    first = files[0] if files else None
+    stamp, threads = stamps_for(first), threads_for(first)
+    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, stamp(path)))}" for path in files]
     place = os.path.commonpath([path.parent for path in files]) if files else ""
-    threads = threads_for(files[0] if files else None)
     found = look_up(_KIND, place, files, keys, _kept, "looking at masks", threads)
     facts = {path: _from_json(fact) for path, fact in zip(files, found, strict=True) if fact is not None}
     return {path: known for path, known in facts.items() if known}

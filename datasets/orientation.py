@@ -12,14 +12,13 @@ from pathlib import Path
 
 from bench.core.dataset_protocol import DataFault
 from bench.core.errors import BenchError
-from bench.core.files import file_stamp
 from bench.data.facts.file_facts import Fact, look_up
-from bench.data.reading.contents import threads_for
+from bench.data.reading.contents import stamps_for, threads_for
 from bench.datasets.image_files import Head, read_head
 from bench.datasets.layout import Contents, Drawn, Item, Size
 from bench.datasets.mask_survey import MaskFacts
 
-_KIND, _HEAD = "heads-1", struct.Struct("<QQB")  # the facts of images: height, width and orientation
+_KIND, _HEAD = "heads-2", struct.Struct("<QQB")  # the facts of images: height, width and orientation
 APPLY, IGNORE = CHOICES = ("apply", "ignore")
 
 
@@ -74,9 +73,10 @@ def _warning(items: Sequence[Item]) -> tuple[str, ...]:
 
 def _heads(paths: Sequence[Path]) -> list[Head | None]:
     """Read the headers of all images, once: at an address each is a file to fetch."""
-    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, file_stamp(path)))}" for path in paths]
+    first = paths[0] if paths else None
+    stamp, threads = stamps_for(first), threads_for(first)
+    keys = [f"{os.fsencode(path).hex()} {' '.join(map(str, stamp(path)))}" for path in paths]
     place = os.path.commonpath([path.parent for path in paths]) if paths else ""
-    threads = threads_for(paths[0] if paths else None)
     found = look_up(_KIND, place, paths, keys, _packed, "looking at images", threads)
     return [Head((fact[0], fact[1]), fact[2]) if fact else None for fact in map(_unpacked, found)]
 

@@ -38,33 +38,33 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from bench.core.files import answer_path, file_stamp, recall, remember
+from bench.core.files import answer_path, recall, remember
 from bench.data.facts.file_facts import look_up, only_sampled
-from bench.data.reading.contents import content, threads_for
+from bench.data.reading.contents import content, stamps_for, threads_for
 from bench.data.remote.failures import Unreachable
 from bench.datasets.places import CELLS, GRID, NO_HASH, SIDE, Cells
 
 _LOW = 8  # frequencies along each side of the hash
 _FLAT = 0.5  # a shrunk cell with a smaller standard deviation of its grey values shows nothing
-_FACTS, _GROUPS = "tiles-2", "places-2"  # changed whenever the facts, or the groups made of them, change
+_FACTS, _GROUPS = "tiles-3", "places-2"  # changed whenever the facts, or the groups made of them, change
 _NOTHING = bytes(CELLS * (8 + SIDE * SIDE))  # the fact of a tile whose cells are all flat
 
 
 def overlapping(paths: Sequence[Path]) -> list[str]:
     """Return each tile's group: tiles that show one place, directly or in a chain, share one, named by its first tile.
 
-    The groups are cached until a file's size or time changes, unless the system couldn't read one. While only a sample
+    The groups are cached until a file changes, unless the system couldn't read one. While only a sample
     of the files is looked at (`sampling`), and the groups aren't known, each tile is a group.
     """
     names = [path.name for path in paths]
-    stamps = [f"{path.name} {' '.join(map(str, file_stamp(path)))}" for path in paths]
+    first_path = paths[0] if paths else None
+    stamp = stamps_for(first_path)
+    stamps = [f"{path.name} {' '.join(map(str, stamp(path)))}" for path in paths]
     folder = str(paths[0].parent) if paths else ""
     answer = answer_path("places", "\n".join([_FACTS, _GROUPS, folder, *stamps]))
     labels = recall(answer)
     if labels is None:
-        facts = look_up(
-            _FACTS, folder, paths, stamps, tile_fact, "comparing tiles", threads_for(paths[0] if paths else None)
-        )
+        facts = look_up(_FACTS, folder, paths, stamps, tile_fact, "comparing tiles", threads_for(first_path))
         if only_sampled():
             return names
         labels = Cells.of([_NOTHING if fact is None else fact for fact in facts]).places()

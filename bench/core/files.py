@@ -97,12 +97,13 @@ def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_stamps: ContextVar[Mapping[str, tuple[int, int]] | None] = ContextVar("stamps", default=None)
+Stamp = tuple[int, int, int]  # size in bytes, time in ns and time of the last change in ns, which nobody can set back
+_stamps: ContextVar[Mapping[str, Stamp] | None] = ContextVar("stamps", default=None)
 
 
 @contextmanager
-def stamps_known(stamps: Mapping[str, tuple[int, int]]) -> Iterator[None]:
-    """Have `file_stamp` take stamps by path from what was seen a moment ago, so that the disk isn't asked again."""
+def stamps_known(stamps: Mapping[str, Stamp]) -> Iterator[None]:
+    """Take stamps by path from what was seen a moment ago inside the context, so that the disk isn't asked again."""
     token = _stamps.set(stamps)
     try:
         yield
@@ -110,16 +111,21 @@ def stamps_known(stamps: Mapping[str, tuple[int, int]]) -> Iterator[None]:
         _stamps.reset(token)
 
 
-def file_stamp(path: Path) -> tuple[int, int]:
-    """Return a file's size in bytes and its time in ns, by which a change is noticed; (-1, -1) if it is missing."""
+def full_stamp(path: Path) -> Stamp:
+    """Return a file's stamp, by which any change is noticed; (-1, -1, -1) if it is missing."""
     known = _stamps.get()
     if known and (found := known.get(os.fspath(path))):
         return found
     try:
         status = os.stat(path)
     except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
+        return -1, -1, -1
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Return a file's size in bytes and its time in ns, which its copies have too; (-1, -1) if it is missing."""
+    return full_stamp(path)[:2]
 
 
 def utf8(text: str) -> bytes:

@@ -104,7 +104,7 @@ def _found_or_made(path: Path, order: Order, verify_data: bool, progress: Callab
         states = states_of(path)
         manifest = find(path, order)
         if verify_data:
-            check_sources(source, manifest, progress)
+            check_sources(source, manifest, path.name)
         return manifest, states
 
     try:

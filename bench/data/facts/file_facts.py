@@ -93,7 +93,7 @@ def look_up(
         what: the step, for the progress, such as "comparing tiles".
         threads: how many compute; 0: one for each core.
     """
-    path = cache_path("facts") / f"{kind}-{text_hash(place)[:12]}.log"
+    path = log_of(kind, place)
     digests = [key_of(key) for key in keys]
     log, unkept = FactLog(path), dict[bytes, bytes]()
     if any(digest not in log.places for digest in digests):
@@ -109,6 +109,11 @@ def look_up(
     if None in facts and (gaps := _gaps.get()) is not None:
         gaps.append(what)
     return facts
+
+
+def log_of(kind: str, place: str) -> Path:
+    """Return the file in which the facts of a kind and place are kept."""
+    return cache_path("facts") / f"{kind}-{text_hash(place)[:12]}.log"
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from bench.core.files import cache_path, cached, printable
 from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.surroundings import usable_cores
 from bench.data.facts.file_facts import look_up
-from bench.data.facts.long_steps import report
 from bench.data.label_doubts import thin_splits
 from bench.data.loading.images import Endless, Images, Row
 from bench.data.loading.loader import READY, Decoded, decoded
@@ -24,8 +23,9 @@ from bench.data.opened.folder_state import NOT_SEEN, look_at
 from bench.data.opened.kept_digests import Digests, kept_digests
 from bench.data.opened.kept_samples import KeptSamples
 from bench.data.packing import runs
+from bench.data.packing.hash_anew import hash_anew
 from bench.data.packing.manifest import fingerprint, stamps_of
-from bench.data.reading.contents import fetched_once, first_file, is_remote, threads_for
+from bench.data.reading.contents import first_file, is_remote, threads_for
 from bench.data.reading.decode import Pixels, digest_of, is_reduced
 from bench.data.reading.find_values import with_values
 from bench.data.reading.values import Values
@@ -121,7 +121,7 @@ def open_stream(source: Source, size: tuple[int, int], resize: str, place: str, 
     kept = cache_path("opened") / f"{place}.hashes.arrow"
     found, hashes = kept_digests(kept, source.state, lambda: _digests(samples, stamps or stamps_of(source), place))
     if verify:
-        _check_hashes(samples, hashes)
+        _check_hashes(samples, hashes, place)
     question = f"{found} {size} {resize} {source.adapter_hash}"
     reduced = cached("reduced", question, lambda: any(is_reduced(source, one, size, resize) for one in samples))
     return Stream(
@@ -158,18 +158,9 @@ def _hash(sample: Sample) -> str:
         raise BenchError(f"{error.filename or sample.name}: can't be read ({error.strerror or error}).") from error
 
 
-def _hash_anew(sample: Sample) -> str:
-    with fetched_once():
-        return _hash(sample)
-
-
-def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str]) -> None:
-    changed = []
-    with threads(threads_for(first_file(samples))) as pool:
-        for done, (sample, now) in enumerate(zip(samples, pool.map(_hash_anew, samples), strict=True)):
-            report("hashing files anew", done, len(samples))
-            if now != hashes[done]:
-                changed.append(printable(sample.name))
+def _check_hashes(samples: Sequence[Sample], hashes: Sequence[str], place: str) -> None:
+    pairs = zip(samples, hash_anew(samples, place), hashes, strict=True)
+    changed = [printable(sample.name) for sample, now, before in pairs if now != before]
     if changed:
         raise BenchError(
             f"Files of {len(changed)} samples have other contents than when they were hashed, but the same size and "

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.core.files import utf8
+from bench.core.files import Stamp, utf8
 from bench.core.untrusted.plain_files import walk
 
 SETTLED_NS = 2 * 10**9  # the coarsest clock of a common file system: a later write may leave a newer file as it is
@@ -21,7 +21,7 @@ class FolderState:
     """The paths below a folder as they were at one moment."""
 
     digest: str  # of all paths and what is known of each; empty if a file is too new to notice its next change
-    stamps: Mapping[str, tuple[int, int]] = field(repr=False)  # size in bytes and time in ns, by path
+    stamps: Mapping[str, Stamp] = field(repr=False)  # by path
 
 
 NOT_SEEN = FolderState("", {})
@@ -35,7 +35,7 @@ def look_at(folder: Path) -> FolderState:
             lines.append(f"{path}\0")
             continue
         size, mtime, ctime = state.st_size, state.st_mtime_ns, state.st_ctime_ns
-        stamps[path] = size, mtime
+        stamps[path] = size, mtime, ctime
         newest = max(newest, ctime, mtime if mtime < begun else 0)
         lines.append(f"{path}\0{size} {mtime} {ctime} {state.st_ino}")
     lines.sort()

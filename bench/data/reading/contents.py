@@ -8,13 +8,13 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
 from bench.core.dataset_protocol import Sample
-from bench.core.files import UnwritableCache, file_stamp, write_atomically
+from bench.core.files import UnwritableCache, file_stamp, full_stamp, write_atomically
 from bench.core.surroundings import usable_cores
 from bench.data.remote.asking import AT_ONCE
 from bench.data.remote.connecting import connect
@@ -107,6 +107,14 @@ def first_file(samples: Sequence[Sample]) -> Path | None:
 def threads_for(path: Path | None) -> int:
     """Return how many threads read the files of a folder best."""
     return max(AT_ONCE, len(usable_cores())) if is_remote(path) else len(usable_cores())
+
+
+def stamps_for(path: Path | None) -> Callable[[Path], tuple[int, ...]]:
+    """Return the function by whose answer the facts of a folder's files are kept, given one of the files.
+
+    It tells of any change; of a file at an address only size and time, since its stub is new whenever that is listed.
+    """
+    return file_stamp if is_remote(path) else full_stamp
 
 
 def _fetch(path: Path) -> bytes | None:

@@ -8,15 +8,14 @@ import numpy as np
 
 from bench.core.dataset_protocol import Dataset, Sample
 from bench.core.errors import BenchError
-from bench.core.files import file_stamp
 from bench.core.specs import IGNORE_INDEX, DatasetSpec
 from bench.data.facts.file_facts import look_up
-from bench.data.reading.contents import first_file, threads_for
+from bench.data.reading.contents import first_file, stamps_for, threads_for
 from bench.data.remote.failures import Unreachable
 
 BACKGROUND = "background"
 COUNTING = "counting objects"  # the step, for the progress; which images are chosen depends on it
-_KIND = "counts-1"  # changed whenever the counts change
+_KIND = "counts-2"  # changed whenever the counts change
 
 
 def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec, cache_key: str) -> Mapping[str, int]:
@@ -29,9 +28,11 @@ def count_objects(dataset: Dataset, samples: Sequence[Sample], spec: DatasetSpec
     """
     if table := getattr(dataset, "object_counts", None):
         return dict(table())
-    keys = [json.dumps([s.name, s.token, [[str(path), *file_stamp(path)] for path in s.files]]) for s in samples]
+    first = first_file(samples)
+    stamp = stamps_for(first)
+    keys = [json.dumps([s.name, s.token, [[str(path), *stamp(path)] for path in s.files]]) for s in samples]
     place = json.dumps([cache_key, spec.classes])
-    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), COUNTING, threads_for(first_file(samples)))
+    facts = look_up(_KIND, place, samples, keys, _counter(dataset, spec), COUNTING, threads_for(first))
     return {sample.name: int(bytes(fact)) for sample, fact in zip(samples, facts, strict=True) if fact}
 
 
