@@ -14,13 +14,15 @@ from bench import api
 from bench.cli import app
 from bench.config import grid
 from bench.core.errors import BenchError
-from bench.core.trial_config import LARGEST_SIDE
+from bench.core.trial_config import LARGEST_SIDE, TrialConfig
 from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.leaderboard import groups
 from bench.results.dataframe import load_results
+from bench.results.loading import load
 from bench.results.merging import merge
 from bench.results.sizes import kept_memory
 from bench.results.sizes.kept_memory import Needed
+from bench.results.sizes.noted_limits import note_limit, noted_limits
 from bench.results.store import ResultsFolder
 from bench.trials import batch_search
 from bench.trials.batch_search import AboveLimit, DoesNotTrain, Probed
@@ -290,3 +292,29 @@ def test_a_ranking_of_sizes_that_were_chosen_differently_says_so(results):
     (group,) = groups(load_results(results))
     (note,) = [note for note in group.notes if "chosen in different ways" in note]
     assert "within 2,000 MiB (2), within 5 GFLOPs (1), given (1)" in note
+
+
+def test_a_finished_trial_stands_in_the_tables_of_later_limits_too(results):
+    trials = {trial.folder: trial.record for trial in load([results]).trials}
+    (given,) = [folder for folder, record in trials.items() if "fcn8" in folder.name and record.config["seed"] == 0]
+    (counted,) = [folder for folder in trials if folder.name.startswith("unet") and trials[folder].config["seed"] == 0]
+    for folder, limit in (
+        (given, {"same_memory_mib": 2000.0, "sized_memory_mib": 1990.0}),
+        (given, {"same_gflops": 5.0}),
+        (counted, {"same_gflops": 6.0}),
+        (counted, {"same_gflops": 5.0}),  # as its record says
+    ):
+        config = replace(TrialConfig.from_dict(trials[folder].config), **{"same_gflops": None, **limit})
+        for _ in range(2):
+            note_limit(folder, config, trials[folder])
+    assert len(noted_limits(given)) == 2 and noted_limits(counted) == [("same_gflops", 6.0, None)]
+    five, six, memory = equal_costs(groups(load_results(results)))
+    assert [label.partition(",")[0] for label, _ in five.rows] == ["unet", "fcn8"]
+    assert [label.partition(",")[0] for label, _ in six.rows] == ["unet"]
+    assert [cells[2].text for label, cells in memory.rows if label.startswith("fcn8")] == ["1,990"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"limits": [1, {"limit": "x", "most": 1}, {"limit": "same_gflops"}]}'])
+def test_odd_notes_of_limits_are_left_out(tmp_path, text):
+    (tmp_path / "size_limits.json").write_text(text)
+    assert noted_limits(tmp_path) == []

@@ -9,6 +9,7 @@ from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.data.source import forget_opened, opened_once
 from bench.results.outcomes import recover
+from bench.results.sizes.noted_limits import note_limit
 from bench.results.store import ResultsFolder
 from bench.results.weight_retention import Pruning
 from bench.trials.cluster.workers import Workers
@@ -63,6 +64,9 @@ def run(
         trials = plan(configs, folder, types, **how, preparing=observer.preparing, doubting=observer.doubting)
         forget_opened()
     observer.planned(trials)
+    for trial in trials:
+        if trial.done and trial.record:
+            note_limit(folder.folder(trial.identity), trial.config, trial.record)
     with _stopping_cleanly(folder):
         if workers:
             workers.need((trial for trial in trials if not trial.done), observer.warned)

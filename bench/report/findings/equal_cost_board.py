@@ -8,7 +8,7 @@ from bench.config.equal_cost import MEMORY, OPERATIONS, Limit
 from bench.report.table_model import Cell, Group, Row
 from bench.report.text.tables import markdown_cell
 from bench.results.quantities.quantity import NOT_RECORDED, significant
-from bench.results.sizes.chosen_within import limit_within, limits_of
+from bench.results.sizes.chosen_within import costs_within, limits_of
 
 _OF = {
     OPERATIONS: (("GFLOPs",), "limit of operations of a forward pass of one image", ""),
@@ -58,7 +58,7 @@ def _table(group: Group, limit: Limit, most: float) -> EqualCost:
         tuple(
             (row.label, _cells(row, group, limit, most))
             for row in group.ranked
-            if limit_within(row.configuration, limit) == most
+            if (limit, most) in costs_within(row.configuration)
         ),
         f"Each architecture at the largest square image size that it takes within the {name}, {MEANING}{more}",
     )
@@ -71,7 +71,7 @@ def _cells(row: Row, group: Group, limit: Limit, most: float) -> tuple[Cell, ...
     return (
         row.cells[group.metric.name],
         Cell(size, float(side) if side.isdigit() else None),
-        *_costs(row.configuration.spread("gflops" if limit is OPERATIONS else "sized_memory_mib").mean, most),
+        *_costs(costs_within(row.configuration)[limit, most], most),
         *fits,
         row.cells["rank"],
     )

@@ -1,24 +1,40 @@
 """Tell within which limits of cost the image sizes of configurations were chosen."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from bench.config.equal_cost import LIMITS, Limit
+from bench.config.equal_cost import LIMITS, MEMORY, OPERATIONS, Limit
 from bench.results.analysis.configurations import Configuration
+from bench.results.sizes.noted_limits import noted_limits
 
 GIVEN = "given"
 
 
 def limits_of(configurations: Iterable[Configuration]) -> list[tuple[Limit, float]]:
     """List the limits within which the image sizes of configurations were chosen, each once."""
-    found = {(limit, value) for one in configurations for limit in LIMITS if (value := limit_within(one, limit))}
+    found = {one for configuration in configurations for one in costs_within(configuration)}
     return sorted(found, key=lambda one: (LIMITS.index(one[0]), one[1]))
 
 
-def limit_within(configuration: Configuration, limit: Limit) -> float:
-    """Return the limit of that kind within which a configuration's image size was chosen; 0 if there is none."""
-    values = configuration.ok.get(limit.field, [])
-    return max((float(value) for value in values if math.isfinite(value) and value > 0), default=0.0)
+def costs_within(configuration: Configuration) -> dict[tuple[Limit, float], float]:
+    """Return each limit within which a configuration's image size was chosen, with its cost; NaN if not recorded."""
+    found = dict(_noted(configuration))
+    columns = {OPERATIONS: "gflops", MEMORY: "sized_memory_mib"}
+    for limit in LIMITS:
+        for value in configuration.ok.get(limit.field, []):
+            if math.isfinite(value) and value > 0:
+                found[limit, float(value)] = configuration.spread(columns[limit]).mean
+    return found
+
+
+def _noted(configuration: Configuration) -> Iterator[tuple[tuple[Limit, float], float]]:
+    """Yield the limits that were noted beside the records."""
+    kinds = {limit.field: limit for limit in LIMITS}
+    for folder in configuration.ok.get("folder", []):
+        for name, most, memory in noted_limits(Path(folder)):
+            cost = configuration.spread("gflops").mean if kinds[name] is OPERATIONS else memory
+            yield (kinds[name], most), math.nan if cost is None else cost
 
 
 def size_notes(members: Sequence[Configuration]) -> list[str]:
