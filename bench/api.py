@@ -156,6 +156,8 @@ def run(
 ) -> list[TrialRecord]:
     """Run the trials that are not done yet, each in its own process, and return the records of all trials.
 
+    Configurations with `tune` are tuned first; a line says of each that could not be.
+
     Args:
         results: the results folder; made if there is none.
         force: run the finished trials again too.
@@ -171,12 +173,18 @@ def run(
     from bench.trials.image_sizes.within_limit import sized
     from bench.trials.saved.stored_trials import start_from
     from bench.trials.scheduling.slots import local_slots
+    from bench.trials.tuning.search import after_tuning, problems, searches, tune
 
     configs = [configs] if isinstance(configs, TrialConfig) else configs
     resolved = [start_from(catalog.resolve_config(config), Path(results)) for config in configs]
     slots = local_slots(jobs, devices, configs=resolved)
     resolved = sized(resolved, print, place_of(Path(results), slots))
-    return runner.run(resolved, results=results, slots=slots, force=force, rerun_stale=rerun_stale)
+    how: dict[str, Any] = {"results": results, "slots": slots, "force": force, "rerun_stale": rerun_stale}
+    found = searches(resolved)
+    tune(found, lambda some: runner.run_each(some, **how))
+    for line in problems(found):
+        print(line)
+    return runner.run(after_tuning(resolved, found), **how)
 
 
 def load_results(path: Path | str | Iterable[Path | str]) -> "pd.DataFrame":

@@ -1,12 +1,15 @@
 """A grid's way from the options to its table: read it, show its plan or run it, print its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.commands.grid_tuning import tuned, with_tuning
 from bench.commands.shared import DEFAULT_RESULTS, output, say, warn
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
@@ -67,6 +70,11 @@ def read_grid(
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
+    if part and any(trial.tune for trial in configs):
+        raise BenchError(
+            "--tune tunes whole configurations, and --shard parts the trials of a grid. Leave out one; several "
+            "machines can each tune other architectures (--arch) and `bench merge` joins the results."
+        )
     if part:
         whole, configs = configs, part.of(configs)
         warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
@@ -127,9 +135,12 @@ def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
         show_plan(configs, folder, how)
         return
     _check_keeping(configs, folder, how)
-    records = _start_until_decided(configs, folder, how, how.rule) if how.rule else start(configs, folder, how)
+    chosen = tuned(configs, partial(start_each, folder=folder, how=how))
+    if not chosen:
+        raise typer.Exit(1)
+    records = _start_until_decided(chosen, folder, how, how.rule) if how.rule else start(chosen, folder, how)
     print_tables(records, folder)
-    if any(record.status not in ("ok", "skipped") for record in records):
+    if len(chosen) < len(configs) or any(record.status not in ("ok", "skipped") for record in records):
         raise typer.Exit(1)
 
 
@@ -159,8 +170,11 @@ def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
     trials = load([folder]).trials if (folder / MARKER).is_file() else []
     devices = list(dict.fromkeys(slot.device for slot in how.slots))
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
+    configs, lines = with_tuning(configs, trials, how.sizes or {}, devices)
     estimates = estimate.estimates(configs, trials, sizes=how.sizes, devices=devices, **again)
     console = output()
+    for line in lines:
+        say(console, line)
     console.print(estimate.table(estimates))
     console.print(estimate.summary(estimates, len(how.slots)), highlight=False)
     for line in keeping_lines(estimates, trials, how.sizes or {}, folder)[0]:
@@ -189,20 +203,28 @@ def _check_keeping(configs: Sequence[TrialConfig], folder: Path, how: How) -> No
 
 def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord]":
     """Run the trials with a live view and return all their records."""
-    from bench.commands.live import view
     from bench.trials import runner
+
+    with _runner_options(folder, how) as options:
+        return runner.run(configs, **options, each_device=how.each_device)
+
+
+def start_each(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord | None]":
+    """Do as `start`, on one type of device, and return a record for each configuration; None if it runs elsewhere."""
+    from bench.trials import runner
+
+    with _runner_options(folder, how) as options:
+        return runner.run_each(configs, **options)
+
+
+@contextmanager
+def _runner_options(folder: Path, how: How) -> Iterator[dict[str, Any]]:
+    """Yield the options of the runner; its live view is drawn inside the context."""
+    from bench.commands.live import view
 
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
     with view(output(), len(how.slots)) as observer:
-        return runner.run(
-            configs,
-            results=folder,
-            observer=observer,
-            slots=how.slots,
-            workers=how.workers,
-            each_device=how.each_device,
-            **again,
-        )
+        yield {"results": folder, "observer": observer, "slots": how.slots, "workers": how.workers, **again}
 
 
 def _start_until_decided(configs: Sequence[TrialConfig], folder: Path, how: How, rule: "Rule") -> "list[TrialRecord]":

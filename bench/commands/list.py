@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.commands.shared import DEFAULT_RESULTS, cell, number, output, warn
 
 if TYPE_CHECKING:
-    from bench.core.specs import ArchitectureSpec
+    from bench.core.specs import ArchitectureSpec, TrialRecord
     from bench.results.loading import Loaded
 
 
@@ -191,7 +191,9 @@ def runs_table(loaded: "Loaded") -> Table:
                 short_id(trial.folder),
                 *_who(record.config),
                 record.status,
-                number(record.metrics.get("mean_iou"), ".3f"),
+                number(record.metrics.get("mean_iou"), ".3f")
+                if record.config.get("measure") != "validation"
+                else "tuning",
                 number(record.speed.get("train_images_per_second"), ".0f"),
                 record.finished[5:16].replace("T", " "),
                 "kept" if trial.weights else "",
@@ -203,6 +205,10 @@ def runs_table(loaded: "Loaded") -> Table:
             request = request if isinstance(request, dict) else {}
             rows.append((short_id(folder), *_who(request), status, "", "", "", ""))
     return _table(("id", "architecture", "data set", "seed", "status", "mean IoU", "images/s", "UTC", "weights"), rows)
+
+
+def _score(record: "TrialRecord") -> str:
+    return number(record.metrics.get("mean_iou"), ".3f")
 
 
 def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:

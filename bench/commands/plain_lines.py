@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.commands.shared import number, warn
+from bench.config.searching.search_space import searched_values
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.trials.estimate import duration, stale_note
@@ -24,6 +25,8 @@ def name_of(config: TrialConfig) -> str:
     if config.measure == "speed":
         size = "x".join(map(str, config.image_size))
         what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
+    if config.measure == "validation":
+        return f"{config.pair}{what}, tuning: {searched_values(config)}"
     return f"{config.pair}{what}, seed {config.seed}{repeat}"
 
 
@@ -31,6 +34,10 @@ def ending(record: TrialRecord) -> str:
     """Write `ok: mean IoU 0.742, 310 images/s, 71 s`, or the status and its reason."""
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
+    if record.config.get("measure") == "validation":
+        return f"ok: validation mean IoU {number(record.validation.get('mean_iou'), '.3f') or '-'}, " + duration(
+            record.wall_seconds or 0.0
+        )
     metrics, speed = record.metrics, record.speed.get("train_images_per_second")
     parts = [f"ok: mean IoU {number(metrics['mean_iou'], '.3f') or '-'}"] if "mean_iou" in metrics else ["ok"]
     if speed:

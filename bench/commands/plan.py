@@ -18,6 +18,7 @@ from bench.commands.grid_options import (
     ShardOption,
 )
 from bench.commands.grid_run import read_grid, sized
+from bench.commands.grid_tuning import with_tuning_alike
 from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_options, with_short_params
 from bench.core.errors import BenchError
@@ -81,6 +82,7 @@ def plan(
     for line in coming:
         warn(line)
     trials = load([grid.results]).trials if (grid.results / MARKER).is_file() else []
+    configs = with_tuning_alike(grid.configs)
     if not dry_run:
         _probe(configs, trials, sizes)
     found = forecast.forecasts(configs, trials, probes.known(), sizes)

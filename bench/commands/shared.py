@@ -16,7 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from bench.core.errors import BenchError
-from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, Option
+from bench.core.options import BACKEND, DATA, MODEL, REPETITION, RUN, TRAINING, TUNING, Option
 from bench.core.trial_config import OPTIONS, SEEDS, TrialConfig
 from bench.results.clean_text import clean
 
@@ -77,7 +77,7 @@ KeepPredictions = Annotated[
     ),
 ]
 OtherBackend = Annotated[str | None, typer.Option(help="The Keras backend. Default: the run's.", show_default=False)]
-PANELS = (MODEL, DATA, TRAINING, BACKEND, REPETITION, RUN)  # in the order of a command's help
+PANELS = (MODEL, DATA, TRAINING, TUNING, BACKEND, REPETITION, RUN)  # in the order of a command's help
 
 
 def with_options(wanted: Callable[[Option], bool]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -280,9 +280,9 @@ class _StepLines:
 
 
 def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":
-    """Read the trials of results folders, duplicates left out, and warn of each that can't be read."""
+    """Read the trials of results folders without duplicates and tuning trials; warn of each that can't be read."""
     from bench.results.analysis.same_trial import drop_duplicates
-    from bench.results.dataframe import trials_frame
+    from bench.results.dataframe import trials_frame, without_tuning
     from bench.results.loading import load
 
     loaded = load(paths)
@@ -290,4 +290,4 @@ def read_results(paths: "Sequence[Path]") -> "tuple[pd.DataFrame, Loaded]":
         warn(f"Not used: {problem}")
     for part in loaded.parts:
         warn(f"Read in part: {part}")
-    return trials_frame(drop_duplicates(loaded.trials)[0]), loaded
+    return trials_frame(without_tuning(drop_duplicates(loaded.trials)[0])), loaded

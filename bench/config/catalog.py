@@ -17,6 +17,7 @@ from bench.config.backbone_weights import resolve_weights, weights_for
 from bench.config.devices import check_devices
 from bench.config.keras_settings import keras_defaults
 from bench.config.loss_text import canonical_class_weights, canonical_loss
+from bench.config.searching import search_space
 from bench.core.code.import_by_name import import_by_name, is_plugin, plugin_hash
 from bench.core.errors import BenchError
 from bench.core.files import file_hash
@@ -215,6 +216,7 @@ def resolve_config(config: TrialConfig) -> TrialConfig:
         loss=canonical_loss(config.loss),
         schedule=canonical_schedule(config.schedule),
         augment=canonical_augment(config.augment),
+        search=search_space.check(config),
         class_weights=canonical_class_weights(config.class_weights, data.num_classes),
         weights=_weights(config.weights, arch.name, backbone),
         plugin=_used_plugin(config.plugin, arch, data),

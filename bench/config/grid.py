@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.config import catalog, equal_cost
 from bench.config.given import BY_NAME, PARAMETERS, Given, GridFile, axis, known, parameters
+from bench.config.searching import search_space
 from bench.core.errors import BenchError
 from bench.core.options import LOOPS, Option
 from bench.core.specs import NO_DATASET
@@ -52,8 +53,12 @@ def configs(given: Given, file: GridFile | None = None, left_out: list[str] | No
 
 
 def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Merge the given values into a table; --seed also replaces `seeds`, and --param only the parameters it names."""
-    merged = {**table, **given}
+    """Merge the given values into a table; --seed also replaces `seeds`, and --param only the parameters it names.
+
+    What is given to be searched for replaces the table's value of it.
+    """
+    sought = search_space.sought(given)
+    merged = {**{name: value for name, value in table.items() if name not in sought}, **given}
     for name, other in itertools.chain.from_iterable(itertools.permutations(some, 2) for some in ALTERNATIVES):
         if name in given and other not in given:
             merged.pop(other, None)
@@ -72,6 +77,7 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
     BenchError for a name, value or combination that can't be run.
     """
     given = equal_cost.at_native_size(_drop_unused(known(given)))
+    search_space.check_given(given)
     fixed = {o.field: o.read(given[o.name]) for o in SINGLE if given.get(o.name) is not None}
     if "plugin" in fixed:
         catalog.add_plugin(fixed["plugin"])

@@ -148,6 +148,27 @@ def _augment(value: Any) -> str:
     return canonical_augment(_text(value))
 
 
+def _share(value: Any) -> float:
+    """Read a share: `20%`, or 0.2."""
+    percent = isinstance(value, str) and value.strip().endswith("%")
+    return _number(value.strip().removesuffix("%")) / 100 if percent else _number(value)
+
+
+def _space(value: Any) -> str:
+    """Read a search space from its text, or from a table of TOML, whose lists are alternatives."""
+    if not isinstance(value, Mapping):
+        return _text(value)
+    return ",".join(f"{name}={'|'.join(map(_word, _listed(values)))}" for name, values in value.items())
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _word(value: Any) -> str:
+    return _text(value) if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
 def _budget(value: Any) -> Budget:
     return Budget.parse(str(value))
 
@@ -174,6 +195,10 @@ BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amo
 TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
 SCHEDULE = Kind(_schedule, f"{', '.join(SCHEDULES)}, or milestones, such as steps@0.5,0.8", join=join_milestones)
 AUGMENT = Kind(_augment, f"{', '.join(PRESETS)}, or parts, such as flip+rotate8", join=join_parts)
+SHARE = Kind(_share, "a share above 0 % and up to 100 %, such as 20%", word="share", is_number=True)
+SPACE = Kind(
+    _space, "options with a range or alternatives, such as lr=1e-4..1e-2:log,augment=light|strong", word="space"
+)
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
 WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone")

@@ -21,6 +21,7 @@ REPETITION, DATA, BACKEND, TRAINING, MODEL = LOOPS = (
     "Training and testing (commas make a grid)",
     "Model (commas make a grid)",
 )
+TUNING = "Tuning on the validation split"
 RUN = "The run"
 
 

@@ -23,11 +23,12 @@ from bench.core.option_kinds import (
     SHARE,
     SIZE,
     SIZE_OR_NONE,
+    SPACE,
     TARGET,
     WEIGHTS,
     WHOLE,
 )
-from bench.core.options import BACKEND, DATA, MODEL, REPETITION, TRAINING, Option, option, table
+from bench.core.options import BACKEND, DATA, MODEL, REPETITION, TRAINING, TUNING, Option, option, table
 from bench.core.recipe.augment_text import PRESETS
 from bench.core.recipe.schedule_text import SCHEDULES
 from bench.core.specs import (
@@ -47,6 +48,7 @@ MOST_REPEATS = 10_000
 LONGEST_SECONDS = 10 * 365 * 86_400.0
 MOST_GFLOPS = 1e6  # of one image
 MOST_MIB = 2**24  # of memory: 16 TiB
+MOST_TUNING = 1_000  # tuning trials of a configuration
 LARGEST_SIDE = 4096  # pixels; more is taken for a typing error: a pack holds a whole data set at the image size
 
 
@@ -461,6 +463,81 @@ class TrialConfig:
         costs=False,
         meaning="the weights that were tested: the `last`, or the `best` on the validation split",
     )
+    tune: int | None = option(
+        None,
+        kind=WHOLE,
+        panel=TUNING,
+        help="Tune each configuration by so many trials on the validation split; then train it with what was chosen.",
+        accepts=lambda value: value is None or 1 <= value <= MOST_TUNING,
+        accepted=f"the number of tuning trials of each configuration, from 1 to {MOST_TUNING}, such as 12",
+        default_text="-",
+        axis=False,
+        costs=False,
+        unit="trials",
+        meaning="the number of tuning trials by which options of the trial were chosen on the validation split; empty: "
+        "none were. Trials are ranked together only if they were tuned alike: by as many trials, with the same share "
+        "of the budget, search space, sampler and seed",
+    )
+    search: str = option(
+        "",
+        kind=SPACE,
+        panel=TUNING,
+        help="The options to tune, each with a range or alternatives: lr=1e-4..1e-2:log,augment=light|strong.",
+        default_text="-",
+        axis=False,
+        needs="tune",
+        costs=False,
+        meaning="the options that were tuned, each with its range or alternatives, such as "
+        "`lr=0.0001..0.01:log,augment=light|strong`",
+    )
+    tune_budget: float = option(
+        0.2,
+        kind=SHARE,
+        panel=TUNING,
+        help="The share of the budget that each tuning trial has, such as 20%.",
+        accepts=lambda value: 0 < value <= 1,
+        default_text="20%",
+        axis=False,
+        needs="tune",
+        costs=False,
+        unit="share",
+        meaning="the share of the budget that each tuning trial had",
+    )
+    tune_sampler: str = option(
+        "tpe",
+        panel=TUNING,
+        choices=("tpe", "random"),
+        help="How the values of tuning trials are drawn: tpe (tree-structured Parzen estimator; the first 10 at "
+        "random) or random.",
+        axis=False,
+        needs="tune",
+        costs=False,
+        meaning="how the values of tuning trials were drawn, by Optuna: `tpe` (tree-structured Parzen estimator, "
+        "Bergstra 2011; the first 10 at random), `random`",
+    )
+    tune_seed: int = option(
+        0,
+        kind=WHOLE,
+        panel=TUNING,
+        help="The seed of the sampler and of the tuning trials.",
+        accepts=lambda value: 0 <= value < 2**31,
+        accepted="a whole number from 0 to 2147483647",
+        axis=False,
+        needs="tune",
+        costs=False,
+        meaning="the seed of the sampler and of the tuning trials",
+    )
+    tuning_seconds: float | None = option(
+        None,
+        kind=NUMBER,
+        internal="It is measured. Use bench run --tune N.",
+        axis=False,
+        in_key=False,
+        help="The wall time of the tuning trials.",
+        costs=False,
+        unit="s",
+        meaning="the wall time of all tuning trials by which the trial's options were chosen; empty: there were none",
+    )
     freeze_encoder: float = option(
         0.0,
         kind=NUMBER,
@@ -586,14 +663,15 @@ class TrialConfig:
     )
     measure: str = option(
         "all",
-        choices=("all", "speed"),
+        choices=("all", "validation", "speed"),
         help="What is measured",
         internal="Leave it out, and use `bench speed` (also with --config FILE) for speed-only trials.",
         axis=False,
         of_speed=True,
-        meaning="`all`: trained and measured; `speed`: only measured, by `bench speed`, on random pixels. Such a "
-        "speed-only trial has the data set `none` and no metrics, history or images; options that don't concern it "
-        "have their defaults",
+        meaning="`all`: trained, tested and measured; `validation`: a tuning trial (`bench run --tune`), which was "
+        "trained and scored on the validation split, and never on the test split; `speed`: only measured, by "
+        "`bench speed`, on random pixels. Such a speed-only trial has the data set `none` and no metrics, history or "
+        "images; options that don't concern it have their defaults",
     )
     plugin: str | None = option(
         None,

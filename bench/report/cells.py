@@ -27,9 +27,28 @@ def row_cells(member: Configuration, varied: Sequence[str], measured: Sequence[Q
         known = value[name]
         text = setting_text(name, member) if name != "configuration" else value_text(known)[:6]
         cells[name] = Cell(text or MISSING, known if isinstance(known, float | int) else text)
+    if value_text(value["tune"]):
+        cells |= _tuning_cells(member)
     for column in (PARAMS, *measured):
         cells[column.name] = _marked(number_cell(member.spread(column.name), column), busy_title(column, member))
     return cells
+
+
+def _tuning_cells(member: Configuration) -> dict[str, Cell]:
+    tuning, total = member.spread("tuning_seconds").mean, member.total_seconds
+    text = f"{value_text(member.values['tune'])} trials, {_time(tuning)}"
+    parts = f"tuning {_time(tuning)}, the row's own trials {_time(total - tuning)}"
+    return {
+        "tuned": Cell(text, tuning, "chosen on the validation split"),
+        "total_cost": Cell(_time(total), total, parts),
+    }
+
+
+def _time(seconds: float) -> str:
+    """Write a time with two significant digits, in the unit that suits it: `1.9 h`, `12 min`, `45 s`."""
+    unit, size = next(((u, s) for u, s in (("h", 3600.0), ("min", 60.0)) if seconds >= s), ("s", 1.0))
+    number = seconds / size
+    return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
 
 
 def _marked(cell: Cell, title: str) -> Cell:

@@ -19,8 +19,11 @@ TEXTS = {  # name: heading, definition
     "configuration": ("configuration", "Hash of the configuration; rows that look alike differ in a file's content."),
     "weights": ("weights", "The weights that the backbone started from; none: random."),
     "flags": ("flags", "Reasons to be careful with the row; the evidence is below the table."),
+    "tuned": ("tuned", "The number of trials by which options were chosen on the validation split, and their time."),
+    "total_cost": ("total cost", "The wall time of all trials of the row, and of the tuning trials before them."),
     "seeds": ("seeds", "The number of ok seeds; means and sample standard deviations (±) are taken over them."),
 }
+OF_TUNED = ("tuned", "total_cost")  # the columns of rows whose options were tuned
 RANKED_BY = " Rows are ranked by it; in brackets the 95 % interval over {}."
 MEASURED = tuple(row for row in shown_in(LEADERBOARD) if row is not PARAMS)  # parameters have a place of their own
 BUSY_MARK = "~"
@@ -42,7 +45,7 @@ def _concerns(row: Quantity, member: Configuration) -> bool:
 
 
 def all_columns(
-    varied: Sequence[str], measured: Sequence[Quantity], metric: Metric, *, flagged: bool
+    varied: Sequence[str], measured: Sequence[Quantity], metric: Metric, *, flagged: bool, tuned: bool = False
 ) -> dict[str, tuple[str, str]]:
     """Return name -> (heading with unit, definition) for every column, in order."""
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
@@ -50,6 +53,8 @@ def all_columns(
         columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
     columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
     for row in (metric, PARAMS, *(row for row in measured if row != metric)):
+        if row is PARAMS and tuned:
+            columns |= {name: TEXTS[name] for name in OF_TUNED}
         if row is PARAMS and flagged:
             columns["flags"] = TEXTS["flags"]
         columns[row.name] = (

@@ -3,9 +3,12 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
+from bench.config.searching.search_space import Space
+from bench.core.errors import BenchError
+from bench.core.trial_config import OPTIONS
+from bench.results.analysis.configurations import COMPARABLE, SAME, TUNING_FIELDS, Configuration
 from bench.results.clean_text import shorten
 
 _BUILT = "builder_params"
@@ -22,7 +25,29 @@ def group_title(configuration: Configuration) -> str:
     budget = f"{budget_text(str(value['budget']))}{until}"
     versions = f", {configuration.versions}" if configuration.versions else ""
     tested = f", {value['test_limit']} test images" if value["test_limit"] else ""
-    return f"{value['dataset']} at {_size(value)}{tested}, {budget}, on {value['device']}{versions}"
+    tuned = f", tuned by {tuning_text(value)}" if value_text(value["tune"]) else ""
+    return f"{value['dataset']} at {_size(value)}{tested}, {budget}{tuned}, on {value['device']}{versions}"
+
+
+def tuning_text(value: Mapping[str, object]) -> str:
+    """Write how many tuning trials there were, and their share of the budget: `12 trials of 20 %`."""
+    share = value["tune_budget"]
+    return f"{value_text(value['tune'])} trials of {100 * share if isinstance(share, float) else 0:.3g} %"
+
+
+def searched(value: Mapping[str, object]) -> list[str]:
+    """List the columns of the options that were tuned; none if none were, or if somebody has edited the record."""
+    try:
+        space = Space.parse(str(value["search"])) if value_text(value["tune"]) else None
+    except BenchError:
+        return []
+    return [OPTIONS[field].column for field in space.dimensions] if space else []
+
+
+def declared(value: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the values of columns as texts; an empty one for what tuning chose, which differs from data to data."""
+    chosen = searched(value)
+    return tuple("" if name in chosen else str(value[name]) for name in names)
 
 
 def _size(value: dict[str, object]) -> str:
@@ -35,8 +60,10 @@ def budget_text(text: str) -> str:
 
 
 def field_text(name: str, member: Configuration) -> str:
-    """Write the value of one of COMPARABLE for the head of the table; empty for a target or a limit that isn't set."""
+    """Write the value of one of COMPARABLE for the head of the table; empty if it isn't set, such as a target."""
     text = value_text(member.values[name])
+    if name in TUNING_FIELDS:
+        return text if value_text(member.values["tune"]) else ""
     return (budget_text(text) if name == "budget" else text) or ("" if name in ("target", "test_limit") else "unknown")
 
 
@@ -61,8 +88,9 @@ def _varied(members: Sequence[Configuration]) -> list[str]:
 
 
 def labels_without(members: Sequence[Configuration], fields: Collection[str]) -> list[str]:
-    """Make a unique label for each configuration that doesn't name the given fields."""
-    varied = [name for name in _varied(members) if name not in fields]
+    """Make a unique label for each configuration that names neither the given fields nor what tuning chose."""
+    chosen = {name for member in members for name in searched(member.values)}
+    varied = [name for name in _varied(members) if name not in chosen.union(fields)]
     return _numbered(_labels(members, [varied] * len(members)))
 
 

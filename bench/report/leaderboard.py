@@ -13,33 +13,21 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-from bench.core.errors import BenchError, first_few
+from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
-from bench.report.columns import all_columns, busy_notes, measured_columns
+from bench.report.columns import OF_TUNED, all_columns, busy_notes, measured_columns
 from bench.report.flags import flags
-from bench.report.labels import field_text, group_title, varied_and_labels
+from bench.report.labels import field_text, group_title, searched, value_text, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
+from bench.report.text.ranking_notes import choice_notes, differences, ranking_notes
 from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
 from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, group_key, pool
-from bench.results.analysis.sequential import level
-from bench.results.analysis.uncertainty import Measured, measure, most_seeds
+from bench.results.analysis.uncertainty import measure
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
-from bench.results.sizes.chosen_within import size_notes
 
-ENOUGH_SEEDS = 5  # seeds that a ranking needs
 _MAX_CLASSES = 30
-_MOST_NAMED = 5
-_MIXED = {  # column: what it holds, for the note of a group with several values
-    "commit": "segbench's commit",
-    "version_keras": "Keras's version",
-    "version_tensorflow": "TensorFlow's version",
-    "version_jax": "JAX's version",
-    "version_torch": "PyTorch's version",
-    "driver": "the driver's version",
-    "memory_method": "how memory was measured",
-}
 
 
 def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
@@ -48,7 +36,7 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
     Each is ranked by `metric`, or by mean IoU if none of its trials has that. Speed-only trials have tables of
     their own (speed_tables.py).
     """
-    trained = frame[frame["measure"] != "speed"]
+    trained = frame[~frame["measure"].isin(("speed", "validation"))]  # tuning trials have no rank
     configurations = sorted(pool(trained), key=_place)
     members = [list(some) for _, some in groupby(configurations, key=group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
@@ -97,7 +85,8 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
     varied, labels = varied_and_labels(members)
     measured, classes = measured_columns(members, metric), _classes(members)
     places = [*zip(tie_groups(uncertainties), ranks(uncertainties, different), strict=True)]
-    rows = []
+    rows, tuned = [], bool(value_text(members[0].values["tune"]))
+    varied = [*varied, *(name for name in searched(members[0].values) if name not in varied)]
     for number, (member, label) in enumerate(zip(members, labels, strict=True)):
         cells = row_cells(member, varied, measured)
         per_class = {name: number_cell(member.spread(name), MEAN_IOU) for name in classes}
@@ -111,16 +100,22 @@ def _group(members: list[Configuration], title: str, metric: Metric) -> Group:
     return Group(
         title=title,
         fields=_fields(members[0]),
-        columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows)),
+        columns=all_columns(varied, measured, metric, flagged=any(row.flags for row in rows), tuned=tuned),
         texts=frozenset(
-            {"arch", "backbone", "weights", "flags"} | {c for c in varied if isinstance(members[0].values[c], str)}
+            {"arch", "backbone", "weights", "flags", *(["tuned"] if tuned else [])}
+            | {c for c in varied if isinstance(members[0].values[c], str)}
         ),
-        brief=("seeds", *(c.name for c in measured if c.brief or c == metric)),
+        brief=("seeds", *(OF_TUNED if tuned else ()), *(c.name for c in measured if c.brief or c == metric)),
         classes=classes,
         metric=metric,
         rows=tuple(rows),
         different=different,
-        notes=(*ranking_notes(found, rows), *busy_notes(members), *differences(members)),
+        notes=(
+            *ranking_notes(found, rows),
+            *choice_notes(members, varied),
+            *busy_notes(members),
+            *differences(members),
+        ),
     )
 
 
@@ -161,58 +156,3 @@ def _blind(spread: Spread) -> Uncertainty:
 def _classes(members: Sequence[Configuration]) -> dict[str, str]:
     names = dict.fromkeys(c for m in members for c, s in m.spreads.items() if c.startswith("iou_") and s.n)
     return {name: name.removeprefix("iou_") for name in list(names)[:_MAX_CLASSES]}
-
-
-def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
-    """Write the notes that say how the ranks were made and how far they can be trusted."""
-    notes = []
-    if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):
-        drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
-        how = f"by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the seeds"
-        how = how if found.images else "over the seeds, by Student's t"
-        notes += seed_notes(rows)
-        notes.append(
-            f"[ ]: 95 % interval {how}. Rows that are not significantly different share a rank; in brackets the range "
-            "of possible ranks."
-        )
-    single = [row for row in rows if row.rank and row.configuration.seeds == 1]
-    if single:
-        notes.append(
-            "Not separable by seed: a row with one seed is not significantly different from any other; its "
-            "differences may be chance."
-        )
-    elif min((row.configuration.seeds for row in rows if row.rank), default=ENOUGH_SEEDS) < ENOUGH_SEEDS:
-        notes.append(
-            f"Fewer than {ENOUGH_SEEDS} seeds: the intervals are wide, and few rows are significantly different."
-        )
-    for reason in dict.fromkeys(row for row in found.rows if isinstance(row, str)):
-        named = [row.label for row, why in zip(rows, found.rows, strict=False) if why == reason]
-        listed = first_few(named, _MOST_NAMED, between="; ")
-        notes.append(f"Mean and spread (±) over the seeds only, and tied with all rows: {listed} ({reason}).")
-    return notes
-
-
-def seed_notes(rows: Sequence[Row]) -> list[str]:
-    """Write how seeds were spent, if they were added until the order was decided."""
-    most = most_seeds([row.configuration for row in rows])
-    if not most:
-        return []
-    spent = "; ".join(f"{row.label} {row.configuration.seeds}" for row in rows if row.rank)
-    return [
-        f"Seeds were added, to {most} at most, until the order was decided. Spent: {spent}. So that the intervals hold "
-        f"with 95 % however often they were looked at, each has a level of {100 * level(most):.1f} %."
-    ]
-
-
-def differences(members: Sequence[Configuration]) -> list[str]:
-    """Write the notes on differences between the trials: image sizes, code, versions and how memory was measured."""
-    notes = size_notes(members)
-    for name, text in _MIXED.items():
-        found = sorted({str(value) for m in members if name in m.ok for value in m.ok[name]} - {""})
-        if len(found) > 1:
-            listed = first_few((value[:12] for value in found), _MOST_NAMED)  # enough to identify a commit
-            notes.append(f"The trials differ in {text}: {listed}.")
-    methods = list(dict.fromkeys(value for m in members for value in m.ok["memory_method"] if value))
-    if len(methods) == 1:
-        notes.append(f"Peak memory measured by: {methods[0]}.")
-    return notes

@@ -40,7 +40,7 @@ from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdow
 from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
-from bench.results.dataframe import trials_frame
+from bench.results.dataframe import trials_frame, without_tuning
 from bench.results.deployed.other_models import read_others
 from bench.results.loading import Loaded, StoredTrial, load
 from bench.results.marker import check_writable
@@ -83,7 +83,7 @@ def write_report(
     out = out or _writable(_first_usable(paths) / REPORT)
     if public and (out / MARKER).is_file():
         raise BenchError(f"'{out}' has the images of its trials. Give the public page another folder with --out.")
-    trials, left_out = drop_duplicates(loaded.trials)
+    trials, left_out = drop_duplicates(without_tuning(loaded.trials))
     problems = [*(clean(problem) for problem in loaded.problems), *left_out]
     parts = [clean(part) for part in loaded.parts]
     frame = trials_frame(trials)

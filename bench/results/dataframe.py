@@ -58,6 +58,11 @@ def trials_frame(trials: Iterable[StoredTrial]) -> pd.DataFrame:
     return with_scaling(pd.DataFrame({name: _column(frame[name]) for name in frame.columns}))
 
 
+def without_tuning(trials: Iterable[StoredTrial]) -> list[StoredTrial]:
+    """Leave out tuning trials, which no test has scored and nothing is to be ranked by."""
+    return [trial for trial in trials if trial.record.config.get("measure") != "validation"]
+
+
 def _column(column: pd.Series) -> pd.Series:
     """Convert a column to numbers, or to texts as plain objects, which are sliced faster than Arrow's."""
     if column.name in _NUMBERS or (column.name not in _TEXTS and _is_numeric(column)):

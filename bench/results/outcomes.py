@@ -19,7 +19,7 @@ from bench.profiling.environment import cpu_device, expected_device, host_enviro
 from bench.results.record_reader import check_config, misfit_of
 from bench.results.store import ResultsFolder, may_replace
 from bench.results.trial_files import MOST_BYTES, OUTCOME, REQUEST
-from bench.results.trial_output import earlier_attempts, is_moment, log_tail, read_progress, usable
+from bench.results.trial_output import earlier_attempts, is_moment, log_tail, of_its_kind, read_progress, usable
 
 _COMMON = ("key", "device", "configuration", "config")  # of the request, as they are in the record
 _NEEDED = {*_COMMON, "fingerprint", "time"}  # of the request for a record
@@ -34,6 +34,7 @@ def record_of(folder: Path, request: dict[str, Any], outcome: dict[str, Any], en
         ended: when the trial's process ended, in seconds since 1970.
     """
     config = request["config"]
+    outcome = of_its_kind(outcome, config.get("measure", "all"))
     common: dict[str, Any] = {name: request[name] for name in _COMMON}
     earlier = earlier_attempts(request)
     began = earlier.get("started", request["time"])

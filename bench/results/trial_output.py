@@ -44,6 +44,9 @@ def read_outcome(folder: Path) -> dict[str, Any]:
     return usable(values)
 
 
+_NOTHING = "it says ok, but has neither metrics nor speed"
+
+
 def usable(values: Any) -> dict[str, Any]:
     """Return the fields of an outcome that a record takes, all of the right types; a failed one if that can't be."""
     if not isinstance(values, dict):
@@ -54,10 +57,19 @@ def usable(values: Any) -> dict[str, Any]:
         return _unusable(problem)
     if values["status"] not in (*FINAL_STATUSES, *RETRIED_STATUSES):
         return _unusable(f"its status is '{values['status']}'")
-    if values["status"] == "ok" and not (values.get("metrics") or values.get("speed")):
-        return _unusable("it says ok, but has neither metrics nor speed")
+    if values["status"] == "ok" and not any(values.get(part) for part in ("metrics", "speed", "validation")):
+        return _unusable(_NOTHING)
     found = {name: values[name] for name in OUTCOME_FIELDS if name in values}
     return {**found, "reason": _one_line(values.get("reason", ""))}
+
+
+def of_its_kind(outcome: dict[str, Any], measure: str) -> dict[str, Any]:
+    """Return a usable outcome as a trial with that `measure` may have it: a tuning trial has no scores of the test."""
+    if measure == "validation":
+        return {name: value for name, value in outcome.items() if name not in ("metrics", "speed")}
+    if outcome["status"] == "ok" and not (outcome.get("metrics") or outcome.get("speed")):
+        return _unusable(_NOTHING)
+    return outcome
 
 
 def _unusable(problem: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.core.options import TUNING
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import expected_device, several
@@ -72,7 +73,7 @@ def _estimate(
     ended = [record for record in here if record.status == "ok"]
     alike = [record for record in ended if is_alike(record, wanted)]
     scored = evaluation(config, size, alike) if size and config.measure == "all" else None
-    earlier = next((record for record in here if _same(config, record, size)), None)
+    earlier = next((record for record in here if is_of(config, record, size)), None)
     done = earlier is not None and is_done(config, earlier)
     stale = done and earlier is not None and is_stale(earlier)
     return Estimate(
@@ -92,7 +93,8 @@ def is_alike(record: TrialRecord, wanted: Mapping[str, Any], names: Sequence[str
     return all(found[name] == wanted[name] for name in names)
 
 
-def _same(config: TrialConfig, record: TrialRecord, size: DataSize | None) -> bool:
+def is_of(config: TrialConfig, record: TrialRecord, size: DataSize | None) -> bool:
+    """Tell whether a record is that of a configuration, if the data are those of the record."""
     if record.config.get("arch") != config.arch or record.repeat != config.repeat:
         return False
     images = size.images if size else {}
@@ -148,6 +150,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
         config, seconds = estimate.config, estimate.train_seconds
         differs = [text] if varied else []
         budget = "speed-only" if config.measure == "speed" else str(config.budget)
+        budget += ", tuning" if config.measure == "validation" else ""
         budget += ", largest batch" if config.find_batch_size else ""
         cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
@@ -158,9 +161,16 @@ def table(estimates: Sequence[Estimate]) -> Table:
 def differences(configs: Sequence[TrialConfig]) -> list[str]:
     """Write for each configuration the fields that differ and have no column in a plan: `lr 0.001; resize crop`."""
     shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
+    shown |= {name for name, option in OPTIONS.items() if option.panel == TUNING}
+    shown |= {"measure", "keep_weights", "tuning_seconds"}
     values = [config.to_dict() for config in configs]
     varied = [n for n in (values[0] if values else {}) if n not in shown and any(v[n] != values[0][n] for v in values)]
-    return ["; ".join(f"{name} {_text(one[name])}" for name in varied) for one in values]
+    return [
+        "as tuning chooses"
+        if one["tune"] and one["tuning_seconds"] is None
+        else "; ".join(f"{name} {_text(one[name])}" for name in varied)
+        for one in values
+    ]
 
 
 def _text(value: object) -> str:

@@ -119,6 +119,8 @@ def plan(
             if warnings := known_data[data].warnings:
                 doubting(config.dataset, warnings)
         fingerprint, images, protocol, kept, _, opened = known_data[data]
+        if config.measure == "validation" and not images.get("val"):
+            raise BenchError(f"--tune chooses on the validation split, and {config.dataset} has no image in it.")
         config = replace(config, pack=kept)
         key = trial_key(config, fingerprint, images, protocol=protocol)
         pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)

@@ -103,6 +103,10 @@ def _session(config: TrialConfig) -> Callable[[TrialConfig, Path, Ledger], Any]:
         from bench.trials.speed_session import SpeedSession
 
         return SpeedSession
+    if config.measure == "validation":
+        from bench.trials.tuning.tuning_session import TuningSession
+
+        return TuningSession
     from bench.trials.training_session import Session
 
     return Session

@@ -66,7 +66,8 @@ def describe_data(config: TrialConfig, pack: Images, indexes: Mapping[str, np.nd
 
 def _samples(pack: Images, indexes: Mapping[str, np.ndarray]) -> list[str]:
     """Say which splits were scored in part, by --val-limit or --test-limit."""
-    whole = {SPLIT_WORDS[split]: (len(indexes[split]), len(pack.indexes(split))) for split in ("val", "test")}
+    scored = [split for split in ("val", "test") if split in indexes]
+    whole = {SPLIT_WORDS[split]: (len(indexes[split]), len(pack.indexes(split))) for split in scored}
     return [
         f"of the {n:,} images of the {word} split a fixed sample of {some:,} was scored"
         for word, (some, n) in whole.items()

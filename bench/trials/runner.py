@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.core.errors import BenchError
 from bench.core.specs import TrialRecord
@@ -22,7 +24,24 @@ from bench.trials.scheduling.slots import Slot, local_slots
 from bench.trials.scheduling.waiting import Waiting
 
 
-def run(
+def run(configs: Iterable[TrialConfig], **how: Any) -> list[TrialRecord]:
+    """Run the trials that are not done yet and return the records of all, in the order of `configs`.
+
+    The arguments are those of `run_planned`.
+    """
+    return [record for _, record in run_planned(configs, **how) if record]
+
+
+def run_each(configs: Sequence[TrialConfig], **how: Any) -> list[TrialRecord | None]:
+    """Do as `run`, and return a record for each configuration; None for a trial that another runner works on."""
+    found = [(trial.config, record) for trial, record in run_planned(configs, **how)]
+    return [
+        next((record for other, record in found if replace(other, pack=config.pack) == config), None)
+        for config in configs
+    ]
+
+
+def run_planned(
     configs: Iterable[TrialConfig],
     *,
     results: Path | str,
@@ -32,8 +51,8 @@ def run(
     slots: Sequence[Slot] = (),
     workers: Workers | None = None,
     each_device: bool = False,
-) -> list[TrialRecord]:
-    """Run the trials that are not done yet and return the records of all, in the order of `configs`.
+) -> list[tuple[PlannedTrial, TrialRecord | None]]:
+    """Plan the trials, run those that are not done yet, and return each with its record.
 
     Args:
         configs: resolved (`catalog.resolve_config`), with `init_from` as a folder (`start_from`).
@@ -80,7 +99,7 @@ def run(
 
         records = Scheduler([] if workers else slots, lead, pool=workers, fits=fits).run(trials)
         life.close()
-    return [record for record in records if record]
+    return [*zip(trials, records, strict=True)]
 
 
 @contextmanager

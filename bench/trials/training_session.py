@@ -81,10 +81,31 @@ class Session:
         Args:
             fingerprint: that of the data when the trial was planned; BenchError if it has changed since.
         """
+        self.train(fingerprint)
+        stage = self.progress.stage
+        with stage("test", "evaluate"):
+            metrics, validation = self.test()
+        with stage("profile"), turns.alone():
+            model = describe_model(self.model, self.folder)
+            model |= share_of_limit(self.config, model["gflops"])
+            with self.instruments.noise.phase(cpu_noise.PROFILE):
+                speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
+            speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
+            trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
+            self.instruments.timings.write(self.folder)
+        return {
+            "model": model,
+            "metrics": metrics,
+            "speed": {"first_step_seconds": round(self.first_step_seconds, 3), **speed},
+            **self.parts(validation),
+        }
+
+    def train(self, fingerprint: str) -> None:
+        """Prepare the data, build the model and train it; the argument is that of `run`."""
         stage = self.progress.stage
         with stage("prepare"):
             self.pack = read_planned(self.config, fingerprint, self.opened)
-            self.indexes = choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
+            self.indexes = self.choose_indexes()
             own = catalog.dataset(self.config).metrics
             self.task = Task(self.pack, own, native=self.config.eval_size == "native")
         with stage("build"):
@@ -98,30 +119,24 @@ class Session:
             if not self.reached:
                 self.training.run()
             self.check_weights()
-        with stage("test", "evaluate"):
-            metrics, validation = self.test()
-        with stage("profile"), turns.alone():
-            model = describe_model(self.model, self.folder)
-            model |= share_of_limit(self.config, model["gflops"])
-            with self.instruments.noise.phase(cpu_noise.PROFILE):
-                speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
-            memory = self.instruments.memory.summary()
-            speed |= utilisation(self.config, speed, model["gflops"], self.instruments)
-            trace_steps(self.config, self.training.engine, self.batch, self.instruments, self.folder)
-            self.instruments.timings.write(self.folder)
+
+    def parts(self, validation: dict[str, float]) -> dict[str, Any]:
+        """Make the parts of the record that every training has; `validation` has the scores of its final weights."""
+        memory = self.instruments.memory.summary()
         self.pack.check_unchanged()
         return {
             "dataset": describe_data(self.config, self.pack, self.indexes),
-            "model": model,
             "training": self.describe_training(),
-            "metrics": metrics,
             "validation": validation,
             "weights": self.weights,
-            "speed": {"first_step_seconds": round(self.first_step_seconds, 3), **speed},
             "memory": memory,
             **describe_machine(self.config, self.training.engine, self.instruments, self.training.meter.images),
             "ledger": self.ledger.close(),
         }
+
+    def choose_indexes(self) -> dict[str, np.ndarray]:
+        """Return the indexes of the images that the trial uses, by split."""
+        return choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
 
     def build(self) -> None:
         """Build model and training from the seed."""
@@ -255,9 +270,8 @@ class Session:
 
     def test_selected(self) -> tuple[dict[str, Any], dict[str, float]]:
         """Do as `test` with the current engine."""
-        validation = self.validations[-1]
+        validation = self.validation_of_selected()
         if self.best:
-            validation = max(self.validations, key=_mean_iou)
             _set_weights(self.training.engine, self.best)
         else:
             take_average(self.training.engine)
@@ -276,6 +290,10 @@ class Session:
         write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)
         self.save_weights()
         return result.metrics(), validation
+
+    def validation_of_selected(self) -> dict[str, float]:
+        """Return the validation scores of the weights that `select` chooses."""
+        return max(self.validations, key=_mean_iou) if self.best else self.validations[-1]
 
     def is_finite(self, predictor: Predictor, indexes: np.ndarray) -> bool:
         """Tell whether the logits of these images are finite."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from bench.report.labels import labels_without
+from bench.report.labels import declared, labels_without
 from bench.report.table_model import Group, Row
-from bench.results.analysis.configurations import SAME
+from bench.results.analysis.configurations import SAME, TUNING_FIELDS
 
 FEWEST = 3  # data sets
 LEVEL = 0.95
@@ -71,7 +71,8 @@ def _of_machine(groups: Sequence[Group]) -> list[Across]:
     """
     alike: dict[tuple[str, ...], list[Group]] = defaultdict(list)
     for group in groups:
-        alike[group.fields["budget"], group.fields["evaluation size"]].append(group)
+        tuning = (group.fields.get(name, "") for name in TUNING_FIELDS.values())
+        alike[group.fields["budget"], group.fields["evaluation size"], *tuning].append(group)
     strict = [across for some in alike.values() if (across := _across(_largest(some), SAME_BUT_DATA, ""))]
     if strict:
         return strict
@@ -137,7 +138,7 @@ def _setting(groups: Sequence[Group]) -> str:
 
 def _by_values(group: Group, same: Sequence[str]) -> dict[tuple[str, ...], Row]:
     """Return the ranked rows by the values of `same`; rows that share all of them (an edited plug-in) are left out."""
-    keys = [tuple(str(row.configuration.values[name]) for name in same) for row in group.ranked]
+    keys = [declared(row.configuration.values, same) for row in group.ranked]
     often = Counter(keys)
     return {key: row for key, row in zip(keys, group.ranked, strict=True) if often[key] == 1}
 

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
-from bench.report.labels import budget_text, labels_without
+from bench.report.labels import budget_text, declared, labels_without
 from bench.report.table_model import Group, Row
 from bench.results.analysis.bootstrap import Interval
 from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
@@ -179,7 +179,7 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             values = row.configuration.values
             shared = (str(values[name]) for name in COMPARABLE if name != axis.field)
             together = (*shared, row.configuration.versions, group.metric.name, found[1])
-            alike = tuple(str(values[name]) for name in (*SAME, "software") if name != axis.field)
+            alike = declared(values, (name for name in (*SAME, "software") if name != axis.field))
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]
     for together, by_line in same.items():

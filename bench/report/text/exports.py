@@ -62,7 +62,8 @@ def _row(group: Group, row: Row, numbers: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {"rank": row.rank, "rank_best": best, "rank_worst": worst, "ranked_by": group.metric.name}
     values |= {"interval_low": interval.low if interval else None, "interval_high": interval.high if interval else None}
     values |= {name: value if isinstance(value, str) else float(str(value)) for name, value in member.values.items()}
-    values |= {"seeds": member.seeds, "failed": member.failed}
+    values |= {"seeds": member.seeds, "failed": member.failed, "total_seconds": member.total_seconds}
+    values |= {"tuning_seconds": member.spread("tuning_seconds").mean}
     for name in numbers:
         spread = member.spread(name)
         values |= {name: spread.mean if spread.n else None, f"{name}_sd": spread.sd}

@@ -16,6 +16,14 @@ from bench.results.software import tables
 SAME = (*(o.column for o in OPTIONS.values() if o.in_key and o.field not in POOLED), "evaluation_size")
 SAME += ("data_fingerprint", "device", "protocol_version")
 """The columns in which the trials of one configuration agree, if no `configuration` is recorded."""
+TUNING_FIELDS = {
+    "tune": "tuning trials",
+    "tune_budget": "share of a tuning trial",
+    "search": "search space",
+    "tune_sampler": "tuning sampler",
+    "tune_seed": "tuning seed",
+}
+"""The columns that declare how options were tuned, with their names in a report; without `tune`, they mean nothing."""
 COMPARABLE = {
     "dataset": "data set",
     "data_fingerprint": "data fingerprint",
@@ -23,6 +31,7 @@ COMPARABLE = {
     "test_limit": "test limit",
     "budget": "budget",
     "target": "target",
+    **TUNING_FIELDS,
     "device": "device",
     "protocol_version": "protocol",
 }
@@ -70,6 +79,12 @@ class Configuration:
     def seeds(self) -> int:
         """The number of different seeds that are ok."""
         return len(self.good_seeds)
+
+    @property
+    def total_seconds(self) -> float:
+        """The wall time of all trials of the configuration, and of the tuning trials by which it was chosen."""
+        tuning = self.spread("tuning_seconds").mean
+        return float(self.trials["wall_seconds"].sum()) + (0.0 if math.isnan(tuning) else tuning)
 
     @property
     def failed(self) -> int:

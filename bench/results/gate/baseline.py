@@ -27,6 +27,7 @@ from bench.evaluation.image_table import ImageTable, read_table
 from bench.results.analysis.configurations import SAME
 from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.clean_text import clean
+from bench.results.dataframe import without_tuning
 from bench.results.loading import StoredTrial, load
 from bench.results.quantities import METRICS
 from bench.results.record_reader import check_config
@@ -95,7 +96,7 @@ def from_results(paths: Iterable[Path]) -> tuple[list[Subject], list[str]]:
     Of trials that ran on several versions of the backend or of Keras, those of the newest count.
     """
     loaded = load(paths)
-    trials, left_out = drop_duplicates(loaded.trials)
+    trials, left_out = drop_duplicates(without_tuning(loaded.trials))
     same: dict[tuple[str, str], dict[str, list[StoredTrial]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         same[trial.record.configuration, trial.record.device][software_of(trial.record)].append(trial)
