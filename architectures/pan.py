@@ -6,7 +6,8 @@ As in the paper: output stride 16 by dilation. Feature Pyramid Attention (sectio
 times, with convolutions of 7x7, 5x5 and 3x3; from coarse to fine each level, behind another such convolution, adds to
 what was enlarged; the result multiplies a 1x1 convolution of the features, and the pooled image is added. Global
 Attention Upsample (section 3.2): a 3x3 convolution of finer features is multiplied by what the whole image says of the
-coarser ones (pooled, 1x1 convolution, batch norm and ReLU), and added to these, enlarged.
+coarser ones (pooled, 1x1 convolution, batch norm and ReLU; segmentation_models.pytorch: and sigmoid), and added to
+these, enlarged.
 
 As in segmentation_models.pytorch: 32 channels in the decoder, one in the pyramid, max pooling, the decoder's steps at
 strides 16, 8 and 4.

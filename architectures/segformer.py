@@ -6,6 +6,9 @@ Transformers", arXiv:2105.15203, section 3.2.
 As in the paper: a linear layer brings each stage to the decoder's channels, bilinear to stride 4, a linear layer joins
 them and another classifies. As in the authors' code: batch norm and ReLU behind the layer that joins, dropout 0.1.
 
+Logits at stride 4 equal those of segmentation_models.pytorch for the same weights (1e-6 of the largest); behind them it
+aligns corners, where the authors' code and ours don't.
+
 Departures: the decoder has 256 channels on every backbone, as in segmentation_models.pytorch; the paper has 256 on
 mit_b0 and mit_b1, 768 from mit_b2 on (table 6): filters=768. Any backbone is accepted, not MiT alone (mit.py).
 
