@@ -53,6 +53,13 @@ def test_stored_values_of_16_bits_reach_the_graph_as_they_are():
     np.testing.assert_array_equal(found, pictures)
 
 
+def test_a_program_of_pytorch_gets_16_bits_as_int32():
+    pictures = np.random.default_rng(0).integers(0, 65536, (1, 4, 4, 6), np.uint16)
+    found = model_input([Port("x", (1, 4, 4, 6), "int32")], Contract(scale=1.0, values=DEEP)).of(pictures)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, pictures)
+
+
 def test_floats_are_scaled_from_16_bits():
     pictures = np.full((1, 4, 4, 6), 65535, np.uint16)
     found = model_input([Port("x", (1, 4, 4, 6), "float32")], Contract(scale=1 / 65535, values=DEEP)).of(pictures)

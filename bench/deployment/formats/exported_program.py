@@ -34,7 +34,7 @@ def convert(graph: Any, file: Path, order: Order) -> None:
 
 
 class ExportedProgram(LoadedModel):
-    """See `LoadedModel`."""
+    """See `LoadedModel`; 16 bits are int32 in the graph, since PyTorch computes with no uint16."""
 
     computes = "float32"
 
@@ -46,10 +46,15 @@ class ExportedProgram(LoadedModel):
         self._torch = torch
         self._program = torch.export.load(file)
         self._module = self._program.module()
+        self._kind = getattr(torch, self.ports()[0][0].dtype)
 
     def run(self, images: np.ndarray, output: int = 0) -> np.ndarray:
         with self._torch.inference_mode():
-            return self._module(self._torch.from_numpy(np.ascontiguousarray(images))).numpy()
+            given = self._torch.from_numpy(np.ascontiguousarray(images))
+            return self._module(given.to(self._kind)).numpy()
+
+    def facts(self) -> dict[str, Any]:
+        return {"dtype": self.ports()[0][0].dtype}
 
     def ports(self) -> tuple[list[Port], list[Port]]:
         signature, nodes = self._program.graph_signature, {node.name: node for node in self._program.graph.nodes}

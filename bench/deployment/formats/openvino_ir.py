@@ -32,6 +32,10 @@ def convert(graph: Any, file: Path, order: Order) -> None:
     """Convert; float16 stores the weights so, int8 is nncf's, with ranges seen on the calibration images."""
     import openvino
 
+    if order.precision == "int8" and str(graph.input.dtype) == "uint16":
+        raise ValueError(
+            "its CPU plug-in takes no 16-bit pictures in int8. Export float32 or float16, or ONNX in int8."
+        )
     whole = file.with_name("whole.xml")
     try:
         graph.export(str(whole), format="openvino", verbose=False)

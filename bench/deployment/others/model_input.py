@@ -80,7 +80,8 @@ def _layout(shape: Sequence[int | None], said: str, bands: int) -> str:
 
 def _check_values(port: Port, contract: Contract) -> None:
     stored = contract.values.dtype.name
-    if port.dtype in (stored, "uint8", "int8") and (port.scale or port.dtype == stored):
+    holds = stored == port.dtype or (stored, port.dtype) == ("uint16", "int32")  # PyTorch computes with no uint16
+    if (holds or port.dtype in ("uint8", "int8")) and (port.scale or holds):
         if contract.scaled and not port.scale:
             raise BenchError(
                 f"The model takes {stored}, pictures as they are stored, so --scale, --mean and --std don't apply. "
