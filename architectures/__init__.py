@@ -121,6 +121,26 @@ BACKBONES = (
     ),
 )
 
+VISION_TRANSFORMERS = (
+    BackboneSpec(
+        name="dinov2_small",
+        paper="Oquab, Darcet, Moutakanni and others 2023, arXiv:2304.07193",
+        strides=(14,),
+        output_strides=(14,),
+        aliases=("dinov2_vits14", "dinov2"),
+        package="keras_hub",
+    ),
+    BackboneSpec(
+        name="dinov3_small",
+        paper="Simeoni, Vo, Seitzer, Baldassarre and others 2025, arXiv:2508.10104",
+        strides=(16,),
+        output_strides=(16,),
+        aliases=("dinov3_vits16", "dinov3"),
+        package="keras_hub",
+    ),
+)
+"""Backbones whose features all have one stride, the side of their patches: they make no pyramid."""
+
 
 @functools.cache
 def read_specs() -> tuple[ArchitectureSpec, ...]:

@@ -13,13 +13,12 @@ overlap; nor are DenseNet, Xception and MiT.
 
 Images of other than three bands: the first convolution is adapted, see `adapted`.
 
-To add a backbone, add its entry to `NETWORKS` in networks.py and its spec to __init__.py.
+To add a backbone, add its entry to `NETWORKS` in networks.py and its spec to __init__.py. Vision transformers, whose
+features all have one stride, are in vits.py.
 """
 
-import warnings
 from collections.abc import Mapping
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import keras
@@ -27,6 +26,7 @@ import numpy as np
 
 from bench.architectures import BACKBONES
 from bench.architectures.networks import NETWORKS, Network, normalize
+from bench.architectures.weights_file import line, load_file
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 
@@ -178,23 +178,8 @@ def _load(backbone: str, network: Network, weights: str | PathLike[str] | None) 
         try:
             return network.build(weights="imagenet", **options)
         except Exception as error:  # keras raises a bare Exception when a download fails
-            raise BenchError(f"The ImageNet weights of {backbone} can't be had ({_line(error)}). {advice}") from error
+            raise BenchError(f"The ImageNet weights of {backbone} can't be had ({line(error)}). {advice}") from error
     model = network.build(weights=None, **options)
-    if weights is None:
-        return model
-    path = Path(fspath(weights))
-    if not path.is_file():
-        raise BenchError(f"There is no weights file '{path}' for {backbone}. {advice}")
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns when a file lacks some layers' weights, and leaves those random
-            warnings.simplefilter("error", UserWarning)
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        raise BenchError(f"The weights file '{path}' doesn't fit {backbone} ({_line(error)}). {advice}") from error
+    if weights is not None:
+        load_file(model, weights, backbone, advice)
     return model
-
-
-def _line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -7,12 +7,14 @@ must be multiples, for the given parameters, and raises BenchError for parameter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.architectures import VISION_TRANSFORMERS
 from bench.architectures.outside import SEGFORMER_HEADS
 from bench.core.errors import BenchError
 from bench.core.specs import ArchitectureSpec
 from bench.core.trial_config import LARGEST_SIDE
 
 MOST_LEVELS = LARGEST_SIDE.bit_length() - 1  # the largest image has one pixel then
+PATCHES = {spec.name: spec.strides[0] for spec in VISION_TRANSFORMERS}  # pixels a side
 
 
 def check_image_size(
@@ -105,6 +107,11 @@ def fcn_divisor(_spec: ArchitectureSpec, backbone: str | None, given: Mapping[st
             f"fcn with {backbone} has no parameter 'fc_filters'. Leave it out, or take the backbone vgg16."
         )
     return 32
+
+
+def patch_divisor(spec: ArchitectureSpec, backbone: str | None, _given: Mapping[str, Any]) -> int:
+    """Return the side of the vision transformer's patches."""
+    return PATCHES[backbone or str(spec.default_backbone)]
 
 
 def outside_divisor(_spec: ArchitectureSpec, _backbone: str | None, given: Mapping[str, Any]) -> int:

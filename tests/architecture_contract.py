@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from bench.architectures import backbones, networks, read_specs
+from bench.architectures import BACKBONES, VISION_TRANSFORMERS, backbones, networks, read_specs, sizes, vits
 from bench.config.catalog import load_builder
 from bench.core.specs import ArchitectureSpec
 
@@ -40,6 +40,14 @@ networks.NETWORKS["tiny"] = networks.Network(
     tiny_network, "torch", {stride: f"relu{stride}_1" for stride in (2, 4, 8, 16, 32)}
 )
 backbones._OUTPUT_STRIDES["tiny"] = (32, 16, 8)
+vits.VITS["tiny_vit"] = vits.Transformer(
+    "DINOV2Backbone",
+    "",
+    {"patch_size": 8, "num_layers": 2, "hidden_dim": 32, "num_heads": 2, "intermediate_dim": 64},
+    grid=4,
+)
+sizes.PATCHES["tiny_vit"] = 8
+PACKAGES = {"tiny_vit": "keras_hub"} | {spec.name: spec.package for spec in (*BACKBONES, *VISION_TRANSFORMERS)}
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,9 @@ class Case:
 
     def lacks(self, backend: str) -> str:
         """Return why it can't be built here on `backend`; empty if it can."""
-        if self.spec.package and importlib.util.find_spec(self.spec.package) is None:
-            return f"{self.spec.package} is not installed"
+        for package in filter(None, (self.spec.package, PACKAGES.get(self.backbone or ""))):
+            if importlib.util.find_spec(package) is None:
+                return f"{package} is not installed"
         return "" if backend in self.spec.backends else f"{self.spec.name} does not run on {backend}"
 
     def build(self, height: int, width: int) -> keras.Model:
@@ -108,8 +117,15 @@ def cases() -> list[Case]:
 
 
 def small_cases() -> list[Case]:
-    """Return a case for each architecture: small without a backbone, or on the tiny backbone."""
-    return [Case(spec, "tiny" if spec.needs_backbone else None, tiny_params(spec), small=True) for spec in read_specs()]
+    """Return a case for each architecture: small without a backbone, or on a tiny one."""
+    return [Case(spec, tiny_backbone(spec), tiny_params(spec), small=True) for spec in read_specs()]
+
+
+def tiny_backbone(spec: ArchitectureSpec) -> str | None:
+    """Return the backbone of ten convolutions, or a vision transformer of two narrow blocks; None if none is needed."""
+    if not spec.needs_backbone:
+        return None
+    return "tiny_vit" if spec.default_backbone in vits.VITS else "tiny"
 
 
 def tiny_params(spec: ArchitectureSpec) -> dict[str, Any]:

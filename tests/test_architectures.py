@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from architecture_contract import NUM_CLASSES, Case
 
-from bench.architectures import BACKBONES, SPECS_FILE, read_specs
+from bench.architectures import BACKBONES, SPECS_FILE, VISION_TRANSFORMERS, read_specs
 from bench.architectures.pooling import LinearResize
 from bench.architectures.sizes import check_image_size
 from bench.config import catalog
@@ -121,7 +121,7 @@ def test_the_choices_of_a_parameter_are_in_its_errors(spec):
 
 @every_spec
 def test_backbones_of_a_spec_are_registered(spec):
-    assert set(spec.backbones) <= {backbone.name for backbone in BACKBONES}
+    assert set(spec.backbones) <= {backbone.name for backbone in (*BACKBONES, *VISION_TRANSFORMERS)}
     assert not spec.needs_backbone or spec.default_backbone in spec.backbones
 
 
@@ -429,8 +429,10 @@ def _keys_biases(model: keras.Model) -> set[str]:
 
     They add the same to all scores of a query, and the softmax takes it out: their gradient is zero.
     """
-    attentions = [layer for layer in model._flatten_layers() if type(layer).__name__ == "SegFormerMultiheadAttention"]
-    return {attention.k.bias.path for attention in attentions}
+    inner = [*model._flatten_layers()]
+    keys = [layer.k for layer in inner if type(layer).__name__ == "SegFormerMultiheadAttention"]
+    keys += [layer._key_dense for layer in inner if isinstance(layer, keras.layers.MultiHeadAttention)]
+    return {key.bias.path for key in keys}
 
 
 def _last_stage_shifts(model: keras.Model) -> set[str]:
@@ -458,6 +460,7 @@ def _takes_shifts_out(layer: keras.Layer) -> bool:
 _PASSING = (
     *(keras.layers.Add, keras.layers.Concatenate, keras.layers.GlobalAveragePooling2D),
     *(keras.layers.Dropout, keras.layers.Resizing, keras.layers.UpSampling2D, LinearResize),
+    *(keras.layers.Cropping1D, keras.layers.Reshape),  # from tokens to a map
 )
 
 

@@ -33,6 +33,11 @@ def test_a_good_row_has_no_flag(tmp_path):
     assert "flags" not in group.columns
 
 
+def test_a_backbone_that_stays_random_is_flagged(tmp_path):
+    write(tmp_path, model={"random_frozen_params": 22_056_192})
+    assert raised(tmp_path)["random backbone"].startswith("22,056,192 frozen weights")
+
+
 def test_a_busy_machine_tells_nothing_of_the_input(tmp_path):
     noise = {"cpu_noise": {"train": {"others_share": 0.8}}}
     write(tmp_path, environment=noise, speed={"harness_efficiency": 0.5})

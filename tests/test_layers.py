@@ -167,6 +167,7 @@ def test_only_the_table_and_the_engines_name_backends():
     assert {name for name in naming if not name.startswith("bench.training.engines")} == {
         "bench.core.backends",
         "bench.architectures.networks",  # "torch": a way of scaling images that keras.applications has
+        "bench.architectures.vits",  # the same
         "bench.architectures.outside",  # a fault of keras-cv's resizes on TensorFlow
         "bench.architectures.kerascv",  # needs TensorFlow
     }

@@ -47,7 +47,8 @@ def test_doctor_says_which_outside_packages_are_there(monkeypatch):
     monkeypatch.setattr(doctor_facts, "installed", lambda name: False)
     lines = doctor_facts.outside_packages()
     assert lines["keras-hub"] == (
-        "not installed, needed by kerashub_deeplab_v3 and kerashub_segformer: pip install 'segbench[keras-hub]'"
+        "not installed, needed by kerashub_deeplab_v3, kerashub_segformer, dinov2_small, dinov3_small: "
+        "pip install 'segbench[keras-hub]'"
     )
 
 

@@ -35,15 +35,15 @@ def backends(timeout: float = DEVICE_SECONDS) -> dict[str, str]:
 
 
 def outside_packages() -> dict[str, str]:
-    """Return the version of each package that only some architectures need, or the command that installs it."""
+    """Return the version of each package that only some models need, or the command that installs it."""
     users: dict[str, list[str]] = {}
-    for spec in catalog.architectures():
+    for spec in (*catalog.architectures(), *catalog.backbones()):
         if spec.package:
             users.setdefault(spec.package, []).append(spec.name)
     return {
         package.replace("_", "-"): importlib.metadata.version(package)
         if installed(package)
-        else f"not installed, needed by {' and '.join(names)}: {pip_line(package)}"
+        else f"not installed, needed by {', '.join(names)}: {pip_line(package)}"
         for package, names in users.items()
     }
 

@@ -83,6 +83,7 @@ def run(
     for note in dict.fromkeys(filter(None, map(new_head, configs))):
         warn(note)
     _note_unused_weights(configs, str(given.get("weights") or grid.file.get("weights", "none")))
+    _note_random_backbones(configs)
     with opened_once():
         if any(config.same_memory_mib for config in configs) and not dry_run:
             check_data(configs)  # before memory is measured, which takes minutes
@@ -165,6 +166,19 @@ def _note_unused_weights(configs: Sequence[TrialConfig], wanted: str) -> None:
     if names and wanted != "none":
         has, start = ("has", "it starts") if len(names) == 1 else ("have", "they start")
         warn(f"{', '.join(names)} {has} no backbone: {start} from scratch; --weights is not used.")
+
+
+def _note_random_backbones(configs: Sequence[TrialConfig]) -> None:
+    """Say which backbones stay frozen at random weights."""
+    from bench.config import catalog, checks
+
+    random = [c for c in configs if c.measure == "all" and c.backbone and c.weights == "none" and not c.init_from]
+    frozen = [c for c in random if c.freeze_encoder == 1 or checks.always_frozen(c.params, catalog.architecture(c))]
+    if pairs := dict.fromkeys(config.pair for config in frozen):
+        warn(
+            f"{', '.join(pairs)}: the backbone is frozen at random weights (--weights none), so that the score is that "
+            "of a head on random features. Give the path of a weights file with --weights."
+        )
 
 
 def _note_sharing(configs: Sequence[TrialConfig], at_once: int) -> None:

@@ -141,12 +141,12 @@ def _current() -> Catalog:
 
 @functools.cache
 def _load(plugins: tuple[tuple[Path, str], ...]) -> Catalog:
-    from bench.architectures import BACKBONES, read_specs
+    from bench.architectures import BACKBONES, VISION_TRANSFORMERS, read_specs
     from bench.datasets import DATASETS
 
     catalog = Catalog()
     catalog.architectures.add_all(read_specs())
-    catalog.backbones.add_all(BACKBONES)
+    catalog.backbones.add_all((*BACKBONES, *VISION_TRANSFORMERS))
     catalog.datasets.add_all(DATASETS)
     for source in plugin_specs.entry_points():
         try:

@@ -100,24 +100,44 @@ def backend(config: TrialConfig, spec: ArchitectureSpec) -> None:
 
 def backbone(given: str | None, spec: ArchitectureSpec, backbones: Registry[BackboneSpec]) -> str | None:
     """Return the backbone by its own name; the architecture's default for None, and none for "none"."""
-    if given in (None, "none"):
-        if given == "none" and spec.default_backbone:
-            raise BenchError(f"{spec.name} needs a backbone. It accepts: {', '.join(spec.backbones)}.")
-        return spec.default_backbone
+    if given == "none" and spec.default_backbone:
+        raise BenchError(f"{spec.name} needs a backbone. It accepts: {', '.join(spec.backbones)}.")
+    name = spec.default_backbone if given in (None, "none") else _accepted_backbone(str(given), spec, backbones)
+    if name in backbones and (package := backbones.get(str(name)).package):
+        check_installed(str(name), package)
+    return name
+
+
+def _accepted_backbone(given: str, spec: ArchitectureSpec, backbones: Registry[BackboneSpec]) -> str:
     if not spec.backbones:
         raise BenchError(f"{spec.name} takes no backbone, but got '{given}'.")
     name = backbones.get(given).name if given in backbones else given
     if name not in spec.backbones:
         accepted = list(spec.backbones)
+        if name in backbones and len(strides := backbones.get(name).strides) == 1:
+            raise BenchError(
+                f"{spec.name} can't take {name}: it needs features of several strides, and those of {name} all have "
+                f"the stride {strides[0]}. It accepts: {', '.join(accepted)}."
+            )
         raise BenchError(unknown_name_message(f"backbone for {spec.name}", name, accepted, accepted))
     return name
 
 
 def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | None) -> None:
-    """Check that the model has a backbone if it should be frozen."""
+    """Check that the model has a backbone if it should be frozen, and that it isn't frozen in two ways."""
+    if config.freeze_encoder and always_frozen(config.params, spec):
+        raise BenchError(
+            f"--freeze-encoder needs a backbone that is trained later, and that of {spec.name} stays frozen. "
+            "Give --param frozen=false as well, or leave out --freeze-encoder."
+        )
     if config.freeze_encoder and backbone is None:
         backbones = f"It accepts the backbones: {', '.join(spec.backbones)}." if spec.backbones else "It takes none."
         raise BenchError(f"--freeze-encoder needs a backbone, and {spec.name} has none here. {backbones}")
+
+
+def always_frozen(params: Mapping[str, Any], spec: ArchitectureSpec) -> bool:
+    """Return whether the builder itself freezes the backbone, which its parameter `frozen` tells."""
+    return bool(params.get("frozen", spec.defaults.get("frozen", False)))
 
 
 def params(given: Mapping[str, Any], spec: ArchitectureSpec | DatasetSpec) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class ArchitectureSpec:
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A pretrained feature network of keras.applications."""
+    """A pretrained feature network of keras.applications or keras-hub."""
 
     name: str
     paper: str = ""
@@ -123,6 +123,7 @@ class BackboneSpec:
     strides: tuple[int, ...] = (2, 4, 8, 16, 32)  # the strides of its feature maps
     output_strides: tuple[int, ...] = (32, 16, 8)  # the possible strides of its last features; below 32 by dilation
     aliases: tuple[str, ...] = ()
+    package: str | None = None  # a package that only this backbone imports, such as "keras_hub" (the extra keras-hub)
 
 
 @dataclass(frozen=True)

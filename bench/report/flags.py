@@ -48,6 +48,7 @@ MEANINGS = {
     "not compiled": "the steps ran operation by operation, or on a GPU without XLA",
     "not converged": f"validation mean IoU rose by more than {RISING} over the last fifth of the budget",
     "target missed": "some seeds used up their budget before a validation reached the target",
+    "random backbone": "its frozen backbone has random weights: the score is that of a head on random features",
     LEARNED_NOTHING: "no better than predicting the most common class everywhere",
     "search failed": "the largest batch that trains could not be found",
     "changed code": "segbench's checkout had uncommitted changes",
@@ -85,6 +86,8 @@ def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
     score, floor = member.spread("mean_iou").mean, member.spread("majority_class_mean_iou").mean
     if score <= floor:
         yield Flag(LEARNED_NOTHING, f"mean IoU {score:.3f}; always predicting the most common class: {floor:.3f}")
+    if (kept := member.spread("random_frozen_params").mean) > 0:
+        yield Flag("random backbone", f"{kept:,.0f} frozen weights kept their random values (weights none)")
     if problem := next(filter(None, _texts(member.ok, "search_problem")), ""):
         yield Flag("search failed", shorten(problem, 200))
     yield from _code_flags(member)

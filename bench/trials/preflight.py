@@ -89,17 +89,21 @@ def summaries(configs: Sequence[TrialConfig], *, own_classes: bool = False) -> l
     A model that can't be built has the reason under `error` instead.
     """
     configs = [with_bands_of_data(config) for config in configs] if own_classes else configs
-    lacks = [_lack(catalog.architecture(config)) for config in configs]
+    lacks = [_lack(catalog.architecture(config), config.backbone) for config in configs]
     there = [config for config, lack in zip(configs, lacks, strict=True) if not lack]
     answers = iter(_answers("summary", there, own_classes=own_classes))
     return [{"error": lack} if lack else next(answers) for lack in lacks]
 
 
-def _lack(spec: ArchitectureSpec) -> str:
-    """Say why the architecture can't be built on this machine; empty if it can."""
+def _lack(spec: ArchitectureSpec, backbone: str | None) -> str:
+    """Say why the architecture can't be built on this machine with the backbone; empty if it can."""
+    needs = {spec.name: spec.package}
+    if backbone and backbone in catalog.backbones():
+        needs[backbone] = catalog.backbones().get(backbone).package
     try:
-        if spec.package:
-            check_installed(spec.name, spec.package)
+        for name, package in needs.items():
+            if package:
+                check_installed(name, package)
     except BenchError as error:
         return str(error)
     if quickest(spec.backends):

@@ -24,6 +24,7 @@ from bench.profiling.instruments import Instruments
 from bench.profiling.process_memory import MIB
 from bench.results.trial_files import LAYERS, WEIGHTS
 from bench.training.engines.engine import Engine
+from bench.training.fine_tune import encoder_layers
 from bench.training.loop import Training, slow_block_seconds
 from bench.trials.progress import training_state
 
@@ -122,6 +123,15 @@ def describe_model(model: keras.Model, folder: Path) -> dict[str, Any]:
         "gflops": sum(cost.flops for cost in costs) / 1e9 if costs else None,
         "activations": sum(cost.activations for cost in costs) if costs else None,
     }
+
+
+def kept_random(model: keras.Model, config: TrialConfig) -> dict[str, int]:
+    """Return `random_frozen_params`, the backbone's weights that training left at random values; {} if it left none."""
+    if config.weights != "none" or config.init_from:
+        return {}
+    frozen = [layer for layer in encoder_layers(model) if not layer.trainable]
+    count = sum(math.prod(weight.shape) for layer in frozen for weight in layer.weights)
+    return {"random_frozen_params": count} if count else {}
 
 
 def _file_mib(model: keras.Model, saved: Path) -> float | None:

@@ -48,6 +48,7 @@ from bench.trials.record_sections import (
     describe_machine,
     describe_model,
     describe_training,
+    kept_random,
 )
 from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.saved import checkpoints, session_state
@@ -88,6 +89,7 @@ class Session:
         with stage("profile"), turns.alone():
             model = describe_model(self.model, self.folder)
             model |= share_of_limit(self.config, model["gflops"])
+            model |= kept_random(self.model, self.config)
             with self.instruments.noise.phase(cpu_noise.PROFILE):
                 speed = measure_speed(self.training, self.batch, self.instruments, alone=self.config.measure_alone)
             speed |= utilisation(self.config, speed, model["gflops"], self.instruments)

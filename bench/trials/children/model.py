@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from bench.architectures.backbones import feature_pyramid
+from bench.architectures.vits import VITS, patch_maps
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
@@ -53,7 +54,11 @@ def plot(config: dict[str, Any], num_classes: int, file: str) -> dict[str, Any]:
 
 def fetch_weights(backbone: str) -> dict[str, Any]:
     """Have Keras fetch a backbone's ImageNet weights."""
-    feature_pyramid(keras.Input((224, 224, 3)), backbone, weights="imagenet")
+    inputs = keras.Input((224, 224, 3))
+    if backbone in VITS:
+        patch_maps(inputs, backbone, blocks=[1], weights="imagenet")
+    else:
+        feature_pyramid(inputs, backbone, weights="imagenet")
     return {}
 
 
