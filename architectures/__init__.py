@@ -48,6 +48,12 @@ BACKBONES = (
         aliases=("resnet_101",),
     ),
     BackboneSpec(
+        name="resnet50_vd",
+        paper="He, Zhang, Zhang, Zhang, Xie, Li 2019, arXiv:1812.01187",
+        aliases=("resnet_vd_50", "resnet50d", "resnet_vd"),
+        package="keras_hub",
+    ),
+    BackboneSpec(
         name="efficientnet_v2_b0",
         paper="Tan, Le 2021, arXiv:2104.00298",
         weights_file="efficientnetv2-b0_notop.h5",

@@ -26,6 +26,7 @@ import numpy as np
 
 from bench.architectures import BACKBONES
 from bench.architectures.networks import NETWORKS, Network, normalize
+from bench.architectures.resnet_vd import DilatedMean
 from bench.architectures.weights_file import line, load_file
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
@@ -90,7 +91,7 @@ def feature_stages(
     clone = keras.models.clone_model(
         original,
         input_tensors=inputs,
-        clone_function=lambda layer: layer.__class__.from_config(configs.get(layer.name) or _config(layer)),
+        clone_function=lambda layer: _cloned(layer, configs.get(layer.name) or _config(layer)),
         call_function=lambda layer, *args, **kwargs: layer(*(images if a is inputs else a for a in args), **kwargs),
     )
     for variable, value in zip(clone.weights, original.weights, strict=True):
@@ -101,6 +102,13 @@ def feature_stages(
             kernel = kernel[:, :, ::-1] if network.mode == "caffe" else kernel  # of B, G, R
             variable.assign(adapted(kernel, inputs.shape[-1]))
     return {stride: _tapped(clone, tap) for stride, tap in (taps or network.taps).items()}
+
+
+def _cloned(layer: keras.Operation, config: dict[str, Any]) -> keras.Operation:
+    """Make a layer of an edited configuration; an average pooling that lost its stride becomes a dilated mean."""
+    if isinstance(layer, keras.layers.AveragePooling2D) and config["strides"] != layer.strides:
+        return DilatedMean(config["dilation"], name=config["name"])
+    return layer.__class__.from_config(config)
 
 
 def _tapped(model: keras.Model, tap: str) -> keras.KerasTensor:
@@ -137,6 +145,8 @@ def _dilated_configs(model: keras.Model, network: Network, output_stride: int) -
             if config.get("strides", (1, 1)) != (1, 1):
                 dilation = stride // output_stride
                 config |= {"strides": (1, 1), "padding": "same"} | _dilated(config, dilation // 2)
+                if isinstance(layer, keras.layers.AveragePooling2D):
+                    config["dilation"] = dilation // 2
             elif isinstance(layer, keras.layers.ZeroPadding2D):
                 config["padding"] = 0  # the layer behind it, once strided, now pads by itself
             else:

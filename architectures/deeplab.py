@@ -45,7 +45,7 @@ from bench.plugin import architecture
 
 _OUTPUT_STRIDES = (16, 8)  # Chen 2018, section 3.1
 _BACKBONES = (
-    *("mobilenet_v2", "mobilenet", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50", "resnet101"),
+    *("mobilenet_v2", "mobilenet", "mobilenet_v3_small", "mobilenet_v3_large", "resnet50", "resnet101", "resnet50_vd"),
     *("efficientnet_b0", "efficientnet_b4", "efficientnet_v2_b0", "efficientnet_v2_s"),
 )
 _LOW_LEVEL_FILTERS = 48  # table 1 of the paper

@@ -1,6 +1,6 @@
 """The networks that are backbones: how each is built, and where its features are taken.
 
-They are those of keras.applications, and the Mix Transformers of mit.py.
+They are those of keras.applications, keras-hub's resnet50_vd, and the Mix Transformers of mit.py.
 
 | backbone | stride 2 | 4 | 8 | 16 | 32 |
 | --- | --- | --- | --- | --- | --- |
@@ -9,7 +9,7 @@ They are those of keras.applications, and the Mix Transformers of mit.py.
 | mobilenet_v2 | 96 | 144 | 192 | 576 | 320 |
 | mobilenet_v3_small | 16 | 16 | 24 | 48 | 576 |
 | mobilenet_v3_large | 16 | 24 | 40 | 112 | 960 |
-| resnet50, resnet101 | 64 | 256 | 512 | 1024 | 2048 |
+| resnet50, resnet101, resnet50_vd | 64 | 256 | 512 | 1024 | 2048 |
 | efficientnet_b0 | 16 | 24 | 40 | 112 | 320 |
 | efficientnet_b4 | 24 | 32 | 56 | 160 | 448 |
 | efficientnet_v2_b0 | 16 | 32 | 48 | 112 | 192 |
@@ -37,6 +37,8 @@ from typing import Any
 import keras
 
 from bench.architectures import mit
+from bench.architectures.resnet_vd import TAPS as RESNET_VD_TAPS
+from bench.architectures.resnet_vd import resnet50_vd
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ NETWORKS = {
     "resnet101": Network(
         keras.applications.ResNet101, "caffe", {**_RESNET_TAPS, 16: "conv4_block23_out", 32: "conv5_block3_out"}
     ),
+    "resnet50_vd": Network(resnet50_vd, "torch", RESNET_VD_TAPS),
     "efficientnet_v2_b0": Network(
         partial(keras.applications.EfficientNetV2B0, include_preprocessing=False),
         "torch",

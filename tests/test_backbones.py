@@ -9,6 +9,7 @@ import pytest
 from bench.architectures import BACKBONES
 from bench.architectures.backbones import PREFIX, feature_pyramid, feature_stages
 from bench.architectures.networks import NETWORKS, normalize
+from bench.architectures.resnet_vd import resnet50_vd
 from bench.core.errors import BenchError
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,6 +24,7 @@ MODULES = {
     "mobilenet_v2": APPLICATIONS.mobilenet_v2,
     "resnet50": APPLICATIONS.resnet50,
     "resnet101": APPLICATIONS.resnet,
+    "resnet50_vd": APPLICATIONS.imagenet_utils,  # for keras-hub's, which scales images outside its networks
     "efficientnet_v2_b0": APPLICATIONS.efficientnet_v2,
     "efficientnet_v2_s": APPLICATIONS.efficientnet_v2,
     "efficientnet_b0": APPLICATIONS.efficientnet,
@@ -40,6 +42,7 @@ BUILDERS = {
     "mobilenet_v2": APPLICATIONS.MobileNetV2,
     "resnet50": APPLICATIONS.ResNet50,
     "resnet101": APPLICATIONS.ResNet101,
+    "resnet50_vd": resnet50_vd,
     "densenet121": APPLICATIONS.DenseNet121,
     "xception": APPLICATIONS.Xception,
     "efficientnet_v2_b0": APPLICATIONS.EfficientNetV2B0,  # from here on with their own preprocessing inside,
@@ -55,11 +58,16 @@ BUILDERS = {
 SQUEEZING = {name for name in BUILDERS if name.startswith(("efficientnet", "mobilenet_v3"))}
 # Where the strided network's grid starts: these pad right and below only.
 LOST_PIXEL = {"mobilenet": 1, "mobilenet_v2": 1}
+OPTIONS = {"resnet50_vd": {"mode": "torch"}}
 QUICK = ("mobilenet_v2", "resnet50")
 
 
 def _named(names):
-    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+    packages = {spec.name: spec.package for spec in BACKBONES if spec.package}
+    needs = {name: [pytest.mark.needs(package)] for name, package in packages.items()}
+    return [
+        pytest.param(name, marks=needs.get(name, []) + ([] if name in QUICK else [pytest.mark.slow])) for name in names
+    ]
 
 
 every_backbone = pytest.mark.parametrize("name", _named(BUILDERS))
@@ -130,7 +138,7 @@ def test_features_at_stride_32_are_those_of_keras_applications(name, stored):
     found = _pyramid_model(name, path)(_images())
     taps = NETWORKS[name].taps
     wanted = keras.Model(original.input, [_tapped(original, tap) for tap in taps.values()])(
-        MODULES[name].preprocess_input(255.0 * _images())
+        MODULES[name].preprocess_input(255.0 * _images(), **OPTIONS.get(name, {}))
     )
     assert list(found) == list(next(b for b in BACKBONES if b.name == name).strides)
     for stride, features in zip(found, wanted, strict=True):
@@ -204,7 +212,7 @@ def test_dilated_features_are_the_strided_ones_on_their_grid(name, output_stride
     np.testing.assert_allclose(found[:, start::step, start::step], wanted, atol=1e-4 * np.abs(wanted).max())
 
 
-@every_backbone
+@pytest.mark.parametrize("name", _named(spec.name for spec in BACKBONES if spec.weights_file))
 def test_the_weights_file_of_the_spec_is_the_one_that_keras_fetches(name, monkeypatch):
     class Fetched(Exception):
         pass
