@@ -17,6 +17,7 @@ from bench.core.errors import BenchError
 from bench.core.files import VARIABLE, cache_path
 from bench.core.specs import Param
 from bench.data import pack, source
+from bench.data.facts import file_facts
 from bench.data.loading import stream
 from bench.data.loading.open_images import open_images
 from bench.data.opened import call_adapter, folder_state, question
@@ -211,6 +212,54 @@ def test_groups_that_lack_a_tile_which_can_not_be_read_now_are_not_kept(ships, c
     assert opened(ships).state and len(calls) == 2
     opened(ships)
     assert len(calls) == 2
+
+
+def estimated(folder):
+    """Open the data as `--dry-run` does; return the source and the files that the steps which are left have to do."""
+    with file_facts.sampling() as left:
+        return opened(folder), sum(step.items for step in left)
+
+
+def test_what_a_sample_has_found_is_kept_until_more_is_known(ships, calls, monkeypatch):
+    monkeypatch.setattr(file_facts, "_SAMPLE", 2)
+    first, left = estimated(ships)
+    assert 0 < left < 10 and len(calls) == 1
+    again, same_left = estimated(ships)
+    assert same_left == left and len(calls) == 1 and again.state == first.state and said(again) == said(first)
+    monkeypatch.undo()
+    monkeypatch.setenv(VARIABLE, str(ships.parent / "cache"))
+    monkeypatch.setattr(question, "FEWEST", 0)
+    monkeypatch.setattr(folder_state, "SETTLED_NS", -(10**18))
+    whole = opened(ships)
+    assert whole.state and whole.state != first.state
+    found, left = estimated(ships)
+    assert left == 0 and found.state == whole.state
+
+
+def test_a_sample_is_taken_again_when_a_command_that_was_ended_has_found_more(ships, calls, monkeypatch):
+    monkeypatch.setattr(file_facts, "_SAMPLE", 2)
+    _, left = estimated(ships)
+    make, calls_left = tiles.tile_fact, [5]
+
+    def ending(path):
+        calls_left[0] -= 1
+        if calls_left[0] < 0:
+            raise KeyboardInterrupt
+        return make(path)
+
+    with monkeypatch.context() as now:
+        now.setattr(tiles, "tile_fact", ending)
+        now.setattr(file_facts, "_AT_ONCE", 1)
+        with pytest.raises(KeyboardInterrupt):
+            opened(ships)
+    assert estimated(ships)[1] < left and len(calls) == 3
+
+
+def test_a_sample_is_never_taken_for_the_whole(ships, calls, monkeypatch):
+    monkeypatch.setattr(file_facts, "_SAMPLE", 2)
+    estimated(ships)
+    assert len(calls) == 1
+    assert " sampled" not in opened(ships).state and len(calls) == 2
 
 
 def test_a_damaged_file_is_not_taken(ships):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bench.core.files import stamps_known
 from bench.core.specs import DatasetSpec
 from bench.core.untrusted.masking import said
 from bench.data.download import fetch
-from bench.data.facts.file_facts import noting_gaps, only_sampled
+from bench.data.facts.file_facts import noting_gaps, only_sampled, sampled, still_left
 from bench.data.opened.call_adapter import call_adapter, call_again, without_collection
 from bench.data.opened.folder_state import NOT_SEEN, FolderState, look_at
 from bench.data.opened.kept_samples import KeptSamples, Opening, keep_opening, recall_opening
@@ -125,11 +125,14 @@ def _open(spec: DatasetSpec, folder: Path | None, params: Mapping[str, Any]) -> 
         return _opened_anew(spec, None, params)
     seen = look_at(folder)
     question = question_of(spec, folder, params, seen)
-    if question and (kept := recall_opening(*question, folder)):
-        return replace(_reopened(spec, folder, params, kept), state=question.state, seen=seen)
+    for known in (question, question and question.sampled) if sampled() is not None else (question,):
+        if known and (kept := recall_opening(*known, folder)) and still_left(kept.facts["left"]):
+            return replace(_reopened(spec, folder, params, kept), state=known.state, seen=seen)
     with stamps_known(seen.stamps), noting_gaps() as gaps:
         source = replace(_opened_anew(spec, folder, params), seen=seen)
-    if question and not gaps and keep_opening(*question, folder, source.samples, _facts(source)):
+    if only_sampled():
+        question = question and question.sampled
+    if question and (not gaps or only_sampled()) and keep_opening(*question, folder, source.samples, _facts(source)):
         return replace(source, state=question.state)
     return source
 
@@ -155,7 +158,7 @@ def _facts(source: Source) -> dict[str, Any]:
     """Return what is kept of an opening beside its samples."""
     texts = {name: list(getattr(source, name)) for name in ("notes", "warnings")}
     known = {"classes": list(source.spec.classes), "settled": sorted(source.settled)}
-    return {**texts, **known, "adapter_hash": source.adapter_hash}
+    return {**texts, **known, "adapter_hash": source.adapter_hash, "left": list(map(asdict, sampled() or ()))}
 
 
 def _reopened(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], kept: Opening) -> Source:

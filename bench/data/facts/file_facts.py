@@ -5,12 +5,12 @@ as its file's name, size and time. To say what is to come, `sampling` computes t
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -34,6 +34,15 @@ class Pending:
     items: int  # left to do
     seconds: float  # for all of them, estimated
     size: int = 0  # bytes of their facts in the cache, estimated
+    log: str = ""  # the file with the facts that are known
+    known: int = 0  # its size in bytes
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether no more facts are known than when it was tried."""
+        with suppress(OSError):
+            return Path(self.log).stat().st_size == self.known
+        return False
 
 
 _pending: ContextVar[list[Pending] | None] = ContextVar("pending", default=None)
@@ -62,6 +71,21 @@ def noting_gaps() -> Iterator[list[str]]:
         yield found
     finally:
         _gaps.reset(token)
+
+
+def sampled() -> list[Pending] | None:
+    """Return the steps that are left inside `sampling`; None outside."""
+    return _pending.get()
+
+
+def still_left(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether steps that `sampling` has left before, as dictionaries, are still to come; note them again then."""
+    left, noted = [Pending(**step) for step in steps], _pending.get()
+    if not all(step.holds for step in left):
+        return False
+    if noted is not None:
+        noted += left
+    return True
 
 
 def only_sampled() -> bool:
@@ -96,6 +120,8 @@ def look_up(
     path = log_of(kind, place)
     digests = [key_of(key) for key in keys]
     log, unkept = FactLog(path), dict[bytes, bytes]()
+    left = noted if (noted := _pending.get()) is not None else []
+    before = len(left)
     if any(digest not in log.places for digest in digests):
         with _lock(path, what) as writable:
             log = FactLog(path)  # another process may have computed them meanwhile
@@ -105,6 +131,8 @@ def look_up(
                 if not (writable := writable and log.append(made)):
                     unkept |= made
         log = FactLog(path)
+        for number in range(before, len(left)):
+            left[number] = replace(left[number], log=str(path), known=log.end)
     facts = [unkept[digest] if digest in unkept else log.get(digest) for digest in digests]
     if None in facts and (gaps := _gaps.get()) is not None:
         gaps.append(what)

@@ -25,6 +25,11 @@ class Question(NamedTuple):
     path: Path
     state: str
 
+    @property
+    def sampled(self) -> "Question":
+        """The opening by a sample of the files' facts, as `sampling` makes it."""
+        return Question(self.path.with_suffix(".sampled.arrow"), f"{self.state} sampled")
+
 
 def question_of(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], seen: FolderState) -> Question | None:
     """Return where an opening may be kept; None where it may not.
