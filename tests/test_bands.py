@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.commands.shared import with_short_params
 from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.files import VARIABLE
@@ -110,3 +111,11 @@ def test_a_description_of_values_survives_json_and_damage_is_one_line():
     for damaged in ({"bands": 0}, {"no": 1}, [1], "x", {"bands": "3"}):
         with pytest.raises(BenchError, match="can't be read"):
             Values.from_dict(damaged)
+
+
+@pytest.mark.parametrize("name", ["group_by", "bands", "scale_values"])
+def test_an_option_and_what_it_is_short_for_are_not_both_taken(name):
+    short = {"group_by": None, "bands": None, "scale_values": None, name: "2"}
+    with pytest.raises(BenchError, match=f"--{name.replace('_', '-')} is short for --dataset-param {name}=, and both"):
+        with_short_params(["balance=3", f"{name}=1"], **short)
+    assert with_short_params(["balance=3"], **short) == ["balance=3", f'{name}="2"']

@@ -119,6 +119,11 @@ def with_short_params(
         raise BenchError("--bands is empty. Give numbers counted from 1, such as 3,2,1, or leave it out.")
     plain = {"bands": bands and "".join(bands.split()), "scale_values": scale_values and scale_values.strip()}
     short = {"group_by": group_by, **plain}
+    long = {text.partition("=")[0].strip() for text in given or ()}
+    if twice := [name for name, text in short.items() if text is not None and name in long]:
+        raise BenchError(
+            f"--{twice[0].replace('_', '-')} is short for --dataset-param {twice[0]}=, and both are given. Give one."
+        )
     texts = [f"{name}={json.dumps(text, ensure_ascii=False)}" for name, text in short.items() if text is not None]
     return [*(given or ()), *texts]
 
