@@ -120,12 +120,6 @@ def _seconds_or_never(value: Any) -> float:
     return 0.0 if value == "never" else _seconds(value)
 
 
-def _share(value: Any) -> float:
-    """Read a share: `0.05`, `5%`."""
-    percent = isinstance(value, str) and value.strip().endswith("%")
-    return float(value.strip()[:-1]) / 100 if percent else _number(value)
-
-
 def _number_or_none(value: Any) -> float | None:
     return None if value == "none" else _number(value)
 
@@ -195,7 +189,6 @@ BUDGET = Kind(_budget, "a number and a unit, such as 10m or 20epochs", word="amo
 TARGET = Kind(_target, "a score and the value to reach, above 0 and up to 1, such as mean_iou=0.7; or none")
 SCHEDULE = Kind(_schedule, f"{', '.join(SCHEDULES)}, or milestones, such as steps@0.5,0.8", join=join_milestones)
 AUGMENT = Kind(_augment, f"{', '.join(PRESETS)}, or parts, such as flip+rotate8", join=join_parts)
-SHARE = Kind(_share, "a share above 0 % and up to 100 %, such as 20%", word="share", is_number=True)
 SPACE = Kind(
     _space, "options with a range or alternatives, such as lr=1e-4..1e-2:log,augment=light|strong", word="space"
 )
