@@ -25,6 +25,8 @@ from bench.data.opened.kept_samples import KeptSamples, keep_opening, recall_ope
 from bench.data.reading.decode import read_row
 from bench.data.source import open_source
 from bench.datasets import airbus, tiles
+from bench.trials.trained_input import stored_values
+from bench.trials.trained_input.stored_values import values_of_source
 
 TABLE = "train_ship_segmentations_v2.csv"
 
@@ -330,6 +332,13 @@ def test_other_processes_get_the_data_set_itself(ships):
     again = opened(ships)
     assert isinstance(pickle.loads(pickle.dumps(again.dataset)), airbus.Airbus)
     assert type(pickle.loads(pickle.dumps(again.samples))) is tuple
+
+
+def test_the_first_image_is_looked_at_once_for_a_forecast(given, monkeypatch):
+    first = values_of_source(open_source(*given))
+    assert first is not None and first.bands == 3
+    monkeypatch.setattr(stored_values, "with_values", None)
+    assert values_of_source(open_source(*given)) == first
 
 
 # ---------------------------------------------------------------- with a pack

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bench.config import catalog
 from bench.core.errors import BenchError
+from bench.core.files import cached
 from bench.core.specs import NO_DATASET
 from bench.core.trial_config import TrialConfig
 from bench.data.reading.find_values import with_values
@@ -21,7 +22,17 @@ def stored_values(config: TrialConfig) -> Values | None:
 
 
 def values_of_source(source: Source) -> Values | None:
-    """Return the bands and the depth of the first image of a data set that is open; a range in it says nothing."""
+    """Return the bands and the depth of the first image of a data set that is open; a range in it says nothing.
+
+    They are looked at once for each state of the data.
+    """
+    if not source.state:
+        return _of_first_image(source)
+    known = cached("values", f"first {source.state}", lambda: (found := _of_first_image(source)) and found.to_dict())
+    return Values.from_dict(known) if known else None
+
+
+def _of_first_image(source: Source) -> Values | None:
     found = with_values(replace(source, values=None, scale_values=_ANY_SCALE)).values
     if found is None or source.scale_values not in ("", RANGE):
         return found
