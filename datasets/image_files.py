@@ -16,7 +16,7 @@ from bench.core.dataset_protocol import DataFault
 from bench.data.reading.picture import Picture, Reduce, whole
 from bench.datasets.files.opening import DECODE_ERRORS, opened, opened_head
 from bench.datasets.files.readers import ALPHA, open_picture, read_stored, stored_head, without_value
-from bench.datasets.files.stored import TURNS
+from bench.datasets.files.stored import TURNS, Stored
 from bench.datasets.image_depth import BITS, bits_of, depth_of
 
 __all__ = [
@@ -91,17 +91,20 @@ def read_picture(path: Path, *, turn: bool = False, reduce: Reduce = whole, band
     """
 
     def decode(file: IO[bytes]) -> Picture:
-        if stored := read_stored(path, file, bands, turn):
+        stored = read_stored(path, file, bands, turn)
+        if isinstance(stored, Stored):
             return stored.picture(path, bands, turn)
-        return _looked(file, lambda picture: _photograph(path, picture, file, turn, reduce, bands))
+        gaps = file if stored.may_lack_values else None
+        return _looked(file, lambda picture: _photograph(path, picture, gaps, turn, reduce, bands))
 
     picture: Picture = opened(path, decode)
     return picture
 
 
 def _photograph(
-    path: Path, picture: Image.Image, file: IO[bytes], turn: bool, reduce: Reduce, bands: tuple[int, ...]
+    path: Path, picture: Image.Image, gaps: IO[bytes] | None, turn: bool, reduce: Reduce, bands: tuple[int, ...]
 ) -> Picture:
+    """Decode what Pillow has opened; `gaps` is its file, if that says where there are no values."""
     if depth := depth_of(picture):
         where = "values of more than 8 bits are read from PNG, TIFF and NumPy files. Save it as one of these."
         raise DataFault(f"{path}: the image has {depth}; {where}", "depth")
@@ -112,8 +115,8 @@ def _photograph(
     upright.load()
     mode = "RGBA" if bands and max(bands) >= ALPHA and upright.has_transparency_data else "RGB"
     pixels = upright if upright.mode == mode else upright.convert(mode)
-    missing = without_value(picture, file)
-    if missing is not None and head.orientation in TURNS:
+    missing = without_value(picture, gaps) if gaps else None
+    if missing is not None and turn and head.orientation in TURNS:
         missing = np.ascontiguousarray(TURNS[head.orientation](missing))
     found = Picture(pixels if mode == "RGB" else np.array(pixels), head.turned_size, scale, missing)
     return found.choose(bands, path)

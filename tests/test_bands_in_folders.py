@@ -294,6 +294,19 @@ def test_bands_are_turned_as_a_photograph_is(tmp_path, orientation):
         )
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+def test_pixels_without_a_value_are_turned_with_their_image(tmp_path, orientation, kind):
+    array = image(3, kind)
+    array[0, :4] = 0
+    options = {"photometric": "rgb"} if kind == "uint8" else {}
+    tiff(tmp_path / "a.tif", array, [(274, "H", 1, orientation), (NODATA, "s", 2, "0")], **options)
+    for turn in (False, True):
+        found = read_picture(tmp_path / "a.tif", turn=turn)
+        assert found.missing is not None and found.missing.shape == found.array().shape[:2]
+        np.testing.assert_array_equal(found.missing, (found.array() == 0).all(axis=-1))
+
+
 def test_chosen_bands_of_a_folder_are_read_by_the_data_set_itself(tmp_path):
     place = write(tmp_path / "set", lambda number: image(40, seed=number))
     found, where = catalog.find_dataset(f"folder:{place}", None)

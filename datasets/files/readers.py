@@ -5,7 +5,7 @@ asked for.
 """
 
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +18,7 @@ from bench.datasets.files.tiff_file import (
     has_many_pages,
     is_photograph,
     main_pages,
+    may_lack_values,
     no_values,
     orientation_of,
     read_tiff,
@@ -27,8 +28,14 @@ from bench.datasets.files.tiff_file import (
 ALPHA = 3  # the index of a photograph's band that is its alpha channel
 
 
-def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: bool = False) -> Stored | None:
-    """Read the values of a file that is no photograph; None for one, and for what only Pillow can tell.
+class Photograph(NamedTuple):
+    """A file that Pillow has to read, or to refuse."""
+
+    may_lack_values: bool = False  # its file has a value for none, or a mask
+
+
+def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: bool = False) -> Stored | Photograph:
+    """Read the values of a file that is no photograph.
 
     Args:
         bands: the indexes of the wanted bands; empty: all but alpha.
@@ -39,19 +46,22 @@ def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: 
         return read_deep_png(file, turn)
     if kind == "numpy":
         return read_numpy(path, file)
-    if kind == "tiff" and not _is_photograph(file, bands):
-        with opened_tiff(file) as tiff:
-            return read_tiff(path, tiff)
-    return None
+    if kind != "tiff":
+        return Photograph()
+    if photograph := _photograph(file, bands):
+        return photograph
+    with opened_tiff(file) as tiff:
+        return read_tiff(path, tiff)
 
 
-def _is_photograph(file: IO[bytes], bands: tuple[int, ...]) -> bool:
+def _photograph(file: IO[bytes], bands: tuple[int, ...]) -> Photograph | None:
+    """Return what a TIFF file is if Pillow reads it; None if it is read as it is stored."""
     try:
         with opened_tiff(file) as tiff:
             as_stored = bool(bands) and max(bands) >= ALPHA and main_pages(tiff)[0].samplesperpixel > ALPHA
-            return is_photograph(tiff) and not as_stored
+            return Photograph(may_lack_values(tiff)) if is_photograph(tiff) and not as_stored else None
     except ValueError:  # damaged: Pillow tells how
-        return True
+        return Photograph()
 
 
 def stored_head(path: Path, file: IO[bytes]) -> tuple[tuple[int, int], int] | None:
@@ -83,7 +93,7 @@ def open_picture(path: Path, file: IO[bytes]) -> Image.Image:
     if picture is None or _is_cut(picture, kind, file):
         file.seek(0)
         stored = read_stored(path, file)
-        return stored.mask(path) if stored else Image.open(file)
+        return stored.mask(path) if isinstance(stored, Stored) else Image.open(file)
     return picture
 
 
@@ -104,9 +114,7 @@ def _has_many_pages(file: IO[bytes]) -> bool:
 
 
 def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:
-    """Tell where a photograph, which Pillow has read from a file, has no value, bool (H, W); None: nowhere known."""
-    if picture.format != "TIFF":
-        return None
+    """Tell where a TIFF file's photograph, which Pillow has read, has no value, bool (H, W); None: nowhere known."""
     file.seek(0)
     with opened_tiff(file) as tiff:
         return no_values(tiff, picture)

@@ -115,6 +115,11 @@ def orientation_of(page: Page) -> int:
     return tag.value if tag is not None and tag.value in range(1, 9) else 1
 
 
+def may_lack_values(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether a file has a value for none, or a mask."""
+    return nodata_of(main_pages(tiff)[0].tags) is not None or any(page.is_mask for page in _all_pages(tiff))
+
+
 def no_values(tiff: tifffile.TiffFile, picture: Image.Image) -> np.ndarray | None:
     """Tell where a photograph has no value, bool (H, W); None: its file doesn't say."""
     page = main_pages(tiff)[0]
