@@ -47,7 +47,7 @@ def test_doctor_says_which_outside_packages_are_there(monkeypatch):
     monkeypatch.setattr(doctor_facts, "installed", lambda name: False)
     lines = doctor_facts.outside_packages()
     assert lines["keras-hub"] == (
-        "not installed, needed by kerashub_deeplab_v3, kerashub_segformer, dinov2_small, dinov3_small: "
+        "not installed, needed by kerashub_deeplab_v3, kerashub_segformer, resnet50_vd, dinov2_small, dinov3_small: "
         "pip install 'segbench[keras-hub]'"
     )
 
@@ -60,7 +60,7 @@ def test_a_model_that_cannot_be_built_here_is_described_by_its_reason(missing, m
     monkeypatch.undo()
     monkeypatch.setattr(preflight, "check_installed", lambda *names: None)
     monkeypatch.setattr(preflight, "quickest", lambda accepted: None)
-    assert preflight._lack(OUTSIDE[1]) == ("kerascv_segformer runs only with tensorflow, which is not installed.")
+    assert preflight._lack(OUTSIDE[1], None) == ("kerascv_segformer runs only with tensorflow, which is not installed.")
 
 
 @pytest.mark.needs("keras_hub")
