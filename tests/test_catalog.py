@@ -57,7 +57,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"arch": "unett"}, "Unknown architecture 'unett'. Did you mean 'unet'"),
         ({"arch": "my_net"}, "For an architecture of your own give its file: --plugin FILE.py."),
         ({"dataset": "shape"}, "Unknown data set 'shape'. Did you mean 'shapes'"),
-        ({"backbone": "resnet5"}, "Did you mean 'resnet50' or 'resnet101'? Available: vgg16"),
+        ({"backbone": "resnet5"}, "Did you mean 'resnet50' or 'resnet50_vd' or 'resnet101'? Available: vgg16"),
         ({"arch": "deeplab", "backbone": "none"}, "deeplab needs a backbone. It accepts: mobilenet_v2"),
         ({"image_size": (100, 130)}, "The next size that fits is 112x144"),
         ({"weights": "no/such.h5"}, "There is no weights file 'no/such.h5'. Accepted: none, imagenet or"),
@@ -292,3 +292,11 @@ def test_the_plugin_of_contributing_is_short_and_trains(tmp_path, quick_backend)
 def test_a_folder_given_as_a_data_set_is_told_how_to_be_written(tmp_path):
     with pytest.raises(BenchError, match=re.escape(f"To read the images of that folder, write folder:{tmp_path}.")):
         catalog.find_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize("arch", ["pan", "lraspp", "deeplab", "pspnet"])
+@pytest.mark.parametrize("backbone", ["mit_b0", "convnext_tiny", "densenet121"])
+def test_a_backbone_that_cannot_be_dilated_is_said_to_be_one(config, arch, backbone):
+    with pytest.raises(BenchError, match=rf"{arch} can't take {backbone}: .* dilated to the stride 16") as caught:
+        catalog.resolve_config(replace(config, arch=arch, backbone=backbone))
+    assert "It accepts: " in str(caught.value) and "\n" not in str(caught.value)

@@ -114,13 +114,22 @@ def _accepted_backbone(given: str, spec: ArchitectureSpec, backbones: Registry[B
     name = backbones.get(given).name if given in backbones else given
     if name not in spec.backbones:
         accepted = list(spec.backbones)
-        if name in backbones and len(strides := backbones.get(name).strides) == 1:
-            raise BenchError(
-                f"{spec.name} can't take {name}: it needs features of several strides, and those of {name} all have "
-                f"the stride {strides[0]}. It accepts: {', '.join(accepted)}."
-            )
+        if name in backbones and (why := _why_not(spec, backbones.get(name))):
+            raise BenchError(f"{spec.name} can't take {name}: {why}. It accepts: {', '.join(accepted)}.")
         raise BenchError(unknown_name_message(f"backbone for {spec.name}", name, accepted, accepted))
     return name
+
+
+def _why_not(spec: ArchitectureSpec, backbone: BackboneSpec) -> str:
+    """Say what an architecture needs that a backbone lacks; empty if the specs don't tell."""
+    if len(backbone.strides) == 1:
+        return (
+            f"it needs features of several strides, and those of {backbone.name} all have the stride "
+            f"{backbone.strides[0]}"
+        )
+    if "output_stride" in spec.defaults and 16 not in backbone.output_strides:
+        return f"it needs features that can be dilated to the stride 16, and those of {backbone.name} can't"
+    return ""
 
 
 def fine_tuning(config: TrialConfig, spec: ArchitectureSpec, backbone: str | None) -> None:
