@@ -8,8 +8,11 @@ import pytest
 from fake_results import fake_config, fake_record, write_trial
 
 from bench.config import catalog, grid
+from bench.config.searching.search_space import Range, Space, is_searchable
 from bench.core.errors import BenchError
+from bench.core.option_kinds import WHOLE
 from bench.core.specs import Budget
+from bench.core.trial_config import OPTIONS
 from bench.report.leaderboard import groups
 from bench.results.dataframe import load_results
 from bench.trials.tuning.search import after_tuning, problems, searches, share_of, tune
@@ -211,6 +214,15 @@ def test_an_option_that_another_one_needs_is_left_out_where_it_is_not_set(search
     chosen, found = run(tuned_configs(quick_backend, search, arch="unet", tune=12), Trainer())
     assert chosen and not problems(found)
     assert all(catalog.resolve_config(config) == config for config in chosen)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS.values() if is_searchable(o) and o.kind.is_number])
+def test_every_option_of_numbers_takes_a_range(option):
+    ends = [value for value in (0.1, 0.2, 1, 2, 8) if option.accepts is None or option.accepts(value)]
+    fitting = [value for value in ends if option.kind is not WHOLE or value == int(value)]
+    space = Space.parse(f"{option.name}={fitting[0]:g}..{fitting[-1]:g}")
+    assert space == Space.parse(space.text)
+    assert isinstance(space.dimensions[option.field], Range)
 
 
 def test_optuna_missing_is_one_line(monkeypatch, quick_backend):

@@ -496,6 +496,7 @@ class TrialConfig:
         panel=TUNING,
         help="The share of the budget that each tuning trial has, such as 20%.",
         accepts=lambda value: 0 < value <= 1,
+        accepted="a share above 0 % and up to 100 %, such as 20%",
         default_text="20%",
         axis=False,
         needs="tune",

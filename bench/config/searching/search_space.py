@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.option_kinds import NUMBER, WHOLE, shown, text_of
+from bench.core.option_kinds import WHOLE, shown, text_of
 from bench.core.options import MODEL, REPETITION, TRAINING, Option
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, OPTIONS, TrialConfig
@@ -178,7 +178,7 @@ def is_searchable(option: Option) -> bool:
 
 
 def _dimension(option: Option, text: str) -> Range | Choice:
-    if option.kind in (NUMBER, WHOLE) and ".." in text:
+    if option.kind.is_number and ".." in text:
         return _range(option, text)
     if "|" not in text:
         raise BenchError(
