@@ -182,6 +182,19 @@ def test_the_command_line_replaces_a_files_size_or_limit(file, given, expected):
     assert (config.same_gflops, config.image_size) == expected
 
 
+def test_a_trial_of_a_file_replaces_the_size_or_the_limit_above_it():
+    trials = [{"image_size": 64}, {"same_memory_mib": 900}, {}, {"seeds": 2, "image_size": 32}]
+    configs = grid.configs({}, GridFile({**OPTIONS, "same_gflops": 2, "seed": 7}, trials))
+    found = {(c.same_gflops, c.same_memory_mib, c.image_size, c.seed) for c in configs}
+    assert found == {
+        (None, None, (64, 64), 7),
+        (None, 900.0, (128, 128), 7),
+        (2.0, None, (128, 128), 7),
+        (None, None, (32, 32), 0),
+        (None, None, (32, 32), 1),
+    }
+
+
 def test_a_configuration_of_python_gets_its_size_too(law, monkeypatch, tmp_path):
     law(lambda side: side / 100)
     ran = []

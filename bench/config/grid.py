@@ -32,7 +32,8 @@ SINGLE = tuple(option for option in OPTIONS.values() if not option.axis)
 DEPENDENT = {needed: [o.field for o in AXES if o.needs == needed] for needed in {o.needs for o in AXES if o.needs}}
 """The options that need another one, by that one; trials in which it is not set drop them."""
 ALTERNATIVES = (("seed", "seeds"), ("image_size", *equal_cost.FIELDS))
-"""Options of which at most one can be given; on the command line it replaces the others of a file."""
+"""Options of which at most one can be given; on the command line it replaces the others of a file, and in `[[trials]]`
+those above the tables."""
 
 Axis = list[tuple[str, Any]]  # (field, value); the value of a field of parameters is (key, value)
 
@@ -46,7 +47,7 @@ def configs(given: Given, file: GridFile | None = None, left_out: list[str] | No
     given = {name: value for name, value in known(given).items() if value is not None}
     if file is None:
         return expand(given, left_out)
-    tables = [{**file.grid, **trial} for trial in file.trials]
+    tables = [{**_without_replaced(file.grid, trial), **trial} for trial in file.trials]
     if file.grid.get("arch") or not file.trials:
         tables.insert(0, file.grid)
     return _unique(itertools.chain.from_iterable(expand(_override(table, given), left_out) for table in tables))
@@ -58,14 +59,19 @@ def _override(table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     What is given to be searched for replaces the table's value of it.
     """
     sought = search_space.sought(given)
-    merged = {**{name: value for name, value in table.items() if name not in sought}, **given}
-    for name, other in itertools.chain.from_iterable(itertools.permutations(some, 2) for some in ALTERNATIVES):
-        if name in given and other not in given:
-            merged.pop(other, None)
+    kept = _without_replaced(table, given)
+    merged = {**{name: value for name, value in kept.items() if name not in sought}, **given}
     for name in PARAMETERS:
         if name in table and name in given:
             merged[name] = {**parameters(name, table[name]), **parameters(name, given[name])}
     return merged
+
+
+def _without_replaced(table: Given, given: Given) -> dict[str, Any]:
+    """Return a table without the options whose alternative is given, such as an image size for a limit."""
+    pairs = itertools.chain.from_iterable(itertools.permutations(some, 2) for some in ALTERNATIVES)
+    replaced = {other for name, other in pairs if name in given and other not in given}
+    return {name: value for name, value in table.items() if name not in replaced}
 
 
 def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]:
