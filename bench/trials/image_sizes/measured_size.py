@@ -78,8 +78,10 @@ class MeasuredSize(SizeSearch):
         return [guess if self.within < guess < self.beyond else self._middle()]
 
     def _on_line(self, known: Mapping[int, float]) -> int:
-        """Return where the line through the two costs nearest to the limit, over the square of the side, reaches it."""
-        (a, low), (b, high) = sorted(known.items(), key=lambda item: abs(item[1] - self.fits))[:2]
+        """Return where the line of memory over the square of the side, through two known costs, reaches the limit."""
+        a = min(known)  # not the two nearest to the limit, between which noise decides
+        b = min(known.keys() - {a}, key=lambda one: abs(known[one] - self.fits))
+        low, high = known[a], known[b]
         slope = (high - low) / (b * b - a * a)
         return math.isqrt(max(0, int(a * a + (self.fits - low) / slope))) if slope > 0 else 0
 
