@@ -102,9 +102,9 @@ def _pyramid_attention(x: KerasTensor, filters: int) -> KerasTensor:
         levels.append((conv_norm_relu(pooled, 1, kernel, use_bias=False, name=f"{name}_across"), name))
     (weight, name), *finer = reversed(levels)
     for level, of_level in finer:
-        weight = LinearResize(*level.shape[1:3], method="bilinear", name=f"{name}_up")(weight)
+        weight = LinearResize(level.shape[1], level.shape[2], method="bilinear", name=f"{name}_up")(weight)
         weight, name = layers.Add(name=f"{of_level}_add")([level, weight]), of_level
-    weight = LinearResize(*x.shape[1:3], method="bilinear", name=f"{name}_up")(weight)  # (B, h, w, 1)
+    weight = LinearResize(x.shape[1], x.shape[2], method="bilinear", name=f"{name}_up")(weight)  # (B, h, w, 1)
     features = conv_norm_relu(x, filters, 1, use_bias=False, name="features")
     image = layers.GlobalAveragePooling2D(keepdims=True, name="image_pool")(x)
     image = conv_norm_relu(image, filters, 1, use_bias=False, name="image")  # (B, 1, 1, filters)

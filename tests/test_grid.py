@@ -290,7 +290,7 @@ def test_a_data_sets_parameters_are_refused_where_none_has_them():
         ),
         (
             {"dropout": 0.1},
-            "deeplab, deeplab_v3, fast_scnn and 7 more: write --param dropout=VALUE.",
+            "more: write --param dropout=VALUE.",
         ),
     ):
         with pytest.raises(BenchError, match=re.escape(message)):
