@@ -27,7 +27,7 @@ from bench.results.store import ResultsFolder
 from bench.trials import batch_search
 from bench.trials.batch_search import AboveLimit, DoesNotTrain, Probed
 from bench.trials.identity import trial_key
-from bench.trials.image_sizes.measured_size import FINE, MARGIN, Place
+from bench.trials.image_sizes.measured_size import FINE, MARGIN, Place, memory_question
 from bench.trials.image_sizes.within_limit import sized
 
 DEVICE = "AMD EPYC 9654, 2 cores"
@@ -106,6 +106,13 @@ def test_noise_in_a_second_run_changes_neither_size_nor_key(machine, tmp_path):
     assert again.tried == [] and first == second
     (other,) = choose(Place(tmp_path, "another device"), same_memory_mib=1000)
     assert again.tried and other.image_size < first.image_size
+
+
+def test_a_later_option_at_its_default_measures_nothing_again():
+    (config,) = grid_of(image_size=64)
+    asked = json.loads(memory_question(config, DEVICE))
+    assert asked.keys() >= {"arch", "image_size", "device", "software"} and "jit" not in asked
+    assert json.loads(memory_question(replace(config, jit="on"), DEVICE))["jit"] == "on"
 
 
 def test_a_higher_limit_measures_again_only_what_was_ended_early(machine, tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.config import catalog
 from bench.core.errors import BenchError
-from bench.core.trial_config import OPTIONS, TrialConfig
+from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.profiling.environment import cpu_device, expected_device, several
 from bench.results.sizes import kept_memory
 from bench.results.sizes.kept_memory import Needed
@@ -158,10 +158,10 @@ def _measured(search: MeasuredSize, one: int, place: Place, tell: Callable[[str]
 
 
 def memory_question(config: TrialConfig, device: str = "") -> str:
-    """Write all that the memory of training depends on."""
+    """Write all that the memory of training depends on; without defaults, so that a later option changes no answer."""
     config = with_bands_of_data(config)
-    values = config.to_dict()
-    asked: dict[str, Any] = {name: values[name] for name in _TELLING}
+    values, defaults = config.to_dict(), DEFAULTS.to_dict()
+    asked: dict[str, Any] = {name: values[name] for name in _TELLING if values[name] != defaults[name]}
     asked |= {"classes": catalog.dataset(config).num_classes, "bands": config.bands, "device": device}
     asked |= {"code": catalog.source_hash(config), "software": software_now(config.backend)}
     return json.dumps(asked, sort_keys=True)
