@@ -295,7 +295,7 @@ def test_other_data_are_not_corrupted(found):
         ("split", "Unknown split 'tset'. Did you mean 'test'"),
         ("backend", "does not run with the backend caffe"),
         ("no competition", "there is no competition for 'pets-binary'. Accepted: carvana, airbus."),
-        ("no pictures", "has no images (.jpg"),
+        ("no pictures", "has no images (.apng, .avif"),
         ("no file", "There is no file or folder 'nothing.jpg'."),
         ("no match", "No file matches 'none*.jpg'."),
         ("turns", "Unknown test-time augmentation 'turns'. Available: flips, scales."),

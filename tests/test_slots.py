@@ -61,7 +61,7 @@ class Several(FakeNvml):
 
 
 def variables(slot):
-    return slot.executor._variables.get("CUDA_VISIBLE_DEVICES"), slot.executor._share
+    return slot.executor.variables.get("CUDA_VISIBLE_DEVICES"), slot.executor._share
 
 
 def test_one_trial_at_a_time_has_the_whole_machine(machine):
