@@ -197,8 +197,10 @@ def logits_and_loss(model: keras.Model, batch: np.ndarray, labels: np.ndarray) -
     return logits, float(np.mean(np.logaddexp.reduce(trained, axis=-1) - of_label))
 
 
-def parity_batch() -> tuple[np.ndarray, np.ndarray]:
-    return images(4, 64, 64, seed=2), blocks(4, 64, 64)  # of two, DeepLab's pooled branch would normalise two values
+def parity_batch(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of the model's size: four, for of two DeepLab's pooled branch would normalise two values."""
+    size = model.input_shape[1:3]
+    return images(4, *size, seed=2), blocks(4, *size)
 
 
 def parity_model(case: Case) -> keras.Model:
@@ -208,8 +210,8 @@ def parity_model(case: Case) -> keras.Model:
 def compiled_losses(case: Case, steps: int = 2) -> list[float]:
     """Losses of training steps with the backend's compiler (XLA); fails where Keras falls back to none."""
     keras.utils.set_random_seed(0)
-    batch, labels = parity_batch()
     model = parity_model(case)
+    batch, labels = parity_batch(model)
     model.compile(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=True)
     if not model.jit_compile:
         raise RuntimeError(f"{case.name} is not compiled")
@@ -232,7 +234,7 @@ def main(folder: Path, precision: str, names: list[str]) -> None:
             continue
         model = parity_model(case(name))
         model.load_weights(folder / f"{file_stem(name)}.weights.h5")
-        logits, loss = logits_and_loss(model, *parity_batch())
+        logits, loss = logits_and_loss(model, *parity_batch(model))
         np.savez(folder / f"{keras.backend.backend()}-{file_stem(name)}.npz", logits=logits, loss=loss)
 
 

@@ -294,9 +294,9 @@ def _parity(
     for case in cases:
         keras.utils.set_random_seed(0)
         model = contract.parity_model(case)
-        contract.make_statistics_real(model, contract.parity_batch()[0])
+        contract.make_statistics_real(model, contract.parity_batch(model)[0])
         model.save_weights(folder / f"{contract.file_stem(case.name)}.weights.h5")
-        logits, loss = contract.logits_and_loss(model, *contract.parity_batch())
+        logits, loss = contract.logits_and_loss(model, *contract.parity_batch(model))
         found[f"{case.name} here"] = {"logits": logits, "loss": loss}
     names = [c.name for c in cases] + [f"compile={c.name}" for c in compiled]
     command = [sys.executable, contract.__file__, str(folder), precision, *names]
