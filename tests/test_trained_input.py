@@ -120,7 +120,9 @@ def test_other_bands_or_another_depth_are_refused_before_anything_is_packed(chan
 
 def test_members_of_an_ensemble_must_have_one_scale(tmp_path):
     trials = [trained_on(config_of(**params), tmp_path)[0] for params in ({}, {"scale_values": "range"})]
-    with pytest.raises(BenchError, match="same bands and range of values"):
+    with pytest.raises(
+        BenchError, match=r"same bands and range of values: '.*' has 6 bands of .*, '.*' has 6 bands of "
+    ):
         check_alike(trials)
 
 

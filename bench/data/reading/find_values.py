@@ -50,7 +50,9 @@ def with_values(source: Source, stamps: Callable[[], Sequence[Any]] | None = Non
     else:
         low, high = _percentiles(source, plain, stamps)
         values = replace(plain, rule=PERCENTILES, low=low, high=high)
-    notes = source.notes if replace(values, chosen=()).is_plain else (*source.notes, values.describe())
+    notes = (
+        source.notes if replace(values, chosen=()).is_plain else (*source.notes, f"the images have {values.describe()}")
+    )
     return replace(source, values=values, notes=notes)
 
 

@@ -87,8 +87,8 @@ class Values:
         return _rounded((image - low) / (high - low) * LIMITS["uint16"], self.dtype)
 
     def floor(self) -> np.ndarray:
-        """Return the stored value of each band that becomes 0, float32 (C,)."""
-        return np.array(self.low or (0.0,) * self.bands, np.float32)
+        """Return the stored value that becomes 0, float32: of each band, (C,), or of any number of them, (1,)."""
+        return np.array(self.low or (0.0,), np.float32)
 
     def given(self) -> str:
         """Write `scale_values` so that other pictures are scaled by the same numbers; empty: by the default."""
@@ -100,14 +100,14 @@ class Values:
         return ",".join(str(band + 1) for band in self.chosen)
 
     def describe(self) -> str:
-        """Say for readers of the results what a model gets."""
+        """Say for readers of the results what images have, and what a model gets of them."""
         bands = f"{self.bands} band{'s' * (self.bands > 1)} of {self.kind}"
         which = f" (bands {self.bands_text()} of the files)" if self.chosen else ""
         if not self.low:
-            return f"the images have {bands}{which}, divided by {LIMITS[self.kind]:.0f}"
+            return f"{bands}{which}, divided by {LIMITS[self.kind]:.0f}"
         ends = [f"{low:g} to {high:g}" for low, high in zip(self.low, self.high, strict=True)]
         rule = f"the {PERCENTS[0]} and {PERCENTS[1]} percentiles of training images" if self.rule == PERCENTILES else ""
-        return f"the images have {bands}{which}, scaled by band from {', '.join(ends)}{f' ({rule})' * bool(rule)}"
+        return f"{bands}{which}, scaled by band from {', '.join(ends)}{f' ({rule})' * bool(rule)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return values that JSON can hold."""

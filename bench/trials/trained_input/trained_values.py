@@ -57,7 +57,7 @@ def read_by(
         if not own:
             config = _scaled_as(wanted, config)
             if (stored := stored_values(config)) is not None and _differ(_unscaled(stored), _unscaled(wanted)):
-                here = f"the images have {stored.bands} bands of {stored.kind}"
+                here = f"{stored.bands} band{'s' * (stored.bands > 1)} of {stored.kind}"
                 raise BenchError(_other_images(said, wanted, config.dataset, here))
         pack = read_pack(config, preparing)
         if _differ(pack.values, wanted) and not _differ(_unscaled(pack.values), _unscaled(wanted)):
