@@ -3,6 +3,8 @@
 Tags: OGC GeoTIFF standard 1.1 (19-008r4); GDAL_NODATA is GDAL's own.
 """
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from bench.core.dataset_protocol import DataFault
 
 _SCALE, _TIEPOINT, _TRANSFORMATION, _KEYS, _NODATA = 33550, 33922, 34264, 34735, 42113
 _RASTER_TYPE, _POINT = 1025, 2  # the key for what a coordinate means, and its value for a pixel's centre
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _TOLERANCE = 0.51  # pixels: half a pixel is what area and point differ by
 
 
@@ -36,13 +39,18 @@ class Extent:
 
 
 def nodata_of(tags: Any) -> float | None:
-    """Return the value that stands for none; None without the tag, or where it is no number, or NaN, which is none."""
-    text = _value(tags, _NODATA)
+    """Return the value that stands for none; None without the tag, or where it is no number, or NaN, which is none.
+
+    A whole number stays one, since float doesn't hold the highest of 64 bits.
+    """
+    text = str(_value(tags, _NODATA)).strip("\0 ").replace(",", ".")
     try:
-        value = float(str(text).strip("\0 ").replace(",", "."))
+        value = float(text)
     except ValueError:
         return None
-    return None if np.isnan(value) else value
+    if math.isnan(value):
+        return None
+    return int(text) if _WHOLE.fullmatch(text) and math.isfinite(value) else value
 
 
 def extent_of(tags: Any, size: tuple[int, int]) -> Extent | None:

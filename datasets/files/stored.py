@@ -99,7 +99,7 @@ def has_none(values: np.ndarray, all_bands: list[int], chosen: tuple[int, ...], 
 
     In 8 bits the value is mostly 0, which dark and saturated colours have in a band or two.
     """
-    if values.dtype.kind in "iu" and not (nodata.is_integer() and _fits(nodata, values.dtype)):
+    if values.dtype.kind in "iu" and not (nodata % 1 == 0 and _fits(nodata, values.dtype)):
         return np.zeros(values.shape[:2], bool)
     with np.errstate(over="ignore"):  # a number beyond the type is in no pixel
         value = values.dtype.type(nodata)

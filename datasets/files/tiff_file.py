@@ -23,7 +23,8 @@ TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes; + is BigTIFF
 _ORIENTATION = 274
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands that are colours
 _ALPHA = (1, 2)  # of ExtraSamples: associated and not
-_PALETTE, _WHOLE = 3, (1, 4)  # photometric interpretation; sample formats
+_WHITE_IS_0, _PALETTE = 0, 3  # photometric interpretations
+_WHOLE = (1, 4)  # sample formats
 GEO = "pip install 'segbench[geo]'"
 
 Page = Any  # tifffile.TiffPage, whose tags have types of their own
@@ -125,11 +126,18 @@ def no_values(tiff: tifffile.TiffFile, picture: Image.Image) -> np.ndarray | Non
     page = main_pages(tiff)[0]
     nodata, valid = nodata_of(page.tags), _valid(tiff, page)
     found = None if valid is None else ~valid
-    if nodata is not None and nodata in range(256) and page.photometric != _PALETTE:
-        image = np.asarray(picture)  # (H, W) or (H, W, C)
-        none = image == int(nodata) if image.ndim == 2 else (image[..., :3] == int(nodata)).all(axis=-1)
+    most = 2**page.bitspersample - 1
+    if nodata is not None and nodata in range(most + 1) and page.photometric != _PALETTE:
+        stored = most - nodata if page.photometric == _WHITE_IS_0 else nodata
+        image = np.atleast_3d(np.asarray(picture, np.uint8))[..., [band != "A" for band in picture.getbands()]]
+        none = (image == _as_read(int(stored), most, picture.mode)).all(axis=-1)
         found = none if found is None else found | none
     return found
+
+
+def _as_read(value: int, most: int, mode: str) -> int:
+    """Return what Pillow makes of a value: it spreads those of 2 and 4 bits over 8."""
+    return value if mode == "1" else value * 255 // most
 
 
 def geo_extent(tiff: tifffile.TiffFile) -> Extent | None:
