@@ -171,6 +171,7 @@ def test_none_draws_nothing_and_a_misspelt_preset_says_what_there_is():
     [
         ("flip+rotate8+brightness0.1", "flip+rotate8+brightness0.1"),
         ("brightness0.10 + flip0.5+ rotate8.0", "flip+rotate8+brightness0.1"),
+        ("flip, rotate8,brightness0.1", "flip+rotate8+brightness0.1"),
         ("flip+brightness0.1", "light"),
         ("contrast0.2+rotate8+brightness0.2+flip", "standard"),
         ("flip0.25", "flip0.25"),
@@ -207,7 +208,8 @@ def test_neighbouring_parts_in_a_list_are_one_augmentation_and_presets_stand_alo
         ("flip1.5", "flip takes a probability"),
         ("rotate1.2.3", "rotate takes degrees"),
         ("brightnessnan", "'brightnessnan'"),
-        ("light+flip", "'light'"),
+        ("light+flip", "light is a preset, which stands alone"),
+        ("flip,none", "none is a preset, which stands alone"),
         ("flip+", "Accepted: a preset, or parts"),
         ("", "Accepted: a preset, or parts"),
     ],

@@ -225,6 +225,40 @@ def test_every_option_of_numbers_takes_a_range(option):
     assert isinstance(space.dimensions[option.field], Range)
 
 
+@pytest.mark.parametrize(
+    ("search", "values"),
+    [
+        ("schedule=steps@0.5,0.8|linear", {"schedule": ("steps@0.5,0.8", "linear")}),
+        ("lr=0.1..1,schedule=linear|steps@.3,.6,0.9", {"schedule": ("linear", "steps@0.3,0.6,0.9")}),
+        ("augment=flip,rotate8|strong , lr=0.1..1", {"augment": ("flip+rotate8", "strong")}),
+        (
+            "class_weights=[0.3,0.7]|none,loss = ce|dice,",
+            {"class_weights": ("[0.3,0.7]", "none"), "loss": ("ce", "dice")},
+        ),
+        ({"schedule": ["steps@0.5,0.8", "linear"], "clip-norm": ["none", 1]}, {"clip_norm": (None, 1.0)}),
+    ],
+)
+def test_a_comma_within_a_value_does_not_part_options(search, values):
+    space = Space.parse(OPTIONS["search"].read(search))
+    assert values.items() <= {field: getattr(found, "values", ()) for field, found in space.dimensions.items()}.items()
+    assert space == Space.parse(space.text)
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("clip_norm=none..1", "clip_norm=none..1, which is no range"),
+        ("ema=0.9..none", "ema=0.9..none, which is no range"),
+        ("lr=1e-4,1e-3", "lr=1e-4,1e-3, a single value"),
+        ("lr=1e-4..1e-2,augment", "'1e-2,augment'"),
+        (" , ", "--search is empty"),
+    ],
+)
+def test_what_is_no_range_is_one_line(search, said):
+    with pytest.raises(BenchError, match=said):
+        Space.parse(search)
+
+
 def test_optuna_missing_is_one_line(monkeypatch, quick_backend):
     monkeypatch.setattr("bench.trials.tuning.sampler.installed", lambda package: False)
     with pytest.raises(BenchError, match=r"pip install 'segbench\[tune\]'"):

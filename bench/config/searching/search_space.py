@@ -22,7 +22,7 @@ SCORED = ("budget", "target", "eval_size")
 """The fields that decide what a score is, so that the scores of their values can't be compared."""
 SIZES = ("image_size", "resize")
 """The fields that do so, too, unless predictions are scored at the images' own size."""
-_COMMA = re.compile(r",(?![^\[]*\])")  # not within brackets
+_COMMA = re.compile(r",(?=\s*[\w-]+\s*=)")  # before an option's name; any other is part of a value, as in steps@0.5,0.8
 _FORMS = (
     "Accepted: a range such as lr=1e-4..1e-2:log or weight_decay=0..0.1, or alternatives such as augment=light|strong"
 )
@@ -75,7 +75,7 @@ class Space:
     def parse(cls, text: str) -> "Space":
         """Read the text of --search; BenchError for an option or a range that can't be searched."""
         found: dict[str, Range | Choice] = {}
-        for part in filter(None, map(str.strip, _COMMA.split(text))):
+        for part in filter(None, (piece.strip(", ") for piece in _COMMA.split(text))):
             name, equals, values = (piece.strip() for piece in part.partition("="))
             if not equals or not name or not values:
                 raise BenchError(f"--search has '{shown(part)}'. {_FORMS}, several with commas.")
@@ -197,7 +197,7 @@ def _range(option: Option, text: str) -> Range:
     if scale not in ("", "log"):
         raise BenchError(f"{said}, whose scale is '{shown(scale)}'. Accepted: log, as in lr=1e-4..1e-2:log, or none.")
     ends = _checked(option, low.strip()), _checked(option, high.strip())
-    if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+    if None in ends or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
         raise BenchError(f"{said}, which is no range: the first number must be below the second.")
     if scale and ends[0] <= 0:
         raise BenchError(f"{said}: on a logarithmic scale both numbers must be above 0.")

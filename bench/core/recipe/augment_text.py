@@ -58,7 +58,7 @@ def parse_augment(text: str) -> Augmentation:
     if text in PRESETS:
         return PRESETS[text]
     strengths: dict[str, float] = {}
-    for part in text.split("+"):
+    for part in re.split("[+,]", text):
         name, strength = _read_part(part.strip(), text)
         field = _PARTS[name].field
         if field in strengths:
@@ -93,6 +93,8 @@ def join_parts(texts: list[str]) -> list[str]:
 def _read_part(part: str, text: str) -> tuple[str, float]:
     written = _WRITTEN.fullmatch(part)
     name, number = written.groups() if written else (part, "")
+    if part in PRESETS:
+        raise BenchError(f"--augment is {text}, but {part} is a preset, which stands alone. {_FORMS}")
     if name not in _PARTS:
         accepted = [*PRESETS, *_PARTS]
         raise BenchError(f"{unknown_name_message('augmentation', name or text, accepted, accepted)} {_FORMS}")
