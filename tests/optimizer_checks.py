@@ -20,8 +20,8 @@ from bench.training.optimizer import create_optimizer, resume
 BATCH = np.zeros((1, 4, 4, 3), np.uint8), np.zeros((1, 4, 4), np.uint8), np.zeros((1, 1), np.float32)
 
 
-def engine(precision="float32", model=None, resumable=False, **options):
-    """An engine of the optimizer that a configuration asks for."""
+def engine(precision="float32", model=None, resumable=False, factor=1.0, **options):
+    """An engine of the optimizer that a configuration asks for, with a loss that is multiplied by a factor."""
     keras.config.set_dtype_policy(precision)
     if model is None:
         inputs = keras.Input((4, 4, 3))
@@ -33,7 +33,7 @@ def engine(precision="float32", model=None, resumable=False, **options):
     return create_engine(
         model,
         optimizer,
-        loss=lambda labels, logits: ops.mean(logits[..., 0]),
+        loss=lambda labels, logits: factor * ops.mean(logits[..., 0]),
         transform=lambda images, labels, draws: (to_float(images), labels),
     )
 
@@ -71,6 +71,17 @@ def averages(precision="float32"):
     return [*found, bias(made)]
 
 
+def skipped_average():
+    """The kernel after a step that overflows, and is skipped: inside the average, after it, and once it is taken."""
+    made = engine("mixed_float16", factor=1e37, optimizer="sgd", ema=0.5)
+    found = [stepped(made, [0.1])[0][0]]
+    with averaged(made):
+        found.append(kernel(made))
+    found.append(kernel(made))
+    take_average(made)
+    return [*found, kernel(made)]
+
+
 def late_average():
     """The average of the bias when it trains on with a kernel that starts to, and the kernel's average."""
     first = engine(optimizer="sgd", ema=0.5)
@@ -86,6 +97,12 @@ def late_average():
     second.pull()
     resume(second.optimizer, earlier)
     return [float(ops.convert_to_numpy(a).flat[0]) for a in second.optimizer._model_variables_moving_average]
+
+
+def kernel(made):
+    """The first value of the kernel as the model has it."""
+    made.pull()
+    return float(ops.convert_to_numpy(made.model.trainable_variables[0]).flat[0])
 
 
 def bias(made):
@@ -106,6 +123,7 @@ print(
             "clipped_scaled": stepped(engine("mixed_float16", optimizer="sgd", clip_norm=0.5), [0.1, 0.1]),
             "average": averages(),
             "average_scaled": averages("mixed_float16"),
+            "skipped_average": skipped_average(),
             "late_average": late_average(),
             **{
                 f"decayed_{name}": stepped(engine(optimizer=name, weight_decay=0.1), [0.5, 0.25])

@@ -54,6 +54,10 @@ def test_the_average_stands_in_for_the_weights_and_gives_them_back(found, name):
     assert found[name] == pytest.approx([-0.4339, -0.461, -0.4339], abs=1e-6)
 
 
+def test_without_a_step_there_is_no_average_and_the_weights_stay(found):
+    assert found["skipped_average"] == [1.0, 1.0, 1.0, 1.0]
+
+
 def test_what_starts_to_train_later_has_its_own_value_as_average(found):
     assert found["late_average"] == [3.0, 7.0]
 

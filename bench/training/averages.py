@@ -8,11 +8,13 @@ from bench.training.optimizer import inner
 
 
 def take_average(engine: Engine) -> None:
-    """Replace the weights by their moving average; do nothing where the optimizer keeps none."""
+    """Replace the weights by their moving average; do nothing where the optimizer keeps none, or has none yet."""
     optimizer = inner(engine.optimizer)
     if not optimizer.use_ema:
         return
     engine.pull()
+    if not int(to_numpy(optimizer.iterations)):  # each step overflowed in float16 and was skipped
+        return
     averages = optimizer._model_variables_moving_average
     for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
         variable.assign(average)
