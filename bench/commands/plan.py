@@ -17,7 +17,7 @@ from bench.commands.grid_options import (
     ScaleValues,
     ShardOption,
 )
-from bench.commands.grid_run import read_grid, sized
+from bench.commands.grid_reading import read_grid, sized
 from bench.commands.grid_tuning import with_tuning_alike
 from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_options, with_short_params

@@ -24,7 +24,8 @@ from bench.commands.grid_options import (
     UntilDecided,
     VerifyData,
 )
-from bench.commands.grid_run import How, finish, read_grid, sized
+from bench.commands.grid_reading import read_grid, sized
+from bench.commands.grid_run import How, finish
 from bench.commands.shared import counting, opened, output, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown

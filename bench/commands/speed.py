@@ -15,7 +15,8 @@ from bench.commands.grid_options import (
     Results,
     ShardOption,
 )
-from bench.commands.grid_run import How, finish, read_grid
+from bench.commands.grid_reading import read_grid
+from bench.commands.grid_run import How, finish
 from bench.commands.shared import BANDS_OF_NO_DATA_HELP, bands_of_no_data, with_options
 from bench.core.errors import BenchError
 from bench.core.options import RUN
