@@ -69,6 +69,7 @@ def test_every_layer_has_a_row_and_all_calls_of_a_shared_one_count():
 
 
 def test_products_of_feature_maps_by_hand():
+    keras.backend.clear_session()  # operations are named by how many there have been
     tokens, others = keras.Input((6, 2, 8)), keras.Input((5, 2, 8))  # 6 queries and 5 keys, 2 heads of 8 channels
     scores = keras.ops.einsum("bqhc,bkhc->bhqk", tokens, others)
     mixed = layers.EinsumDense("...qk,kc->...qc", output_shape=(6, 3), name="mixed")(scores)
