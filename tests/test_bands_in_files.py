@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.core.dataset_protocol import DataFault
+from bench.datasets.files.readers import open_picture
 from bench.datasets.image_files import open_image, read_head, read_picture, read_scale
 
 LOSSLESS = [None, "lzw", "adobe_deflate", "packbits", "lzma", "zstd", "deflate"]
@@ -172,6 +173,20 @@ def test_a_numpy_file_of_two_axes_has_one_band_and_one_of_bands_first_is_told_by
     np.save(tmp_path / "b.npy", np.moveaxis(array, -1, 0))  # (4, 40, 50): 50 are no bands
     same(tmp_path / "b.npy", array)
     assert read_head(tmp_path / "b.npy").size == (40, 50)
+
+
+@pytest.mark.parametrize("byteorder", "<>")
+def test_a_bigtiff_of_bytes_is_read_in_either_byte_order(tmp_path, byteorder):
+    grey, colours = values("uint8", 1, (5, 7)), values("uint8", 3, (5, 7))
+    for array, photometric in ((grey, "minisblack"), (colours, "rgb")):
+        stored = array[..., 0] if photometric == "minisblack" else array
+        tifffile.imwrite(tmp_path / "b.tif", stored, photometric=photometric, byteorder=byteorder, bigtiff=True,
+                         metadata=None)  # fmt: skip
+        same(tmp_path / "b.tif", np.broadcast_to(array, (5, 7, 3)))
+    tifffile.imwrite(tmp_path / "m.tif", grey[..., 0], photometric="minisblack", byteorder=byteorder, bigtiff=True,
+                     metadata=None)  # fmt: skip
+    with (tmp_path / "m.tif").open("rb") as file, open_picture(tmp_path / "m.tif", file) as mask:
+        assert (np.asarray(mask) == grey[..., 0]).all()  # a mask's grey stays one band
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,11 +4,14 @@ A photograph has 8 bits and the bands red, green and blue; grey is three equal b
 asked for.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from tifffile import TiffFile
 
 from bench.datasets.files.deep_png import read_deep_png
 from bench.datasets.files.numpy_file import numpy_size, read_numpy
@@ -17,6 +20,7 @@ from bench.datasets.files.stored import Stored
 from bench.datasets.files.tiff_file import (
     has_many_pages,
     is_photograph,
+    is_unknown_to_pillow,
     main_pages,
     may_lack_values,
     no_values,
@@ -51,7 +55,9 @@ def read_stored(path: Path, file: IO[bytes], bands: tuple[int, ...] = (), turn: 
     if photograph := _photograph(file, bands):
         return photograph
     with opened_tiff(file) as tiff:
-        return read_tiff(path, tiff)
+        stored = read_tiff(path, tiff)
+        grey = is_photograph(tiff) and stored.values.shape[2] - len(stored.alpha) == 1
+        return replace(stored, grey=grey)
 
 
 def _photograph(file: IO[bytes], bands: tuple[int, ...]) -> Photograph | None:
@@ -59,6 +65,7 @@ def _photograph(file: IO[bytes], bands: tuple[int, ...]) -> Photograph | None:
     try:
         with opened_tiff(file) as tiff:
             as_stored = bool(bands) and max(bands) >= ALPHA and main_pages(tiff)[0].samplesperpixel > ALPHA
+            as_stored |= is_unknown_to_pillow(tiff)
             return Photograph(may_lack_values(tiff)) if is_photograph(tiff) and not as_stored else None
     except ValueError:  # damaged: Pillow tells how
         return Photograph()
@@ -84,6 +91,9 @@ def open_picture(path: Path, file: IO[bytes]) -> Image.Image:
     kind = kind_of_file(file)
     if kind == "numpy":
         return read_numpy(path, file).mask(path)
+    if kind == "tiff" and _asks(file, is_unknown_to_pillow):
+        stored = read_stored(path, file)
+        return stored.mask(path) if isinstance(stored, Stored) else Image.open(file)
     try:
         picture = Image.open(file)
     except UnidentifiedImageError:
@@ -101,16 +111,19 @@ def _is_cut(picture: Image.Image, kind: FileKind, file: IO[bytes]) -> bool:
     """Tell whether Pillow would give the upper bits of values alone, or one page of several."""
     if kind == "deep png":
         return not picture.mode.startswith("I")
-    return kind == "tiff" and _has_many_pages(file)
+    return kind == "tiff" and _asks(file, has_many_pages)
 
 
-def _has_many_pages(file: IO[bytes]) -> bool:
+def _asks(file: IO[bytes], question: Callable[[TiffFile], bool]) -> bool:
+    """Ask something of a TIFF file, and go back to its beginning; a damaged one answers no, as Pillow tells how."""
     file.seek(0)
     try:
         with opened_tiff(file) as tiff:
-            return has_many_pages(tiff)
-    except ValueError:  # damaged: Pillow tells how
+            return question(tiff)
+    except ValueError:
         return False
+    finally:
+        file.seek(0)
 
 
 def without_value(picture: Image.Image, file: IO[bytes]) -> np.ndarray | None:

@@ -7,7 +7,7 @@ left out unless their band is asked for.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,13 @@ class Stored:
     nodata: float | None = None  # the value that stands for none; None: there is no such value
     valid: np.ndarray | None = None  # False where a mask in the file says that there is no value, bool (H, W)
     orientation: int = 1  # EXIF, 1 to 8
+    grey: bool = False  # whether it is a photograph's grey, which is three equal bands
 
     def picture(self, path: Path, bands: tuple[int, ...] = (), turn: bool = False) -> Picture:
         """Return the chosen bands, or all but alpha, of a kind that packs take; raise DataFault for what none does."""
+        if self.grey:
+            colours = replace(self, values=np.repeat(self.values[..., :1], 3, axis=2), alpha=(), grey=False)
+            return colours.picture(path, bands, turn)
         chosen = bands or tuple(i for i in range(self.values.shape[2]) if i not in self.alpha)
         check_bands(path, self.values.shape[2], chosen)
         whole = chosen == tuple(range(self.values.shape[2]))

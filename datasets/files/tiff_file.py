@@ -24,6 +24,7 @@ _ORIENTATION = 274
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric interpretation -> bands that are colours
 _ALPHA = (1, 2)  # of ExtraSamples: associated and not
 _WHITE_IS_0, _PALETTE = 0, 3  # photometric interpretations
+_PLAIN = (1, 2)  # grey in which black is 0, and RGB
 _WHOLE = (1, 4)  # sample formats
 GEO = "pip install 'segbench[geo]'"
 
@@ -103,6 +104,13 @@ def is_photograph(tiff: tifffile.TiffFile) -> bool:
     extra = page.samplesperpixel - colours
     known = page.compression in TiffImagePlugin.COMPRESSION_INFO
     return known and (extra == 0 or (extra == 1 and len(alpha_of(page)) == 1))
+
+
+def is_unknown_to_pillow(tiff: tifffile.TiffFile) -> bool:
+    """Tell whether it is a big-endian BigTIFF of 8-bit grey or RGB, whose first offset Pillow misreads."""
+    page = main_pages(tiff)[0]
+    odd = tiff.is_bigtiff and tiff.byteorder == ">"
+    return odd and page.bitspersample == 8 and page.photometric in _PLAIN
 
 
 def size_of(page: Page) -> tuple[int, int]:
