@@ -107,3 +107,12 @@ def write_fake_folder(folder: Path, count: int = 12, size: tuple[int, int] = (40
         Image.fromarray(image).save(folder / "images" / f"s{number}.jpg", quality=95)
         Image.fromarray(np.array([0, 1, 0, 2], np.uint8)[trimap]).save(folder / "masks" / f"s{number}.png")
     return folder
+
+
+WRITERS = {
+    "pets": write_fake_pets,
+    "airbus": write_fake_airbus,
+    "carvana": write_fake_carvana,
+    "folder": write_fake_folder,
+}
+"""The writers of fake data by the data set's name, `folder` for a user's own."""

@@ -34,7 +34,7 @@ def test_four_bands_get_the_first_kernel_again_and_three_quarters_of_each():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_a_backbone_computes_on_repeated_bands_what_it_does_on_three(name, tmp_path):
-    """With the same pretrained weights; convolutions, normalisation and the order of colours are all repeated."""
+    """Compare features with the same weights; convolutions, normalisation and the order of colours are repeated."""
     keras.utils.set_random_seed(0)
     path = str(tmp_path / "pretrained.weights.h5")
     network = NETWORKS[name].build(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets, write_table
+from fakes import WRITERS, write_fake_airbus, write_table
 
 from bench.config import catalog
 from bench.core.dataset_protocol import Sample
@@ -29,18 +29,6 @@ from bench.trials.trained_input import stored_values
 from bench.trials.trained_input.stored_values import values_of_source
 
 TABLE = "train_ship_segmentations_v2.csv"
-
-
-def write_folder(folder):
-    """Write images and masks in the plainest layout, from those of the pets."""
-    pets = write_fake_pets(folder / "from")
-    shutil.move(pets / "images", folder / "images")
-    shutil.move(pets / "annotations" / "trimaps", folder / "masks")
-    shutil.rmtree(pets)
-    return folder
-
-
-WRITERS = {"pets": write_fake_pets, "airbus": write_fake_airbus, "carvana": write_fake_carvana, "folder": write_folder}
 
 
 @pytest.fixture(autouse=True)

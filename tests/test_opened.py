@@ -8,7 +8,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from fakes import write_fake_airbus, write_fake_carvana, write_fake_pets
+from fakes import WRITERS, write_fake_pets
 
 from bench.config import catalog
 from bench.core.errors import BenchError
@@ -20,7 +20,6 @@ from bench.data.opened.planned import keep_opened, reopened
 from bench.data.packing.manifest import DATA_FILES, MANIFEST
 from bench.trials import plan
 
-WRITERS = {"pets": write_fake_pets, "airbus": write_fake_airbus, "carvana": write_fake_carvana, "folder": None}
 SIZE = (16, 32)
 
 
@@ -29,19 +28,10 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
 
 
-def write_folder(folder):
-    """Write images and masks in the plainest layout, from those of the pets."""
-    pets = write_fake_pets(folder / "from")
-    shutil.move(pets / "images", folder / "images")
-    shutil.move(pets / "annotations" / "trimaps", folder / "masks")
-    shutil.rmtree(pets)
-    return folder
-
-
 @pytest.fixture(params=WRITERS)
 def config(request, tmp_path):
     """A configuration with a small data set of each adapter."""
-    folder = (WRITERS[request.param] or write_folder)(tmp_path / request.param)
+    folder = WRITERS[request.param](tmp_path / request.param)
     name = f"folder:{folder}" if request.param == "folder" else request.param
     given = None if request.param == "folder" else str(folder)
     return catalog.resolve_config(TrialConfig("unet", name, data_dir=given, image_size=SIZE))

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import catalog
-from bench.config.backbone_weights import gather_tables
 from bench.core.errors import BenchError, first_few
-from bench.core.option_kinds import WEIGHTS, shown
+from bench.core.option_kinds import shown
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS, RESULTS, SEEDS
 from bench.core.untrusted import safe_toml
@@ -86,9 +85,8 @@ def hint_for(name: str) -> str | None:
 
 def axis(name: str, value: Any) -> list[Any]:
     """Read the values of an option from a text with commas, a list or a single value."""
-    values = _several(value, BY_NAME[name].kind.join)
-    if BY_NAME[name].kind is WEIGHTS:
-        values = gather_tables(values)
+    kind = BY_NAME[name].kind
+    values = kind.gather(_several(value, kind.join))
     if not values:
         raise BenchError(f"'{name}' has no value.")
     return [BY_NAME[name].read(one, ", or several with commas") for one in values]

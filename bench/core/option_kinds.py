@@ -14,6 +14,7 @@ from typing import Any
 from bench.core.errors import BenchError
 from bench.core.recipe.augment_text import PRESETS, canonical_augment, join_parts
 from bench.core.recipe.schedule_text import SCHEDULES, canonical_schedule, join_milestones
+from bench.core.recipe.weights_table import gather_tables
 from bench.core.specs import Budget
 
 
@@ -27,6 +28,7 @@ class Kind:
     word: str = "text"  # placeholder of the value in a command's help
     is_number: bool = False  # its column in a DataFrame is numeric
     join: Callable[[list[str]], list[str]] = lambda texts: texts  # puts together what a list's commas cut apart
+    gather: Callable[[list[Any]], list[Any]] = lambda values: values  # makes the axis of several values, of TOML's too
 
 
 def _text(value: Any) -> str:
@@ -194,7 +196,7 @@ SPACE = Kind(
 )
 LAYER = Kind(_name_or_index, "a layer's name, or its index", word="layer")
 CLASS_WEIGHTS = Kind(_class_weights, "a name, or a weight for each class in brackets, such as [0.3,0.7]")
-WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone")
+WEIGHTS = Kind(_weights, "none, imagenet or a path, or a table of these by backbone", gather=gather_tables)
 PARAMETERS = Kind(_text, "key=value", list[str] | None, "key=value")
 
 

@@ -1,1 +1,1 @@
-"""Texts of a training recipe that say more than a name: the learning rate's schedule and the augmentation."""
+"""Texts of a training recipe that say more than a name: schedule, augmentation, weights by backbone."""

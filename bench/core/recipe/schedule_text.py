@@ -66,6 +66,6 @@ def _milestones(text: str) -> tuple[float, ...]:
         shares = tuple(float(share) for share in text.removeprefix(_AT).split(","))
     except ValueError:
         raise BenchError(f"--schedule is {text}. {_FORMS}") from None
-    if not all(a < b for a, b in zip((0.0, *shares), (*shares, 1.0), strict=True)):  # True for no comparison with NaN
+    if not all(a < b for a, b in zip((0.0, *shares), (*shares, 1.0), strict=True)):  # no NaN passes, either
         raise BenchError(f"--schedule is {text}. {_FORMS}")
     return shares

@@ -19,7 +19,7 @@ _OF = {
         "fit is that of the whole trial, evaluation included.",
     ),
 }
-"""For each kind of limit the headings of its costs, its name, and what a reader must know of them."""
+"""Each kind of limit has here the headings of its costs, its name, and what a reader must know of them."""
 MEANING = (
     "scored at the images' native size: equal cost, not equal pixels. How far a row is below the limit depends on the "
     "multiples that its architecture takes. The rank is that of the leaderboard."

@@ -1,6 +1,5 @@
 """Read files as the pictures that a stored trial's model gets: its bands, in the range that it was trained on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,14 +10,12 @@ from bench.core.dataset_protocol import DataFault
 from bench.core.specs import REDUCED_PROTOCOL_VERSION
 from bench.core.trial_config import TrialConfig
 from bench.data.geometry import reduction
-from bench.data.reading.picture import Picture, whole
+from bench.data.reading.picture import Picture, Reduce, whole
 from bench.data.reading.values import Values
 from bench.data.reading.visible import visible
 from bench.datasets.base import read_picture
 from bench.results.loading import StoredTrial
 from bench.trials.trained_input.trained_values import values_of
-
-Reduce = Callable[[tuple[int, int]], int]
 
 
 @dataclass(frozen=True)
