@@ -24,8 +24,8 @@ DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
 
-demo: install  ## Train two architectures on drawn shapes and show the leaderboard (about 10 minutes, no download of data)
-	$(BIN)/bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2 --results demo
+demo: install  ## Train two small models on drawn shapes and show the leaderboard (about 4 minutes, no download of data)
+	$(BIN)/bench run --config demo --results demo
 	$(BIN)/bench report demo
 
 test: dev  ## Install what the tests need and run them, on all backends or on those of BACKENDS=jax
