@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.training.augment import to_float
 from bench.training.engines.engine import Engine, decide, training_loss
+from bench.training.engines.jax_convolutions import quick_convolutions
 
 State = tuple[list[jax.Array], list[jax.Array], list[jax.Array]]  # trainable, non-trainable, optimizer
 
@@ -30,7 +31,14 @@ class JaxEngine(Engine):
         return jit != "off"
 
     def _compile(self, function: Callable[..., Any], **options: Any) -> Any:
-        return jax.jit(function, **options) if self.compiled else function
+        if not self.compiled:
+            return function
+
+        def traced(*arguments: Any) -> Any:
+            with quick_convolutions(jax.devices()[0].platform):
+                return function(*arguments)
+
+        return jax.jit(traced, **options)
 
     def _train_step(self, state: State, images: Any, labels: Any, draws: Any, lr: Any) -> tuple[Any, State]:
         trainable, rest, slots = state
