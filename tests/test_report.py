@@ -249,6 +249,16 @@ def test_tables_stand_in_the_order_of_their_budgets_and_sizes(tmp_path):
     assert titles == [f"pets at {size}x{size}, {steps} steps" for size in (64, 128) for steps in (50, 150, 1000)]
 
 
+def test_tables_that_differ_in_what_no_title_names_say_it(tmp_path):
+    for protocol, data in ((1, "a" * 16), (2, "a" * 16), (2, "b" * 16)):
+        record, table = fake_record(fake_config())
+        dataset = {**record.dataset, "fingerprint": data}
+        changed = replace(record, key=f"{protocol}{data}", protocol_version=protocol, dataset=dataset)
+        write_trial(tmp_path, changed, table, samples=0)
+    ends = [group.title.split(", ")[-2:] for group in groups(load_results(tmp_path))]
+    assert ends == [[f"data {8 * data}", f"protocol {protocol}"] for data, protocol in ("a1", "a2", "b2")]
+
+
 def test_the_score_stands_before_the_flags(tmp_path):
     (group,) = groups(load_results(fake_results(tmp_path, seeds=1)))
     names = list(group.columns)

@@ -29,6 +29,27 @@ def group_title(configuration: Configuration) -> str:
     return f"{value['dataset']} at {_size(value)}{tested}, {budget}{tuned}, on {value['device']}{versions}"
 
 
+def group_titles(configurations: Sequence[Configuration]) -> list[str]:
+    """Write the titles of groups; those that would be equal end with what differs, such as `protocol 2`."""
+    titles = [group_title(one) for one in configurations]
+    alike: dict[str, list[Configuration]] = {}
+    for title, one in zip(titles, configurations, strict=True):
+        alike.setdefault(title, []).append(one)
+    return [
+        ", ".join([title, *(_apart(name, one) for name in COMPARABLE if _differs(name, alike[title]))])
+        for title, one in zip(titles, configurations, strict=True)
+    ]
+
+
+def _differs(name: str, members: Iterable[Configuration]) -> bool:
+    return len({str(member.values[name]) for member in members}) > 1
+
+
+def _apart(name: str, member: Configuration) -> str:
+    text = field_text(name, member) or "none"
+    return f"data {text[:8]}" if name == "data_fingerprint" else f"{COMPARABLE[name]} {shorten(text, 40)}"
+
+
 def tuning_text(value: Mapping[str, object]) -> str:
     """Write how many tuning trials there were, and their share of the budget: `12 trials of 20 %`."""
     share = value["tune_budget"]
@@ -106,7 +127,7 @@ def pair_titles(members: Sequence[Configuration]) -> list[str]:
     for table, places in of_table.items():
         some = [members[place] for place in places]
         varied = [name for name in _varied(some) if name != "measure"]  # the title says "speed-only"
-        apart = [name for name in _TELLING if len({str(member.values[name]) for member in some}) > 1]
+        apart = [name for name in _TELLING if _differs(name, some)]
         labels = _labels(some, [varied] * len(some))
         for place, member, label in zip(places, some, labels, strict=True):
             budget = [] if table == _SPEED else [field_text("budget", member)]

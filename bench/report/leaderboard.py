@@ -18,7 +18,7 @@ from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
 from bench.report.columns import OF_TUNED, all_columns, busy_notes, measured_columns
 from bench.report.flags import flags
-from bench.report.labels import field_text, group_title, searched, value_text, varied_and_labels
+from bench.report.labels import field_text, group_titles, searched, value_text, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.report.text.ranking_notes import choice_notes, differences, ranking_notes
 from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
@@ -40,14 +40,13 @@ def groups(frame: pd.DataFrame, metric: Metric = MEAN_IOU) -> list[Group]:
     configurations = sorted(pool(trained), key=_place)
     members = [list(some) for _, some in groupby(configurations, key=group_key)]
     members = [some for some in members if any(c.seeds for c in some)]
-    titles = [group_title(some[0]) for some in members]
     return [
         _group(
             some,
-            title if titles.count(title) == 1 else f"{title}, data {some[0].values['data_fingerprint']:.8}",
+            title,
             metric if any(math.isfinite(c.spread(metric.name).mean) for c in some) else MEAN_IOU,
         )
-        for some, title in zip(members, titles, strict=True)
+        for some, title in zip(members, group_titles([some[0] for some in members]), strict=True)
     ]
 
 

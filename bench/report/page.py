@@ -15,7 +15,7 @@ from bench import __version__
 from bench.core.errors import first_few
 from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
-from bench.report.findings import corruption_board, pretraining_board
+from bench.report.findings import corruption_board, object_board, pretraining_board
 from bench.report.findings.across import Across
 from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
@@ -97,6 +97,8 @@ def page(contents: Contents) -> str:
         ceiling_meaning=MEANING,
         corruption_headings=corruption_board.HEADINGS,
         corruption_meaning=corruption_board.MEANING,
+        object_headings=object_board.HEADINGS,
+        object_meaning=object_board.MEANING,
         most_classes=MOST_CLASSES,
         fits=contents.fits,
         deployed=contents.deployed,

@@ -121,6 +121,7 @@ def write_report(
         *(line for board in equal for line in board.markdown()),
         *(line for board in pretraining for line in board.markdown()),
         *(line for board in robust for line in board.markdown()),
+        *(line for s in sections if s.objects for line in s.objects.markdown(s.group.title)),
         *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
         *across_markdown(ranked),
         *series_markdown(lines),

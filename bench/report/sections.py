@@ -10,6 +10,7 @@ from bench.report.constraints import Choice, choose
 from bench.report.findings.confusion_maps import ConfusionMaps, MapRoom
 from bench.report.findings.corruption_board import CorruptionBoard, corruption_board
 from bench.report.findings.input_ceiling import Ceiling, input_ceiling
+from bench.report.findings.object_board import ObjectBoard, object_board
 from bench.report.findings.pair_board import Pair, PairRoom
 from bench.report.gallery import Hardest, Sample, Worst, WorstImages, group_images, group_samples, hardest
 from bench.report.plots.curves import curves_frame, points, time_to, usual_target
@@ -42,6 +43,7 @@ class Section:
     latencies: Latencies  # its plot is the last one of `plots`
     ceiling: Ceiling | None
     robustness: CorruptionBoard | None
+    objects: ObjectBoard | None
     confusion: ConfusionMaps
     hardest: Hardest | None
     pairs: list[Pair]
@@ -77,6 +79,7 @@ def section_of(
         calls,
         input_ceiling(group),
         corruption_board(group, trials, problems, public=public),
+        object_board(group),
         maps.of(group),
         hardest(group, images),
         pairs.of(group, images),

@@ -73,8 +73,13 @@ def object_counts(true: ArrayLike, predicted: ArrayLike, *, true_is_instances: b
 
 def image_f2(counts: Counts) -> Scores:
     """Compute `airbus_f2` of images from their `object_counts`: (..., 3, 10, 3) -> (...)."""
+    return np.asarray(f2_by_overlap(counts).mean(axis=-1))
+
+
+def f2_by_overlap(counts: Counts) -> Scores:
+    """Compute F2 at each of OVERLAPS, whose mean is `image_f2`: (..., 3, 10, 3) -> (..., 10)."""
     scores = f2(counts.sum(axis=-3))  # sizes together
-    return np.where(np.isnan(scores), 1.0, scores).mean(axis=-1)
+    return np.where(np.isnan(scores), 1.0, scores)
 
 
 def object_summary(counts: Counts) -> dict[str, float | None]:
