@@ -26,6 +26,7 @@ from bench.report.findings.pretraining_board import PretrainingBoard
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
+from bench.report.interactive.script import script
 from bench.report.plots.figures import Plot
 from bench.report.plots.latency import Latencies
 from bench.report.sections import Section
@@ -83,7 +84,7 @@ def page(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
-    script = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    code = script(_TEMPLATES)
     return environment.get_template("page.html.j2").render(
         sections=sections,
         equal_cost=contents.equal_cost,
@@ -129,8 +130,8 @@ def page(contents: Contents) -> str:
         version=__version__,
         svg=Markup,  # the plots are our own, their texts escaped by matplotlib
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+        script=Markup(code),
+        script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii"),
     )
 
 

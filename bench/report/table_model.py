@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report.flags import LEARNED_NOTHING, Flag
+from bench.report.interactive.worse_rows import worse_rows
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration
 from bench.results.quantities.quantity import Metric
@@ -57,10 +58,10 @@ class Group:
     different: NDArray[np.bool_]  # (ranked, ranked): which pairs of the ranked rows are significantly different
     notes: tuple[str, ...]  # what a reader must know before trusting the ranks
 
-    def different_from(self, place: int) -> str:
-        """Return hexadecimal bits: which ranked rows differ significantly from the one at `place`; empty if none do."""
-        bits = self.different[place]
-        return np.packbits(bits).tobytes().hex() if bits.any() else ""
+    @cached_property
+    def worse(self) -> list[str]:
+        """For each ranked row the rows after it that are significantly worse, as the page's script reads them."""
+        return worse_rows(self.different)
 
     @cached_property
     def looks(self) -> dict[str, str]:
