@@ -60,7 +60,7 @@ class Group:
 
     @cached_property
     def worse(self) -> list[str]:
-        """For each ranked row the rows after it that are significantly worse, as the page's script reads them."""
+        """The rows after each ranked row that are significantly worse than it, as the page's script reads them."""
         return worse_rows(self.different)
 
     @cached_property

@@ -1,1 +1,1 @@
-"""What the page's script needs to follow filter and limits as Python would: pairs of rows, and the script itself."""
+"""The page's script and what it reads to follow filter and limits as Python would, such as pairs of rows."""
