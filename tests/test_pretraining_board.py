@@ -9,7 +9,7 @@ from fake_results import fake_config, fake_record, fake_table, table_metrics, wr
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.report.findings.pretraining_board import pretraining_boards
+from bench.report.findings.boards.pretraining import pretraining_boards
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.results.analysis.configurations import pool

@@ -117,7 +117,7 @@ def test_the_command_prints_them(tmp_path, monkeypatch):
         fits=[],
         series=all_series(boards),
         across=all_across(boards),
-        pretraining=[],
+        boards=[],
     )
     monkeypatch.setattr(render, "write_report", lambda *_, **__: made)  # without its plots
     result = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "120"})

@@ -46,6 +46,11 @@ def read_grid(
     configs = grid.configs(chosen, file if config else None, left_out)
     for line in left_out:
         warn(line)
+    if any(trial.tune and trial.folds for trial in configs):
+        raise BenchError(
+            "--tune chooses by validation images, which other folds of --folds test, so scores would be too good. "
+            "Leave out one of them."
+        )
     if part and any(trial.tune for trial in configs):
         raise BenchError(
             "--tune tunes whole configurations, and --shard parts the trials of a grid. Leave out one; several "

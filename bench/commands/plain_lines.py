@@ -20,14 +20,13 @@ FACTS = {"loss": "loss {:.3f}", "val_mean_iou": "validation mean IoU {:.3f}", "i
 
 def name_of(config: TrialConfig) -> str:
     """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
-    repeat = f", repeat {config.repeat}" if config.repeat else ""
     what = f" on {config.dataset}"
     if config.measure == "speed":
         size = "x".join(map(str, config.image_size))
         what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
     if config.measure == "validation":
         return f"{config.pair}{what}, tuning: {searched_values(config)}"
-    return f"{config.pair}{what}, seed {config.seed}{repeat}"
+    return f"{config.pair}{what}, seed {config.repetition}"
 
 
 def ending(record: TrialRecord) -> str:

@@ -40,7 +40,7 @@ def report(
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))
-    worths = [board.terminal_table() for board in made.pretraining]
+    worths = [board.terminal_table() for some in made.boards for board in some]
     for table in (*map(series_table, made.series), *map(across_table, made.across), *worths):
         console.print(table)
     for board in made.speeds:

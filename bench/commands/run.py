@@ -77,6 +77,8 @@ def run(
     grid = read_grid(given, config, results, shard, seeds=rule.fewest if rule else 1)
     if rule:
         rule.check(len({trial.seed for trial in grid.configs}))
+        if any(trial.folds for trial in grid.configs):
+            raise BenchError("--until-decided adds seeds, and --folds has a trial for each fold. Leave out one.")
     _check_measured_here(executor, grid.configs)
     workers = _workers(ray_address, grid.configs) if executor == RAY else None
     slots = workers.slots if workers else local_slots(jobs, devices, configs=grid.configs)

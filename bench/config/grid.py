@@ -90,7 +90,8 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
     for name, registry in (("arch", catalog.architectures()), ("dataset", catalog.datasets())):
         if not given.get(name):
             raise BenchError(f"No {registry.kind} is named. Give --{name}; available: {', '.join(registry.names())}.")
-    axes = [_repeats(given), _seeds(given), *itertools.chain.from_iterable(_axes(o, given) for o in AXES)]
+    repetitions = [_repeats(given), _seeds(given), _folds(fixed)]
+    axes = [*repetitions, *itertools.chain.from_iterable(_axes(o, given) for o in AXES)]
     _check_count(axes)
     _check_dataset_params(axes)
     needed = {name for axis in axes for name, value in axis if name in DEPENDENT and value}
@@ -196,14 +197,14 @@ def _config(fixed: dict[str, Any], values: Iterable[tuple[str, Any]], needed: se
 def _unique(configs: Iterable[TrialConfig]) -> list[TrialConfig]:
     """Drop equal trials, and put every pair's first seed before any second one."""
     once = {_fingerprint(config): config for config in configs}
-    return _search_once(sorted(once.values(), key=lambda config: (config.repeat, config.seed)))
+    return _search_once(sorted(once.values(), key=lambda config: (config.repeat, config.seed, config.fold)))
 
 
 def _search_once(configs: list[TrialConfig]) -> list[TrialConfig]:
-    """Let only the first of the trials that differ in batch size, seed and repeat search for the largest batch."""
+    """Let only the first of the trials that differ in batch size and repetition search for the largest batch."""
     first: dict[str, TrialConfig] = {}
     for config in configs:
-        first.setdefault(_fingerprint(replace(config, batch_size=1, seed=0, repeat=0)), config)
+        first.setdefault(_fingerprint(replace(config.pooled, batch_size=1)), config)
     seeking = set(map(id, first.values()))
     return [config if id(config) in seeking else replace(config, find_batch_size=0) for config in configs]
 
@@ -218,6 +219,12 @@ def _seeds(given: Given) -> Axis:
     if given.get("seed") is not None:
         return [("seed", seed) for seed in axis("seed", given["seed"])]
     return [("seed", seed) for seed in range(_count(SEEDS, given))]
+
+
+def _folds(fixed: Given) -> Axis:
+    folds = fixed.get("folds", 0)
+    OPTIONS["folds"].check(folds)
+    return [("fold", fold) for fold in (range(1, folds + 1) if folds else (0,))]
 
 
 def _repeats(given: Given) -> Axis:

@@ -1,7 +1,7 @@
 """The table of options: a trial's configuration, each field with everything about its option (see `Option`)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from bench.core.backends import BACKENDS, DEFAULT_BACKEND
@@ -45,6 +45,7 @@ VALIDATED = 1_000  # images of the validation split, unless --val-limit says oth
 MOST_DEVICES = 64  # of one trial, on one machine
 LARGEST_RATE = 1000.0  # of learning, decay and factors of them; more is taken for a typing error, as below
 MOST_REPEATS = 10_000
+MOST_FOLDS = 100
 LONGEST_SECONDS = 10 * 365 * 86_400.0
 MOST_GFLOPS = 1e6  # of one image
 MOST_MIB = 2**24  # of memory: 16 TiB
@@ -651,6 +652,29 @@ class TrialConfig:
         costs=False,
         meaning="the number of this repeat of the same configuration and seed, from 0",
     )
+    folds: int = option(
+        0,
+        kind=WHOLE,
+        panel=REPETITION,
+        help="Divide the images into so many parts of whole groups, and train once for each, which is tested.",
+        accepts=lambda value: value == 0 or 2 <= value <= MOST_FOLDS,
+        accepted=f"a whole number from 2 to {MOST_FOLDS}, such as 5, or 0 for the data set's one split",
+        default_text="-",
+        axis=False,
+        costs=False,
+        unit="folds",
+        meaning="the number of parts of the images, of whole groups, by which the splits were made; 0: the data set's "
+        "one split. Trials are ranked together only if it is the same",
+    )
+    fold: int = option(
+        0,
+        kind=WHOLE,
+        internal="Use bench run --folds K.",
+        help="The part that is tested.",
+        costs=False,
+        meaning="the part of the images that was the test split, from 1; the validation split if the data set says "
+        "which images are tested. 0: there are no folds",
+    )
     max_seeds: int = option(
         0,
         kind=WHOLE,
@@ -833,6 +857,17 @@ class TrialConfig:
         return {"val": self.val_limit, "test": self.test_limit}
 
     @property
+    def repetition(self) -> str:
+        """The seed, repeat and fold as a text: `0`, or `0, repeat 1, fold 2 of 5`."""
+        fold = f"fold {self.fold} of {self.folds}" if self.folds else ""
+        return ", ".join(filter(None, (str(self.seed), f"repeat {self.repeat}" if self.repeat else "", fold)))
+
+    @property
+    def pooled(self) -> "TrialConfig":
+        """The configuration without what differs between its trials: seed, repeat and fold."""
+        return replace(self, **{name: getattr(DEFAULTS, name) for name in POOLED})
+
+    @property
     def pair(self) -> str:
         """Architecture and backbone in one word, such as `unet:resnet50`."""
         return f"{self.arch}:{self.backbone}" if self.backbone else self.arch
@@ -876,6 +911,6 @@ RESULTS = Option(
     axis=False,
 )
 """SEEDS and RESULTS: two names that a user may give besides those of the table."""
-POOLED = ("seed", "repeat")
+POOLED = ("seed", "repeat", "fold")
 """The fields in which the trials of one configuration differ."""
 DEFAULTS = TrialConfig(arch="", dataset="")

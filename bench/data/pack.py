@@ -153,6 +153,7 @@ def _open(path: Path, source: Source, manifest: Manifest, states: States) -> Pac
         original_sizes=tuple((height, width) for height, width in manifest["original_sizes"]),
         classes=source.spec.classes,
         values=source.values or Values(),
+        fixed_test=source.fixed_test,
         notes=(*source.notes, *_missing(manifest), *left_out),
         warnings=(*source.warnings, *doubts.warnings, *thin, *manifest["duplicates"]),
         truth_offsets=tuple(manifest["truth_offsets"]),

@@ -47,6 +47,7 @@ class Source:
     values: Values | None = None  # what becomes of the pictures' values; None: they are read as they are stored
     state: str = ""  # of the code, the parameters and every file of the folder; empty: it isn't known
     seen: FolderState = NOT_SEEN  # the folder as it was when the data set was opened
+    fixed_test: bool = False  # whether the data set itself says which images are the test split
 
     @property
     def settled(self) -> frozenset[str]:
@@ -151,13 +152,18 @@ def _opened_anew(spec: DatasetSpec, folder: Path | None, params: Mapping[str, An
     notes = tuple(map(said, (*remote, *dataset.notes, *chosen.notes)))
     warnings = tuple(map(said, (*getattr(dataset, "warnings", ()), *chosen.warnings)))
     made = Source(spec, dataset, chosen.samples, folder, adapter_hash, notes, warnings)
-    return replace(made, bands=bands, scale_values=selection.scale_values)
+    fixed = any(sample.split == "test" for sample in dataset.samples)
+    return replace(made, bands=bands, scale_values=selection.scale_values, fixed_test=fixed)
 
 
 def _facts(source: Source) -> dict[str, Any]:
     """Return what is kept of an opening beside its samples."""
     texts = {name: list(getattr(source, name)) for name in ("notes", "warnings")}
-    known = {"classes": list(source.spec.classes), "settled": sorted(source.settled)}
+    known = {
+        "classes": list(source.spec.classes),
+        "settled": sorted(source.settled),
+        "fixed_test": source.fixed_test,
+    }
     return {**texts, **known, "adapter_hash": source.adapter_hash, "left": list(map(asdict, sampled() or ()))}
 
 
@@ -175,7 +181,7 @@ def _reopened(spec: DatasetSpec, folder: Path, params: Mapping[str, Any], kept: 
         notes=tuple(facts["notes"]),
         warnings=tuple(facts["warnings"]),
     )
-    return replace(made, bands=bands, scale_values=selection.scale_values)
+    return replace(made, bands=bands, scale_values=selection.scale_values, fixed_test=facts["fixed_test"])
 
 
 def _check(spec: DatasetSpec, samples: tuple[Sample, ...], folder: Path | None, params: Mapping[str, Any]) -> None:

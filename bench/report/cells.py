@@ -77,7 +77,7 @@ def score_cell(uncertainty: Uncertainty, plain: Cell, metric: Metric) -> Cell:
     """Write a score as `0.742 [0.731, 0.753]`; only the mean for one seed, whose interval ignores other seeds."""
     interval, write = uncertainty.interval, metric.write
     span = f"[{write(interval.low)}, {write(interval.high)}]"
-    if len(uncertainty.scores) < 2:
+    if not uncertainty.is_separable:
         title = f"one seed: not separable by seed; 95 % interval over the images only: {span}"
         title = title if metric.score.by_image else plain.title
         return Cell(write(interval.mean), interval.mean, title)

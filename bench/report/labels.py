@@ -25,8 +25,9 @@ def group_title(configuration: Configuration) -> str:
     budget = f"{budget_text(str(value['budget']))}{until}"
     versions = f", {configuration.versions}" if configuration.versions else ""
     tested = f", {value['test_limit']} test images" if value["test_limit"] else ""
+    folds = f", {count} folds" if (count := field_text("folds", configuration)) else ""
     tuned = f", tuned by {tuning_text(value)}" if value_text(value["tune"]) else ""
-    return f"{value['dataset']} at {_size(value)}{tested}, {budget}{tuned}, on {value['device']}{versions}"
+    return f"{value['dataset']} at {_size(value)}{tested}{folds}, {budget}{tuned}, on {value['device']}{versions}"
 
 
 def group_titles(configurations: Sequence[Configuration]) -> list[str]:
@@ -83,6 +84,8 @@ def budget_text(text: str) -> str:
 def field_text(name: str, member: Configuration) -> str:
     """Write the value of one of COMPARABLE for the head of the table; empty if it isn't set, such as a target."""
     text = value_text(member.values[name])
+    if name == "folds":
+        return f"{float(text):g}" if text and float(text) else ""
     if name in TUNING_FIELDS:
         return text if value_text(member.values["tune"]) else ""
     return (budget_text(text) if name == "budget" else text) or ("" if name in ("target", "test_limit") else "unknown")

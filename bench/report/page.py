@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ from bench import __version__
 from bench.core.errors import first_few
 from bench.report.columns import DETAILS, HIGH_IS_BETTER, MEASURED, TEXTS
 from bench.report.constraints import constraints_of
-from bench.report.findings import corruption_board, object_board, pretraining_board
+from bench.report.findings import corruption_board, object_board
 from bench.report.findings.across import Across
+from bench.report.findings.boards.board import Board
 from bench.report.findings.confusion_maps import MOST_CLASSES
 from bench.report.findings.deployment_tables import DeploymentBoard
 from bench.report.findings.equal_cost_board import EqualCost
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.other_models_board import OtherModelsBoard
-from bench.report.findings.pretraining_board import PretrainingBoard
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
@@ -55,7 +56,7 @@ class Contents:
 
     sections: list[Section]
     equal_cost: list[EqualCost]
-    pretraining: list[PretrainingBoard]
+    boards: list[Sequence[Board]]  # by topic
     across: list[tuple[Across, Plot]]
     series: list[tuple[Series, Plot]]
     speeds: list[tuple[SpeedBoard, Latencies]]
@@ -88,9 +89,7 @@ def page(contents: Contents) -> str:
     return environment.get_template("page.html.j2").render(
         sections=sections,
         equal_cost=contents.equal_cost,
-        pretraining=contents.pretraining,
-        pretraining_headings=pretraining_board.HEADINGS,
-        pretraining_meaning=pretraining_board.MEANING,
+        boards_by_topic=contents.boards,
         across=contents.across,
         series=contents.series,
         speeds=contents.speeds,

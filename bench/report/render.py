@@ -12,6 +12,8 @@ import pandas as pd
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import check_inside
 from bench.report.findings.across import Across, all_across
+from bench.report.findings.boards.all_boards import boards_by_topic
+from bench.report.findings.boards.board import Board
 from bench.report.findings.confusion_maps import MapRoom
 from bench.report.findings.corruption_board import robustness_csv
 from bench.report.findings.deployment_tables import DeploymentBoard, deployment_boards
@@ -19,7 +21,6 @@ from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.findings.input_ceiling import ceilings_markdown
 from bench.report.findings.other_models_board import other_models_boards
 from bench.report.findings.pair_board import PairRoom
-from bench.report.findings.pretraining_board import PretrainingBoard, pretraining_boards, pretraining_frame
 from bench.report.findings.series import Series, all_series
 from bench.report.gallery import WorstImages
 from bench.report.leaderboard import groups
@@ -63,7 +64,7 @@ class Report:
     fits: list[FitBoard]
     series: list[Series]
     across: list[Across]
-    pretraining: list[PretrainingBoard]
+    boards: list[Sequence[Board]]  # by topic
 
 
 def write_report(
@@ -112,14 +113,14 @@ def write_report(
     other_models = other_models_boards(others, boards, parts)
     problems += _unfinished(loaded)
     equal = equal_costs(boards)
-    pretraining = pretraining_boards(boards, by_folder)
+    small = boards_by_topic(boards, by_folder)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
     ranked = [one for one, _ in across]
     robust = [section.robustness for section in sections if section.robustness]
     further = [
         *(line for board in equal for line in board.markdown()),
-        *(line for board in pretraining for line in board.markdown()),
+        *(line for some in small for board in some for line in board.markdown()),
         *(line for board in robust for line in board.markdown()),
         *(line for s in sections if s.objects for line in s.objects.markdown(s.group.title)),
         *ceilings_markdown({section.group.title: section.ceiling for section in sections}),
@@ -133,7 +134,7 @@ def write_report(
     contents = Contents(
         sections,
         equal,
-        pretraining,
+        small,
         across,
         series,
         [*zip(speeds, calls, strict=True)],
@@ -154,16 +155,18 @@ def write_report(
     files = [write_whole(out / name, text.encode()) for name, text in zip(TEXTS, texts, strict=True)]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     tables |= {"robustness.csv": robustness_csv(robust)} if robust else {}
-    tables |= {"pretraining.json": json_text(pretraining_frame(pretraining)).encode()} if pretraining else {}
+    tables |= {f"{some[0].topic.name}.json": _json(some) for some in small}
     files += [write_whole(out / name, content) for name, content in tables.items()]
     plots = [*(plot for section in sections for plot in section.plots), *(plot for _, plot in [*across, *series])]
     plots += [one.plot for one in calls if one.plot]
     plots += [plot for _, plot in deployed if plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(
-        files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], pretraining
-    )
+    return Report(files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], small)
+
+
+def _json(boards: Sequence[Board]) -> bytes:
+    return json_text(pd.DataFrame([record for board in boards for record in board.records])).encode()
 
 
 def _speed_latencies(speeds: Sequence[SpeedBoard], folder: Path, problems: list[str]) -> list[Latencies]:

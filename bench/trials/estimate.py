@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.core.options import TUNING
 from bench.core.specs import TrialRecord
-from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
+from bench.core.trial_config import DEFAULTS, OPTIONS, POOLED, TrialConfig
 from bench.profiling.environment import expected_device, several
 from bench.results.loading import StoredTrial
 from bench.results.software import is_stale
@@ -152,7 +152,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
         budget = "speed-only" if config.measure == "speed" else str(config.budget)
         budget += ", tuning" if config.measure == "validation" else ""
         budget += ", largest batch" if config.find_batch_size else ""
-        cells = (config.pair, config.dataset, budget, *differs, _seed(config), _state(estimate))
+        cells = (config.pair, config.dataset, budget, *differs, config.repetition, _state(estimate))
         time = "" if estimate.done else "unknown" if seconds is None else duration(seconds)
         table.add_row(*map(Text, cells), time)
     return table
@@ -160,7 +160,7 @@ def table(estimates: Sequence[Estimate]) -> Table:
 
 def differences(configs: Sequence[TrialConfig]) -> list[str]:
     """Write for each configuration the fields that differ and have no column in a plan: `lr 0.001; resize crop`."""
-    shown = {"arch", "backbone", "dataset", "budget", "seed", "repeat", "find_batch_size"}
+    shown = {"arch", "backbone", "dataset", "budget", *POOLED, "find_batch_size"}
     shown |= {name for name, option in OPTIONS.items() if option.panel == TUNING}
     shown |= {"measure", "keep_weights", "tuning_seconds"}
     values = [config.to_dict() for config in configs]
@@ -179,10 +179,6 @@ def _text(value: object) -> str:
     if value is None:
         return "none"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _seed(config: TrialConfig) -> str:
-    return f"{config.seed}, repeat {config.repeat}" if config.repeat else str(config.seed)
 
 
 def _state(estimate: Estimate) -> str:

@@ -15,6 +15,7 @@ from bench.core.trial_config import TrialConfig
 from bench.data.loading.images import Images
 from bench.data.loading.open_images import open_images
 from bench.data.opened.planned import keep_opened, reopened
+from bench.data.selection.folds import in_fold
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import several
 from bench.profiling.host.cgroups import free_memory
@@ -32,7 +33,7 @@ class PlannedTrial:
 
     config: TrialConfig  # resolved
     key: str
-    configuration: str  # the key that all seeds and repeats have in common
+    configuration: str  # the key that all seeds, repeats and folds have in common
     fingerprint: str  # of the data
     identity: str  # the name of its folder
     record: TrialRecord | None  # of an earlier run, whatever its status
@@ -118,12 +119,13 @@ def plan(
             known_data[data] = _data(config, partial(preparing, config.dataset))
             if warnings := known_data[data].warnings:
                 doubting(config.dataset, warnings)
-        fingerprint, images, protocol, kept, _, opened = known_data[data]
+        fingerprint, whole, protocol, kept, _, opened = known_data[data]
+        images = Counter(_in_fold(whole, config).splits) if whole else {}
         if config.measure == "validation" and not images.get("val"):
             raise BenchError(f"--tune chooses on the validation split, and {config.dataset} has no image in it.")
         config = replace(config, pack=kept)
         key = trial_key(config, fingerprint, images, protocol=protocol)
-        pooled = trial_key(replace(config, seed=0, repeat=0), fingerprint, images, protocol=protocol)
+        pooled = trial_key(config.pooled, fingerprint, images, protocol=protocol)
         basis = partial(PlannedTrial, config, key, pooled, fingerprint, protocol=protocol, forced=force, opened=opened)
         found = [
             basis(identity, _found(results, identity), device)
@@ -162,7 +164,7 @@ class _Data(NamedTuple):
     """The facts of a configuration's data that a plan needs."""
 
     fingerprint: str
-    images: Mapping[str, int]  # the number by split
+    images: Images | None  # None for speed-only trials
     protocol: int
     kept: str  # where the decoded images are: the option `pack`, but "none" if "auto" found no room
     warnings: tuple[str, ...]
@@ -172,14 +174,13 @@ class _Data(NamedTuple):
 def _data(config: TrialConfig, progress: Callable[[int, int], None]) -> _Data:
     """Prepare the data of a configuration."""
     if config.measure == "speed":
-        return _Data(NO_DATASET, {}, PROTOCOL_VERSION, config.pack, (), "")
-    prepared = prepare_pack(config, progress)
+        return _Data(NO_DATASET, None, PROTOCOL_VERSION, config.pack, (), "")
+    prepared = _whole(config, progress)
     checks.head(config, len(prepared.classes))
     kept = config.pack if prepared.packed else "none"
     if kept == "memory":
         _check_memory(prepared, config)
-    images, opened = Counter(prepared.splits), keep_opened(prepared)
-    return _Data(prepared.fingerprint, images, prepared.protocol, kept, prepared.warnings, opened)
+    return _Data(prepared.fingerprint, prepared, prepared.protocol, kept, prepared.warnings, keep_opened(prepared))
 
 
 def _found(results: ResultsFolder, identity: str) -> TrialRecord | None:
@@ -196,7 +197,8 @@ def read_planned(config: TrialConfig, fingerprint: str, opened: str) -> Images:
     Raises:
         BenchError: as `read_pack`, or the data has changed since.
     """
-    prepared = reopened(opened, fingerprint) or prepare_pack(config)
+    known = reopened(opened, fingerprint)
+    prepared = _in_fold(known, config) if known else prepare_pack(config)
     if prepared.fingerprint != fingerprint:
         raise BenchError(f"The data of {config.dataset} changed after the run was planned. Run it again.")
     return _placed(prepared, config)
@@ -235,6 +237,13 @@ def prepare_pack(
     Raises:
         BenchError: before anything is decoded, if the data set names a metric that doesn't suit it.
     """
+    return _in_fold(_whole(config, progress, verify_data=verify_data), config)
+
+
+def _whole(
+    config: TrialConfig, progress: Callable[[int, int], None] | None = None, *, verify_data: bool = False
+) -> Images:
+    """Do as `prepare_pack`, without folds."""
     spec = catalog.dataset(config)
     metrics_for(spec.metrics, spec.num_classes)
     return open_images(
@@ -248,3 +257,7 @@ def prepare_pack(
         verify_data=verify_data,
         progress=progress,
     )
+
+
+def _in_fold(images: Images, config: TrialConfig) -> Images:
+    return in_fold(images, config.folds, config.fold, config.dataset_params)

@@ -60,6 +60,7 @@ class Images(ABC):
     notes: tuple[str, ...]
     warnings: tuple[str, ...]  # what a user should look at before training
     values: Values = field(default=Values(), kw_only=True)  # the images' bands, and what was made of their values
+    fixed_test: bool = field(default=False, kw_only=True)  # whether the data set itself says which images are the test
 
     def indexes(self, split: str) -> np.ndarray:
         """Return the row numbers of "train", "val" or "test", int64, ascending."""

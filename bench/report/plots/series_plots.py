@@ -52,7 +52,7 @@ def _xy(line: Line) -> tuple[list[float], list[float]]:
 def _half(point: Point) -> float:
     """Return half the width of the 95 % interval; 0 for one seed, which gives none."""
     uncertainty = point.row.uncertainty
-    if uncertainty is None or len(uncertainty.scores) < 2:
+    if uncertainty is None or not uncertainty.is_separable:
         return 0.0
     half = uncertainty.interval.high - uncertainty.mean
     return half if np.isfinite(half) else 0.0

@@ -92,7 +92,7 @@ def _draw_points(
 def _half_interval(row: Row, score: str) -> float | None:
     if row.uncertainty is None:
         return row.configuration.spread(score).sd
-    if len(row.uncertainty.scores) < 2:
+    if not row.uncertainty.is_separable:
         return None
     half = row.uncertainty.interval.high - row.uncertainty.mean
     return half if np.isfinite(half) else None

@@ -30,16 +30,17 @@ _MIXED = {  # column: what it holds, for the note of a group with several values
 def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
     """Write the notes that say how the ranks were made and how far they can be trusted."""
     notes = []
-    if any(row.uncertainty and len(row.uncertainty.scores) > 1 for row in rows):
-        drawn = "" if found.groups == found.images else f" by {found.groups:,} groups"
-        how = f"by a paired bootstrap over {found.images:,} test images{drawn}, crossed with the seeds"
+    if any(row.uncertainty and row.uncertainty.is_separable for row in rows):
+        drawn = "" if found.groups == len(found.images) else f" by {found.groups:,} groups"
+        how = f"by a paired bootstrap over {len(found.images):,} test images{drawn}, crossed with the seeds"
         how = how if found.images else "over the seeds, by Student's t"
+        how += ", and the folds" if any(row.uncertainty and row.uncertainty.folds is not None for row in rows) else ""
         notes += seed_notes(rows)
         notes.append(
             f"[ ]: 95 % interval {how}. Rows that are not significantly different share a rank; in brackets the range "
             "of possible ranks."
         )
-    single = [row for row in rows if row.rank and row.configuration.seeds == 1]
+    single = [row for row in rows if row.uncertainty and not row.uncertainty.is_separable]
     if single:
         notes.append(
             "Not separable by seed: a row with one seed is not significantly different from any other; its "

@@ -6,6 +6,10 @@ Both have the small-sample correction n / (n - 1), and the interval uses Student
 freedom, since three seeds say little about their own spread. tests/test_bootstrap.py measures the coverage.
 
 The bootstrap draws groups of images: single images, or the cars of Carvana.
+
+With folds, the score is the mean of the folds' scores, and images are drawn within each fold. What was trained on is a
+third source of variance: that over the folds, times the tested share over the trained one (Nadeau and Bengio 2003,
+"Inference for the Generalization Error"), for K folds 1 / (K - 1).
 """
 
 import math
@@ -46,6 +50,12 @@ class Uncertainty:
     draws: NDArray[np.float64]  # (REPEATS,): means over the seeds on each draw of images
     groups: int  # number of groups that were drawn from
     level: float = LEVEL  # of its intervals; higher if seeds were added until the order was decided (sequential.py)
+    folds: NDArray[np.float64] | None = None  # (folds,): the score of each, a mean over the seeds; None: one split
+
+    @property
+    def is_separable(self) -> bool:
+        """Tell whether several models were trained, so that it can differ significantly from others."""
+        return len(self.scores) > 1 or self.folds is not None
 
     @property
     def mean(self) -> float:
@@ -55,18 +65,19 @@ class Uncertainty:
     @cached_property
     def interval(self) -> Interval:
         """The interval of the mean; for one seed, over the images only."""
-        return _interval(self.mean, self.draws, self.groups, [self], self.level)
+        return _interval(self.mean, self.draws, self.groups, [self], self.level, self.folds)
 
     def minus(self, other: "Uncertainty", *, level: float | None = None) -> Interval | None:
-        """Return the difference to another configuration on the same images; None if either has only one seed.
+        """Return the difference to another configuration on the same images; None if either has only one model.
 
         Args:
             level: of the interval; None: the higher of both sides' own.
         """
-        if min(len(self.scores), len(other.scores)) < 2:
+        if not (self.is_separable and other.is_separable):
             return None
         level = max(self.level, other.level) if level is None else level
-        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level)
+        folds = None if self.folds is None or other.folds is None else self.folds - other.folds
+        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level, folds)
 
     def differs_from(self, other: "Uncertainty") -> bool:
         """Return whether the interval of the difference excludes 0."""
@@ -85,9 +96,17 @@ class Uncertainty:
 
 
 def _interval(
-    mean: float, draws: NDArray[np.float64], groups: int, parts: Sequence[Uncertainty], level: float = LEVEL
+    mean: float,
+    draws: NDArray[np.float64],
+    groups: int,
+    parts: Sequence[Uncertainty],
+    level: float = LEVEL,
+    folds: NDArray[np.float64] | None = None,
 ) -> Interval:
     variances, freedoms = [_image_variance(draws, groups)], [groups - 1]
+    if folds is not None:
+        variances.append(float(folds.var(ddof=1)) / (len(folds) - 1))
+        freedoms.append(len(folds) - 1)
     for part in parts:
         if (seeds := len(part.scores)) > 1:
             variances.append(float(part.scores.var(ddof=1)) / seeds)
@@ -152,9 +171,9 @@ def _weights(groups: int, seed: int, repeats: int) -> NDArray[np.float64]:
 def significant_pairs(rows: Sequence[Uncertainty]) -> NDArray[np.bool_]:
     """Compute `differs_from` for all pairs at once: symmetric (rows, rows), 2,000 rows in a second or two."""
     found = np.zeros((len(rows), len(rows)), bool)
-    several = [i for i, row in enumerate(rows) if len(row.scores) > 1]
-    whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1]
-    for i in set(several) - set(whole):  # some draws have no score: pair by pair
+    several = [i for i, row in enumerate(rows) if row.is_separable]
+    whole = [i for i in several if np.isfinite(rows[i].draws).all() and rows[i].groups > 1 and rows[i].folds is None]
+    for i in set(several) - set(whole):  # some draws have no score, or there are folds: pair by pair
         for j in several:
             found[i, j] = found[j, i] = rows[i].differs_from(rows[j])
     if whole:

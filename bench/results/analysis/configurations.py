@@ -1,4 +1,4 @@
-"""Trials that differ only in seed and repeat, pooled: mean and sample standard deviation over the seeds."""
+"""Trials that differ only in seed, repeat and fold, pooled: mean and sample standard deviation over the seeds."""
 
 import math
 from collections import defaultdict
@@ -31,6 +31,7 @@ COMPARABLE = {
     "test_limit": "test limit",
     "budget": "budget",
     "target": "target",
+    "folds": "folds",
     **TUNING_FIELDS,
     "device": "device",
     "protocol_version": "protocol",
@@ -116,15 +117,15 @@ def group_key(configuration: Configuration) -> tuple[str, ...]:
 def pool(frame: pd.DataFrame) -> list[Configuration]:
     """Pool a frame of `load_results` into configurations, in the order of their first trials.
 
-    Repeats of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's `configuration`,
-    which identifies plug-ins and weights files by content; a record without it is pooled by the columns in SAME.
-    Trials of another version of the backend or of Keras are another configuration. Speeds measured while others kept
-    the CPU busy are left out where the configuration has quiet ones.
+    Repeats and folds of one seed are averaged first, so that n counts seeds. Trials are pooled by the record's
+    `configuration`, which identifies plug-ins and weights files by content; a record without it is pooled by the
+    columns in SAME. Trials of another version of the backend or of Keras are another configuration. Speeds measured
+    while others kept the CPU busy are left out where the configuration has quiet ones.
     """
     if frame.empty:
         return []
     number = _numbers(frame)
-    numeric = [c for c in frame.select_dtypes("number").columns if c not in ("seed", "repeat")]
+    numeric = [c for c in frame.select_dtypes("number").columns if c not in POOLED]
     ok = frame["status"] == "ok"
     counted = without_busy(frame, number)
     per_seed = counted.loc[ok, numeric].groupby([number[ok], frame.loc[ok, "seed"]], dropna=False).mean()

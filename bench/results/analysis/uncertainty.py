@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from bench.core.errors import BenchError
+from bench.core.files import text_hash
 from bench.evaluation import scores
 from bench.evaluation.image_table import read_table
 from bench.results.analysis import sequential
 from bench.results.analysis.bootstrap import REPEATS, Uncertainty, Values, bootstrap
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.cross_validation.over_folds import NOT_EVERY_FOLD, Measured, folds_of, in_folds, joined
 from bench.results.quantities import MEAN_IOU, RANKED
 from bench.results.quantities.quantity import Metric
 from bench.results.trial_files import IMAGES
@@ -45,15 +47,6 @@ def metric_named(name: str, *frames: pd.DataFrame) -> Metric:
     if name not in known:
         raise BenchError(f"The trials have no score '{name}' to rank by. Available: {', '.join(known)}.")
     return known[name]
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """The uncertainties of a group's configurations."""
-
-    rows: tuple[Uncertainty | str, ...]  # for each configuration; a text says why there is none
-    images: int  # number of images of the split that were drawn from
-    groups: int  # number of groups that they were drawn by
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,8 +109,21 @@ def most_seeds(members: Sequence[Configuration]) -> int:
 
 
 def _measure(members: Sequence[Configuration], metric: Metric) -> Measured:
+    if not (folds := folds_of(members)):
+        return _on_one_split(members, metric)
+    parts = [in_folds(member, folds) for member in members]
+    whole = [part for part in parts if part]
+    by_fold = (
+        [_on_one_split([part[fold] for part in whole], metric, in_fold=True) for fold in range(folds)] if whole else []
+    )
+    found = joined(by_fold) if whole else Measured((), (), 0)
+    rows = iter(found.rows)
+    return replace(found, rows=tuple(next(rows) if part else NOT_EVERY_FOLD for part in parts))
+
+
+def _on_one_split(members: Sequence[Configuration], metric: Metric, *, in_fold: bool = False) -> Measured:
     if not metric.score.by_image:
-        return Measured(tuple(_over_seeds(member, metric) for member in members), 0, 0)
+        return Measured(tuple(_over_seeds(member, metric) for member in members), (), 0)
     found: list[Uncertainty | str] = [NO_TABLE] * len(members)
     of_images: dict[object, list[int]] = {}
     pending: dict[object, list[tuple[int, _Tables]]] = {}
@@ -130,14 +136,14 @@ def _measure(members: Sequence[Configuration], metric: Metric) -> Measured:
         of_images.setdefault(key, []).append(number)
         pending.setdefault(key, []).append((number, tables))
         if sum(len(some.values) for _, some in pending[key]) >= _AT_ONCE:
-            _draw(pending.pop(key), metric, found)
+            _draw(pending.pop(key), metric, found, in_fold=in_fold)
     for some in pending.values():
-        _draw(some, metric, found)
+        _draw(some, metric, found, in_fold=in_fold)
     most = max(of_images, key=lambda key: len(of_images[key]), default=None)
     for number in (n for key, numbers in of_images.items() if key != most for n in numbers):
         found[number] = OTHER_IMAGES
     first = next((row for row in found if isinstance(row, Uncertainty)), None)
-    images = most[1][0] if first and isinstance(most, tuple) else 0
+    images = most[0][0] if first and isinstance(most, tuple) else ()
     return Measured(tuple(found), images, first.groups if first else 0)
 
 
@@ -159,9 +165,13 @@ def _of_images(counts: Values) -> NDArray[np.float64]:
     return scores.macro(scores.iou)(np.reshape(counts, (len(counts), -1, 3)))
 
 
-def _draw(some: Sequence[tuple[int, _Tables]], metric: Metric, found: list[Uncertainty | str]) -> None:
+def _draw(
+    some: Sequence[tuple[int, _Tables]], metric: Metric, found: list[Uncertainty | str], *, in_fold: bool
+) -> None:
     """Bootstrap configurations on the same images."""
-    drawn = bootstrap([tables.values for _, tables in some], some[0][1].images[1], metric.score.of_sums)
+    names, groups = some[0][1].images
+    seed = int(text_hash("/".join(names))[:8], 16) if in_fold else 0  # folds with the same images share the draws
+    drawn = bootstrap([tables.values for _, tables in some], groups, metric.score.of_sums, seed=seed)
     for (number, tables), one in zip(some, drawn, strict=True):
         whole = by_seed(one, tables.seeds)
         found[number] = whole if math.isfinite(whole.interval.low) else ONE_GROUP

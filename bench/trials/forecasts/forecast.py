@@ -3,7 +3,7 @@
 import heapq
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -73,7 +73,7 @@ def forecasts(
     """
     groups: dict[str, list[Estimate]] = {}
     for estimate in estimates(configs, trials, sizes=sizes):
-        same = replace(estimate.config, seed=0, repeat=0).to_dict()
+        same = estimate.config.pooled.to_dict()
         groups.setdefault(repr(sorted(same.items())), []).append(estimate)
     found = [_forecast(some, [*trials, *probes]) for some in groups.values()]
     return sorted(found, key=lambda one: one.trial.middle if one.trial else float("inf"))

@@ -138,7 +138,7 @@ def searches(configs: Sequence[TrialConfig]) -> list[Search]:
     tuned: dict[str, list[TrialConfig]] = {}
     for config in configs:
         if config.tune is not None:
-            tuned.setdefault(repr(sorted(replace(config, seed=0, repeat=0).to_dict().items())), []).append(config)
+            tuned.setdefault(repr(sorted(config.pooled.to_dict().items())), []).append(config)
     if tuned:
         require_optuna()
     for first, *_ in tuned.values():

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
-from rich.text import Text
 
+from bench.report.findings.boards.board import Board, Topic
 from bench.report.labels import labels_without, value_text, weights_name
 from bench.report.table_model import Cell, Group, Row
-from bench.report.text.tables import markdown_cell
-from bench.report.text.terminal import plain_table
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
 from bench.results.analysis.uncertainty import Paired, paired_by_seed
@@ -20,13 +17,6 @@ from bench.results.loading import StoredTrial
 from bench.results.quantities import MISSING
 from bench.results.quantities.quantity import Metric
 
-HEADINGS = ("weights", "from scratch", "pretrained", "difference", "seeds")
-MEANING = (
-    "The same model on the same data with the same settings and budget, from random weights (scratch) and from "
-    "pretrained ones. Scores are means over the seeds that both have. The difference, pretrained less scratch, is "
-    "paired by seed and by test image and has its 95 % interval. It is what pretraining is worth at this budget, and "
-    "a longer one may leave less of it."
-)
 _SCRATCH, _IMAGENET = "none", "imagenet"
 _SAME = tuple(name for name in SAME if name != "weights")
 _DIGITS, _NAME = 8, 36  # of a file's hash; characters of its name
@@ -58,16 +48,26 @@ class Worth:
 
 
 @dataclass(frozen=True, eq=False)
-class PretrainingBoard:
+class PretrainingBoard(Board):
     """The pretrained rows of a group that it also has from scratch, the best first."""
 
-    title: str
+    topic = Topic(
+        name="pretraining",
+        link="Pretraining",
+        heading="What pretraining is worth",
+        meaning="The same model on the same data with the same settings and budget, from random weights (scratch) and "
+        "from pretrained ones. Scores are means over the seeds that both have. The difference, pretrained less "
+        "scratch, is paired by seed and by test image and has its 95 % interval. It is what pretraining is worth at "
+        "this budget, and a longer one may leave less of it.",
+        columns=("weights", "from scratch", "pretrained", "difference", "seeds"),
+        texts=frozenset({"weights"}),
+    )
     metric: Metric
     found: tuple[Worth, ...]
 
     @property
     def rows(self) -> list[tuple[str, tuple[Cell, ...]]]:
-        """Return the label and a cell for each of HEADINGS, by row."""
+        """See `Board`."""
         return [(one.label, _cells(one, self.metric)) for one in self.found]
 
     @property
@@ -83,26 +83,10 @@ class PretrainingBoard:
             *(["A row of one seed has no interval; run both with --seeds 3 or more."] if single else []),
         ]
 
-    def markdown(self) -> list[str]:
-        """Return the lines of a GitHub table under its title."""
-        head = f"| configuration | {' | '.join(HEADINGS)} |"
-        rule = f"| --- | --- |{' ---: |' * (len(HEADINGS) - 1)}"
-        rows = [
-            f"| {' | '.join(map(markdown_cell, (label, *(cell.text for cell in cells))))} |"
-            for label, cells in self.rows
-        ]
-        notes = [f"- {markdown_cell(note)}" for note in self.notes]
-        return [f"## {markdown_cell(self.title)}", "", head, rule, *rows, "", *notes, "", MEANING, ""]
-
-    def terminal_table(self) -> Table:
-        """Make a table for `rich.print`."""
-        table = plain_table(self.title, self.notes)
-        table.add_column("configuration", overflow="fold", min_width=10)
-        for heading in HEADINGS:
-            table.add_column(heading, overflow="fold", justify="left" if heading == "weights" else "right")
-        for label, cells in self.rows:
-            table.add_row(Text(shorten(label, 120)), *(Text(shorten(cell.text, 60)) for cell in cells))
-        return table
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """See `Board`."""
+        return [_record(self, one) for one in self.found]
 
 
 def pretraining_boards(groups: Iterable[Group], trials: Mapping[str, StoredTrial]) -> list[PretrainingBoard]:
@@ -117,11 +101,6 @@ def pretraining_boards(groups: Iterable[Group], trials: Mapping[str, StoredTrial
         for group, pairs in found
         if pairs
     ]
-
-
-def pretraining_frame(boards: Sequence[PretrainingBoard]) -> pd.DataFrame:
-    """Make a frame with a row per comparison; numbers are not rounded."""
-    return pd.DataFrame([_record(board, one) for board in boards for one in board.found])
 
 
 def _pairs(ranked: Sequence[Row], trials: Mapping[str, StoredTrial]) -> list[tuple[Configuration, Configuration]]:

@@ -1,0 +1,19 @@
+"""All small tables of a report, by topic."""
+
+from collections.abc import Mapping, Sequence
+
+from bench.report.findings.boards.board import Board
+from bench.report.findings.boards.fold_ranks import fold_boards
+from bench.report.findings.boards.pretraining import pretraining_boards
+from bench.report.table_model import Group
+from bench.results.loading import StoredTrial
+
+
+def boards_by_topic(groups: Sequence[Group], trials: Mapping[str, StoredTrial]) -> list[Sequence[Board]]:
+    """Make the tables of each topic that has any, in the order of the page's sections.
+
+    Args:
+        trials: by folder.
+    """
+    found: list[Sequence[Board]] = [fold_boards(groups), pretraining_boards(groups, trials)]
+    return [boards for boards in found if boards]

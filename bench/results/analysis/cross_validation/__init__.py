@@ -1,0 +1,1 @@
+"""The uncertainty of configurations that were trained once for each fold of the images."""
