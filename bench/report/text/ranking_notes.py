@@ -8,8 +8,9 @@ from bench.core.options import TRAINING
 from bench.core.trial_config import OPTIONS
 from bench.report.table_model import Row
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.cross_validation.over_folds import Measured
 from bench.results.analysis.sequential import level
-from bench.results.analysis.uncertainty import Measured, most_seeds
+from bench.results.analysis.uncertainty import most_seeds
 from bench.results.sizes.chosen_within import size_notes
 
 ENOUGH_SEEDS = 5  # seeds that a ranking needs

@@ -5,7 +5,7 @@ which XLA fuses into one pass over the image. Outputs are equal; gradients are s
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import product
 from typing import Any
 
@@ -32,7 +32,7 @@ def depthwise(
         (length - (k - 1) * d - 1) // s + 1
         for length, k, d, s in zip(padded.shape[1:3], kernel.shape, dilation, strides, strict=False)
     ]
-    total = sum(
+    total = _sum(
         shifted(padded, (i * dilation[0], j * dilation[1]), size, strides) * weights[i, j, 0]
         for i, j in offsets(kernel)
     )
@@ -56,7 +56,7 @@ def _backward(
     )
     spread = lax.pad(gradient, jnp.float32(0), ((0, 0, 0), rows, columns, (0, 0, 0)))
     height, width = kernel.shape[:2]
-    to_images = sum(
+    to_images = _sum(
         shifted(spread, ((height - 1 - i) * dilation[0], (width - 1 - j) * dilation[1]), size, (1, 1))
         * weights[i, j, 0]
         for i, j in offsets(kernel)
@@ -84,6 +84,10 @@ def shifted(images: jax.Array, start: Sequence[int], size: Sequence[int], stride
     """Take `size` pixels, `strides` apart, from `start` on."""
     ends = [first + (count - 1) * step + 1 for first, count, step in zip(start, size, strides, strict=True)]
     return lax.slice(images, (0, *start, 0), (len(images), *ends, images.shape[3]), (1, *strides, 1))
+
+
+def _sum(terms: Iterator[jax.Array]) -> jax.Array:
+    return reduce(jnp.add, terms)
 
 
 def offsets(kernel: jax.Array) -> Iterator[Pair]:
