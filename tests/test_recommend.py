@@ -94,6 +94,21 @@ def test_a_value_that_was_not_measured_fails_its_limit(tmp_path):
     assert hindrances(group, {"max_latency_ms": 9}) == ["latency p95 at most 9 ms: met by 0 of 1; not recorded in 1"]
 
 
+def test_energy_and_throughput_are_limits_with_columns_of_their_own(tmp_path):
+    for arch, joules, rate in (("unet", 40.0, 50.0), ("segnet", 90.0, 200.0), ("fcn", None, 300.0)):
+        record, table = fake_record(fake_config(arch))
+        energy = {} if joules is None else {"joules_per_1000_inferences": joules, "train_kwh": joules / 1000}
+        speed = {**record.speed, "inference_images_per_second": rate}
+        write_trial(tmp_path, replace(record, energy=energy, speed=speed), table, samples=0)
+    assert "Take unet: 1 of 3" in bench(tmp_path, "--max-joules", 50).stdout
+    assert "Take unet: 1 of 3" in bench(tmp_path, "--max-train-kwh", 0.05).stdout
+    said = bench(tmp_path, "--max-joules", 100, "--min-images-per-second", 100).stdout
+    assert "Take segnet: 1 of 3" in said and "J / 1,000" in said and "90" in said
+    said = bench(tmp_path, "--max-joules", 1).stdout
+    assert "energy, inference at most 1 J / 1,000 images: met by 0 of 3; the lowest is 40" in said
+    assert "not recorded in 1" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -44,6 +44,18 @@ def recommend(
         float | None,
         typer.Option(min=0, help="The longest training in minutes, as budgets count it.", rich_help_panel=_LIMITS),
     ] = None,
+    min_images_per_second: Annotated[
+        float | None,
+        typer.Option(min=0, help="The lowest throughput of inference, in batches.", rich_help_panel=_LIMITS),
+    ] = None,
+    max_joules: Annotated[
+        float | None,
+        typer.Option(min=0, help="The most energy of 1,000 images of inference, in joules.", rich_help_panel=_LIMITS),
+    ] = None,
+    max_train_kwh: Annotated[
+        float | None,
+        typer.Option(min=0, help="The most energy of the training, in kWh.", rich_help_panel=_LIMITS),
+    ] = None,
     rank_by: Annotated[
         str, typer.Option(help="The score to choose by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
@@ -73,6 +85,9 @@ def recommend(
         "max_memory_mib": max_memory_mib,
         "max_params": _millions(max_params),
         "max_train_minutes": max_train_minutes,
+        "min_images_per_second": min_images_per_second,
+        "max_joules": max_joules,
+        "max_train_kwh": max_train_kwh,
     }
     limits = {name: value for name, value in given.items() if value is not None}
     if form:
@@ -119,7 +134,7 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
         for line in hindrances(group, limits):
             console.print(f"  {line}", markup=False, highlight=False)
         return
-    console.print(_table(group, choice))
+    console.print(_table(group, choice, limits))
     for line in (verdict(group, choice), *learned_nothing(choice.kept)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -139,16 +154,18 @@ def verdict(group: "Group", choice: "Choice") -> str:
     return f"Take one of the {len(choice.tied)} marked *: they are not significantly different{single}. {kept}."
 
 
-def _table(group: "Group", choice: "Choice") -> "Table":
+def _table(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> "Table":
     from rich.text import Text
 
+    from bench.report.constraints import CONSTRAINTS
     from bench.report.text.terminal import plain_table
     from bench.results.clean_text import shorten
 
     table = plain_table()
     table.add_column("", no_wrap=True)
     table.add_column("architecture", overflow="fold", min_width=10)
-    names = list(dict.fromkeys([group.metric.name, *_COLUMNS]))
+    limited = [limit.quantity.name for limit in CONSTRAINTS if limit.key in limits]
+    names = [name for name in dict.fromkeys([group.metric.name, *_COLUMNS, *limited]) if name in group.columns]
     for name in names:
         table.add_column(Text(group.columns[name][0]), justify="right")
     for row in choice.kept:

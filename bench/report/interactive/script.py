@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-_PARTS = ("tables", "ranks", "leaderboard", "limits", "view", "maps", "start")  # each uses only those before it
+_PARTS = (
+    "tables",
+    "ranks",
+    "comparable",
+    "leaderboard",
+    "limits",
+    "view",
+    "maps",
+    "start",
+)  # each uses only those before it
 
 
 def script(folder: Path) -> str:

@@ -67,7 +67,9 @@ class Leaderboard extends Board {
   render(all = false) {
     this.shown = this.matching ? this.order.filter((row) => this.matching.has(row)) : this.order;
     const count = this.shown.length, first = this.page * PAGE_ROWS, last = Math.min(first + PAGE_ROWS, count);
-    this.body.replaceChildren(...(all ? this.shown : this.shown.slice(first, last)));
+    const rows = all ? this.shown : this.shown.slice(first, last);
+    Comparable.offer(rows);
+    this.body.replaceChildren(...rows);
     const [previous, next] = this.pager.querySelectorAll("button");
     this.pager.hidden = count <= PAGE_ROWS;
     [previous.disabled, next.disabled] = [first === 0, last === count];

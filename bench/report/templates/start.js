@@ -1,5 +1,7 @@
 function start() {
-  const boards = Array.from(document.querySelectorAll("article.group"), (article) => new Leaderboard(article));
+  const articles = Array.from(document.querySelectorAll("article.group"));
+  const boards = articles.map((article) => (article.board = new Leaderboard(article)));
+  new Comparable(articles);
   const view = new View(boards);
   for (const board of boards) {
     board.headings.forEach((heading, column) => heading.firstChild.addEventListener("click", () => view.sortBy(board, column)));

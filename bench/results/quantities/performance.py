@@ -117,6 +117,7 @@ PERFORMANCE = (
         more="Each batch has `inference_batch_size` images and is awaited; median of the calls.",
         where=(LEADERBOARD, TRADE_OFF, COMPARISON, VERIFICATION),
         axis="inference speed (images/s)",
+        bound=Bound("min_images_per_second", "images/s"),
     ),
     Quantity(
         name="best_inference_images_per_second",
@@ -291,6 +292,7 @@ PERFORMANCE = (
         detail=True,
         optional=True,
         missing=NOT_MEASURED,
+        bound=Bound("max_train_kwh", "kWh"),
     ),
     Quantity(
         name="joules_per_1000_inferences",
@@ -305,6 +307,7 @@ PERFORMANCE = (
         optional=True,
         missing=NOT_MEASURED,
         axis="energy (J per 1,000 images of inference)",
+        bound=Bound("max_joules", "J / 1,000 images"),
     ),
     *BATCHES,
 )
