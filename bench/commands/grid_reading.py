@@ -21,6 +21,7 @@ class ReadGrid:
     configs: list[TrialConfig]  # resolved; of the shard if there is one
     results: Path
     file: Mapping[str, Any] = field(default_factory=dict)  # the names above the file's tables
+    preset: str | None = None  # the one that --config names
 
 
 def read_grid(
@@ -59,7 +60,8 @@ def read_grid(
     if part:
         whole, configs = configs, part.of(configs)
         warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")
-    return ReadGrid(configs, Path(results or file.grid.get("results") or DEFAULT_RESULTS), file.grid)
+    folder = Path(results or file.grid.get("results") or DEFAULT_RESULTS)
+    return ReadGrid(configs, folder, file.grid, presets.name_of(config))
 
 
 def sized(configs: list[TrialConfig], results: Path, slots: "Sequence[Slot]", *, measure: bool) -> list[TrialConfig]:

@@ -40,6 +40,8 @@ def report(
     console = output()
     for group in made.groups:
         console.print(terminal_table(group))
+    for one in made.questions:
+        console.print(one.asked, *(f"- {answer}" for answer in one.answers), sep="\n", markup=False, highlight=False)
     worths = [board.terminal_table() for some in made.boards for board in some]
     for table in (*map(series_table, made.series), *map(across_table, made.across), *worths):
         console.print(table)

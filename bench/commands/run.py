@@ -68,6 +68,7 @@ def run(
     bench run --arch unet,deeplab --dataset shapes --budget 60s --seeds 2
     """
     from bench.data.source import opened_once
+    from bench.results.trial_files import note_preset
     from bench.trials.saved.stored_trials import new_head, start_from
     from bench.trials.scheduling.slots import local_slots
 
@@ -98,7 +99,11 @@ def run(
         if verify_data:
             _verify_data(configs, dry_run)
         _note_sharing(configs, workers.most_on_a_node if workers else len(slots))
-        finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
+        try:
+            finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
+        finally:
+            if grid.preset and not dry_run:
+                note_preset(grid.results, grid.preset)  # whose question the report answers
 
 
 def _check_executor(executor: str, of_ray: Mapping[str, object], local: object) -> None:

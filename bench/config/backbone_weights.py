@@ -52,7 +52,8 @@ def weights_for(
     if backbone is not None and backbone not in entries:
         raise BenchError(
             f"--weights has no entry for the backbone {backbone} of {pair}. It has: {', '.join(entries)}. "
-            f"Add {backbone}=PATH, {backbone}=imagenet or {backbone}=none."
+            f"Add {backbone}=PATH, {backbone}=imagenet or {backbone}=none. A value without a name, such as none, is a "
+            "further row of every backbone, not the rest of the table."
         )
     return entries[backbone] if backbone is not None else "none"
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from bench.report.columns import BUSY_MARK, busy_title
 from bench.report.flags import Flag
-from bench.report.labels import setting_text, value_text, weights_name
+from bench.report.labels import weights_name
 from bench.report.table_model import Cell, Row
+from bench.report.text.setting_texts import setting_text, value_text
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration, Spread
 from bench.results.clean_text import shorten

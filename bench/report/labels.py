@@ -1,6 +1,5 @@
 """The names of a group and its rows: titles, labels that are unique within a group, values as text."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -8,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from bench.config.searching.search_space import Space
 from bench.core.errors import BenchError
 from bench.core.trial_config import OPTIONS
+from bench.report.text.setting_texts import BUILT, differing, setting_text, value_text
 from bench.results.analysis.configurations import COMPARABLE, SAME, TUNING_FIELDS, Configuration
 from bench.results.clean_text import shorten
 
-_BUILT = "builder_params"
-_WORDS = {_BUILT: "with"}
+_WORDS = {BUILT: "with"}
 _TELLING = tuple(name for name in COMPARABLE if name not in ("dataset", "budget"))  # besides dataset and budget
 _SPEED = ", speed-only"
 _SHOWN = (*COMPARABLE, "arch", "backbone", "weights")  # never repeated among the columns that vary
@@ -159,43 +158,30 @@ def _numbered(labels: Sequence[str]) -> list[str]:
 
 
 def _labels(members: Sequence[Configuration], fields: Sequence[Sequence[str]]) -> list[str]:
-    """Make labels of the pair, the weights if they differ, and each row's fields; builder parameters if they differ."""
+    """Make labels of the pair, the weights if they differ, and each row's fields; of its parameters what differs."""
     pairs = [":".join(filter(None, (value_text(m.values["arch"]), value_text(m.values["backbone"])))) for m in members]
-    built = {(pair, str(m.values[_BUILT])) for pair, m in zip(pairs, members, strict=True)}
-    often = Counter(pair for pair, _ in built)
+    built: dict[str, list[Configuration]] = {}
+    for pair, member in zip(pairs, members, strict=True):
+        built.setdefault(pair, []).append(member)
+    keys = {pair: differing(BUILT, some) for pair, some in built.items()}
     weighed = len({weights_name(member) for member in members}) > 1
     return [
-        _label(pair, member, [name for name in names if name != _BUILT or often[pair] > 1], weighed=weighed)
+        _label(pair, member, names, keys[pair], weighed=weighed)
         for pair, member, names in zip(pairs, members, fields, strict=True)
     ]
 
 
-def _label(pair: str, member: Configuration, fields: Sequence[str], *, weighed: bool) -> str:
-    extra = [f"{_WORDS.get(name, name.replace('_', ' '))} {setting_text(name, member) or 'none'}" for name in fields]
+def _label(
+    pair: str, member: Configuration, fields: Sequence[str], differing: tuple[str, ...] | None, *, weighed: bool
+) -> str:
+    shown = [name for name in fields if name != BUILT or differing != ()]
+    texts = [setting_text(name, member, differing if name == BUILT else None) for name in shown]
+    extra = [
+        f"{_WORDS.get(name, name.replace('_', ' '))} {text or 'none'}" for name, text in zip(shown, texts, strict=True)
+    ]
     weights = shorten(weights_name(member), 24) if weighed else ""
     versions = [str(member.values["software"])] if member.versions else []
     return ", ".join([pair, *([weights] if weights not in ("none", "") else []), *extra, *versions])
-
-
-def setting_text(name: str, member: Configuration) -> str:
-    """Write a field of the configuration; parameters as `--param` takes them: `filters=[8,16], depth=2`."""
-    text = value_text(member.values[name])
-    if name != _BUILT or not text:
-        return text
-    try:
-        values = json.loads(text)
-    except ValueError:  # a record that somebody edited
-        return text
-    if not isinstance(values, dict):
-        return text
-    return ", ".join(f"{key}={json.dumps(value, separators=(',', ':'))}" for key, value in values.items())
-
-
-def value_text(value: object) -> str:
-    """Write a recorded value, with numbers in short form; empty for NaN."""
-    if isinstance(value, float | int):
-        return "" if value != value else f"{value:g}"
-    return str(value)
 
 
 def weights_name(member: Configuration) -> str:

@@ -18,9 +18,10 @@ from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
 from bench.report.columns import OF_TUNED, all_columns, busy_notes, measured_columns
 from bench.report.flags import flags
-from bench.report.labels import field_text, group_titles, searched, value_text, varied_and_labels
+from bench.report.labels import field_text, group_titles, searched, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.report.text.ranking_notes import choice_notes, differences, ranking_notes
+from bench.report.text.setting_texts import value_text
 from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
 from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, group_key, pool
 from bench.results.analysis.uncertainty import measure

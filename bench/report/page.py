@@ -33,6 +33,7 @@ from bench.report.plots.latency import Latencies
 from bench.report.sections import Section
 from bench.report.speed_tables import SpeedBoard
 from bench.report.text.fit_tables import FitBoard
+from bench.report.text.questions import Question
 from bench.report.text.tables import IN_PART, NOT_READ
 from bench.results.clean_text import clean, shorten
 from bench.results.loading import StoredTrial
@@ -54,6 +55,7 @@ COVERAGE = {
 class Contents:
     """The contents of the page."""
 
+    questions: list[Question]
     sections: list[Section]
     equal_cost: list[EqualCost]
     boards: list[Sequence[Board]]  # by topic
@@ -87,6 +89,7 @@ def page(contents: Contents) -> str:
     environment.filters["shorten"] = shorten
     code = script(_TEMPLATES)
     return environment.get_template("page.html.j2").render(
+        questions=contents.questions,
         sections=sections,
         equal_cost=contents.equal_cost,
         boards_by_topic=contents.boards,

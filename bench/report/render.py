@@ -37,6 +37,7 @@ from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, s
 from bench.report.table_model import Group
 from bench.report.text.exports import exports, json_text
 from bench.report.text.fit_tables import FitBoard, fit_boards
+from bench.report.text.questions import Question, questions
 from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, series_markdown
 from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import metric_named
@@ -65,6 +66,7 @@ class Report:
     series: list[Series]
     across: list[Across]
     boards: list[Sequence[Board]]  # by topic
+    questions: list[Question]
 
 
 def write_report(
@@ -118,7 +120,9 @@ def write_report(
     commands = _commands(paths, out, public, rank_by)
     ranked = [one for one, _ in across]
     robust = [section.robustness for section in sections if section.robustness]
+    asked = questions(paths, boards)
     further = [
+        *(line for one in asked for line in one.markdown()),
         *(line for board in equal for line in board.markdown()),
         *(line for some in small for board in some for line in board.markdown()),
         *(line for board in robust for line in board.markdown()),
@@ -132,6 +136,7 @@ def write_report(
         *(line for board in other_models for line in board.markdown()),
     ]
     contents = Contents(
+        asked,
         sections,
         equal,
         small,
@@ -162,7 +167,9 @@ def write_report(
     plots += [plot for _, plot in deployed if plot]
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
-    return Report(files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], small)
+    return Report(
+        files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], small, asked
+    )
 
 
 def _json(boards: Sequence[Board]) -> bytes:

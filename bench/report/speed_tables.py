@@ -11,7 +11,8 @@ from rich.text import Text
 
 from bench.report.columns import BUSY_MARK, busy_notes, busy_title
 from bench.report.flags import MEANINGS, Flag, flags
-from bench.report.labels import value_text, varied_and_labels
+from bench.report.labels import varied_and_labels
+from bench.report.text.setting_texts import value_text
 from bench.report.text.tables import markdown_cell
 from bench.report.text.terminal import plain_table
 from bench.results.analysis.configurations import Configuration, pool

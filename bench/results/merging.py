@@ -18,7 +18,7 @@ from bench.results.deployed.other_models import read_others, store_other
 from bench.results.loading import StoredTrial, load
 from bench.results.sizes.kept_memory import copy_kept
 from bench.results.store import ResultsFolder
-from bench.results.trial_files import LOCK, REPLACED, RUNNING
+from bench.results.trial_files import LOCK, REPLACED, RUNNING, note_preset, presets_of
 
 _KINDS = (RUNNING, REPLACED, LOCK)  # endings of what isn't the folder of a trial that has ended
 
@@ -64,6 +64,8 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
     others = [path for path in paths if not _same(path, out)]
     _copy_others(others, out, merged)
     copy_kept(others, out)
+    for name in (name for path in others for name in presets_of(path)):
+        note_preset(out, name)
     return merged
 
 

@@ -1,6 +1,7 @@
 """Name the files of a results folder, which has a folder per trial, each written completely and then renamed.
 
 results/segbench.json                        the marker: {"schema_version": 1}
+results/presets.json                         the names of the presets that trials were run with
 results/memory/*.json                        what training needs at an image size (see sizes/kept_memory.py)
 results/trials/ID/record.json                the record; a folder without `.running` always has one
                  history.jsonl               a line at each evaluation
@@ -33,6 +34,7 @@ from bench.core.untrusted import safe_json
 from bench.core.untrusted.plain_files import read_file
 
 MARKER = "segbench.json"
+PRESETS = "presets.json"
 MEMORY = "memory"
 RECORD = "record.json"
 HISTORY = "history.jsonl"
@@ -64,6 +66,19 @@ MOST_BYTES = 64 * 2**20  # of a history or a progress file
 def predictions_of(evaluation: Path) -> Path:
     """Return the folder of the predictions that belong to a file of `bench evaluate`."""
     return evaluation.with_name(f"{evaluation.stem}.{PREDICTIONS}")
+
+
+def note_preset(results: Path, name: str) -> None:
+    """Note that trials in a results folder were run with a preset; nothing if it is no results folder."""
+    known = presets_of(results)
+    if name not in known and (results / MARKER).is_file():
+        write_json(results / PRESETS, {"presets": [*known, name]})
+
+
+def presets_of(results: Path) -> list[str]:
+    """Read the names of the presets that trials in a results folder were run with; the file may say anything."""
+    names = read_json(results / PRESETS).get("presets")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:

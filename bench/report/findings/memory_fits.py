@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.labels import labels_without, value_text
+from bench.report.labels import labels_without
+from bench.report.text.setting_texts import value_text
 from bench.results.analysis.configurations import SAME, Configuration, pool
 from bench.results.analysis.memory_fit import MemoryFit, NotFitted, Point, fit_memory
 from bench.results.clean_text import clean

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from bench.report.findings.boards.board import Board, Topic
-from bench.report.labels import labels_without, value_text, weights_name
+from bench.report.labels import labels_without, weights_name
 from bench.report.table_model import Cell, Group, Row
+from bench.report.text.setting_texts import value_text
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
 from bench.results.analysis.uncertainty import Paired, paired_by_seed
