@@ -34,6 +34,7 @@ _NUMBERS = (
 _DEVICE_NUMBERS = ("sm_clock_mhz", "memory_clock_mhz", "power_limit_watts", "temperature_c")
 _OF_THE_ENVIRONMENT = ("versions", "device_before", "device_after", "peaks", "cpu_noise")  # with columns of their own
 _WORST = {"others_share": max, "others_share_worst": max, "stopped_share": max, "mhz": min}
+_DEFAULTS = DEFAULTS.to_dict()
 _NESTED = {"iou": "iou", "dice_per_class": "dice", "f2_per_class": "f2", "tuned": "tuned"}  # name: prefix of columns
 
 
@@ -184,7 +185,7 @@ def _config(config: Any) -> dict[str, Any]:
 
     A record of any version has a seed: without one it is damaged, and its seed is unknown.
     """
-    values = {**(DEFAULTS.to_dict() if config else {}), "seed": None, **_mapping(config)}
+    values = {**(_DEFAULTS if config else {}), "seed": None, **_mapping(config)}
     values["builder_params"] = clean(values.pop("params", None) or None)
     values["dataset_params"] = values.get("dataset_params") or None
     for name in ("image_size", "crop"):

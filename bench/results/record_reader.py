@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,13 @@ def _unknown_status(values: Mapping[str, Any]) -> str | None:
 
 def check_config(config: Mapping[str, Any]) -> None:
     """Raise ValueError unless the values make a configuration; an older version's may have fewer."""
-    hints = {name: str if hint is Budget else hint for name, hint in hints_of(TrialConfig).items()}
-    if problem := misfit(config, hints):
+    if problem := misfit(config, _config_hints()):
         raise ValueError(f"config: {problem}")
     if missing := {"arch", "dataset"} - set(config):
         raise ValueError(f"config has no {', '.join(sorted(missing))}")
     TrialConfig.from_dict(config)
+
+
+@cache
+def _config_hints() -> dict[str, Any]:
+    return {name: str if hint is Budget else hint for name, hint in hints_of(TrialConfig).items()}

@@ -2,10 +2,11 @@
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+_UNIONS = (types.UnionType, typing.Union)
 _PLAIN = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", dict: "a table"}
 
 
@@ -28,28 +29,51 @@ def misfit(values: Mapping[str, Any], hints: Mapping[str, Any]) -> str | None:
 
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a value from JSON suits an annotation."""
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    return _check(hint)(value)
+
+
+@cache
+def _check(hint: Any) -> Callable[[Any], bool]:
+    """Make the check of an annotation, once: a folder of results has millions of values."""
     if hint is Any:
-        return True
-    if origin in (types.UnionType, typing.Union):
-        return any(fits(value, one) for one in inner)
-    if hint in (None, type(None)):
-        return value is None
-    if hint is float:
-        return type(value) in (int, float)
+        return lambda value: True
+    if kinds := _kinds(hint):
+        return lambda value: type(value) in kinds
+    origin, checks = typing.get_origin(hint), [_check(one) for one in typing.get_args(hint) if one is not ...]
+    if origin in _UNIONS:
+        return lambda value: any(check(value) for check in checks)
     if origin is tuple:
-        wanted = inner[:1] * len(value) if isinstance(value, list | tuple) and inner[-1] is ... else inner
-        return isinstance(value, list | tuple) and len(value) == len(wanted) and all(map(fits, value, wanted))
+        return _check_tuple(checks, typing.get_args(hint)[-1] is ...)
     if origin is list:
-        return isinstance(value, list) and all(fits(one, inner[0]) for one in value)
+        return lambda value: isinstance(value, list) and all(map(checks[0], value))
     if origin in (dict, Mapping):
-        return isinstance(value, dict) and all(fits(one, inner[1]) for one in value.values())
-    return type(value) is hint
+        return lambda value: isinstance(value, dict) and all(map(checks[1], value.values()))
+    return lambda value: False
+
+
+def _check_tuple(checks: list[Callable[[Any], bool]], any_length: bool) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        if not isinstance(value, list | tuple):
+            return False
+        wanted = checks * len(value) if any_length else checks
+        return len(value) == len(wanted) and all(one(part) for one, part in zip(wanted, value, strict=True))
+
+    return check
+
+
+def _kinds(hint: Any) -> frozenset[type]:
+    """Return the types of the values that suit an annotation of plain types alone; none for another."""
+    if typing.get_origin(hint) in _UNIONS:
+        found = [_kinds(one) for one in typing.get_args(hint)]
+        return frozenset().union(*found) if all(found) else frozenset()
+    if typing.get_origin(hint) or hint is Any:
+        return frozenset()
+    return frozenset({int, float} if hint is float else {type(None) if hint is None else hint})
 
 
 def _word(hint: Any) -> str:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
+    if origin in _UNIONS:
         return " or ".join(_word(one) for one in inner)
     if origin in (tuple, list):
         return f"a list of {len(inner)}" if origin is tuple and inner[-1] is not ... else "a list"
