@@ -8,7 +8,9 @@ import pytest
 from fake_results import fake_config, fake_record, write_trial
 
 from bench.config import catalog, grid
-from bench.config.searching.search_space import Range, Space, is_searchable
+from bench.config.searching.dimensions import Choice, Range
+from bench.config.searching.search_space import Space, is_searchable
+from bench.config.shard import Shard
 from bench.core.errors import BenchError
 from bench.core.option_kinds import WHOLE
 from bench.core.specs import Budget
@@ -199,6 +201,8 @@ def test_a_share_of_a_budget_is_a_budget_that_can_be_written(budget, share, expe
         ("loss=ce|dice,label_smoothing=0..0.1", "loss dice: --label-smoothing needs a loss"),
         ("crop=none|999", "crop 999"),
         ("weights=none|imagenet,freeze_encoder=0..0.5", "--freeze-encoder needs a backbone"),
+        ("param.no_such=1|2", "Unknown parameter of unet 'no_such'"),
+        ("param.kernel_size=big|3", "kernel_size"),
     ],
 )
 def test_values_that_no_model_can_be_trained_with_are_found_before_the_run(search, said, quick_backend):
@@ -392,3 +396,38 @@ def test_a_tuning_trial_never_gets_test_scores_whatever_its_process_says():
     assert of_its_kind(outcome, "validation") == {"status": "ok", "validation": {"mean_iou": 0.4}}
     assert of_its_kind(outcome, "all") == outcome
     assert of_its_kind({"status": "ok", "validation": {"mean_iou": 0.4}}, "all")["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("search", "dimension"),
+    [
+        ("param.depth=2..4", Range(2, 4, whole=True)),
+        ("param.dropout=0..0.5", Range(0.0, 0.5)),
+        ("param.width=1e2..1e4:log", Range(100.0, 10000.0, log=True)),
+        ("param.filters=[8,16]|[16,32]", Choice(([8, 16], [16, 32]))),
+        ("--param.upsampling=nearest|bilinear", Choice(("nearest", "bilinear"))),
+        ("param.batch_norm=true|false", Choice((True, False))),
+    ],
+)
+def test_a_builders_parameter_is_searched_as_it_is_given(search, dimension):
+    space = Space.parse(f"lr=0.001|0.01,{search}")
+    (field,) = space.dimensions.keys() - {"lr"}
+    assert space.dimensions[field] == dimension and Space.parse(space.text) == space
+    value = dimension.ends[0]
+    applied = space.apply(fake_config(params={"filters": [1], "other": 1}), {"lr": 0.01, field: value})
+    assert applied.lr == 0.01 and applied.params == {"filters": [1], "other": 1, field.removeprefix("param."): value}
+
+
+def test_the_shards_of_a_tuned_grid_each_tune_whole_configurations(quick_backend):
+    configs = tuned_configs(quick_backend, arch="unet,segnet,fcn8:mobilenet_v2", seeds=3)
+    parts = [Shard(number, 2).of(configs) for number in (1, 2)]
+    assert [len({config.common for config in part}) for part in parts] == [2, 1]
+    assert sorted(map(repr, parts[0] + parts[1])) == sorted(map(repr, configs))
+    whole = searches(configs)
+    tune(whole, Trainer())
+    chosen = []
+    for part in parts:
+        some = searches(part)
+        tune(some, Trainer())
+        chosen += after_tuning(part, some)
+    assert {repr(config) for config in chosen} == {repr(config) for config in after_tuning(configs, whole)}

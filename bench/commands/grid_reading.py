@@ -52,11 +52,6 @@ def read_grid(
             "--tune chooses by validation images, which other folds of --folds test, so scores would be too good. "
             "Leave out one of them."
         )
-    if part and any(trial.tune for trial in configs):
-        raise BenchError(
-            "--tune tunes whole configurations, and --shard parts the trials of a grid. Leave out one; several "
-            "machines can each tune other architectures (--arch) and `bench merge` joins the results."
-        )
     if part:
         whole, configs = configs, part.of(configs)
         warn(f"Shard {part.number} of {part.count}: {len(configs)} of the grid's {len(whole)} trials.")

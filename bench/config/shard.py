@@ -1,10 +1,12 @@
 """A part of a grid for one machine of several: `--shard 3/8` is the third of eight parts.
 
 Trials are dealt out in the order of the grid, as `--dry-run` without a shard shows them: the first to shard 1, the
-second to shard 2, and so on. Nothing that is on a machine changes this, such as trials that are done, so the shards of
-the same command are disjoint and together the grid, wherever and whenever they run.
+second to shard 2, and so on; the trials of a configuration that is tuned go together. Nothing that is on a machine
+changes this, such as trials that are done, so the shards of the same command are disjoint and together the grid,
+wherever and whenever they run.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,5 +38,9 @@ class Shard:
         return cls(number, count)
 
     def of(self, configs: Sequence[TrialConfig]) -> list[TrialConfig]:
-        """Return this part of a grid, in the grid's order."""
-        return list(configs[self.number - 1 :: self.count])
+        """Return this part of a grid, in the grid's order. All trials of a tuned configuration are in one part."""
+        units: dict[object, list[int]] = {}
+        for place, config in enumerate(configs):
+            units.setdefault(config.common if config.tune else place, []).append(place)
+        mine = list(units.values())[self.number - 1 :: self.count]
+        return [configs[place] for place in sorted(itertools.chain.from_iterable(mine))]

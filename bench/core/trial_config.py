@@ -868,6 +868,11 @@ class TrialConfig:
         return replace(self, **{name: getattr(DEFAULTS, name) for name in POOLED})
 
     @property
+    def common(self) -> str:
+        """A text that all trials of one configuration have in common, and no others."""
+        return repr(sorted(self.pooled.to_dict().items()))
+
+    @property
     def pair(self) -> str:
         """Architecture and backbone in one word, such as `unet:resnet50`."""
         return f"{self.arch}:{self.backbone}" if self.backbone else self.arch

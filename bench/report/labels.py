@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from bench.config.searching.dimensions import PARAM
 from bench.config.searching.search_space import Space
 from bench.core.errors import BenchError
 from bench.core.trial_config import OPTIONS
@@ -62,7 +63,9 @@ def searched(value: Mapping[str, object]) -> list[str]:
         space = Space.parse(str(value["search"])) if value_text(value["tune"]) else None
     except BenchError:
         return []
-    return [OPTIONS[field].column for field in space.dimensions] if space else []
+    if not space:
+        return []
+    return [*dict.fromkeys(_BUILT if field.startswith(PARAM) else OPTIONS[field].column for field in space.dimensions)]
 
 
 def declared(value: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:

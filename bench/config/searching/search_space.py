@@ -1,65 +1,36 @@
-"""The options that a search tunes, each with a range or alternatives: `lr=1e-4..1e-2:log,augment=light|strong`."""
+"""The options that a search tunes, each with a range or alternatives: `lr=1e-4..1e-2:log,augment=light|strong`.
+
+A builder's parameter is named `param.depth`, in a search and as the field of a dimension.
+"""
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.config.given import parameters
+from bench.config.searching.dimensions import (
+    FORMS,
+    PARAM,
+    Choice,
+    Range,
+    dimension_of,
+    is_searchable,
+    option_named,
+    parameter_dimension,
+)
 from bench.core.errors import BenchError
-from bench.core.option_kinds import WHOLE, shown, text_of
-from bench.core.options import MODEL, REPETITION, TRAINING, Option
-from bench.core.registry import unknown_name_message
+from bench.core.option_kinds import shown, text_of
+from bench.core.options import TRAINING
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, OPTIONS, TrialConfig
 
-COMPARED = frozenset(
-    {"dataset", "dataset_params", "train_fraction", "backend"}
-    | {field for field, option in OPTIONS.items() if option.panel in (MODEL, REPETITION)}
-)
-"""The fields that say what is compared with what."""
-SCORED = ("budget", "target", "eval_size")
-"""The fields that decide what a score is, so that the scores of their values can't be compared."""
 SIZES = ("image_size", "resize")
 """The fields that do so, too, unless predictions are scored at the images' own size."""
-_COMMA = re.compile(r",(?=\s*[\w-]+\s*=)")  # before an option's name; any other is part of a value, as in steps@0.5,0.8
-_FORMS = (
-    "Accepted: a range such as lr=1e-4..1e-2:log or weight_decay=0..0.1, or alternatives such as augment=light|strong"
-)
+_COMMA = re.compile(
+    r",(?=\s*[\w.-]+\s*=)"
+)  # before an option's name; any other is part of a value, as in steps@0.5,0.8
 _MOST_COMBINATIONS = 2_000  # of alternatives that are tried before a run; a space with more is checked in part
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, both included."""
-
-    low: float
-    high: float
-    log: bool = False  # drawn evenly on a logarithmic scale
-    whole: bool = False
-
-    @property
-    def ends(self) -> tuple[Any, ...]:
-        """The value that is tried before a run; the lowest may be one that is never drawn, such as no decay at all."""
-        return (self.high,)
-
-    def __str__(self) -> str:
-        return f"{_number(self.low)}..{_number(self.high)}{':log' * self.log}"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Alternatives, each as its option reads it."""
-
-    values: tuple[Any, ...]
-
-    @property
-    def ends(self) -> tuple[Any, ...]:
-        """All values."""
-        return self.values
-
-    def __str__(self) -> str:
-        return "|".join(map(_word, self.values))
 
 
 Values = Mapping[str, Any]  # field of a configuration -> value
@@ -78,24 +49,30 @@ class Space:
         for part in filter(None, (piece.strip(", ") for piece in _COMMA.split(text))):
             name, equals, values = (piece.strip() for piece in part.partition("="))
             if not equals or not name or not values:
-                raise BenchError(f"--search has '{shown(part)}'. {_FORMS}, several with commas.")
-            option = _option(name)
-            if option.field in found:
-                raise BenchError(f"--search has {option.name} twice. Give each option once.")
-            found[option.field] = _dimension(option, values)
+                raise BenchError(f"--search has '{shown(part)}'. {FORMS}, several with commas.")
+            if name.removeprefix("--").startswith(PARAM):
+                field, dimension = name.removeprefix("--"), parameter_dimension(name, values)
+            else:
+                option = option_named(name)
+                field, dimension = option.field, dimension_of(option, values)
+            if field in found:
+                raise BenchError(f"--search has {name_of(field)} twice. Give each option once.")
+            found[field] = dimension
         if not found:
-            raise BenchError(f"--search is empty. {_FORMS}.")
+            raise BenchError(f"--search is empty. {FORMS}.")
         return cls(dict(sorted(found.items())))
 
     @property
     def text(self) -> str:
         """The same text for equal spaces."""
-        return ",".join(f"{OPTIONS[field].name}={dimension}" for field, dimension in self.dimensions.items())
+        return ",".join(f"{name_of(field)}={dimension}" for field, dimension in self.dimensions.items())
 
     def apply(self, config: TrialConfig, values: Values) -> TrialConfig:
         """Return the configuration with a value for each dimension; an option whose `needs` isn't met is left out."""
-        found = replace(config, **values)
-        for field in self.dimensions:
+        plain = {field: value for field, value in values.items() if not field.startswith(PARAM)}
+        params = {field.removeprefix(PARAM): value for field, value in values.items() if field not in plain}
+        found = replace(config, **plain, params={**config.params, **params})
+        for field in self.dimensions.keys() & plain.keys():
             needed = OPTIONS[field].needs
             if needed and not getattr(found, needed):
                 found = replace(found, **{field: OPTIONS[field].default})
@@ -119,7 +96,7 @@ def check(config: TrialConfig) -> str:
     if config.tune is None:
         return config.search
     if not config.search:
-        raise BenchError(f"--tune {config.tune} needs --search, the options to tune. {_FORMS}.")
+        raise BenchError(f"--tune {config.tune} needs --search, the options to tune. {FORMS}.")
     space = Space.parse(config.search)
     for name in space.dimensions.keys() & set(SIZES):
         if config.eval_size != "native":
@@ -141,83 +118,28 @@ def sought(given: Mapping[str, Any]) -> list[str]:
     if given.get("search") is None:
         return []
     space = Space.parse(OPTIONS["search"].read(given["search"]))
-    return [OPTIONS[field].name for field in space.dimensions]
+    return [name_of(field) for field in space.dimensions]
+
+
+def name_of(field: str) -> str:
+    """Return the name of a dimension's option, or `param.depth` of a builder's parameter."""
+    return field if field.startswith(PARAM) else OPTIONS[field].name
+
+
+def value_of(config: TrialConfig, field: str) -> Any:
+    """Return a configuration's value of a dimension."""
+    return (
+        config.params.get(field.removeprefix(PARAM), "default") if field.startswith(PARAM) else getattr(config, field)
+    )
 
 
 def check_given(given: Mapping[str, Any]) -> None:
     """Raise BenchError if an option is to be searched for that is given, too."""
+    params = parameters("param", given.get("param")) if given.get("param") else {}
     for name in sought(given):
+        if name.removeprefix(PARAM) in params and name.startswith(PARAM):
+            raise BenchError(f"--param {name.removeprefix(PARAM)} is given, and --search looks for it. Leave out one.")
         if given.get(name) is not None:
             raise BenchError(
                 f"--{name.replace('_', '-')} is given ({shown(given[name])}), and --search looks for it. Leave out one."
             )
-
-
-def _option(name: str) -> Option:
-    """Find the option that a search names; BenchError unless it can be searched."""
-    known = {option.name: option for option in OPTIONS.values() if is_searchable(option)}
-    name = name.removeprefix("--").replace("-", "_")
-    if name in known:
-        return known[name]
-    others = {option.name: option.field for option in OPTIONS.values() if not option.internal}
-    if name not in others:
-        raise BenchError(f"--search: {unknown_name_message('option', name, [*known], [*known])}")
-    field = others[name]
-    if field in COMPARED:
-        why = "says what is compared: give its values with commas instead, and each is tuned"
-    elif field in SCORED:
-        why = "decides what a score is, so its values can't be compared by score"
-    else:
-        why = "can't be searched"
-    raise BenchError(f"--search has {name}, which {why}. Accepted: {', '.join(known)}.")
-
-
-def is_searchable(option: Option) -> bool:
-    """Tell whether a search may have that option."""
-    return option.axis and option.in_key and option.field not in COMPARED.union(SCORED)
-
-
-def _dimension(option: Option, text: str) -> Range | Choice:
-    if option.kind.is_number and ".." in text:
-        return _range(option, text)
-    if "|" not in text:
-        raise BenchError(
-            f"--search has {option.name}={shown(text)}, a single value. {_FORMS}; for one value give {option.flag}."
-        )
-    values = tuple(_checked(option, word.strip()) for word in text.split("|"))
-    if len(set(values)) < len(values):
-        raise BenchError(f"--search has {option.name}={shown(text)}, a value twice. Give each once.")
-    return Choice(values)
-
-
-def _range(option: Option, text: str) -> Range:
-    body, _, scale = text.partition(":")
-    low, _, high = body.partition("..")
-    said = f"--search has {option.name}={shown(text)}"
-    if scale not in ("", "log"):
-        raise BenchError(f"{said}, whose scale is '{shown(scale)}'. Accepted: log, as in lr=1e-4..1e-2:log, or none.")
-    ends = _checked(option, low.strip()), _checked(option, high.strip())
-    if None in ends or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
-        raise BenchError(f"{said}, which is no range: the first number must be below the second.")
-    if scale and ends[0] <= 0:
-        raise BenchError(f"{said}: on a logarithmic scale both numbers must be above 0.")
-    return Range(*ends, log=bool(scale), whole=option.kind == WHOLE)
-
-
-def _checked(option: Option, text: str) -> Any:
-    """Read and check a value of an option; the message says that --search has it."""
-    try:
-        value = option.read(text)
-        option.check(value)
-    except BenchError as error:
-        raise BenchError(f"--search: {error}") from error
-    return value
-
-
-def _word(value: Any) -> str:
-    return _number(value) if isinstance(value, float) else text_of(value)
-
-
-def _number(value: float) -> str:
-    """Write a number so that it is read as the same: `0.0001`, `16`."""
-    return repr(value).removesuffix(".0")

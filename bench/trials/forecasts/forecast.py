@@ -73,8 +73,7 @@ def forecasts(
     """
     groups: dict[str, list[Estimate]] = {}
     for estimate in estimates(configs, trials, sizes=sizes):
-        same = estimate.config.pooled.to_dict()
-        groups.setdefault(repr(sorted(same.items())), []).append(estimate)
+        groups.setdefault(estimate.config.common, []).append(estimate)
     found = [_forecast(some, [*trials, *probes]) for some in groups.values()]
     return sorted(found, key=lambda one: one.trial.middle if one.trial else float("inf"))
 

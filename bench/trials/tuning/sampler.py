@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bench.config.searching.search_space import Choice, Range, Space
+from bench.config.searching.dimensions import Choice, Range
+from bench.config.searching.search_space import Space
 from bench.core.backends import installed
 from bench.core.errors import BenchError
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bench.config import catalog
-from bench.config.searching.search_space import Space, Values
+from bench.config.searching.search_space import Space, Values, name_of, value_of
 from bench.core.errors import BenchError
 from bench.core.option_kinds import text_of
 from bench.core.options import TUNING
@@ -111,7 +111,7 @@ class Search:
 
     def values_text(self, config: TrialConfig) -> str:
         """Write the values that a trial has of the searched options: `augment light, lr 0.00123`."""
-        return ", ".join(f"{OPTIONS[field].name} {text_of(getattr(config, field))}" for field in self.space.dimensions)
+        return ", ".join(f"{name_of(field)} {text_of(value_of(config, field))}" for field in self.space.dimensions)
 
 
 def basis_of(config: TrialConfig) -> TrialConfig:
@@ -138,7 +138,7 @@ def searches(configs: Sequence[TrialConfig]) -> list[Search]:
     tuned: dict[str, list[TrialConfig]] = {}
     for config in configs:
         if config.tune is not None:
-            tuned.setdefault(repr(sorted(config.pooled.to_dict().items())), []).append(config)
+            tuned.setdefault(config.common, []).append(config)
     if tuned:
         require_optuna()
     for first, *_ in tuned.values():
@@ -152,7 +152,7 @@ def _check_values(config: TrialConfig) -> None:
         try:
             catalog.resolve_config(space.apply(common, values))
         except BenchError as error:
-            told = ", ".join(f"{OPTIONS[field].name} {text_of(value)}" for field, value in values.items())
+            told = ", ".join(f"{name_of(field)} {text_of(value)}" for field, value in values.items())
             raise BenchError(f"--search: {config.pair} can't be trained with {told}: {error}") from error
 
 
