@@ -401,9 +401,9 @@ def test_a_tuning_trial_never_gets_test_scores_whatever_its_process_says():
 @pytest.mark.parametrize(
     ("search", "dimension"),
     [
-        ("param.depth=2..4", Range(2, 4, whole=True)),
-        ("param.dropout=0..0.5", Range(0.0, 0.5)),
-        ("param.width=1e2..1e4:log", Range(100.0, 10000.0, log=True)),
+        ("param.depth=2..4", Range(2, 4, whole=True, of_parameter=True)),
+        ("param.dropout=0..0.5", Range(0.0, 0.5, of_parameter=True)),
+        ("param.width=1e2..1e4:log", Range(100.0, 10000.0, log=True, of_parameter=True)),
         ("param.filters=[8,16]|[16,32]", Choice(([8, 16], [16, 32]))),
         ("--param.upsampling=nearest|bilinear", Choice(("nearest", "bilinear"))),
         ("param.batch_norm=true|false", Choice((True, False))),

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ class Range:
     high: float
     log: bool = False  # drawn evenly on a logarithmic scale
     whole: bool = False
+    of_parameter: bool = False  # of a builder, where only a decimal point tells a fraction from a whole number
 
     @property
     def ends(self) -> tuple[Any, ...]:
@@ -44,7 +45,8 @@ class Range:
         return (self.high,)
 
     def __str__(self) -> str:
-        return f"{_number(self.low)}..{_number(self.high)}{':log' * self.log}"
+        write = repr if self.of_parameter else _number
+        return f"{write(self.low)}..{write(self.high)}{':log' * self.log}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def parameter_dimension(name: str, text: str) -> Range | Choice:
         key = name.removeprefix("--").removeprefix(PARAM)
         return _choice(name, text, lambda word: single_parameters("param", f"{key}={word}")[key])
     whole = not re.search(r"[.eE]", text.partition(":")[0].replace("..", ""))
-    return _range(name, text, int if whole else float, whole=whole)
+    return replace(_range(name, text, int if whole else float, whole=whole), of_parameter=True)
 
 
 def option_named(name: str) -> Option:
