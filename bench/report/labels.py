@@ -65,7 +65,7 @@ def searched(value: Mapping[str, object]) -> list[str]:
         return []
     if not space:
         return []
-    return [*dict.fromkeys(_BUILT if field.startswith(PARAM) else OPTIONS[field].column for field in space.dimensions)]
+    return [*dict.fromkeys(BUILT if field.startswith(PARAM) else OPTIONS[field].column for field in space.dimensions)]
 
 
 def declared(value: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:
