@@ -9,6 +9,7 @@ from typing import Any
 from bench.config import catalog
 from bench.core.errors import BenchError, first_few
 from bench.core.option_kinds import shown
+from bench.core.recipe.parameter_text import read_values
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS, RESULTS, SEEDS
 from bench.core.untrusted import safe_toml
@@ -131,23 +132,8 @@ def _parameter(name: str, text: Any) -> tuple[str, list[Any]]:
         raise BenchError(
             f"{BY_NAME[name].flag} is '{shown(text)}'. Accepted: key=value or key=value,value, such as depth=3,4."
         )
-    return key.strip(), _toml_values(values)
+    return key.strip(), read_values(values)
 
 
 def _is_plain(value: Any) -> bool:
     return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, str | int | float)
-
-
-def _toml_values(text: str) -> list[Any]:
-    """Read `8,16` as [8, 16] and `[8,16],[16,32]` as two lists; read text that is no TOML as a list of words."""
-    try:
-        return safe_toml.loads(f"x = [{text}]")["x"]
-    except ValueError:
-        return [_toml_value(word.strip()) for word in text.split(",") if word.strip()]
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return safe_toml.loads(f"x = {text}")["x"]
-    except ValueError:
-        return text

@@ -83,7 +83,7 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
     BenchError for a name, value or combination that can't be run.
     """
     given = equal_cost.at_native_size(_drop_unused(known(given)))
-    search_space.check_given(given)
+    search_space.check_given(given, parameters("param", given.get("param")))
     fixed = {o.field: o.read(given[o.name]) for o in SINGLE if given.get(o.name) is not None}
     if "plugin" in fixed:
         catalog.add_plugin(fixed["plugin"])

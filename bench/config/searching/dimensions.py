@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bench.config.given import single_parameters
 from bench.core.errors import BenchError
 from bench.core.option_kinds import WHOLE, shown, text_of
 from bench.core.options import MODEL, REPETITION, Option
+from bench.core.recipe.parameter_text import read_value
 from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS
 
@@ -70,8 +70,7 @@ def parameter_dimension(name: str, text: str) -> Range | Choice:
     if not numbers and "|" not in text:
         raise BenchError(f"--search has {name}={shown(text)}, a single value. {FORMS}; for one value give --param.")
     if not numbers:
-        key = name.removeprefix("--").removeprefix(PARAM)
-        return _choice(name, text, lambda word: single_parameters("param", f"{key}={word}")[key])
+        return _choice(name, text, read_value)
     whole = not re.search(r"[.eE]", text.partition(":")[0].replace("..", ""))
     return replace(_range(name, text, int if whole else float, whole=whole), of_parameter=True)
 

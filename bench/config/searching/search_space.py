@@ -5,11 +5,10 @@ A builder's parameter is named `param.depth`, in a search and as the field of a 
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.config.given import parameters
 from bench.config.searching.dimensions import (
     FORMS,
     PARAM,
@@ -133,9 +132,8 @@ def value_of(config: TrialConfig, field: str) -> Any:
     )
 
 
-def check_given(given: Mapping[str, Any]) -> None:
-    """Raise BenchError if an option is to be searched for that is given, too."""
-    params = parameters("param", given.get("param")) if given.get("param") else {}
+def check_given(given: Mapping[str, Any], params: Collection[str]) -> None:
+    """Raise BenchError if an option is to be searched for that is given, too, or one of the given parameters."""
     for name in sought(given):
         if name.removeprefix(PARAM) in params and name.startswith(PARAM):
             raise BenchError(f"--param {name.removeprefix(PARAM)} is given, and --search looks for it. Leave out one.")
