@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from browser import needs_browser, told
 from fake_results import CLASSES, fake_config, fake_record, write_trial
 from typer.testing import CliRunner
 
@@ -318,3 +319,26 @@ def test_a_measurement_has_only_its_cores_and_the_process_gets_its_own_back():
         assert len(usable_cores()) == 1
     assert usable_cores() == before
     assert device.endswith(f"1 of {len(before)} cores")
+
+
+@needs_browser
+def test_the_page_keeps_the_rows_that_have_a_form_of_the_format_within_the_limits(results, tmp_path):
+    page = write_report([results], tmp_path / "out").files[0]
+    every, some, none, address, command = told(
+        page,
+        tmp_path,
+        """
+        const labels = () => Array.from(boards[0].tBodies[0].rows, (row) => row.dataset.label);
+        const text = (id) => document.getElementById(id).textContent;
+        type("format", "onnx"); told.push(labels());
+        type("min_mean_iou", "0.75"); told.push(labels());
+        type("max_latency_ms", "1"); type("max_params", "1"); told.push(document.querySelector(".choice").textContent);
+        told.push(location.hash, text("command"))""",
+    )
+    assert sorted(every) == ["deeplab:resnet50", "unet"] and some == ["deeplab:resnet50"]
+    assert none.startswith("No row is deployed as onnx and within the limits.")
+    assert "format=onnx" in address
+    assert command == (
+        f"bench recommend {results} --format onnx --min-mean-iou 0.75 --max-latency-ms 1  # without the limits that "
+        "forms don't have"
+    )

@@ -11,6 +11,7 @@ LIMITS = {
     "min_mean_iou": ("mean_iou", 1),
     "max_latency_ms": ("latency_ms_p95", -1),
     "max_memory_mib": ("process_peak_mib", -1),
+    "min_images_per_second": ("images_per_second", 1),
 }
 """The number that each limit is for, and 1 for a lower bound, -1 for an upper one."""
 

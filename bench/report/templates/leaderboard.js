@@ -19,12 +19,20 @@ class Leaderboard extends Board {
     return cell && cell.dataset.sort !== undefined ? Number(cell.dataset.sort) : NaN;
   }
 
-  show(words, limits) {
-    const fits = (row, place) => limits.every((limit) => limit.keeps(this.value(row, limit.column))) && words.every((word) => this.texts[place].includes(word));
+  // Returns whether a row is within the limits: with a format, some form of it must be within those that forms have.
+  keeps(row, limits, format) {
+    const ofForms = format ? limits.filter((limit) => limit.ofForms) : [], own = limits.filter((limit) => !ofForms.includes(limit));
+    if (!own.every((limit) => limit.keeps(this.value(row, limit.column)))) return false;
+    const forms = format ? JSON.parse(row.dataset.forms || "[]").filter((form) => format === "any" || form.format === format) : [{}];
+    return forms.some((form) => ofForms.every((limit) => limit.keeps(form[limit.key] ?? NaN)));
+  }
+
+  show(words, limits, format) {
+    const fits = (row, place) => this.keeps(row, limits, format) && words.every((word) => this.texts[place].includes(word));
     const places = this.rows.map((_, place) => place).filter((place) => fits(this.rows[place], place));
     this.matching = new Set(places.map((place) => this.rows[place]));
     this.page = 0;
-    const conditions = [limits.length && "within the limits", words.length && "matching the filter"].filter(Boolean);
+    const conditions = [format && `deployed as ${format}`, limits.length && "within the limits", words.length && "matching the filter"].filter(Boolean);
     this.rank(places.filter((place) => place < this.ranks.count), conditions.join(" and "));
     this.render();
   }

@@ -3,9 +3,11 @@ class Limit {
   constructor(element, boards) {
     this.column = element.dataset.column;
     this.atLeast = "atLeast" in element.dataset;
+    this.ofForms = "ofForms" in element.dataset;
     this.scale = Number(element.dataset.scale);
     this.unit = element.dataset.unit;
     [this.number, this.slider] = element.querySelectorAll("input");
+    this.key = this.number.id;
     const values = boards.flatMap((board) => board.rows.map((row) => board.value(row, this.column) / this.scale));
     this.values = Array.from(new Set(values.filter((value) => !Number.isNaN(value)).map((value) => this.round(value))));
     this.values.sort((a, b) => (this.atLeast ? b - a : a - b));

@@ -7,6 +7,7 @@ function start() {
     board.headings.forEach((heading, column) => heading.firstChild.addEventListener("click", () => view.sortBy(board, column)));
   }
   byId("filter").addEventListener("input", () => view.changed());
+  byId("format")?.addEventListener("input", () => view.changed());
   for (const limit of view.limits) {
     limit.number.addEventListener("input", () => { limit.set(limit.number.value); view.changed(); });
     limit.slider.addEventListener("input", () => { limit.slide(); view.changed(); });

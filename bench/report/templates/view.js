@@ -47,22 +47,32 @@ class View {
   show() {
     const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
     const set = this.limits.filter((limit) => limit.isSet);
-    for (const board of this.boards) board.show(words, set);
+    const format = byId("format")?.value || "";
+    for (const board of this.boards) board.show(words, set, format);
     const all = this.boards.reduce((sum, board) => sum + board.rows.length, 0);
     const left = this.boards.reduce((sum, board) => sum + board.shown.length, 0);
-    byId("count").textContent = words.length || set.length ? `${left} of ${all} rows` : "";
+    byId("count").textContent = words.length || set.length || format ? `${left} of ${all} rows` : "";
     const hide = (board, name) => `#${board.table.closest("article").id} .main tr > :nth-child(${board.columns.indexOf(name) + 1})`;
     const rules = this.boards.flatMap((board) => [...this.hidden].filter((name) => board.columns.includes(name)).map((name) => hide(board, name)));
     const boxes = Array.from(byId("columns").querySelectorAll("input"));
     byId("shown").textContent = `(${boxes.filter((box) => box.checked).length} of ${boxes.length} shown)`;
     this.style.textContent = rules.length ? `${rules.join(",")} { display: none; }` : "";
-    byId("command").textContent = [this.command, ...set.map((limit) => `--${limit.number.id.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`)].join(" ");
+    this.tell(set, format);
+  }
+
+  // Writes the command of the same choice; one that chooses by format has only the limits that forms have.
+  tell(limits, format) {
+    const given = limits.filter((limit) => !format || limit.ofForms);
+    const options = given.map((limit) => `--${limit.key.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`);
+    const rest = given.length < limits.length ? [" # without the limits that forms don't have"] : [];
+    byId("command").textContent = [this.command, ...(format ? [`--format ${format}`] : []), ...options, ...rest].join(" ");
   }
 
   write() {
     const state = new URLSearchParams();
     if (byId("filter").value.trim()) state.set("q", byId("filter").value.trim());
-    for (const limit of this.limits) if (limit.isSet) state.set(limit.number.id, limit.number.value);
+    for (const limit of this.limits) if (limit.isSet) state.set(limit.key, limit.number.value);
+    if (byId("format")?.value) state.set("format", byId("format").value);
     if (this.sorted.column) state.set("sort", (this.sorted.descending ? "-" : "") + this.sorted.column);
     const usual = new Set(this.details);
     if (this.hidden.size !== usual.size || [...this.hidden].some((name) => !usual.has(name))) state.set("hide", [...this.hidden].join(","));
@@ -74,7 +84,8 @@ class View {
     if (location.hash.length > 1 && !location.hash.includes("=")) return;
     const state = new URLSearchParams(location.hash.slice(1));
     byId("filter").value = state.get("q") || "";
-    for (const limit of this.limits) limit.set(state.get(limit.number.id) || "");
+    for (const limit of this.limits) limit.set(state.get(limit.key) || "");
+    if (byId("format")) byId("format").value = [...byId("format").options].find(({ value }) => value === state.get("format"))?.value ?? "";
     const sort = state.get("sort") || "";
     this.sorted = { column: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
     this.hidden = new Set(state.has("hide") ? state.get("hide").split(",").filter(Boolean) : this.details);
