@@ -17,6 +17,7 @@ from bench.core.specs import Budget
 from bench.core.trial_config import OPTIONS
 from bench.report.leaderboard import groups
 from bench.results.dataframe import load_results
+from bench.trials.tuning import pruning
 from bench.trials.tuning.search import after_tuning, problems, searches, share_of, tune
 
 SEARCH = "lr=1e-4..1e-2:log,weight_decay=0..0.1,augment=light|strong"
@@ -431,3 +432,53 @@ def test_the_shards_of_a_tuned_grid_each_tune_whole_configurations(quick_backend
         tune(some, Trainer())
         chosen += after_tuning(part, some)
     assert {repr(config) for config in chosen} == {repr(config) for config in after_tuning(configs, whole)}
+
+
+class PruningTrainer(Trainer):
+    """A trainer whose scores rise linearly over ten validations, and which ends hopeless trials."""
+
+    def train(self, config):
+        record = super().train(config)
+        final, curve = record.validation["mean_iou"], []
+        for number in range(1, 11):
+            curve.append(final * number / 10)
+            if pruned := pruning.is_hopeless(curve, config.prune_below):
+                break
+        training = {**record.training, "curve": curve, **({"pruned": True} if pruned else {})}
+        self.known[repr(config)] = replace(record, validation={"mean_iou": curve[-1]}, training=training)
+        return self.known[repr(config)]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("after", [None, 3, 6, 11])
+def test_trials_below_the_median_end_early_and_an_interruption_changes_nothing(sampler, after, quick_backend):
+    def search(trainer):
+        found = searches(tuned_configs(quick_backend, arch="unet", tune=16, tune_sampler=sampler, tune_prune=True))
+        tune(found, trainer)
+        return found[0]
+
+    whole = PruningTrainer()
+    expected = search(whole)
+    early = [outcome for outcome in expected.outcomes if not outcome.whole]
+    assert early and all(2 <= len(outcome.curve) < 10 for outcome in early)
+    assert all(outcome.whole for outcome in expected.outcomes[: pruning.AFTER])
+    assert expected.best.whole and expected.best.score >= max(outcome.score for outcome in expected.outcomes)
+    if after:
+        trainer = PruningTrainer(ends_after=after)
+        with pytest.raises(KeyboardInterrupt):
+            search(trainer)
+        again = search(PruningTrainer(trainer.known))
+        assert list(map(repr, again.chosen())) == list(map(repr, expected.chosen()))
+        assert [repr(one.config) for one in again.outcomes] == [repr(one.config) for one in expected.outcomes]
+
+
+@pytest.mark.parametrize(
+    ("curve", "hopeless"),
+    [([0.1], False), ([0.1, 0.1], True), ([0.3, 0.1], False), ([0.1, 0.25], False), ([0.1, 0.1, 0.1], False)],
+)
+def test_the_best_score_so_far_is_compared_with_the_median_from_the_second_validation_on(curve, hopeless):
+    assert pruning.thresholds([[0.1, 0.2]] * 4) == ""
+    medians = pruning.thresholds([[0.3, 0.1, 0.4], [0.1, 0.2, 0.3], *[[0.1, 0.25, 0.2]] * 3])
+    assert medians == "0.1000,0.2500,0.2500"
+    assert pruning.is_hopeless(curve, medians) is hopeless
+    assert not pruning.is_hopeless(curve, "")

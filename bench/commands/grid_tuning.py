@@ -74,6 +74,7 @@ def _plans(found: "Sequence[Search]") -> list[str]:
         config, (trial, *_) = search.configs[0], search.planned()
         share = f"{100 * config.tune_budget:g} % of the budget ({trial.budget} of {config.budget})"
         what = f"{search.space.text}, in {search.total} trials with {share}, scored on the validation split"
+        what += ", ended early below the median" if config.tune_prune else ""
         counts[what] = counts.get(what, 0) + 1
     return [f"Tuning of {count} configuration{'s' * (count != 1)}: {what}." for what, count in counts.items()]
 

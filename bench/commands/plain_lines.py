@@ -34,9 +34,9 @@ def ending(record: TrialRecord) -> str:
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
     if record.config.get("measure") == "validation":
-        return f"ok: validation mean IoU {number(record.validation.get('mean_iou'), '.3f') or '-'}, " + duration(
-            record.wall_seconds or 0.0
-        )
+        ended = ", ended early" if record.training.get("pruned") else ""
+        score = number(record.validation.get("mean_iou"), ".3f") or "-"
+        return f"ok: validation mean IoU {score}{ended}, {duration(record.wall_seconds or 0.0)}"
     metrics, speed = record.metrics, record.speed.get("train_images_per_second")
     parts = [f"ok: mean IoU {number(metrics['mean_iou'], '.3f') or '-'}"] if "mean_iou" in metrics else ["ok"]
     if speed:

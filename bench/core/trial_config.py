@@ -529,6 +529,25 @@ class TrialConfig:
         costs=False,
         meaning="the seed of the sampler and of the tuning trials",
     )
+    tune_prune: bool = option(
+        False,
+        kind=FLAG,
+        panel=TUNING,
+        help="End a tuning trial early if its validation scores stay below the median of earlier ones.",
+        axis=False,
+        needs="tune",
+        costs=False,
+        meaning="whether a tuning trial was ended as soon as its best validation score so far was below the median "
+        "of the earlier whole ones at the same point: from the sixth trial and its second validation on",
+    )
+    prune_below: str = option(
+        "",
+        internal="Use bench run --tune-prune.",
+        axis=False,
+        help="The least validation score at each validation.",
+        costs=False,
+        meaning="of a tuning trial, the scores, by validation from the first, below which it was ended",
+    )
     tuning_seconds: float | None = option(
         None,
         kind=NUMBER,

@@ -22,6 +22,7 @@ TUNING_FIELDS = {
     "search": "search space",
     "tune_sampler": "tuning sampler",
     "tune_seed": "tuning seed",
+    "tune_prune": "tuning trials ended early",
 }
 """The columns that declare how options were tuned, with their names in a report; without `tune`, they mean nothing."""
 COMPARABLE = {

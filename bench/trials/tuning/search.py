@@ -15,6 +15,7 @@ from bench.core.options import TUNING
 from bench.core.specs import FINAL_STATUSES, Budget, TrialRecord
 from bench.core.trial_config import DEFAULTS, OPTIONS, TrialConfig
 from bench.results.quantities import MEAN_IOU
+from bench.trials.tuning import pruning
 from bench.trials.tuning.sampler import STARTUP, Sampler, require_optuna
 
 Train = Callable[[Sequence[TrialConfig]], Sequence[TrialRecord | None]]
@@ -35,6 +36,16 @@ class Outcome:
         """The validation score; the test split has no say, and the record has none of its scores."""
         return float(self.record.validation[MEAN_IOU.name]) if self.record.status == "ok" else WORST
 
+    @property
+    def whole(self) -> bool:
+        """Tell whether it trained with all of its share of the budget."""
+        return not self.record.training.get("pruned")
+
+    @property
+    def curve(self) -> list[float]:
+        """The score of each validation."""
+        return list(self.record.training.get("curve", []))
+
 
 class Search:
     """The search for the options of one configuration.
@@ -50,6 +61,8 @@ class Search:
         self.basis = basis_of(first)
         self._sampler = Sampler(self.space, first.tune_sampler, first.tune_seed)
         self._drawn: list[Values] = []
+        self._trials: list[TrialConfig] = []  # those that were asked for
+        self._prunes = first.tune_prune
         self.outcomes: list[Outcome] = []
         self.problem = ""  # why it can't go on
 
@@ -60,19 +73,23 @@ class Search:
 
     def ask(self) -> list[TrialConfig]:
         """Return the next trials, which need no outcome of each other: the first ones, or one."""
-        left = self.total - len(self.outcomes)
-        count = left if self._sampler.at_random else min(left, max(1, STARTUP - len(self.outcomes)))
+        left, ended = self.total - len(self.outcomes), len(self.outcomes)
+        count = left if self._sampler.at_random else min(left, max(1, STARTUP - ended))
+        if self._prunes:
+            count = min(count, max(1, pruning.AFTER - ended))
         return [self._trial() for _ in range(count)]
 
     def _trial(self) -> TrialConfig:
         self._drawn.append(self._sampler.ask())
-        return catalog.resolve_config(self.space.apply(self.basis, self._drawn[-1]))
+        curves = [outcome.curve for outcome in self.outcomes if outcome.whole and outcome.curve]
+        basis = replace(self.basis, prune_below=pruning.thresholds(curves)) if self._prunes else self.basis
+        self._trials.append(catalog.resolve_config(self.space.apply(basis, self._drawn[-1])))
+        return self._trials[-1]
 
     def planned(self) -> list[TrialConfig]:
         """Return all trials; of those that wait for an outcome only what they have in common is known."""
-        known = [catalog.resolve_config(self.space.apply(self.basis, values)) for values in self._drawn]
         unknown = replace(self.basis, tune=self.total, search=self.space.text)
-        return [*known, *[unknown] * (self.total - len(known))]
+        return [*self._trials, *[unknown] * (self.total - len(self._trials))]
 
     def tell(self, configs: Sequence[TrialConfig], records: Sequence[TrialRecord | None]) -> None:
         """Take the records of the trials that `ask` returned; one that has to run again ends the search for now."""
@@ -95,8 +112,8 @@ class Search:
 
     @property
     def best(self) -> Outcome:
-        """The outcome with the highest score, of equal ones the first."""
-        return max(self.outcomes, key=lambda outcome: outcome.score)
+        """The outcome with the highest score, of equal ones the first; none that was ended early."""
+        return max(self.outcomes, key=lambda outcome: (outcome.whole, outcome.score))
 
     @property
     def seconds(self) -> float:
