@@ -1,5 +1,7 @@
 """The bootstrap on simulated results with known truth: coverage, ties, ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from bench.core.errors import BenchError
 from bench.evaluation.scores import iou
 from bench.report.page import COVERAGE
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap, ranks, tie_groups
+from bench.results.analysis.intervals.scales import Scale
 
 IMAGES = 120
 
@@ -40,7 +43,7 @@ def coverage(seeds: int, repeats: int, *, seed_sd: float, monkeypatch) -> tuple[
     for repeat in range(repeats):
         images = rng.normal(0, 0.1, IMAGES)
         pair = [draw(rng, 0.7, seeds, images, seed_sd=seed_sd) for _ in range(2)]
-        one, other = bootstrap(pair, groups, iou_of_class, seed=repeat)
+        one, other = bootstrap(pair, groups, iou_of_class, scale=Scale.SHARE, seed=repeat)
         held += one.interval.low <= true_iou(0.7) <= one.interval.high
         tied += not one.differs_from(other)
     return held / repeats, tied / repeats
@@ -59,6 +62,49 @@ def test_the_intervals_cover_the_truth(seeds, seed_sd, repeats, monkeypatch):
     dominant = 0 if seed_sd < 0.01 else 1
     stated = COVERAGE[seeds]  # what the page says
     assert [held, tied] == pytest.approx([stated[dominant], stated[2 + dominant]], abs=max(chance, 0.01))
+
+
+def test_near_1_an_interval_of_logits_holds_the_truth_more_often(monkeypatch):
+    """Scores of images from a beta distribution with a long tail towards 0; docs/measuring.md has more repeats."""
+    monkeypatch.setattr("bench.results.analysis.bootstrap.REPEATS", 200)
+    rng, held = np.random.default_rng(0), np.zeros(2)
+    for repeat in range(300):
+        wrong = np.minimum((1 - rng.beta(4.75, 0.25, 30)) * rng.gamma(11, 1 / 11, (3, 1)), 1)
+        tables = [np.stack([1 - seed, 0.5 * seed, seed], axis=1) for seed in wrong]
+        (share,) = bootstrap([tables], [str(i) for i in range(30)], iou_of_class, scale=Scale.SHARE, seed=repeat)
+        plain, logit = replace(share, scale=Scale.PLAIN).interval, share.interval
+        assert 0 <= logit.low < logit.mean < logit.high <= 1
+        held += [one.low <= true_iou(0.95) <= one.high for one in (plain, logit)]
+    assert held[1] > 0.9 * 300 > held[0]
+
+
+@pytest.mark.parametrize("level", [0.95, 0.999])
+@pytest.mark.parametrize("scores", [[1.0, 1.0], [0.0, 0.0], [0.999, 1.0, 0.998], [1e-9, 2e-9], [0.1, 0.9], [0.5]])
+def test_no_interval_of_shares_or_of_their_difference_leaves_what_is_possible(scores, level):
+    drawn = np.clip(np.mean(scores) + np.random.default_rng(0).normal(0, 0.2, 100), 0, 1)
+    draws = drawn if len(set(scores)) > 1 else np.full(100, scores[0])
+    share = Uncertainty(np.array(scores), draws, 5, level, scale=Scale.SHARE)
+    found = share.interval
+    assert 0 <= found.low <= found.mean <= found.high <= 1
+    opposite = Uncertainty(1 - share.scores, 1 - draws, 5, level, scale=Scale.SHARE)
+    mirrored = opposite.interval
+    assert (mirrored.low, mirrored.high) == pytest.approx((1 - found.high, 1 - found.low))
+    for one in (share.drift_from(opposite), share.minus(opposite), share.change_from(opposite).interval):
+        assert one is None or -1 <= one.low <= one.mean <= one.high <= 1
+
+
+def test_a_distance_and_a_single_group_keep_what_they_had():
+    distance = Uncertainty(np.array([0.5, 3.0]), np.full(10, 1.75), 5)
+    assert distance.interval.low < 0 and distance.interval.high > 3  # a plain scale has no bounds
+    alone = Uncertainty(np.array([0.9]), np.full(10, 0.9), 1, scale=Scale.SHARE).interval
+    assert (alone.low, alone.high) == (-np.inf, np.inf)  # no interval: reports say so
+
+
+def test_a_cut_difference_excludes_0_as_often_as_the_whole_one():
+    for mean in (0.2, 0.9):
+        for half in (0.1, 0.5, 1.5):
+            cut, whole = Scale.DIFFERENCE.around(mean, half), Scale.PLAIN.around(mean, half)
+            assert (cut.low <= 0 <= cut.high) == (whole.low <= 0 <= whole.high)
 
 
 def test_groups_are_drawn_whole():

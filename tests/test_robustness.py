@@ -96,7 +96,7 @@ def test_seeds_widen_the_interval_and_repeats_of_a_seed_are_one(tmp_path):
         put(trial, Condition("blur", 1), share)
     (row,) = robustness([("unet", trials)]).rows
     assert row.seeds == 2 and row.corrupted.mean == pytest.approx((iou(0.5) + iou(0.8)) / 2)
-    assert row.corrupted.interval.high - row.corrupted.interval.low > 1  # two seeds that differ say little
+    assert row.corrupted.interval.high - row.corrupted.interval.low > 0.99  # two seeds that differ say little
 
 
 def test_the_images_that_lost_most_are_named_with_their_corruption(tmp_path):

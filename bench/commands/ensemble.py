@@ -13,7 +13,7 @@ from bench.core.errors import BenchError
 from bench.results.clean_text import clean
 
 if TYPE_CHECKING:
-    from bench.results.analysis.bootstrap import Interval
+    from bench.results.analysis.intervals.scales import Interval
     from bench.trials.saved.ensemble_run import Ensemble
 
 

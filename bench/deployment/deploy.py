@@ -21,10 +21,9 @@ from bench.deployment.processes import ask_process, check_threads, cores, withou
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.profiling.environment import versions
 from bench.profiling.process_memory import MIB
-from bench.results.analysis.bootstrap import bootstrap
+from bench.results.analysis.same_images import of_tables
 from bench.results.deployed.deployment_rows import KERAS
 from bench.results.loading import StoredTrial
-from bench.results.quantities import MEAN_IOU
 from bench.results.trial_files import IMAGES, WEIGHTS
 
 LARGE_LOSS = 0.02  # of mean IoU, from which a row has a flag
@@ -149,8 +148,8 @@ class _Bench:
         form = KERAS if row["format"] == KERAS else f"{row['format']}-{row['precision']}"
         folder = self.place / _name(form, row["tta"])
         tables = [read_table(folder / IMAGES, counts_only=True), self._own_table()]
-        drawn = bootstrap([[MEAN_IOU.score.values(t)] for t in tables], tables[0].groups, MEAN_IOU.score.of_sums)
-        drift = drawn[0].drift_from(drawn[1])
+        mine, trials = of_tables(tables)
+        drift = mine.drift_from(trials)
         maps = agreement(folder / MAPS, self.place / KERAS / MAPS)
         known = isfinite(drift.low)  # not of a single test image
         interval = {"drift_low": drift.low, "drift_high": drift.high} if known else {}

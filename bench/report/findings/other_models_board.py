@@ -11,7 +11,8 @@ from bench.evaluation.image_table import ImageTable, read_table
 from bench.report.columns import BUSY_MARK
 from bench.report.table_model import Cell, Group, Row
 from bench.report.text.tables import markdown_cell
-from bench.results.analysis.bootstrap import Interval, bootstrap
+from bench.results.analysis.bootstrap import bootstrap
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.quiet import BUSY
 from bench.results.clean_text import clean, shorten
 from bench.results.deployed.other_models import NOT_TRAINED_HERE, OtherModel
@@ -153,8 +154,9 @@ def _compared(path: Path, tables: Sequence[ImageTable], problems: list[str]) -> 
         problems.append(clean(f"{path.parent.name}: {error}"))
         return None, None
     same = [table for table in tables if table.names == mine.names and table.counts.shape == mine.counts.shape]
-    values = [[MEAN_IOU.score.values(mine)], *([[MEAN_IOU.score.values(table) for table in same]] if same else [])]
-    drawn = bootstrap(values, mine.groups, MEAN_IOU.score.of_sums)
+    score = MEAN_IOU.score
+    values = [[score.values(mine)], *([[score.values(table) for table in same]] if same else [])]
+    drawn = bootstrap(values, mine.groups, score.of_sums, scale=score.scale)
     return drawn[0].interval, drawn[0].drift_from(drawn[1]) if len(drawn) > 1 else None
 
 

@@ -14,8 +14,8 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.report.labels import budget_text, declared, labels_without
 from bench.report.table_model import Group, Row
-from bench.results.analysis.bootstrap import Interval
 from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.clean_text import shorten
 from bench.results.quantities.quantity import LOWER, Metric
 

@@ -1,6 +1,7 @@
 """The style of the report's figures, and saving them: as files, and as SVG that takes the page's colours."""
 
 import io
+import math
 import re
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 
 from bench.report.output_files import write_whole
+from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.clean_text import shorten
 
 HIGHLIGHTED = 10  # configurations with a colour of their own; the others are grey
@@ -54,6 +56,15 @@ STYLE: dict[Any, Any] = {
     "ytick.color": _INK,
     "ytick.labelsize": 9,
 }
+
+
+def reach(uncertainty: Uncertainty | None) -> tuple[float, float]:
+    """Return how far the 95 % interval reaches below and above the mean; 0 for one seed, whose bar would mislead."""
+    if uncertainty is None or not uncertainty.is_separable:
+        return 0.0, 0.0
+    found = uncertainty.interval
+    below, above = found.mean - found.low, found.high - found.mean
+    return (below, above) if math.isfinite(below + above) else (0.0, 0.0)
 
 
 @contextmanager

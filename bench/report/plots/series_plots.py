@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from bench.report.findings.series import Line, Point, Series, value_name
-from bench.report.plots.figures import GREY, SIZE, Looks, Plot, legend, our_style, save
+from bench.report.findings.series import Line, Series, value_name
+from bench.report.plots.figures import GREY, SIZE, Looks, Plot, legend, our_style, reach, save
 
 KINDS = {"budget": "by-budget", "train_fraction": "by-labels"}  # field of a series: part of its files' names
 _MOST_TICKS = 8
@@ -28,7 +28,7 @@ def _draw(series: Series, looks: Looks) -> Figure:
     axes = figure.subplots()
     for place, line in enumerate(series.lines):
         if look := looks.get(line.label):
-            halves = np.array([_half(point) for point in line.points])
+            halves = np.array([reach(point.row.uncertainty) for point in line.points]).T
             values, scores = _xy(line)
             beside = np.array(values) * _APART ** (place - (len(looks) - 1) / 2)
             axes.errorbar(beside, scores, yerr=halves, **look._asdict(), markeredgecolor="none", elinewidth=1.1)
@@ -47,15 +47,6 @@ def _draw(series: Series, looks: Looks) -> Figure:
 
 def _xy(line: Line) -> tuple[list[float], list[float]]:
     return [point.value for point in line.points], [point.score for point in line.points]
-
-
-def _half(point: Point) -> float:
-    """Return half the width of the 95 % interval; 0 for one seed, which gives none."""
-    uncertainty = point.row.uncertainty
-    if uncertainty is None or not uncertainty.is_separable:
-        return 0.0
-    half = uncertainty.interval.high - uncertainty.mean
-    return half if np.isfinite(half) else 0.0
 
 
 def _scale(axes: Axes, series: Series) -> None:

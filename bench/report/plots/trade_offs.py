@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from bench.report.plots.figures import GREY, SIZE, Looks, add_tip, legend
+from bench.report.plots.figures import GREY, SIZE, Looks, add_tip, legend, reach
 from bench.report.table_model import Group, Row
 from bench.results.quantities import shown_in
 from bench.results.quantities.quantity import TRADE_OFF, Quantity
@@ -78,7 +78,7 @@ def _draw_points(
             across,
             height,
             xerr=spread and [[min(spread, across)], [spread]],  # a cost is never below 0
-            yerr=_half_interval(row, score),
+            yerr=_around(row, score),
             fmt=look.marker,
             color=look.color,
             markersize=8,
@@ -89,10 +89,10 @@ def _draw_points(
         add_tip(drawn.lines[0], tip)
 
 
-def _half_interval(row: Row, score: str) -> float | None:
-    if row.uncertainty is None:
-        return row.configuration.spread(score).sd
-    if not row.uncertainty.is_separable:
-        return None
-    half = row.uncertainty.interval.high - row.uncertainty.mean
-    return half if np.isfinite(half) else None
+def _around(row: Row, score: str) -> list[list[float]] | None:
+    """Return how far the bar reaches below and above: the interval, or the standard deviation where there is none."""
+    if row.uncertainty is not None:
+        below, above = reach(row.uncertainty)
+        return [[below], [above]] if below + above else None
+    spread = row.configuration.spread(score).sd
+    return None if spread is None else [[spread], [spread]]

@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report.text.terminal import plain_table
-from bench.results.analysis.bootstrap import Interval
 from bench.results.analysis.comparing import SPEED_ONLY, Comparison, Difference, cause_order
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.speed_samples import Shift
 from bench.results.quantities import QUANTITIES, shown_in
 from bench.results.quantities.quantity import COMPARISON

@@ -3,7 +3,8 @@
 One draw of images serves all seeds of all configurations, so that an image that is hard for everyone doesn't blur a
 difference. The variance of a configuration's mean is the sum of that over the draws of images and that over its seeds.
 Both have the small-sample correction n / (n - 1), and the interval uses Student's t with Satterthwaite's degrees of
-freedom, since three seeds say little about their own spread. tests/test_bootstrap.py measures the coverage.
+freedom, since three seeds say little about their own spread. The interval of a share is made on the scale of logits
+(intervals/scales.py). tests/test_bootstrap.py measures the coverage.
 
 The bootstrap draws groups of images: single images, or the cars of Carvana.
 
@@ -14,7 +15,7 @@ third source of variance: that over the folds, times the tested share over the t
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from bench.core.errors import BenchError
+from bench.results.analysis.intervals.scales import Interval, Scale
 
 REPEATS = 1000  # draws of images
 LEVEL = 0.95  # level of the intervals
@@ -31,15 +33,6 @@ _NEVER = 1e-18  # a variance that only rounding errors cause
 
 Values = NDArray[np.int64] | NDArray[np.float64]  # (images, K): the values that are summed over the images of a draw
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> scores (...)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its confidence interval, of 95 % unless another level was asked for."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +44,7 @@ class Uncertainty:
     groups: int  # number of groups that were drawn from
     level: float = LEVEL  # of its intervals; higher if seeds were added until the order was decided (sequential.py)
     folds: NDArray[np.float64] | None = None  # (folds,): the score of each, a mean over the seeds; None: one split
+    scale: Scale = Scale.PLAIN  # of its interval
 
     @property
     def is_separable(self) -> bool:
@@ -65,7 +59,7 @@ class Uncertainty:
     @cached_property
     def interval(self) -> Interval:
         """The interval of the mean; for one seed, over the images only."""
-        return _interval(self.mean, self.draws, self.groups, [self], self.level, self.folds)
+        return _interval(self, [self], self.level)
 
     def minus(self, other: "Uncertainty", *, level: float | None = None) -> Interval | None:
         """Return the difference to another configuration on the same images; None if either has only one model.
@@ -76,8 +70,7 @@ class Uncertainty:
         if not (self.is_separable and other.is_separable):
             return None
         level = max(self.level, other.level) if level is None else level
-        folds = None if self.folds is None or other.folds is None else self.folds - other.folds
-        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [self, other], level, folds)
+        return _interval(self._less(other), [self, other], level)
 
     def differs_from(self, other: "Uncertainty") -> bool:
         """Return whether the interval of the difference excludes 0."""
@@ -91,19 +84,23 @@ class Uncertainty:
 
     def drift_from(self, other: "Uncertainty") -> Interval:
         """Return the difference to another configuration over the images alone, as between two forms of one model."""
-        level = max(self.level, other.level)
-        return _interval(self.mean - other.mean, self.draws - other.draws, self.groups, [], level)
+        return _interval(replace(self._less(other), folds=None), [], max(self.level, other.level))
+
+    def change_from(self, other: "Uncertainty") -> "Uncertainty":
+        """Return the uncertainty of the difference to another configuration, seed by seed and draw by draw."""
+        return replace(self._less(other), scores=self.scores - other.scores)
+
+    def _less(self, other: "Uncertainty") -> "Uncertainty":
+        """Return the difference of the means and of each draw of images and each fold, without its seeds."""
+        folds = None if self.folds is None or other.folds is None else self.folds - other.folds
+        scores, draws = np.array([self.mean - other.mean]), self.draws - other.draws
+        return replace(self, scores=scores, draws=draws, folds=folds, scale=self.scale.of_difference)
 
 
-def _interval(
-    mean: float,
-    draws: NDArray[np.float64],
-    groups: int,
-    parts: Sequence[Uncertainty],
-    level: float = LEVEL,
-    folds: NDArray[np.float64] | None = None,
-) -> Interval:
-    variances, freedoms = [_image_variance(draws, groups)], [groups - 1]
+def _interval(of: Uncertainty, parts: Sequence[Uncertainty], level: float) -> Interval:
+    """Make the interval of a mean from its images and folds, and from the seeds of its parts."""
+    mean, folds = of.mean, of.folds
+    variances, freedoms = [_image_variance(of.draws, of.groups)], [of.groups - 1]
     if folds is not None:
         variances.append(float(folds.var(ddof=1)) / (len(folds) - 1))
         freedoms.append(len(folds) - 1)
@@ -117,8 +114,7 @@ def _interval(
     if not math.isfinite(total):
         return Interval(mean, -math.inf, math.inf)
     freedom = total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True) if v)
-    half = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(total)
-    return Interval(mean, mean - half, mean + half)
+    return of.scale.around(mean, float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(total))
 
 
 def _image_variance(draws: NDArray[np.float64], groups: int) -> float:
@@ -128,7 +124,12 @@ def _image_variance(draws: NDArray[np.float64], groups: int) -> float:
 
 
 def bootstrap(
-    configurations: Sequence[Sequence[Values]], groups: Sequence[str], score: Score, *, seed: int = 0
+    configurations: Sequence[Sequence[Values]],
+    groups: Sequence[str],
+    score: Score,
+    *,
+    scale: Scale = Scale.PLAIN,
+    seed: int = 0,
 ) -> list[Uncertainty]:
     """Estimate the uncertainty of each configuration's score.
 
@@ -136,6 +137,7 @@ def bootstrap(
         configurations: for each, the arrays (images, K) of its seeds, all with the same images in the same order.
         groups: for each image, the name of the group that is drawn together.
         score: computes the score from the sums over a draw's images.
+        scale: of the score.
 
     Raises:
         BenchError: the arrays are not of the same images.
@@ -150,7 +152,8 @@ def bootstrap(
     drawn = score(drawn.reshape(REPEATS, *sums.shape[1:]))
     ends = np.cumsum([0, *map(len, configurations)])
     return [
-        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(starts)) for begin, end in pairwise(ends)
+        Uncertainty(scores[begin:end], drawn[:, begin:end].mean(axis=1), len(starts), scale=scale)
+        for begin, end in pairwise(ends)
     ]
 
 

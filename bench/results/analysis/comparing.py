@@ -11,8 +11,9 @@ from scipy.special import stdtrit
 
 from bench.core.backends import TABLE
 from bench.core.errors import first_few
-from bench.results.analysis.bootstrap import LEVEL, Interval, Uncertainty
+from bench.results.analysis.bootstrap import LEVEL, Uncertainty
 from bench.results.analysis.configurations import SAME, Configuration
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.quiet import busy_note, quiet_ratio, without_busy
 from bench.results.analysis.speed_samples import Shift, speed_shifts
 from bench.results.analysis.uncertainty import measure

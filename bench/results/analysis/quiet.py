@@ -9,7 +9,7 @@ import math
 
 import pandas as pd
 
-from bench.results.analysis.bootstrap import Interval
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.quantity import HIGHER, Quantity
 

@@ -10,6 +10,7 @@ from bench.evaluation import scores
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.scores import Formula, ratio
 from bench.results.analysis.bootstrap import Values
+from bench.results.analysis.intervals.scales import Scale
 
 Counts = Callable[[ImageTable], NDArray[np.int64]]  # (N, C, 3); KeyError if the table has none
 
@@ -22,6 +23,7 @@ class Score:
     of_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]  # sums (..., K) -> (...)
     own: bool = False  # computed from a column of its own, not from the counts
     by_image: bool = True  # False: a number of the whole trial, which no table of images holds
+    scale: Scale = Scale.SHARE  # of its intervals
 
 
 def table_counts(table: ImageTable) -> NDArray[np.int64]:
@@ -39,21 +41,23 @@ def of_split(formula: Formula, counts: Counts = table_counts) -> Score:
     return Score(values, lambda sums: formula(sums.reshape(*sums.shape[:-1], -1, 3)))
 
 
-def of_images(formula: Callable[[ImageTable], NDArray[np.float64]], *, own: bool = False) -> Score:
+def of_images(
+    formula: Callable[[ImageTable], NDArray[np.float64]], *, own: bool = False, scale: Scale = Scale.SHARE
+) -> Score:
     """Make the mean over the images of a score of each image, (N,); NaN is left out."""
-    return Score(lambda table: with_number(formula(table)), mean_of_images, own)
+    return Score(lambda table: with_number(formula(table)), mean_of_images, own, scale=scale)
 
 
-def mean_of_column(name: str) -> Score:
+def mean_of_column(name: str, scale: Scale = Scale.SHARE) -> Score:
     """Make the mean over the images of a column of the per-image table; NaN is left out."""
-    return of_images(lambda table: table.extra[name], own=True)
+    return of_images(lambda table: table.extra[name], own=True, scale=scale)
 
 
 def _of_no_image(_: object) -> NDArray[np.float64]:
     raise KeyError("a number of the whole trial")
 
 
-OF_TRIAL = Score(_of_no_image, _of_no_image, own=True, by_image=False)
+OF_TRIAL = Score(_of_no_image, _of_no_image, own=True, by_image=False, scale=Scale.PLAIN)
 """The score of a number that a trial has once; its uncertainty is that over the seeds."""
 
 

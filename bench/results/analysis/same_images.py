@@ -16,4 +16,5 @@ def of_tables(tables: Sequence[ImageTable], metric: Metric = MEAN_IOU) -> list[U
     Raises:
         BenchError: the tables have other numbers of images or classes.
     """
-    return bootstrap([[metric.score.values(table)] for table in tables], tables[0].groups, metric.score.of_sums)
+    score = metric.score
+    return bootstrap([[score.values(table)] for table in tables], tables[0].groups, score.of_sums, scale=score.scale)

@@ -21,8 +21,9 @@ from scipy.stats import wilcoxon
 
 from bench.core.errors import BenchError
 from bench.profiling.clock.timing_table import LATENCY, TRAIN, Samples, read_timings
-from bench.results.analysis.bootstrap import LEVEL, Interval
+from bench.results.analysis.bootstrap import LEVEL
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.quiet import quiet_ratio
 from bench.results.quantities import QUANTITIES
 

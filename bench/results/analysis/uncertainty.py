@@ -94,7 +94,7 @@ def paired_by_seed(one: Configuration, other: Configuration, metric: Metric = ME
     if lacking := next((row for row in rows if isinstance(row, str)), None):
         return lacking
     first, second = (row for row in rows if isinstance(row, Uncertainty))
-    return Paired(first, second, replace(second, scores=second.scores - first.scores, draws=second.draws - first.draws))
+    return Paired(first, second, second.change_from(first))
 
 
 def _of_seeds(member: Configuration, seeds: Sequence[float]) -> Configuration:
@@ -150,7 +150,11 @@ def _on_one_split(members: Sequence[Configuration], metric: Metric, *, in_fold: 
 def _over_seeds(member: Configuration, metric: Metric) -> Uncertainty | str:
     """Return the uncertainty of a number of whole trials: its images have no variance."""
     values = member.ok.groupby("seed")[metric.name].mean().to_numpy(dtype=float)
-    return Uncertainty(values, np.full(REPEATS, values.mean()), 2) if np.isfinite(values).all() else NOT_EVERY_SEED
+    return (
+        Uncertainty(values, np.full(REPEATS, values.mean()), 2, scale=metric.score.scale)
+        if np.isfinite(values).all()
+        else NOT_EVERY_SEED
+    )
 
 
 def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
@@ -170,8 +174,9 @@ def _draw(
 ) -> None:
     """Bootstrap configurations on the same images."""
     names, groups = some[0][1].images
+    score = metric.score
     seed = int(text_hash("/".join(names))[:8], 16) if in_fold else 0  # folds with the same images share the draws
-    drawn = bootstrap([tables.values for _, tables in some], groups, metric.score.of_sums, seed=seed)
+    drawn = bootstrap([tables.values for _, tables in some], groups, score.of_sums, scale=score.scale, seed=seed)
     for (number, tables), one in zip(some, drawn, strict=True):
         whole = by_seed(one, tables.seeds)
         found[number] = whole if math.isfinite(whole.interval.low) else ONE_GROUP

@@ -7,14 +7,15 @@ hundred. Everything else is compared by its mean.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.core.errors import BenchError
 from bench.core.registry import unknown_name_message
 from bench.evaluation.image_table import ImageTable
-from bench.results.analysis.bootstrap import Interval, Uncertainty, bootstrap
+from bench.results.analysis.bootstrap import Uncertainty, bootstrap
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.resampling import Score
 from bench.results.gate.baseline import Measured, Subject
 from bench.results.gate.limits import SPEEDS, Limit
@@ -168,7 +169,7 @@ def _uncertainties(old: Subject, found: Subject, score: Score) -> list[Uncertain
     """Bootstrap base and new on the same draws of images, by ascending seed; repeats of a seed count as one."""
     sides = [_with_counts(side) for side in (old, found)]
     values = [[score.values(_table(trial, found.groups)) for trial in side] for side in sides]
-    drawn = bootstrap(values, found.groups, score.of_sums)
+    drawn = bootstrap(values, found.groups, score.of_sums, scale=score.scale)
     return [_by_seed(one, [trial.seed for trial in side]) for one, side in zip(drawn, sides, strict=True)]
 
 
@@ -180,16 +181,14 @@ def _table(trial: Measured, groups: tuple[str, ...]) -> ImageTable:
 
 def _by_seed(one: Uncertainty, seeds: Sequence[int]) -> Uncertainty:
     scores = [one.scores[np.array(seeds) == seed].mean() for seed in sorted(set(seeds))]
-    return Uncertainty(np.array(scores), one.draws, one.groups)
+    return replace(one, scores=np.array(scores))
 
 
 def _difference(base: Uncertainty, new: Uncertainty, *, paired: bool, level: float) -> Interval | None:
     """Return new - base; paired by seed if the seeds are equal, since both share the luck of the initial weights."""
     if not paired:
         return new.minus(base, level=level)
-    changes = Uncertainty(new.scores - base.scores, new.draws - base.draws, new.groups)
-    nothing = Uncertainty(np.zeros_like(base.scores), np.zeros_like(base.draws), base.groups)
-    return changes.minus(nothing, level=level)
+    return replace(new.change_from(base), level=level).interval if len(new.scores) > 1 else None
 
 
 def _value_line(old: Subject, found: Subject, limit: Limit) -> Line:

@@ -1,6 +1,7 @@
 """The scores of predictions on the test split."""
 
 from bench.evaluation import scores
+from bench.results.analysis.intervals.scales import Scale
 from bench.results.analysis.resampling import image_scores, mean_of_column, of_images, of_split
 from bench.results.quantities.quantity import (
     CURVES,
@@ -85,7 +86,7 @@ QUALITY: tuple[Quantity, ...] = (
         where=(LEADERBOARD,),
         detail=True,
         optional=True,
-        score=mean_of_column("hausdorff95"),
+        score=mean_of_column("hausdorff95", Scale.PLAIN),
     ),
     Quantity(
         name="boundary_iou",

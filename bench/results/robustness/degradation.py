@@ -18,6 +18,7 @@ from bench.evaluation.corruptions.corruption_table import Condition
 from bench.evaluation.image_table import read_table
 from bench.evaluation.scores import image_means, ratio
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap
+from bench.results.analysis.intervals.scales import Scale
 from bench.results.analysis.uncertainty import by_seed
 from bench.results.loading import StoredTrial
 from bench.results.quantities import MEAN_IOU
@@ -129,8 +130,10 @@ def _row(label: str, chosen: Comparable, measured: _Measured) -> Degradation:
     scores, draws = measured.scores[:, mine], measured.draws[:, mine]
     kinds = _kinds(chosen.conditions)
 
-    def uncertainty(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> Uncertainty:
-        whole = Uncertainty(values, drawn.mean(axis=0), measured.groups)
+    def uncertainty(
+        values: NDArray[np.float64], drawn: NDArray[np.float64], scale: Scale = MEAN_IOU.score.scale
+    ) -> Uncertainty:
+        whole = Uncertainty(values, drawn.mean(axis=0), measured.groups, scale=scale)
         return by_seed(whole, [trial.seed for trial in trials])
 
     of_kinds = {kind: (scores[places].mean(axis=0), draws[places].mean(axis=0)) for kind, places in kinds.items()}
@@ -140,7 +143,9 @@ def _row(label: str, chosen: Comparable, measured: _Measured) -> Degradation:
         seeds=len({trial.seed for trial in trials}),
         clean=uncertainty(scores[0], draws[0]),
         corrupted=uncertainty(all_scores, all_draws),
-        relative=uncertainty(ratio(all_scores, scores[0]), ratio(all_draws, draws[0])),
+        relative=uncertainty(
+            ratio(all_scores, scores[0]), ratio(all_draws, draws[0]), Scale.PLAIN
+        ),  # above 1 if it gained
         by_kind={kind: uncertainty(*pair) for kind, pair in of_kinds.items()},
         by_condition=dict(zip(chosen.conditions[1:], scores[1:].mean(axis=1).tolist(), strict=True)),
         lost_most=_lost_most(chosen.conditions, measured.by_image[:, mine].mean(axis=1), measured.names),

@@ -11,7 +11,7 @@ from bench.evaluation.evaluate import evaluate
 from bench.evaluation.image_table import ImageTable
 from bench.evaluation.predictor import Predictor
 from bench.profiling.environment import actual_device
-from bench.results.analysis.bootstrap import Interval
+from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.same_images import of_tables
 from bench.results.loading import StoredTrial
 from bench.training.engines import create_runtime

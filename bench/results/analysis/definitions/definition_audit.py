@@ -192,7 +192,10 @@ def _scored(tables: Sequence[_Table], pair: tuple[int, int] | None, *, is_drawn:
         (whole,) = bootstrap([arrays], tables[0][0].groups, scores)
     else:
         whole = Uncertainty(scores(np.stack([array.sum(axis=0) for array in arrays])), np.empty((0, len(names))), 0)
-    each = [by_seed(Uncertainty(whole.scores[:, n], whole.draws[:, n], whole.groups), seeds) for n in range(len(kept))]
+    each = [
+        by_seed(Uncertainty(whole.scores[:, n], whole.draws[:, n], whole.groups, scale=one.score.scale), seeds)
+        for n, one in enumerate(kept)
+    ]
     return {(one.name, one.better): of for one, of in zip(kept, each, strict=True) if np.isfinite(of.mean)}
 
 
