@@ -48,7 +48,7 @@ def test_a_request_and_an_error_would_be_seen(tmp_path):
 
 
 def test_sorting_and_filtering(page, tmp_path):
-    up, rising, down, falling, ranks, left, count = told(
+    up, rising, down, falling, ranks, left, count, shared = told(
         page,
         tmp_path,
         """
@@ -56,7 +56,8 @@ def test_sorting_and_filtering(page, tmp_path):
         press("peak memory"); told.push(column("peak memory"), head("peak memory").getAttribute("aria-sort"));
         press("mean IoU"); told.push(column("rank"));
         type("filter", "UNET resnet50");
-        told.push(boards[0].tBodies[0].rows.length, document.getElementById("count").textContent)""",
+        told.push(boards[0].tBodies[0].rows.length, document.getElementById("count").textContent);
+        type("filter", "unet weights none"); told.push(boards[0].tBodies[0].rows.length)""",
     )
     numbers = [float(cell.replace(",", "")) for cell in up[:5]]
     assert numbers == sorted(numbers) and rising == "ascending"
@@ -64,6 +65,7 @@ def test_sorting_and_filtering(page, tmp_path):
     assert up[5:] == down[5:] == ["–", "–"]  # noqa: RUF001  what was not measured stays last
     assert [rank.split()[0] for rank in ranks[:5]] == ["1", "1", "1", "1", "5"]
     assert left == 2 and count == "2 of 7 rows"
+    assert shared == 4  # the weights of all rows are in the table's head
 
 
 def test_a_heat_map_tells_the_counts_of_the_cell_that_arrow_keys_or_the_pointer_reach(page, tmp_path):

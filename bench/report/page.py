@@ -27,6 +27,7 @@ from bench.report.findings.other_models_board import OtherModelsBoard
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
 from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
+from bench.report.interactive.page_columns import page_columns, shared_values
 from bench.report.interactive.row_forms import RowForms
 from bench.report.interactive.script import script
 from bench.report.plots.figures import Plot
@@ -111,6 +112,8 @@ def page(contents: Contents) -> str:
         needs_text=needs_text,
         crossing_text=crossing_text,
         limits=constraints_of([section.group for section in sections]),
+        page_columns=page_columns,
+        shared_values=shared_values,
         forms=RowForms(board for board, _ in contents.deployed),
         high_is_better=HIGH_IS_BETTER,
         details=DETAILS,

@@ -5,7 +5,7 @@ class Comparable {
     this.tables = articles.map((article) => ({
       article,
       title: article.querySelector("h3").textContent,
-      fields: new Map(Array.from(article.querySelectorAll(".fields span"), (span) => [span.firstChild.textContent.trim(), span.querySelector("b").textContent])),
+      fields: new Map(Array.from(article.querySelectorAll(".fields span:not(.shared)"), (span) => [span.firstChild.textContent.trim(), span.querySelector("b").textContent])),
     }));
     this.window = document.body.appendChild(document.createElement("dialog"));
     this.window.id = "comparable";

@@ -6,7 +6,8 @@ class Leaderboard extends Board {
     this.pager = article.querySelector(".pager");
     this.columns = this.headings.map((heading) => heading.dataset.column);
     this.ranks = new Ranks(this.rows.filter((row) => !row.classList.contains("unranked"))); // they come first
-    this.texts = this.rows.map((row) => row.textContent.toLowerCase());
+    const shared = Array.from(article.querySelectorAll(".fields .shared"), (span) => span.textContent).join(" ");
+    this.texts = this.rows.map((row) => `${row.textContent} ${row.dataset.label} ${shared}`.toLowerCase());
     this.shown = this.rows;
     this.page = 0;
     const [previous, next] = this.pager.querySelectorAll("button");
