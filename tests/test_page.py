@@ -92,7 +92,7 @@ def test_a_heat_map_tells_the_counts_of_the_cell_that_arrow_keys_or_the_pointer_
 
 
 def test_limits_leave_what_keeps_them(page, tmp_path):
-    before, after, latencies, number, address, command, nothing, reset = told(
+    before, after, latencies, number, address, command, nothing, reset, words = told(
         page,
         tmp_path,
         """
@@ -102,8 +102,10 @@ def test_limits_leave_what_keeps_them(page, tmp_path):
         told.push(chips(), column("latency p95"), document.getElementById("max_latency_ms").value);
         told.push(location.hash, document.getElementById("command").textContent);
         type("min_mean_iou", "0.99"); told.push(document.querySelector(".choice").textContent);
-        document.querySelector("button[type=reset]").click(); told.push(column("rank").length)""",
+        document.querySelector("button[type=reset]").click(); told.push(column("rank").length);
+        type("filter", "unet"); told.push(document.getElementById("command").textContent)""",
     )
+    assert words.endswith("/results  # without the filter's words")
     assert before == ["deeplab:resnet50", "unet:resnet50", "unet:mobilenet_v2", "deeplab:mobilenet_v2"]
     assert after == ["unet:mobilenet_v2", "deeplab:mobilenet_v2"]
     assert len(latencies) == 2 and all(float(value) <= float(number) for value in latencies)

@@ -1,8 +1,10 @@
 """The columns of a leaderboard on the page: what it is read for first, and nothing that is the same in each row."""
 
 from bench.report.table_model import Group
+from bench.results.quantities import MISSING
 
 _SHARED = ("backbone", "weights")  # columns that move to the table's head if all rows have the same
+_NONE = {MISSING: "none"}
 _FIRST = ("latency_ms_p95", "train_images_per_second", "peak_memory_mib", "process_peak_mib")
 
 
@@ -13,7 +15,7 @@ def shared_values(group: Group) -> dict[str, str]:
         for name in _SHARED
         if name in group.columns
     }
-    return {group.columns[name][0]: texts[0] for name, texts in found.items() if len(texts) == 1}
+    return {group.columns[name][0]: _NONE.get(texts[0], texts[0]) for name, texts in found.items() if len(texts) == 1}
 
 
 def page_columns(group: Group) -> dict[str, tuple[str, str]]:

@@ -54,7 +54,7 @@ class Leaderboard extends Board {
 
   advise(tied, ranked, able, conditions) {
     const head = document.createElement("b");
-    head.textContent = !ranked ? `No row is ${conditions}.` : !able ? "None learned anything." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
+    head.textContent = !ranked ? `No row ${conditions ? `is ${conditions}` : "has a score"}.` : !able ? "None learned anything." : tied.length > 1 ? "Best, statistically tied:" : "Best:";
     const chips = tied.slice(0, 20).map((row) => {
       const chip = document.createElement("span");
       chip.className = "chip";

@@ -57,14 +57,15 @@ class View {
     const boxes = Array.from(byId("columns").querySelectorAll("input"));
     byId("shown").textContent = `(${boxes.filter((box) => box.checked).length} of ${boxes.length} shown)`;
     this.style.textContent = rules.length ? `${rules.join(",")} { display: none; }` : "";
-    this.tell(set, format);
+    this.tell(words, set, format);
   }
 
-  // Writes the command of the same choice; one that chooses by format has only the limits that forms have.
-  tell(limits, format) {
+  // Writes the command of the same choice, and what it lacks: words, and limits that forms don't have.
+  tell(words, limits, format) {
     const given = limits.filter((limit) => !format || limit.ofForms);
     const options = given.map((limit) => `--${limit.key.replaceAll("_", "-")} ${limit.number.value}${limit.column === "params" ? "M" : ""}`);
-    const rest = given.length < limits.length ? [" # without the limits that forms don't have"] : [];
+    const lacking = [words.length && "the filter's words", given.length < limits.length && "the limits that forms don't have"].filter(Boolean);
+    const rest = lacking.length ? [` # without ${lacking.join(" and ")}`] : [];
     byId("command").textContent = [this.command, ...(format ? [`--format ${format}`] : []), ...options, ...rest].join(" ");
   }
 
