@@ -83,6 +83,7 @@ def test_weights_become_an_absolute_path_or_none_without_a_backbone(config, tmp_
         ({"backend": "tenserflow"}, "Unknown value of --backend 'tenserflow'. Did you mean 'tensorflow'"),
         ({"precision": "float16"}, "Unknown value of --precision 'float16'. Did you mean"),
         ({"train_fraction": 1.5}, "--train-fraction is 1.5. Accepted: a number above 0, up to 1"),
+        ({"train_limit": 0}, "--train-images is 0. Accepted: a number of images of 1 or more"),
         ({"seed": -1}, "--seed is -1. Accepted: whole numbers from 0"),
         ({"plugin": "no_such.py"}, "There is no plug-in 'no_such.py'. Give --plugin the path of a Python file"),
     ],

@@ -96,6 +96,20 @@ def test_label_efficiency_goes_by_images(tmp_path, monkeypatch):
     assert near(series, 73.4) == "73 images"
 
 
+def test_shares_and_numbers_of_images_are_one_line_and_the_same_images_one_point(tmp_path, monkeypatch):
+    for seeds, quality, images, how in (
+        (3, 0.7, 50, {"train_limit": 50}),
+        (2, 0.8, 100, {"train_limit": 100}),
+        (3, 0.8, 100, {"train_fraction": 0.5}),
+        (3, 0.9, 200, {}),
+    ):
+        write(tmp_path, monkeypatch, UNET, quality, seeds=seeds, images=images, **how)
+    (series,) = found(tmp_path)
+    (line,) = series.lines
+    assert line.label == "unet"
+    assert [(p.value, p.row.configuration.seeds) for p in line.points] == [(50, 3), (100, 3), (200, 3)]
+
+
 def test_units_of_budgets_are_never_mixed(tmp_path, monkeypatch):
     for budget in (Budget(10, "epochs"), Budget(600, "seconds")):
         write(tmp_path, monkeypatch, UNET, 0.8, seeds=1, budget=budget)

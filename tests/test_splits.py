@@ -57,6 +57,18 @@ def test_a_subset_depends_on_names_not_on_their_order():
     assert {turned[i] for i in train_subset(turned, 0.3)} == chosen
 
 
+def test_numbers_of_images_are_nested_in_each_other_and_in_shares():
+    few, many = train_subset(NAMES, 1.0, 3), train_subset(NAMES, 1.0, 7)
+    assert len(few) == 3 and len(many) == 7 and set(few) < set(many)
+    assert (
+        train_subset(NAMES, 1.0, len(NAMES) // 2).tolist() == train_subset(NAMES, len(NAMES) // 2 / len(NAMES)).tolist()
+    )
+    with pytest.raises(
+        BenchError, match=rf"--train-images is {len(NAMES) + 1:,}, .* Accepted: 1 to {len(NAMES):,}, or all"
+    ):
+        train_subset(NAMES, 1.0, len(NAMES) + 1)
+
+
 def test_a_tiny_subset_has_one_image():
     assert len(train_subset(NAMES, 1e-6)) == 1
 

@@ -31,7 +31,7 @@ AXES = tuple(
 SINGLE = tuple(option for option in OPTIONS.values() if not option.axis)
 DEPENDENT = {needed: [o.field for o in AXES if o.needs == needed] for needed in {o.needs for o in AXES if o.needs}}
 """The options that need another one, by that one; trials in which it is not set drop them."""
-ALTERNATIVES = (("seed", "seeds"), ("image_size", *equal_cost.FIELDS))
+ALTERNATIVES = (("seed", "seeds"), ("train_fraction", "train_images"), ("image_size", *equal_cost.FIELDS))
 """Options of which at most one can be given; on the command line it replaces the others of a file, and in `[[trials]]`
 those above the tables."""
 
@@ -83,6 +83,8 @@ def expand(given: Given, left_out: list[str] | None = None) -> list[TrialConfig]
     BenchError for a name, value or combination that can't be run.
     """
     given = equal_cost.at_native_size(_drop_unused(known(given)))
+    if given.get("train_fraction") is not None and given.get("train_images") is not None:
+        raise BenchError("Give --train-fraction (a share of the images) or --train-images (a number), not both.")
     search_space.check_given(given, parameters("param", given.get("param")))
     fixed = {o.field: o.read(given[o.name]) for o in SINGLE if given.get(o.name) is not None}
     if "plugin" in fixed:

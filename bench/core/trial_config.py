@@ -603,6 +603,19 @@ class TrialConfig:
         unit="share",
         meaning="share of the training images that was used",
     )
+    train_limit: int | None = option(
+        None,
+        kind=LIMIT,
+        panel=DATA,
+        name="train_images",
+        help="The number of training images to use, such as 50,100,500, each a part of every larger one; in place of "
+        "--train-fraction.",
+        accepts=_is_limit,
+        default_text="all",
+        step_time=True,
+        unit="images",
+        meaning="the number of training images that was asked for; empty: a share of them (`train_fraction`)",
+    )
     seed: int = option(
         0,
         kind=WHOLE,

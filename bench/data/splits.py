@@ -78,16 +78,30 @@ def sample(names: Sequence[str], groups: Sequence[str], limit: int | None) -> np
     return np.sort(order[(np.arange(limit) * len(names) + len(names) // 2) // limit])
 
 
-def train_subset(names: Sequence[str], fraction: float) -> np.ndarray:
-    """Return the positions of a fraction of the training images, int64, ascending; at least one.
+def check_enough(images: int, limit: int | None) -> None:
+    """Raise BenchError if there are fewer training images than are asked for."""
+    if limit is not None and limit > images:
+        raise BenchError(
+            f"--train-images is {limit:,}, and the data set has {images:,} training images. Accepted: 1 to {images:,}, "
+            "or all."
+        )
 
-    A larger fraction contains every smaller one.
+
+def train_subset(names: Sequence[str], fraction: float, limit: int | None = None) -> np.ndarray:
+    """Return the positions of some of the training images, int64, ascending; at least one.
+
+    A larger part contains every smaller one, whether it is given as a share or as a number.
+
+    Args:
+        fraction: the share of them.
+        limit: their number, in place of the share.
 
     Raises:
-        BenchError: the fraction is outside (0, 1].
+        BenchError: the fraction is outside (0, 1], or there are fewer images than `limit`.
     """
+    check_enough(len(names), limit)
     if not 0 < fraction <= 1:
         raise BenchError(f"The training fraction is {fraction}. Accepted: above 0 and at most 1.")
-    count = max(1, round(len(names) * fraction))
+    count = limit or max(1, round(len(names) * fraction))
     order = sorted(range(len(names)), key=lambda i: (share("subset", names[i]), names[i]))
     return np.sort(np.array(order[:count], dtype=np.int64))

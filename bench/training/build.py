@@ -28,20 +28,25 @@ ResidentBatch = tuple[Any, Any, Any]  # on the device: images, labels and the au
 
 
 def choose_indexes(
-    pack: Images, train_fraction: float, limits: Mapping[str, int | None] | None = None
+    pack: Images,
+    train_fraction: float,
+    limits: Mapping[str, int | None] | None = None,
+    train_limit: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the indexes of the pack's images by split, int64; of the training split only the given fraction.
+    """Return the indexes of the pack's images by split, int64; of the training split only the given part.
 
     Args:
+        train_fraction: the share of the training images.
         limits: the most images of a split, by its name; a split without a limit is whole.
+        train_limit: the number of training images, in place of the share.
     """
     indexes = {split: pack.indexes(split) for split in ("train", "val", "test")}
     for split, limit in (limits or {}).items():
         rows = indexes[split]
         indexes[split] = rows[sample([pack.names[i] for i in rows], [pack.groups[i] for i in rows], limit)]
-    if train_fraction < 1:
+    if train_fraction < 1 or train_limit:
         train = indexes["train"]
-        indexes["train"] = train[train_subset([pack.names[i] for i in train], train_fraction)]
+        indexes["train"] = train[train_subset([pack.names[i] for i in train], train_fraction, train_limit)]
     return indexes
 
 

@@ -16,6 +16,7 @@ from bench.data.loading.images import Images
 from bench.data.loading.open_images import open_images
 from bench.data.opened.planned import keep_opened, reopened
 from bench.data.selection.folds import in_fold
+from bench.data.splits import check_enough
 from bench.evaluation.image_metrics import metrics_for
 from bench.profiling.environment import several
 from bench.profiling.host.cgroups import free_memory
@@ -123,6 +124,8 @@ def plan(
         images = Counter(_in_fold(whole, config).splits) if whole else {}
         if config.measure == "validation" and not images.get("val"):
             raise BenchError(f"--tune chooses on the validation split, and {config.dataset} has no image in it.")
+        if images:
+            check_enough(images.get("train", 0), config.train_limit)
         config = replace(config, pack=kept)
         key = trial_key(config, fingerprint, images, protocol=protocol)
         pooled = trial_key(config.pooled, fingerprint, images, protocol=protocol)

@@ -138,7 +138,7 @@ class Session:
 
     def choose_indexes(self) -> dict[str, np.ndarray]:
         """Return the indexes of the images that the trial uses, by split."""
-        return choose_indexes(self.pack, self.config.train_fraction, self.config.limits)
+        return choose_indexes(self.pack, self.config.train_fraction, self.config.limits, self.config.train_limit)
 
     def build(self) -> None:
         """Build model and training from the seed."""

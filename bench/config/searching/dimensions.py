@@ -16,7 +16,7 @@ from bench.core.registry import unknown_name_message
 from bench.core.trial_config import OPTIONS
 
 COMPARED = frozenset(
-    {"dataset", "dataset_params", "train_fraction", "backend"}
+    {"dataset", "dataset_params", "train_fraction", "train_limit", "backend"}
     | {field for field, option in OPTIONS.items() if option.panel in (MODEL, REPETITION)}
 )
 """The fields that say what is compared with what."""

@@ -31,6 +31,12 @@ class Axis:
     title: str
     heading: str
     place: Callable[[Configuration], tuple[float, str] | None]  # a configuration's value on the axis, and the unit
+    also: tuple[str, ...] = ()  # further columns that say the same in another way
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that may differ along the axis."""
+        return (self.field, *self.also)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +166,7 @@ def _images(member: Configuration) -> tuple[float, str] | None:
 
 AXES = (
     Axis("budget", "Winner by budget", "budget", _budget),
-    Axis("train_fraction", "Label efficiency", "training images", _images),
+    Axis("train_fraction", "Label efficiency", "training images", _images, ("train_limit",)),
 )
 
 
@@ -177,15 +183,28 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             if (found := axis.place(row.configuration)) is None:
                 continue
             values = row.configuration.values
-            shared = (str(values[name]) for name in COMPARABLE if name != axis.field)
+            shared = (str(values[name]) for name in COMPARABLE if name not in axis.fields)
             together = (*shared, row.configuration.versions, group.metric.name, found[1])
-            alike = declared(values, (name for name in (*SAME, "software") if name != axis.field))
+            alike = declared(values, (name for name in (*SAME, "software") if name not in axis.fields))
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]
     for together, by_line in same.items():
-        lines = [sorted(points, key=lambda point: point.value) for points in by_line.values() if _is_line(points)]
+        found = [_once(axis, points) for points in by_line.values()]
+        lines = [sorted(points, key=lambda point: point.value) for points in found if _is_line(points)]
         if lines:
             yield _made(axis, units[together], lines)
+
+
+def _once(axis: Axis, points: Sequence[Point]) -> list[Point]:
+    """Keep of the points whose value was given in several ways, as a share and as a number, the one with most seeds."""
+    ways: dict[tuple[str, ...], list[Point]] = defaultdict(list)
+    for point in points:
+        values = point.row.configuration.values
+        ways[tuple(str(values[name]) for name in axis.fields)].append(point)
+    kept: dict[float, list[Point]] = {}
+    for some in sorted(ways.values(), key=lambda some: -max(point.row.configuration.seeds for point in some)):
+        kept.setdefault(some[0].value, some)
+    return [point for some in kept.values() for point in some]
 
 
 def _is_line(points: Sequence[Point]) -> bool:
@@ -197,7 +216,7 @@ def _is_line(points: Sequence[Point]) -> bool:
 
 
 def _made(axis: Axis, unit: str, found: Sequence[Sequence[Point]]) -> Series:
-    labels = labels_without([points[-1].row.configuration for points in found], (axis.field,))
+    labels = labels_without([points[-1].row.configuration for points in found], axis.fields)
     lines = [Line(label, tuple(points)) for label, points in zip(labels, found, strict=True)]
     lines.sort(key=lambda line: (-line.points[-1].value, -line.points[-1].goodness))
     values = sorted({point.value for line in lines for point in line.points})

@@ -41,7 +41,7 @@ def _answer(config: dict[str, Any] | None = None, work: str = "", count: int = 0
 def _build(config: TrialConfig) -> dict[str, Work]:
     """Make both kinds of work: training steps with loader and augmentation; calls with one image, by their median."""
     pack = read_pack(config)
-    indexes = choose_indexes(pack, config.train_fraction)["train"]
+    indexes = choose_indexes(pack, config.train_fraction, train_limit=config.train_limit)["train"]
     training = build_training(config, build_model(config, len(pack.classes), pack.values.bands), pack, indexes)
     engine = training.engine
     training.steps(1)  # compiles

@@ -29,7 +29,7 @@ from bench.trials.trained_input.stored_values import with_bands_of_data
 MARGIN = 0.02  # of the limit
 FINE = 32
 _FEW = 5  # sizes after which the middle is tried, as the memory follows no law
-_OTHER = ("dataset", "train_fraction", "pack", "freeze_encoder", "unfreeze_from")
+_OTHER = ("dataset", "train_fraction", "train_limit", "pack", "freeze_encoder", "unfreeze_from")
 _TELLING = tuple(name for name, option in OPTIONS.items() if option.step_time and name not in _OTHER)
 """The fields on which the memory depends, besides the data set's classes."""
 

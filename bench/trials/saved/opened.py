@@ -55,7 +55,8 @@ def open_trained(
     engine = engine or restore(config, trial, len(pack.classes))
     predictor = Predictor(engine, config.image_size, batch_size=config.batch_size, resize=config.resize)
     own = pack.fingerprint == trial.record.dataset.get("fingerprint")
-    chosen = choose_indexes(pack, config.train_fraction, config.limits) if own else choose_indexes(pack, 1.0)
+    used = (config.train_fraction, config.limits, config.train_limit) if own else (1.0,)
+    chosen = choose_indexes(pack, *used)
     return Opened(pack, task, predictor, chosen, own)
 
 
