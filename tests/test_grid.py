@@ -305,3 +305,10 @@ def test_a_toml_file_that_names_what_is_measured_is_sent_to_bench_speed(tmp_path
             BenchError, match=r"name in .*: 'measure' is no option. Leave it out, and use `bench speed`"
         ):
             plan(tmp_path, text)
+
+
+def test_a_share_and_a_number_of_training_images_are_one_choice():
+    with pytest.raises(BenchError, match=r"--train-fraction .* or --train-images .*, not both"):
+        grid.expand({"arch": "unet", "dataset": "shapes", "train_images": "5", "train_fraction": "0.5"})
+    found = grid.expand({"arch": "unet", "dataset": "shapes", "train_images": "5,50,all"})
+    assert [config.train_limit for config in found] == [5, 50, None]

@@ -1,5 +1,6 @@
 """`bench verify`: the prediction interval, and the verdict on a new run."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,13 @@ from bench.cli import app
 from bench.commands import verify
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
+from bench.report.findings.boards.verified import verified_boards
+from bench.report.leaderboard import groups
+from bench.results.analysis.intervals.scales import Scale
 from bench.results.analysis.prediction_interval import predict, predict_positive
+from bench.results.dataframe import load_results
+from bench.results.loading import load
+from bench.results.trial_files import VERIFICATIONS
 
 RUN = "unet_None_0_10epochs_128_0"  # the name that fake_results gives its folder
 
@@ -21,6 +28,12 @@ def test_the_interval_by_hand():
     # s = 0.02, t of 2 degrees of freedom 4.3027: 4.3027 * 0.02 * sqrt(4 / 3) = 0.09936
     assert (found.mean, found.low, found.high) == pytest.approx((0.72, 0.62064, 0.81936), abs=1e-5)
     assert found.holds(0.63) and not found.holds(0.62) and not found.holds(float("nan"))
+
+
+def test_the_interval_of_a_share_is_of_shares():
+    for values in ([0.05, 0.1, 0.07], [0.999, 0.9, 1.0], [1.0, 1.0]):
+        found = predict(values, Scale.SHARE)
+        assert 0 <= found.low <= found.mean <= found.high <= 1
 
 
 def test_one_value_is_too_few():
@@ -129,6 +142,51 @@ def test_speeds_differ_by_factors():
     # of log(20) = the mean: s = 0.980, t of 1 degree of freedom 12.706: exp(12.706 * 0.980 * sqrt(1.5)) = 4.22e6
     assert found.mean == pytest.approx(20)
     assert found.high / found.mean == pytest.approx(found.mean / found.low) == pytest.approx(4.22e6, rel=0.01)
+
+
+def board(results):
+    loaded = load([results]).trials
+    (found,) = verified_boards(groups(load_results(results)), {str(trial.folder): trial for trial in loaded})
+    return found
+
+
+def test_verdicts_are_kept_and_a_row_says_how_often_it_was_reproduced(bench):
+    bench(RUN, finished="2026-01-01")
+    _, asked, results = bench(RUN, finished="2026-01-02")
+    assert [config.seed for config in asked] == [5, 6], "the second time a seed that wasn't verified before"
+    (row,) = board(results).found
+    assert row.text == "reproduced 2 of 2, on 1 machine" and abs(row.farthest) <= 1
+    bench(RUN, "--seed", 6, finished="2026-01-02")  # found done: the same new run
+    assert len(board(results).found[0].valid) == 2
+    bench(RUN, shift=-0.3, finished="2026-01-03", device="another")
+    (row,) = board(results).found
+    assert row.text == "reproduced 2 of 3, on 2 machines" and row.farthest < -1
+    assert "reproduced 2 of 3, on 2 machines" in "\n".join(board(results).markdown())
+
+
+def test_verdicts_on_other_code_or_a_replaced_record_or_half_a_file_do_not_count(bench):
+    _, _, results = bench(RUN, configuration="other")
+    found = board(results)
+    assert found.found[0].text == "not counted" and "Not counted: 1 verdict" in found.notes[0]
+    bench(RUN)
+    file = results / "trials" / RUN / VERIFICATIONS
+    assert board(results).found[0].text == "reproduced 1 of 1, on 1 machine"
+    record = results / "trials" / RUN / "record.json"
+    record.write_text(
+        json.dumps({**json.loads(record.read_text(encoding="utf-8")), "finished": "later"}), encoding="utf-8"
+    )
+    assert board(results).found[0].text == "not counted"
+    file.write_text(file.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert verified_boards(groups(load_results(results)), {}) == []
+
+
+def test_all_verifies_the_best_rows_of_each_table(bench):
+    result, asked, _ = bench("--all", "--top", 2)
+    assert result.exit_code == 0, result.output
+    assert len(asked) == 2 and len({config.pair for config in asked}) == 2
+    for wrong in ([], [RUN, "--all"], [RUN, "--top", 2]):
+        result, _, _ = bench(*wrong)
+        assert result.exit_code == 2 and "Name a run, or give --all" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("value", [0.1, 1234.5])

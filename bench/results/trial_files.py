@@ -17,6 +17,7 @@ results/trials/ID/record.json                the record; a folder without `.runn
                  robustness/                 results of `bench robustness` (see robustness/condition_files.py)
                  deployments.json            results of `bench deploy`, a row per format, precision and threads
                  size_limits.json             further limits that led to its image size (see sizes/noted_limits.py)
+                 verifications.json           verdicts of `bench verify` on it (see verified/kept_verdicts.py)
                  checkpoints/*.npz           the state of a training that is to go on, until its record is final
                  log.txt                     what the trial printed
 results/trials/ID.running/                   the same while the trial runs, with trial.json, code.json, progress.json;
@@ -50,6 +51,7 @@ EVALUATIONS = "evaluations"
 ROBUSTNESS = "robustness"
 DEPLOYMENTS = "deployments.json"
 SIZE_LIMITS = "size_limits.json"
+VERIFICATIONS = "verifications.json"
 CHECKPOINTS = "checkpoints"
 LOG = "log.txt"
 RETRY_LOG = "log-of-failed-retry.txt"  # the log of a --force that failed while the old record stays

@@ -189,8 +189,8 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             same[together][alike].append(Point(found[0], row, group, place))
             units[together] = found[1]
     for together, by_line in same.items():
-        found = [_once(axis, points) for points in by_line.values()]
-        lines = [sorted(points, key=lambda point: point.value) for points in found if _is_line(points)]
+        once = [_once(axis, points) for points in by_line.values()]
+        lines = [sorted(points, key=lambda point: point.value) for points in once if _is_line(points)]
         if lines:
             yield _made(axis, units[together], lines)
 

@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 
 from bench.core.errors import BenchError
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.intervals.scales import Scale
 from bench.results.quantities import shown_in
 from bench.results.quantities.quantity import VERIFICATION, Metric
 
@@ -46,8 +47,11 @@ class Verdict:
         return self.expected.holds(self.value)
 
 
-def predict(values: Sequence[float]) -> Prediction:
+def predict(values: Sequence[float], scale: Scale = Scale.PLAIN) -> Prediction:
     """Compute Student's t prediction interval for one more value: mean +- t s sqrt(1 + 1 / n), df = n - 1.
+
+    Args:
+        scale: of the values; the interval of a share stays within 0 and 1.
 
     Raises:
         BenchError: there are fewer than two values.
@@ -58,7 +62,8 @@ def predict(values: Sequence[float]) -> Prediction:
     mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance * (1 + 1 / n))
-    return Prediction(mean, mean - half, mean + half, n)
+    found = scale.around(mean, half)
+    return Prediction(mean, found.low, found.high, n)
 
 
 def predict_positive(values: Sequence[float]) -> Prediction:
@@ -86,5 +91,8 @@ def verdicts(known: Configuration, new: Configuration) -> Iterator[Verdict]:
         if is_speed:
             values = values[values > 0]
         if len(values) >= FEWEST and found.n and (same_device or not is_speed):
-            expected = predict_positive if is_speed else predict
-            yield Verdict(quantity.name, found.mean, expected([float(value) for value in values]))
+            numbers = [float(value) for value in values]
+            if isinstance(quantity, Metric):
+                yield Verdict(quantity.name, found.mean, predict(numbers, quantity.score.scale))
+            else:
+                yield Verdict(quantity.name, found.mean, predict_positive(numbers))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from bench.report.findings.boards.board import Board
 from bench.report.findings.boards.fold_ranks import fold_boards
 from bench.report.findings.boards.pretraining import pretraining_boards
+from bench.report.findings.boards.verified import verified_boards
 from bench.report.table_model import Group
 from bench.results.loading import StoredTrial
 
@@ -15,5 +16,9 @@ def boards_by_topic(groups: Sequence[Group], trials: Mapping[str, StoredTrial]) 
     Args:
         trials: by folder.
     """
-    found: list[Sequence[Board]] = [fold_boards(groups), pretraining_boards(groups, trials)]
+    found: list[Sequence[Board]] = [
+        fold_boards(groups),
+        pretraining_boards(groups, trials),
+        verified_boards(groups, trials),
+    ]
     return [boards for boards in found if boards]

@@ -1,0 +1,1 @@
+"""Verdicts of `bench verify`, kept beside the records that they are on."""
