@@ -1,7 +1,5 @@
 """The page, one file: the template with its contents, style and script."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ from bench.report.flags import MEANINGS
 from bench.report.gallery import private_data
 from bench.report.interactive.page_columns import page_columns, shared_values
 from bench.report.interactive.row_forms import RowForms
-from bench.report.interactive.script import script
+from bench.report.interactive.script import scripts
 from bench.report.plots.figures import Plot
 from bench.report.plots.latency import Latencies
 from bench.report.sections import Section
@@ -89,7 +87,6 @@ def page(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
-    code = script(_TEMPLATES)
     return environment.get_template("page.html.j2").render(
         questions=contents.questions,
         sections=sections,
@@ -137,8 +134,7 @@ def page(contents: Contents) -> str:
         version=__version__,
         svg=Markup,  # the plots are our own, their texts escaped by matplotlib
         style=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(code),
-        script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii"),
+        scripts=scripts(_TEMPLATES),
     )
 
 
