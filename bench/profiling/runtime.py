@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Runtime(ABC):
     @abstractmethod
     def turn_off_tf32(self) -> None:
         """Make float32 be computed as float32 from now on, so that it means the same on every backend."""
+
+    def kept_programs(self) -> AbstractContextManager[None]:
+        """Return a context in which small programs, such as those that draw weights, are kept for other processes."""
+        return nullcontext()
 
     @abstractmethod
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:

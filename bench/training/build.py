@@ -63,9 +63,10 @@ def build_model(config: TrialConfig, num_classes: int, bands: int | None = None)
     use_keras_defaults()
     set_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
-    create_runtime(config.backend).turn_off_tf32()
+    runtime = create_runtime(config.backend)
+    runtime.turn_off_tf32()
     builder = catalog.load_builder(catalog.architecture(config))
-    with shared_draws() if config.initial_weights == "shared" else nullcontext():
+    with runtime.kept_programs(), shared_draws() if config.initial_weights == "shared" else nullcontext():
         model = build_with_head(
             builder,
             (*config.input_size, bands or config.bands),

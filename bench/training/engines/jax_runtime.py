@@ -12,6 +12,7 @@ from jax.extend import backend
 
 from bench.profiling.memory import Gauge, OnlyRising
 from bench.profiling.runtime import Runtime
+from bench.training.engines.jax_programs import keep_programs
 
 
 class JaxRuntime(Runtime):
@@ -40,6 +41,9 @@ class JaxRuntime(Runtime):
 
     def turn_off_tf32(self) -> None:
         jax.config.update("jax_default_matmul_precision", "highest")
+
+    def kept_programs(self) -> AbstractContextManager[None]:
+        return keep_programs()
 
     def compile(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return jax.jit(function)
