@@ -118,7 +118,7 @@ def test_the_report_writes_its_files(report):
     plots += ("train_images_per_second", "inference_images_per_second", "latency_ms_p95", "peak_memory_mib", "params")
     plots += ("classes", "images", "ledger", "latency")
     expected = {f"plots/1-pets-{plot}.{kind}" for plot in plots for kind in ("svg", "png")}
-    assert names == {"index.html", "LEADERBOARD.md", *TABLES} | expected
+    assert names == {"index.html", "LEADERBOARD.md", "seed-worth.json", *TABLES} | expected
     for path in (report / "plots").glob("*.png"):
         with Image.open(path) as image:
             assert image.width > 500
@@ -192,7 +192,7 @@ def test_plots_take_the_colours_of_the_page(report):
 def test_markdown_is_a_table_on_github(report):
     text = (report / "LEADERBOARD.md").read_text()
     rendered = MarkdownIt("gfm-like", {"linkify": False}).render(text)
-    assert rendered.count("<table>") == 3  # the group, its input ceiling, and the failures
+    assert rendered.count("<table>") == 4  # the group, what a seed is worth, its input ceiling, and the failures
     assert rendered.count("<tr>") == (1 + 7) + (1 + 5) + (1 + 3)
     assert "AMD EPYC 9654, 2 cores" in text and "0.4 GiB free" in text
 

@@ -115,7 +115,7 @@ def write_report(
     other_models = other_models_boards(others, boards, parts)
     problems += _unfinished(loaded)
     equal = equal_costs(boards)
-    small = boards_by_topic(boards, by_folder)
+    small = boards_by_topic(boards, by_folder, lines)
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
     ranked = [one for one, _ in across]

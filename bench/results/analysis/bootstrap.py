@@ -59,7 +59,7 @@ class Uncertainty:
     @cached_property
     def interval(self) -> Interval:
         """The interval of the mean; for one seed, over the images only."""
-        return _interval(self, [self], self.level)
+        return interval_of(self, [self], self.level)
 
     def minus(self, other: "Uncertainty", *, level: float | None = None) -> Interval | None:
         """Return the difference to another configuration on the same images; None if either has only one model.
@@ -70,7 +70,7 @@ class Uncertainty:
         if not (self.is_separable and other.is_separable):
             return None
         level = max(self.level, other.level) if level is None else level
-        return _interval(self._less(other), [self, other], level)
+        return interval_of(self._less(other), [self, other], level)
 
     def differs_from(self, other: "Uncertainty") -> bool:
         """Return whether the interval of the difference excludes 0."""
@@ -84,7 +84,7 @@ class Uncertainty:
 
     def drift_from(self, other: "Uncertainty") -> Interval:
         """Return the difference to another configuration over the images alone, as between two forms of one model."""
-        return _interval(replace(self._less(other), folds=None), [], max(self.level, other.level))
+        return interval_of(replace(self._less(other), folds=None), [], max(self.level, other.level))
 
     def change_from(self, other: "Uncertainty") -> "Uncertainty":
         """Return the uncertainty of the difference to another configuration, seed by seed and draw by draw."""
@@ -97,8 +97,8 @@ class Uncertainty:
         return replace(self, scores=scores, draws=draws, folds=folds, scale=self.scale.of_difference)
 
 
-def _interval(of: Uncertainty, parts: Sequence[Uncertainty], level: float) -> Interval:
-    """Make the interval of a mean from its images and folds, and from the seeds of its parts."""
+def interval_of(of: Uncertainty, parts: Sequence[Uncertainty], level: float) -> Interval:
+    """Make the interval of a mean from its images and folds, and from the seeds of its independent parts."""
     mean, folds = of.mean, of.folds
     variances, freedoms = [_image_variance(of.draws, of.groups)], [of.groups - 1]
     if folds is not None:
