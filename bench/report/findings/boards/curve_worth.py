@@ -11,7 +11,7 @@ from bench.report.findings.series import Line, Point, Series, value_name
 from bench.report.table_model import Cell
 from bench.results.analysis.intervals.combined import weighted
 from bench.results.analysis.intervals.scales import Interval, Scale
-from bench.results.quantities.quantity import MISSING, Metric
+from bench.results.quantities.quantity import Metric
 
 _MOST = 20  # lines, best first
 
@@ -50,7 +50,7 @@ class _LineBoard(Board):
     def _cell(self, one: Worth) -> Cell:
         write = self._write
         if one.interval is None or not math.isfinite(one.interval.low):
-            return Cell(write(one.value), one.value, f"no interval: {MISSING}")
+            return Cell(write(one.value), one.value, "no interval: a value with one seed, or other test images")
         return Cell(f"{write(one.value)} [{write(one.interval.low)}, {write(one.interval.high)}]", one.value)
 
     def _write(self, value: float) -> str:

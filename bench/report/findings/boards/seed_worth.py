@@ -44,7 +44,7 @@ class SeedBoard(Board):
         columns=("seeds", "width now", "with one more", "narrower by", "with very many"),
     )
     metric: Metric
-    found: tuple[SeedWorth, ...]
+    found: tuple[SeedWorth, ...]  # at most the best 20
 
     @property
     def rows(self) -> list[tuple[str, tuple[Cell, ...]]]:

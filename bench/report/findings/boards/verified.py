@@ -45,7 +45,7 @@ class VerifiedBoard(Board):
         name="verified",
         link="Reproduced",
         heading="Which rows were reproduced",
-        meaning="Runs of `bench verify` with another seed, and whether their score lies in the 95 % prediction "
+        meaning="Runs of bench verify with another seed, and whether their score lies in the 95 % prediction "
         "interval of the row's seeds. The difference is in units of that interval: 0 is the mean of the seeds, 1 and "
         "-1 are its ends; one run in 20 lies beyond by chance alone. Two machines count as two if device, processor, "
         "cores, memory or system differ.",
