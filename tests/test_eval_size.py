@@ -11,7 +11,7 @@ from running import run
 from bench.api import airbus_f2
 from bench.config import catalog, grid
 from bench.core.errors import BenchError
-from bench.core.specs import Budget, DatasetSpec
+from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION, Budget, DatasetSpec
 from bench.core.trial_config import TrialConfig
 from bench.evaluation.image_table import read_table
 from bench.evaluation.summary import summarise
@@ -158,3 +158,16 @@ def test_nothing_predicted_scores_the_share_of_empty_images(airbus):
     true = np.stack([pack.instances(i) for i in pack.indexes("test")])
     empty = (true.max(axis=(1, 2)) == 0).mean()
     assert airbus_f2(true, np.zeros_like(true), true_is_instances=True).mean() == empty
+
+
+@pytest.mark.parametrize(("eval_size", "tables"), [("native", 1), ("train", 2)])
+def test_sizes_that_are_read_in_another_way_stand_in_one_table_at_native_size(eval_size, tables, tmp_path):
+    for size, protocol in ((768, PROTOCOL_VERSION), (256, REDUCED_PROTOCOL_VERSION)):
+        config = fake_config(image_size=(size, size), eval_size=eval_size)
+        record, table = fake_record(config, protocol_version=protocol)
+        write_trial(tmp_path, record, table, samples=0)
+    found = groups(load_results([tmp_path]))
+    assert len(found) == tables
+    assert sorted(row.label for group in found for row in group.rows) == (
+        ["unet, image size 256x256", "unet, image size 768x768"] if tables == 1 else ["unet", "unet"]
+    )

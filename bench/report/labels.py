@@ -9,7 +9,7 @@ from bench.config.searching.search_space import Space
 from bench.core.errors import BenchError
 from bench.core.trial_config import OPTIONS
 from bench.report.text.setting_texts import BUILT, differing, setting_text, value_text
-from bench.results.analysis.configurations import COMPARABLE, SAME, TUNING_FIELDS, Configuration
+from bench.results.analysis.configurations import COMPARABLE, SAME, TUNING_FIELDS, Configuration, comparable
 from bench.results.clean_text import shorten
 
 _WORDS = {BUILT: "with"}
@@ -43,7 +43,7 @@ def group_titles(configurations: Sequence[Configuration]) -> list[str]:
 
 
 def _differs(name: str, members: Iterable[Configuration]) -> bool:
-    return len({str(member.values[name]) for member in members}) > 1
+    return len({str(comparable(member.values, name)) for member in members}) > 1
 
 
 def _apart(name: str, member: Configuration) -> str:
@@ -85,7 +85,7 @@ def budget_text(text: str) -> str:
 
 def field_text(name: str, member: Configuration) -> str:
     """Write the value of one of COMPARABLE for the head of the table; empty if it isn't set, such as a target."""
-    text = value_text(member.values[name])
+    text = value_text(comparable(member.values, name))
     if name == "folds":
         return f"{float(text):g}" if text and float(text) else ""
     if name in TUNING_FIELDS:

@@ -23,7 +23,7 @@ from bench.report.table_model import Cell, Group, Row
 from bench.report.text.ranking_notes import choice_notes, differences, ranking_notes
 from bench.report.text.setting_texts import value_text
 from bench.results.analysis.bootstrap import Uncertainty, ranks, significant_pairs, tie_groups
-from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, group_key, pool
+from bench.results.analysis.configurations import COMPARABLE, Configuration, Spread, comparable, group_key, pool
 from bench.results.analysis.uncertainty import measure
 from bench.results.quantities import MEAN_IOU, PARAMS
 from bench.results.quantities.quantity import Metric
@@ -55,7 +55,7 @@ def _place(configuration: Configuration) -> tuple[tuple[str, float, str], ...]:
     """Return the key that sorts groups on the page: sizes and budgets by amount, the newest versions first."""
     values = configuration.values
     versions = "", float(configuration.generation), configuration.versions
-    return *(_in_order(name, str(values[name])) for name in COMPARABLE), versions
+    return *(_in_order(name, str(comparable(values, name))) for name in COMPARABLE), versions
 
 
 def _in_order(name: str, text: str) -> tuple[str, float, str]:

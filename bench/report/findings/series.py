@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.report.labels import budget_text, declared, labels_without
 from bench.report.table_model import Group, Row
-from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration
+from bench.results.analysis.configurations import COMPARABLE, SAME, Configuration, comparable
 from bench.results.analysis.intervals.scales import Interval
 from bench.results.clean_text import shorten
 from bench.results.quantities.quantity import LOWER, Metric
@@ -183,7 +183,7 @@ def _series(groups: Sequence[Group], axis: Axis) -> Iterator[Series]:
             if (found := axis.place(row.configuration)) is None:
                 continue
             values = row.configuration.values
-            shared = (str(values[name]) for name in COMPARABLE if name not in axis.fields)
+            shared = (str(comparable(values, name)) for name in COMPARABLE if name not in axis.fields)
             together = (*shared, row.configuration.versions, group.metric.name, found[1])
             alike = declared(values, (name for name in (*SAME, "software") if name not in axis.fields))
             same[together][alike].append(Point(found[0], row, group, place))

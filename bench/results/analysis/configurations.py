@@ -8,6 +8,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from bench.core.specs import PROTOCOL_VERSION, REDUCED_PROTOCOL_VERSION
 from bench.core.trial_config import OPTIONS, POOLED
 from bench.results.analysis.quiet import SHARE, left_out, without_busy
 from bench.results.quantities import QUANTITIES
@@ -112,7 +113,17 @@ class Configuration:
 
 def group_key(configuration: Configuration) -> tuple[str, ...]:
     """Return what configurations that are ranked together have in common."""
-    return *(str(configuration.values[name]) for name in COMPARABLE), configuration.versions
+    return *(str(comparable(configuration.values, name)) for name in COMPARABLE), configuration.versions
+
+
+def comparable(values: Mapping[str, object], name: str) -> object:
+    """Return the value of one of COMPARABLE by which configurations are ranked together.
+
+    At native size rows of several image sizes stand in one table. The protocol of a smaller size only says that its
+    JPEGs were read at a fraction of their size, so it sets no rows apart there.
+    """
+    native = values["evaluation_size"] == "native" and values[name] == REDUCED_PROTOCOL_VERSION
+    return float(PROTOCOL_VERSION) if name == "protocol_version" and native else values[name]
 
 
 def pool(frame: pd.DataFrame) -> list[Configuration]:
@@ -168,7 +179,7 @@ def _tables(members: Sequence[Mapping[str, object]], scored: Sequence[bool]) -> 
 
     All budgets have the same tables. A configuration that has no ok trial, and thus no rank, makes no table of its own.
     """
-    level = [tuple(str(values[name]) for name in COMPARABLE if name != "budget") for values in members]
+    level = [tuple(str(comparable(values, name)) for name in COMPARABLE if name != "budget") for values in members]
     found: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for key, values, ok in zip(level, members, scored, strict=True):
         found[key] |= {str(values["software"])} if ok else set()
