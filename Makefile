@@ -10,6 +10,8 @@ GATE := build/gate
 WORKERS ?= 2
 # Of `make faults`: how many random kills, and their dice.
 KILLS ?= 200
+# Of `make benchmark-against`: how many times each side runs.
+RUNS ?= 3
 SEED ?= 0
 # Of the slow tests, a process each: compiled steps stay in a process's memory, 11 GiB for all of them.
 PIECES := 40
@@ -18,7 +20,7 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all test-arch fuzz faults benchmark lint type docs specs gate baseline install dev clean \
+.PHONY: help demo test test-all test-arch fuzz faults benchmark benchmark-against benchmark-pairs lint type docs specs gate baseline install dev clean \
 	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
@@ -52,7 +54,21 @@ fuzz: dev  ## Read inputs that are changed at random, with a new seed each time:
 	$(BIN)/python tests/fuzz --count $(or $(COUNT),500) $(if $(FUZZ_SEED),--seed $(FUZZ_SEED))
 
 benchmark: dev  ## Time the parts of the harness with pytest-benchmark
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	mkdir -p build
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json=build/benchmark.json
+
+benchmark-against: benchmark-pairs  ## Run them here and at a revision in turn, and judge the ratios: make benchmark-against AGAINST=HEAD~1
+	$(BIN)/bench check --benchmarks build/benchmarks
+
+benchmark-pairs: dev
+	rm -rf build/benchmarks build/base && mkdir -p build/benchmarks && git worktree prune
+	git worktree add --detach build/base "$(AGAINST)"
+	$(MAKE) -C build/base dev VENV=.venv
+	for n in $$(seq $(RUNS)); do \
+		(cd build/base && .venv/bin/python -m pytest tests/benchmarks --benchmark-only \
+			--benchmark-json=$(CURDIR)/build/benchmarks/base-$$n.json) && \
+		$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json=build/benchmarks/new-$$n.json || exit 1; \
+	done
 
 lint: dev  ## Check style
 	$(BIN)/ruff check .
@@ -127,8 +143,8 @@ ci-gate:  ## Judge this code's results by results/baseline.json
 	$(FRESH) BACKENDS=jax gate
 
 ci-speed:  ## Time the parts of the harness, and this code and another revision in turn: make ci-speed AGAINST=HEAD~1
-	$(FRESH) benchmark
-	build/$@/bin/bench check --against "$(AGAINST)" --markdown build/$@/check.md --junit build/$@/check.xml
+	$(FRESH) benchmark-pairs
+	build/$@/bin/bench check --against "$(AGAINST)" --benchmarks build/benchmarks --markdown build/$@/check.md --junit build/$@/check.xml
 
 clean:  ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -55,6 +55,16 @@ def check(
     config: Annotated[
         Path, typer.Option(help="The grid to time, as for bench run; its seeds are ignored.", rich_help_panel=_SPEED)
     ] = DEFAULT_GRID,
+    benchmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BASE",
+            help="Compare the timings of `make benchmark` with this JSON file of it, or the pairs of a folder that "
+            "`make benchmark-against` wrote.",
+            rich_help_panel=_SPEED,
+            show_default=False,
+        ),
+    ] = None,
     arch: Annotated[
         str | None, typer.Option(help="Time only these architectures of the grid.", rich_help_panel=_SPEED)
     ] = None,
@@ -82,6 +92,7 @@ def check(
 
     bench run --config gate --results gate && bench check gate
     """
+    from bench.results.gate.benchmark_files import compare_benchmarks
     from bench.results.gate.judge import exit_code
     from bench.results.gate.limits import read_limits
 
@@ -92,7 +103,9 @@ def check(
     if against:
         configs = _grid(config, arch, {"backend": backend} if backend else {})
         lines += _speed(against, configs, known, processes, pairs)
-    if results or not against:
+    if benchmarks:
+        lines += compare_benchmarks(benchmarks, known)
+    if results or not (against or benchmarks):
         lines += _records(results or [DEFAULT_RESULTS], baseline, known, reason.strip())
     _show(lines, markdown, junit)
     raise typer.Exit(0 if update else exit_code(lines))

@@ -9,7 +9,7 @@ from rich.text import Text
 from bench.report.text.tables import markdown_cell
 from bench.report.text.terminal import plain_table
 from bench.results.gate.judge import BETTER, NOTED, OK, REGRESSION, UNJUDGED, Line
-from bench.results.gate.limits import SPEEDS
+from bench.results.gate.limits import RATIOS
 
 _STYLES = {REGRESSION: "bold red", BETTER: "green", UNJUDGED: "yellow", NOTED: "yellow", OK: ""}
 _HEADINGS = ("configuration", "metric", "baseline", "now", "change", "limit", "verdict")
@@ -81,7 +81,7 @@ def _cells(line: Line) -> tuple[str, ...]:
 def _value(line: Line, value: float | None) -> str:
     if value is None:
         return ""
-    if line.metric in SPEEDS:
+    if line.metric in RATIOS:
         return f"{value:.3g} ms"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.4f}"
 
@@ -91,7 +91,7 @@ def _change(line: Line) -> str:
     if line.change is None:
         return ""
     values = [value for value in (line.change, line.low, line.high) if value is not None]
-    if line.metric in SPEEDS:
+    if line.metric in RATIOS:
         texts = [f"{100 * value:+.1f}%" for value in values]
     elif line.low is None:
         texts = [f"{100 * line.change / abs(line.base):+.2f}%" if line.base else f"{line.change:+g}"]

@@ -18,7 +18,7 @@ from bench.results.analysis.bootstrap import Uncertainty, bootstrap
 from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.resampling import Score
 from bench.results.gate.baseline import Measured, Subject
-from bench.results.gate.limits import SPEEDS, Limit
+from bench.results.gate.limits import RATIOS, Limit
 from bench.results.quantities import METRICS
 
 ALARMS = 0.01  # probability of a false alarm in a comparison, over all its intervals
@@ -78,7 +78,7 @@ def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limi
     for limit in limits:
         if limit.metric in names:
             kept.append(limit)
-        elif limit.metric not in SPEEDS and not limit.built_in:
+        elif limit.metric not in RATIOS and not limit.built_in:
             raise BenchError(unknown_name_message("metric", limit.metric, sorted(names), sorted(names)))
     return kept
 

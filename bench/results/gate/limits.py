@@ -21,11 +21,12 @@ from bench.core.registry import unknown_name_message
 from bench.core.untrusted import safe_toml
 from bench.core.untrusted.plain_files import read_file
 from bench.results.quantities import QUANTITIES
-from bench.results.quantities.performance import LATENCY, STEP_TIME
+from bench.results.quantities.performance import BENCHMARK_TIME, LATENCY, STEP_TIME
 from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
 
 DIRECTIONS = ("lower", "higher", "any")
 SPEEDS = (STEP_TIME, LATENCY)  # judged by --against only, as head's seconds divided by base's
+RATIOS = (*SPEEDS, BENCHMARK_TIME)  # in no record; the last is judged by --benchmarks only
 _STORED_SECONDS = re.compile(r"_per_second|latency|seconds|harness_efficiency")
 
 
@@ -91,10 +92,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path | None) -> Limit:
-    if metric not in SPEEDS and _STORED_SECONDS.search(metric):
+    if metric not in RATIOS and _STORED_SECONDS.search(metric):
         raise BenchError(
             f"'{metric}' in '{file}': speed is never judged against stored seconds. `bench check --against REV` "
-            f"times both revisions in turn; its limits are {' and '.join(SPEEDS)}."
+            f"times both revisions in turn; its limits are {', '.join(RATIOS)}."
         )
     for name in given:
         if name not in ("worse", "limit"):
@@ -109,7 +110,7 @@ def _limit(metric: str, given: Mapping[str, Any], old: Limit | None, file: Path 
     if "limit" not in given:
         return limit
     amount, relative = _amount(given["limit"], f"'limit' of [{metric}] in '{file}'")
-    if metric in SPEEDS and not relative:
+    if metric in RATIOS and not relative:
         raise BenchError(f"'limit' of [{metric}] in '{file}' is {amount:g}. Accepted: a share, such as \"10%\".")
     return replace(limit, amount=amount, relative=relative)
 

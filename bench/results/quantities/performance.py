@@ -20,7 +20,7 @@ from bench.results.quantities.quantity import (
 )
 
 EFFICIENCY_LIMIT = 0.95  # below it, the input or the harness limited the training speed
-STEP_TIME, LATENCY = "train_step_time", "inference_time"
+STEP_TIME, LATENCY, BENCHMARK_TIME = "train_step_time", "inference_time", "benchmark_time"
 
 PARAMS = Quantity(
     name="params",
@@ -327,5 +327,13 @@ REVISIONS = (  # ratios of two revisions of the code, timed in turn by `bench ch
         meaning="Seconds of the inference of one image, divided by those of the other revision.",
         better=LOWER,
         tolerance=Tolerance(0.10, relative=True),
+    ),
+    Quantity(
+        name=BENCHMARK_TIME,
+        part="",
+        heading="benchmark",
+        meaning="Seconds of a round of pytest-benchmark (`make benchmark`), divided by those of the other revision.",
+        better=LOWER,
+        tolerance=Tolerance(0.25, relative=True),
     ),
 )
