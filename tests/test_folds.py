@@ -8,7 +8,9 @@ import pytest
 from fake_results import CLASSES, fake_config, fake_record, fake_table, table_metrics, write_trial
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.config import grid
 from bench.core.errors import BenchError
 from bench.data.loading.images import Images
@@ -174,6 +176,9 @@ def test_rows_of_one_seed_are_separable_by_their_folds_and_the_page_says_how_ran
     (board,) = fold_boards([group])
     assert board.ranks.tolist() == [[1, 2, 1], [2, 1, 2]]
     assert board.notes[0].startswith("By 1 of the 3 folds alone") and "2 of them would be first" in board.notes[0]
+    assert "single seed" not in {flag.name for flag in first.flags}
+    told = CliRunner().invoke(app, ["list", "runs", "--results", str(tmp_path)], env={"COLUMNS": "200"}).output
+    assert "0, fold 2 of 3" in told
     files = write_report([tmp_path]).files
     page = files[0].read_text(encoding="utf-8")
     assert 'href="#folds"' in page and "1, 2, 1" in page

@@ -212,6 +212,7 @@ def _score(record: "TrialRecord") -> str:
 
 
 def _who(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return the pair, the data set and the seed, each empty if the configuration lacks it."""
+    """Return the pair, the data set, and the seed with its fold, each empty if the configuration lacks it."""
     pair = ":".join(str(config[name]) for name in ("arch", "backbone") if config.get(name))
-    return pair, str(config.get("dataset", "")), str(config.get("seed", ""))
+    fold = f", fold {config.get('fold')} of {config['folds']}" if config.get("folds") else ""
+    return pair, str(config.get("dataset", "")), f"{config.get('seed', '')}{fold}"

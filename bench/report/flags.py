@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.core.backends import TABLE
 from bench.results.analysis.configurations import Configuration
+from bench.results.analysis.cross_validation.over_folds import folds_of
 from bench.results.analysis.quiet import BUSY, SHARE
 from bench.results.clean_text import shorten
 from bench.results.quantities import EFFICIENCY_LIMIT, TARGET_SECONDS
@@ -62,7 +63,7 @@ def flags(member: Configuration, no_interval: str | None) -> tuple[Flag, ...]:
 
 
 def _flags(member: Configuration, no_interval: str | None) -> Iterator[Flag]:
-    if member.seeds == 1:
+    if member.seeds == 1 and not folds_of([member]):
         yield Flag("single seed", "1 ok seed")
     if member.failed:
         yield Flag("seeds failed", f"{member.failed} of {len(member.trials)} trials are not ok")
