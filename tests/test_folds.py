@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bench.cli import app
+from bench.commands import verify
 from bench.config import grid
 from bench.core.errors import BenchError
 from bench.data.loading.images import Images
@@ -200,3 +201,10 @@ def test_trials_of_folds_and_of_one_split_are_not_ranked_together(tmp_path):
     record, table = fake_record(config)
     write_trial(tmp_path, record, table, samples=0)
     assert len(groups(trials_frame(load([tmp_path]).trials))) == 2
+
+
+def test_a_verified_fold_is_compared_with_the_seeds_of_that_fold(tmp_path):
+    write_folds(tmp_path, (0.9, 0.5, 0.7), seeds=(0, 1, 2))
+    for trial in load([tmp_path]).trials:
+        known = verify._pooled(tmp_path, trial.record)
+        assert known.ok["fold"].tolist() == [trial.record.config["fold"]] * 3

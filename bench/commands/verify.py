@@ -195,11 +195,11 @@ def _known(trial: "StoredTrial") -> "Configuration":
 
 
 def _pooled(results: Path, record: "TrialRecord", *, alone: bool = False) -> "Configuration":
-    """Return the trial's configuration on its device, with all its trials or with that one alone."""
+    """Return the trial's configuration on its device, with all its trials of the same fold or with that one alone."""
     from bench.results.analysis.configurations import pool
     from bench.results.dataframe import load_results
 
     frame = load_results(results)
-    frame = frame[frame["device"] == record.device]
+    frame = frame[(frame["device"] == record.device) & (frame["fold"] == record.config.get("fold", 0))]
     members = pool(frame[frame["key"] == record.key] if alone else frame)
     return next(member for member in members if record.key in set(member.ok["key"]))
