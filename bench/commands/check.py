@@ -104,7 +104,10 @@ def check(
         configs = _grid(config, arch, {"backend": backend} if backend else {})
         lines += _speed(against, configs, known, processes, pairs)
     if benchmarks:
-        lines += compare_benchmarks(benchmarks, known)
+        judged, few = compare_benchmarks(benchmarks, known)
+        lines += judged
+        if few:
+            warn(f"Too few rounds to judge: {', '.join(few)}.")
     if results or not (against or benchmarks):
         lines += _records(results or [DEFAULT_RESULTS], baseline, known, reason.strip())
     _show(lines, markdown, junit)

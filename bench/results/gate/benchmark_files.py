@@ -19,14 +19,17 @@ from bench.results.gate.timings import Timings, judge_speed
 from bench.results.quantities.performance import BENCHMARK_TIME
 
 NEW = Path("build/benchmark.json")  # what `make benchmark` writes
-BLOCKS = 9  # timings of a process: the median of consecutive rounds each
+BLOCKS = 25  # the most timings of a process: the median of consecutive rounds each
 _LONGEST, _MOST = 256 * 2**20, 10**7  # bytes and values of a file
 
 Rounds = dict[str, NDArray[np.float64]]  # by benchmark: seconds of its rounds
 
 
-def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> list[Line]:
+def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> tuple[list[Line], list[str]]:
     """Judge every benchmark that both sides have, and list those that one side lacks.
+
+    Returns:
+        The lines, and the names of benchmarks that have too few rounds to be judged.
 
     Args:
         base: a JSON file, which is compared with NEW; or a folder with pairs of files, `base-1.json` and `new-1.json`.
@@ -36,18 +39,19 @@ def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> list[Line]:
     """
     limit = next((limit for limit in limits if limit.metric == BENCHMARK_TIME), None)
     if limit is None:
-        return []
+        return [], []
     pairs = [tuple(map(_read, pair)) for pair in _pairs(base)]
     sides = [set.intersection(*(set(pair[side]) for pair in pairs)) for side in (0, 1)]
     both = sorted(sides[0] & sides[1])
     level = level_of(len(both))
-    lines = [_judged(name, limit, [(old[name], new[name]) for old, new in pairs], level) for name in both]
+    judged = {name: _judged(name, limit, [(old[name], new[name]) for old, new in pairs], level) for name in both}
+    lines = [line for line in judged.values() if line.verdict != UNJUDGED]
     lacking = [
         Line(name, BENCHMARK_TIME, NOTED, reason=f"Only {whose} has it.")
         for whose, names in (("the base", sides[0] - sides[1]), ("this code", sides[1] - sides[0]))
         for name in sorted(names)
     ]
-    return [*lines, *lacking]
+    return [*lines, *lacking], [name for name, line in judged.items() if line.verdict == UNJUDGED]
 
 
 def _pairs(base: Path) -> list[tuple[Path, Path]]:
@@ -87,10 +91,7 @@ def _judged(
 ) -> Line:
     blocks = min(BLOCKS, *(len(seconds) for pair in sides for seconds in pair))
     base, head = (np.array([_medians(pair[side], blocks) for pair in sides]) for side in (0, 1))
-    line = judge_speed(name, limit, Timings(base, head), level=level)
-    if line.verdict != UNJUDGED:
-        return line
-    return Line(name, limit.metric, NOTED, line.base, line.new, limit=str(limit), reason="Too few rounds to judge.")
+    return judge_speed(name, limit, Timings(base, head), level=level)
 
 
 def _medians(seconds: NDArray[np.float64], blocks: int) -> list[float]:
