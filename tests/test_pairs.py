@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser, told
 from fake_results import TEST_IMAGES, fake_config, fake_record, fake_results, table_metrics, write_trial
 from PIL import Image
-from test_page import BROWSER, told
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -179,7 +179,7 @@ def test_compare_names_the_same_images(results):
         assert re.findall(r"(image_\d+) \(", named) == [line.name for line in side.lines]
 
 
-@pytest.mark.skipif(not BROWSER, reason="no Chromium; `apt-get install chromium` brings one")
+@needs_browser
 def test_two_lists_choose_the_pair_that_is_shown(tmp_path):
     page = write_report([fake_results(tmp_path / "r", failures=False)], tmp_path / "out").files[0]
     first, chosen, turned, same = told(
