@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from fake_results import failed_record, fake_config, fake_record, write_trial
 
-from bench.report.flags import MEANINGS
+from bench.report.flags.flag import MEANINGS
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.results.dataframe import load_results
@@ -103,6 +103,19 @@ def test_a_slow_training_that_does_not_wait_is_laid_to_decoding_only_on_a_cpu_an
         ),
         ({"training": {"val_mean_iou_rise": 0.034}}, "not converged", "rose by 0.034 over the last fifth"),
         (
+            {"training": {"train_mean_iou": 0.93, "train_gap": 0.22, "train_gap_se": 0.03}},
+            "overfitting",
+            "mean IoU 0.930 on training images, 0.710 on test images",
+        ),
+        (
+            {"training": {"loss_spikes": 3, "worst_loss_spike": 7.24}},
+            "loss spikes",
+            "3 in 1 of 2 trials, up to 7.2 times the usual loss",
+        ),
+        ({"metrics": {"never_predicted": ["cat"]}}, "dead outputs", "never predicted: cat in 1 of 2 trials"),
+        ({"training": {"gpu_idle_share": 0.4}}, "idle GPU", "idle in 40% of the training time"),
+        ({"ledger": {"evaluate": 100.0}}, "long evaluation", "of the trial's time"),
+        (
             {"environment": {"device_after": {"throttle_reasons": ["idle", "power cap"], "sm_clock_mhz": 1200}}},
             "throttled",
             "power cap in 1 of 2 trials; SM clock 1200 MHz",
@@ -140,7 +153,9 @@ def test_harmless_states_raise_no_flag(tmp_path):
     noise = {"before": busy, "train": quiet, "profile": quiet, "after": busy, "design_mhz": 2100, "load": 9.0}
     state = {"throttle_reasons": ["idle", "application clocks setting"], "other_processes": 0}
     environment = {"device_before": state, "device_after": state, "cpu_noise": noise}
-    write(tmp_path, environment=environment, training={"val_mean_iou_rise": 0.004, "stalled_seconds": 0.0})
+    training = {"val_mean_iou_rise": 0.004, "stalled_seconds": 0.0, "loss_spikes": 0, "gpu_idle_share": 0.05}
+    uncertain = {"train_mean_iou": 0.93, "train_gap": 0.22, "train_gap_se": 0.12}
+    write(tmp_path, environment=environment, training={**training, **uncertain}, metrics={"never_predicted": []})
     assert raised(tmp_path) == {}
 
 

@@ -100,6 +100,7 @@ def test_absent_class_is_left_out_and_a_false_alarm_is_not():
 @pytest.mark.parametrize("counts", [np.zeros((0, 2, 3), np.int64), np.zeros((2, 2, 3), np.int64)])
 def test_nothing_counted_gives_none_and_no_nan(counts):
     summary = scores.summary(counts, ["a", "b"])
+    assert summary.pop("never_predicted") == []
     assert {v for v in summary.values() if not isinstance(v, dict)} == {None}
     json.dumps(summary, allow_nan=False)
 

@@ -95,6 +95,7 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     Returns:
         mean_iou, dice, f2, pixel_accuracy, mean_iou_per_image, majority_class_mean_iou: float;
         iou, dice_per_class, f2_per_class: {class: float};
+        never_predicted: the classes that the labels have and no prediction has;
         with two classes also foreground_iou, foreground_dice, foreground_f2, of class 1, and foreground_iou_per_image,
         the mean over the images that have class 1 or are said to.
     """
@@ -109,6 +110,7 @@ def summary(counts: Counts, classes: Sequence[str]) -> dict[str, Any]:
     }
     for key, score in (("iou", iou), ("dice_per_class", dice), ("f2_per_class", f2)):
         values[key] = dict(zip(classes, map(_value, score(sums)), strict=True))
+    values["never_predicted"] = [name for name, (tp, fp, fn) in zip(classes, sums, strict=True) if fn and not tp + fp]
     if len(classes) == 2:
         for key, score in (("iou", iou), ("dice", dice), ("f2", f2)):
             values[f"foreground_{key}"] = _value(score(sums[1]))

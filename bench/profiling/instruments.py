@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from bench.profiling.clock.timing_table import TimingLog
 from bench.profiling.energy import EnergyMeter, NvmlCounter
 from bench.profiling.gpu import Nvml, Unreadable, device_state
+from bench.profiling.gpu_use import GpuUse
 from bench.profiling.host.cpu_noise import CpuNoise
 from bench.profiling.host.rapl import Rapl
 from bench.profiling.memory import MemoryMeter
@@ -70,6 +71,7 @@ class Instruments:
         self._nvml = gpu.nvml
         self.memory = memory_meter(runtime, gpu)
         self.energy = energy_meter(gpu, devices)
+        self.gpu_use = GpuUse(gpu.nvml)
         self.timings = TimingLog()
         self.noise = CpuNoise()
         self.peaks: dict[str, Any] = {}  # the device's peaks, if they were measured

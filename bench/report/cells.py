@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.report.columns import BUSY_MARK, busy_title
-from bench.report.flags import Flag
+from bench.report.flags.flag import Flag
 from bench.report.labels import weights_name
 from bench.report.table_model import Cell, Row
 from bench.report.text.setting_texts import setting_text, value_text

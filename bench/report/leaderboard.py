@@ -17,7 +17,7 @@ from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.report.cells import flags_cell, number_cell, rank_cell, row_cells, score_cell, shade
 from bench.report.columns import OF_TUNED, all_columns, busy_notes, measured_columns
-from bench.report.flags import flags
+from bench.report.flags.all_flags import flags
 from bench.report.labels import field_text, group_titles, searched, varied_and_labels
 from bench.report.table_model import Cell, Group, Row
 from bench.report.text.ranking_notes import choice_notes, differences, ranking_notes

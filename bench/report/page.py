@@ -23,7 +23,7 @@ from bench.report.findings.equal_cost_board import EqualCost
 from bench.report.findings.input_ceiling import HEADINGS, MEANING
 from bench.report.findings.other_models_board import OtherModelsBoard
 from bench.report.findings.series import Series, crossing_text, needs_text, value_name
-from bench.report.flags import MEANINGS
+from bench.report.flags.flag import MEANINGS
 from bench.report.gallery import private_data
 from bench.report.interactive.page_columns import page_columns, shared_values
 from bench.report.interactive.row_forms import RowForms

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.report.columns import BUSY_MARK, busy_notes, busy_title
-from bench.report.flags import MEANINGS, Flag, flags
+from bench.report.flags.all_flags import flags
+from bench.report.flags.flag import MEANINGS, Flag
 from bench.report.labels import varied_and_labels
 from bench.report.text.setting_texts import value_text
 from bench.report.text.tables import markdown_cell

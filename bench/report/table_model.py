@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.report.flags import LEARNED_NOTHING, Flag
+from bench.report.flags.flag import LEARNED_NOTHING, Flag
 from bench.report.interactive.worse_rows import worse_rows
 from bench.results.analysis.bootstrap import Uncertainty
 from bench.results.analysis.configurations import Configuration

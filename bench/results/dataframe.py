@@ -24,7 +24,7 @@ _CONFIG_NUMBERS = tuple(option.column for option in OPTIONS.values() if option.k
 
 _TEXTS = ("status", "reason", *(c for c in CONFIG if c not in _CONFIG_NUMBERS), "data_fingerprint", "device", "key")
 _TEXTS += ("evaluation_size", "configuration", "started", "finished", "memory_method", "energy_method", "sweep_end")
-_TEXTS += ("process_memory_method", "search_problem", "software", "folder")
+_TEXTS += ("process_memory_method", "search_problem", "software", "folder", "never_predicted")
 _NUMBERS = (
     *("mean_iou", "dice", "f2", "pixel_accuracy", "mean_iou_per_image", "majority_class_mean_iou"),
     *("train_images_per_second", "harness_efficiency", "inference_images_per_second"),
@@ -130,11 +130,12 @@ def _numbers(values: Any, but: tuple[str, ...] = ()) -> dict[str, float]:
     return {_name(k): finite(v) for k, v in _mapping(values).items() if k not in but and not isinstance(v, dict | list)}
 
 
-def _metrics(metrics: Any) -> dict[str, float]:
-    row = _numbers(metrics)
+def _metrics(metrics: Any) -> dict[str, Any]:
+    row: dict[str, Any] = _numbers(metrics)
     for name, prefix in _NESTED.items():
         row |= {f"{prefix}_{k}": v for k, v in _numbers(_mapping(metrics).get(name)).items()}
-    return row
+    missed = _mapping(metrics).get("never_predicted")
+    return {**row, **({"never_predicted": ", ".join(map(clean, missed))} if isinstance(missed, list) else {})}
 
 
 def _environment(environment: Any) -> dict[str, Any]:

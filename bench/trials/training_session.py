@@ -53,6 +53,8 @@ from bench.trials.record_sections import (
 from bench.trials.rescoring.keeping import about, evaluate_and_keep
 from bench.trials.saved import checkpoints, session_state
 from bench.trials.saved.resumption import Checkpoints
+from bench.trials.symptoms.loss_spikes import loss_spikes
+from bench.trials.symptoms.overfitting import overfitting, sample_of
 
 STATISTICS_BATCHES = 4  # training batches from which batch norm statistics are estimated at each validation
 FINAL_STATISTICS_BATCHES = 16  # and before the test
@@ -72,6 +74,7 @@ class Session:
         self.validations: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []  # the model's variables at the best validation, for `select`
         self.best_phase = ""  # the training phase of that validation
+        self.overfitting: dict[str, float] = {}  # how much better the images of training are segmented
         self.weights: dict[str, Any] = {}  # the record's `weights`: what they started from, where they were saved
         self.training_phase = "frozen" if config.freeze_encoder else "all"
         self.target, self.reached = Target.of(config), False
@@ -119,7 +122,8 @@ class Session:
             self.start(found)
         with stage("train"), self.instruments.noise.phase(cpu_noise.TRAIN):
             if not self.reached:
-                self.training.run()
+                with self.instruments.gpu_use.watched(lambda: self.ledger.current == "train"):
+                    self.training.run()
             self.check_weights()
 
     def parts(self, validation: dict[str, float]) -> dict[str, Any]:
@@ -206,6 +210,7 @@ class Session:
     def describe_training(self) -> dict[str, Any]:
         """Make the `training` of the record."""
         found = describe_training(self.training, self.validations, self.class_weights, reached=self.reached)
+        found |= loss_spikes(self.training.losses) | self.instruments.gpu_use.summary() | self.overfitting
         attempts = self.ledger.earlier.get("attempts")
         return {**found, "resumed": attempts} if attempts else found
 
@@ -288,6 +293,8 @@ class Session:
         if problem:
             self.note(problem)
         write_table(self.folder / IMAGES, *result.table)
+        seen = evaluate(predictor, self.task, sample_of(self.indexes["train"]))
+        self.overfitting = overfitting(seen.table, result.table)
         write_samples(predictor, self.pack, test, self.folder / SAMPLES)
         write_worst(predictor, self.pack, test, result.table.counts, self.folder / WORST)
         self.save_weights()

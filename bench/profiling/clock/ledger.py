@@ -26,6 +26,11 @@ class Ledger:
         self._stack = ["other"]
         self._since = time.perf_counter()
 
+    @property
+    def current(self) -> str:
+        """The phase to which the time is charged now."""
+        return self._stack[-1]
+
     def take_up(self, known: Mapping[str, float]) -> float:
         """Add the seconds of earlier attempts, by phase where a checkpoint knows it; return those that are lost."""
         for name in self.seconds:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.report.findings.across import Across
 from bench.report.findings.series import Series, crossing_text, value_name
-from bench.report.flags import LEARNED_NOTHING, MEANINGS
+from bench.report.flags.flag import LEARNED_NOTHING, MEANINGS
 from bench.report.table_model import Group, Row
 from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten

@@ -1,0 +1,1 @@
+"""Reasons to be careful with a row of the leaderboard, each with its evidence."""
