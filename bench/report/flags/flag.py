@@ -1,4 +1,4 @@
-"""What a flag is, and what each one means."""
+"""Define what a flag is, and say what each one means."""
 
 from dataclasses import dataclass
 
