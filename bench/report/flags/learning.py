@@ -12,7 +12,7 @@ from bench.results.quantities import TARGET_SECONDS
 
 
 def learning_flags(member: Configuration) -> Iterator[Flag]:
-    """Flag a training that has not ended well, and one that its trials could have spent better."""
+    """Flag a training that failed to learn, and time that it could have used better."""
     missed = member.seeds - member.spread(TARGET_SECONDS.name).n if member.values["target"] else 0
     if missed:
         yield Flag("target missed", f"{missed} of {member.seeds} seeds did not reach {member.values['target']}")
