@@ -19,7 +19,7 @@ from bench.results.merging import merge
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import PRESETS, note_preset, presets_of
 
-SIX = [name for name in presets.names() if "?" in presets.summary(name)]
+ASKING = [name for name in presets.names() if "?" in presets.summary(name)]
 
 
 def write(folder, quality, seed=0, *, data=None, **changes):
@@ -37,9 +37,9 @@ def answers(folder, preset):
     return one.answers
 
 
-def test_six_presets_ask_and_each_gives_its_question_and_what_was_published():
-    assert len(SIX) == 6
-    for name in SIX:
+def test_each_preset_that_asks_gives_its_question_and_what_was_published():
+    assert len(ASKING) == 10
+    for name in ASKING:
         asked, *paragraphs = presets.head(name)
         assert asked == presets.summary(name) and asked.partition("?")[1]
         assert any(paragraph.startswith("Published") for paragraph in paragraphs)
@@ -128,6 +128,6 @@ def test_a_file_of_the_user_is_no_preset(tmp_path):
 def test_merged_folders_keep_their_presets(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / name, 0.9, lr=0.01 if name == "a" else 0.001)
-        note_preset(tmp_path / name, SIX[name == "b"])
+        note_preset(tmp_path / name, ASKING[name == "b"])
     merge([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
-    assert presets_of(tmp_path / "both") == SIX[:2]
+    assert presets_of(tmp_path / "both") == ASKING[:2]
