@@ -20,8 +20,8 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all test-arch fuzz faults benchmark benchmark-against benchmark-pairs lint type docs specs gate baseline install dev clean \
-	ci-lint ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
+.PHONY: help demo test test-all test-arch fuzz faults benchmark benchmark-against benchmark-pairs lint type site docs specs gate baseline install dev clean \
+	ci-lint ci-site ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
 
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
@@ -82,6 +82,9 @@ type: dev  ## Check types, of the folders architectures and datasets under the n
 specs: dev  ## Write architectures/specs.json and count the parameters of new architectures (ARCH=unet: of that one again)
 	$(BIN)/python tests/make_specs.py $(ARCH)
 
+site: $(VENV)/.site  ## Build the pages of docs/ as a site, build/site/index.html; whatever would fetch from the net is refused
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 docs: dev  ## Write the parts of documents that are made from the code
 	$(BIN)/python .ci/docs.py
 
@@ -112,11 +115,19 @@ $(DEV): pyproject.toml constraints.txt .ci/requirements.py | $(BIN)/python
 	$(PIP) install --no-deps -e .
 	touch $@
 
+$(VENV)/.site: $(DEV)
+	$(BIN)/python .ci/requirements.py docs > $(VENV)/site.txt
+	$(PIP) install $(PINNED) -r $(VENV)/site.txt
+	touch $@
+
 # The jobs of ci.yml, each in an environment of its own that is made anew. `make ci-jax PYTHON=python3.12` takes another Python.
 FRESH = rm -rf build/$@ && $(MAKE) VENV=build/$@
 
 ci-lint:  ## Check style and types, without any backend
 	$(FRESH) BACKENDS= lint type
+
+ci-site:  ## Build the site, without any backend
+	$(FRESH) BACKENDS= site
 
 ci-all:  ## Run the tests on the three backends
 	$(FRESH) test

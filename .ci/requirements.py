@@ -1,5 +1,7 @@
 """Print what the tests need with some of the backends, one requirement a line: `requirements.py jax torch`.
 
+`requirements.py docs` prints what the site needs beyond that.
+
 Everything comes from pyproject.toml: the dependencies, the extra `dev` and those of the backends. Without TensorFlow
 whatever builds on it is left out as well, the deployment formats among it, since TensorFlow converts to them. With
 `--oldest` each line is the oldest version allowed, `name==1.2`, and the formats, which follow TensorFlow's newest
@@ -31,5 +33,7 @@ def requirements(project: dict, backends: list[str], *, formats: bool = True) ->
 if __name__ == "__main__":
     text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     names, oldest = [name for name in sys.argv[1:] if name != OLDEST], OLDEST in sys.argv
-    lines = requirements(tomllib.loads(text)["project"], names, formats=not oldest)
+    project = tomllib.loads(text)["project"]
+    docs = project["optional-dependencies"]["docs"]
+    lines = docs if names == ["docs"] else requirements(project, names, formats=not oldest)
     print("\n".join(line.replace(">=", "==") if oldest else line for line in lines))

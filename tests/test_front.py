@@ -1,6 +1,7 @@
 """Test what a newcomer sees first: licence, citation, README, docs and the map of the code."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def commands(page):
     for line in code(page):
         for call in re.findall(r"(?:^|[\s;&])bench ([^#&|;]+)", re.sub(r"\[(.*?)\]", r"\1", line)):
             yield call.split()
+
+
+def lines(page):
+    """The lines of the blocks of code that call `bench` alone, as a shell divides them into words."""
+    text = re.sub(r"\\\n *", " ", page.read_text())
+    blocks = "\n".join(re.findall(r"^```(?:sh|bash)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    for line in [*blocks.splitlines(), *re.findall(r"^    +(bench .*)", text, re.MULTILINE)]:
+        for call in line.split(" && "):
+            if re.match("bench [a-z]", call) and not re.search(r"\.\.\.|\[[A-Z]", call):
+                yield shlex.split(call, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_line_of_commands_on_a_page_parses_with_its_values(page):
+    for name, *words in lines(page):
+        COMMANDS[name].make_context(name, words)  # raises where a value or a word is not accepted
 
 
 def test_the_readme_is_read_in_four_minutes():

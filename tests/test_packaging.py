@@ -45,7 +45,7 @@ def test_every_dependency_has_a_tested_version():
     pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()}
     extras = PROJECT["project"]["optional-dependencies"]
     wanted = [*PROJECT["project"]["dependencies"]]
-    wanted += [line for name in ("jax", "torch", "dev", "onnx", "litert", "openvino") for line in extras[name]]
+    wanted += [line for name in ("jax", "torch", "dev", "docs", "onnx", "litert", "openvino") for line in extras[name]]
     names = {requirement.split(">=")[0].lower() for requirement in wanted}
     assert names <= pinned, f"constraints.txt lacks {names - pinned}"
 

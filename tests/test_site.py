@@ -1,0 +1,71 @@
+"""The site of docs/: links, pictures, and that nothing comes from the net."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import scripts
+
+ROOT = Path(__file__).parents[1]
+site_pages = scripts.load(".ci/site_pages.py")
+site_pictures = site_pages.site_pictures
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "turned"),
+    [
+        ("docs/report.md", "[a](gate.md#results)", "[a](gate.md#results)"),
+        ("docs/report.md", "[a](../results/README.md)", "[a](results/README.md)"),
+        ("docs/report.md", "[a](../CONTRIBUTING.md#the-map)", "[a](CONTRIBUTING.md#the-map)"),
+        (
+            "results/README.md",
+            "[a](../docs/robustness.md) [b](published/README.md)",
+            "[a](../robustness.md) [b](published/README.md)",
+        ),
+        ("CONTRIBUTING.md", "[a](docs/gate.md)", "[a](gate.md)"),
+        ("docs/report.md", "[a](https://docs.ray.io) [b](#below) [c](no/such.md)", None),
+    ],
+)
+def test_a_link_of_the_repository_leads_to_the_same_page_on_the_site(page, text, turned):
+    assert site_pages.for_site(text, page) == (turned or text)
+
+
+def test_the_site_has_each_file_outside_docs_that_a_page_links_to():
+    pages = [str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.md")]
+    found = site_pages.outside(pages)
+    assert {"results/README.md", "CONTRIBUTING.md", "results/published/README.md"} <= set(found)
+    assert not [path for path in found if path.startswith("docs/")]
+
+
+def test_each_picture_is_on_a_page_with_words_for_it_and_is_drawn_alike_each_time():
+    shown = [name for page in ROOT.glob("docs/*.md") for name in site_pages.PICTURE.findall(page.read_text())]
+    assert sorted(shown) == sorted(site_pictures.PICTURES)
+    for name, draw in site_pictures.PICTURES.items():
+        assert f"![{draw.__doc__}](images/{name}.svg)" in site_pages.for_site(f"<!-- picture: {name} -->", "docs/a.md")
+        assert site_pictures.drawn(name) == site_pictures.drawn(name)
+
+
+@pytest.mark.parametrize(
+    ("page", "fetches"),
+    [
+        ('<script src="https://unpkg.com/a.js">', True),
+        ("<link rel=stylesheet href=//fonts.example/css>", True),
+        ("@font-face { src: url('http://a/b.woff2') }", True),
+        ('<a href="https://docs.ray.io">', False),
+        ('<script src="assets/a.js"><link href="../a.css"><img src="images/a.svg">', False),
+    ],
+)
+def test_a_page_that_fetches_from_the_net_is_found(page, fetches):
+    assert bool(site_pages.foreign(page)) == fetches
+
+
+@pytest.mark.slow
+@pytest.mark.needs("mkdocs", "material")
+def test_the_site_is_built_without_a_warning(tmp_path):
+    import subprocess
+
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    page = (tmp_path / "statistics.html").read_text(encoding="utf-8")
+    assert page.count("images/") >= len(site_pictures.PICTURES) and "<!-- picture" not in page
+    assert "Options and columns" in page and (tmp_path / "results" / "index.html").exists()
