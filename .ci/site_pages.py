@@ -2,9 +2,10 @@
 
 A path of the repository is the same on the site, without `docs/` at its beginning. The pages are written for the
 repository's web page, and their links are turned as they are read here. `<!-- picture: NAME -->` on a page is where the
-site shows the picture that site_pictures.py draws under this name.
+site shows the picture that site_pictures.py draws under this name. A notebook becomes a page, without outputs.
 """
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import site_pictures
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
+NOTEBOOK = ".ipynb"
 LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")  # the path in [text](path#anchor)
 PICTURE = re.compile(r"<!-- picture: (\w+) -->")
 FOREIGN = re.compile(
@@ -24,7 +26,7 @@ FOREIGN = re.compile(
 
 def site_path(path: str) -> str:
     """Return where the site has a file of the repository."""
-    return path.removeprefix(DOCS)
+    return path.removeprefix(DOCS).replace(NOTEBOOK, ".md")
 
 
 def in_repository(path: str) -> str:
@@ -67,6 +69,18 @@ def for_site(text: str, page: str) -> str:
     return PICTURE.sub(shown, LINK.sub(turned, text))
 
 
+def notebook_page(path: Path) -> str:
+    """Write a notebook's cells as a page, with a link to the notebook itself."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    parts = [
+        f"```python\n{text}\n```" if cell["cell_type"] == "code" else text
+        for cell, text in zip(cells, texts, strict=True)
+    ]
+    title, *rest = parts[0].split("\n", 1)
+    return "\n\n".join([title, f"This page is [a notebook]({path.name}) to download and run.", *rest, *parts[1:]])
+
+
 def foreign(page: str) -> list[str]:
     """Return what a page or a style sheet would fetch from the net when it is opened."""
     return FOREIGN.findall(page)
@@ -79,6 +93,8 @@ def on_files(files: Any, config: Any) -> Any:
     pages = [DOCS + file.src_uri for file in files.documentation_pages()]
     for path in outside(pages):
         files.append(File.generated(config, site_path(path), abs_src_path=str(ROOT / path)))
+    for path in sorted((ROOT / DOCS).glob(f"*{NOTEBOOK}")):
+        files.append(File.generated(config, f"{path.stem}.md", content=notebook_page(path)))
     for name in site_pictures.PICTURES:
         files.append(File.generated(config, f"images/{name}.svg", content=site_pictures.drawn(name)))
     return files

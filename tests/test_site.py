@@ -22,6 +22,7 @@ site_pictures = site_pages.site_pictures
             "[a](../docs/robustness.md) [b](published/README.md)",
             "[a](../robustness.md) [b](published/README.md)",
         ),
+        ("docs/README.md", "[a](tutorial.ipynb)", "[a](tutorial.md)"),
         ("CONTRIBUTING.md", "[a](docs/gate.md)", "[a](gate.md)"),
         ("docs/report.md", "[a](https://docs.ray.io) [b](#below) [c](no/such.md)", None),
     ],
@@ -68,4 +69,5 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, timeout=300)
     page = (tmp_path / "statistics.html").read_text(encoding="utf-8")
     assert page.count("images/") >= len(site_pictures.PICTURES) and "<!-- picture" not in page
+    assert 'href="tutorial.ipynb"' in (tmp_path / "tutorial.html").read_text(encoding="utf-8")
     assert "Options and columns" in page and (tmp_path / "results" / "index.html").exists()
