@@ -2,7 +2,8 @@
 
 A path of the repository is the same on the site, without `docs/` at its beginning. The pages are written for the
 repository's web page, and their links are turned as they are read here. `<!-- picture: NAME -->` on a page is where the
-site shows the picture that site_pictures.py draws under this name. A notebook becomes a page, without outputs.
+site shows the picture that site_pictures.py draws under this name, and `<!-- published results -->` where it shows the
+published tables. A notebook becomes a page, without outputs.
 """
 
 import json
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import site_pictures
+import site_published
 
 ROOT = Path(__file__).parents[1]
 DOCS = "docs/"
 NOTEBOOK = ".ipynb"
 LINK = re.compile(r"(?<=\]\()([\w./-]+)(?=[#)])")  # the path in [text](path#anchor)
 PICTURE = re.compile(r"<!-- picture: (\w+) -->")
-FOREIGN = re.compile(
-    r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//"""
+FOREIGN = re.compile(  # the theme would fetch what draws a diagram of Mermaid
+    r"""class="mermaid"|<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//"""
 )
 
 
@@ -66,7 +68,8 @@ def for_site(text: str, page: str) -> str:
     def shown(found: re.Match[str]) -> str:
         return f"![{site_pictures.PICTURES[found[1]].__doc__}](images/{found[1]}.svg)"
 
-    return PICTURE.sub(shown, LINK.sub(turned, text))
+    text = PICTURE.sub(shown, LINK.sub(turned, text))
+    return text.replace(site_published.PLACE, site_published.published(ROOT / "results" / "published"))
 
 
 def notebook_page(path: Path) -> str:

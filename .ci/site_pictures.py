@@ -38,7 +38,10 @@ def overlap(figure: Figure) -> None:
         both, either = (label & predicted).sum(), (label | predicted).sum()
         for centre, color in ((0, ONE), (shift, OTHER)):
             axes.add_patch(Circle((centre, 0), 1, facecolor=color, alpha=0.5))
-        axes.set(xlim=(-1.3, 2.5), ylim=(-1.3, 1.3), aspect="equal", title=f"IoU {both / either:.2f}")
+        axes.text(shift - 1.55, -1.25, "label", color=ONE, ha="left")
+        axes.text(1.55, -1.25, "prediction", color=OTHER, ha="right")
+        middle = shift / 2
+        axes.set(xlim=(middle - 1.7, middle + 1.7), ylim=(-1.3, 1.1), aspect="equal", title=f"IoU {both / either:.2f}")
         axes.axis("off")
 
 
@@ -47,8 +50,9 @@ def lucky(figure: Figure) -> None:
     left, right = figure.subplots(1, 2)
     rng, means, sd = np.random.default_rng(0), (0.60, 0.62), 0.02
     worse, better = (rng.normal(mean, sd, (4000, 10)) for mean in means)
+    bins = np.linspace(0.52, 0.70, 61)
     for values, color, label in ((worse, GREY, "worse network"), (better, ONE, "better network")):
-        left.hist(values.ravel(), bins=60, density=True, color=color, alpha=0.6, label=label)
+        left.hist(values.ravel(), bins=bins, density=True, histtype="stepfilled", color=color, alpha=0.6, label=label)
     left.set(xlabel="mean IoU of one seed", yticks=[])
     left.legend()
     seeds = np.arange(1, 11)

@@ -1,5 +1,7 @@
 """The site of docs/: links, pictures, and that nothing comes from the net."""
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import scripts
 
 ROOT = Path(__file__).parents[1]
 site_pages = scripts.load(".ci/site_pages.py")
-site_pictures = site_pages.site_pictures
+site_pictures, site_published = site_pages.site_pictures, site_pages.site_published
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,8 @@ def test_each_picture_is_on_a_page_with_words_for_it_and_is_drawn_alike_each_tim
     assert sorted(shown) == sorted(site_pictures.PICTURES)
     for name, draw in site_pictures.PICTURES.items():
         assert f"![{draw.__doc__}](images/{name}.svg)" in site_pages.for_site(f"<!-- picture: {name} -->", "docs/a.md")
-        assert site_pictures.drawn(name) == site_pictures.drawn(name)
+        assert site_pictures.drawn(name).startswith(b"<?xml")
+    assert site_pictures.drawn("ranges") == site_pictures.drawn("ranges")
 
 
 @pytest.mark.parametrize(
@@ -52,12 +55,38 @@ def test_each_picture_is_on_a_page_with_words_for_it_and_is_drawn_alike_each_tim
         ('<script src="https://unpkg.com/a.js">', True),
         ("<link rel=stylesheet href=//fonts.example/css>", True),
         ("@font-face { src: url('http://a/b.woff2') }", True),
+        ('<pre class="mermaid"><code>', True),
         ('<a href="https://docs.ray.io">', False),
         ('<script src="assets/a.js"><link href="../a.css"><img src="images/a.svg">', False),
     ],
 )
 def test_a_page_that_fetches_from_the_net_is_found(page, fetches):
     assert bool(site_pages.foreign(page)) == fetches
+
+
+def entry(**values):
+    """A row of leaderboard.json with what the front page shows of it."""
+    row = {
+        "rank": 1,
+        "rank_best": 1,
+        "rank_worst": 1,
+        "ranked_by": "mean_iou",
+        "interval_low": 0.6,
+        "interval_high": 0.8,
+    }
+    row |= {"dataset": "pets", "evaluation_size": "64x64", "budget": "9steps", "device": "2 cores", "mean_iou": 0.71}
+    return row | {"arch": "unet", "backbone": "", "params": 250_000.0, "latency_ms_p50": None} | values
+
+
+def test_the_front_page_has_the_best_of_each_published_comparison_or_nothing(tmp_path):
+    assert site_published.published(tmp_path) == ""
+    rows = [entry(rank=rank, rank_worst=7, backbone="mobilenet_v2") for rank in (7, 6, 5, 4, 3, 2, 1)]
+    rows += [entry(dataset="airbus", params=None), entry(rank=None)]
+    (tmp_path / "leaderboard.json").write_text(json.dumps(rows))
+    _, airbus, pets = re.split(r"^\*\*", site_published.published(tmp_path), flags=re.MULTILINE)
+    assert "| 1 | `unet` | 0.710 [0.60, 0.80] |  |  |" in airbus and "The best" not in airbus
+    assert "The best 5 of 7 networks" in pets and pets.count("on `mobilenet_v2`") == site_published.MOST_ROWS
+    assert pets.index("| 1 (1\N{EN DASH}7) |") < pets.index("| 2 (1\N{EN DASH}7) |")
 
 
 @pytest.mark.slow

@@ -1,0 +1,61 @@
+"""The published results on the site's front page: the best rows of each `leaderboard.json` below results/published/.
+
+`bench report` writes these files. Where there is none, the page shows nothing in their place.
+"""
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bench.results.quantities import RANKED
+
+MOST_ROWS = 5
+PLACE = "<!-- published results -->"
+Entry = dict[str, Any]
+
+
+def published(folder: Path) -> str:
+    """Write a Markdown table for each comparison that is published below the folder, or nothing."""
+    files = sorted(folder.rglob("leaderboard.json"))
+    tables = [table for file in files for table in _tables(json.loads(file.read_text(encoding="utf-8")))]
+    return "\n\n".join(["## Published results", *tables]) if tables else ""
+
+
+def _tables(entries: list[Entry]) -> list[str]:
+    ranked = sorted(
+        (each for each in entries if each["rank"] is not None), key=lambda row: (*_comparison(row), row["rank"])
+    )
+    return [_table(comparison, list(rows)) for comparison, rows in groupby(ranked, key=_comparison)]
+
+
+def _comparison(row: Entry) -> tuple[str, ...]:
+    """Return what the rows of one ranking have in common."""
+    return row["dataset"], row["evaluation_size"], row["budget"], row["device"], row["ranked_by"]
+
+
+def _table(comparison: tuple[str, ...], rows: list[Entry]) -> str:
+    dataset, size, budget, device, ranked_by = comparison
+    more = f" The best {MOST_ROWS} of {len(rows)} networks." if len(rows) > MOST_ROWS else ""
+    return "\n".join(
+        (
+            f"**{dataset}**, {budget} of training, tested at {size} px, on {device}.{more}",
+            "",
+            f"| rank | network | {RANKED[ranked_by].heading} [95 %] | weights (M) | latency (ms) |",
+            "| ---: | --- | ---: | ---: | ---: |",
+            *(_line(row, ranked_by) for row in rows[:MOST_ROWS]),
+        )
+    )
+
+
+def _line(row: Entry, ranked_by: str) -> str:
+    best, worst = row["rank_best"], row["rank_worst"]
+    rank = f"{row['rank']} ({best}\N{EN DASH}{worst})" if best != worst else row["rank"]
+    network = f"`{row['arch']}`" + (f" on `{row['backbone']}`" if row["backbone"] else "")
+    score = f"{row[ranked_by]:.3f} [{_number(row['interval_low'], 2)}, {_number(row['interval_high'], 2)}]"
+    weights = _number(row["params"] and row["params"] / 1e6, 2)
+    return f"| {rank} | {network} | {score} | {weights} | {_number(row['latency_ms_p50'], 1)} |"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
