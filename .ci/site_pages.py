@@ -3,7 +3,7 @@
 A path of the repository is the same on the site, without `docs/` at its beginning. The pages are written for the
 repository's web page, and their links are turned as they are read here. `<!-- picture: NAME -->` on a page is where the
 site shows the picture that site_pictures.py draws under this name, and `<!-- published results -->` where it shows the
-published tables. A notebook becomes a page, without outputs.
+published tables. A notebook becomes a page, without outputs. site_commands.py writes a page of all commands.
 """
 
 import json
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import site_commands
 import site_pictures
 import site_published
 
@@ -98,6 +99,7 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, site_path(path), abs_src_path=str(ROOT / path)))
     for path in sorted((ROOT / DOCS).glob(f"*{NOTEBOOK}")):
         files.append(File.generated(config, f"{path.stem}.md", content=notebook_page(path)))
+    files.append(File.generated(config, site_commands.NAME, content=site_commands.commands_page()))
     for name in site_pictures.PICTURES:
         files.append(File.generated(config, f"images/{name}.svg", content=site_pictures.drawn(name)))
     return files

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import scripts
+import typer
+
+from bench.cli import app
 
 ROOT = Path(__file__).parents[1]
 site_pages = scripts.load(".ci/site_pages.py")
@@ -62,6 +65,17 @@ def test_each_picture_is_on_a_page_with_words_for_it_and_is_drawn_alike_each_tim
 )
 def test_a_page_that_fetches_from_the_net_is_found(page, fetches):
     assert bool(site_pages.foreign(page)) == fetches
+
+
+def test_the_page_of_commands_has_each_command_and_each_option():
+    page = site_pages.site_commands.commands_page()
+    commands = typer.main.get_command(app).commands
+    parts = dict(re.findall(r"^## bench (\S+)$(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE))
+    assert parts.keys() == commands.keys()
+    for name, command in commands.items():
+        options = {option for param in command.params for option in param.opts if option.startswith("--")}
+        assert options <= set(re.findall(r"`(--[\w-]+)`", parts[name])), name
+        assert not re.search(r"(?<!\\)<(?!br)", re.sub(r"`[^`]*`|```.*?```", "", parts[name], flags=re.DOTALL)), name
 
 
 def entry(**values):
