@@ -20,8 +20,8 @@ PINNED := $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 empty :=
 DEV := $(VENV)/.dev-$(subst $(empty) ,-,$(sort $(BACKENDS)))
 
-.PHONY: help demo test test-all test-arch fuzz faults benchmark benchmark-against benchmark-pairs lint type site docs specs gate baseline install dev clean \
-	ci-lint ci-site ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate ci-speed
+.PHONY: help demo test test-all test-arch fuzz faults benchmark benchmark-against benchmark-pairs lint type site docs specs gate verdict baseline \
+	install dev clean ci-lint ci-site ci-all ci-tensorflow ci-jax ci-torch ci-oldest ci-newest ci-wheel ci-gate
 
 help:  ## Show the targets
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 30
@@ -93,7 +93,13 @@ gate: dev  ## Train the regression gate's small grid and compare it with results
 	$(BIN)/bench run --config gate --results $(GATE)
 	$(BIN)/bench check $(GATE) --limits .ci/limits.toml --markdown $(GATE)/check.md --junit $(GATE)/check.xml
 
-baseline: dev  ## Make results/baseline.json anew: make baseline REASON='why'
+verdict: benchmark-pairs  ## The same, and speed and benchmarks against a revision, in one verdict: make verdict AGAINST=HEAD~1
+	rm -rf $(GATE)
+	$(BIN)/bench run --config gate --results $(GATE)
+	$(BIN)/bench check $(GATE) --against "$(AGAINST)" --benchmarks build/benchmarks --limits .ci/limits.toml \
+		--markdown $(GATE)/check.md --junit $(GATE)/check.xml
+
+baseline: dev  ## Store this hardware's results in results/baseline.json: make baseline REASON='why'
 	rm -rf $(GATE)
 	$(BIN)/bench run --config gate --results $(GATE)
 	$(BIN)/bench check $(GATE) --update --reason "$(REASON)"
@@ -150,12 +156,8 @@ ci-wheel:  ## Build the wheel, install it in a clean environment and train with 
 	cd build/$@ && bin/bench --help && bin/bench list architectures
 	cd build/$@ && bin/bench run --arch unet --param 'filters=[4,8]' --dataset shapes --image-size 32 --budget 5steps
 
-ci-gate:  ## Judge this code's results by results/baseline.json
-	$(FRESH) BACKENDS=jax gate
-
-ci-speed:  ## Time the parts of the harness, and this code and another revision in turn: make ci-speed AGAINST=HEAD~1
-	$(FRESH) benchmark-pairs
-	build/$@/bin/bench check --against "$(AGAINST)" --benchmarks build/benchmarks --markdown build/$@/check.md --junit build/$@/check.xml
+ci-gate:  ## Judge quality, speed and benchmarks in one verdict: make ci-gate AGAINST=HEAD~1
+	$(FRESH) verdict
 
 clean:  ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -114,6 +114,11 @@ def test_run_length_text_with_other_separators(text):
         {"configurations": 5},
         {"configurations": [5]},
         {"configurations": [{"protocol": float("inf")}]},
+        {"schema_version": 2},
+        {"schema_version": 2, "classes": 5},
+        {"schema_version": 2, "classes": [5]},
+        {"schema_version": 2, "classes": [{"device": "d", "backend": "jax", "precision": "float32"}]},
+        {"schema_version": 2, "classes": [{"device": "d", "backend": "jax", "precision": "float32", "changes": [5]}]},
     ],
 )
 def test_a_baseline_with_odd_values(change, tmp_path):
@@ -129,7 +134,7 @@ def test_a_stored_baseline_with_infinity(tmp_path):
     words = ["check", str(results), "--baseline", str(file)]
     assert CliRunner().invoke(app, [*words, "--update", "--reason", "first"]).exit_code == 0
     values = json.loads(file.read_text())
-    values["configurations"][0]["trials"][0]["values"]["mean_iou"] = float("inf")
+    values["classes"][0]["configurations"][0]["trials"][0]["values"]["mean_iou"] = float("inf")
     file.write_text(json.dumps(values))
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 2 and "a value is not finite" in answer.output

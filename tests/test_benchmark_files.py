@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.core.errors import BenchError
 from bench.results.gate.benchmark_files import compare_benchmarks
-from bench.results.gate.judge import BETTER, NOTED, OK, REGRESSION
 from bench.results.gate.limits import DEFAULTS, Limit
+from bench.results.gate.verdict import BETTER, NOTED, OK, REGRESSION
 
 
 def write(path, **rounds):

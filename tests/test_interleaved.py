@@ -14,9 +14,9 @@ from bench.config import catalog
 from bench.core.errors import BenchError
 from bench.core.specs import Budget
 from bench.core.trial_config import TrialConfig
-from bench.results.gate.judge import BETTER, OK, REGRESSION
 from bench.results.gate.limits import SPEEDS, Limit
 from bench.results.gate.timings import Timings, judge_speed, ratio_interval
+from bench.results.gate.verdict import BETTER, OK, REGRESSION
 from bench.results.quantities.performance import LATENCY, STEP_TIME
 from bench.trials.children import revisions
 from bench.trials.children.revisions import Effort, Revision, time_against

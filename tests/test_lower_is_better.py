@@ -26,9 +26,9 @@ from bench.report.render import write_report
 from bench.results.analysis.configurations import pool
 from bench.results.analysis.definitions.definition_audit import audit
 from bench.results.dataframe import load_results
-from bench.results.gate import baseline, judge
-from bench.results.gate.judge import BETTER, REGRESSION
+from bench.results.gate import baseline, judge, measured
 from bench.results.gate.limits import read_limits
+from bench.results.gate.verdict import BETTER, REGRESSION
 from bench.results.loading import load
 from bench.results.quantities import METRICS, QUANTITIES
 
@@ -160,9 +160,9 @@ def test_the_gate_calls_a_greater_distance_a_regression(tmp_path, distance, verd
     for name, length in (("base", 4.0), ("new", distance)):
         for seed in range(4):
             write(tmp_path / name, "near", seed, length)
-    subjects, _ = baseline.from_results([tmp_path / "base"])
+    subjects, _ = measured.from_results([tmp_path / "base"])
     baseline.write_baseline(tmp_path / "b.json", subjects, {"reason": "r", "time": "t", "commit": "c"})
-    new, _ = baseline.from_results([tmp_path / "new"])
+    new, _ = measured.from_results([tmp_path / "new"])
     (tmp_path / "limits.toml").write_text("[hausdorff95]\nlimit = 0.5\n")  # which direction is worse, the registry says
     lines = judge.compare(baseline.read_baseline(tmp_path / "b.json"), new, read_limits(tmp_path / "limits.toml"))
     (line,) = (line for line in lines if line.metric == "hausdorff95")

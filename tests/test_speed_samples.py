@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.profiling.clock.timing_table import LATENCY, TIMINGS, TRAIN, Samples, write_timings
 from bench.results.analysis.speed_samples import blocked, drawn_medians, least_p, shift, signed_rank
-from bench.results.gate.judge import OK, REGRESSION, UNJUDGED
 from bench.results.gate.limits import Limit
 from bench.results.gate.timings import Timings, judge_speed
+from bench.results.gate.verdict import OK, REGRESSION, UNJUDGED
 from bench.results.quantities.performance import LATENCY as CALL_TIME
 
 LIMIT = Limit(CALL_TIME, "higher", 0.1, relative=True)

@@ -15,7 +15,7 @@ from bench.report.speed_tables import speed_boards
 from bench.results.analysis.comparing import pairs
 from bench.results.analysis.configurations import pool
 from bench.results.dataframe import load_results
-from bench.results.gate import baseline
+from bench.results.gate import measured
 
 NEW = {"keras": "3.15.1", "tensorflow": "2.21.0", "jax": "0.10.1", "torch": "2.9.0"}
 OLD = {**NEW, "keras": "3.14.2"}
@@ -153,7 +153,7 @@ def test_folders_are_compared_version_by_version_and_else_with_the_newest(tmp_pa
 def test_the_gate_judges_the_newest_versions_and_names_the_others(tmp_path):
     write(tmp_path, OLD, seeds=(0, 1, 2))
     write(tmp_path, NEW, seeds=(3, 4))
-    subjects, problems = baseline.from_results([tmp_path])
+    subjects, problems = measured.from_results([tmp_path])
     assert [[trial.seed for trial in subject.trials] for subject in subjects] == [[3, 4]]
     (problem,) = problems
     assert (

@@ -35,7 +35,7 @@ from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import image_means
 from bench.results.dataframe import trials_frame
 from bench.results.find import find_run
-from bench.results.gate import baseline, judge
+from bench.results.gate import baseline, judge, measured
 from bench.results.gate.limits import read_limits
 from bench.results.loading import load
 from bench.results.trial_files import IMAGES, RECORD, WEIGHTS
@@ -107,7 +107,7 @@ def _original(name: str) -> bytes:
 
 @cache
 def _baseline_file() -> Path:
-    subjects, _ = baseline.from_results([_results()])
+    subjects, _ = measured.from_results([_results()])
     file = _results().parent / "baseline.json"
     baseline.write_baseline(file, subjects, {"reason": "first", "time": "", "commit": ""})
     return file
@@ -142,7 +142,7 @@ def look_at_results() -> None:
     for board in boards:
         for row in board.ranked:
             image_means(row.configuration)
-    subjects, _ = baseline.from_results([_results()])
+    subjects, _ = measured.from_results([_results()])
     judge.compare(subjects, subjects, read_limits())
     find_run(_first().name, _results())
 
@@ -256,7 +256,7 @@ def baselines(rng: random.Random) -> None:
     data = _json_or_bytes(rng, _baseline_file().read_bytes())
 
     def use(path: Path) -> None:
-        judge.compare(baseline.read_baseline(path), baseline.from_results([_results()])[0], read_limits())
+        judge.compare(baseline.read_baseline(path), measured.from_results([_results()])[0], read_limits())
 
     _file(data, "baseline-changed.json", use)
 

@@ -1,4 +1,4 @@
-"""The output of `bench check`: a table for the terminal, Markdown for a pull request, and JUnit XML for CI."""
+"""The output of `bench check`: its verdict in one line, a table for the terminal, and JUnit XML for CI."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -6,51 +6,74 @@ from xml.etree import ElementTree
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.text.tables import markdown_cell
 from bench.report.text.terminal import plain_table
-from bench.results.gate.judge import BETTER, NOTED, OK, REGRESSION, UNJUDGED, Line
 from bench.results.gate.limits import RATIOS
+from bench.results.gate.verdict import BENCHMARKS, BETTER, NOTED, OK, QUALITY, REGRESSION, SPEED, UNJUDGED, Line
+from bench.results.quantities.performance import BENCHMARK_TIME
 
 _STYLES = {REGRESSION: "bold red", BETTER: "green", UNJUDGED: "yellow", NOTED: "yellow", OK: ""}
-_HEADINGS = ("configuration", "metric", "baseline", "now", "change", "limit", "verdict")
-_ORDER = (REGRESSION, UNJUDGED, NOTED, BETTER, OK)
+HEADINGS = ("configuration", "metric", "baseline", "now", "change", "limit", "verdict")
+ORDER = (REGRESSION, UNJUDGED, NOTED, BETTER, OK)
+PARTS = (QUALITY, SPEED, BENCHMARKS)
+
+
+def title(lines: Sequence[Line]) -> str:
+    """Name the verdict over all lines: `regression in quality and speed`, or `no regression`."""
+    if bad := [part for part in PARTS if any(_part(line) == part for line in lines if line.verdict == REGRESSION)]:
+        return f"regression in {joined(bad)}"
+    return "not everything could be judged" if any(line.verdict == UNJUDGED for line in lines) else "no regression"
+
+
+def verdict(lines: Sequence[Line]) -> str:
+    """Sum up in one line: `Verdict on quality and speed: no regression. 1 better, 5 within the limits.`"""
+    parts = [part for part in PARTS if any(_part(line) == part for line in lines)]
+    return f"Verdict on {joined(parts)}: {title(lines)}. {summary(lines)}"
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """Sum up in one sentence: `1 regression, 2 not judged, 0 better, 5 within the limits.`"""
-    counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in _ORDER}
+    """Count the verdicts in one sentence: `1 regression, 2 not judged, 0 better, 5 within the limits.`"""
+    counts = {verdict: sum(line.verdict == verdict for line in lines) for verdict in ORDER}
     parts = [
-        f"{counts[REGRESSION] or 'no'} regression{'' if counts[REGRESSION] == 1 else 's'}",
+        *([f"{counts[REGRESSION]} regression{'' if counts[REGRESSION] == 1 else 's'}"] if counts[REGRESSION] else []),
         *([f"{counts[UNJUDGED]} not judged"] if counts[UNJUDGED] else []),
         *([f"{counts[NOTED]} not in the baseline"] if counts[NOTED] else []),
         f"{counts[BETTER]} better",
         f"{counts[OK]} within the limits",
     ]
-    text = ", ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    return ", ".join(parts) + "."
+
+
+def noise(lines: Sequence[Line]) -> str:
+    """Say what the noise of the timings can hide at most; empty without intervals of timings."""
+    hidden = [
+        ((1 + line.change) / (1 + line.low) - 1, line)
+        for line in lines
+        if line.metric in RATIOS and line.change is not None and line.low is not None and line.low > -1
+    ]
+    if not hidden:
+        return ""
+    most, line = max(hidden, key=lambda one: one[0])
+    return f"Noise of these timings can hide that something is up to {most:.0%} slower ({line.subject}, {line.metric})."
+
+
+def joined(words: Sequence[str]) -> str:
+    """Join words as in a sentence: `quality, speed and benchmarks`."""
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _part(line: Line) -> str:
+    return BENCHMARKS if line.metric == BENCHMARK_TIME else SPEED if line.metric in (*RATIOS, SPEED) else QUALITY
 
 
 def terminal_table(lines: Sequence[Line]) -> Table:
     """Make a table with a row per line, and its reason in the place of the change."""
     table = plain_table()
-    for heading in _HEADINGS:
+    for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("baseline", "now") else "left", overflow="fold")
     for line in lines:
-        table.add_row(*map(Text, _cells(line)), style=_STYLES[line.verdict])
+        table.add_row(*map(Text, cells(line)), style=_STYLES[line.verdict])
     return table
-
-
-def markdown(lines: Sequence[Line]) -> str:
-    """Write a GitHub table, the most important rows first; short enough for a comment."""
-    heading = "Regression" if any(line.verdict == REGRESSION for line in lines) else "No regression"
-    if heading == "No regression" and any(line.verdict == UNJUDGED for line in lines):
-        heading = "Not everything could be judged"
-    rows = sorted(lines, key=lambda line: _ORDER.index(line.verdict))
-    table = [f"| {' | '.join(map(markdown_cell, _cells(line)))} |" for line in rows]
-    rule = "| --- | --- | ---: | ---: | --- | --- | --- |"
-    return "\n".join(
-        [f"### bench check: {heading}", "", summary(lines), "", f"| {' | '.join(_HEADINGS)} |", rule, *table, ""]
-    )
 
 
 def junit(lines: Sequence[Line]) -> bytes:
@@ -64,7 +87,7 @@ def junit(lines: Sequence[Line]) -> bytes:
     suite = ElementTree.SubElement(root, "testsuite", {"name": "bench check", **totals})
     for line in lines:
         case = ElementTree.SubElement(suite, "testcase", {"classname": line.subject, "name": line.metric})
-        *_, base, new, change, limit, _ = _cells(line)
+        *_, base, new, change, limit, _ = cells(line)
         text = f"baseline {base}, now {new}, change {change}, limit {limit}"
         if kind := kinds.get(line.verdict):
             ElementTree.SubElement(case, kind, {"message": line.reason or text}).text = text
@@ -73,7 +96,8 @@ def junit(lines: Sequence[Line]) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def cells(line: Line) -> tuple[str, ...]:
+    """Return the texts of a line's row, under HEADINGS."""
     change = line.reason or _change(line)
     return line.subject, line.metric, _value(line, line.base), _value(line, line.new), change, line.limit, line.verdict
 

@@ -118,9 +118,9 @@ def series_markdown(found: Sequence[Series]) -> list[str]:
     return lines
 
 
-def markdown_cell(text: str) -> str:
-    """Escape text so that it can't leave its cell, start markup or carry HTML."""
-    text = html.escape(shorten(" ".join(text.split()), 200), quote=False)
+def markdown_cell(text: str, most: int = 200) -> str:
+    """Escape text so that it can't leave its cell, start markup or carry HTML; cut it after `most` characters."""
+    text = html.escape(shorten(" ".join(text.split()), most), quote=False)
     text = re.sub(r"([\\`*\[\]|~#!])", r"\\\1", text)
     text = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\_", text)  # inside a word it is not emphasis
     return text.replace("://", ":&#8203;//")  # so that it doesn't become a link

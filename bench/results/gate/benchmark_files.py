@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from bench.core.errors import BenchError
 from bench.core.untrusted.plain_files import read_file
 from bench.core.untrusted.safe_json import loads
-from bench.results.gate.judge import NOTED, UNJUDGED, Line, level_of
 from bench.results.gate.limits import Limit
 from bench.results.gate.timings import Timings, judge_speed
+from bench.results.gate.verdict import ALARMS, NOTED, UNJUDGED, Line, level_of
 from bench.results.quantities.performance import BENCHMARK_TIME
 
 NEW = Path("build/benchmark.json")  # what `make benchmark` writes
@@ -25,7 +25,7 @@ _LONGEST, _MOST = 256 * 2**20, 10**7  # bytes and values of a file
 Rounds = dict[str, NDArray[np.float64]]  # by benchmark: seconds of its rounds
 
 
-def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> tuple[list[Line], list[str]]:
+def compare_benchmarks(base: Path, limits: Sequence[Limit], alarms: float = ALARMS) -> tuple[list[Line], list[str]]:
     """Judge every benchmark that both sides have, and list those that one side lacks.
 
     Returns:
@@ -33,6 +33,7 @@ def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> tuple[list[Line],
 
     Args:
         base: a JSON file, which is compared with NEW; or a folder with pairs of files, `base-1.json` and `new-1.json`.
+        alarms: the probability of a false alarm over all benchmarks.
 
     Raises:
         BenchError: a file is missing, or isn't pytest-benchmark's.
@@ -43,7 +44,7 @@ def compare_benchmarks(base: Path, limits: Sequence[Limit]) -> tuple[list[Line],
     pairs = [tuple(map(_read, pair)) for pair in _pairs(base)]
     sides = [set.intersection(*(set(pair[side]) for pair in pairs)) for side in (0, 1)]
     both = sorted(sides[0] & sides[1])
-    level = level_of(len(both))
+    level = level_of(len(both), alarms)
     judged = {name: _judged(name, limit, [(old[name], new[name]) for old, new in pairs], level) for name in both}
     lines = [line for line in judged.values() if line.verdict != UNJUDGED]
     lacking = [

@@ -2,12 +2,11 @@
 
 Scores that are computed from sums over images go through the bootstrap of bootstrap.py, paired by image, and by seed if
 both sides have the same seeds. A regression is a difference whose interval excludes 0 and that is greater than the
-limit. The level of the intervals is chosen so that all of them together raise a false alarm in one comparison of a
-hundred. Everything else is compared by its mean.
+limit. Everything else is compared by its mean. classes.py decides which stored configurations are compared.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,59 +16,30 @@ from bench.evaluation.image_table import ImageTable
 from bench.results.analysis.bootstrap import Uncertainty, bootstrap
 from bench.results.analysis.intervals.scales import Interval
 from bench.results.analysis.resampling import Score
-from bench.results.gate.baseline import Measured, Subject
+from bench.results.gate.classes import TRIALS, match
 from bench.results.gate.limits import RATIOS, Limit
+from bench.results.gate.measured import Measured, Subject
+from bench.results.gate.verdict import ALARMS, BETTER, OK, REGRESSION, UNJUDGED, Line, level_of
 from bench.results.quantities import METRICS
 
-ALARMS = 0.01  # probability of a false alarm in a comparison, over all its intervals
-OK, REGRESSION, BETTER, UNJUDGED, NOTED = "ok", "regression", "better", "not judged", "new"
-EXIT_CODES = {REGRESSION: 1, UNJUDGED: 3}  # the first one that occurs, in this order; otherwise 0
-TRIALS = "trials"  # the metric of the line that says whether the trials ran
 _BROKEN = ("failed", "diverged", "out_of_memory")
 
 
-@dataclass(frozen=True)
-class Line:
-    """A judged value, or one that could not be judged."""
+def compare(
+    base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Limit], alarms: float = ALARMS
+) -> list[Line]:
+    """Judge the new records by the stored ones of their hardware classes.
 
-    subject: str  # the configuration's label
-    metric: str
-    verdict: str  # OK, REGRESSION, BETTER, UNJUDGED, NOTED
-    base: float | None = None
-    new: float | None = None
-    change: float | None = None  # new - base; for speeds head / base - 1
-    low: float | None = None  # lower end of the change's interval, if there is one
-    high: float | None = None
-    limit: str = ""
-    reason: str = ""
-
-
-def exit_code(lines: Sequence[Line]) -> int:
-    """Return 1 if there is a regression, 3 if something can't be judged, otherwise 0."""
-    verdicts = {line.verdict for line in lines}
-    return next((code for verdict, code in EXIT_CODES.items() if verdict in verdicts), 0)
-
-
-def level_of(lines: int) -> float:
-    """Return the level of each of `lines` two-sided intervals of which only one side raises an alarm."""
-    return 1 - 2 * ALARMS / max(1, lines)
-
-
-def compare(base: Sequence[Subject], new: Sequence[Subject], limits: Sequence[Limit]) -> list[Line]:
-    """Judge every configuration of the baseline, and list those that it doesn't have.
+    Args:
+        alarms: the probability of a false alarm over all intervals.
 
     Raises:
         BenchError: there is a limit for a metric that no trial of either side has.
     """
     limits = _recorded(limits, [*base, *new])
-    pairs = [(old, _counterpart(old, new)) for old in base]
-    level = level_of(len(pairs) * sum(limit.metric in METRICS for limit in limits))
-    lines = [line for old, found in pairs for line in _judge(old, found, new, limits, level)]
-    known = {id(found) for _, found in pairs}
-    reason = "Not in the baseline; --update adds it."
-    taken = {subject.configuration for subject in base}
-    extra = [subject for subject in new if id(subject) not in known and subject.configuration not in taken]
-    return lines + [Line(subject.label, TRIALS, NOTED, reason=reason) for subject in extra]
+    pairs, lines = match(base, new, judges_memory=any(limit.is_memory for limit in limits))
+    level = level_of(len(pairs) * sum(limit.metric in METRICS for limit in limits), alarms)
+    return [line for pair in pairs for line in _judge(*pair, limits, level)] + lines
 
 
 def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limit]:
@@ -83,18 +53,7 @@ def _recorded(limits: Sequence[Limit], subjects: Sequence[Subject]) -> list[Limi
     return kept
 
 
-def _counterpart(old: Subject, new: Sequence[Subject]) -> Subject | None:
-    """Find the same configuration, on the same device if it ran on several."""
-    found = [subject for subject in new if subject.configuration == old.configuration]
-    return max(found, key=lambda subject: (subject.device == old.device, len(subject.ok)), default=None)
-
-
-def _judge(
-    old: Subject, found: Subject | None, new: Sequence[Subject], limits: Sequence[Limit], level: float
-) -> Iterator[Line]:
-    if found is None:
-        yield Line(old.label, TRIALS, UNJUDGED, reason=_why_missing(old, new))
-        return
+def _judge(old: Subject, found: Subject, limits: Sequence[Limit], level: float) -> Iterator[Line]:
     broken = [trial for trial in found.trials if trial.status in _BROKEN]
     count = float(len(old.ok)), float(len(found.ok))
     if broken:
@@ -104,20 +63,9 @@ def _judge(
         statuses = ", ".join(sorted({trial.status for trial in found.trials}))
         yield Line(old.label, TRIALS, UNJUDGED, *count, reason=f"No trial is ok ({statuses}). Run them again.")
     if found.ok:
-        for limit in limits:
+        same = old.hardware == found.hardware
+        for limit in limits if same else [limit for limit in limits if not limit.is_memory]:
             yield _score_line(old, found, limit, level) if limit.metric in METRICS else _value_line(old, found, limit)
-
-
-def _why_missing(old: Subject, new: Sequence[Subject]) -> str:
-    alike = next((subject for subject in new if subject.config == old.config), None)
-    if alike is None:
-        return "The new records have no trial of this configuration. Run it, or remove it with --update."
-    if alike.protocol != old.protocol:
-        return f"Other protocol: {old.protocol} in the baseline, {alike.protocol} now."
-    if alike.fingerprint != old.fingerprint:
-        was, now = (repr(subject.fingerprint[:12]) for subject in (old, alike))
-        return f"Other data: fingerprint {was} in the baseline, {now} now."
-    return "The code or file that the configuration names has changed since the baseline."
 
 
 def _score_line(old: Subject, found: Subject, limit: Limit, level: float) -> Line:
@@ -196,17 +144,10 @@ def _value_line(old: Subject, found: Subject, limit: Limit) -> Line:
     if base is None or new is None:
         side = "the baseline" if base is None else "the new records"
         return _unjudged(old, found, limit, f"Not recorded in {side}.")
-    if "memory" in limit.metric and (reason := _other_memory(old, found)):
+    if limit.is_memory and old.memory_method != found.memory_method:
+        reason = f"Measured otherwise: {old.memory_method} in the baseline, {found.memory_method} now."
         return _unjudged(old, found, limit, reason)
     return Line(old.label, limit.metric, _verdict(limit, base, new - base), base, new, new - base, limit=str(limit))
-
-
-def _other_memory(old: Subject, found: Subject) -> str:
-    if old.device != found.device:
-        return f"Another device: {old.device} in the baseline, {found.device} now."
-    if old.memory_method != found.memory_method:
-        return f"Measured otherwise: {old.memory_method} in the baseline, {found.memory_method} now."
-    return ""
 
 
 def _unjudged(old: Subject, found: Subject, limit: Limit, reason: str) -> Line:

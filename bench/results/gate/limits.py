@@ -27,6 +27,7 @@ from bench.results.quantities.quantity import HIGHER, LOWER, Quantity, Tolerance
 DIRECTIONS = ("lower", "higher", "any")
 SPEEDS = (STEP_TIME, LATENCY)  # judged by --against only, as head's seconds divided by base's
 RATIOS = (*SPEEDS, BENCHMARK_TIME)  # in no record; the last is judged by --benchmarks only
+_MEMORY = re.compile(r"memory|peak")
 _STORED_SECONDS = re.compile(r"_per_second|latency|seconds|harness_efficiency")
 
 
@@ -39,6 +40,11 @@ class Limit:
     amount: float
     relative: bool = False  # a share of the baseline's value
     built_in: bool = False  # if so, a metric that no record has is skipped
+
+    @property
+    def is_memory(self) -> bool:
+        """True of an amount of memory, which depends on the hardware class."""
+        return bool(_MEMORY.search(self.metric))
 
     def allows(self, base: float, change: float) -> bool:
         """Return whether a value that was `base` may change by `change`."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bench.results.analysis.bootstrap import LEVEL
 from bench.results.analysis.speed_samples import drawn_medians, least_p, signed_rank
-from bench.results.gate.judge import BETTER, OK, REGRESSION, UNJUDGED, Line
 from bench.results.gate.limits import Limit
+from bench.results.gate.verdict import BETTER, OK, REGRESSION, UNJUDGED, Line
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ def judge_speed(subject: str, limit: Limit, timings: Timings, *, level: float = 
     It is significant if the interval excludes 1 and the signed-rank test says so. Too few pairs can't be judged.
 
     Args:
-        level: the interval's level; `judge.level_of` gives it if there are several lines.
+        level: the interval's level; `verdict.level_of` gives it if there are several lines.
     """
     base, head = (1000 * float(np.median(seconds)) for seconds in (timings.base, timings.head))
     if least_p(timings.base.size) >= 1 - level:

@@ -185,6 +185,11 @@ def _time_pairs(sides: Sequence[Revision], work: str, effort: Effort) -> Seconds
     return taken
 
 
+def commit_of(revision: str) -> str:
+    """Return the full hash of a revision's commit; raise BenchError if there is none."""
+    return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", revision=revision)
+
+
 @contextmanager
 def unpacked(revision: str) -> Iterator[Path]:
     """Yield a temporary folder with the revision's files, from which its packages can be imported.
@@ -194,7 +199,7 @@ def unpacked(revision: str) -> Iterator[Path]:
     Raises:
         BenchError: this isn't a checkout, git is missing, or the revision doesn't exist.
     """
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", revision=revision)
+    commit = commit_of(revision)
     with tempfile.TemporaryDirectory(prefix="bench-check-") as folder:
         archive, tree = Path(folder, "code.tar"), Path(folder, "code")
         _git("archive", "--format=tar", f"--output={archive}", commit, revision=revision)
