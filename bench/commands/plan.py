@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.commands.grid_data import check_data
 from bench.commands.grid_options import (
     Bands,
     ConfigFile,
@@ -19,7 +20,6 @@ from bench.commands.grid_options import (
 )
 from bench.commands.grid_reading import read_grid, sized
 from bench.commands.grid_tuning import with_tuning_alike
-from bench.commands.run import check_data
 from bench.commands.shared import output, say, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.options import RUN

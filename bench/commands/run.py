@@ -1,9 +1,9 @@
 """`bench run`: train and measure a grid of trials."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.grid_data import check_data
 from bench.commands.grid_options import (
     Bands,
     ConfigFile,
@@ -26,16 +26,13 @@ from bench.commands.grid_options import (
 )
 from bench.commands.grid_reading import read_grid, sized
 from bench.commands.grid_run import How, finish
-from bench.commands.shared import counting, opened, output, warn, with_options, with_short_params
+from bench.commands.shared import counting, output, warn, with_options, with_short_params
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown
 from bench.core.trial_config import TrialConfig
 
 if TYPE_CHECKING:
-    from bench.core.specs import DatasetSpec
-    from bench.data.source import Source
     from bench.trials.cluster.workers import Workers
-    from bench.trials.forecasts.evaluation_cost import Sizes
     from bench.trials.scheduling.until_decided import Rule
 
 LOCAL, RAY = "local", "ray"  # executors
@@ -197,61 +194,3 @@ def _note_sharing(configs: Sequence[TrialConfig], at_once: int) -> None:
             f"{at_once} trials at once share this machine. Under a budget of time each takes fewer steps than alone: "
             "its quality changes, not only its speed. A budget of steps, epochs or samples doesn't depend on that."
         )
-
-
-def check_data(configs: Sequence[TrialConfig], *, estimating: bool = False) -> "tuple[list[str], Sizes]":
-    """Open each data set but download none; return a line per download, and the sizes of those that are here.
-
-    Args:
-        estimating: try steps that take long on a few files only, and return lines that say what will come, too; the
-            sizes may be estimates then.
-
-    Raises:
-        BenchError: a folder can't be used, the disk has no room for a pack, or a data set's validations lack the score
-            of a target.
-    """
-    from bench.config import catalog
-    from bench.data import kaggle_download
-    from bench.results.analysis.target import check_target
-    from bench.trials.forecasts.evaluation_cost import DataSize, data_name
-
-    coming = []
-    seen = []
-    sizes = {}
-    for config in configs:
-        check_target(config)
-        data = data_name(config)
-        if data in seen or config.measure == "speed":
-            continue
-        seen.append(data)
-        spec, data_dir = catalog.find_dataset(config.dataset, config.data_dir)
-        if data_dir is None and spec.needs_data_dir and spec.archives:
-            size = sum(size for _, size, _ in spec.archives) / 2**20
-            coming.append(
-                f"{spec.name}: its archives ({size:.0f} MiB) will be downloaded unless they are in the cache."
-            )
-        elif data_dir is None and spec.kaggle and not kaggle_download.is_here(spec, spec.kaggle):
-            size = spec.kaggle.size / 2**30
-            coming.append(f"{spec.name}: {size:.1f} GiB will be downloaded from Kaggle.")
-        else:
-            packed = [other for other in configs if other.measure == "all" and data_name(other) == data]
-            if estimating:
-                source, lines = _estimated(spec, data_dir, packed)
-                coming += lines
-            else:
-                needed = {one.image_size for one in packed if one.pack in ("disk", "memory")}
-                source = opened(output(), spec, data_dir, config.dataset_params, needed)
-            sizes[data] = DataSize(source.counts, len(source.spec.classes))
-    return coming, sizes
-
-
-def _estimated(
-    spec: "DatasetSpec", data_dir: Path | str | None, configs: Sequence[TrialConfig]
-) -> "tuple[Source, list[str]]":
-    """Open the data set of the configurations by a sample; return it and what comes before the first trial."""
-    from bench.data.facts.file_facts import sampling
-    from bench.trials.forecasts.preparation import preparations
-
-    with sampling() as left:
-        source = opened(output(), spec, data_dir, configs[0].dataset_params)
-    return source, preparations(source, configs, left)

@@ -44,11 +44,16 @@ class ResultsFolder:
         check_writable(self.path)
         self.trials = self.path / "trials"
 
+    @property
+    def exists(self) -> bool:
+        """Tell whether a run has made it."""
+        return (self.path / MARKER).exists()
+
     def create(self) -> None:
         """Make the folder and its marker if they don't exist; raise BenchError if nothing can be written."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if not (self.path / MARKER).exists():
+            if not self.exists:
                 write_json(self.path / MARKER, {"schema_version": SCHEMA_VERSION})
             self.trials.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=self.trials):

@@ -197,14 +197,23 @@ def summary(estimates: Sequence[Estimate], at_once: int = 1) -> str:
 
 
 def _evaluations(left: Sequence[Estimate]) -> list[str]:
-    """Write what evaluation costs, a line for each data set and evaluation size."""
-    found: dict[str, list[float | None]] = {}
-    for estimate in left:
-        if estimate.evaluation:
-            native = " at native size" if estimate.config.eval_size == "native" else ""
-            line = f"Evaluation of a trial on {estimate.config.dataset}{native}: {estimate.evaluation}"
-            found.setdefault(line, []).append(estimate.evaluation.seconds)
-    return [f"{line}; {_each(seconds)}." for line, seconds in found.items()]
+    """Write what evaluation costs, a line for each data set and evaluation size, whatever the fold."""
+    found: dict[tuple[object, ...], list[Evaluation]] = {}
+    for config, scored in ((one.config, one.evaluation) for one in left):
+        if scored:
+            alike = (config.folds, *config.limits.values()) if config.folds else (str(scored),)
+            found.setdefault((config.dataset, config.eval_size == "native", *alike), []).append(scored)
+    return [
+        f"Evaluation of a trial on {dataset}{' at native size' if native else ''}"
+        f"{_range(scored)}; {_each([one.seconds for one in scored])}."
+        for (dataset, native, *_), scored in found.items()
+    ]
+
+
+def _range(scored: Sequence[Evaluation]) -> str:
+    """Write `: 10 validations of 40 images, a test of 80 images`, or the least and most of the folds."""
+    least, most = (str(choose(scored, key=lambda one: one.images)) for choose in (min, max))
+    return f": {least}" if least == most else f", by fold: from {least} to {most}"
 
 
 def _each(seconds: Sequence[float | None]) -> str:

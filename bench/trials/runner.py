@@ -73,15 +73,14 @@ def run_planned(
     observer = observer or Observer()
     slots = workers.slots if workers else slots or local_slots(configs=configs)
     folder = ResultsFolder(results)
-    folder.create()
-    if not force:
-        with _stopping_cleanly(folder):
-            recover(folder)
+    if folder.exists:
+        _take_up(folder, force)
     how = {"force": force, "rerun_stale": rerun_stale, "each_device": each_device}
     types = list(dict.fromkeys(slot.device for slot in slots))
     with opened_once():
         trials = plan(configs, folder, types, **how, preparing=observer.preparing, doubting=observer.doubting)
         forget_opened()
+    folder.create()  # not before, so that a refused run leaves none
     observer.planned(trials)
     for trial in trials:
         if trial.done and trial.record:
@@ -100,6 +99,14 @@ def run_planned(
         records = Scheduler([] if workers else slots, lead, pool=workers, fits=fits).run(trials)
         life.close()
     return [*zip(trials, records, strict=True)]
+
+
+def _take_up(folder: ResultsFolder, force: bool) -> None:
+    """Find out before the data are prepared whether a folder can be written to, and settle its trials that ended."""
+    folder.create()
+    if not force:
+        with _stopping_cleanly(folder):
+            recover(folder)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ with the fewest images so far. That depends on names alone, so it is the same on
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.core.errors import BenchError
@@ -20,8 +20,27 @@ _ADVICE = (
 VALIDATION_SHARE = 1 / 8  # of the groups that aren't tested, as where segbench divides the images itself
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The images that are divided, with their groups and the data set's own splits."""
+
+    names: Sequence[str]
+    groups: Sequence[str]
+    splits: Sequence[str]
+    fixed_test: bool  # whether the data set itself says which images are the test split
+
+
 def in_fold(images: Images, folds: int, fold: int, params: Mapping[str, Any]) -> Images:
-    """Return the images with the splits of one fold, counted from 1; as they are if there are no folds.
+    """Return the images with the splits of one fold; as they are if there are no folds. See `fold_splits`."""
+    if not folds:
+        return images
+    listing = Listing(images.names, images.groups, images.splits, images.fixed_test)
+    splits, note = fold_splits(listing, folds, fold, params)
+    return replace(images, splits=splits, notes=(*images.notes, note))
+
+
+def fold_splits(images: Listing, folds: int, fold: int, params: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """Return the split of each image in one fold, counted from 1, and a note for readers of the results.
 
     A test split that the data set itself fixes stays: the folds then divide the other images, each validates on one
     part, and all are tested on the same images.
@@ -33,8 +52,6 @@ def in_fold(images: Images, folds: int, fold: int, params: Mapping[str, Any]) ->
     Raises:
         BenchError: there are fewer groups than folds, or the folds would test images that were chosen for training.
     """
-    if not folds:
-        return images
     if not images.fixed_test and params.get("sample_splits") == "train":
         raise BenchError(
             f"--folds {folds} tests every image once, and sample_splits=train leaves images out of training alone. "
@@ -50,7 +67,7 @@ def in_fold(images: Images, folds: int, fold: int, params: Mapping[str, Any]) ->
     for place in free:
         group = groups[place]
         splits[place] = "val" if group in validating else "test" if group in held else "train"
-    return replace(images, splits=tuple(splits), notes=(*images.notes, _note(images, folds, Counter(parts.values()))))
+    return tuple(splits), _note(images.fixed_test, folds, Counter(parts.values()))
 
 
 def _dealt(groups: Sequence[str], folds: int, needed: int) -> dict[str, int]:
@@ -77,10 +94,10 @@ def _dealt(groups: Sequence[str], folds: int, needed: int) -> dict[str, int]:
     return found
 
 
-def _note(images: Images, folds: int, groups: Mapping[int, int]) -> str:
+def _note(fixed_test: bool, folds: int, groups: Mapping[int, int]) -> str:
     fewest, most = min(groups.values()), max(groups.values())
     count = str(most) if fewest == most else f"{fewest} to {most}"
-    if images.fixed_test:
+    if fixed_test:
         return (
             f"the data set fixes the test split: {folds} folds of {count} groups divide the other images, and all are "
             "tested on the same images"

@@ -44,18 +44,24 @@ class Evaluation:
         return f"{validations}{tuning}, a test of {_of(self.test, self.all_test)}"
 
 
-def data_name(config: TrialConfig) -> str:
+def whole_name(config: TrialConfig) -> str:
     """Name what decides which images a configuration's data set has."""
     return repr((config.dataset, config.data_dir, sorted(config.dataset_params.items())))
+
+
+def data_name(config: TrialConfig) -> str:
+    """Name what decides which images a configuration's data set has in each split."""
+    return f"{whole_name(config)} {config.fold}/{config.folds}"
 
 
 def size_of(config: TrialConfig, known: Sizes, records: Sequence[TrialRecord]) -> DataSize | None:
     """Return the size of the configuration's data set: as it is now, or else as in the latest record of it."""
     if data_name(config) in known:
         return known[data_name(config)]
-    wanted = config.dataset, dict(config.dataset_params)
+    wanted = config.dataset, dict(config.dataset_params), config.folds, config.fold
     for record in sorted(records, key=lambda record: record.finished, reverse=True):
-        if (record.config.get("dataset"), record.config.get("dataset_params", {})) == wanted:
+        found = {"dataset_params": {}, "folds": 0, "fold": 0, **record.config}
+        if tuple(found.get(name) for name in ("dataset", "dataset_params", "folds", "fold")) == wanted:
             data = record.dataset
             return DataSize({**data.get("images", {}), **data.get("split_images", {})}, len(data.get("classes", ())))
     return None
