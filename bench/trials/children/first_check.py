@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from typing import Any
 
 import keras
@@ -38,17 +39,15 @@ def probe(config: dict[str, Any], classes: list[str], batch: str, seconds: float
     draws = augment.draw("none", np.random.default_rng(0), len(images))
     probing = build_engine(trial, model, keras.optimizers.SGD(STEP))
     resident = (probing.put(images), probing.put(labels), probing.put(draws))
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Keras warns of, such as a missing gradient, is a finding here
         outputs = _outputs(np.asarray(keras.ops.convert_to_numpy(probing.logits(resident[0])), np.float64))
         gradients = _gradients(probing, resident)
-    training = build_engine(trial, model, create_optimizer(trial, training_model(model)))
-    return {
-        "params": model.count_params(),
-        "frozen": sum(v.size for layer in model.layers if not layer.trainable for v in layer.weights),
-        "outputs": outputs,
-        "gradients": gradients,
-        "overfit": _overfit(training, trial.lr, resident, images, labels, classes, seconds),
-    }
+        training = build_engine(trial, model, create_optimizer(trial, training_model(model)))
+        overfit = _overfit(training, trial.lr, resident, images, labels, classes, seconds)
+    frozen = sum(v.size for layer in model.layers if not layer.trainable for v in layer.weights)
+    facts = {"outputs": outputs, "gradients": gradients, "overfit": overfit}
+    return {"params": model.count_params(), "frozen": frozen, **facts}
 
 
 def _outputs(logits: np.ndarray) -> dict[str, Any]:
