@@ -6,6 +6,8 @@ BACKENDS ?= tensorflow jax torch
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 GATE := build/gate
+# To which `make gate` adds what this commit scored, took and needed: bench history build/commits.jsonl
+HISTORY ?= build/commits.jsonl
 # Processes that share the files of the default tests; each takes up to 5 GiB with all three backends.
 WORKERS ?= 2
 # Of `make faults`: how many random kills, and their dice.
@@ -91,6 +93,7 @@ docs: dev  ## Write the parts of documents that are made from the code
 gate: dev  ## Train the regression gate's small grid and compare it with results/baseline.json
 	rm -rf $(GATE)
 	$(BIN)/bench run --config gate --results $(GATE)
+	$(BIN)/bench history $(GATE) --append $(HISTORY)
 	$(BIN)/bench check $(GATE) --limits .ci/limits.toml --markdown $(GATE)/check.md --junit $(GATE)/check.xml
 
 verdict: benchmark-pairs  ## The same, and speed and benchmarks against a revision, in one verdict: make verdict AGAINST=HEAD~1

@@ -24,6 +24,7 @@ try:
     from bench.commands.ensemble import ensemble
     from bench.commands.evaluate import evaluate
     from bench.commands.export import export
+    from bench.commands.history import history
     from bench.commands.list import listing
     from bench.commands.merge import merge
     from bench.commands.plan import plan
@@ -148,6 +149,7 @@ app.command()(check)
 app.command()(recommend)
 app.command()(compare)
 app.command()(verify)
+app.command()(history)
 app.command()(merge)
 app.command()(audit)
 app.command("list")(listing)

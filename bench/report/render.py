@@ -46,6 +46,8 @@ from bench.results.dataframe import trials_frame, without_tuning
 from bench.results.deployed.other_models import read_others
 from bench.results.loading import Loaded, StoredTrial, load
 from bench.results.marker import check_writable
+from bench.results.over_commits.point_file import points_beside
+from bench.results.over_commits.timeline import Timeline, commit_order, timelines
 from bench.results.quantities import MEAN_IOU
 from bench.results.trial_files import MARKER, PROGRESS, read_json
 
@@ -115,7 +117,7 @@ def write_report(
     other_models = other_models_boards(others, boards, parts)
     problems += _unfinished(loaded)
     equal = equal_costs(boards)
-    small = boards_by_topic(boards, by_folder, lines)
+    small = boards_by_topic(boards, by_folder, lines, _over_commits(paths, problems))
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     commands = _commands(paths, out, public, rank_by)
     ranked = [one for one, _ in across]
@@ -189,6 +191,15 @@ def _deployed(trials: Sequence[StoredTrial], folder: Path) -> list[tuple[Deploym
     """Make the tables of `bench deploy` and draw each."""
     boards = deployment_boards(trials)
     return [(board, deployment_plot(board, folder, f"{n}-forms")) for n, board in enumerate(boards, start=1)]
+
+
+def _over_commits(paths: Sequence[Path], problems: list[str]) -> list[Timeline]:
+    """Read what the folders have of earlier commits; a broken file is a problem that is told, not an error."""
+    try:
+        return timelines(points_beside(paths), commit_order())
+    except BenchError as error:
+        problems.append(clean(str(error)))
+        return []
 
 
 def _commands(paths: Sequence[Path], out: Path, public: bool, rank_by: str) -> tuple[str, str]:

@@ -36,6 +36,7 @@ from bench.core.untrusted.plain_files import read_file
 
 MARKER = "segbench.json"
 PRESETS = "presets.json"
+COMMITS = "commits.jsonl"  # of `bench history --append`: the report shows it
 MEMORY = "memory"
 RECORD = "record.json"
 HISTORY = "history.jsonl"

@@ -24,6 +24,7 @@ class Topic:
     meaning: str  # a paragraph under the heading
     columns: tuple[str, ...]  # the headings behind the row's name
     texts: frozenset[str] = frozenset()  # the columns that aren't numbers
+    first: str = "configuration"  # the heading of the row's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +58,18 @@ class Board(ABC):
             for label, cells in self.rows
         ]
         notes = [f"- {markdown_cell(note)}" for note in self.notes]
-        head = [f"## {markdown_cell(self.title)}", "", f"| configuration | {' | '.join(columns)} |", f"| --- |{rule}"]
+        head = [
+            f"## {markdown_cell(self.title)}",
+            "",
+            f"| {self.topic.first} | {' | '.join(columns)} |",
+            f"| --- |{rule}",
+        ]
         return [*head, *rows, "", *notes, "", self.topic.meaning, ""]
 
     def terminal_table(self) -> Table:
         """Make a table for `rich.print`."""
         table = plain_table(self.title, self.notes)
-        table.add_column("configuration", overflow="fold", min_width=10)
+        table.add_column(self.topic.first, overflow="fold", min_width=10)
         for name in self.topic.columns:
             table.add_column(name, overflow="fold", justify="left" if name in self.topic.texts else "right")
         for label, cells in self.rows:
