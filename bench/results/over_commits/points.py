@@ -39,12 +39,12 @@ class Point:
 
     @property
     def series(self) -> tuple[str, str, str]:
-        """What points of one line have in common."""
+        """The configuration, the device and the software, which the points of one line share."""
         return self.configuration, self.device, self.software
 
     @property
     def identity(self) -> tuple[str, bool, tuple[str, str, str]]:
-        """What tells points apart; a point that is there already isn't added again."""
+        """The parts that tell points apart: one that is there already isn't added again."""
         return self.commit, self.dirty, self.series
 
     def mean(self, name: str, seeds: Iterable[str] = ()) -> float:

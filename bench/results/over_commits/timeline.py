@@ -28,7 +28,7 @@ class Timeline:
 
     @property
     def missing(self) -> int:
-        """How many commits more are needed before a change can be found; 0 if there are enough."""
+        """The number of commits that are still needed before a change can be found."""
         return max(0, LEAST - len(self.points))
 
 
