@@ -44,7 +44,7 @@ class Point:
 
     @property
     def identity(self) -> tuple[str, bool, tuple[str, str, str]]:
-        """The parts that tell points apart: one that is there already isn't added again."""
+        """The commit and the series: a point that is there already isn't added again."""
         return self.commit, self.dirty, self.series
 
     def mean(self, name: str, seeds: Iterable[str] = ()) -> float:

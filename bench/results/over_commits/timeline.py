@@ -74,7 +74,7 @@ def _common(points: Sequence[Point]) -> tuple[str, ...]:
 
 
 def _label(line: Sequence[Point], lines: Sequence[Sequence[Point]]) -> str:
-    """Write the label; where another line has the same one, with what tells them apart."""
+    """Write the label; where another line has the same one, with what differs."""
     first = line[0]
     alike = [other[0] for other in lines if other[0].label == first.label]
     more = []
