@@ -370,13 +370,20 @@ def test_bad_paths(tmp_path):
         write_report([results], tmp_path / "file")
 
 
-def test_failures_are_shown_in_the_terminal_too(tmp_path, capsys):
+def test_failures_and_budgets_without_any_ok_trial_are_named_with_reasons_in_the_terminal_too(tmp_path, capsys):
     record, table = fake_record(fake_config())
     write_trial(tmp_path, record, table, samples=0)
-    write_trial(tmp_path, failed_record(fake_config("deeplab", "resnet50", seed=1)))
+    write_trial(tmp_path, failed_record(fake_config("deeplab", "resnet50", seed=1)))  # at a budget with an ok trial
+    for seed, status in enumerate(("failed", "out_of_memory", "failed")):
+        write_trial(tmp_path, failed_record(fake_config(seed=seed, budget=Budget(90, "steps")), status))
     report_command([tmp_path], tmp_path / "out")
-    shown = capsys.readouterr().out
-    assert "Trials that are not ok" in shown and "deeplab:resnet50 on pets" in shown
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Trials that are not ok" in shown and "deeplab:resnet50 on pets, 10 epochs" in shown
+    assert shown.count("ValueError: boom") == 4
+    for text in (shown, *((tmp_path / "out" / name).read_text() for name in ("index.html", "LEADERBOARD.md"))):
+        text = text.replace("\\_", "_")
+        assert "pets, 90 steps: no trial is ok (2 failed, 1 out_of_memory)" in text
+        assert text.count("no trial is ok") == 1
 
 
 def test_bad_folders_are_named_and_the_rest_is_shown(tmp_path, capsys):

@@ -111,6 +111,7 @@ def test_the_command_prints_them(tmp_path, monkeypatch):
         files=[tmp_path / "index.html"],
         groups=boards,
         failures=load_results(tmp_path)[:0],
+        empty=[],
         problems=[],
         parts=[],
         speeds=[],

@@ -32,7 +32,8 @@ def report(
 ) -> None:
     """Write a report of the records in results folders: web page, Markdown, CSV, Parquet, JSON, LaTeX and plots."""
     from bench.report.render import write_report
-    from bench.report.text.tables import IN_PART, NOT_READ, failure_table, terminal_table
+    from bench.report.text.failed_trials import failure_table
+    from bench.report.text.tables import IN_PART, NOT_READ, terminal_table
     from bench.report.text.terminal import across_table, series_table
 
     gc.set_threshold(_ALLOCATIONS)
@@ -50,7 +51,7 @@ def report(
     for fits in made.fits:
         console.print(fits.for_terminal(), highlight=False)
     if len(made.failures):
-        console.print(failure_table(made.failures))
+        console.print(failure_table(made.failures, made.empty))
     heads = ((NOT_READ, made.problems), (IN_PART, made.parts))
     problems = (f"{head}: {line}" for head, lines in heads for line in lines)
     for line in first_lines(problems, _MOST_PROBLEMS, "and {:,} more, named in the report".format):

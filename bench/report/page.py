@@ -67,6 +67,7 @@ class Contents:
     other_models: list[OtherModelsBoard]
     frame: pd.DataFrame  # all trials
     failures: pd.DataFrame  # those of them that are not ok
+    empty: list[str]  # a line for each budget in which none is ok
     trials: dict[str, StoredTrial]  # by folder
     problems: list[str]
     parts: list[str]
@@ -117,6 +118,7 @@ def page(contents: Contents) -> str:
         flag_meanings=MEANINGS,
         facts=facts(sum(len(section.group.ranked) for section in sections), contents.frame),
         failures=[failure(row, contents.trials[row["folder"]]) for row in contents.failures.to_dict("records")],
+        empty=contents.empty,
         problems={title: lines for title, lines in ((NOT_READ, contents.problems), (IN_PART, contents.parts)) if lines},
         private=private_data(contents.trials.values()),
         public=contents.public,

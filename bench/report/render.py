@@ -36,6 +36,7 @@ from bench.report.sections import Section, file_part, section_of
 from bench.report.speed_tables import RANDOM_PIXELS, SpeedBoard, speed_boards, speed_csv
 from bench.report.table_model import Group
 from bench.report.text.exports import exports, json_text
+from bench.report.text.failed_trials import empty_budgets, failures_markdown
 from bench.report.text.fit_tables import FitBoard, fit_boards
 from bench.report.text.questions import Question, questions
 from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, series_markdown
@@ -61,6 +62,7 @@ class Report:
     files: list[Path]  # index.html first
     groups: list[Group]
     failures: pd.DataFrame  # the trials that are not ok
+    empty: list[str]  # a line for each budget in which no trial is ok
     problems: list[str]  # a line for each folder or record that is not in the tables
     parts: list[str]  # a line for each file that a trial of the tables is read without
     speeds: list[SpeedBoard]
@@ -94,6 +96,7 @@ def write_report(
     frame = trials_frame(trials)
     frame.loc[frame["measure"] == "speed", "dataset"] = RANDOM_PIXELS
     failures = frame[frame["status"] != "ok"].sort_values(["dataset", "arch", "backbone", "seed"])
+    empty = empty_budgets(frame)
     speeds = speed_boards(frame)
     by_folder = {str(trial.folder): trial for trial in trials}
     fits = fit_boards(frame, by_folder)
@@ -150,6 +153,7 @@ def write_report(
         other_models,
         frame,
         failures,
+        empty,
         by_folder,
         problems,
         parts,
@@ -158,7 +162,7 @@ def write_report(
         public,
     )
     lacking = {NOT_READ: problems, IN_PART: parts}
-    texts = page(contents), markdown(boards, failures, lacking, now, further)
+    texts = page(contents), markdown(boards, failures_markdown(failures, empty), lacking, now, further)
     files = [write_whole(out / name, text.encode()) for name, text in zip(TEXTS, texts, strict=True)]
     tables = {**exports(boards), **({"speed.csv": speed_csv(speeds)} if speeds else {})}
     tables |= {"robustness.csv": robustness_csv(robust)} if robust else {}
@@ -170,7 +174,7 @@ def write_report(
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(
-        files, boards, failures, problems, parts, speeds, fits, lines, [one for one, _ in across], small, asked
+        files, boards, failures, empty, problems, parts, speeds, fits, lines, [one for one, _ in across], small, asked
     )
 
 

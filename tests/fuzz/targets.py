@@ -30,7 +30,8 @@ from bench.profiling.clock.timing_table import TIMINGS, read_timings
 from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.text.exports import exports
-from bench.report.text.tables import failure_table, markdown
+from bench.report.text.failed_trials import empty_budgets, failure_table, failures_markdown
+from bench.report.text.tables import markdown
 from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import image_means
 from bench.results.dataframe import trials_frame
@@ -135,10 +136,12 @@ def look_at_results() -> None:
     trials, _ = drop_duplicates(loaded.trials)
     frame = trials_frame(trials)
     failures = frame[frame["status"] != "ok"]
-    console.print(failure_table(failures))
+    empty = empty_budgets(frame)
+    console.print(failure_table(failures, empty))
     boards = groups(frame)
     exports(boards)
-    markdown(boards, failures, {"Not in the tables": loaded.problems, "Read in part": loaded.parts}, "now", [])
+    lacking = {"Not in the tables": loaded.problems, "Read in part": loaded.parts}
+    markdown(boards, failures_markdown(failures, empty), lacking, "now", [])
     for board in boards:
         for row in board.ranked:
             image_means(row.configuration)

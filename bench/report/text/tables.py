@@ -4,7 +4,6 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
@@ -16,20 +15,17 @@ from bench.report.text.terminal import plain_table
 from bench.results.clean_text import shorten
 
 NOT_READ, IN_PART = "Not in the tables", "Read in part"  # heads of lines about what a report lacks
-NOT_OK = "Trials that are not ok"
 _LABEL_WIDTH = 10  # fewest columns of a terminal for the label
-_MOST_FAILURES = 10  # rows in a terminal
-_FAILURE = ("arch", "backbone", "dataset", "seed", "status", "reason")
 
 
 def markdown(
     groups: Sequence[Group],
-    failures: pd.DataFrame,
+    failures: Sequence[str],
     problems: Mapping[str, Sequence[str]],
     date: str,
     more: Sequence[str] = (),
 ) -> str:
-    """Write LEADERBOARD.md: a GitHub table per group, `more` lines, the trials that are not ok, what wasn't read."""
+    """Write LEADERBOARD.md: a GitHub table per group, `more` lines, those of the failures, what wasn't read."""
     lines = [
         "# segbench leaderboard",
         "",
@@ -43,33 +39,10 @@ def markdown(
         lines += ["; ".join(f"{k}: {markdown_cell(v)}" for k, v in group.fields.items()) + ".", ""]
         lines += [*_markdown_table(group), ""]
         lines += [*(f"- {markdown_cell(note)}" for note in group.notes), ""]
-    lines += more
-    if len(failures):
-        lines += [f"## {NOT_OK}", "", "| trial | seed | status | reason |", "| --- | ---: | --- | --- |"]
-        lines += [f"| {' | '.join(map(markdown_cell, cells))} |" for cells in _failures(failures)]
-        lines.append("")
+    lines += [*more, *failures]
     for title, some in problems.items():
         lines += [f"## {title}", "", *(f"- {markdown_cell(p)}" for p in some), ""] if some else []
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _failures(failures: pd.DataFrame) -> list[tuple[str, ...]]:
-    """List trial, seed, status and reason of the trials that are not ok."""
-    return [
-        (f"{':'.join(filter(None, (arch, backbone)))} on {dataset}", f"{seed:g}", status, reason)
-        for arch, backbone, dataset, seed, status, reason in failures[list(_FAILURE)].itertuples(index=False)
-    ]
-
-
-def failure_table(failures: pd.DataFrame) -> Table:
-    """Make a table of the trials that are not ok for `rich.print`."""
-    more = len(failures) - _MOST_FAILURES
-    table = plain_table(NOT_OK, [f"and {more} more, named in the report"] * (more > 0))
-    for heading in ("trial", "seed", "status", "reason"):
-        table.add_column(heading, justify="right" if heading == "seed" else "left", overflow="fold")
-    for cells in _failures(failures[:_MOST_FAILURES]):
-        table.add_row(*(Text(shorten(cell, 120)) for cell in cells))
-    return table
 
 
 def _markdown_table(group: Group) -> list[str]:
