@@ -19,7 +19,7 @@ from bench.report.findings.equal_cost_board import equal_costs
 from bench.report.leaderboard import groups
 from bench.results.dataframe import load_results
 from bench.results.loading import load
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.sizes import kept_memory
 from bench.results.sizes.kept_memory import Needed
 from bench.results.sizes.noted_limits import note_limit, noted_limits

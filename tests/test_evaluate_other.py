@@ -24,7 +24,7 @@ from bench.report.render import write_report
 from bench.results.deployed import other_models
 from bench.results.deployed.other_models import NOT_TRAINED_HERE, other_model, read_others, store_other
 from bench.results.loading import load
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.trial_files import IMAGES
 
 SIDE = 16

@@ -10,7 +10,8 @@ from bench.cli import app
 from bench.core.errors import BenchError
 from bench.profiling.clock.timing_table import read_timings
 from bench.results.dataframe import load_results
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
+from bench.results.merged.public_copy import without_paths
 from bench.results.record_reader import read_record
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import IMAGES
@@ -136,3 +137,44 @@ def test_a_trial_that_ended_while_all_was_read_stays(machines, monkeypatch):
     merged = merge([machines / "one"], machines / "all")
     assert read_record(folder).metrics == {"mean_iou": 0.25}
     assert any("it ended just now" in line for line in merged.conflicts)
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("/home/ada/data sets/pets", "pets"),
+        ("/home/ada/pets/", "pets"),
+        ("~/pets", "pets"),
+        ("C:\\Users\\Ada\\pets", "pets"),
+        ("file:///home/ada/pets", "pets"),
+        ("No file '/home/ada/pets/a.png' or /tmp/b.", "No file 'a.png' or b."),
+        ("12 images/s, 1 / 2 of it", "12 images/s, 1 / 2 of it"),
+        ("https://example.org/pets/a.zip", "https://example.org/pets/a.zip"),
+        ("s3://bucket/pets", "s3://bucket/pets"),
+        ("folder:photos", "folder:photos"),
+    ],
+)
+def test_a_public_text_has_no_path_of_a_machine(text, public):
+    assert without_paths({"config": [text]}) == {"config": [public]}
+
+
+def test_a_public_copy_has_numbers_only_and_the_same_leaderboard(tmp_path):
+    record, table = fake_record(fake_config(seed=0, data_dir="/home/ada/pets"))
+    folder = write_trial(tmp_path / "own", replace(record, log_tail=["Traceback of ada"]), table, samples=2)
+    (folder / "weights.weights.h5").write_bytes(b"weights")
+    (folder / "log.txt").write_text("/home/ada", encoding="utf-8")
+    merged = merge([tmp_path / "own"], tmp_path / "public", public=True)
+    assert len(merged.copied) == 1
+    (copied,) = (one for one in (tmp_path / "public" / "trials").iterdir() if one.is_dir())
+    assert {path.name for path in copied.iterdir()} <= {
+        "record.json",
+        "history.jsonl",
+        "images.parquet",
+        "timings.parquet",
+    }
+    text = (copied / "record.json").read_text(encoding="utf-8")
+    assert "home" not in text and "Traceback" not in text
+    same = ["mean_iou", "peak_memory_mib", "key", "configuration"]
+    own, public = (load_results(tmp_path / name)[same] for name in ("own", "public"))
+    assert own.equals(public)
+    assert merge([tmp_path / "own"], tmp_path / "public", public=True).kept == 1

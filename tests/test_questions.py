@@ -15,7 +15,7 @@ from bench.report.leaderboard import groups
 from bench.report.render import write_report
 from bench.report.text.questions import questions
 from bench.results.dataframe import load_results
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import PRESETS, note_preset, presets_of
 

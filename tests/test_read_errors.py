@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.results.loading import load
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.trial_files import OUTCOME, RECORD, RUNNING
 from bench.trials.scheduling import life
 

@@ -22,7 +22,7 @@ from bench.results.clean_text import clean, shorten
 from bench.results.dataframe import load_results, trials_frame
 from bench.results.loading import StoredTrial, load
 from bench.results.marker import check_writable, why_unreadable
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.record_reader import read_record
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import MARKER, RECORD

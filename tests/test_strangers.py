@@ -21,7 +21,7 @@ from bench.core.untrusted import safe_json
 from bench.core.untrusted.typed_values import fits
 from bench.evaluation.image_table import read_table
 from bench.results.loading import load
-from bench.results.merging import merge
+from bench.results.merged.merging import merge
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import IMAGES, KEEP, LOG, RECORD, SAMPLES
 from bench.results.weight_retention import keep, prune

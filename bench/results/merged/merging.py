@@ -16,6 +16,7 @@ from bench.results.analysis.same_trial import conflict, identity_of
 from bench.results.clean_text import clean
 from bench.results.deployed.other_models import read_others, store_other
 from bench.results.loading import StoredTrial, load
+from bench.results.merged.public_copy import copy_public
 from bench.results.sizes.kept_memory import copy_kept
 from bench.results.store import ResultsFolder
 from bench.results.trial_files import LOCK, REPLACED, RUNNING, note_preset, presets_of
@@ -34,13 +35,18 @@ class Merged:
     problems: list[str] = field(default_factory=list)  # what could not be read or copied
 
 
-def merge(paths: Sequence[Path], out: Path) -> Merged:
+def merge(paths: Sequence[Path], out: Path, *, public: bool = False) -> Merged:
     """Copy the trials of some results folders into `out`, which may already hold trials.
 
     Trials with equal key, device and repeat are duplicates. One of `out` that need not run again always stays; among
     others an ok one is kept first, otherwise one that need not run again, otherwise that of `out`, then the latest.
     Nothing in `paths` is changed, and no trial that runs in `out`. Records of models that were not trained here come
     along, and what training was measured to need at an image size.
+
+    Args:
+        paths: the results folders.
+        out: the folder to copy to.
+        public: copy only what may be published, see public_copy.py; records of other models stay behind.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -60,9 +66,10 @@ def merge(paths: Sequence[Path], out: Path) -> Merged:
         if _is_in(chosen, results):
             merged.kept += 1
         else:
-            _copy(chosen, results, merged)
+            _copy(chosen, results, merged, public=public)
     others = [path for path in paths if not _same(path, out)]
-    _copy_others(others, out, merged)
+    if not public:
+        _copy_others(others, out, merged)
     copy_kept(others, out)
     for name in (name for path in others for name in presets_of(path)):
         note_preset(out, name)
@@ -109,8 +116,8 @@ def _compare(trial: StoredTrial, chosen: StoredTrial, merged: Merged) -> None:
         merged.same += 1
 
 
-def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
-    """Copy a trial's complete folder, then rename it; replace only the same trial, and only if it is to run again."""
+def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged, *, public: bool) -> None:
+    """Copy a trial's folder, then rename it; replace only the same trial, and only if it is to run again."""
     part = results.path / f".{_plain_name(trial)}.part"
     try:
         name = _free_name(trial, results)
@@ -122,7 +129,10 @@ def _copy(trial: StoredTrial, results: ResultsFolder, merged: Merged) -> None:
                 merged.conflicts.append(f"Conflict: {told}")
                 return
             shutil.rmtree(part, ignore_errors=True)
-            shutil.copytree(trial.folder, part, ignore=odd_names)
+            if public:
+                copy_public(trial.folder, part)
+            else:
+                shutil.copytree(trial.folder, part, ignore=odd_names)
             sync_tree(part)
             replace_folder(part, results.folder(name), results.replaced_folder(name))
     except Timeout:

@@ -1,0 +1,1 @@
+"""Join results folders into one, whole or as what may be published."""

@@ -1,0 +1,44 @@
+"""Copy of a trial what may be published: numbers only, without pictures, weights, logs and paths of a machine."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bench.core.untrusted import safe_json
+from bench.core.untrusted.plain_files import is_file, read_file
+from bench.profiling.clock.timing_table import TIMINGS
+from bench.results.trial_files import HISTORY, IMAGES, MOST_BYTES, RECORD
+
+FILES = (HISTORY, IMAGES, TIMINGS)  # besides the record: whole, because they hold numbers and the images' names
+_LEFT_OUT = ("log_tail",)  # of the record: the last lines of the log
+_ROOT = r"(?:file://)?(?:~[\w.-]*|[A-Za-z]:)?[\\/]"
+_WHOLE = re.compile(rf"{_ROOT}.*[\\/](?=[^\\/]*$)|{_ROOT}")  # a value that is a path, which may have spaces
+_INSIDE = re.compile(rf"(?<![\w:/.~-]){_ROOT}(?:[^\\/\s'\",;()]+[\\/])*([^\\/\s'\",;()]+)")  # in a sentence
+
+
+def copy_public(trial: Path, target: Path) -> None:
+    """Copy a trial's folder to `target`, which must not exist, but for what must stay on the machine.
+
+    Each absolute path in the record becomes its last part, such as `pets` for the data's folder.
+    """
+    target.mkdir()
+    record = safe_json.loads(read_file(trial / RECORD, MOST_BYTES))
+    kept = {name: without_paths(value) for name, value in record.items() if name not in _LEFT_OUT}
+    (target / RECORD).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    for name in FILES:
+        if is_file(trial / name):
+            shutil.copyfile(trial / name, target / name)
+
+
+def without_paths(value: Any) -> Any:
+    """Replace each absolute path in the texts of a JSON value by its last part."""
+    if isinstance(value, str):
+        text = value.rstrip("\\/") if _WHOLE.match(value) else value
+        return _INSIDE.sub(lambda found: found[1], _WHOLE.sub("", text, count=1) if _WHOLE.match(text) else text)
+    if isinstance(value, list):
+        return [without_paths(one) for one in value]
+    if isinstance(value, dict):
+        return {key: without_paths(one) for key, one in value.items()}
+    return value
