@@ -86,7 +86,14 @@ def test_the_interval_of_a_ratio_is_welchs():
     logs = {"one": np.log([100.0, 110.0, 121.0]), "other": np.log([300.0, 330.0])}
     frames = {
         side: pd.DataFrame(
-            {"seed": range(len(v)), "repeat": 0, "folder": "no", "status": "ok", "train_images_per_second": np.exp(v)}
+            {
+                "seed": range(len(v)),
+                "repeat": 0,
+                "fold": 0,
+                "folder": "no",
+                "status": "ok",
+                "train_images_per_second": np.exp(v),
+            }
         )
         for side, v in logs.items()
     }

@@ -186,6 +186,21 @@ def test_rows_of_one_seed_are_separable_by_their_folds_and_the_page_says_how_ran
     assert "folds.json" in [file.name for file in files]
 
 
+def test_show_lists_the_folds_of_a_configuration_and_compare_reads_them(tmp_path):
+    write_folds(tmp_path, (0.90, 0.80, 0.91))
+    write_folds(tmp_path, (0.60, 0.85, 0.62), arch="segnet")
+
+    def told(*words):
+        found = CliRunner().invoke(app, [*words, "--results", str(tmp_path)], env={"COLUMNS": "200"})
+        assert found.exit_code == 0, found.output
+        return " ".join(found.output.split())
+
+    shown = told("show", "unet")
+    assert all(f"0, fold {fold} of 3" in shown for fold in (1, 2, 3)) and "segnet" not in shown
+    assert "widened by the variance over the folds" in shown
+    assert "Where the second is right and the first wrong: 2_" in told("compare", "unet", "segnet")
+
+
 def test_a_seed_that_lacks_a_fold_does_not_count(tmp_path):
     write_folds(tmp_path, (0.9, 0.8, 0.7), seeds=(0, 1), only=[(0, 1), (0, 2), (0, 3), (1, 1)])
     write_folds(tmp_path, (0.9, 0.8, 0.7), arch="segnet", only=[(0, 1)])

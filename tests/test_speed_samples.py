@@ -89,7 +89,9 @@ def write(results, seeds, *, slower=1.0, arch="unet", **changes):
     for seed in seeds:
         rng = np.random.default_rng([seed, int(100 * slower)])
         record, _ = fake_record(fake_config(arch, seed=seed, measure="speed", **changes), metrics={}, validation={})
-        folders.append(write_trial(results, replace(record, key=f"{record.key}{arch}"), samples=0))
+        folders.append(
+            write_trial(results, replace(record, key=f"{record.key}{arch}{record.config['fold']}"), samples=0)
+        )
         times = {LATENCY: calls(rng, slower=slower), TRAIN: 40 * calls(rng, slower=slower, count=40)}
         samples = {
             kind: Samples(np.arange(len(t)), t, np.full(len(t), 1 + 15 * (kind == TRAIN))) for kind, t in times.items()
@@ -123,6 +125,14 @@ def test_only_equal_seeds_are_paired_and_one_says_nothing_of_other_processes(tmp
     )
     write(tmp_path / "c", (7, 8))
     assert "(no seed in common, so the samples are not paired)" in compare(tmp_path / "a", tmp_path / "c")
+
+
+def test_each_fold_is_paired_with_the_same_fold(tmp_path):
+    for fold, slower in ((1, 1.0), (2, 5.0)):
+        for side in "ab":
+            write(tmp_path / side, (0,), slower=slower, folds=2, fold=fold)
+    told = compare(tmp_path / "a", tmp_path / "b")
+    assert told.count("x 1, not significantly different: 2 pairs of trials, 20 of blocks") == 2
 
 
 def test_records_without_samples_are_compared_by_summaries_and_say_so(tmp_path):

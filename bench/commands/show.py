@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands.shared import DEFAULT_RESULTS, cell, output
+from bench.commands.shared import DEFAULT_RESULTS, cell, output, say
 from bench.core.specs import flat
 
 if TYPE_CHECKING:
@@ -41,18 +41,45 @@ def show(
 ) -> None:
     """Show everything that is recorded of one run, or the progress of one that hasn't ended.
 
+    Where the name fits all seeds and folds of one configuration and nothing else, list them with the pooled score.
+
     bench show unet --results demo
     """
-    from bench.results.find import find
+    from bench.results.find import find, matching
     from bench.results.loading import load
 
     loaded, console = load([results]), output()
     stored = {trial.folder: trial for trial in loaded.trials}
+    several = [stored.get(folder) for folder in matching(loaded.folders(), run)]
+    if len(several) > 1 and (alike := _of_one_configuration(several)):
+        _print_configuration(console, alike)
+        return
     folder = find(loaded.folders(), run)
     if folder in stored:
         _print_record(console, stored[folder])
     else:
         _print_progress(console, folder, "running" if folder in loaded.running else "interrupted")
+
+
+def _of_one_configuration(trials: "Sequence[StoredTrial | None]") -> "list[StoredTrial]":
+    """Return the trials if all have ended and differ in nothing but seed, repeat and fold; otherwise none."""
+    ended = [trial for trial in trials if trial]
+    kinds = {(trial.record.configuration, trial.record.device) for trial in ended}
+    return ended if len(ended) == len(trials) and len(kinds) == 1 and all(next(iter(kinds))) else []
+
+
+def _print_configuration(console: Console, trials: "list[StoredTrial]") -> None:
+    """Print a line for each trial of a configuration, and its row of the leaderboard."""
+    from bench.commands.list import runs_table
+    from bench.report.leaderboard import groups
+    from bench.report.text.tables import terminal_table
+    from bench.results.dataframe import trials_frame
+    from bench.results.loading import Loaded
+
+    console.print(runs_table(Loaded(trials)))
+    for group in groups(trials_frame(trials)):
+        console.print(terminal_table(group))
+    say(console, "These are one configuration. All that is recorded of one of them: bench show ID")
 
 
 def _print_progress(console: Console, folder: Path, status: str) -> None:

@@ -70,7 +70,7 @@ class Worst:
     """The worst images of one trial."""
 
     label: str  # its row's label
-    seed: str
+    seed: str  # with its fold, if it has one
     samples: tuple[Sample, ...]  # their names begin with the image's mean IoU
 
 
@@ -85,11 +85,11 @@ class WorstImages:
         """Return the worst images of a group's trials, best configurations first, and how many trials had no room."""
         shown, missed = [], 0
         for row in group.ranked:
-            for seed, folder in zip(row.configuration.ok["seed"], row.configuration.ok["folder"], strict=True):
+            for seed, fold, folder in row.configuration.ok[["seed", "fold", "folder"]].itertuples(index=False):
                 if not self.left or self.bytes <= 0:
                     missed += 1
                 elif samples := self._read(self.trials[folder]):
-                    shown.append(Worst(row.label, f"{seed:g}", samples))
+                    shown.append(Worst(row.label, f"{seed:g}" + (f", fold {fold:g}" if fold > 0 else ""), samples))
         return shown, missed
 
     def _read(self, trial: StoredTrial) -> tuple[Sample, ...]:

@@ -15,19 +15,24 @@ def short_id(folder: Path) -> str:
     return folder.name.removesuffix(".running").split("_", 3)[-1]
 
 
-def find(folders: Sequence[Path], text: str) -> Path:
-    """Find the folder whose name or id is `text` or begins with it; raise BenchError for none or several."""
+def matching(folders: Sequence[Path], text: str) -> list[Path]:
+    """Find the folders whose name or id is `text`, or else those whose begins with it; raise BenchError for none."""
     if not text:
         raise BenchError("The run's id is empty. `bench list runs` shows the ids; give one, or the beginning of one.")
     names = [(folder, (folder.name.removesuffix(".running"), short_id(folder))) for folder in folders]
     exact = [folder for folder, both in names if text in both]
-    found = exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]
+    if found := exact or [folder for folder, both in names if any(name.startswith(text) for name in both)]:
+        return found
+    near = difflib.get_close_matches(text, [name for _, both in names for name in both], n=2, cutoff=0.7)
+    hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    raise BenchError(f"There is no run '{text}'.{hint} `bench list runs` shows all {len(folders)}.")
+
+
+def find(folders: Sequence[Path], text: str) -> Path:
+    """Do as `matching` for one folder; raise BenchError for several."""
+    found = matching(folders, text)
     if len(found) == 1:
         return found[0]
-    if not found:
-        near = difflib.get_close_matches(text, [name for _, both in names for name in both], n=2, cutoff=0.7)
-        hint = f" Did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-        raise BenchError(f"There is no run '{text}'.{hint} `bench list runs` shows all {len(folders)}.")
     some = first_few((folder.name for folder in found), 5)
     raise BenchError(f"'{text}' matches {len(found)} runs: {some}. Give more of it.")
 

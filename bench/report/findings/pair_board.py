@@ -86,17 +86,17 @@ class PairRoom:
         return Pair(pair, (one.label, other.label), (first, second), points, shown, len(images.names), advice)
 
     def _files(self, row: Row) -> Mapping[str, Path]:
-        """Return the pictures of a row's first trial that has some, of all test images if any trial has those."""
-        found: list[dict[str, Path]] = []
-        for folder in row.configuration.ok["folder"]:
+        """Return the pictures of the first trial that has some, or all, of its test images, for each fold."""
+        found: dict[float, dict[str, Path]] = {}
+        for fold, folder in row.configuration.ok[["fold", "folder"]].itertuples(index=False):
             trial = self.trials[folder]
             if self.public and is_private(trial):
                 continue
             try:
-                found.append(pictures_of(trial))
+                found[fold] = max(found.get(fold, {}), pictures_of(trial), key=len)
             except BenchError as error:
                 self.problems.append(clean(str(error)))
-        return max(found, key=len, default={})
+        return {name: file for files in found.values() for name, file in files.items()}
 
     def _pictures(
         self, some: Sequence[Disagreement], files: tuple[Mapping[str, Path], Mapping[str, Path]]
@@ -143,6 +143,7 @@ def _advice(lacking: Sequence[Row]) -> str:
     """Say how to get pictures of all images."""
     if not lacking:
         return ""
-    folders = [Path(row.configuration.ok["folder"].iloc[0]).name for row in lacking]
+    trials = (row.configuration.ok.drop_duplicates("fold") for row in lacking)
+    folders = [Path(folder).name for some in trials for folder in some["folder"]]
     commands = "; ".join(f"bench evaluate {clean(folder)} --keep-predictions" for folder in folders)
     return f"Only images of which both have a picture are shown. For all, where weights are saved: {commands}"

@@ -22,7 +22,7 @@ def has_ledger(group: Group) -> bool:
 
 
 def draw_ledger(rows: Sequence[Row]) -> Figure:
-    """Draw the seconds of each phase of a trial, averaged over the seeds, as stacked bars."""
+    """Draw the seconds of each phase of a trial, averaged over its trials, as stacked bars."""
     rows = rows[:MOST]
     figure = _figure(len(rows))
     axes = figure.subplots()
@@ -35,7 +35,7 @@ def draw_ledger(rows: Sequence[Row]) -> Figure:
     axes.set_yticks(range(len(rows)), _names(rows))
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel="seconds of a trial, mean over the seeds")
+    axes.set(xlabel="seconds of a trial, mean over its seeds and folds")
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -63,7 +63,7 @@ def draw_classes(group: Group) -> Figure:
 
 
 def draw_images(rows: Sequence[Row], scores: Mapping[str, NDArray[np.float64]]) -> Figure:
-    """Draw box plots of the mean IoU of each image, averaged over the seeds.
+    """Draw box plots of the mean IoU of each image, averaged over the trials that tested it.
 
     Args:
         scores: the images' scores by label, (images,).

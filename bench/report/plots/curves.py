@@ -40,7 +40,7 @@ def curves_frame(group: Group, trials: Mapping[str, StoredTrial]) -> pd.DataFram
 
 
 def draw_curves(looks: Looks, curves: pd.DataFrame, x: str, y: str) -> Figure:
-    """Draw the mean over the seeds with a band of one standard deviation; x is averaged over the seeds, too."""
+    """Draw the mean over a row's trials with a band of one standard deviation; x is averaged over them, too."""
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     curves = curves.dropna(subset=[x, y])
@@ -95,9 +95,9 @@ def usual_target(curves: pd.DataFrame) -> float:
 
 
 def time_to(target: float, curves: pd.DataFrame) -> dict[str, tuple[float | None, int, int]]:
-    """Return for each label: mean training seconds to `target`, seeds that reached it, number of seeds.
+    """Return for each label: mean training seconds to `target`, trials that reached it, number of trials.
 
-    The seconds are None if no seed reached it. A curve's learning rate falls over its whole budget: a longer budget
+    The seconds are None if no trial reached it. A curve's learning rate falls over its whole budget: a longer budget
     may reach the target later, so a curve doesn't give the result of a shorter budget.
     """
     found: dict[str, tuple[float | None, int, int]] = {}
@@ -109,7 +109,7 @@ def time_to(target: float, curves: pd.DataFrame) -> dict[str, tuple[float | None
 
 
 def points(curves: pd.DataFrame) -> dict[str, str]:
-    """Write each label's curves for the page's script: `12.3:0.41 24.6:0.52;11.9:0.4`, `;` between seeds."""
+    """Write each label's curves for the page's script: `12.3:0.41 24.6:0.52;11.9:0.4`, `;` between trials."""
     texts: dict[str, list[str]] = {}
     for (label, _), some in curves.groupby(["label", "trial"], sort=False):
         pairs = zip(some["train_seconds"], some["val_mean_iou"], strict=True)

@@ -33,9 +33,10 @@ def ranking_notes(found: Measured, rows: Sequence[Row]) -> list[str]:
     notes = []
     if any(row.uncertainty and row.uncertainty.is_separable for row in rows):
         drawn = "" if found.groups == len(found.images) else f" by {found.groups:,} groups"
-        how = f"by a paired bootstrap over {len(found.images):,} test images{drawn}, crossed with the seeds"
+        how = f"by a paired bootstrap over {len(found.images):,} test images{drawn} and over the seeds"
         how = how if found.images else "over the seeds, by Student's t"
-        how += ", and the folds" if any(row.uncertainty and row.uncertainty.folds is not None for row in rows) else ""
+        of_folds = any(row.uncertainty and row.uncertainty.folds is not None for row in rows)
+        how += ", widened by the variance over the folds" if of_folds else ""
         notes += seed_notes(rows)
         notes.append(
             f"[ ]: 95 % interval {how}. Rows that are not significantly different share a rank; in brackets the range "

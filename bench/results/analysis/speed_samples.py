@@ -20,6 +20,7 @@ from scipy.special import stdtrit
 from scipy.stats import wilcoxon
 
 from bench.core.errors import BenchError
+from bench.core.trial_config import POOLED
 from bench.profiling.clock.timing_table import LATENCY, TRAIN, Samples, read_timings
 from bench.results.analysis.bootstrap import LEVEL
 from bench.results.analysis.configurations import Configuration
@@ -33,6 +34,7 @@ NOT_RECORDED = "samples not recorded"
 KINDS = {"train_images_per_second": TRAIN, "latency_ms_p50": LATENCY}  # quantity: the samples that it summarises
 _NO_PAIR = "no seed in common, so the samples are not paired"
 
+_Trial = tuple[float, ...]  # its values of POOLED
 Logs = NDArray[np.float64]  # (pairs,): logarithms of the ratios of one pair of processes
 
 
@@ -98,8 +100,8 @@ def shift(logs: Sequence[Logs], level: float = LEVEL) -> Shift:
 def speed_shifts(one: Configuration, other: Configuration) -> dict[str, Shift | str]:
     """Compare the samples of two configurations, by quantity: second / first, or why they can't be compared.
 
-    Trials with equal seed and repeat are paired. Those of a busy machine are left out beside quiet ones; a side that
-    has no others widens the intervals.
+    Trials with equal seed, repeat and fold are paired. Those of a busy machine are left out beside quiet ones; a side
+    that has no others widens the intervals.
     """
     shares = one.others_share, other.others_share
     try:
@@ -114,13 +116,13 @@ def _widened(name: str, found: Shift, shares: tuple[float, float]) -> Shift:
     return replace(found, ratio=quiet_ratio(QUANTITIES[name], found.ratio, shares))
 
 
-def _samples_of(member: Configuration) -> dict[tuple[float, float], dict[str, Samples]]:
-    """Read the samples of the trials whose timings count, by seed and repeat."""
-    trials = zip(*(member.timed[name] for name in ("seed", "repeat", "folder")), strict=True)
-    return {(seed, repeat): read_timings(folder) for seed, repeat, folder in trials}
+def _samples_of(member: Configuration) -> dict[_Trial, dict[str, Samples]]:
+    """Read the samples of the trials whose timings count."""
+    trials = zip(*(member.timed[name] for name in (*POOLED, "folder")), strict=True)
+    return {tuple(known): read_timings(folder) for *known, folder in trials}
 
 
-def _shift_of(name: str, kind: str, sides: Sequence[dict[tuple[float, float], dict[str, Samples]]]) -> Shift | str:
+def _shift_of(name: str, kind: str, sides: Sequence[dict[_Trial, dict[str, Samples]]]) -> Shift | str:
     values = [{key: some[kind] for key, some in side.items() if kind in some} for side in sides]
     if not all(values):
         return NOT_RECORDED

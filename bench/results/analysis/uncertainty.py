@@ -158,11 +158,20 @@ def _over_seeds(member: Configuration, metric: Metric) -> Uncertainty | str:
 
 
 def image_means(member: Configuration) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
-    """Return the images' names and their mean IoU (images,), averaged over the trials; None if the tables lack it."""
-    tables = _read(member, MEAN_IOU)
-    if isinstance(tables, str):
-        return None
-    return tables.images[0], np.mean([_of_images(values) for values in tables.values], axis=0)
+    """Return the images' names and their mean IoU (images,), averaged over the trials that tested them.
+
+    None if the tables lack it, or if no seed has every fold.
+    """
+    folds = folds_of([member])
+    by_name: dict[str, list[float]] = {}
+    for part in in_folds(member, folds) if folds else [member]:
+        tables = _read(part, MEAN_IOU)
+        if isinstance(tables, str):
+            return None
+        means = np.mean([_of_images(values) for values in tables.values], axis=0)
+        for name, mean in zip(tables.images[0], means.tolist(), strict=True):
+            by_name.setdefault(name, []).append(mean)
+    return (tuple(by_name), np.array([np.mean(some) for some in by_name.values()])) if by_name else None
 
 
 def _of_images(counts: Values) -> NDArray[np.float64]:
