@@ -44,6 +44,7 @@ def code(page):
 def commands(page):
     """The words of each call of `bench`, up to a comment or the next command."""
     for line in code(page):
+        line = re.sub(r"<!--.*?-->", "", line)  # a mark of `bench check` is no command
         for call in re.findall(r"(?:^|[\s;&])bench ([^#&|;]+)", re.sub(r"\[(.*?)\]", r"\1", line)):
             yield call.split()
 
