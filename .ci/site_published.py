@@ -8,9 +8,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from bench.report.labels import budget_text
 from bench.results.quantities import RANKED
 
 MOST_ROWS = 5
+HOW = "[Published records](results/published/README.md) says how they were made."
 PLACE = "<!-- published results -->"
 Entry = dict[str, Any]
 
@@ -19,7 +21,7 @@ def published(folder: Path) -> str:
     """Write a Markdown table for each comparison that is published below the folder, or nothing."""
     files = sorted(folder.rglob("leaderboard.json"))
     tables = [table for file in files for table in _tables(json.loads(file.read_text(encoding="utf-8")))]
-    return "\n\n".join(["## Published results", *tables]) if tables else ""
+    return "\n\n".join(["## Published results", *tables, HOW]) if tables else ""
 
 
 def _tables(entries: list[Entry]) -> list[str]:
@@ -39,7 +41,7 @@ def _table(comparison: tuple[str, ...], rows: list[Entry]) -> str:
     more = f" The best {MOST_ROWS} of {len(rows)} networks." if len(rows) > MOST_ROWS else ""
     return "\n".join(
         (
-            f"**{dataset}**, {budget} of training, tested at {size} px, on {device}.{more}",
+            f"**{dataset}**, {budget_text(budget)} of training, tested at {size} px, on {device}.{more}",
             "",
             f"| rank | network | {RANKED[ranked_by].heading} [95 %] | weights (M) | latency (ms) |",
             "| ---: | --- | ---: | ---: | ---: |",
