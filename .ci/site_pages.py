@@ -9,6 +9,7 @@ published tables. A notebook becomes a page, without outputs. site_commands.py w
 import json
 import posixpath
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,9 @@ def for_site(text: str, page: str) -> str:
         return f"![{site_pictures.PICTURES[found[1]].__doc__}](images/{found[1]}.svg)"
 
     text = PICTURE.sub(shown, LINK.sub(turned, text))
-    return text.replace(site_published.PLACE, site_published.published(ROOT / "results" / "published"))
+    if site_published.PLACE in text:
+        text = text.replace(site_published.PLACE, site_published.published(reports()))
+    return text
 
 
 def notebook_page(path: Path) -> str:
@@ -88,6 +91,11 @@ def notebook_page(path: Path) -> str:
 def foreign(page: str) -> list[str]:
     """Return what a page or a style sheet would fetch from the net when it is opened."""
     return FOREIGN.findall(page)
+
+
+def reports() -> Path:
+    """Return the folder with the reports of the published records, which are made once."""
+    return site_published.reports(ROOT / "results" / "published", ROOT / "build" / "published")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -111,9 +119,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Refuse a page that fetches something from the net (MkDocs calls this)."""
+    """Add the published reports, and refuse a page that fetches something from the net (MkDocs calls this)."""
     from mkdocs.exceptions import PluginError
 
+    if reports().is_dir():
+        shutil.copytree(reports(), Path(config.site_dir) / "published", dirs_exist_ok=True)
     for path in sorted(Path(config.site_dir).rglob("*")):
         if path.suffix in (".html", ".css") and (found := foreign(path.read_text(encoding="utf-8"))):
             raise PluginError(f"{path.relative_to(config.site_dir)} fetches from the net: {found[0]}")

@@ -1,15 +1,19 @@
-"""The published results on the site's front page: the best rows of each `leaderboard.json` below results/published/.
+"""The published results on the site: a page of each results folder in results/published/, its best rows in front.
 
-`bench report` writes these files. Where there is none, the page shows nothing in their place.
+The pages are made from the records when the site is built. Where there are none, the front page shows nothing instead.
 """
 
 import json
+import shutil
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from bench.report.labels import budget_text
+from bench.report.render import write_report
 from bench.results.quantities import RANKED
+from bench.results.trial_files import MARKER
 
 MOST_ROWS = 5
 HOW = "[Published records](results/published/README.md) says how they were made."
@@ -17,11 +21,28 @@ PLACE = "<!-- published results -->"
 Entry = dict[str, Any]
 
 
+@cache
+def reports(folder: Path, out: Path) -> Path:
+    """Write the report of each results folder in `folder` to a folder of its name in `out`; return `out`."""
+    shutil.rmtree(out, ignore_errors=True)
+    for marker in sorted(folder.glob(f"*/{MARKER}")):
+        write_report([marker.parent], out / marker.parent.name, public=True)
+    return out
+
+
 def published(folder: Path) -> str:
     """Write a Markdown table for each comparison that is published below the folder, or nothing."""
     files = sorted(folder.rglob("leaderboard.json"))
-    tables = [table for file in files for table in _tables(json.loads(file.read_text(encoding="utf-8")))]
-    return "\n\n".join(["## Published results", *tables, HOW]) if tables else ""
+    parts = [part for file in files for part in _of_report(file)]
+    return "\n\n".join(["## Published results", *parts, HOW]) if parts else ""
+
+
+def _of_report(file: Path) -> list[str]:
+    """Write the tables of a report, and a link to its page."""
+    tables = _tables(json.loads(file.read_text(encoding="utf-8")))
+    name = file.parent.name
+    link = f'<a href="published/{name}/index.html">All rows, curves and intervals of {name}</a>'
+    return [*tables, link] if tables else []
 
 
 def _tables(entries: list[Entry]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import scripts
 import typer
+from fake_results import fake_config, fake_record, write_trial
 
 from bench.cli import app
 
@@ -96,7 +97,8 @@ def test_the_front_page_has_the_best_of_each_published_comparison_or_nothing(tmp
     assert site_published.published(tmp_path) == ""
     rows = [entry(rank=rank, rank_worst=7, backbone="mobilenet_v2") for rank in (7, 6, 5, 4, 3, 2, 1)]
     rows += [entry(dataset="airbus", params=None), entry(rank=None)]
-    (tmp_path / "leaderboard.json").write_text(json.dumps(rows))
+    (tmp_path / "two-cores").mkdir()
+    (tmp_path / "two-cores" / "leaderboard.json").write_text(json.dumps(rows))
     _, airbus, pets = re.split(r"^\*\*", site_published.published(tmp_path), flags=re.MULTILINE)
     assert "| 1 | `unet` | 0.710 [0.60, 0.80] |  |  |" in airbus and "The best" not in airbus
     assert (
@@ -105,6 +107,14 @@ def test_the_front_page_has_the_best_of_each_published_comparison_or_nothing(tmp
         and pets.count("on `mobilenet_v2`") == site_published.MOST_ROWS
     )
     assert pets.index("| 1 (1\N{EN DASH}7) |") < pets.index("| 2 (1\N{EN DASH}7) |")
+
+
+def test_published_records_become_a_page_that_the_front_links_to(tmp_path):
+    write_trial(tmp_path / "published" / "two-cores", *fake_record(fake_config(seed=0)), samples=0)
+    made = site_published.reports(tmp_path / "published", tmp_path / "made")
+    assert (made / "two-cores" / "index.html").is_file()
+    front = site_published.published(made)
+    assert "| 1 | `unet`" in front and '<a href="published/two-cores/index.html">' in front
 
 
 @pytest.mark.slow
