@@ -58,6 +58,31 @@ def test_the_answer_names_the_best_row_those_tied_with_it_and_what_the_preset_ha
     assert "budget" not in changed
 
 
+def test_values_that_the_preset_leaves_at_the_default_are_told_if_the_run_changed_them(tmp_path):
+    write(tmp_path, 0.9, lr=0.01, train_limit=10, schedule="cosine", crop=(64, 64), init_from="/somewhere/of-mine")
+    told = answers(tmp_path, "unet-trials")[-1]
+    for text in (
+        "schedule cosine (the preset's: linear)",
+        "train limit 10 (the preset's: none)",
+        "init from of-mine (",
+    ):
+        assert text in told
+    assert "crop 64x64 (the preset's: none)" in told and "loss" not in told and "seed" not in told
+
+
+def test_tables_of_one_row_each_name_the_size_that_their_title_lacks(tmp_path):
+    write(tmp_path, 0.9, image_size=(64, 64), eval_size="native")
+    write(tmp_path, 0.8, image_size=(96, 64), eval_size="native", budget=Budget(5, "epochs"))
+    first, second, *_ = answers(tmp_path, "unet-trials")
+    assert "one row, unet trained at 64x64 with" in first + second and "unet trained at 96x64 with" in first + second
+
+
+def test_a_list_of_tied_rows_that_is_cut_ends_in_words(tmp_path):
+    for place in range(8):
+        write(tmp_path, 0.9, lr=0.001 * (place + 1))
+    assert "; and 2 more." in answers(tmp_path, "unet-trials")[0]
+
+
 def test_one_seed_leaves_the_rows_tied(tmp_path):
     write(tmp_path, 0.9, lr=0.01)
     write(tmp_path, 0.6, lr=0.001)

@@ -8,7 +8,8 @@ from typing import Any
 
 from bench.config import given, presets
 from bench.core.errors import first_few
-from bench.core.trial_config import OPTIONS
+from bench.core.options import DATA, MODEL, REPETITION, TRAINING
+from bench.core.trial_config import OPTIONS, POOLED
 from bench.report.constraints import choose
 from bench.report.labels import weights_name
 from bench.report.table_model import Group, Row
@@ -20,7 +21,12 @@ from bench.results.quantities import RANKED
 from bench.results.trial_files import presets_of
 
 _OWN = ("carvana_dice", "airbus_f2")  # the scores that the published figures of a data set are of
-_COMPARED = ("image_size", "budget")  # also where the preset leaves them at their default
+_SKIPPED = {"arch", "backbone", *given.PARAMETERS}  # rows name what of them differs
+_COMPARED = tuple(  # also where the preset leaves them at their default
+    name
+    for name, option in OPTIONS.items()
+    if option.in_key and option.panel in (DATA, MODEL, TRAINING, REPETITION) and name not in {*_SKIPPED, *POOLED}
+)
 _TIED = 5  # rows named as tied
 _LABEL = 80
 
@@ -67,7 +73,7 @@ def _best(group: Group) -> str:
     if not tied:
         return f"{title}: none learned anything; {_scores(group, group.ranked[0])}."
     best, *others = tied
-    found = f"{shorten(best.label, _LABEL)} with {_scores(group, best)}"
+    found = f"{shorten(best.label, _LABEL)}{_trained_at(group, best)} with {_scores(group, best)}"
     if len(group.ranked) == 1:
         return f"{title}: one row, {found}."
     labels = [shorten(row.label, _LABEL) for row in others]
@@ -75,9 +81,16 @@ def _best(group: Group) -> str:
     return f"{title}: the best of {len(group.ranked)} rows is {found}, {rest}."
 
 
+def _trained_at(group: Group, row: Row) -> str:
+    """Write the image size of a row if neither the table nor the row's label tells it."""
+    if group.fields["evaluation size"] != "native" or "image_size" in group.columns:
+        return ""
+    return f" trained at {value_text(row.configuration.values['image_size'])}"
+
+
 def _several(labels: Sequence[str]) -> str:
     """Join labels, which have commas, and count those that there is no room for."""
-    more = [f"{len(labels) - _TIED} more"] if len(labels) > _TIED else []
+    more = [f"and {len(labels) - _TIED} more"] if len(labels) > _TIED else []
     return "; ".join([*labels[:_TIED], *more])
 
 
@@ -127,10 +140,10 @@ def _data(group: Group) -> str:
 def _wanted(name: str) -> dict[str, set[str]]:
     """Return the values that a preset names, as a frame of results has them, by column."""
     file = given.read_toml(presets.find(Path(name)))
-    found: dict[str, set[str]] = {option: {_text(OPTIONS[option].default)} for option in _COMPARED}
+    found = {OPTIONS[option].column: {_text(OPTIONS[option].default)} for option in _COMPARED}
     for number, table in enumerate((file.grid, *file.trials)):
         for option, value in table.items():
-            if option in OPTIONS and option not in ("arch", *given.PARAMETERS):
+            if option in OPTIONS and option not in _SKIPPED:
                 texts = {_text(one) for one in given.axis(option, value)}
                 column = OPTIONS[option].column
                 found[column] = found.get(column, set()) | texts if number else texts
@@ -138,15 +151,20 @@ def _wanted(name: str) -> dict[str, set[str]]:
 
 
 def _text(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else value_text(value)
+    return "none" if value is None else "x".join(map(str, value)) if isinstance(value, tuple) else value_text(value)
+
+
+def _value(column: str, member: Configuration) -> str:
+    """Write a value; of a path only the name, since only this machine has its folder."""
+    text = value_text(member.values[column])
+    return Path(text).name if column == "init_from" else weights_name(member) if column == "weights" else text
 
 
 def _changed(wanted: dict[str, set[str]], members: Sequence[Configuration]) -> list[str]:
     """Say in which options the trials leave the preset, since its figures are of its own values."""
     told = []
     for column, values in wanted.items():
-        read = weights_name if column == "weights" else (lambda member, name=column: value_text(member.values[name]))
-        found = dict.fromkeys(read(member) or "none" for member in members if column in member.values)
+        found = dict.fromkeys(_value(column, member) or "none" for member in members if column in member.values)
         if other := [text for text in found if text not in values]:
             told.append(
                 f"{column.replace('_', ' ')} {first_few([shorten(text, 40) for text in other], 4)} "
