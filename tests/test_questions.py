@@ -63,7 +63,7 @@ def test_values_that_the_preset_leaves_at_the_default_are_told_if_the_run_change
     told = answers(tmp_path, "unet-trials")[-1]
     for text in (
         "schedule cosine (the preset's: linear)",
-        "train limit 10 (the preset's: none)",
+        "train images 10 (the preset's: none)",
         "init from of-mine (",
     ):
         assert text in told

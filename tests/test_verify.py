@@ -109,6 +109,21 @@ def test_the_seed_can_be_chosen_and_earlier_verifications_do_not_count(bench):
     assert result.exit_code == 0, result.output
 
 
+def test_other_code_of_segbench_is_said(bench):
+    for commit, said in (("f" * 40, True), ("", False)):
+        result, _, _ = bench(RUN, environment={"commit": commit})
+        assert ("with other code than the record's" in " ".join(result.output.split())) is said
+
+
+def test_a_row_without_verdicts_by_the_score_that_ranks_shows_those_by_another(bench):
+    _, _, results = bench(RUN)
+    file = results / "trials" / RUN / VERIFICATIONS
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    by_dice = [{**one, "metric": "dice"} for one in kept["verdicts"] if one["metric"] == "mean_iou"]
+    file.write_text(json.dumps({"verdicts": by_dice}), encoding="utf-8")
+    assert board(results).found[0].text == "reproduced 1 of 1, on 1 machine (by dice)"
+
+
 def test_a_run_that_ends_badly(bench):
     result, _, _ = bench(RUN, status="failed", reason="ValueError: boom")
     assert result.exit_code == 2

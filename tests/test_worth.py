@@ -7,6 +7,7 @@ import pytest
 from test_series import DEEPLAB, UNET, write
 
 from bench.core.specs import Budget
+from bench.report.findings.boards import curve_worth, seed_worth
 from bench.report.findings.boards.curve_worth import area_boards, doubling_boards
 from bench.report.findings.boards.seed_worth import seed_boards
 from bench.report.findings.series import all_series
@@ -61,6 +62,17 @@ def test_areas_and_gains_are_those_of_the_lines(budgets):
     gain = next(one for one in gains.found if one.label == "unet")
     assert gain.value == pytest.approx((high - middle) / 2)  # 20 to 80 steps are two doublings
     assert gain.interval.low < gain.value < gain.interval.high
+
+
+@pytest.mark.parametrize("most", [1, 20])
+def test_tables_of_the_best_rows_say_what_they_leave_out(budgets, monkeypatch, most):
+    for module in (curve_worth, seed_worth):
+        monkeypatch.setattr(module, "_MOST", most)
+    ranked = groups(load_results(budgets))
+    series = all_series(ranked)
+    boards = [*area_boards(series), *doubling_boards(series), *seed_boards(ranked)]
+    told = [note for board in boards for note in board.notes if "only the best 1 are looked at" in note]
+    assert {note.split(",")[0] for note in told} == ({"Of 2 lines", "Of 2 rows"} if most == 1 else set())
 
 
 def test_the_report_has_the_tables_in_every_form(budgets, tmp_path):

@@ -130,8 +130,14 @@ def _verified(trial: "StoredTrial", ask: Ask) -> bool:
     found = list(verdicts(known, new))
     for verdict in filter(decides, found):
         keep_verdict(trial.folder, _kept(verdict, trial.record, record))
-    show_verdicts(found, known, new, config.seed)
+    show_verdicts(found, known, new, config.seed, other_code=_has_other_code(trial.record, record))
     return all(verdict.is_inside for verdict in found if decides(verdict))
+
+
+def _has_other_code(verified: "TrialRecord", new: "TrialRecord") -> bool:
+    """Tell whether the records name two commits of segbench; one without a repository names none."""
+    then, now = (record.environment.get("commit") for record in (verified, new))
+    return bool(then and now and then != now)
 
 
 def _kept(verdict: "Verdict", verified: "TrialRecord", new: "TrialRecord") -> "KeptVerdict":

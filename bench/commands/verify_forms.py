@@ -17,15 +17,22 @@ def decides(verdict: "Verdict") -> bool:
     return verdict.column in METRICS
 
 
-def show_verdicts(found: "Sequence[Verdict]", known: "Configuration", new: "Configuration", seed: int) -> None:
-    """Print each value with its interval and verdict; if one is outside, what differs."""
+def show_verdicts(
+    found: "Sequence[Verdict]", known: "Configuration", new: "Configuration", seed: int, *, other_code: bool
+) -> None:
+    """Print each value with its interval and verdict; if one is outside, what differs.
+
+    Args:
+        other_code: whether segbench's own code has changed since the record was made.
+    """
     from rich.text import Text
 
     from bench.report.text.terminal import plain_table
     from bench.results.analysis.comparing import differences
 
     console = output()
-    table = plain_table(f"Seed {seed} against {known.seeds} seeds")
+    code = ", with other code than the record's" if other_code else ""
+    table = plain_table(f"Seed {seed} against {known.seeds} seeds{code}")
     table.add_column()
     for heading in ("new", "mean", "95 % prediction interval"):
         table.add_column(heading, justify="right")

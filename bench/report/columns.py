@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.core.trial_config import DEFAULTS
+from bench.report.text.setting_texts import setting_words
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.quiet import BUSY, free, quiet_interval
 from bench.results.quantities import LEADERBOARD, PARAMS, shown_in
@@ -50,7 +51,7 @@ def all_columns(
     """Return name -> (heading with unit, definition) for every column, in order."""
     columns = {name: TEXTS[name] for name in ("rank", "arch", "backbone")}
     for name in varied:
-        columns[name] = TEXTS.get(name, (name.replace("_", " "), f"Part of the configuration: {name}."))
+        columns[name] = TEXTS.get(name, (setting_words(name), f"Part of the configuration: {name}."))
     columns |= {name: TEXTS[name] for name in ("weights", "seeds")}
     for row in (metric, PARAMS, *(row for row in measured if row != metric)):
         if row is PARAMS and tuned:

@@ -8,7 +8,7 @@ from bench.config.searching.dimensions import PARAM
 from bench.config.searching.search_space import Space
 from bench.core.errors import BenchError
 from bench.core.trial_config import OPTIONS
-from bench.report.text.setting_texts import BUILT, differing, setting_text, value_text
+from bench.report.text.setting_texts import BUILT, differing, setting_text, setting_words, value_text
 from bench.results.analysis.configurations import COMPARABLE, SAME, TUNING_FIELDS, Configuration, comparable
 from bench.results.clean_text import shorten
 
@@ -180,7 +180,7 @@ def _label(
     shown = [name for name in fields if name != BUILT or differing != ()]
     texts = [setting_text(name, member, differing if name == BUILT else None) for name in shown]
     extra = [
-        f"{_WORDS.get(name, name.replace('_', ' '))} {text or 'none'}" for name, text in zip(shown, texts, strict=True)
+        f"{_WORDS.get(name, setting_words(name))} {text or 'none'}" for name, text in zip(shown, texts, strict=True)
     ]
     weights = shorten(weights_name(member), 24) if weighed else ""
     versions = [str(member.values["software"])] if member.versions else []

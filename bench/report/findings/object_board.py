@@ -11,6 +11,7 @@ from bench.core.errors import BenchError
 from bench.evaluation.image_metrics import tuned_name
 from bench.evaluation.image_table import ImageTable, read_table
 from bench.evaluation.metrics.objects import AIRBUS_F2, OVERLAPS, f2_by_overlap
+from bench.report.findings.boards.board import cut_note
 from bench.report.table_model import Group, Row
 from bench.report.text.tables import markdown_cell
 from bench.results.trial_files import IMAGES
@@ -68,7 +69,8 @@ def object_board(group: Group) -> ObjectBoard | None:
     }
     rows = [each for row in plain for each in (row, tuned.get(row.label)) if each]
     empty = _without_objects(next(iter(tables.values()))[0])
-    return ObjectBoard(tuple(rows), (*_leaders(plain), *_baseline(*empty), *_tuned(plain, tuned)))
+    cut = cut_note(len(group.ranked), _MOST_ROWS)
+    return ObjectBoard(tuple(rows), (*_leaders(plain), *_baseline(*empty), *_tuned(plain, tuned), *cut))
 
 
 def _tables(row: Row) -> list[ImageTable]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.text.setting_texts import setting_words
 from bench.report.text.terminal import plain_table
 from bench.results.analysis.comparing import SPEED_ONLY, Comparison, Difference, cause_order
 from bench.results.analysis.intervals.scales import Interval
@@ -157,6 +158,6 @@ def causes(comparisons: Sequence[Comparison]) -> Table | str:
     for heading in ("differs in", "", "first", "second", *(["pairs"] if several else [])):
         table.add_column(heading)
     for found in sorted(times, key=cause_order):
-        cells = [found.kind, found.name.replace("_", " "), found.one, found.other]
+        cells = [found.kind, setting_words(found.name), found.one, found.other]
         table.add_row(*map(Text, cells), *([f"{times[found]} of {len(comparisons)}"] if several else []))
     return table

@@ -13,7 +13,7 @@ from bench.core.trial_config import OPTIONS, POOLED
 from bench.report.constraints import choose
 from bench.report.labels import weights_name
 from bench.report.table_model import Group, Row
-from bench.report.text.setting_texts import setting_text, value_text
+from bench.report.text.setting_texts import setting_text, setting_words, value_text
 from bench.report.text.tables import markdown_cell
 from bench.results.analysis.configurations import Configuration
 from bench.results.clean_text import shorten
@@ -167,7 +167,7 @@ def _changed(wanted: dict[str, set[str]], members: Sequence[Configuration]) -> l
         found = dict.fromkeys(_value(column, member) or "none" for member in members if column in member.values)
         if other := [text for text in found if text not in values]:
             told.append(
-                f"{column.replace('_', ' ')} {first_few([shorten(text, 40) for text in other], 4)} "
+                f"{setting_words(column)} {first_few([shorten(text, 40) for text in other], 4)} "
                 f"(the preset's: {first_few(sorted(values), 4)})"
             )
     return [f"Not as in the preset: {'; '.join(told)}."] if told else []

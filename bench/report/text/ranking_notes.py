@@ -7,6 +7,7 @@ from bench.core.errors import first_few
 from bench.core.options import TRAINING
 from bench.core.trial_config import OPTIONS
 from bench.report.table_model import Row
+from bench.report.text.setting_texts import setting_words
 from bench.results.analysis.configurations import Configuration
 from bench.results.analysis.cross_validation.over_folds import Measured
 from bench.results.analysis.sequential import level
@@ -73,7 +74,7 @@ def choice_notes(members: Sequence[Configuration], varied: Sequence[str]) -> lis
     ]
     if not told:
         return []
-    listed = ", ".join(name.replace("_", " ") for name in told)
+    listed = ", ".join(setting_words(name) for name in told)
     return [
         f"Rows of one model differ in {listed}: the best of them was picked on the test split, so its score is too "
         "high for a comparison of models. `bench run --tune` picks on the validation split."

@@ -3,9 +3,16 @@
 import json
 from collections.abc import Collection, Sequence
 
+from bench.core.trial_config import OPTIONS
 from bench.results.analysis.configurations import Configuration
 
 BUILT, DATA = "builder_params", "dataset_params"
+_NAMES = {option.column: option.name for option in OPTIONS.values() if option.column not in (BUILT, DATA)}
+
+
+def setting_words(column: str) -> str:
+    """Write the name of a column in words, that of an option as users give it: `train images` for `train_limit`."""
+    return _NAMES.get(column, column).replace("_", " ")
 
 
 def setting_text(name: str, member: Configuration, keys: Collection[str] | None = None) -> str:

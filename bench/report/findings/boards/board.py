@@ -27,6 +27,11 @@ class Topic:
     first: str = "configuration"  # the heading of the row's name
 
 
+def cut_note(whole: int, most: int, what: str = "rows") -> tuple[str, ...]:
+    """Say that a table leaves rows out, if it does."""
+    return (f"Of {whole:,} {what}, only the best {most} are looked at.",) if whole > most else ()
+
+
 @dataclass(frozen=True, eq=False)
 class Board(ABC):
     """A table of one topic, of one group of the leaderboard."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from bench.report.findings.boards.board import Board, Topic
+from bench.report.findings.boards.board import Board, Topic, cut_note
 from bench.report.findings.series import Line, Point, Series, value_name
 from bench.report.table_model import Cell
 from bench.results.analysis.intervals.combined import weighted
@@ -31,6 +31,7 @@ class Worth:
 class _LineBoard(Board):
     metric: Metric
     found: tuple[Worth, ...]
+    lines: int  # of the series
 
     @property
     def rows(self) -> list[tuple[str, tuple[Cell, ...]]]:
@@ -38,9 +39,9 @@ class _LineBoard(Board):
         return [(one.label, (Cell(f"{one.low} to {one.high}", None), self._cell(one))) for one in self.found]
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[str, ...]:
         """See `Board`."""
-        return []
+        return cut_note(self.lines, _MOST, "lines")
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -100,7 +101,8 @@ def area_boards(found: Sequence[Series]) -> list[AreaBoard]:
         if len(common) > 1:
             rows = [_area(series, line, common) for line in lines]
             rows.sort(key=lambda one: -series.metric.goodness(one.value))
-            boards.append(AreaBoard(f"{series.title}: areas under the curves", series.metric, tuple(rows)))
+            title = f"{series.title}: areas under the curves"
+            boards.append(AreaBoard(title, series.metric, tuple(rows), len(series.lines)))
     return boards
 
 
@@ -111,6 +113,7 @@ def doubling_boards(found: Sequence[Series]) -> list[DoublingBoard]:
             f"{series.title}: what a doubled budget adds",
             series.metric,
             tuple(_doubling(series, line) for line in series.lines[:_MOST]),
+            len(series.lines),
         )
         for series in found
         if series.axis.field == "budget"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.findings.boards.board import Board, Topic
+from bench.report.findings.boards.board import Board, Topic, cut_note
 from bench.report.table_model import Cell, Group
 from bench.results.analysis.intervals.combined import width, with_seeds
 from bench.results.quantities.quantity import Metric
@@ -44,7 +44,8 @@ class SeedBoard(Board):
         columns=("seeds", "width now", "with one more", "narrower by", "with very many"),
     )
     metric: Metric
-    found: tuple[SeedWorth, ...]  # at most the best 20
+    found: tuple[SeedWorth, ...]
+    ranked: int  # rows of the group
 
     @property
     def rows(self) -> list[tuple[str, tuple[Cell, ...]]]:
@@ -67,9 +68,13 @@ class SeedBoard(Board):
     def notes(self) -> list[str]:
         """See `Board`."""
         idle = sum(one.narrower < _LITTLE for one in self.found)
+        cut = cut_note(self.ranked, _MOST)
         if not idle:
-            return []
-        return [f"For {idle} of these {len(self.found)} rows a seed more takes less than 3 %: the test images decide."]
+            return [*cut]
+        return [
+            f"For {idle} of these {len(self.found)} rows a seed more takes less than 3 %: the test images decide.",
+            *cut,
+        ]
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -101,5 +106,6 @@ def seed_boards(groups: Sequence[Group]) -> list[SeedBoard]:
             more, many = (width(with_seeds(one, number)) for number in (seeds + 1, _MANY))
             rows.append(SeedWorth(row.label, seeds, now, more, many))
         if rows:
-            found.append(SeedBoard(f"{group.title}: what a seed is worth", group.metric, tuple(rows)))
+            title = f"{group.title}: what a seed is worth"
+            found.append(SeedBoard(title, group.metric, tuple(rows), len(group.ranked)))
     return found

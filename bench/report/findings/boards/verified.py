@@ -8,6 +8,7 @@ from typing import Any
 from bench.report.findings.boards.board import Board, Topic
 from bench.report.table_model import Cell, Group, Row
 from bench.results.loading import StoredTrial
+from bench.results.quantities import RANKED
 from bench.results.quantities.quantity import MISSING
 from bench.results.verified.kept_verdicts import KeptVerdict, counts, kept_verdicts
 
@@ -17,18 +18,19 @@ class Reproduced:
     """The verdicts on a row."""
 
     label: str
-    metric: str
+    metric: str  # its heading if it isn't the one that the group is ranked by; otherwise empty
     valid: tuple[KeptVerdict, ...]
     outdated: int  # on another record, or from other code or data
 
     @property
     def text(self) -> str:
-        """The verdicts in words, such as `reproduced 2 of 2, on 1 machine`."""
+        """The verdicts in words, such as `reproduced 2 of 2, on 1 machine`, with the metric if it's another one."""
         if not self.valid:
             return "not counted"
         inside = sum(one.is_inside for one in self.valid)
         machines = len({one.machine for one in self.valid})
-        return f"reproduced {inside} of {len(self.valid)}, on {machines} machine{'s' if machines > 1 else ''}"
+        by = f" (by {self.metric})" if self.metric else ""
+        return f"reproduced {inside} of {len(self.valid)}, on {machines} machine{'s' if machines > 1 else ''}{by}"
 
     @property
     def farthest(self) -> float | None:
@@ -98,12 +100,20 @@ def _verdicts(group: Group, row: Row, trials: Mapping[str, StoredTrial]) -> Repr
     kept: list[tuple[KeptVerdict, bool]] = []
     for folder in row.configuration.ok["folder"].tolist():
         if trial := trials.get(str(folder)):
-            of_metric = (one for one in kept_verdicts(Path(folder)) if one.metric == group.metric.name)
-            kept += [(one, counts(one, trial.record.finished)) for one in of_metric]
+            kept += [(one, counts(one, trial.record.finished)) for one in kept_verdicts(Path(folder))]
     if not kept:
         return None
+    metric = _metric([one.metric for one, valid in kept if valid] or [one.metric for one, _ in kept], group)
+    kept = [(one, valid) for one, valid in kept if one.metric == metric]
     runs = {(one.seed, one.finished): one for one, valid in kept if valid}  # one new run may have verified two seeds
-    return Reproduced(row.label, group.metric.name, tuple(runs.values()), sum(not valid for _, valid in kept))
+    heading = RANKED[metric].heading if metric in RANKED else metric
+    other = "" if metric == group.metric.name else heading
+    return Reproduced(row.label, other, tuple(runs.values()), sum(not valid for _, valid in kept))
+
+
+def _metric(names: Sequence[str], group: Group) -> str:
+    """Choose the metric whose verdicts are shown: the one that the group is ranked by, or else the most frequent."""
+    return group.metric.name if group.metric.name in names else max(dict.fromkeys(names), key=names.count)
 
 
 def _cells(one: Reproduced) -> tuple[Cell, ...]:
