@@ -43,6 +43,12 @@ def test_a_search_that_failed_is_told_at_the_end():
     assert ", the largest batch was not found (One image doesn't train: boom), " in ending(record)
 
 
+def test_a_tuning_trial_is_named_by_what_is_searched_alone():
+    trial = replace(CONFIG, measure="validation", loss="dice", params={"depth": 3})
+    with view(console(), searched=["lr", "param.depth"]) as lines:
+        assert lines._name(trial) == "unet:resnet50 on pets, tuning: lr 0.001, param.depth 3"
+
+
 def test_plain_lines_tell_start_each_validation_and_end():
     out = console()
     lines = PlainLines(out)

@@ -8,8 +8,8 @@ import pytest
 from fake_results import fake_config, fake_record, write_trial
 
 from bench.config import catalog, grid
-from bench.config.searching.dimensions import Choice, Range
-from bench.config.searching.search_space import Space, is_searchable
+from bench.config.searching.dimensions import Choice, Range, is_searchable
+from bench.config.searching.search_space import Space
 from bench.config.shard import Shard
 from bench.core.errors import BenchError
 from bench.core.option_kinds import WHOLE

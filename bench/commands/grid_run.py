@@ -123,21 +123,27 @@ def start(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[Trial
         return runner.run(configs, **options, each_device=how.each_device)
 
 
-def start_each(configs: Sequence[TrialConfig], folder: Path, how: How) -> "list[TrialRecord | None]":
-    """Do as `start`, on one type of device, and return a record for each configuration; None if it runs elsewhere."""
+def start_each(
+    configs: Sequence[TrialConfig], searched: Sequence[str], *, folder: Path, how: How
+) -> "list[TrialRecord | None]":
+    """Do as `start`, on one type of device, and return a record for each configuration; None if it runs elsewhere.
+
+    Args:
+        searched: the fields whose values name the tuning trials.
+    """
     from bench.trials import runner
 
-    with _runner_options(folder, how) as options:
+    with _runner_options(folder, how, searched) as options:
         return runner.run_each(configs, **options)
 
 
 @contextmanager
-def _runner_options(folder: Path, how: How) -> Iterator[dict[str, Any]]:
+def _runner_options(folder: Path, how: How, searched: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """Yield the options of the runner; its live view is drawn inside the context."""
     from bench.commands.live import view
 
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
-    with view(output(), len(how.slots)) as observer:
+    with view(output(), len(how.slots), searched) as observer:
         yield {"results": folder, "observer": observer, "slots": how.slots, "workers": how.workers, **again}
 
 

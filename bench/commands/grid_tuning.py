@@ -1,6 +1,6 @@
 """The tuning of a grid's configurations: what is said of it, and its trials in a dry run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.commands.shared import output, say, warn
@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from bench.core.specs import TrialRecord
     from bench.results.loading import StoredTrial
     from bench.trials.forecasts.evaluation_cost import Sizes
-    from bench.trials.tuning.search import Search, Train
+    from bench.trials.tuning.search import Search
 
 
-def tuned(configs: Sequence[TrialConfig], train: "Train") -> list[TrialConfig]:
+def tuned(
+    configs: Sequence[TrialConfig],
+    train: "Callable[[Sequence[TrialConfig], Sequence[str]], list[TrialRecord | None]]",
+) -> list[TrialConfig]:
     """Tune those configurations that are to be, and return the trials that follow; say what was chosen.
 
     A configuration whose search could not go on is left out, and a line says why.
+
+    Args:
+        train: runs trials, and names them by the values of the fields that are searched.
     """
     from bench.trials.tuning.search import after_tuning, problems, searches, tune
 
@@ -27,7 +33,8 @@ def tuned(configs: Sequence[TrialConfig], train: "Train") -> list[TrialConfig]:
     console = output()
     for line in _plans(found):
         say(console, line)
-    tune(found, train)
+    searched = sorted({field for search in found for field in search.space.dimensions})
+    tune(found, lambda some: train(some, searched))
     for search in found:
         if not search.problem:
             say(console, _choice(search))

@@ -10,7 +10,7 @@ from rich.progress import Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from bench.commands.plain_lines import PlainLines, facts, name_of
+from bench.commands.plain_lines import PlainLines, facts
 from bench.commands.shared import bars
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
@@ -23,16 +23,17 @@ TOLD_AFTER = 5.0  # seconds in one phase after which the live view says for how 
 
 
 @contextmanager
-def view(console: Console, at_once: int = 1) -> Iterator[Observer]:
+def view(console: Console, at_once: int = 1, searched: Sequence[str] = ()) -> Iterator[Observer]:
     """Yield the observer that suits the console; its bars are drawn four times a second inside the context.
 
     Args:
         at_once: the number of trials that run at the same time.
+        searched: the fields whose values name the tuning trials.
     """
     if not console.is_terminal:
-        yield PlainLines(console)
+        yield PlainLines(console, searched)
         return
-    live_view = LiveView(console, at_once)
+    live_view = LiveView(console, at_once, searched)
     with Live(get_renderable=live_view.render, console=console, refresh_per_second=4, transient=True):
         yield live_view
 
@@ -40,8 +41,8 @@ def view(console: Console, at_once: int = 1) -> Iterator[Observer]:
 class LiveView(PlainLines):
     """An observer that draws a bar of all trials and one of each running trial; each trial that ends leaves a line."""
 
-    def __init__(self, console: Console, at_once: int = 1):
-        super().__init__(console)
+    def __init__(self, console: Console, at_once: int = 1, searched: Sequence[str] = ()):
+        super().__init__(console, searched)
         self._at_once = at_once
         self._bars = bars(console, TextColumn("{task.fields[text]}", markup=False, table_column=Column()))
         self._all = self._bars.add_task("checking the data", total=None, text="")
@@ -68,7 +69,7 @@ class LiveView(PlainLines):
         config = trial.config
         total = None if config.measure == "speed" else 1.0  # a bar without a total only pulses
         fields = {"config": config, "since": self._bars.get_time(), **_fields(config, {})}
-        task = self._bars.add_task(name_of(config), total=total, **fields)
+        task = self._bars.add_task(self._name(config), total=total, **fields)
         self._running[trial.identity], self._phases[task] = task, fields["phase"]
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:

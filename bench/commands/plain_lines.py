@@ -18,14 +18,18 @@ from bench.trials.saved.stored_trials import why_no_weights
 FACTS = {"loss": "loss {:.3f}", "val_mean_iou": "validation mean IoU {:.3f}", "images_per_second": "{:.0f} images/s"}
 
 
-def name_of(config: TrialConfig) -> str:
-    """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`."""
+def name_of(config: TrialConfig, searched: Sequence[str] = ()) -> str:
+    """Write `unet:resnet50 on pets, seed 0`; speed-only `unet, speed of batch 16 at 128x128, jax float32, seed 0`.
+
+    Args:
+        searched: the fields that are named of a tuning trial.
+    """
     what = f" on {config.dataset}"
     if config.measure == "speed":
         size = "x".join(map(str, config.image_size))
         what = f", speed of batch {config.batch_size} at {size}, {config.backend} {config.precision}"
     if config.measure == "validation":
-        return f"{config.pair}{what}, tuning: {searched_values(config)}"
+        return f"{config.pair}{what}, tuning: {searched_values(config, searched)}"
     return f"{config.pair}{what}, seed {config.repetition}"
 
 
@@ -51,16 +55,23 @@ def facts(progress: dict[str, Any]) -> list[str]:
 
 
 class PlainLines(Observer):
-    """An observer that prints a line when a trial starts, at validations and when it ends; each is flushed at once."""
+    """An observer that prints a line when a trial starts, at validations and when it ends; each is flushed at once.
 
-    def __init__(self, console: Console):
-        self._console = console
+    Args:
+        searched: the fields whose values name the tuning trials.
+    """
+
+    def __init__(self, console: Console, searched: Sequence[str] = ()):
+        self._console, self._searched = console, searched
         self._prepared: str | None = None
         self._warned: set[str] = set()
         self._shown: dict[str, int] = {}  # identity -> tenth of the budget whose validation was printed last
 
     def _say(self, *parts: str | tuple[str, str]) -> None:
         self._console.print(Text.assemble(*parts), soft_wrap=not self._console.is_terminal)  # one line in a file
+
+    def _name(self, config: TrialConfig) -> str:
+        return name_of(config, self._searched)
 
     def preparing(self, dataset: str, done: int, total: int) -> None:
         if self._prepared != dataset:
@@ -80,7 +91,7 @@ class PlainLines(Observer):
 
     def started(self, trial: PlannedTrial) -> None:
         budget = "" if trial.config.measure == "speed" else f", budget {trial.config.budget}"
-        self._say(f"{name_of(trial.config)}: started{budget}")
+        self._say(f"{self._name(trial.config)}: started{budget}")
 
     def progressed(self, trial: PlannedTrial, progress: dict[str, Any]) -> None:
         fraction = progress.get("fraction", 0.0)
@@ -88,29 +99,29 @@ class PlainLines(Observer):
         if score is None or progress.get("phase") == "validate" or self._shown.get(trial.identity) == tenth:
             return
         self._shown[trial.identity] = tenth
-        self._say(f"{name_of(trial.config)}: ", ", ".join([f"{fraction:.0%} of the budget", *facts(progress)]))
+        self._say(f"{self._name(trial.config)}: ", ", ".join([f"{fraction:.0%} of the budget", *facts(progress)]))
 
     def noted(self, trial: PlannedTrial, line: str) -> None:
-        self._say(f"{name_of(trial.config)}: {line}")
+        self._say(f"{self._name(trial.config)}: {line}")
 
     def ended(self, trial: PlannedTrial, record: TrialRecord) -> None:
-        self._say((name_of(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
+        self._say((self._name(trial.config), "green" if record.status == "ok" else "red"), f": {ending(record)}")
 
     def lost(self, trial: PlannedTrial, reason: str) -> None:
-        self._say(f"{name_of(trial.config)}: runs again, because {reason}")
+        self._say(f"{self._name(trial.config)}: runs again, because {reason}")
 
     def warned(self, line: str) -> None:
         warn(line)
 
     def without_weights(self, trial: PlannedTrial) -> None:
         why = why_no_weights(trial.record) if trial.record else "it ended just now."
-        self._say(f"{name_of(trial.config)}: done, but without saved weights: {why}")
+        self._say(f"{self._name(trial.config)}: done, but without saved weights: {why}")
 
     def elsewhere(self, trial: PlannedTrial) -> None:
-        self._say(f"{name_of(trial.config)}: skipped, because another runner is working on it")
+        self._say(f"{self._name(trial.config)}: skipped, because another runner is working on it")
 
     def waiting(self, trial: PlannedTrial, seconds: float) -> None:
         what = (
             f"waiting up to {seconds:g} s for it" if seconds else "recorded now; the next trial to end removes weights"
         )
-        self._say(f"{name_of(trial.config)}: ended, but another run is still finishing a trial: {what}")
+        self._say(f"{self._name(trial.config)}: ended, but another run is still finishing a trial: {what}")

@@ -168,7 +168,7 @@ def differences(configs: Sequence[TrialConfig]) -> list[str]:
     return [
         "as tuning chooses"
         if one["tune"] and one["tuning_seconds"] is None
-        else "; ".join(f"{name} {_text(one[name])}" for name in varied)
+        else "; ".join(f"{OPTIONS[name].name} {_text(one[name])}" for name in varied)
         for one in values
     ]
 

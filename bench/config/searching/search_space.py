@@ -5,7 +5,7 @@ A builder's parameter is named `param.depth`, in a search and as the field of a 
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,11 @@ from bench.config.searching.dimensions import (
     Choice,
     Range,
     dimension_of,
-    is_searchable,
     option_named,
     parameter_dimension,
 )
 from bench.core.errors import BenchError
 from bench.core.option_kinds import shown, text_of
-from bench.core.options import TRAINING
 from bench.core.trial_config import ADAMW_WEIGHT_DECAY, OPTIONS, TrialConfig
 
 SIZES = ("image_size", "resize")
@@ -105,11 +103,9 @@ def check(config: TrialConfig) -> str:
     return space.text
 
 
-def searched_values(config: TrialConfig) -> str:
-    """Write those options of a tuning trial's training that a search may have and that differ from the default."""
-    some = (option for option in OPTIONS.values() if is_searchable(option) and option.panel == TRAINING)
-    texts = [f"{o.name} {text_of(getattr(config, o.field))}" for o in some if getattr(config, o.field) != o.default]
-    return ", ".join(texts) or "the defaults"
+def searched_values(config: TrialConfig, fields: Iterable[str]) -> str:
+    """Write the values that a tuning trial has of the searched options: `augment light, lr 0.00123`."""
+    return ", ".join(f"{name_of(field)} {text_of(value_of(config, field))}" for field in fields)
 
 
 def sought(given: Mapping[str, Any]) -> list[str]:

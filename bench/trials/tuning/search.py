@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bench.config import catalog
-from bench.config.searching.search_space import Space, Values, name_of, value_of
+from bench.config.searching.search_space import Space, Values, name_of, searched_values
 from bench.core.errors import BenchError
 from bench.core.option_kinds import text_of
 from bench.core.options import TUNING
@@ -128,7 +128,7 @@ class Search:
 
     def values_text(self, config: TrialConfig) -> str:
         """Write the values that a trial has of the searched options: `augment light, lr 0.00123`."""
-        return ", ".join(f"{name_of(field)} {text_of(value_of(config, field))}" for field in self.space.dimensions)
+        return searched_values(config, self.space.dimensions)
 
 
 def basis_of(config: TrialConfig) -> TrialConfig:
