@@ -9,12 +9,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import site_published
+
 from bench.config.reference import architecture_table, layout_table, option_reference
 from bench.results.quantities.quantity_tables import quantity_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = "results/README.md"
+PUBLISHED = ROOT / "results" / "published" / "cpu-2-cores"
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "published": ("README.md", partial(site_published.table_of_records, PUBLISHED, "pets", 8)),
     "architectures": ("docs/architectures.md", architecture_table),
     "layouts": ("docs/data.md", layout_table),
     "options": (RESULTS, option_reference),

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.labels import budget_text
+from bench.report.leaderboard import groups
 from bench.report.render import write_report
+from bench.report.text.exports import board_frame, json_text
+from bench.results.dataframe import load_results
 from bench.results.quantities import RANKED
 from bench.results.trial_files import MARKER
 
@@ -30,6 +33,13 @@ def reports(folder: Path, out: Path) -> Path:
     return out
 
 
+def table_of_records(folder: Path, dataset: str, most: int) -> str:
+    """Write the table of one data set from the records of a results folder, for README."""
+    entries = json.loads(json_text(board_frame(groups(load_results(folder)))))
+    (table,) = _tables([row for row in entries if row["dataset"] == dataset], most)
+    return table
+
+
 def published(folder: Path) -> str:
     """Write a Markdown table for each comparison that is published below the folder, or nothing."""
     files = sorted(folder.rglob("leaderboard.json"))
@@ -45,11 +55,11 @@ def _of_report(file: Path) -> list[str]:
     return [*tables, link] if tables else []
 
 
-def _tables(entries: list[Entry]) -> list[str]:
+def _tables(entries: list[Entry], most: int = MOST_ROWS) -> list[str]:
     ranked = sorted(
         (each for each in entries if each["rank"] is not None), key=lambda row: (*_comparison(row), row["rank"])
     )
-    return [_table(comparison, list(rows)) for comparison, rows in groupby(ranked, key=_comparison)]
+    return [_table(comparison, list(rows), most) for comparison, rows in groupby(ranked, key=_comparison)]
 
 
 def _comparison(row: Entry) -> tuple[str, ...]:
@@ -57,16 +67,16 @@ def _comparison(row: Entry) -> tuple[str, ...]:
     return row["dataset"], row["evaluation_size"], row["budget"], row["device"], row["ranked_by"]
 
 
-def _table(comparison: tuple[str, ...], rows: list[Entry]) -> str:
+def _table(comparison: tuple[str, ...], rows: list[Entry], most: int) -> str:
     dataset, size, budget, device, ranked_by = comparison
-    more = f" The best {MOST_ROWS} of {len(rows)} networks." if len(rows) > MOST_ROWS else ""
+    more = f" The best {most} of {len(rows)} networks." if len(rows) > most else ""
     return "\n".join(
         (
-            f"**{dataset}**, {budget_text(budget)} of training, tested at {size} px, on {device}.{more}",
+            f"**{dataset}**, {budget_text(budget)} of training, tested at {size}, on {device}.{more}",
             "",
-            f"| rank | network | {RANKED[ranked_by].heading} [95 %] | weights (M) | latency (ms) |",
-            "| ---: | --- | ---: | ---: | ---: |",
-            *(_line(row, ranked_by) for row in rows[:MOST_ROWS]),
+            f"| rank | network | {RANKED[ranked_by].heading} [95 %] | weights (M) | latency (ms) | memory (MiB) |",
+            "| ---: | --- | ---: | ---: | ---: | ---: |",
+            *(_line(row, ranked_by) for row in rows[:most]),
         )
     )
 
@@ -77,8 +87,9 @@ def _line(row: Entry, ranked_by: str) -> str:
     network = f"`{row['arch']}`" + (f" on `{row['backbone']}`" if row["backbone"] else "")
     score = f"{row[ranked_by]:.3f} [{_number(row['interval_low'], 2)}, {_number(row['interval_high'], 2)}]"
     weights = _number(row["params"] and row["params"] / 1e6, 2)
-    return f"| {rank} | {network} | {score} | {weights} | {_number(row['latency_ms_p50'], 1)} |"
+    costs = f"{_number(row['latency_ms_p50'], 1)} | {_number(row['peak_memory_mib'], 0)}"
+    return f"| {rank} | {network} | {score} | {weights} | {costs} |"
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value:,.{digits}f}"

@@ -10,8 +10,6 @@ import typer
 
 from bench import __version__
 from bench.cli import app
-from bench.config import grid
-from bench.config.given import read_toml
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,7 +111,3 @@ def test_each_page_of_the_docs_is_in_their_index():
 
 def test_pictures_are_small():
     assert not [path for path in (ROOT / "docs").rglob("*.png") if path.stat().st_size > MOST_BYTES]
-
-
-def test_the_trials_of_the_picture_can_be_planned():
-    assert grid.configs({}, read_toml(ROOT / "docs" / "images" / "report.toml"))

@@ -46,6 +46,14 @@ def test_each_preset_that_asks_gives_its_question_and_what_was_published():
         assert not any("#" in paragraph or "  " in paragraph for paragraph in paragraphs)
 
 
+def test_a_trial_of_any_table_of_a_preset_is_as_in_the_preset(tmp_path):
+    given = {"image_size": (64, 64), "batch_size": 8, "budget": Budget(100, "steps")}
+    for pair, weights in ((("unet", "mobilenet_v2"), "imagenet"), (("fast_scnn", None), "none")):
+        record, table = fake_record(fake_config(*pair, 0, weights=weights, **given))
+        write_trial(tmp_path, record, table, samples=0)
+    assert not [answer for answer in answers(tmp_path, "cpu-pets") if "Not as in the preset" in answer]
+
+
 def test_the_answer_names_the_best_row_those_tied_with_it_and_what_the_preset_has_otherwise(tmp_path):
     for seed in range(3):
         write(tmp_path, 0.9, seed, lr=0.01)

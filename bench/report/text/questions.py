@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench.config import given, presets
+from bench.config import given, grid, presets
 from bench.core.errors import first_few
 from bench.core.options import DATA, MODEL, REPETITION, TRAINING
 from bench.core.trial_config import OPTIONS, POOLED
@@ -21,7 +21,7 @@ from bench.results.quantities import RANKED
 from bench.results.trial_files import presets_of
 
 _OWN = ("carvana_dice", "airbus_f2")  # the scores that the published figures of a data set are of
-_SKIPPED = {"arch", "backbone", *given.PARAMETERS}  # rows name what of them differs
+_SKIPPED = {"arch", "backbone", *given.PARAMETERS, "params", "dataset_params"}  # rows name what of them differs
 _COMPARED = tuple(  # also where the preset leaves them at their default
     name
     for name, option in OPTIONS.items()
@@ -138,16 +138,14 @@ def _data(group: Group) -> str:
 
 
 def _wanted(name: str) -> dict[str, set[str]]:
-    """Return the values that a preset names, as a frame of results has them, by column."""
+    """Return the values of the options that a preset names, of all its trials, as a frame of results has them."""
     file = given.read_toml(presets.find(Path(name)))
-    found = {OPTIONS[option].column: {_text(OPTIONS[option].default)} for option in _COMPARED}
-    for number, table in enumerate((file.grid, *file.trials)):
-        for option, value in table.items():
-            if option in OPTIONS and option not in _SKIPPED:
-                texts = {_text(one) for one in given.axis(option, value)}
-                column = OPTIONS[option].column
-                found[column] = found.get(column, set()) | texts if number else texts
-    return found
+    named = {option for table in (file.grid, *file.trials) for option in table if option in OPTIONS}
+    trials = grid.configs({}, file)
+    return {
+        OPTIONS[option].column: {_text(getattr(trial, option)) or "none" for trial in trials}
+        for option in (*_COMPARED, *sorted(named - {*_SKIPPED, *_COMPARED}))
+    }
 
 
 def _text(value: Any) -> str:
