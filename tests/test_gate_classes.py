@@ -44,7 +44,7 @@ def test_an_unknown_class_is_one_line_and_only_memory_is_not_judged(tmp_path):
     file, new = stored(tmp_path), records(tmp_path / "new", device=GPU)
     found = judge.compare(baseline.read_baseline(file), new, read_limits())
     assert told(found) == {"mean_iou": OK, "params": OK, "hardware class": UNJUDGED}
-    assert found[-1].subject.startswith(f"{GPU}, ") and f"Known: {HERE}, " in found[-1].reason
+    assert found[-1].subject.startswith(f"{GPU}, ") and f"which has: {HERE}, " in found[-1].reason
     assert "`make baseline REASON='why'`" in found[-1].reason and "memory is not judged" in found[-1].reason
     limits = [limit for limit in read_limits() if not limit.is_memory]
     found = judge.compare(baseline.read_baseline(file), new, limits)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.report.text.gate_report import HEADINGS, ORDER, cells, noise, summary, title
+from bench.report.text.gate_report import HEADINGS, by_importance, cells, noise, summary, title
 from bench.report.text.tables import markdown_cell
 from bench.results.clean_text import clean
-from bench.results.gate.limits import RATIOS
 from bench.results.gate.verdict import OK, Line
 
 MARKER = "<!-- bench check -->"  # the first line, by which a bot finds the comment that it wrote before
@@ -22,10 +21,10 @@ def comment(lines: Sequence[Line], facts: Mapping[str, str], command: str) -> st
         facts: what was compared, on which machine.
         command: the command line that judges the same again.
     """
-    rows = sorted(lines, key=_importance)
+    rows = by_importance(lines)
     changed = [line for line in rows if line.verdict != OK]
     heading = title(lines)
-    shown = _table(changed[:_MOST_ROWS], 200) if changed else ["Every value is within its limit."]
+    shown = _table(changed[:_MOST_ROWS], 400) if changed else ["Every value is within its limit."]
     if len(changed) > _MOST_ROWS:
         shown += ["", f"{len(changed) - _MOST_ROWS} more are in the details."]
     head = [
@@ -42,14 +41,6 @@ def comment(lines: Sequence[Line], facts: Mapping[str, str], command: str) -> st
     tail = _folded("Commits, machine and how to reproduce", [*facts_table, *how])
     room = _MOST_BYTES - sum(map(_size, [*head, *tail]))
     return "\n".join([*head, *_folded(f"All {len(rows)} values", _fitting(_table(rows, 1000), room)), *tail])
-
-
-def _importance(line: Line) -> tuple[int, float]:
-    """Sort by verdict, then by the size of the change, a share of the baseline's value; what has no change is first."""
-    if line.change is None:
-        return ORDER.index(line.verdict), float("-inf")
-    size = 1.0 if line.metric in RATIOS else abs(line.base or 1.0)
-    return ORDER.index(line.verdict), -abs(line.change) / size
 
 
 def _table(lines: Sequence[Line], width: int) -> list[str]:

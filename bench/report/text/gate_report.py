@@ -1,6 +1,7 @@
 """The output of `bench check`: its verdict in one line, a table for the terminal, and JUnit XML for CI."""
 
 from collections.abc import Sequence
+from math import inf
 from xml.etree import ElementTree
 
 from rich.table import Table
@@ -8,7 +9,18 @@ from rich.text import Text
 
 from bench.report.text.terminal import plain_table
 from bench.results.gate.limits import RATIOS
-from bench.results.gate.verdict import BENCHMARKS, BETTER, NOTED, OK, QUALITY, REGRESSION, SPEED, UNJUDGED, Line
+from bench.results.gate.verdict import (
+    BENCHMARKS,
+    BETTER,
+    NOTED,
+    OK,
+    QUALITY,
+    REGRESSION,
+    SPEED,
+    UNJUDGED,
+    Line,
+    exit_code,
+)
 from bench.results.quantities.performance import BENCHMARK_TIME
 
 _STYLES = {REGRESSION: "bold red", BETTER: "green", UNJUDGED: "yellow", NOTED: "yellow", OK: ""}
@@ -27,7 +39,8 @@ def title(lines: Sequence[Line]) -> str:
 def verdict(lines: Sequence[Line]) -> str:
     """Sum up in one line: `Verdict on quality and speed: no regression. 1 better, 5 within the limits.`"""
     parts = [part for part in PARTS if any(_part(line) == part for line in lines)]
-    return f"Verdict on {joined(parts)}: {title(lines)}. {summary(lines)}"
+    found = REGRESSION if len(parts) == 1 and exit_code(lines) == 1 else title(lines)
+    return f"Verdict on {joined(parts)}: {found}. {summary(lines)}"
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -56,6 +69,16 @@ def noise(lines: Sequence[Line]) -> str:
     return f"Noise of these timings can hide that something is up to {most:.0%} slower ({line.subject}, {line.metric})."
 
 
+def by_importance(lines: Sequence[Line]) -> list[Line]:
+    """Sort by verdict, then by the size of the change as a share of the baseline's value; without a change: first."""
+
+    def key(line: Line) -> tuple[int, float]:
+        size = 1.0 if line.metric in RATIOS else abs(line.base or 1.0)
+        return ORDER.index(line.verdict), -inf if line.change is None else -abs(line.change) / size
+
+    return sorted(lines, key=key)
+
+
 def joined(words: Sequence[str]) -> str:
     """Join words as in a sentence: `quality, speed and benchmarks`."""
     *first, last = words or [""]
@@ -67,11 +90,11 @@ def _part(line: Line) -> str:
 
 
 def terminal_table(lines: Sequence[Line]) -> Table:
-    """Make a table with a row per line, and its reason in the place of the change."""
+    """Make a table with a row per line, the most important first, and its reason in the place of the change."""
     table = plain_table()
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("baseline", "now") else "left", overflow="fold")
-    for line in lines:
+    for line in by_importance(lines):
         table.add_row(*map(Text, cells(line)), style=_STYLES[line.verdict])
     return table
 

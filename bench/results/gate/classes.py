@@ -11,7 +11,7 @@ from bench.results.gate.verdict import NOTED, UNJUDGED, Line
 
 TRIALS = "trials"  # the metric of the line that says whether the trials ran
 CLASS = "hardware class"  # the metric of the line of a class that the baseline doesn't have
-_ADD = "To add it, run `make baseline REASON='why'` there, or `bench check RESULTS --update --reason 'why'`."
+_ADD = "`make baseline REASON='why'`, or `bench check RESULTS --update --reason 'why'`, adds it."
 
 
 def match(
@@ -57,7 +57,7 @@ def _unknown(
     hardware: HardwareClass, other: HardwareClass | None, known: Sequence[HardwareClass], judges_memory: bool
 ) -> Line:
     names = "; ".join(map(str, known)) or "none"
-    text = f"This class isn't in the baseline. {_ADD} Known: {names}."
+    text = f"This class isn't in the baseline, which has: {names}. {_ADD}"
     if other is None:
         return Line(str(hardware), CLASS, UNJUDGED, reason=f"{text} None has these configurations.")
     memory = ", and memory is not judged" if judges_memory else ""
