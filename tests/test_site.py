@@ -113,6 +113,15 @@ def test_the_front_page_has_the_best_of_each_published_comparison_or_nothing(tmp
     assert pets.index("| 1 (1\N{EN DASH}7) |") < pets.index("| 2 (1\N{EN DASH}7) |")
 
 
+def test_a_note_of_a_results_folder_is_the_first_line_of_its_page_and_no_markup(tmp_path):
+    write_trial(tmp_path / "r", *fake_record(fake_config(seed=0)), samples=0)
+    (tmp_path / "r" / "note.txt").write_text("An excerpt:\n540 <b>pets</b>.\n", encoding="utf-8")
+    made = site_published.reports(tmp_path, tmp_path / "made") / "r"
+    page = (made / "index.html").read_text(encoding="utf-8")
+    assert page.index("An excerpt: 540 &lt;b&gt;pets&lt;/b&gt;.") < page.index('<dl class="facts">')
+    assert "An excerpt: 540" in (made / "LEADERBOARD.md").read_text(encoding="utf-8")
+
+
 def test_published_records_become_a_page_that_the_front_links_to(tmp_path):
     write_trial(tmp_path / "published" / "two-cores", *fake_record(fake_config(seed=0)), samples=0)
     made = site_published.reports(tmp_path / "published", tmp_path / "made")

@@ -75,6 +75,7 @@ class Contents:
     command: str  # the shell command that rebuilds the page
     recommend: str  # the shell command that makes the page's choice in a terminal, without limits
     public: bool
+    notes: list[str]  # what the owners of the results folders say of them
 
 
 def page(contents: Contents) -> str:
@@ -89,6 +90,7 @@ def page(contents: Contents) -> str:
     )
     environment.filters["shorten"] = shorten
     return environment.get_template("page.html.j2").render(
+        notes=contents.notes,
         questions=contents.questions,
         sections=sections,
         equal_cost=contents.equal_cost,

@@ -39,7 +39,7 @@ from bench.report.text.exports import exports, json_text
 from bench.report.text.failed_trials import empty_budgets, failures_markdown
 from bench.report.text.fit_tables import FitBoard, fit_boards
 from bench.report.text.questions import Question, questions
-from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, series_markdown
+from bench.report.text.tables import IN_PART, NOT_READ, across_markdown, markdown, markdown_cell, series_markdown
 from bench.results.analysis.same_trial import drop_duplicates
 from bench.results.analysis.uncertainty import metric_named
 from bench.results.clean_text import clean
@@ -50,7 +50,7 @@ from bench.results.marker import check_writable
 from bench.results.over_commits.point_file import points_beside
 from bench.results.over_commits.timeline import Timeline, commit_order, timelines
 from bench.results.quantities import MEAN_IOU
-from bench.results.trial_files import MARKER, PROGRESS, read_json
+from bench.results.trial_files import MARKER, PROGRESS, notes_of, read_json
 
 REPORT, PLOTS = "report", "plots"  # folders, in a results folder and in the report
 
@@ -126,7 +126,9 @@ def write_report(
     ranked = [one for one, _ in across]
     robust = [section.robustness for section in sections if section.robustness]
     asked = questions(paths, boards)
+    notes = notes_of(paths)
     further = [
+        *(line for note in notes for line in (markdown_cell(note), "")),
         *(line for one in asked for line in one.markdown()),
         *(line for board in equal for line in board.markdown()),
         *(line for some in small for board in some for line in board.markdown()),
@@ -160,6 +162,7 @@ def write_report(
         now,
         *commands,
         public,
+        notes,
     )
     lacking = {NOT_READ: problems, IN_PART: parts}
     texts = page(contents), markdown(boards, failures_markdown(failures, empty), lacking, now, further)

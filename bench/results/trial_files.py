@@ -2,6 +2,8 @@
 
 results/segbench.json                        the marker: {"schema_version": 1}
 results/presets.json                         the names of the presets that trials were run with
+results/commits.jsonl                        what trials gave at each commit of segbench, by `bench history --append`
+results/note.txt                             by its owner: what the report says first
 results/memory/*.json                        what training needs at an image size (see sizes/kept_memory.py)
 results/trials/ID/record.json                the record; a folder without `.running` always has one
                  history.jsonl               a line at each evaluation
@@ -27,15 +29,19 @@ results/trials/ID.lock                       held by the runner that runs the tr
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from bench.core.files import write_atomically
 from bench.core.untrusted import safe_json
-from bench.core.untrusted.plain_files import read_file
+from bench.core.untrusted.plain_files import is_file, read_file
+from bench.results.clean_text import clean, shorten
 
+_NOTE_LENGTH = 500  # characters
 MARKER = "segbench.json"
 PRESETS = "presets.json"
+NOTE = "note.txt"  # in a results folder, by its owner: the report begins with it
 COMMITS = "commits.jsonl"  # of `bench history --append`: the report shows it
 MEMORY = "memory"
 RECORD = "record.json"
@@ -82,6 +88,13 @@ def presets_of(results: Path) -> list[str]:
     """Read the names of the presets that trials in a results folder were run with; the file may say anything."""
     names = read_json(results / PRESETS).get("presets")
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def notes_of(folders: Iterable[Path]) -> list[str]:
+    """Read what the owners of results folders say of them, a line each; none where there is no such file."""
+    files = [Path(folder) / NOTE for folder in folders]
+    texts = [read_file(file, MOST_BYTES).decode("utf-8-sig", errors="replace") for file in files if is_file(file)]
+    return [shorten(clean(" ".join(text.split())), _NOTE_LENGTH) for text in texts if text.strip()]
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
