@@ -14,6 +14,7 @@ NOT_EVERYWHERE = {
     "grain",
     *("tensorflow", "tensorflow_datasets", "jax", "torch", "keras_cv", "keras_hub", "datasets", "ray"),
     *("onnx", "onnxruntime", "tf2onnx", "ai_edge_litert", "openvino", "nncf"),
+    *("tensorboardX", "mlflow", "wandb"),
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -98,6 +98,17 @@ EachDevice = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="<names>",
+        help="Show the trials while they run in tensorboard, mlflow or wandb (commas for several). Nothing leaves the "
+        "machine unless MLFLOW_TRACKING_URI or WANDB_MODE=online asks for it.",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
 UntilDecided = Annotated[
     bool,
     typer.Option(

@@ -34,6 +34,7 @@ class How:
     rule: "Rule | None" = None  # when seeds are added; None: never
     workers: "Workers | None" = None  # of a cluster, which have the slots
     each_device: bool = False  # run each trial on each type of device
+    trackers: Sequence[str] = ()  # that show the trials while they run
 
 
 def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
@@ -49,6 +50,7 @@ def finish(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
         show_plan(configs, folder, how)
         return
     _check_keeping(configs, folder, how)
+    _note_trackers(folder, how)
     chosen = tuned(configs, partial(start_each, folder=folder, how=how))
     if not chosen:
         raise typer.Exit(1)
@@ -68,6 +70,14 @@ def _note_changed_code(configs: Sequence[TrialConfig], folder: Path, how: How) -
         records = [trial.record for trial in load([folder]).trials]
         for line in changed_plugins(configs, records, how.sizes or {}):
             warn(line)
+
+
+def _note_trackers(folder: Path, how: How) -> None:
+    """Say where each tracker writes; raise BenchError if one is to send its runs and can't."""
+    from bench.trials.tracking.tracker import places
+
+    for line in places(how.trackers, folder):
+        say(output(), line)
 
 
 def show_plan(configs: Sequence[TrialConfig], folder: Path, how: How) -> None:
@@ -141,9 +151,14 @@ def start_each(
 def _runner_options(folder: Path, how: How, searched: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """Yield the options of the runner; its live view is drawn inside the context."""
     from bench.commands.live import view
+    from bench.commands.plain_lines import name_of
+    from bench.trials.tracking.tracked import tracked
 
     again = {"force": how.force, "rerun_stale": how.rerun_stale}
-    with view(output(), len(how.slots), searched) as observer:
+    with (
+        view(output(), len(how.slots), searched) as shown,
+        tracked(shown, how.trackers, folder, name_of) as observer,
+    ):
         yield {"results": folder, "observer": observer, "slots": how.slots, "workers": how.workers, **again}
 
 

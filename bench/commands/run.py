@@ -21,6 +21,7 @@ from bench.commands.grid_options import (
     ScaleValues,
     ShardOption,
     Top,
+    TrackOption,
     UntilDecided,
     VerifyData,
 )
@@ -51,6 +52,7 @@ def run(
     executor: ExecutorOption = LOCAL,
     ray_address: RayAddress = None,
     each_device: EachDevice = False,
+    track: TrackOption = None,
     until_decided: UntilDecided = False,
     max_seeds: MaxSeeds = None,
     top: Top = None,
@@ -68,7 +70,9 @@ def run(
     from bench.results.trial_files import note_preset
     from bench.trials.saved.stored_trials import new_head, start_from
     from bench.trials.scheduling.slots import local_slots
+    from bench.trials.tracking.tracker import read_names
 
+    trackers = read_names(track)
     _check_executor(executor, {"--ray-address": ray_address, "--each-device": each_device}, jobs or devices)
     given["dataset_param"] = with_short_params(given["dataset_param"], group_by, bands, scale_values)
     rule = _rule(until_decided, max_seeds, top, shard)
@@ -97,7 +101,8 @@ def run(
             _verify_data(configs, dry_run)
         _note_sharing(configs, workers.most_on_a_node if workers else len(slots))
         try:
-            finish(configs, grid.results, How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device))
+            how = How(slots, dry_run, force, rerun_stale, sizes, rule, workers, each_device, trackers)
+            finish(configs, grid.results, how)
         finally:
             if grid.preset and not dry_run:
                 note_preset(grid.results, grid.preset)  # whose question the report answers

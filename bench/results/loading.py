@@ -40,11 +40,7 @@ class StoredTrial:
 
     def history(self) -> list[dict[str, Any]]:
         """Read a row per evaluation, in order; a line cut short by a crash is left out."""
-        try:
-            data = read_file(self.folder / HISTORY, MOST_BYTES)
-        except OSError:
-            return []
-        return list(_json_lines(data.decode("utf-8-sig", errors="replace")))
+        return read_history(self.folder)
 
     def samples(self) -> list[Path]:
         """List the overlays in order."""
@@ -146,6 +142,15 @@ def _pictures(folder: Path) -> list[Path]:
         return sorted(path for path in folder.glob("*.png") if is_file(path)) if is_folder(folder) else []
     except OSError:  # of a damaged disk, which `load` has named
         return []
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Read what the history in a trial's folder has, as `StoredTrial.history`; the trial may be running."""
+    try:
+        data = read_file(folder / HISTORY, MOST_BYTES)
+    except OSError:
+        return []
+    return list(_json_lines(data.decode("utf-8-sig", errors="replace")))
 
 
 def _json_lines(text: str) -> Iterable[dict[str, Any]]:

@@ -4,6 +4,7 @@ results/segbench.json                        the marker: {"schema_version": 1}
 results/presets.json                         the names of the presets that trials were run with
 results/commits.jsonl                        what trials gave at each commit of segbench, by `bench history --append`
 results/note.txt                             by its owner: what the report says first
+results/tracking/NAME/                       what `--track NAME` writes, unless it is sent elsewhere
 results/memory/*.json                        what training needs at an image size (see sizes/kept_memory.py)
 results/trials/ID/record.json                the record; a folder without `.running` always has one
                  history.jsonl               a line at each evaluation
