@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Of `make faults`: how many random kills, and their dice.
 KILLS ?= 200
 # Of `make benchmark-against`: how many times each side runs.
-RUNS ?= 3
+RUNS ?= 5
 SEED ?= 0
 # Of the slow tests, a process each: compiled steps stay in a process's memory, 11 GiB for all of them.
 PIECES := 40

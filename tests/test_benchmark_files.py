@@ -18,7 +18,7 @@ def write(path, **rounds):
     path.write_text(json.dumps({"benchmarks": benchmarks}), encoding="utf-8")
 
 
-def pairs(folder, *, slower=1.0, count=3, rounds=40, seed=0, **extra):
+def pairs(folder, *, slower=1.0, count=5, rounds=40, seed=0, **extra):
     """Write pairs of files whose processes differ by 5 %, as on a shared machine."""
     rng = np.random.default_rng(seed)
     for number in range(1, count + 1):

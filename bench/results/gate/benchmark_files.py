@@ -92,7 +92,7 @@ def _judged(
 ) -> Line:
     blocks = min(BLOCKS, *(len(seconds) for pair in sides for seconds in pair))
     base, head = (np.array([_medians(pair[side], blocks) for pair in sides]) for side in (0, 1))
-    return judge_speed(name, limit, Timings(base, head), level=level)
+    return judge_speed(name, limit, Timings(base, head), level=level, interleaved=False)
 
 
 def _medians(seconds: NDArray[np.float64], blocks: int) -> list[float]:
