@@ -1,14 +1,16 @@
 """`bench report`: write the leaderboard as a web page, Markdown, CSV and more."""
 
 import gc
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.commands.shared import DEFAULT_RESULTS, output, warn
-from bench.core.errors import first_lines
+from bench.core.errors import BenchError, first_lines
 
+_EVERY_SECONDS = 10  # between two looks of --watch
 _MOST_PROBLEMS = 10  # printed in the terminal
 _ALLOCATIONS = 50_000  # between garbage collections: what is read stays, and Python's 700 cost a fifth of the time
 
@@ -29,16 +31,30 @@ def report(
     rank_by: Annotated[
         str, typer.Option(help="The score to rank by: mean_iou, dice, ... or a data set's own metric.")
     ] = "mean_iou",
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Make the report again while trials run, until Ctrl-C; the page reloads itself."),
+    ] = False,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="<seconds>", help="How often --watch looks. Default: 10.", show_default=False),
+    ] = None,
 ) -> None:
     """Write a report of the records in results folders: web page, Markdown, CSV, Parquet, JSON, LaTeX and plots."""
+    from bench.commands.report_watch import watch as watch_trials
     from bench.report.render import write_report
     from bench.report.text.failed_trials import failure_table
     from bench.report.text.tables import IN_PART, NOT_READ, terminal_table
     from bench.report.text.terminal import across_table, series_table
 
     gc.set_threshold(_ALLOCATIONS)
-    made = write_report(results or [DEFAULT_RESULTS], out, public=public, rank_by=rank_by)
-    console = output()
+    if every and not watch:
+        raise BenchError("--every belongs to --watch: give that too, or leave it out.")
+    console, paths, seconds = output(), results or [DEFAULT_RESULTS], every or _EVERY_SECONDS
+    make = partial(write_report, paths, out, public=public, rank_by=rank_by)
+    if watch:
+        watch_trials(partial(make, reload_seconds=seconds), paths, seconds, console)
+    made = make()  # after --watch a last one, which stays as it is
     for group in made.groups:
         console.print(terminal_table(group))
     for one in made.questions:

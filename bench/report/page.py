@@ -76,6 +76,8 @@ class Contents:
     recommend: str  # the shell command that makes the page's choice in a terminal, without limits
     public: bool
     notes: list[str]  # what the owners of the results folders say of them
+    state: str  # how many trials are done and how many run
+    reload_seconds: int  # after which the page loads itself anew; 0: never
 
 
 def page(contents: Contents) -> str:
@@ -91,6 +93,8 @@ def page(contents: Contents) -> str:
     environment.filters["shorten"] = shorten
     return environment.get_template("page.html.j2").render(
         notes=contents.notes,
+        state=contents.state,
+        reload_seconds=contents.reload_seconds,
         questions=contents.questions,
         sections=sections,
         equal_cost=contents.equal_cost,

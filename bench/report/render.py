@@ -71,16 +71,22 @@ class Report:
     across: list[Across]
     boards: list[Sequence[Board]]  # by topic
     questions: list[Question]
+    state: str  # how many trials are done and how many run
 
 
 def write_report(
-    paths: Sequence[Path], out: Path | None = None, *, public: bool = False, rank_by: str = MEAN_IOU.name
+    paths: Sequence[Path],
+    out: Path | None = None,
+    *,
+    public: bool = False,
+    rank_by: str = MEAN_IOU.name,
+    reload_seconds: int = 0,
 ) -> Report:
     """Write the report of some results folders to the folder `out`, by default `report` in the first usable one.
 
     Files of the same names are replaced, and the plots of an earlier report are removed. With `public`, no image that
     may not be published gets into the folder. `rank_by` is the column to rank by. Single folders and records that
-    can't be read are named in the report.
+    can't be read are named in the report. With `reload_seconds` the page loads itself anew so often.
 
     Raises:
         BenchError: no path is a results folder, or `out` can't be written.
@@ -127,6 +133,7 @@ def write_report(
     robust = [section.robustness for section in sections if section.robustness]
     asked = questions(paths, boards)
     notes = notes_of(paths)
+    state = f"{len(loaded.trials):,} trials done, {len(loaded.running):,} running"
     further = [
         *(line for note in notes for line in (markdown_cell(note), "")),
         *(line for one in asked for line in one.markdown()),
@@ -163,6 +170,8 @@ def write_report(
         *commands,
         public,
         notes,
+        state,
+        reload_seconds,
     )
     lacking = {NOT_READ: problems, IN_PART: parts}
     texts = page(contents), markdown(boards, failures_markdown(failures, empty), lacking, now, further)
@@ -177,7 +186,19 @@ def write_report(
     remove_old_plots(folder, plots)
     files += [file for plot in plots for file in plot.files]
     return Report(
-        files, boards, failures, empty, problems, parts, speeds, fits, lines, [one for one, _ in across], small, asked
+        files,
+        boards,
+        failures,
+        empty,
+        problems,
+        parts,
+        speeds,
+        fits,
+        lines,
+        ranked,
+        small,
+        asked,
+        state,
     )
 
 
