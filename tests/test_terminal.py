@@ -120,6 +120,7 @@ def test_the_command_prints_them(tmp_path, monkeypatch):
         across=all_across(boards),
         boards=[],
         questions=[],
+        state="",
     )
     monkeypatch.setattr(render, "write_report", lambda *_, **__: made)  # without its plots
     result = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "120"})

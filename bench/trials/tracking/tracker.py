@@ -86,7 +86,7 @@ def _folder(name: str, results: Path) -> Path:
 
 
 def _module(name: str) -> "_Module":
-    module: _Module = importlib.import_module(f"bench.trials.tracking.{KINDS[name].module}")  # type: ignore[assignment]
+    module: _Module = importlib.import_module(f"bench.trials.tracking.{KINDS[name].module}")
     return module
 
 
