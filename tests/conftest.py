@@ -6,12 +6,15 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.config import checks
 from bench.core.backends import BACKENDS, quickest
 from bench.trials.local_process import LocalExecutor
 
 START = LocalExecutor.start
+settings.register_profile("shared", deadline=None)  # a busy machine must not fail a test of properties
+settings.load_profile("shared")
 
 
 ROOT = Path(__file__).parents[1]
