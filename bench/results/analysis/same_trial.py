@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bench.core.specs import FINAL_STATUSES, TrialRecord
 from bench.results.clean_text import clean
 from bench.results.loading import StoredTrial
+from bench.results.merged.public_copy import public_record
 
 
 def identity_of(record: TrialRecord) -> str:
@@ -13,8 +14,10 @@ def identity_of(record: TrialRecord) -> str:
 
 
 def conflict(kept: StoredTrial, other: StoredTrial) -> str | None:
-    """Describe two records of the same trial that disagree; None if they are equal."""
+    """Describe two records of the same trial that disagree; None if they are equal, or one is the other's public copy."""
     if kept.record.to_dict() == other.record.to_dict():
+        return None
+    if public_record(kept.record.to_dict()) == public_record(other.record.to_dict()):
         return None
     told = ", ".join(clean(record.status) + _score(record) for record in (kept.record, other.record))
     return f"Conflict: {clean(str(kept.folder))} kept, {clean(str(other.folder))} left out: {told}."

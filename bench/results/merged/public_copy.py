@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,15 @@ def copy_public(trial: Path, target: Path) -> None:
     """
     target.mkdir()
     record = safe_json.loads(read_file(trial / RECORD, MOST_BYTES))
-    kept = {name: without_paths(value) for name, value in record.items() if name not in _LEFT_OUT}
-    (target / RECORD).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    (target / RECORD).write_text(json.dumps(public_record(record), indent=1), encoding="utf-8")
     for name in FILES:
         if is_file(trial / name):
             shutil.copyfile(trial / name, target / name)
+
+
+def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a record may be published."""
+    return {name: without_paths(value) for name, value in record.items() if name not in _LEFT_OUT}
 
 
 def without_paths(value: Any) -> Any:
