@@ -14,7 +14,7 @@ def identity_of(record: TrialRecord) -> str:
 
 
 def conflict(kept: StoredTrial, other: StoredTrial) -> str | None:
-    """Describe two records of the same trial that disagree; None if they are equal, or one is the other's public copy."""
+    """Describe two records of the same trial that disagree; None if they are equal but for what isn't published."""
     if kept.record.to_dict() == other.record.to_dict():
         return None
     if public_record(kept.record.to_dict()) == public_record(other.record.to_dict()):
