@@ -106,6 +106,7 @@ def test_energy_and_throughput_are_limits_with_columns_of_their_own(tmp_path):
     assert "Take segnet: 1 of 3" in said and "J / 1,000" in said and "90" in said
     said = bench(tmp_path, "--max-joules", 1).stdout
     assert "energy, inference at most 1 J / 1,000 images: met by 0 of 3; the lowest is 40" in said
+    assert ", of unet" in said
     assert "not recorded in 1" in said
 
 

@@ -1,9 +1,11 @@
 """The rows of a leaderboard within given limits, and which of them are statistically tied with the best."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.table_model import Group, Row
+from bench.results.clean_text import shorten
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.quantity import LOWER, NOT_RECORDED, Quantity
 
@@ -62,15 +64,14 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
 
 
 def hindrances(group: Group, limits: Mapping[str, float]) -> list[str]:
-    """Say for each limit how many rows are within it and what the best value is: which one to loosen."""
+    """Say for each limit how many rows are within it, and which has the best value: which one to loosen."""
     lines = []
     for limit in (limit for limit in CONSTRAINTS if limit.key in limits):
         kept = sum(limit.keeps(row, limits[limit.key]) for row in group.ranked)
-        known = [value for row in group.ranked if (value := limit.value(row)) == value]
-        best = (min if limit.at_most else max)(known, default=None)
-        nearest = (
-            f"; the {'lowest' if limit.at_most else 'highest'} is {best:.4g} {limit.unit}".rstrip() if known else ""
-        )
+        known = [(value, row.label) for row in group.ranked if (value := limit.value(row)) == value]
+        best, label = (min if limit.at_most else max)(known, default=(math.nan, ""))
+        word, unit = "lowest" if limit.at_most else "highest", f" {limit.unit}".rstrip()
+        nearest = f"; the {word} is {best:.4g}{unit}, of {shorten(label)}" if known else ""
         unknown = f"; {NOT_RECORDED} in {len(group.ranked) - len(known)}" if len(known) < len(group.ranked) else ""
         lines.append(f"{limit.text(limits[limit.key])}: met by {kept} of {len(group.ranked)}{nearest}{unknown}")
     return lines
