@@ -174,6 +174,8 @@ def test_a_model_that_cannot_be_built_is_one_line(tmp_path, monkeypatch):
         (["--dataset", "shapes", "--lr", "0.1"], "--lr concerns a model. Give --arch too."),
         (["--arch", "unet,segnet"], "These options stand for 2 models"),
         (["--arch", "unet", "--seconds", "0"], "--seconds is 0. Accepted: a number above 0."),
+        (["--arch", "unet", "--seconds", "nan"], "--seconds is nan. Accepted: a number above 0."),
+        (["--arch", "unet", "--seconds", "inf"], "--seconds is inf. Accepted: a number above 0."),
         (["--arch", "unett"], "unett"),
     ],
 )

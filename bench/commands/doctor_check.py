@@ -1,5 +1,6 @@
 """The first check of `bench doctor`, of an architecture and a data set: read the options, print a line per finding."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def check(given: Mapping[str, Any], seconds: float) -> None:
     """
     from bench.trials.first_check.run_check import of_data, of_model
 
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise BenchError(f"--seconds is {seconds:g}. Accepted: a number above 0.")
     config = _config(given)
     console = output()
