@@ -152,6 +152,11 @@ def test_a_trial_that_ended_while_all_was_read_stays(machines, monkeypatch):
         ("https://example.org/pets/a.zip", "https://example.org/pets/a.zip"),
         ("s3://bucket/pets", "s3://bucket/pets"),
         ("folder:photos", "folder:photos"),
+        ("folder:/home/ada/my data/photos", "folder:photos"),
+        ("No file 'C:\\Users\\Ada L\\a.png' here.", "No file 'a.png' here."),
+        ('File "/home/ada l/a.py", line 3, in "/home/ada l/b/"', 'File "a.py", line 3, in "b"'),
+        ("It failed in cwd:/home/ada/pets at once.", "It failed in cwd:pets at once."),
+        ("See //server/ada/a.png and https://example.org/a.", "See a.png and https://example.org/a."),
     ],
 )
 def test_a_public_text_has_no_path_of_a_machine(text, public):

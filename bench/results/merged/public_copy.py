@@ -15,8 +15,11 @@ from bench.results.trial_files import HISTORY, IMAGES, MOST_BYTES, RECORD
 FILES = (HISTORY, IMAGES, TIMINGS)  # besides the record: whole, because they hold numbers and the images' names
 _LEFT_OUT = ("log_tail",)  # of the record: the last lines of the log
 _ROOT = r"(?:file://)?(?:~[\w.-]*|[A-Za-z]:)?[\\/]"
-_WHOLE = re.compile(rf"{_ROOT}.*[\\/](?=[^\\/]*$)|{_ROOT}")  # a value that is a path, which may have spaces
-_INSIDE = re.compile(rf"(?<![\w:/.~-]){_ROOT}(?:[^\\/\s'\",;()]+[\\/])*([^\\/\s'\",;()]+)")  # in a sentence
+_LAST = r"(?=[^\\/]*$)"
+_WHOLE = re.compile(rf"((?:\w{{2,}}:(?!//))?)(?:{_ROOT}.*[\\/]{_LAST}|{_ROOT})")  # a path, or `folder:/my data/a`
+_QUOTED = re.compile(rf"(['\"`]){_ROOT}(?:[^'\"`]*[\\/])?([^\\/'\"`]+)[\\/]?\1")  # in a sentence, with spaces
+_START = rf"(?<![\w/.~-])(?!(?<=:)//){_ROOT}[\\/]?"  # not a URL's; //server is a path
+_INSIDE = re.compile(rf"{_START}(?:[^\\/\s'\",;()]+[\\/])*([^\\/\s'\",;()]+)")  # in a sentence
 
 
 def copy_public(trial: Path, target: Path) -> None:
@@ -40,8 +43,9 @@ def public_record(record: Mapping[str, Any]) -> dict[str, Any]:
 def without_paths(value: Any) -> Any:
     """Replace each absolute path in the texts of a JSON value by its last part."""
     if isinstance(value, str):
-        text = value.rstrip("\\/") if _WHOLE.match(value) else value
-        return _INSIDE.sub(lambda found: found[1], _WHOLE.sub("", text, count=1) if _WHOLE.match(text) else text)
+        whole = _WHOLE.match(value)
+        text = _WHOLE.sub(r"\1", value.rstrip("\\/"), count=1) if whole else _QUOTED.sub(r"\1\2\1", value)
+        return _INSIDE.sub(r"\1", text)
     if isinstance(value, list):
         return [without_paths(one) for one in value]
     if isinstance(value, dict):
