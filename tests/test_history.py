@@ -169,3 +169,22 @@ def test_a_folder_without_commits_is_one_line(tmp_path):
     run = CliRunner().invoke(app, ["history", str(tmp_path)])
     assert run.exit_code == 2 or isinstance(run.exception, BenchError)
     assert "names the commit" in f"{run.output}{run.exception}"
+
+
+def test_seeds_of_a_commit_in_several_folders_are_one_point_and_tuning_trials_none(tmp_path):
+    folders, file = [tmp_path / name for name in ("one", "two")], tmp_path / COMMITS
+    for seed, folder in enumerate(folders):
+        for measure in ("quality", "validation"):
+            record, table = fake_record(fake_config(seed=seed, measure=measure), key=f"{measure}-{seed}")
+            record = replace(record, environment={**record.environment, "commit": "abc", "dirty": False})
+            write_trial(folder, record, table, samples=0)
+    for _ in range(2):
+        run = CliRunner().invoke(app, ["history", *map(str, [*folders, folders[0]]), "--append", str(file)])
+        assert run.exit_code == 0, run.output
+    (one,) = read_points(file)
+    assert set(one.values["mean_iou"]) == {"0", "1"}
+
+
+def test_points_given_twice_are_added_once(tmp_path):
+    assert append_points(tmp_path / COMMITS, [point(1), point(2), point(1)]) == 2
+    assert [one.commit for one in read_points(tmp_path / COMMITS)] == [point(1).commit, point(2).commit]

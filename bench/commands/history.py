@@ -61,11 +61,12 @@ def history(
 
 def _read(paths: list[Path]) -> "list[Point]":
     """Read the points of results folders and files; warn of each trial that can't be read."""
-    from bench.results.loading import load
+    from bench.results.loading import StoredTrial, load
     from bench.results.over_commits.point_file import read_points
     from bench.results.over_commits.points import points_of
 
     found: list[Point] = []
+    trials: list[StoredTrial] = []
     for path in paths:
         if path.is_file():
             found += read_points(path)
@@ -73,11 +74,10 @@ def _read(paths: list[Path]) -> "list[Point]":
         loaded = load([path])
         for problem in loaded.problems:
             warn(problem)
-        some = points_of(loaded.trials)
-        if not some:
+        if not points_of(loaded.trials):
             raise BenchError(
                 f"No ok trial of '{path}' names the commit that it ran at. Trials name one if segbench runs from a git "
                 "checkout (pip install -e)."
             )
-        found += some
-    return found
+        trials += loaded.trials
+    return [*found, *points_of(trials)]  # together: seeds of one commit may lie in several folders

@@ -57,11 +57,14 @@ def append_points(file: Path, points: Sequence[Point]) -> int:
     """Add the points that the file lacks, and replace it as a whole; return how many they were."""
     known = read_points(file) if is_there(file) else []
     identities = {point.identity for point in known}
-    new = [point for point in points if point.identity not in identities]
+    new: dict[object, Point] = {}
+    for point in points:
+        if point.identity not in identities:
+            new.setdefault(point.identity, point)
     if new:
         file.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(file) as part:
-            part.write_text("".join(_lines([*known, *new])), encoding="utf-8")
+            part.write_text("".join(_lines([*known, *new.values()])), encoding="utf-8")
     return len(new)
 
 

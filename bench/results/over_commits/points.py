@@ -9,7 +9,7 @@ from typing import Any
 from bench.core.specs import TrialRecord
 from bench.core.trial_config import TrialConfig
 from bench.results.clean_text import clean, shorten
-from bench.results.dataframe import finite
+from bench.results.dataframe import finite, without_tuning
 from bench.results.loading import StoredTrial
 from bench.results.software import software_of
 
@@ -56,9 +56,12 @@ class Point:
 
 
 def points_of(trials: Iterable[StoredTrial]) -> list[Point]:
-    """Make a point for each commit and configuration of the ok trials; trials that name no commit are left out."""
+    """Make a point for each commit and configuration of the ok trials.
+
+    Tuning trials, which no test has scored, and trials that name no commit are left out.
+    """
     together: dict[Any, list[TrialRecord]] = defaultdict(list)
-    for trial in trials:
+    for trial in without_tuning(trials):
         record, environment = trial.record, _mapping(trial.record.environment)
         commit = clean(environment.get("commit") or "")
         if record.status == "ok" and commit:
