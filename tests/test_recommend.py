@@ -137,3 +137,20 @@ def test_rows_that_learned_nothing_are_named_in_the_terminal(tmp_path):
     assert says in bench(tmp_path).stdout
     report = CliRunner().invoke(app, ["report", str(tmp_path)], env={"COLUMNS": "200"})
     assert says in " ".join(report.stdout.split())  # the caption folds at the table's width
+
+
+def test_a_better_row_just_outside_and_a_busy_machine_are_said(tmp_path):
+    for arch, latency in (("unet", 11.0), ("segnet", 8.0), ("deeplab", 30.0)):
+        for seed in range(2):
+            record, table = fake_record(fake_config(arch, None, seed))
+            noise = {"cpu_noise": {"train": {"others_share": 0.6}}}
+            speed = {**record.speed, "latency_ms_p95": latency}
+            record = replace(record, speed=speed, environment={**record.environment, **noise})
+            write_trial(tmp_path, record, table, samples=0)
+    (group,) = groups(load_results(tmp_path))
+    order = [row.configuration.values["arch"] for row in group.ranked]
+    assert order.index("unet") < order.index("segnet")
+    said = bench(tmp_path, "--max-latency-ms", 10).stdout
+    assert "just outside: unet (mean IoU" in said and "latency p95 11 ms)" in said and "deeplab" not in said
+    assert "~: measured while other processes" in said
+    assert "just outside" not in bench(tmp_path, "--max-latency-ms", 12).stdout

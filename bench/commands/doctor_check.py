@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bench.commands.shared import opened, output
+from bench.commands.shared import opened, output, say
 from bench.core.errors import BenchError
 from bench.core.trial_config import TrialConfig
 
@@ -45,6 +45,9 @@ def check(given: Mapping[str, Any], seconds: float) -> None:
         failed += _print(console, of_model(config, source, seconds))
     if failed:
         raise typer.Exit(1)
+    both = given.get("arch") and given.get("dataset")
+    following = f" Next: bench run --arch {given['arch']} --dataset {given['dataset']}" if both else ""
+    say(console, f"Nothing failed.{following}")
 
 
 def _config(given: Mapping[str, Any]) -> TrialConfig:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.commands.shared import DEFAULT_RESULTS, output, read_results
-from bench.core.errors import BenchError
+from bench.core.errors import BenchError, first_few
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -124,7 +124,8 @@ def _of_dataset(boards: "list[Group]", name: str | None) -> "list[Group]":
 
 
 def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None:
-    from bench.report.constraints import hindrances
+    from bench.report.columns import busy_notes
+    from bench.report.constraints import hindrances, just_outside
     from bench.report.text.tables import learned_nothing
 
     console = output()
@@ -135,7 +136,10 @@ def _show(group: "Group", choice: "Choice", limits: Mapping[str, float]) -> None
             console.print(f"  {line}", markup=False, highlight=False)
         return
     console.print(_table(group, choice, limits))
-    for line in (verdict(group, choice), *learned_nothing(choice.kept)):
+    near = just_outside(group, limits, choice)
+    outside = [f"Better, but just outside: {first_few(near, between='; ')}."] if near else []
+    noted = busy_notes([row.configuration for row in choice.kept])
+    for line in (verdict(group, choice), *outside, *learned_nothing(choice.kept), *noted):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

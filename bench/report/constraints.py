@@ -1,5 +1,6 @@
 """The rows of a leaderboard within given limits, and which of them are statistically tied with the best."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from bench.report.table_model import Group, Row
 from bench.results.clean_text import shorten
 from bench.results.quantities import QUANTITIES
 from bench.results.quantities.quantity import LOWER, NOT_RECORDED, Quantity
+
+NEAR = 0.25  # of a limit: rows that miss it by less are named
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Constraint:
     def keeps(self, row: Row, limit: float) -> bool:
         """Return whether a row's mean is within the limit; False if it was not measured."""
         return self.value(row) <= limit if self.at_most else self.value(row) >= limit
+
+    def is_near(self, row: Row, limit: float) -> bool:
+        """Return whether a row's mean is at most the share NEAR off the limit; False if it was not measured."""
+        return abs(self.value(row) - limit) <= NEAR * limit
 
     def text(self, limit: float) -> str:
         """Write a limit, such as `latency p95 at most 10 ms`."""
@@ -61,6 +68,19 @@ def choose(group: Group, limits: Mapping[str, float]) -> Choice:
     able = [place for place in places if not group.ranked[place].learned_nothing]
     tied = tuple(group.ranked[place] for place in able if not group.different[able[0], place])
     return Choice(kept, tied)
+
+
+def just_outside(group: Group, limits: Mapping[str, float], choice: Choice) -> list[str]:
+    """Name the rows that score better than the best one within the limits, and miss these by at most the share NEAR."""
+    wanted = [(limit, limits[limit.key]) for limit in CONSTRAINTS if limit.key in limits]
+    found = []
+    for row in itertools.takewhile(lambda row: row not in choice.kept[:1], group.ranked):
+        missed = [(limit, value) for limit, value in wanted if not limit.keeps(row, value)]
+        if all(limit.is_near(row, value) for limit, value in missed):
+            costs = (f"{one.quantity.heading} {one.value(row):.4g} {one.unit}".rstrip() for one, _ in missed)
+            score = f"{group.metric.heading} {row.cells[group.metric.name].text}"
+            found.append(f"{shorten(row.label)} ({', '.join((score, *costs))})")
+    return found
 
 
 def hindrances(group: Group, limits: Mapping[str, float]) -> list[str]:

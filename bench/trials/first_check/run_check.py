@@ -42,7 +42,9 @@ def of_model(config: TrialConfig, source: Source, seconds: float) -> Iterator[Fi
     except BenchError as error:
         yield Finding("model", FAILED, str(error), "Build it alone: bench show-arch.")
         return
-    said = f"{config.pair}, {facts['params']:,} parameters, {len(source.spec.classes)} classes, on {config.backend}"
+    size = "x".join(map(str, config.image_size))
+    said = f"{config.pair} at {size}, {facts['params']:,} parameters, {len(source.spec.classes)} classes"
+    said += f", on {config.backend}"
     yield Finding("model", OK, said)
     yield from model_findings(facts, config.lr)
 
