@@ -62,7 +62,7 @@ def check(
         typer.Option(
             metavar="BASE",
             help="Compare the timings of `make benchmark` with this JSON file of it, or the pairs of a folder that "
-            "`make benchmark-against` wrote.",
+            "`make benchmark-against` wrote. In a single file a busy machine looks like slow code.",
             rich_help_panel=_SPEED,
             show_default=False,
         ),
