@@ -147,7 +147,8 @@ def test_folders_are_compared_version_by_version_and_else_with_the_newest(tmp_pa
     keras = [[member.values["software"].rpartition(" ")[2] for member in pair] for pair in found]
     assert keras == [["3.14", "3.15"], ["3.15", "3.15"]]
     result = bench("compare", tmp_path / "old", tmp_path / "new")
-    assert result.exit_code == 0 and "0 in" in result.output and "-1" not in result.stderr, result.output
+    said = result.stderr.replace(str(tmp_path), "")  # whose number may begin with a 1
+    assert result.exit_code == 0 and "0 in" in result.output and "-1" not in said, result.output
 
 
 def test_the_gate_judges_the_newest_versions_and_names_the_others(tmp_path):
